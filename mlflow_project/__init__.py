@@ -1,0 +1,1 @@
+"""The MLflow project: PEDE data, training, the gate and the registry commands."""

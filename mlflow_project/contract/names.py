@@ -1,0 +1,47 @@
+"""Names that two packages must spell alike: environment, aliases, tags, artifacts."""
+
+import os
+
+DEFAULT_TRACKING_URI = "http://127.0.0.1:5000"
+DEFAULT_MODEL_NAME = "risco-defasagem"
+DEFAULT_INFERENCE_STORE = "monitoring/inference_store"
+
+CHAMPION = "champion"
+"""Alias of the served version."""
+CHALLENGER = "challenger"
+"""Alias of the version trained last."""
+PREVIOUS = "previous"
+"""Alias of what `champion` was before the last flip; always set before `champion`."""
+
+TAG_RELEASE = "model_version"
+"""Version tag: the operator's release, for example `v1.1.0` (alias names cannot hold dots)."""
+TAG_THRESHOLD = "threshold"
+"""Version tag: a threshold set after training; it wins over the contract's."""
+TAG_BASELINE_RUN_ID = "baseline_run_id"
+"""Version tag: the MLflow run that holds this version's baseline."""
+TAG_DRIFT_STATUS = "drift_status"
+"""Version tag: GREEN, YELLOW, RED or NO_DATA of the last drift report."""
+
+METADATA_CONTRACT = "contract"
+"""Key of the `ModelContract` in the model's immutable MLflow metadata."""
+
+ARTIFACT_REFERENCE = "reference/reference.parquet"
+"""Artifact of a version's source run: its training rows, each feature a column, and `score` by
+fits that had not seen the row."""
+ARTIFACT_BASELINE = "baseline/baseline.json"
+"""Artifact of the run named by `TAG_BASELINE_RUN_ID`."""
+
+
+def configure_mlflow_environment() -> str:
+    """Set this project's MLflow defaults where the environment has none; return the tracking URI.
+
+    Call it before `mlflow` is imported. MLflow's own default URI is a local file; runs logged there
+    keep absolute paths that no server can follow. Telemetry is off unless the operator asks for it.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    return os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
+
+
+def model_name() -> str:
+    """Return the registered model's name: `MODEL_NAME`, or the project's own."""
+    return os.environ.get("MODEL_NAME") or DEFAULT_MODEL_NAME

@@ -1,0 +1,135 @@
+"""The inference store: columns of a captured row, file names, and the journal that precedes them.
+
+A proxy appends each answered batch to a journal before the answer leaves, and turns sealed journals
+into Parquet files of the same stem. A reader therefore sees every answered row exactly once: read
+the journals first, then list the Parquet files, and drop a journal whose stem has become one.
+
+A journal is a text file: a JSON header line, then one JSON array per row in the header's column
+order. Its owner holds an exclusive `flock` on it; a journal that can be locked has no living owner.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+JOURNAL_FOLDER = "journal"
+"""Folder of the journals inside a local store."""
+JOURNAL_SUFFIX = ".jsonl"
+PARQUET_SUFFIX = ".parquet"
+
+ROLE_PRIMARY = "primary"
+"""Role of a row whose score was the answer."""
+
+LEADING_COLUMNS: Mapping[str, str] = {
+    "request_id": "string",
+    "instance": "long",
+    "timestamp": "timestamp",
+    "model_name": "string",
+    "model_version": "string",
+    "registry_version": "long",
+    "role": "string",
+    "entity": "string",
+}
+"""Columns before the features. `instance` counts from 0 within the request; `timestamp` is UTC in
+microseconds since 1970; `model_version` is the release; `entity` is a pseudonym or null."""
+
+TRAILING_COLUMNS: Mapping[str, str] = {
+    "score": "double",
+    "label": "long",
+    "threshold": "double",
+    "latency_ms": "double",
+}
+"""Columns after the features."""
+
+RESERVED_COLUMNS = frozenset(LEADING_COLUMNS) | frozenset(TRAILING_COLUMNS)
+"""Names that no feature may take."""
+
+CONSTANT_COLUMNS = ("model_name", "model_version", "registry_version", "role")
+"""Columns that are the same for all rows of one file; a journal keeps them in its header."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalHeader:
+    """What all rows of one journal share.
+
+    `constants` holds `CONSTANT_COLUMNS`; `columns` maps the others, features included and in row
+    order, to `string`, `long`, `double`, `boolean` or `timestamp`.
+    """
+
+    constants: Mapping[str, Any]
+    columns: Mapping[str, str]
+
+    @classmethod
+    def of(cls, constants: Mapping[str, Any], features: Mapping[str, str]) -> "JournalHeader":
+        """Build the header for a model whose `features` map names to contract types."""
+        leading = {k: v for k, v in LEADING_COLUMNS.items() if k not in CONSTANT_COLUMNS}
+        return cls(constants, {**leading, **features, **TRAILING_COLUMNS})
+
+    def schema(self) -> dict[str, str]:
+        """Return every column of the Parquet file, in file order, with its type."""
+        features = {
+            k: v
+            for k, v in self.columns.items()
+            if k not in LEADING_COLUMNS and k not in TRAILING_COLUMNS
+        }
+        return {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
+
+    def to_line(self) -> bytes:
+        """Return the header as the journal's first line."""
+        data = {"constants": dict(self.constants), "columns": dict(self.columns)}
+        return json.dumps(data).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "JournalHeader":
+        """Read a journal's first line.
+
+        Raises:
+            ValueError: the line is no journal header.
+        """
+        try:
+            data = json.loads(line)
+            return cls(data["constants"], data["columns"])
+        except (KeyError, TypeError) as exc:
+            raise ValueError("not a journal header") from exc
+
+
+def read_journal(path: Path) -> tuple[JournalHeader | None, list[Sequence[Any]]]:
+    """Return a journal's header and its complete rows.
+
+    A last line without its newline was being written when the process died, so it was never
+    answered and is left out. The header is None when not even that line is complete.
+
+    Raises:
+        FileNotFoundError: the journal has become a Parquet file in the meantime.
+        ValueError: a complete line is damaged; names the file and the line.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1]
+    if not lines:
+        return None, []
+    try:
+        header = JournalHeader.from_line(lines[0])
+    except ValueError as exc:
+        raise ValueError(f"{path} line 1: {exc}") from exc
+    width = len(header.columns)
+    rows: list[Sequence[Any]] = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            row = json.loads(line)
+        except ValueError as exc:
+            raise ValueError(f"{path} line {number}: not JSON") from exc
+        if len(row) != width:
+            raise ValueError(f"{path} line {number}: {len(row)} values for {width} columns")
+        rows.append(row)
+    return header, rows
+
+
+def file_stem(opened: datetime, owner: str, registry_version: int) -> str:
+    """Return a stem that sorts by time and names the writer and the version.
+
+    `opened` is made UTC; `owner` (process and a random part) keeps two workers apart.
+    """
+    stamp = opened.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    return f"{stamp}-v{registry_version}-{owner}"
