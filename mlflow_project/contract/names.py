@@ -36,9 +36,12 @@ def configure_mlflow_environment() -> str:
     """Set this project's MLflow defaults where the environment has none; return the tracking URI.
 
     Call it before `mlflow` is imported. MLflow's own default URI is a local file; runs logged there
-    keep absolute paths that no server can follow. Telemetry is off unless the operator asks for it.
+    keep absolute paths that no server can follow. Telemetry is off unless the operator asks for it,
+    and MLflow's own chatter too: our commands say what they did.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     return os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
 
 

@@ -1,0 +1,174 @@
+"""Moving the aliases: promote, roll back, change a threshold; recover what died half-way.
+
+`previous` is set first, then `champion`: MLflow has no transaction over two aliases, and `champion`
+is the one that is served, so until it moves nothing has happened.
+"""
+
+import math
+from dataclasses import replace
+
+from mlflow_project.contract import names
+from mlflow_project.contract.model import ContractError, ModelContract
+from mlflow_project.ledger import PROMOTE, ROLLBACK, THRESHOLD, UNRECORDED, Ledger, exclusive
+from mlflow_project.versions import Refused, Registry, UnknownVersion, Version
+
+GATE_TAG = "gate"
+GATE_PASSED, GATE_FAILED = "passed", "failed"
+TOLERANCE = 1e-6
+"""How far a reloaded model's score of its own example may lie from the logged one."""
+
+
+def promote(registry: Registry, release: str, reason: str, *, force: bool = False) -> Version:
+    """Make `release` the champion; the champion before it becomes `previous`.
+
+    Raises:
+        Refused: it is champion already, failed the gate without `force`, or does not load.
+        UnknownVersion: there is no such release.
+    """
+    with exclusive(registry):
+        ledger = _settled(registry)
+        target = registry.by_release(release)
+        if target.tags.get(GATE_TAG) == GATE_FAILED and not force:
+            raise Refused(
+                f"A versão {release} não passou pelos critérios: {_failures(target)}. "
+                'Para promovê-la assim mesmo: --force --reason "..."'
+            )
+        return _flip(registry, ledger, PROMOTE, target, reason)
+
+
+def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
+    """Make `to`, or what `champion` was before the last recorded flip, the champion again.
+
+    Raises:
+        Refused: no `to` is given and `champion` was moved outside these commands, so `previous`
+            may not be what was served before; or the target does not load.
+        UnknownVersion: there is no such release, or no previous champion.
+    """
+    with exclusive(registry):
+        ledger = _settled(registry)
+        if to is not None:
+            return _flip(registry, ledger, ROLLBACK, registry.by_release(to), reason)
+        last = ledger.last_flip()
+        if last is not None and last.action == UNRECORDED:
+            raise Refused(
+                "O alias champion foi mudado fora destes comandos; 'previous' pode não ser a "
+                "versão servida antes. Diga para qual voltar: rollback --to v1.0.0 --reason ..."
+            )
+        target = registry.by_alias(names.PREVIOUS)
+        if target is None:
+            raise UnknownVersion("Não há versão anterior: o alias 'previous' não existe.")
+        return _flip(registry, ledger, ROLLBACK, target, reason)
+
+
+def set_threshold(registry: Registry, release: str, value: float, reason: str) -> Version:
+    """Set the tag that the proxy prefers to the contract's threshold; no restart is needed.
+
+    Raises:
+        Refused: the value lies outside [0, 1].
+        UnknownVersion: there is no such release.
+    """
+    if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+        raise Refused(f"O limiar {value} não está entre 0 e 1.")
+    with exclusive(registry):
+        ledger = _settled(registry)
+        version = registry.by_release(release)
+        before = version.tags.get(names.TAG_THRESHOLD) or f"{read_contract(version).threshold:.6f}"
+        facts = {"before": before, "after": str(value), "version": str(version.number)}
+        entry = ledger.begin(THRESHOLD, reason, **facts)
+        registry.set_tag(version, names.TAG_THRESHOLD, str(value))
+        ledger.close(entry)
+        return version
+
+
+def settle(registry: Registry) -> Ledger:
+    """Finish or take back a half-done flip, and note one that was made by hand."""
+    with exclusive(registry):
+        return _settled(registry)
+
+
+def _settled(registry: Registry) -> Ledger:
+    ledger = Ledger(registry)
+    champion = registry.aliases().get(names.CHAMPION)
+    last = ledger.last_flip()
+    if last is not None and last.open:
+        if str(champion or "") == last.after:
+            ledger.close(last.run_id)
+        else:
+            registry.set_alias(names.PREVIOUS, int(last.previous) if last.previous else None)
+            ledger.undo(last.run_id)
+            last = ledger.last_flip()
+    recorded = last.after if last else ""
+    if str(champion or "") != recorded:
+        facts = {"before": recorded, "after": str(champion or "")}
+        ledger.close(ledger.begin(UNRECORDED, "mudança feita fora destes comandos", **facts))
+    return ledger
+
+
+def _flip(registry: Registry, ledger: Ledger, action: str, target: Version, reason: str) -> Version:
+    aliases = registry.aliases()
+    before = aliases.get(names.CHAMPION)
+    if before == target.number:
+        raise Refused(f"A versão {target.release} já é a champion.")
+    try_version(target)
+    entry = ledger.begin(
+        action,
+        reason,
+        before=str(before or ""),
+        after=str(target.number),
+        previous=str(aliases.get(names.PREVIOUS) or ""),
+    )
+    if before is not None:
+        registry.set_alias(names.PREVIOUS, before)
+    registry.set_alias(names.CHAMPION, target.number)
+    ledger.close(entry)
+    return replace(target, aliases=(*target.aliases, names.CHAMPION))
+
+
+def _failures(version: Version) -> str:
+    prefix = f"{GATE_TAG}."
+    failed = [
+        f"{key.removeprefix(prefix)} {value.removeprefix(GATE_FAILED).strip(' :')}"
+        for key, value in sorted(version.tags.items())
+        if key.startswith(prefix) and value.startswith(GATE_FAILED)
+    ]
+    return "; ".join(failed) or "motivo não registrado"
+
+
+def read_contract(version: Version) -> ModelContract:
+    """Return the contract that was logged with a version, without loading its weights.
+
+    Raises:
+        Refused: the version has none, or it cannot be read.
+    """
+    from mlflow.models import get_model_info
+
+    metadata = get_model_info(version.uri).metadata or {}
+    try:
+        return ModelContract.from_dict(metadata[names.METADATA_CONTRACT])
+    except (KeyError, ContractError) as exc:
+        raise Refused(f"A versão {version.release} não traz um contrato legível: {exc}") from exc
+
+
+def try_version(version: Version) -> None:
+    """Load a version as a server would and check that it scores its own example as logged.
+
+    Raises:
+        Refused: it does not load, or its score differs.
+    """
+    import mlflow.pyfunc
+    import pandas as pd
+
+    contract = read_contract(version)
+    if contract.example is None:
+        raise Refused(f"A versão {version.release} não traz um exemplo para conferir.")
+    try:
+        model = mlflow.pyfunc.load_model(version.uri)
+        frame = pd.DataFrame([dict(contract.example.instance)]).astype(float)
+        score = float(model.predict(frame)[0][contract.positive_class])
+    except Exception as exc:
+        raise Refused(f"A versão {version.release} não carrega: {type(exc).__name__}") from exc
+    if abs(score - contract.example.score) > TOLERANCE:
+        raise Refused(
+            f"A versão {version.release} dá {score:.6f} ao seu próprio exemplo, "
+            f"e não {contract.example.score:.6f}: não é o modelo que foi registrado."
+        )

@@ -1,0 +1,92 @@
+"""What a training run holds in MLflow: metrics, dataset, plots, scores, reference, model."""
+
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.data
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.types import ColSpec, Schema, TensorSpec
+from sklearn.calibration import CalibratedClassifierCV
+
+from mlflow_project.contract import names
+from mlflow_project.contract.model import ModelContract
+from mlflow_project.gate import ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS
+from mlflow_project.make_dataset import GROUPS, TARGET, YEAR
+from mlflow_project.model import TRUSTED_TYPES
+from mlflow_project.plots import draw_plots
+from mlflow_project.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
+from mlflow_project.training import Evaluation, ServedFit, data_digest, row_digests
+
+PINNED = ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy", "joblib")
+"""Packages a server needs to load the model; logged with the versions it was trained on."""
+
+
+def log_evaluation(evaluation: Evaluation) -> None:
+    """Log the metrics, the plots and the scores that the evaluation fit gave the test rows."""
+    for prefix, metrics in (
+        ("test", evaluation.metrics),
+        ("oof", evaluation.train_metrics),
+        ("persistence", evaluation.persistence),
+    ):
+        mlflow.log_metrics({f"{prefix}_{name}": value for name, value in metrics.items()})
+    for name, figure in draw_plots(evaluation).items():
+        mlflow.log_figure(figure, f"plots/{name}")
+    test = evaluation.test
+    tested = test[[YEAR, *GROUPS, "score"]].assign(
+        row=row_digests(test), target=test[TARGET], flagged=test["score"] >= evaluation.threshold
+    )
+    log_parquet(tested, ARTIFACT_TEST_SCORES)
+
+
+def log_dataset(dataset: pd.DataFrame, served: ServedFit) -> None:
+    """Log the dataset as MLflow input, its row digests, and the reference for drift baselines."""
+    features = dataset[[*FEATURE_NAMES, TARGET]].astype("float64")
+    digest = data_digest(dataset)
+    mlflow.log_input(
+        mlflow.data.from_pandas(features, name="modeling_dataset", targets=TARGET, digest=digest),
+        context="training",
+    )
+    log_parquet(row_digests(dataset).to_frame("row"), ARTIFACT_TRAINING_ROWS)
+    reference = features[list(FEATURE_NAMES)].assign(score=served.scores)
+    log_parquet(reference, names.ARTIFACT_REFERENCE)
+
+
+def log_parquet(frame: pd.DataFrame, artifact: str) -> None:
+    """Log a frame as the Parquet artifact of that path."""
+    target = Path(artifact)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / target.name
+        frame.to_parquet(path, index=False)
+        mlflow.log_artifact(str(path), str(target.parent))
+
+
+def example_frame() -> pd.DataFrame:
+    """Return the invented student as a one-row frame in pipeline order."""
+    return pd.DataFrame([dict(EXAMPLE_INSTANCE)], columns=list(FEATURE_NAMES))
+
+
+def log_model(model: CalibratedClassifierCV, contract: ModelContract) -> ModelInfo:
+    """Log the model with its contract as metadata, by skops, without a line of our own code."""
+    metadata: Mapping[str, Any] = {names.METADATA_CONTRACT: contract.to_dict()}
+    return mlflow.sklearn.log_model(
+        model,
+        name="model",
+        serialization_format="skops",
+        skops_trusted_types=list(TRUSTED_TYPES),
+        pyfunc_predict_fn="predict_proba",
+        signature=ModelSignature(
+            Schema([ColSpec("double", name) for name in contract.feature_names]),
+            Schema([TensorSpec(np.dtype("float64"), (-1, 2))]),
+        ),
+        input_example=example_frame(),
+        metadata=metadata,
+        pip_requirements=[f"{package}=={installed(package)}" for package in PINNED],
+    )
