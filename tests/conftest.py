@@ -162,7 +162,7 @@ def register_version(mlflow_server: str) -> Callable[..., int]:
             example=Example(instance, score),
         )
         mlflow.set_experiment(f"{name}-training")
-        with mlflow.start_run(run_name=f"train {release}") as run:
+        with mlflow.start_run(run_name=f"train {release}"):
             mlflow.log_params({"release": release, "threshold": threshold})
             mlflow.log_metrics({"test_roc_auc": 0.9, "test_recall": 0.8})
             options: dict[str, Any] = {

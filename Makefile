@@ -1,0 +1,52 @@
+# Two commands on a fresh machine: `make up` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+# How to move it: make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx
+HOST ?= 127.0.0.1
+API_PORT ?= 8000
+MLFLOW_PORT ?= 5000
+WORKERS ?= 1
+SOURCE ?=
+
+.PHONY: help up test test-all check format lock clean
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops all of it
+	@exec $(BIN)/python scripts/up.py --host "$(HOST)" --api-port "$(API_PORT)" \
+	  --mlflow-port "$(MLFLOW_PORT)" --workers "$(WORKERS)" $(if $(SOURCE),--source "$(SOURCE)")
+
+test: .venv/dev ## the tests, under 8 minutes
+	@$(BIN)/python -m pytest
+
+test-all: .venv/dev ## the tests and the slow ones, under 25 minutes
+	@$(BIN)/python -m pytest -m ""
+
+check: .venv/dev ## lint, format and types, as CI does
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/dev ## mend what the linter can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: .venv/runtime ## write both lock files from pyproject.toml
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	compile="$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --quiet"; \
+	$$compile pyproject.toml -o requirements.lock && \
+	$$compile --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove the environment and everything that running left behind
+	rm -rf .venv var logs artifacts mlruns monitoring/inference_store monitoring/reports data/raw data/processed
+
+.venv/runtime: requirements.lock
+	@scripts/install.sh "$(PYTHON)" requirements.lock
+	@touch $@
+
+.venv/dev: .venv/runtime requirements-dev.lock
+	@scripts/install.sh "$(PYTHON)" requirements-dev.lock
+	@touch $@

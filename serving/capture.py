@@ -1,0 +1,224 @@
+"""Capture: every scored instance is a row in a journal before its answer leaves.
+
+A plain append survives the process, whatever kills it. Parquet comes later and elsewhere: a thread
+seals the open journals now and then, and `serving.parquet` converts every journal that nobody
+holds, this worker's own and those that dead ones left.
+"""
+
+import fcntl
+import os
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlflow_project.contract.identity import pseudonym
+from mlflow_project.contract.store import (
+    JOURNAL_SUFFIX,
+    ROLE_PRIMARY,
+    JournalHeader,
+    file_stem,
+)
+from serving.batcher import Job
+from serving.loading import LoadedVersion
+from serving.logs import JsonLog, location
+from serving.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureCounters:
+    """Rows of this worker since it started: journalled, not yet Parquet, not written at all."""
+
+    captured: int
+    pending: int
+    lost: int
+
+
+class Journal:
+    """One open journal of one version; this process holds its lock until `close`."""
+
+    def __init__(self, folder: Path, version: LoadedVersion) -> None:
+        """Create the file, lock it, and write the header.
+
+        Raises:
+            OSError: it cannot be created or written.
+        """
+        self.rows = 0
+        self._size = 0
+        owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        stem = file_stem(datetime.now(UTC), owner, version.number)
+        self.path = folder / f"{stem}{JOURNAL_SUFFIX}"
+        self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            self.append(_header(version).to_line(), 0)
+            # Between creation and lock a collector may have taken it for a dead one's.
+            if not os.path.samestat(self.path.stat(), os.fstat(self._fd)):
+                raise FileNotFoundError(self.path)
+        except OSError:
+            self.path.unlink(missing_ok=True)
+            os.close(self._fd)
+            raise
+
+    def append(self, data: bytes, rows: int) -> None:
+        """Append whole lines, all of them or none.
+
+        Raises:
+            OSError: they could not be written; the file ends where it ended before.
+        """
+        try:
+            written = os.write(self._fd, data)
+            while written < len(data):
+                written += os.write(self._fd, data[written:])
+        except OSError:
+            os.ftruncate(self._fd, self._size)
+            raise
+        self._size += len(data)
+        self.rows += rows
+
+    def close(self) -> None:
+        """Let go of the lock; from now on any collector may convert the file."""
+        os.close(self._fd)
+
+
+class Capture:
+    """Journals what a worker answers, and turns journals into Parquet in a thread of its own."""
+
+    def __init__(self, settings: Settings, log: JsonLog) -> None:
+        """Remember where; nothing is touched before `start`."""
+        self._store, self._folder = settings.inference_store, settings.journal_dir
+        self._key, self._seconds = settings.pseudonym_key, settings.capture_flush_seconds
+        self._log = log
+        self._encoder = msgspec.json.Encoder()
+        self._lock = threading.Lock()
+        self._open: dict[int, Journal] = {}
+        self._sealed: dict[Path, int] = {}
+        self._captured = self._lost = 0
+        self._writing_fails = False
+        self._unconverted: dict[Path, str] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to convert; what earlier processes left comes first."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Seal and convert what is open. Call it when nothing is answered any more."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.flush()
+
+    def append(self, jobs: Sequence[Job]) -> None:
+        """Journal the rows of answered jobs, all of one version, in one write.
+
+        A failure is counted and logged, and the answers leave all the same.
+        """
+        version = jobs[0].model.version
+        rows = [row for job in jobs for row in self._rows(job)]
+        data = self._encoder.encode_lines(rows)
+        try:
+            with self._lock:
+                self._journal(version).append(data, len(rows))
+                self._captured += len(rows)
+        except OSError as exc:
+            self._lost += len(rows)
+            if not self._writing_fails:
+                self._log.event("ERROR", f"captura falhou, linhas perdidas: {exc.strerror}")
+            self._writing_fails = True
+            return
+        if self._writing_fails:
+            self._writing_fails = False
+            self._log.event("ERROR", f"captura retomada; {self._lost} linhas foram perdidas")
+
+    def counters(self) -> CaptureCounters:
+        """Return this worker's counters."""
+        with self._lock:
+            pending = sum(j.rows for j in self._open.values()) + sum(self._sealed.values())
+            return CaptureCounters(self._captured, pending, self._lost)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong now, for people."""
+        found = []
+        if self._lost:
+            found.append(f"{self._lost} linhas respondidas não puderam ser capturadas")
+        if self._unconverted:
+            found.append(f"{len(self._unconverted)} journals não puderam virar Parquet")
+        return found
+
+    def flush(self) -> None:
+        """Seal the open journals and convert every journal that nobody holds."""
+        with self._lock:
+            for journal in self._open.values():
+                self._sealed[journal.path] = journal.rows
+                journal.close()
+            self._open.clear()
+        from serving.parquet import collect
+
+        for path, error in collect(self._folder, self._store):
+            self._outcome(path, error)
+        with self._lock:
+            # A journal of ours may have been converted by another worker.
+            self._sealed = {p: n for p, n in self._sealed.items() if p.exists()}
+
+    def _outcome(self, path: Path, error: Exception | None) -> None:
+        """Remember a failed conversion, log it once, and forget it when it has succeeded."""
+        if error is None:
+            self._unconverted.pop(path, None)
+            return
+        reason = location(error)
+        if self._unconverted.get(path) != reason:
+            self._log.event("ERROR", f"o journal {path.name} não virou Parquet: {reason}")
+        self._unconverted[path] = reason
+
+    def _journal(self, version: LoadedVersion) -> Journal:
+        journal = self._open.get(version.number)
+        if journal is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            journal = self._open[version.number] = Journal(self._folder, version)
+        return journal
+
+    def _rows(self, job: Job) -> list[list[Any]]:
+        """Return a job's rows in the order of the journal's header."""
+        request_id, latency_ms = job.context.request_id, job.context.elapsed_ms()
+        timestamp, threshold = time.time_ns() // 1000, job.model.threshold
+        columns = zip(
+            job.instances.rows, job.instances.entities, job.scores, job.labels, strict=True
+        )
+        return [
+            [
+                *(request_id, number, timestamp),
+                pseudonym(entity, self._key) if entity and self._key else None,
+                *row,
+                *(score, label, threshold, latency_ms),
+            ]
+            for number, (row, entity, score, label) in enumerate(columns)
+        ]
+
+    def _run(self) -> None:
+        reported = None
+        while True:
+            try:
+                self.flush()
+            except Exception as exc:
+                if reported != (reported := location(exc)):
+                    self._log.event("ERROR", f"a captura não pôde ser convertida: {reported}")
+            if self._stop.wait(self._seconds):
+                return
+
+
+def _header(version: LoadedVersion) -> JournalHeader:
+    constants = {
+        "model_name": version.name,
+        "model_version": version.contract.release,
+        "registry_version": version.number,
+        "role": ROLE_PRIMARY,
+    }
+    return JournalHeader.of(constants, {f.name: f.type for f in version.contract.features})

@@ -1,0 +1,29 @@
+"""What is known of a request while it is being answered."""
+
+import re
+import time
+import uuid
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestContext:
+    """Identity, start, and what the log line will say; filled in as the answer comes about."""
+
+    __slots__ = ("message", "model_version", "n_instances", "request_id", "started", "status")
+
+    def __init__(self, proposed_id: bytes | None) -> None:
+        """Take over the client's request id when it is sane, else make one."""
+        if proposed_id is not None and _SANE_ID.fullmatch(proposed_id):
+            self.request_id = proposed_id.decode()
+        else:
+            self.request_id = uuid.uuid4().hex
+        self.started = time.perf_counter()
+        self.status = 500
+        self.message = "requisição atendida"
+        self.model_version: str | None = None
+        self.n_instances: int | None = None
+
+    def elapsed_ms(self) -> float:
+        """Return the time since the request arrived, in milliseconds rounded to microseconds."""
+        return round((time.perf_counter() - self.started) * 1000, 3)

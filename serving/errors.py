@@ -1,0 +1,179 @@
+"""Errors of the proxy, as facts. None of them repeats a value that a client sent.
+
+ServingError
+├── SettingsError               the process cannot start as configured
+├── RegistryError               what following the alias may meet
+│   ├── RegistryUnreachable     no answer, or not one that can be used; worth trying again
+│   ├── ModelMissing            no registered model of that name
+│   ├── AliasMissing            the model has no such alias
+│   └── VersionRefused          this version must not or cannot be served; trying again is vain
+└── RequestError                answered to the client: a status, a code, details
+    ├── MalformedBody           400
+    ├── Unauthorized            401
+    ├── RouteError              404, 405 and other refusals of the router
+    ├── BodyTooLarge            413
+    ├── InvalidInstances        422
+    ├── ScoringFailed           500
+    ├── InternalError           500
+    └── NotReady                503
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class ServingError(Exception):
+    """Root of the proxy's own errors."""
+
+
+class SettingsError(ServingError):
+    """An environment variable that cannot be used."""
+
+    def __init__(self, variable: str, problem: str) -> None:
+        """Name the variable and what it may be."""
+        super().__init__(f"{variable} {problem} (veja .env.example)")
+
+
+class RegistryError(ServingError):
+    """The registry does not give a version to serve."""
+
+
+class RegistryUnreachable(RegistryError):
+    """MLflow does not answer, or answers with an error of its own."""
+
+    def __init__(self, uri: str, cause: str) -> None:
+        """Name the server and the kind of failure."""
+        super().__init__(
+            f"o MLflow em {uri} não responde ({cause}); nova tentativa a cada consulta"
+        )
+
+
+class ModelMissing(RegistryError):
+    """The registered model does not exist (yet)."""
+
+    def __init__(self, name: str) -> None:
+        """Name the model."""
+        super().__init__(f"o modelo registrado {name} ainda não existe no MLflow")
+
+
+class AliasMissing(RegistryError):
+    """The alias does not exist (any more)."""
+
+    def __init__(self, name: str, alias: str) -> None:
+        """Name the model and the alias."""
+        super().__init__(f"o modelo {name} não tem o alias {alias}")
+
+
+class VersionRefused(RegistryError):
+    """A version that is not served, and why."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        """Name the version and the reason."""
+        super().__init__(f"a versão {number} foi recusada: {reason}")
+
+
+class RequestError(ServingError):
+    """An answer other than 200: HTTP status, stable code, message for people, details."""
+
+    status = 500
+    code = "internal_error"
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, message: str, details: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Keep the message and the details, each plain data."""
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class MalformedBody(RequestError):
+    """The body is not JSON."""
+
+    status, code = 400, "invalid_json"
+
+    def __init__(self, position: int | None = None) -> None:
+        """Say where, never what."""
+        where = "" if position is None else f" a partir da posição {position}"
+        super().__init__(
+            f'o corpo não é JSON válido em UTF-8{where}; esperado: {{"instances": [{{...}}]}}'
+        )
+
+
+class Unauthorized(RequestError):
+    """The key is missing or unknown."""
+
+    status, code = 401, "unauthorized"
+    headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012 (never changed)
+
+    def __init__(self) -> None:
+        """Say how a key is sent."""
+        super().__init__(
+            "chave ausente ou desconhecida; envie X-API-Key: <chave> ou "
+            "Authorization: Bearer <chave>"
+        )
+
+
+class RouteError(RequestError):
+    """The router has no such path or method."""
+
+    def __init__(self, status: int, headers: Mapping[str, str] | None = None) -> None:
+        """Keep the router's status and its headers."""
+        known = {404: ("not_found", "rota inexistente"), 405: ("method_not_allowed", "método")}
+        self.status = status
+        self.code, text = known.get(status, ("http_error", "requisição não atendida"))
+        self.headers = dict(headers or {})
+        allowed = self.headers.get("Allow") or self.headers.get("allow")
+        super().__init__(f"método não permitido; use {allowed}" if allowed else text)
+
+
+class BodyTooLarge(RequestError):
+    """The body is longer than `MAX_BODY_BYTES`."""
+
+    status, code = 413, "body_too_large"
+    headers = {"Connection": "close"}  # noqa: RUF012 (the rest of the body is not read)
+
+    def __init__(self, limit: int) -> None:
+        """Give the limit."""
+        super().__init__(f"o corpo excede {limit} bytes; divida as instâncias em mais requisições")
+
+
+class InvalidInstances(RequestError):
+    """Instances that do not fit the contract; all problems at once, up to a limit."""
+
+    status, code = 422, "validation_failed"
+
+    def __init__(self, details: Sequence[Mapping[str, Any]], total: int) -> None:
+        """Count the problems; the details may be only the first of them."""
+        more = f"; os {len(details)} primeiros estão em details" if total > len(details) else ""
+        noun = "problema" if total == 1 else "problemas"
+        super().__init__(f"{total} {noun} na requisição{more}", details)
+        self.total = total
+
+
+class ScoringFailed(RequestError):
+    """The model raised or gave no finite score."""
+
+    status, code = 500, "scoring_failed"
+
+    def __init__(self, kind: str) -> None:
+        """Name the kind of failure, not its text, which may hold data."""
+        super().__init__(f"o modelo falhou ao pontuar ({kind})")
+
+
+class InternalError(RequestError):
+    """Anything unforeseen."""
+
+    def __init__(self) -> None:
+        """Say that the log has more."""
+        super().__init__("erro interno; procure o request_id no log")
+
+
+class NotReady(RequestError):
+    """No version is loaded yet."""
+
+    status, code = 503, "not_ready"
+    headers = {"Retry-After": "1"}  # noqa: RUF012 (never changed)
+
+    def __init__(self, reason: str) -> None:
+        """Say what is being waited for."""
+        super().__init__(f"nenhum modelo carregado: {reason}")

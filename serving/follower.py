@@ -1,0 +1,224 @@
+"""Follows the alias: resolve, load, verify, swap one reference; on failure keep the old one."""
+
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from mlflow_project.contract import names
+from serving.errors import NotReady, RegistryError, RegistryUnreachable, VersionRefused
+from serving.loading import LoadedVersion, load_version
+from serving.logs import JsonLog, location
+from serving.registry import AliasTarget, Registry
+from serving.settings import Settings
+
+ThresholdSource = Literal["env", "tag", "metadata"]
+_MAX_PAUSE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedModel:
+    """What answers requests now: a version, and what its tags and the environment add to it."""
+
+    version: LoadedVersion
+    threshold: float
+    threshold_source: ThresholdSource
+    baseline: Mapping[str, Any] | None
+    warning: str | None = None
+
+    @property
+    def release(self) -> str:
+        """Return the operator's name of the version."""
+        return self.version.contract.release
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How the last look at the alias went.
+
+    `alias_version` is what the alias says, None if that is not known; `problem` is why it is not
+    served as it says.
+    """
+
+    alias_version: int | None = None
+    reachable: bool = False
+    problem: str | None = "o registro ainda não foi consultado"
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A version that did not load, why, and until when it is not tried again."""
+
+    number: int
+    error: Exception
+    until: float
+    pause: float
+
+
+class Follower:
+    """Keeps `served` what the alias says. One thread polls; requests only read a reference."""
+
+    def __init__(self, registry: Registry, settings: Settings, log: JsonLog) -> None:
+        """Remember what to follow; `start` begins."""
+        self._registry, self._settings, self._log = registry, settings, log
+        self._tags: Mapping[str, str] = {}
+        self._failure: _Failure | None = None
+        self._reported: str | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self.served: ServedModel | None = None
+        self.following = Following()
+
+    def start(self) -> None:
+        """Begin to follow, in a thread of its own."""
+        if self._settings.threshold is not None:
+            self._log.event("WARNING", override_text(self._settings.threshold))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following; a download under way is not waited for long."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def current(self) -> ServedModel:
+        """Return what answers requests now.
+
+        Raises:
+            NotReady: nothing has been loaded yet.
+        """
+        if self.served is None:
+            raise NotReady(self.following.problem or "aguardando o registro")
+        return self.served
+
+    def poll(self) -> None:
+        """Look at the alias once and serve what it says; note the problem if that fails."""
+        try:
+            target = self._registry.resolve()
+        except RegistryError as exc:
+            reachable = not isinstance(exc, RegistryUnreachable)
+            known = None if reachable else self.following.alias_version
+            self._note(Following(known, reachable, str(exc)))
+            return
+        try:
+            self._follow(target)
+        except (RegistryError, OSError) as exc:
+            reachable = not isinstance(exc, RegistryUnreachable)
+            text = str(exc) if isinstance(exc, RegistryError) else f"sem disco: {exc.strerror}"
+            self._note(Following(target.number, reachable, self._behind(target, text)))
+        else:
+            self._note(Following(target.number, True, None))
+
+    def _follow(self, target: AliasTarget) -> None:
+        served = self.served
+        if served is None or served.version.number != target.number:
+            self._swap(self._dress(self._load(target), target.tags))
+        elif dict(target.tags) != dict(self._tags):
+            self._swap(self._dress(served.version, target.tags))
+        self._tags = target.tags
+
+    def _load(self, target: AliasTarget) -> LoadedVersion:
+        """Load the target, unless it failed before and it is too soon to try again."""
+        before = self._failure
+        if before is not None and before.number != target.number:
+            before = None
+        if before is not None and time.monotonic() < before.until:
+            raise before.error.with_traceback(None)
+        try:
+            version = load_version(self._registry, target, self._settings)
+        except VersionRefused as exc:
+            # The files of a version never change, so neither would the verdict.
+            self._failure = _Failure(target.number, exc, math.inf, 0.0)
+            raise
+        except (RegistryError, OSError) as exc:
+            pause = min(2 * before.pause, _MAX_PAUSE_SECONDS) if before else 1.0
+            self._failure = _Failure(target.number, exc, time.monotonic() + pause, pause)
+            raise
+        self._failure = None
+        return version
+
+    def _dress(self, version: LoadedVersion, tags: Mapping[str, str]) -> ServedModel:
+        """Combine a version with its tags and the environment."""
+        run_id = tags.get(names.TAG_BASELINE_RUN_ID)
+        baseline = None
+        if run_id:
+            baseline = {"run_id": run_id, "created_at": self._registry.run_facts(run_id)[1]}
+        threshold, source, warning = self._threshold(version, tags)
+        return ServedModel(version, threshold, source, baseline, warning)
+
+    def _threshold(
+        self, version: LoadedVersion, tags: Mapping[str, str]
+    ) -> tuple[float, ThresholdSource, str | None]:
+        """Return the threshold in force, where it comes from, and what is wrong with the tag."""
+        if self._settings.threshold is not None:
+            return self._settings.threshold, "env", None
+        tagged = tags.get(names.TAG_THRESHOLD)
+        if tagged is None:
+            return version.contract.threshold, "metadata", None
+        value = read_threshold(tagged)
+        if value is not None:
+            return value, "tag", None
+        warning = (
+            f"a tag {names.TAG_THRESHOLD} da versão {version.number} não é um número entre 0 e 1; "
+            "vale o threshold dos metadados"
+        )
+        return version.contract.threshold, "metadata", warning
+
+    def _swap(self, model: ServedModel) -> None:
+        self.served = model
+        version = model.version
+        self._log.event(
+            "INFO",
+            f"servindo {version.name} versão {version.number}, "
+            f"threshold {model.threshold:g} ({model.threshold_source})",
+            model.release,
+        )
+        if model.warning:
+            self._log.event("ERROR", model.warning, model.release)
+
+    def _behind(self, target: AliasTarget, reason: str) -> str:
+        serving = "nenhuma" if self.served is None else f"a {self.served.version.number}"
+        return (
+            f"o alias {self._registry.alias} aponta para a versão {target.number}, "
+            f"servindo {serving}, porque {reason}"
+        )
+
+    def _note(self, following: Following) -> None:
+        """Keep the outcome; log it once, when it changes."""
+        self.following = following
+        if following.problem == self._reported:
+            return
+        release = self.served.release if self.served else None
+        if following.problem:
+            self._log.event("ERROR", following.problem, release)
+        elif self._reported:
+            self._log.event("INFO", "o alias voltou a ser seguido", release)
+        self._reported = following.problem
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.poll()
+            except Exception as exc:
+                text = f"falha inesperada ao seguir o alias: {location(exc)}"
+                self._note(replace(self.following, problem=text))
+            self._stop.wait(self._settings.poll_seconds)
+
+
+def override_text(threshold: float) -> str:
+    """Say that the environment's threshold is on."""
+    return (
+        f"THRESHOLD={threshold:g} do ambiente está em vigor: vale para qualquer versão, "
+        "também depois de promoções e rollbacks"
+    )
+
+
+def read_threshold(text: str) -> float | None:
+    """Return a tag's threshold, or None if it is no number in [0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None

@@ -1,0 +1,151 @@
+"""The only module of the proxy that talks to MLflow; it turns MLflow's errors into our own."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlflow_project.contract import names
+from serving.errors import AliasMissing, ModelMissing, RegistryUnreachable, VersionRefused
+
+_CLIENT_DEFAULTS = {
+    # The follower asks again every second, so a dead server should be noticed, not waited for.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AliasTarget:
+    """The version an alias points to: its number, its tags, and the run that logged it."""
+
+    number: int
+    tags: Mapping[str, str]
+    run_id: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A downloaded model folder and what its `MLmodel` file says.
+
+    `inputs` and `outputs` are the signature's, as plain data; None without a signature.
+    """
+
+    folder: Path
+    flavors: Mapping[str, Mapping[str, Any]]
+    metadata: Mapping[str, Any]
+    inputs: list[Any] | None
+    outputs: list[Any] | None
+
+
+class Registry:
+    """Reads one registered model. Every call blocks; none belongs on the request path."""
+
+    def __init__(self, tracking_uri: str, name: str, alias: str) -> None:
+        """Remember what to read; MLflow is imported by the first call, since that takes seconds."""
+        self.uri, self.name, self.alias = tracking_uri, name, alias
+        self._connected: Any = None
+
+    def resolve(self) -> AliasTarget:
+        """Return what the alias points to.
+
+        Raises:
+            ModelMissing, AliasMissing: there is no such thing in the registry.
+            RegistryUnreachable: the server does not answer as it should.
+        """
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        try:
+            with self._translated():
+                version = client.get_model_version_by_alias(self.name, self.alias)
+        except RegistryUnreachable as exc:
+            cause = exc.__cause__
+            code = cause.error_code if isinstance(cause, MlflowException) else None
+            if code == "RESOURCE_DOES_NOT_EXIST":
+                raise ModelMissing(self.name) from cause
+            if code == "INVALID_PARAMETER_VALUE":
+                raise AliasMissing(self.name, self.alias) from cause
+            raise
+        created = _iso(version.creation_timestamp)
+        return AliasTarget(int(version.version), dict(version.tags), version.run_id, created)
+
+    def download(self, number: int, folder: Path) -> Package:
+        """Fetch a version's files into `folder` and read its `MLmodel`.
+
+        Raises:
+            RegistryUnreachable: the files cannot be fetched now.
+            VersionRefused: there is no readable `MLmodel` among them.
+        """
+        self._client()
+        from mlflow.artifacts import download_artifacts
+        from mlflow.models import Model
+
+        with self._translated():
+            path = download_artifacts(
+                artifact_uri=f"models:/{self.name}/{number}", dst_path=str(folder)
+            )
+        try:
+            model = Model.load(path)
+            signature = model.signature
+            return Package(
+                folder=Path(path),
+                flavors=model.flavors,
+                metadata=model.metadata or {},
+                inputs=signature.inputs.to_dict() if signature and signature.inputs else None,
+                outputs=signature.outputs.to_dict() if signature and signature.outputs else None,
+            )
+        except Exception as exc:
+            raise VersionRefused(number, f"MLmodel ilegível ({type(exc).__name__})") from exc
+
+    def run_facts(self, run_id: str | None) -> tuple[dict[str, float], str | None]:
+        """Return a run's metrics and its start in UTC; nothing when there is no such run.
+
+        Raises:
+            RegistryUnreachable: the server does not answer as it should.
+        """
+        if not run_id:
+            return {}, None
+        client = self._client()
+        try:
+            with self._translated():
+                run = client.get_run(run_id)
+        except RegistryUnreachable as exc:
+            if getattr(exc.__cause__, "error_code", None) == "RESOURCE_DOES_NOT_EXIST":
+                return {}, None
+            raise
+        return dict(run.data.metrics), _iso(run.info.start_time)
+
+    def _client(self) -> Any:
+        if self._connected is None:
+            for name, value in _CLIENT_DEFAULTS.items():
+                os.environ.setdefault(name, value)
+            names.configure_mlflow_environment()
+            import mlflow
+
+            # Artifacts of `models:/` are found through the process-wide URI, not the client's.
+            mlflow.set_tracking_uri(self.uri)
+            self._connected = mlflow.MlflowClient(self.uri)
+        return self._connected
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn whatever MLflow or its transport raises into RegistryUnreachable."""
+        try:
+            yield
+        except Exception as exc:
+            code = getattr(exc, "error_code", None) or type(exc).__name__
+            # MLflow gives its own failures and an unopened connection the same code.
+            text = "sem conexão ou erro interno" if code == "INTERNAL_ERROR" else code
+            raise RegistryUnreachable(self.uri, text) from exc
+
+
+def _iso(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")

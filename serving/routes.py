@@ -1,0 +1,82 @@
+"""The routes that look: health, readiness, metadata. They translate; they decide nothing."""
+
+import time
+
+from fastapi import APIRouter
+
+from serving.capture import Capture
+from serving.follower import Follower, override_text
+from serving.schemas import CaptureState, FeatureState, Health, Metadata, Ready
+
+
+def build_router(follower: Follower, capture: Capture, alias: str) -> APIRouter:
+    """Return the routes over the given parts."""
+    router = APIRouter()
+    started = time.monotonic()
+
+    @router.get("/health", summary="Estado do serviço; sempre 200")
+    async def health() -> Health:
+        return health_of(follower, capture, alias, time.monotonic() - started)
+
+    @router.get("/ready", summary="200 com um modelo carregado, 503 antes")
+    async def ready() -> Ready:
+        return Ready("ready", follower.current().release)
+
+    @router.get("/metadata", summary="A versão servida: contrato, métricas, origem")
+    async def metadata() -> Metadata:
+        return metadata_of(follower, alias)
+
+    return router
+
+
+def health_of(follower: Follower, capture: Capture, alias: str, uptime: float) -> Health:
+    """Put together what is known; only an override of the threshold is said without alarm."""
+    served, following, counters = follower.served, follower.following, capture.counters()
+    alarms = [following.problem] if following.problem else []
+    if served is not None and served.warning:
+        alarms.append(served.warning)
+    alarms += capture.problems()
+    notes = []
+    if served is not None and served.threshold_source == "env":
+        notes.append(override_text(served.threshold))
+    return Health(
+        status="degraded" if alarms else "healthy",
+        model_loaded=served is not None,
+        model_version=served.release if served else None,
+        registry_version=served.version.number if served else None,
+        alias=alias,
+        alias_version=following.alias_version,
+        threshold_source=served.threshold_source if served else None,
+        registry_reachable=following.reachable,
+        capture=CaptureState(counters.captured, counters.pending, counters.lost),
+        uptime_seconds=round(uptime, 3),
+        reasons=alarms + notes,
+    )
+
+
+def metadata_of(follower: Follower, alias: str) -> Metadata:
+    """Describe the served version.
+
+    Raises:
+        NotReady: there is none.
+    """
+    served = follower.current()
+    version = served.version
+    features = [
+        FeatureState(f.name, f.type, f.unit, f.min, f.max, f.nullable, f.description)
+        for f in version.contract.features
+    ]
+    return Metadata(
+        model_name=version.name,
+        model_version=served.release,
+        registry_version=version.number,
+        run_id=version.run_id,
+        alias=alias,
+        threshold=served.threshold,
+        threshold_source=served.threshold_source,
+        features=features,
+        signature=version.signature,
+        metrics=version.metrics,
+        trained_at=version.trained_at,
+        baseline=served.baseline,
+    )

@@ -1,0 +1,70 @@
+"""What the API says about itself and about a version: the shapes of its answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureState:
+    """Captured rows of the answering worker since it started."""
+
+    captured: int
+    pending: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Answer of `GET /health`, always 200: `degraded` says that someone should look."""
+
+    status: Literal["healthy", "degraded"]
+    model_loaded: bool
+    model_version: str | None
+    registry_version: int | None
+    alias: str
+    alias_version: int | None
+    threshold_source: Literal["env", "tag", "metadata"] | None
+    registry_reachable: bool
+    capture: CaptureState
+    uptime_seconds: float
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Answer of `GET /ready` once a model is loaded; 503 before."""
+
+    status: Literal["ready"]
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureState:
+    """One input of the served version."""
+
+    name: str
+    type: str
+    unit: str
+    min: float | None
+    max: float | None
+    nullable: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Answer of `GET /metadata`: the served version and where it comes from."""
+
+    model_name: str
+    model_version: str
+    registry_version: int
+    run_id: str | None
+    alias: str
+    threshold: float
+    threshold_source: Literal["env", "tag", "metadata"]
+    features: list[FeatureState]
+    signature: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    trained_at: str
+    baseline: Mapping[str, Any] | None

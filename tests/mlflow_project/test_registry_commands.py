@@ -1,0 +1,175 @@
+"""Promote, roll back, threshold and history against a live MLflow server."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mlflow_project import promotion
+from mlflow_project.contract import names
+from mlflow_project.ledger import Ledger
+from mlflow_project.registry import main
+from mlflow_project.versions import Refused, Registry, UnknownVersion, Unreachable
+
+Make = Callable[..., Registry]
+
+
+@pytest.fixture
+def two_versions(
+    request: pytest.FixtureRequest,
+    register_version: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Registry:
+    """A model of its own with v1.0.0 and v1.1.0, nothing promoted yet."""
+    name = f"model-{request.node.name}"[:60].replace("[", "-").replace("]", "")
+    monkeypatch.setenv("MODEL_NAME", name)
+    register_version(name, "v1.0.0", alias=None, rows=120)
+    register_version(name, "v1.1.0", alias=None, seed=1, rows=120)
+    return Registry(name)
+
+
+def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
+    """`previous` is what was served before; a rollback swaps the two."""
+    promotion.promote(two_versions, "v1.0.0", "first")
+    assert two_versions.aliases() == {"champion": 1}
+    promotion.promote(two_versions, "v1.1.0", "better")
+    assert two_versions.aliases() == {"champion": 2, "previous": 1}
+    promotion.rollback(two_versions, "worse in production")
+    assert two_versions.aliases() == {"champion": 1, "previous": 2}
+    entries = Ledger(two_versions).entries()
+    assert [(e.action, e.before, e.after, e.why) for e in entries] == [
+        ("promote", "", "1", "first"),
+        ("promote", "1", "2", "better"),
+        ("rollback", "2", "1", "worse in production"),
+    ]
+    assert all(e.who for e in entries)
+
+
+def test_rollback_refuses_after_a_flip_by_hand(two_versions: Registry) -> None:
+    """After a flip in the UI `previous` means nothing; with --to the operator decides."""
+    promotion.promote(two_versions, "v1.0.0", "first")
+    promotion.promote(two_versions, "v1.1.0", "second")
+    two_versions.client.set_registered_model_alias(two_versions.name, names.CHAMPION, "1")
+    with pytest.raises(Refused, match="--to"):
+        promotion.rollback(two_versions, "again")
+    last = Ledger(two_versions).entries()[-1]
+    assert (last.action, last.before, last.after) == ("unrecorded", "2", "1")
+    promotion.rollback(two_versions, "decided", to="v1.1.0")
+    assert two_versions.aliases()["champion"] == 2
+
+
+def test_half_done_flip_is_taken_back(two_versions: Registry) -> None:
+    """Died after `previous` moved, before `champion` did: nothing was served differently."""
+    promotion.promote(two_versions, "v1.0.0", "first")
+    promotion.promote(two_versions, "v1.1.0", "second")
+    ledger = Ledger(two_versions)
+    ledger.begin("rollback", "dies", before="2", after="1", previous="1")
+    two_versions.set_alias(names.PREVIOUS, 2)
+    promotion.settle(two_versions)
+    assert two_versions.aliases() == {"champion": 2, "previous": 1}
+    assert [e.why for e in ledger.entries()] == ["first", "second"]
+
+
+def test_half_done_flip_is_finished(two_versions: Registry) -> None:
+    """Died after `champion` moved: the entry is closed, and stands."""
+    promotion.promote(two_versions, "v1.0.0", "first")
+    ledger = Ledger(two_versions)
+    ledger.begin("promote", "dies late", before="1", after="2")
+    two_versions.set_alias(names.PREVIOUS, 1)
+    two_versions.set_alias(names.CHAMPION, 2)
+    promotion.settle(two_versions)
+    last = ledger.entries()[-1]
+    assert (last.why, last.open) == ("dies late", False)
+    assert two_versions.aliases() == {"champion": 2, "previous": 1}
+
+
+def test_a_version_that_does_not_give_its_own_score_is_not_promoted(
+    two_versions: Registry, register_version: Callable[..., int]
+) -> None:
+    """The target is loaded and tried before anything moves."""
+    from dataclasses import replace
+
+    from mlflow_project.contract.model import Example
+
+    register_version(
+        two_versions.name,
+        "v1.2.0",
+        alias=None,
+        rows=120,
+        change=lambda c: replace(c, example=Example(c.example.instance, c.example.score + 0.1)),
+    )
+    with pytest.raises(Refused, match="não é o modelo"):
+        promotion.promote(two_versions, "v1.2.0", "broken")
+    assert two_versions.aliases() == {}
+    assert Ledger(two_versions).entries() == []
+
+
+def test_a_version_that_failed_the_gate_needs_force(
+    two_versions: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The refusal says which criterion failed; --force wants a reason and is recorded."""
+    version = two_versions.by_release("v1.1.0")
+    two_versions.set_tag(version, "gate", "failed")
+    two_versions.set_tag(version, "gate.recall", "failed: 0.700 (>= 0.75)")
+    assert main(["promote", "--model_version", "v1.1.0"]) == 1
+    assert "recall 0.700 (>= 0.75)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["promote", "--model_version", "v1.1.0", "--force"])
+    assert main(["promote", "--model_version", "v1.1.0", "--force", "--reason", "decidido"]) == 0
+    assert Ledger(two_versions).entries()[-1].why == "decidido"
+
+
+def test_threshold_is_a_tag_and_in_the_ledger(
+    two_versions: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The change has a reason; history shows from what to what."""
+    command = ["threshold", "--model_version", "v1.0.0", "--value", "0.35", "--reason", "mais"]
+    assert main(command) == 0
+    assert two_versions.by_release("v1.0.0").tags[names.TAG_THRESHOLD] == "0.35"
+    assert main(["history"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "0.500000" in line
+    assert "0.35 (v1.0.0)" in line
+    assert main([*command[:4], "1.5", *command[5:]]) == 1
+
+
+def test_list_shows_release_alias_and_threshold(
+    two_versions: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line per version, newest first."""
+    promotion.promote(two_versions, "v1.0.0", "first")
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert rows[0].startswith("v1.1.0")
+    assert rows[1].startswith("v1.0.0")
+    assert "champion" in rows[1]
+
+
+def test_unknown_release_lists_the_known_ones(two_versions: Registry) -> None:
+    """The error helps to type the right one."""
+    with pytest.raises(UnknownVersion, match=r"v1\.1\.0, v1\.0\.0"):
+        two_versions.by_release("v9.9.9")
+
+
+def test_next_release(two_versions: Registry) -> None:
+    """The next minor by default; a taken or malformed release is refused."""
+    assert two_versions.next_release() == "v1.2.0"
+    assert two_versions.next_release("v3.0.0") == "v3.0.0"
+    assert Registry("nobody-knows-it").next_release() == "v1.0.0"
+    for bad in ("v1.0.0", "1.2", "v1.2"):
+        with pytest.raises(Refused):
+            two_versions.next_release(bad)
+
+
+def test_a_server_that_is_gone_is_one_clear_line(
+    free_port: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No traceback: the address and what to do."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(Unreachable):
+        Registry().versions()
+    assert main(["list"]) == 1
+    assert "não responde" in capsys.readouterr().err

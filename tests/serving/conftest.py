@@ -1,0 +1,187 @@
+"""A running proxy: in a thread for most tests, in a process of its own where one must die."""
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from serving.app import create_app
+from serving.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
+_NUMBERS = itertools.count(1)
+
+
+def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Return the first truthy result of `check`; fail when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (result := check()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {check}")
+        time.sleep(0.05)
+    return result
+
+
+@dataclass
+class Proxy:
+    """A proxy and where it keeps what it writes."""
+
+    http: httpx.Client
+    settings: Settings
+
+    def predict(self, *rows: dict[str, Any], **options: Any) -> httpx.Response:
+        """Send rows to /predict."""
+        return self.http.post("/predict", json={"instances": rows}, **options)
+
+    def health(self) -> dict[str, Any]:
+        """Return what /health says."""
+        return self.http.get("/health").json()
+
+    def wait_ready(self) -> "Proxy":
+        """Wait until a model is loaded."""
+        eventually(lambda: self.http.get("/ready").status_code == 200, 60)
+        return self
+
+    def wait_for(self, **expected: Any) -> dict[str, Any]:
+        """Wait until /health says what is expected; return it."""
+        return eventually(lambda: (h := self.health()).items() >= expected.items() and h)
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return the log's lines."""
+        text = self.settings.log_file.read_text("utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def journals(self) -> list[Path]:
+        """Return the journals."""
+        return sorted(self.settings.journal_dir.glob("*.jsonl"))
+
+    def parquet(self) -> list[Path]:
+        """Return the captured files."""
+        return sorted(self.settings.inference_store.glob("*.parquet"))
+
+
+@contextmanager
+def threaded(settings: Settings) -> Iterator[Proxy]:
+    """Run a proxy in a thread of this process, on a port of its own."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(128)
+        config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        try:
+            with httpx.Client(base_url=url, timeout=20) as client:
+                yield Proxy(client, settings)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+@contextmanager
+def spawned(settings: Settings, port: int, *arguments: str, **environ: str) -> Iterator[Any]:
+    """Run `python -m serving` in a process group of its own; yield the process and its proxy."""
+    variables = {
+        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
+        "MODEL_NAME": settings.model_name,
+        "POLL_SECONDS": str(settings.poll_seconds),
+        "INFERENCE_STORE": str(settings.inference_store),
+        "CAPTURE_FLUSH_SECONDS": str(settings.capture_flush_seconds),
+        "LOG_FILE": str(settings.log_file),
+        **environ,
+    }
+    command = [sys.executable, "-m", "serving", "--port", str(port), *arguments]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **variables}, start_new_session=True
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            yield process, Proxy(client, settings)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(40)
+
+
+@pytest.fixture(name="spawned")
+def spawned_fixture() -> Callable[..., Any]:
+    """Return the context manager that runs a proxy in a process of its own."""
+    return spawned
+
+
+@pytest.fixture(name="eventually")
+def eventually_fixture() -> Callable[..., Any]:
+    """Return a function that waits for a check to become true."""
+    return eventually
+
+
+@pytest.fixture
+def new_model() -> Callable[[], str]:
+    """Return a function that makes up a name for a registered model."""
+    return lambda: f"machine-{next(_NUMBERS)}-{os.getpid()}"
+
+
+@pytest.fixture
+def settings_for(mlflow_server: str, tmp_path: Path) -> Callable[..., Settings]:
+    """Return a function that makes settings for a model, with folders of this test's own."""
+
+    def make(name: str, **changes: Any) -> Settings:
+        settings = Settings(
+            mlflow_tracking_uri=mlflow_server,
+            model_name=name,
+            poll_seconds=0.1,
+            inference_store=tmp_path / "store",
+            journal_dir=tmp_path / "store" / "journal",
+            capture_flush_seconds=60,
+            log_file=tmp_path / "logs" / "app.log",
+        )
+        return replace(settings, **changes)
+
+    return make
+
+
+@pytest.fixture
+def start(settings_for: Callable[..., Settings]) -> Iterator[Callable[..., Proxy]]:
+    """Return a function that starts a proxy for a model; all are stopped after the test."""
+    with ExitStack() as stack:
+        yield lambda name, **changes: stack.enter_context(threaded(settings_for(name, **changes)))
+
+
+@pytest.fixture(scope="module")
+def proxy(
+    mlflow_server: str,
+    register_version: Callable[..., int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Proxy]:
+    """Yield a ready proxy of one version, for tests that only ask."""
+    name = f"machine-shared-{next(_NUMBERS)}-{os.getpid()}"
+    register_version(name, "v1.2.0", threshold=0.25)
+    folder = tmp_path_factory.mktemp("proxy")
+    settings = Settings(
+        mlflow_tracking_uri=mlflow_server,
+        model_name=name,
+        poll_seconds=0.1,
+        inference_store=folder / "store",
+        journal_dir=folder / "journal",
+        log_file=folder / "app.log",
+        pseudonym_key="k",
+        max_instances=300,
+        max_body_bytes=200_000,
+    )
+    with threaded(settings) as running:
+        yield running.wait_ready()

@@ -1,0 +1,114 @@
+"""`python -m serving` as an operator runs it."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "serving", *arguments],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_help_is_quick() -> None:
+    """Asking for help does not import a model's world."""
+    began = time.monotonic()
+    result = run("--help")
+    assert result.returncode == 0
+    assert "porta" in result.stdout
+    assert time.monotonic() - began < 2
+
+
+def test_a_taken_port_ends_in_one_clear_line() -> None:
+    """The line names the address and the way out; the exit code is 1."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        port = sock.getsockname()[1]
+        result = run("--port", str(port))
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert f"127.0.0.1:{port}" in line
+    assert "--port" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code", "word"),
+    [
+        ((), {"THRESHOLD": "2"}, 1, "THRESHOLD"),
+        (("--workers", "0"), {}, 2, "--workers"),
+        (("--port", "99999"), {}, 2, "--port"),
+    ],
+)
+def test_a_wrong_option_names_itself(
+    arguments: tuple[str, ...], environ: dict[str, str], code: int, word: str
+) -> None:
+    """Mistakes end the process at once, by name."""
+    result = run(*arguments, **environ)
+    assert result.returncode == code
+    assert word in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_two_workers_finish_what_they_accepted(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    settings_for: Callable[..., Any],
+    free_port: Callable[[], int],
+    eventually: Callable[..., Any],
+    spawned: Callable[..., Any],
+) -> None:
+    """Under SIGTERM every answer is a 200 and captured, no journal stays, the exit code is 0."""
+    name = new_model()
+    register_version(name)
+    settings = settings_for(name)
+    with spawned(settings, free_port(), "--workers", "2") as (process, proxy):
+        eventually(lambda: _both_ready(proxy), 90)
+        answers: list[httpx.Response] = []
+
+        def ask() -> None:
+            try:
+                while True:
+                    answers.append(proxy.predict(ROW, headers={"Connection": "close"}))
+            except httpx.TransportError:
+                return  # the port is closed
+
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(4):
+                pool.submit(ask)
+            eventually(lambda: len(answers) > 100)
+            process.terminate()
+        assert process.wait(40) == 0
+    assert {answer.status_code for answer in answers} == {200}
+    assert not proxy.journals()
+    frame = pd.concat([pd.read_parquet(path) for path in proxy.parquet()])
+    assert {answer.json()["request_id"] for answer in answers} <= set(frame["request_id"])
+    assert frame["request_id"].is_unique
+    assert len({path.stem.split("-")[2] for path in proxy.parquet()}) == 2
+
+
+def _both_ready(proxy: Any) -> bool:
+    """Tell whether each worker has logged that it serves."""
+    if not proxy.settings.log_file.exists():
+        return False
+    return sum("servindo" in line["message"] for line in proxy.log()) == 2

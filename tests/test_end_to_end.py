@@ -1,0 +1,247 @@
+"""The mission in one walk, with real processes: train, serve, flip, roll back, capture, watch.
+
+Requests keep coming from before the first flip until after the last one; none may fail.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from conftest import ROOT, stop, wait_for
+
+MODEL = "walk-through"
+SOURCE = "pede.xlsx"
+
+
+class Walk:
+    """One folder, one model name, and the environment that all commands share."""
+
+    def __init__(self, folder: Path, tracking_uri: str, port: int) -> None:
+        """Remember where everything is."""
+        self.folder, self.api = folder, f"http://127.0.0.1:{port}"
+        self.env = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "MLFLOW_TRACKING_URI": tracking_uri,
+            "MODEL_NAME": MODEL,
+            "CAPTURE_FLUSH_SECONDS": "1",
+            "PSEUDONYM_KEY": "a key for the test",
+        }
+        self.env.pop("MLFLOW_RUN_ID", None)
+
+    def run(self, *command: str) -> str:
+        """Run one of our commands to its end; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def post(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Send instances in requests of 50; return all predictions."""
+        found: list[dict[str, Any]] = []
+        with httpx.Client(base_url=self.api, timeout=30) as client:
+            for start in range(0, len(rows), 50):
+                answer = client.post("/predict", json={"instances": rows[start : start + 50]})
+                assert answer.status_code == 200, answer.text
+                found += answer.json()["predictions"]
+        return found
+
+    def served(self) -> str:
+        """Return the release that `/metadata` names."""
+        release: str = httpx.get(f"{self.api}/metadata", timeout=10).json()["model_version"]
+        return release
+
+    def wait_until_served(self, release: str) -> None:
+        """Wait until every worker answers with `release`: twenty answers in a row."""
+        deadline, row = time.monotonic() + 30, 0
+        while row < 20:
+            assert time.monotonic() < deadline, f"{release} is not served after 30 s"
+            row = row + 1 if self.served() == release else 0
+
+
+def copy_project(folder: Path) -> None:
+    """Copy what a clone holds of the running system, so that a walk leaves no tracks here."""
+    folder.mkdir()
+    for name in ("MLproject", "conda.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("mlflow_project", "serving", "monitoring", "data"):
+        ignore = shutil.ignore_patterns(
+            "__pycache__", "inference_store", "reports", "raw", "processed"
+        )
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+
+
+class Load(threading.Thread):
+    """Sends one-row requests until told to stop; keeps what failed and what was answered."""
+
+    def __init__(self, api: str, rows: list[dict[str, Any]], seed: int) -> None:
+        """Prepare to send rows drawn at random; `start` begins."""
+        super().__init__(daemon=True)
+        self._api, self._rows = api, rows
+        self._rng = np.random.default_rng(seed)
+        self._over = threading.Event()
+        self.failures: list[str] = []
+        self.answered: Counter[str] = Counter()
+        self.scores: set[tuple[str, int, float, float]] = set()
+
+    def run(self) -> None:
+        """Send until `finish`."""
+        with httpx.Client(base_url=self._api, timeout=30) as client:
+            while not self._over.is_set():
+                index = int(self._rng.integers(len(self._rows)))
+                try:
+                    answer = client.post("/predict", json={"instances": [self._rows[index]]})
+                    body = answer.json()
+                    assert answer.status_code == 200, answer.text
+                    one = body["predictions"][0]
+                    assert one["model_version"] == body["model_version"]
+                    assert one["risk_label"] == int(one["risk_score"] >= body["threshold"])
+                    release = body["model_version"]
+                    self.answered[release] += 1
+                    self.scores.add((release, index, body["threshold"], one["risk_score"]))
+                except Exception as exc:
+                    self.failures.append(repr(exc))
+                time.sleep(0.02)
+
+    def finish(self) -> None:
+        """Stop and wait."""
+        self._over.set()
+        self.join(30)
+
+
+@pytest.fixture
+def walk(
+    tmp_path: Path, mlflow_server: str, free_port: Callable[[], int]
+) -> Iterator[Callable[[], Walk]]:
+    """Yield a function that starts a proxy with two workers and returns the walk."""
+    project = tmp_path / "project"
+    copy_project(project)
+    the_walk = Walk(project, mlflow_server, free_port())
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def begin(serve: bool = True) -> Walk:
+        if serve:
+            command = [sys.executable, "-m", "serving", "--workers", "2"]
+            process = subprocess.Popen(
+                [*command, "--port", the_walk.api.rsplit(":", 1)[1]],
+                cwd=project,
+                env=the_walk.env,
+                start_new_session=True,
+            )
+            processes.append(process)
+            wait_for(f"{the_walk.api}/ready", 60, process)
+        return the_walk
+
+    begin.stop = lambda: [stop(p) for p in processes]  # type: ignore[attr-defined]
+    yield begin
+    for process in processes:
+        stop(process)
+
+
+@pytest.mark.timeout(600)
+def test_the_whole_loop(walk: Any) -> None:
+    """Train, promote, predict, train again, promote, roll back, count, and tell drift from none."""
+    # Train the first version as `mlflow run` does, in this environment; the gate promotes it.
+    the = walk(serve=False)
+    the.run("-m", "data.synthetic", "--students", "900", "--seed", "3", "--output", SOURCE)
+    told = the.run(
+        *("-m", "mlflow", "run", ".", "--env-manager", "local"),
+        *("--experiment-name", f"{MODEL}-training", "-P", f"source={SOURCE}"),
+    )
+    assert "v1.0.0 é a champion" in told
+    assert "v1.0.0" in the.run("-m", "mlflow_project.registry", "list")
+
+    # Serve it, and keep asking from here on.
+    walk()
+    dataset = pd.read_parquet(the.folder / "data/processed/modeling_dataset.parquet")
+    metadata = httpx.get(f"{the.api}/metadata").json()
+    names = [feature["name"] for feature in metadata["features"]]
+    rows = as_instances(dataset[names])
+    loads = [Load(the.api, rows, seed) for seed in range(2)]
+    for load in loads:
+        load.start()
+
+    # The same distribution as the baseline's, to the first version.
+    rng = np.random.default_rng(0)
+    usual = [rows[i] for i in rng.choice(len(rows), 600, replace=False)]
+    predictions = the.post(usual)
+    assert {p["model_version"] for p in predictions} == {"v1.0.0"}
+
+    # A second version, promoted by hand while requests come; shifted rows go to it.
+    the.run("-m", "mlflow_project.train")
+    the.run("-m", "mlflow_project.registry", "promote", "--model_version", "v1.1.0")
+    the.wait_until_served("v1.1.0")
+    shifted = [
+        {**row, "idade": min((row["idade"] or 12) + 4, 40), "ida": 1.0} for row in usual[:300]
+    ]
+    assert {p["model_version"] for p in the.post(shifted)} == {"v1.1.0"}
+
+    # And back.
+    the.run("-m", "mlflow_project.registry", "rollback", "--reason", "drift vermelho")
+    the.wait_until_served("v1.0.0")
+    time.sleep(0.5)
+    for load in loads:
+        load.finish()
+    assert [load.failures for load in loads] == [[], []]
+    assert set(loads[0].answered) == {"v1.0.0", "v1.1.0"}
+    # Every answer is wholly from one version: a release gives a row one score, by one threshold.
+    scores = loads[0].scores | loads[1].scores
+    assert len(scores) == len({(release, index) for release, index, _, _ in scores})
+    assert len({(release, threshold) for release, _, threshold, _ in scores}) == 2
+
+    # Drift: nothing happened to v1.0.0's rows, much to v1.1.0's.
+    assert drift(the, "v1.0.0")["global_status"] == "GREEN"
+    red = drift(the, "v1.1.0")
+    assert red["global_status"] == "RED"
+    assert red["feature_drift"]["idade"]["status"] == "RED"
+    listed = the.run("-m", "mlflow_project.registry", "list")
+    assert [("RED" in line, "GREEN" in line) for line in listed.splitlines()[2:]] == [
+        (True, False),
+        (False, True),
+    ]
+
+    # Every answered instance is in the store, once, under the version that scored it.
+    walk.stop()
+    answered = sum((load.answered for load in loads), Counter({"v1.0.0": 600, "v1.1.0": 300}))
+    files = sorted((the.folder / "monitoring/inference_store").glob("*.parquet"))
+    captured: Counter[str] = Counter()
+    for file in files:
+        releases = pq.read_table(file)["model_version"].to_pylist()
+        assert len(set(releases)) == 1
+        captured.update(releases)
+    assert captured == answered
+    assert not list((the.folder / "monitoring/inference_store/journal").glob("*"))
+    history = the.run("-m", "mlflow_project.registry", "history").splitlines()[2:]
+    assert [line.split()[2] for line in history] == ["promote", "promote", "rollback"]
+
+
+def as_instances(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as JSON has them: null for missing."""
+    return json.loads(frame.to_json(orient="records"))
+
+
+def drift(the: Walk, release: str) -> dict[str, Any]:
+    """Run the drift report of a release; return its numbers."""
+    command = ["-m", "monitoring.drift_report", "--model_version", release, "--last_n_days", "1"]
+    the.run(*command)
+    (file,) = (the.folder / "monitoring/reports" / release).glob("drift_metrics_*.json")
+    numbers: dict[str, Any] = json.loads(file.read_text())
+    return numbers

@@ -1,0 +1,92 @@
+"""The files that others read agree with each other: locks, conda.yaml, MLproject, .gitignore."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def locked(name: str) -> dict[str, set[str]]:
+    """Return package → versions in a lock file (a package may have one per Python)."""
+    found: dict[str, set[str]] = {}
+    for package, version in re.findall(
+        r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)", (ROOT / name).read_text(), re.MULTILINE
+    ):
+        found.setdefault(package, set()).add(version)
+    return found
+
+
+def direct() -> dict[str, Requirement]:
+    """Return the direct dependencies in pyproject.toml by name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {r.name: r for r in map(Requirement, project["dependencies"])}
+
+
+def test_conda_yaml_agrees_with_the_lock() -> None:
+    """conda.yaml pins exactly pyproject's direct dependencies, at versions the lock holds."""
+    environment = yaml.safe_load((ROOT / "conda.yaml").read_text())
+    pip = next(part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
+    pinned = {r.name: r for r in map(Requirement, pip)}
+    assert pinned.keys() == direct().keys()
+    lock = locked("requirements.lock")
+    for name, requirement in pinned.items():
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", name
+        assert specifier.version in lock[name], name
+        assert requirement.extras == direct()[name].extras, name
+
+
+def test_locks_are_hashed_and_name_no_host() -> None:
+    """Every package has hashes; no lock names a registry or a path of some machine."""
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text()
+        assert locked(name)
+        blocks = re.split(r"^(?=[a-z0-9._-]+(?:\[[^]]*\])?==)", text, flags=re.MULTILINE)[1:]
+        assert all("--hash=sha256:" in block for block in blocks)
+        assert "http" not in re.sub(r"^\S*http\S*==", "", text, flags=re.MULTILINE).replace(
+            "httptools", ""
+        ).replace("httpx", "").replace("httpcore", "").replace("aiohttp", "")
+        assert "index" not in text
+        assert "file:" not in text
+
+
+def test_dev_lock_does_not_contradict_the_runtime_lock() -> None:
+    """What both locks hold, they hold at the same versions."""
+    runtime, dev = locked("requirements.lock"), locked("requirements-dev.lock")
+    shared = runtime.keys() & dev.keys()
+    assert shared
+    for name in shared:
+        assert dev[name] <= runtime[name], name
+
+
+def test_mlproject_entry_points_run_commands_that_exist() -> None:
+    """Each entry point's command is a module of ours that knows the options it is given."""
+    project = yaml.safe_load((ROOT / "MLproject").read_text())
+    assert project["conda_env"] == "conda.yaml"
+    expected = {"main", "make_dataset", "train", "promote", "rollback", "build_baseline"}
+    assert set(project["entry_points"]) == expected | {"drift_report"}
+    for name, entry in project["entry_points"].items():
+        words = entry["command"].split()
+        assert words[:2] == ["python", "-m"], name
+        module = ROOT / Path(*words[2].split(".")).with_suffix(".py")
+        assert module.exists(), module
+        used = set(re.findall(r"{(\w+)}", entry["command"]))
+        assert used == set(entry["parameters"]), name
+
+
+def test_nothing_private_or_generated_is_tracked() -> None:
+    """Workbooks, Parquet, logs, reports and environments never enter the repository."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        files = [str(p.relative_to(ROOT)) for p in (ROOT / "data").rglob("*.xlsx")]
+        assert not [f for f in files if not f.startswith("data/raw/")]
+        return
+    forbidden = (".xlsx", ".parquet", ".jsonl", ".db", ".log", ".skops")
+    tracked = listed.stdout.splitlines()
+    assert tracked
+    assert not [path for path in tracked if path.endswith(forbidden) or path == ".env"]
