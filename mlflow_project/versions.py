@@ -74,8 +74,18 @@ class Registry:
     """The versions of one registered model on the tracking server of the environment."""
 
     def __init__(self, name: str | None = None) -> None:
-        """Open the registry of model `name` (default: `MODEL_NAME`)."""
+        """Open the registry of model `name` (default: `MODEL_NAME`).
+
+        Raises:
+            Refused: the environment names a local file instead of a server, as a bare `mlflow run`
+                does; what is logged there keeps absolute paths that no server can follow.
+        """
         self.tracking_uri = names.configure_mlflow_environment()
+        if not self.tracking_uri.startswith(("http://", "https://")):
+            raise Refused(
+                "MLFLOW_TRACKING_URI não aponta para um servidor MLflow. Antes do comando: "
+                f"export MLFLOW_TRACKING_URI={names.DEFAULT_TRACKING_URI}"
+            )
         self.name = name or names.model_name()
         self.client = MlflowClient(self.tracking_uri)
 

@@ -204,6 +204,10 @@ Tudo no ar. Ctrl-C para tudo.
   Saúde     {api_url}/health
   MLflow    {mlflow_url}/#/models/{model}
 
+Em outro terminal, antes dos comandos do RUNBOOK:
+
+  source .venv/bin/activate && export MLFLOW_TRACKING_URI={mlflow_url}
+
 Experimente:
 
   curl -X POST {api_url}/predict -H "Content-Type: application/json" \\

@@ -173,3 +173,12 @@ def test_a_server_that_is_gone_is_one_clear_line(
         Registry().versions()
     assert main(["list"]) == 1
     assert "não responde" in capsys.readouterr().err
+
+
+def test_a_local_file_is_no_tracking_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bare `mlflow run` hands its jobs a local file; they say what to export instead."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    assert main(["list"]) == 1
+    assert "export MLFLOW_TRACKING_URI=http://127.0.0.1:5000" in capsys.readouterr().err

@@ -1,0 +1,139 @@
+"""One cell of a PEDE sheet to one value, with a note where the two are not the same.
+
+Each reader takes a cell as openpyxl gives it and returns `(value, note)`: the value None where
+there is none, the note None where nothing had to be interpreted. Notes never hold the cell's text.
+"""
+
+import math
+import re
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from openpyxl.utils.datetime import to_excel
+
+from mlflow_project.pede_columns import plain
+from mlflow_project.reading_report import Action
+
+Note = tuple[str, Action]
+Number = tuple[float | None, Note | None]
+Category = tuple[str | None, Note | None]
+Read = Number | Category
+
+FROM_DATE: Note = ("data do Excel lida como número", "convertido")
+FROM_TEXT: Note = ("número escrito como texto", "convertido")
+FROM_PHASE_NAME: Note = ("fase por extenso ou com turma", "convertido")
+FROM_DATE_TEXT: Note = ("data escrita como texto", "convertido")
+FROM_OTHER_SPELLING: Note = ("outra grafia", "convertido")
+ABOVE_TEN: Note = ("pouco acima de 10 (arredondamento)", "mantido")
+TEXT: Note = ("texto no lugar de número", "ilegível")
+EXCEL_ERROR: Note = ("erro de fórmula do Excel", "ilegível")
+NO_PHASE: Note = ("fase desconhecida", "ilegível")
+NO_YEAR: Note = ("data ou ano desconhecido", "ilegível")
+NO_CATEGORY: Note = ("categoria desconhecida", "ilegível")
+OTHER_SCHOOL: Note = ("situação reunida em “outra”", "convertido")
+
+_DECIMAL = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)")
+_PHASE = re.compile(r"fase ?(\d) ?[a-z]{0,2}(?: .*)?|(\d) ?[a-z]{0,2}")
+_YEAR_IN_DATE = re.compile(r"(\d{4})(?:-\d{1,2}-\d{1,2}.*)?|\d{1,2}[/.-]\d{1,2}[/.-](\d{4}).*")
+_GENDERS = {
+    "feminino": "feminino",
+    "masculino": "masculino",
+    "menina": "feminino",
+    "menino": "masculino",
+    "f": "feminino",
+    "m": "masculino",
+}
+_PRIVATE_NETWORKS = ("rede decisao", "escola jp ii")
+_FIRST_REAL_YEAR = 1920
+"""Dates before it are small numbers that Excel shows as dates: nobody here was born then."""
+
+
+def is_blank(cell: Any) -> bool:
+    """Return whether a cell holds nothing, or only space."""
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def read_identity(cell: Any) -> str | None:
+    """Return an RA as text, without space and case so that it is the same in every sheet."""
+    if is_blank(cell):
+        return None
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return str(cell).strip().upper()
+
+
+def read_number(cell: Any, epoch: datetime) -> Number:
+    """Return a number: as it is, from text with a point or a comma, or from a date's serial.
+
+    A number typed into a cell formatted as a date comes back as one: 8 is 1900-01-08.
+    """
+    if is_blank(cell):
+        return None, None
+    if isinstance(cell, str):
+        return _number_from_text(cell.strip())
+    if isinstance(cell, (date, time, timedelta)):  # a datetime is a date
+        return float(to_excel(cell, epoch)), FROM_DATE
+    if isinstance(cell, bool) or not isinstance(cell, (int, float)) or not math.isfinite(cell):
+        return None, TEXT
+    return float(cell), None
+
+
+def read_phase(cell: Any, epoch: datetime) -> Number:
+    """Return a phase from `7`, `FASE 1`, `1A`, `Fase 8 (Universitários)`, `ALFA` (0)."""
+    if not isinstance(cell, str) or is_blank(cell):
+        value, note = read_number(cell, epoch)
+        return (value, note) if value is None or value.is_integer() else (None, NO_PHASE)
+    if cell.strip().startswith("#"):
+        return None, EXCEL_ERROR
+    text = plain(cell)
+    if text.split(" ")[0] == "alfa":
+        return 0.0, FROM_PHASE_NAME
+    match = _PHASE.fullmatch(text)
+    if match is None:
+        return None, NO_PHASE
+    return float(match.group(1) or match.group(2)), FROM_TEXT if text.isdigit() else FROM_PHASE_NAME
+
+
+def read_year(cell: Any, epoch: datetime) -> Number:
+    """Return the year of a date, of a text `m/d/yyyy`, or a bare year."""
+    if isinstance(cell, date) and cell.year >= _FIRST_REAL_YEAR:
+        return float(cell.year), None
+    if isinstance(cell, str) and not is_blank(cell):
+        match = _YEAR_IN_DATE.fullmatch(cell.strip())
+        if match is None:
+            return None, NO_YEAR
+        return float(match.group(1) or match.group(2)), FROM_DATE_TEXT
+    return read_number(cell, epoch)
+
+
+def read_gender(cell: Any) -> Category:
+    """Return `feminino` or `masculino`."""
+    if is_blank(cell):
+        return None, None
+    text = plain(str(cell))
+    gender = _GENDERS.get(text)
+    if gender is None:
+        return None, NO_CATEGORY
+    return gender, None if text == gender else FROM_OTHER_SPELLING
+
+
+def read_school(cell: Any) -> Category:
+    """Return `publica`, `privada`, or `outra` for whoever is at neither (finished school, say)."""
+    if is_blank(cell):
+        return None, None
+    text = plain(str(cell))
+    if "publica" in text.split():
+        return "publica", None
+    if text.startswith("privada"):
+        return "privada", None
+    if text.startswith(_PRIVATE_NETWORKS):
+        return "privada", FROM_OTHER_SPELLING
+    return "outra", OTHER_SCHOOL
+
+
+def _number_from_text(text: str) -> Number:
+    if text.startswith("#"):
+        return None, EXCEL_ERROR
+    if _DECIMAL.fullmatch(text) is None:
+        return None, TEXT
+    return float(text.replace(",", ".")), FROM_TEXT

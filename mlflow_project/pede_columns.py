@@ -1,0 +1,123 @@
+"""Which column of a yearly sheet means what, by names that change from year to year."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["identity", "number", "phase", "year", "gender", "school"]
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A column's meaning: how its cells are read, and the headers that name it.
+
+    `headers[0]` is its usual name, used in messages.
+    """
+
+    name: str
+    kind: Kind
+    headers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where a concept was found, under which header, and where else it was repeated."""
+
+    index: int
+    header: str
+    repeated: tuple[int, ...] = ()
+
+
+CONCEPTS: tuple[Concept, ...] = (
+    Concept("ra", "identity", ("RA", "Registro do aluno", "Registro acadêmico")),
+    Concept("fase", "phase", ("Fase",)),
+    Concept("fase_ideal", "phase", ("Fase ideal", "Nível ideal")),
+    Concept("defasagem", "number", ("Defasagem", "Defas")),
+    Concept("idade", "number", ("Idade", "Idade do aluno", "Idade aluno")),
+    Concept(
+        "ano_nascimento",
+        "year",
+        ("Data de Nasc", "Ano nasc", "Data de nascimento", "Ano de nascimento", "Nascimento"),
+    ),
+    Concept("ano_ingresso", "year", ("Ano ingresso", "Ano de ingresso", "Ingresso")),
+    Concept("genero", "gender", ("Gênero", "Sexo")),
+    Concept("instituicao", "school", ("Instituição de ensino", "Instituição")),
+    Concept("iaa", "number", ("IAA",)),
+    Concept("ieg", "number", ("IEG",)),
+    Concept("ips", "number", ("IPS",)),
+    Concept("ipp", "number", ("IPP",)),
+    Concept("ida", "number", ("IDA",)),
+    Concept("ipv", "number", ("IPV",)),
+    Concept("mat", "number", ("Mat", "Matem", "Matemática", "Nota mat")),
+    Concept("por", "number", ("Por", "Portug", "Português", "Nota port")),
+    Concept("ing", "number", ("Ing", "Inglês", "Nota ing")),
+    Concept("inde", "number", ("INDE",)),
+)
+"""Everything the reader looks for, the identity first. Names of people are not among it."""
+
+NEEDED: tuple[tuple[str, ...], ...] = (
+    ("ra",),
+    ("fase",),
+    ("defasagem", "fase_ideal"),
+    ("idade", "ano_nascimento"),
+)
+"""Of each group one column must be there; the others of the group are computed from it."""
+
+TITLES: Mapping[str, tuple[str, ...]] = {concept.name: concept.headers for concept in CONCEPTS}
+"""Headers that name each concept, the usual one first."""
+
+_YEAR = re.compile(r"(.*?) ?(20\d\d|\d\d)")
+
+
+def plain(text: str) -> str:
+    """Return text without accents, case, punctuation and repeated space."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[^0-9a-z]+", " ", letters).split())
+
+
+_MEANING: Mapping[str, str] = {
+    plain(header): concept.name for concept in CONCEPTS for header in concept.headers
+}
+
+
+def meaning(header: Any, year: int) -> tuple[str, bool] | None:
+    """Return the concept a header names and whether it names the year too; None if unknown.
+
+    `INDE 22` in the sheet of 2024 is a past year's column and means nothing here.
+    """
+    if not isinstance(header, str):
+        return None
+    text = plain(header)
+    if text in _MEANING:
+        return _MEANING[text], False
+    match = _YEAR.fullmatch(text)
+    if match is None or int(match.group(2)) % 100 != year % 100:
+        return None
+    name = _MEANING.get(match.group(1))
+    return (name, True) if name else None
+
+
+def find_header(rows: Sequence[Sequence[Any]], year: int, look: int = 10) -> int:
+    """Return the index of the first of `look` rows that has a column `RA`; 0 if none has."""
+    for index, row in enumerate(rows[:look]):
+        if any(found and found[0] == "ra" for found in (meaning(cell, year) for cell in row)):
+            return index
+    return 0
+
+
+def recognise(header: Sequence[Any], rows: Sequence[Sequence[Any]], year: int) -> dict[str, Column]:
+    """Return each concept's column: filled before empty, with the year before without, leftmost."""
+    candidates: dict[str, list[tuple[bool, bool, int]]] = {}
+    for index, cell in enumerate(header):
+        found = meaning(cell, year)
+        if found:
+            empty = not any(index < len(row) and row[index] is not None for row in rows)
+            candidates.setdefault(found[0], []).append((empty, not found[1], index))
+    columns = {}
+    for name, places in candidates.items():
+        first, *others = (index for _, _, index in sorted(places))
+        columns[name] = Column(first, str(header[first]).strip(), tuple(others))
+    return columns

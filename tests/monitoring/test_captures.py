@@ -1,0 +1,137 @@
+"""The inference store as monitoring reads it: every answered row of one version exactly once."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitoring.captures import Captures, Selection
+from monitoring.errors import CaptureError
+
+ROWS = [
+    {"temperature": float(i), "pressure": None if i % 3 else 1.5, "wear": 1.0, "score": i / 100}
+    for i in range(25)
+]
+FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
+
+
+def read(folder: Path, *, days: int = 7, features: Mapping[str, str] = FEATURES) -> Any:
+    """Read version 1 of `modelo`; return the reader and the rows."""
+    now = datetime.now(UTC)
+    captures = Captures(folder, Selection("modelo", 1, now - timedelta(days=days), now), features)
+    rows = [row for batch in captures.batches() for row in batch.to_pylist()]
+    return captures, rows
+
+
+def test_journals_and_parquet_give_the_same_rows(writer: Any) -> None:
+    """A journal and the file it becomes are read alike: features and score, in order, typed."""
+    journal = writer.journal(ROWS)
+    captures, before = read(writer.folder)
+    assert before == ROWS
+    assert (captures.n_instances, captures.n_requests) == (25, 3)
+    writer.parquet(journal)
+    captures, after = read(writer.folder)
+    assert after == ROWS
+    assert (captures.n_instances, captures.n_requests) == (25, 3)
+
+
+def test_a_journal_beside_its_parquet_counts_once(writer: Any) -> None:
+    """Between writing the Parquet file and removing the journal nothing is counted twice."""
+    writer.parquet(writer.journal(ROWS), keep_journal=True)
+    writer.journal(ROWS[:5])
+    captures, rows = read(writer.folder)
+    assert captures.n_instances == len(rows) == 30
+
+
+def test_a_journal_converted_while_reading_is_read_once(
+    writer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that vanishes between its listing and its reading is found as Parquet."""
+    import monitoring.captures as module
+
+    genuine = module.read_journal
+
+    def converted_meanwhile(path: Path) -> Any:
+        writer.parquet(path)
+        return genuine(path)
+
+    writer.journal(ROWS)
+    monkeypatch.setattr(module, "read_journal", converted_meanwhile)
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == 25
+
+
+def test_a_truncated_last_line_is_left_out(writer: Any) -> None:
+    """What was being written when the process died was never answered."""
+    journal = writer.journal(ROWS)
+    journal.write_bytes(journal.read_bytes()[:-7])
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == 24
+
+
+def test_only_the_versions_own_answers_in_the_window(writer: Any) -> None:
+    """Other versions, other models, shadow scores and older rows are left out."""
+    for options in (
+        {"number": 2},
+        {"model": "outro"},
+        {"role": "shadow"},
+        {"age": timedelta(days=8)},
+    ):
+        writer.journal(ROWS, **options)
+        writer.parquet(writer.journal(ROWS, **options))
+    writer.parquet(writer.journal(ROWS[:3]))
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == 3
+
+
+def test_versions_with_other_columns_share_a_store(writer: Any) -> None:
+    """A file of a version that has other features does not disturb."""
+    other = type(writer)(writer.folder, {"speed": "double"})
+    other.parquet(other.journal([{"speed": 1.0, "score": 0.1}], number=2))
+    writer.parquet(writer.journal(ROWS))
+    _, rows = read(writer.folder)
+    assert rows == ROWS
+
+
+def test_an_absent_store_is_empty(tmp_path: Path) -> None:
+    """No folder, no rows, no error."""
+    captures, rows = read(tmp_path / "nowhere")
+    assert rows == []
+    assert captures.n_requests == 0
+
+
+def test_a_damaged_parquet_file_is_named(writer: Any) -> None:
+    """A file that is no Parquet ends in an error that names it."""
+    writer.parquet(writer.journal(ROWS))
+    damaged = writer.folder / "20200101T000000.000000Z-v1-x.parquet"
+    damaged.write_bytes(b"PAR1 not really")
+    with pytest.raises(CaptureError, match=damaged.name):
+        read(writer.folder)
+
+
+def test_a_damaged_journal_is_named_without_its_values(writer: Any) -> None:
+    """Neither a broken line nor a value of another type is quoted."""
+    journal = writer.journal(ROWS)
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'["segredo", broken\n')
+    with pytest.raises(CaptureError, match=journal.name) as caught:
+        read(writer.folder)
+    assert "segredo" not in str(caught.value)
+    journal.unlink()
+    journal = writer.journal([{**ROWS[0], "temperature": "segredo"}])
+    with pytest.raises(CaptureError, match=journal.name) as caught:
+        read(writer.folder)
+    assert "segredo" not in str(caught.value)
+
+
+def test_journals_may_lie_elsewhere(writer: Any, tmp_path: Path) -> None:
+    """Where the journals were moved out of the store, they are read from there."""
+    journal = writer.journal(ROWS)
+    elsewhere = tmp_path / "elsewhere"
+    journal.parent.rename(elsewhere)
+    now = datetime.now(UTC)
+    selection = Selection("modelo", 1, now - timedelta(days=1), now)
+    captures = Captures(writer.folder, selection, FEATURES, elsewhere)
+    assert sum(batch.num_rows for batch in captures.batches()) == 25

@@ -1,0 +1,129 @@
+"""The page an operator reads: verdict first, in Portuguese, nothing from elsewhere, escaped."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mlflow_project.contract.model import Feature, ModelContract
+from monitoring.build_baseline import fit_baseline
+from monitoring.drift import compare
+from monitoring.plots import number, percent
+from monitoring.report import ReportFacts, headline, render
+
+
+def table(rows: int, shift: float = 0.0) -> pa.Table:
+    """Draw two features and a score."""
+    rng = np.random.default_rng([rows, int(shift)])
+    return pa.table(
+        {
+            "speed": rng.normal(shift, 1, rows),
+            "kind": rng.choice(["<b>a</b>", "b"], rows),
+            "score": rng.random(rows),
+        }
+    )
+
+
+def facts(n_instances: int) -> ReportFacts:
+    """Return the facts of a report on `n_instances`."""
+    now = datetime.now(UTC)
+    return ReportFacts(
+        contract=ModelContract(
+            "v1.2.0",
+            (
+                Feature("speed", unit="km/h", description="Speed <of> it"),
+                Feature("kind", type="string"),
+            ),
+            target="failure",
+            threshold=0.5,
+        ),
+        model_name="modelo",
+        model_version="v1.2.0",
+        registry_version=3,
+        baseline_created_at=now.isoformat(),
+        baseline_source="arquivo",
+        window_start=now - timedelta(days=7),
+        window_end=now,
+        n_requests=n_instances,
+        n_instances=n_instances,
+        run_id="run",
+        run_url="http://mlflow/#/experiments/1/runs/run",
+        version_url="http://mlflow/#/models/modelo/versions/3",
+    )
+
+
+def page(rows: int, shift: float = 0.0) -> str:
+    """Render the report of one window."""
+    result = compare(fit_baseline(table(700)), table(rows, shift) if rows else iter([]))
+    return render(result, facts(rows))
+
+
+@pytest.mark.parametrize(
+    ("rows", "shift", "words"),
+    [
+        (200, 0.0, ["Verde", "Nenhuma mudança", "Nada a fazer"]),
+        (200, 2.0, ["Vermelho", "Mudança forte em speed", "em até 4 horas", "§3.1"]),
+        (0, 0.0, ["Sem dados", "Nenhuma predição", "INFERENCE_STORE"]),
+    ],
+)
+def test_the_verdict_comes_first_and_says_what_to_do(
+    rows: int, shift: float, words: list[str]
+) -> None:
+    """The header holds the status, one sentence, and the runbook's next step."""
+    header = re.search(r"<header.*?</header>", page(rows, shift), re.DOTALL)
+    assert header is not None
+    assert all(word in header.group() for word in words)
+
+
+def test_the_page_needs_nothing_else() -> None:
+    """No script, no style sheet, image or font from another address; small enough to mail."""
+    html = page(200, 2.0)
+    assert "<script" not in html
+    assert not re.search(r"(src=|@import|<link|url\()", html)
+    assert set(re.findall(r'href="(http://[^/]+)', html)) == {"http://mlflow"}
+    assert len(html) < 500_000
+
+
+def test_what_comes_from_data_is_escaped() -> None:
+    """Categories and descriptions are text, whatever they contain."""
+    html = page(200)
+    assert "<b>a</b>" not in html
+    assert "&lt;b&gt;a&lt;/b&gt;" in html
+    assert "Speed &lt;of&gt; it" in html
+
+
+def test_the_worst_feature_is_on_top() -> None:
+    """The table is sorted by status, then by the size of the change."""
+    html = page(200, 2.0)
+    assert html.index("<b>speed</b>") < html.index("<b>kind</b>")
+
+
+def test_thresholds_and_volumes_are_told() -> None:
+    """Window volumes and the runbook's limits appear as Portuguese writes numbers."""
+    html = page(200)
+    assert "≥ 0,10" in html
+    assert "≥ 0,25" in html
+    assert "200 instâncias" in html
+
+
+def test_a_yellow_headline_names_what_moved() -> None:
+    """A moderate change is called that."""
+    result = compare(fit_baseline(table(700)), table(400, 0.4))
+    assert result.global_status == "YELLOW"
+    assert headline(result, facts(400)).startswith("Mudança moderada em speed: 400 instâncias")
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(1234.5, 1, "1.234,5"), (-0.001, 2, "0,00"), (None, 2, "–"), (-1.25, 2, "-1,25")],
+)
+def test_numbers_as_portuguese_writes_them(value: float | None, digits: int, text: str) -> None:
+    """Comma for decimals, point for thousands, no minus zero."""
+    assert number(value, digits) == text
+
+
+def test_percentages() -> None:
+    """Shares are written as percentages."""
+    assert percent(0.125) == "12,5 %"

@@ -1,0 +1,370 @@
+"""Both commands against a live MLflow server and a store written as the proxy writes it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mlflow_project.contract import names
+from monitoring import build_baseline, drift_report
+
+MODEL = "monitored-machine"
+
+
+@dataclass
+class Machine:
+    """A registered version, and how it scores."""
+
+    client: Any
+    number: int
+    score: Callable[[pa.Table], np.ndarray]
+
+    def tags(self, number: int | None = None) -> dict[str, str]:
+        """Return the version's tags."""
+        return dict(self.client.get_model_version(MODEL, str(number or self.number)).tags)
+
+    def last_run(self, job: str) -> Any:
+        """Return the newest monitoring run of a job."""
+        experiment = self.client.get_experiment_by_name(f"{MODEL}-monitoring")
+        return self.client.search_runs([experiment.experiment_id], f"tags.job = '{job}'")[0]
+
+    def artifact(self, run_id: str, path: str, folder: Path) -> str:
+        """Return an artifact's text."""
+        local = self.client.download_artifacts(run_id, path, str(folder))
+        return Path(local).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def machine(mlflow_server: str, register_version: Callable[..., int]) -> Machine:
+    """Register v1.0.0 as champion and give it its first baseline."""
+    import mlflow
+
+    number = register_version(MODEL, "v1.0.0")
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL}/{number}")
+    return Machine(
+        mlflow.MlflowClient(mlflow_server),
+        number,
+        lambda rows: np.asarray(model.predict(rows.to_pandas()))[:, 1],
+    )
+
+
+@pytest.fixture(autouse=True)
+def model_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the commands at this file's model."""
+    monkeypatch.setenv("MODEL_NAME", MODEL)
+
+
+@pytest.fixture
+def with_baseline(machine: Machine) -> Machine:
+    """Return the machine with a baseline of its training reference."""
+    if names.TAG_BASELINE_RUN_ID not in machine.tags():
+        assert build_baseline.main([]) == 0
+    return machine
+
+
+@pytest.fixture
+def report(
+    with_baseline: Machine, writer: Any, tmp_path: Path
+) -> Callable[..., tuple[int, dict[str, Any], str]]:
+    """Return a function that runs the drift report; it gives exit code, numbers and page."""
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        out = tmp_path / "reports"
+        code = drift_report.main(
+            ["--inference_store", str(writer.folder), "--output", str(out), *arguments]
+        )
+        day = datetime.now().astimezone().strftime("%Y%m%d")
+        numbers = (out / "v1.0.0" / f"drift_metrics_{day}.json").read_text(encoding="utf-8")
+        page = (out / "v1.0.0" / f"drift_report_{day}.html").read_text(encoding="utf-8")
+        return code, json.loads(numbers, parse_constant=pytest.fail), page
+
+    return run
+
+
+def test_a_version_without_a_baseline_is_told_how_to_get_one(
+    machine: Machine, register_version: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names the release and the very command."""
+    register_version(MODEL, "v0.9.0", alias=None)
+    capsys.readouterr()
+    assert drift_report.main(["--model_version", "v0.9.0"]) == 1
+    error = capsys.readouterr().err
+    assert "python -m monitoring.build_baseline --model_version v0.9.0" in error
+    assert error.count("\n") == 1
+
+
+def test_baseline_of_the_training_reference(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without rows named, the version's own reference; the tag names a run that holds it."""
+    assert build_baseline.main(["--model_version", "v1.0.0"]) == 0
+    run_id = machine.tags()[names.TAG_BASELINE_RUN_ID]
+    data = json.loads(machine.artifact(run_id, names.ARTIFACT_BASELINE, tmp_path))
+    assert data["n_rows"] == 400
+    assert data["scored_by"] == {"reference": 400}
+    assert (data["model_version"], data["registry_version"]) == ("v1.0.0", machine.number)
+    assert [f["name"] for f in data["features"]] == ["temperature", "pressure", "wear"]
+    run = machine.client.get_run(run_id)
+    assert run.info.run_name == "baseline v1.0.0"
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["job"] == "baseline"
+    assert "400 linhas" in capsys.readouterr().out
+
+
+def test_baseline_of_a_file_scores_only_unseen_rows_itself(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Rows of the training reference keep its score; only new ones get the model's own."""
+    version = machine.client.get_model_version(MODEL, str(machine.number))
+    local = machine.client.download_artifacts(version.run_id, names.ARTIFACT_REFERENCE)
+    known = pq.read_table(local).slice(0, 100)
+    new = {"temperature": [21.0, 22.0], "pressure": [None, 1001.0], "wear": [2, 3]}
+    source = tmp_path / "dataset.parquet"
+    columns = {
+        name: [*known[name].to_pylist(), *new[name]] for name in ("wear", "temperature", "pressure")
+    }
+    table = pa.table({**columns, "year": [2023] * 102, "target": [0] * 102})
+    pq.write_table(table, source)
+    assert build_baseline.main(["--source", str(source)]) == 0
+    run = machine.last_run("baseline")
+    data = json.loads(machine.artifact(run.info.run_id, names.ARTIFACT_BASELINE, tmp_path))
+    assert data["scored_by"] == {"reference": 100, "model": 2}
+    fresh = machine.score(pa.table(new).cast(pa.schema([(n, pa.float64()) for n in new])))
+    mean = np.mean([*known["score"].to_pylist(), *fresh])
+    assert data["score"]["mean"] == pytest.approx(mean)
+    assert "year" not in [feature["name"] for feature in data["features"]]
+
+
+def test_baseline_of_captures(
+    machine: Machine, writer: Any, machine_rows: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Features and scores as captured."""
+    rows = machine_rows(1, 60, machine.score)
+    writer.journal(rows, model=MODEL, number=machine.number)
+    arguments = ["--last_n_days", "30", "--inference_store", str(writer.folder)]
+    assert build_baseline.main(arguments) == 0
+    run = machine.last_run("baseline")
+    data = json.loads(machine.artifact(run.info.run_id, names.ARTIFACT_BASELINE, tmp_path))
+    assert data["scored_by"] == {"capture": 60}
+    assert data["score"]["mean"] == pytest.approx(np.mean([row["score"] for row in rows]))
+    # The tests that follow compare with the training reference again.
+    assert build_baseline.main([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--source", "nowhere.parquet"], "não existe"),
+        (["--source", __file__], "não é um Parquet"),
+        (["--model_version", "v9.9.9"], "v1.0.0"),
+        (["--last_n_days", "3", "--inference_store", "nowhere"], "não respondeu nada"),
+    ],
+)
+def test_baseline_errors_are_one_line(
+    machine: Machine, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a person got wrong ends in one line that says so, and exit code 1."""
+    assert build_baseline.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_a_source_without_a_feature_is_refused(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The absent columns are named."""
+    pq.write_table(pa.table({"wear": [1.0]}), tmp_path / "thin.parquet")
+    assert build_baseline.main(["--source", str(tmp_path / "thin.parquet")]) == 1
+    assert "temperature, pressure" in capsys.readouterr().err
+
+
+def test_green_on_the_same_distribution(
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Half in Parquet, half still in a journal: all counted, GREEN, in files, run and tags."""
+    options = {"model": MODEL, "number": with_baseline.number}
+    rows = machine_rows(5, 200, with_baseline.score)
+    writer.parquet(writer.journal(rows[:120], **options))
+    writer.journal(rows[120:], **options)
+    capsys.readouterr()
+    code, numbers, page = report("--model_version", "v1.0.0", "--last_n_days", "7")
+    out = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert out[0] == "Status: GREEN"
+    assert any(re.search(r"v1\.0\.0/drift_report_\d{8}\.html$", line) for line in out)
+    assert numbers["global_status"] == "GREEN"
+    assert (numbers["n_instances"], numbers["n_requests"]) == (200, 20)
+    assert with_baseline.tags()[names.TAG_DRIFT_STATUS] == "GREEN"
+    assert "Verde" in page
+
+
+def test_the_numbers_have_the_promised_keys(
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., Any],
+) -> None:
+    """The JSON holds at least what its readers were promised."""
+    rows = machine_rows(6, 40, with_baseline.score)
+    writer.journal(rows, model=MODEL, number=with_baseline.number)
+    _, numbers, _ = report()
+    assert numbers.keys() >= {
+        *("model_version", "baseline_created_at", "window_start", "window_end", "n_requests"),
+        *("n_instances", "global_status", "feature_drift", "score_drift", "summary"),
+        "thresholds_used",
+    }
+    assert numbers["feature_drift"]["pressure"].keys() >= {
+        *("psi", "baseline_missing_rate", "current_missing_rate", "missing_delta"),
+        *("status", "type"),
+    }
+    assert numbers["score_drift"].keys() >= {
+        *("psi", "baseline_mean", "current_mean", "delta_mean", "status"),
+    }
+    assert numbers["summary"].keys() >= {"n_features", "n_red", "n_yellow", "n_green"}
+    assert numbers["thresholds_used"]["psi_alert"] == 0.25
+
+
+def test_red_on_a_shifted_distribution(
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """A shift of two standard deviations is RED by name, in the run's metrics, tags and files."""
+    rows = machine_rows(7, 150, with_baseline.score, 10.0)
+    writer.journal(rows, model=MODEL, number=with_baseline.number)
+    code, numbers, page = report()
+    assert code == 0
+    assert numbers["global_status"] == "RED"
+    assert numbers["feature_drift"]["temperature"]["status"] == "RED"
+    assert numbers["feature_drift"]["wear"]["status"] == "GREEN"
+    run = with_baseline.last_run("drift")
+    assert run.info.run_name == "drift v1.0.0 7d"
+    assert run.data.tags["status"] == "RED"
+    assert run.data.metrics["psi.temperature"] == pytest.approx(
+        numbers["feature_drift"]["temperature"]["psi"]
+    )
+    assert run.data.metrics.keys() >= {"psi_score", "missing_delta.pressure", "n_instances"}
+    stored = {a.path for a in with_baseline.client.list_artifacts(run.info.run_id, "drift")}
+    assert {Path(path).suffix for path in stored} == {".html", ".json"}
+    html = next(path for path in stored if path.endswith("html"))
+    assert with_baseline.artifact(run.info.run_id, html, tmp_path) == page
+    assert run.info.run_id in page
+    assert f"#/models/{MODEL}/versions/{with_baseline.number}" in page
+    assert with_baseline.tags()[names.TAG_DRIFT_STATUS] == "RED"
+
+
+def test_exit_codes_for_schedulers(
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., Any],
+) -> None:
+    """`--fail-on` turns a RED into exit code 3."""
+    rows = machine_rows(7, 150, with_baseline.score, 10.0)
+    writer.journal(rows, model=MODEL, number=with_baseline.number)
+    assert report("--fail-on", "red")[0] == 3
+    assert report("--fail-on", "yellow")[0] == 3
+
+
+def test_no_data_is_said_plainly(
+    report: Callable[..., Any], with_baseline: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing captured: both files are written, the tag is set, the exit code is 0."""
+    code, numbers, page = report("--fail-on", "yellow")
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "Status: NO_DATA" in out.splitlines()
+    assert "não existe; confira --inference_store" in out
+    assert numbers["global_status"] == "NO_DATA"
+    assert numbers["n_instances"] == 0
+    assert "Nenhuma predição" in page
+    assert with_baseline.last_run("drift").data.tags["status"] == "NO_DATA"
+    assert with_baseline.tags()[names.TAG_DRIFT_STATUS] == "NO_DATA"
+
+
+def test_another_versions_answers_are_not_compared(
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., Any],
+) -> None:
+    """Shifted rows that another version answered leave this version's report alone."""
+    other = machine_rows(7, 150, with_baseline.score, 10.0)
+    writer.journal(other, model=MODEL, number=with_baseline.number + 100)
+    writer.journal(
+        machine_rows(8, 80, with_baseline.score), model=MODEL, number=with_baseline.number
+    )
+    _, numbers, _ = report()
+    assert numbers["n_instances"] == 80
+    assert numbers["global_status"] == "GREEN"
+
+
+def test_a_project_run_around_the_job_stays_apart(
+    report: Callable[..., Any], with_baseline: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under `mlflow run` the job still logs a run of its own in the monitoring experiment."""
+    outer = with_baseline.client.create_run("0")
+    monkeypatch.setenv("MLFLOW_RUN_ID", outer.info.run_id)
+    report()
+    assert with_baseline.last_run("drift").info.run_id != outer.info.run_id
+    assert with_baseline.client.get_run(outer.info.run_id).data.metrics == {}
+
+
+@pytest.mark.parametrize("module", ["monitoring.build_baseline", "monitoring.drift_report"])
+def test_argument_errors_are_quick(module: str) -> None:
+    """A wrong argument is refused before MLflow, which takes seconds, is imported."""
+    for arguments in (["--model_version", "1.0"], ["--last_n_days", "0"], ["--help"]):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == (0 if arguments == ["--help"] else 2)
+    assert "mlflow" not in _imported_by(module)
+
+
+def _imported_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_an_unreachable_server_is_one_quick_line(free_port: Callable[[], int]) -> None:
+    """Nobody at the tracking URI: one line that names it, within seconds, exit code 1."""
+    uri = f"http://127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        [sys.executable, "-m", "monitoring.drift_report"],
+        env={**os.environ, "MLFLOW_TRACKING_URI": uri},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert uri in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_champion_lists_what_there_is(
+    mlflow_server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a champion, or without the model, the error says so."""
+    monkeypatch.setenv("MODEL_NAME", "never-registered")
+    assert drift_report.main([]) == 1
+    assert "champion" in capsys.readouterr().err
