@@ -1,1 +1,1 @@
-"""Baseline, drift and performance jobs, each an MLflow run; they know versions, not schools."""
+"""Baseline, drift and performance jobs, each an MLflow run; they know versions, not a domain."""

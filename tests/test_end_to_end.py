@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, stop, wait_for
+from live import ROOT, stop, wait_for
 
 MODEL = "walk-through"
 SOURCE = "pede.xlsx"

@@ -33,7 +33,7 @@ ARTIFACT_BASELINE = "baseline/baseline.json"
 
 
 def configure_mlflow_environment() -> str:
-    """Set this project's MLflow defaults where the environment has none; return the tracking URI.
+    """Set this project's MLflow defaults where the environment has none or an empty one; return the tracking URI.
 
     Call it before `mlflow` is imported. MLflow's own default URI is a local file; runs logged there
     keep absolute paths that no server can follow. Telemetry is off unless the operator asks for it,
@@ -42,7 +42,9 @@ def configure_mlflow_environment() -> str:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    return os.environ.setdefault("MLFLOW_TRACKING_URI", DEFAULT_TRACKING_URI)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    return uri
 
 
 def model_name() -> str:

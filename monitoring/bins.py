@@ -1,0 +1,205 @@
+"""Frozen bins of one column: fitted on a reference, they count any later batch.
+
+Bin order, last bin always the missing values:
+  numeric      below the range │ quantile intervals │ above the range │ missing
+  discrete     below │ one bin per value │ above │ unseen between │ missing
+  boolean      false │ true │ missing
+  categorical  one bin per category, by frequency │ rare ones │ unseen │ missing
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitoring.errors import ColumnError
+
+Kind = Literal["numeric", "discrete", "boolean", "categorical"]
+
+QUANTILE_BINS = 10
+MAX_DISCRETE_VALUES = 20
+MIN_ROWS_PER_VALUE = 10
+MAX_OWN_CATEGORIES = 50
+MAX_CATEGORIES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Binning:
+    """Bins of one column.
+
+    `points` are the finite interval edges of a numeric column (the first is its minimum, the last
+    its maximum; intervals are open to the left, the first one is closed), the ascending values of a
+    discrete one, or the categories of a categorical one. No points: nothing was ever seen.
+    """
+
+    kind: Kind
+    points: tuple[Any, ...] = ()
+
+    @property
+    def n_own(self) -> int:
+        """Return how many bins hold values that the reference has."""
+        if self.kind == "numeric":
+            return max(len(self.points) - 1, min(len(self.points), 1))
+        if self.kind == "categorical":
+            return min(len(self.points), MAX_OWN_CATEGORIES + 1)
+        return len(self.points)
+
+    @property
+    def n_bins(self) -> int:
+        """Return the number of bins, the missing one included."""
+        return self.n_own + {"numeric": 3, "discrete": 4, "boolean": 1, "categorical": 2}[self.kind]
+
+    @property
+    def ordered(self) -> slice | None:
+        """Return which bins rise with the value; None where values have no order."""
+        if self.kind == "categorical":
+            return None
+        return slice(0, self.n_own + (0 if self.kind == "boolean" else 2))
+
+    @property
+    def novel(self) -> list[int]:
+        """Return the bins of values that the reference does not have."""
+        own = self.n_own
+        return {
+            "numeric": [0, own + 1],
+            "discrete": [0, own + 1, own + 2],
+            "boolean": [],
+            "categorical": [own],
+        }[self.kind]
+
+    def novelty_margin(self, counts: npt.NDArray[np.int64]) -> int:
+        """Return how thin the reference's own `counts` are at the border to the unseen.
+
+        One for each open end of the range, one for unlisted values, and one for each value that the
+        reference has only once (Turing's estimate of the unseen mass).
+        """
+        if self.kind in ("numeric", "boolean") or not self.points:
+            return 2 if self.kind == "numeric" and self.points else 1
+        if self.kind == "discrete":
+            return 2 + int((counts[1 : 1 + self.n_own] == 1).sum())
+        rare = max(0, len(self.points) - MAX_OWN_CATEGORIES)
+        return 1 + rare + int((counts[: self.n_own] == 1).sum())
+
+    def count(self, values: pa.Array) -> tuple[npt.NDArray[np.int64], float, int]:
+        """Count one batch.
+
+        Returns:
+            Counts per bin, and the sum and number of the finite values (0, 0 for categories).
+
+        Raises:
+            ColumnError: the values are of another kind than the reference's.
+        """
+        if self.kind == "categorical":
+            return self._count_categories(values), 0.0, 0
+        numbers = as_numbers(values)
+        missing = int(np.isnan(numbers).sum())
+        positions = self._positions(numbers)
+        counts = np.bincount(positions, minlength=self.n_bins).astype(np.int64)
+        # NaN sorts last, so `searchsorted` has put it beyond the last point.
+        counts[self._beyond()] -= missing
+        counts[-1] += missing
+        finite = numbers[np.isfinite(numbers)]
+        return counts, float(finite.sum()), len(finite)
+
+    def _beyond(self) -> int:
+        """Return where `_positions` puts NaN."""
+        return self.n_own if self.kind == "boolean" else self.n_own + 1
+
+    def _positions(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+        """Return the bin of each number; NaN goes to `_beyond`."""
+        if self.kind == "boolean":
+            return np.nan_to_num(numbers, nan=2.0).astype(np.intp)
+        points = np.asarray(self.points, dtype=np.float64)
+        if not len(points):
+            return np.full(len(numbers), self._beyond(), dtype=np.intp)
+        if self.kind == "numeric":
+            edges = points.copy()
+            edges[0] = np.nextafter(edges[0], -np.inf)
+            if len(edges) == 1:
+                edges = np.append(edges, points[0])
+            return np.searchsorted(edges, numbers, side="left")
+        before = np.searchsorted(points, numbers, side="left")
+        between = points[np.minimum(before, len(points) - 1)] != numbers
+        between &= (before > 0) & (before < len(points))
+        exact = points[np.minimum(before, len(points) - 1)] == numbers
+        return np.where(between, self.n_own + 2, before + (exact | (before == len(points))))
+
+    def _count_categories(self, values: pa.Array) -> npt.NDArray[np.int64]:
+        """Count categories, the listed but rare ones together, the unlisted ones together."""
+        texts = as_texts(values)
+        listed = pa.array(self.points, pa.string())
+        found = pc.index_in(texts, value_set=listed, skip_nulls=True)
+        positions = pc.fill_null(found, len(listed)).to_numpy(zero_copy_only=False)
+        bins = np.minimum(positions, MAX_OWN_CATEGORIES)
+        bins = np.where(positions == len(listed), self.n_own, bins)
+        counts = np.bincount(bins, minlength=self.n_bins).astype(np.int64)
+        counts[self.n_own] -= texts.null_count
+        counts[-1] += texts.null_count
+        return counts
+
+
+def fit_bins(values: pa.Array | pa.ChunkedArray) -> Binning:
+    """Choose the bins of a reference column.
+
+    Booleans and strings keep their kind. Numbers are discrete when they take at most
+    `MAX_DISCRETE_VALUES` values, each `MIN_ROWS_PER_VALUE` times on average; else they get
+    `QUANTILE_BINS` intervals between quantiles that are values of the column (so ties never
+    straddle an edge), fewer where quantiles coincide.
+
+    Raises:
+        ColumnError: the values are neither numbers nor booleans nor strings.
+    """
+    if pa.types.is_boolean(values.type):
+        return Binning("boolean", (False, True))
+    if not is_number(values.type):
+        return Binning("categorical", _categories(as_texts(values)))
+    numbers = as_numbers(values)
+    numbers = np.sort(numbers[np.isfinite(numbers)])
+    distinct = np.unique(numbers)
+    if 0 < len(distinct) <= min(MAX_DISCRETE_VALUES, len(numbers) // MIN_ROWS_PER_VALUE):
+        return Binning("discrete", tuple(distinct.tolist()))
+    if not len(numbers):
+        return Binning("numeric")
+    ranks = -(-np.arange(QUANTILE_BINS + 1) * len(numbers) // QUANTILE_BINS) - 1
+    return Binning("numeric", tuple(np.unique(numbers[np.maximum(ranks, 0)]).tolist()))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type holds numbers; a column of nothing but nulls counts as one."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))
+
+
+def as_numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Return numbers or booleans as doubles, null as NaN.
+
+    Raises:
+        ColumnError: the values are of another type.
+    """
+    if not (is_number(values.type) or pa.types.is_boolean(values.type)):
+        raise ColumnError(f"esperava números, mas o tipo é {values.type}")
+    numbers: npt.NDArray[np.float64] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return strings, dictionary-encoded or not, as one string array.
+
+    Raises:
+        ColumnError: the values are of another type.
+    """
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise ColumnError(f"esperava texto, mas o tipo é {values.type}")
+    texts = values.cast(pa.string())
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+
+
+def _categories(texts: pa.Array) -> tuple[str, ...]:
+    """Return the categories, most frequent first, ties by name, at most `MAX_CATEGORIES`."""
+    counted: Sequence[dict[str, Any]] = pc.value_counts(texts.drop_null()).to_pylist()
+    ranked = sorted(counted, key=lambda item: (-item["counts"], item["values"]))
+    return tuple(item["values"] for item in ranked[:MAX_CATEGORIES])

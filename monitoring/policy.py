@@ -1,0 +1,46 @@
+"""When a difference becomes a status: how large it must be, and how certain."""
+
+import math
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPolicy:
+    """Thresholds of the runbook (§5.1) and the evidence that a status needs besides.
+
+    A status needs both: the effect reaches the threshold, and the p-value, adjusted for all tests
+    of the report, does not exceed the significance. The significances are therefore the chance of
+    any YELLOW or RED, and of any RED, in a report where nothing has changed.
+
+    Attributes:
+        psi_warning, psi_alert: population stability index beyond its expectation under no drift.
+        missing_delta_warning, missing_delta_alert: absolute change of the missing rate, in [0, 1].
+        significance_warning, significance_alert: family-wise error of a report, in (0, 1).
+    """
+
+    psi_warning: float = 0.10
+    psi_alert: float = 0.25
+    missing_delta_warning: float = 0.05
+    missing_delta_alert: float = 0.10
+    significance_warning: float = 0.02
+    significance_alert: float = 0.005
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that no number could meet in order.
+
+        Raises:
+            ValueError: a value is not finite, not positive, or an alert is easier than a warning.
+        """
+        for name, value in asdict(self).items():
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive number, not {value}")
+        if self.psi_warning > self.psi_alert:
+            raise ValueError("psi_warning exceeds psi_alert")
+        if self.missing_delta_warning > self.missing_delta_alert:
+            raise ValueError("missing_delta_warning exceeds missing_delta_alert")
+        if not self.significance_alert <= self.significance_warning < 1:
+            raise ValueError("significance_alert must not exceed significance_warning, below 1")
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the thresholds by name, for reports and parameters."""
+        return asdict(self)

@@ -1,0 +1,143 @@
+"""Fits that do not peek: folds by student, a test year seen once, digests of rows."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+
+from mlflow_project import model as model_module
+from mlflow_project.evaluate import ThresholdPolicy
+from mlflow_project.make_dataset import STUDENT, TARGET, YEAR
+from mlflow_project.model import (
+    TRUSTED_TYPES,
+    build_pipeline,
+    fit_calibrated,
+    grouped_folds,
+    out_of_fold_scores,
+)
+from mlflow_project.risk import DIFFERENCE, FEATURE_NAMES, persistence
+from mlflow_project.training import (
+    TrainingError,
+    check_dataset,
+    data_digest,
+    evaluate_fit,
+    row_digests,
+    split_for_test,
+)
+
+FEATURES = list(FEATURE_NAMES)
+
+
+@pytest.fixture(autouse=True)
+def one_shuffle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One shuffle of the folds is enough to see how they are cut."""
+    monkeypatch.setattr(model_module, "REPEATS", 1)
+
+
+def test_no_student_is_on_both_sides_of_a_fold(dataset: pd.DataFrame) -> None:
+    """A student with two pairs of years falls wholly into train or into test."""
+    assert dataset[STUDENT].duplicated().any(), "no student has two pairs: nothing is tested"
+    tested: list[int] = []
+    for train, test in grouped_folds(dataset[TARGET], dataset[STUDENT], folds=5, seed=0):
+        assert not set(dataset[STUDENT].iloc[train]) & set(dataset[STUDENT].iloc[test])
+        tested.extend(test)
+    assert sorted(tested) == list(range(len(dataset)))
+
+
+def test_out_of_fold_scores_know_nothing_of_random_targets(dataset: pd.DataFrame) -> None:
+    """With targets drawn by coin the scores rank no better than chance; in-sample they would."""
+    coin = pd.Series(np.random.default_rng(0).integers(0, 2, len(dataset)))
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    scores = out_of_fold_scores(pipeline, dataset[FEATURES], coin, dataset[STUDENT], 0)
+    from sklearn.metrics import roc_auc_score
+
+    assert abs(roc_auc_score(coin, scores) - 0.5) < 0.07
+    fitted = pipeline.fit(dataset[FEATURES], coin)
+    assert roc_auc_score(coin, fitted.predict_proba(dataset[FEATURES])[:, 1]) > 0.8
+
+
+def test_the_newest_pair_is_the_test(dataset: pd.DataFrame) -> None:
+    """Two pairs: by time. One pair: a quarter of the students."""
+    train, test, how = split_for_test(dataset, 0)
+    assert (set(train[YEAR]), set(test[YEAR])) == ({2022}, {2023})
+    assert "2023→2024" in how
+    one = dataset[dataset[YEAR] == 2023].reset_index(drop=True)
+    train, test, how = split_for_test(one, 0)
+    assert not set(train[STUDENT]) & set(test[STUDENT])
+    assert 0.2 < len(test) / len(one) < 0.3
+
+
+def test_the_test_year_does_not_touch_fit_or_threshold(dataset: pd.DataFrame) -> None:
+    """Turning the test year's targets around changes the metrics and nothing else."""
+    honest = evaluate_fit(dataset, ThresholdPolicy(), 0)
+    turned = dataset.copy()
+    newest = turned[YEAR] == turned[YEAR].max()
+    turned.loc[newest, TARGET] = 1 - turned.loc[newest, TARGET]
+    other = evaluate_fit(turned, ThresholdPolicy(), 0)
+    assert other.threshold == honest.threshold
+    np.testing.assert_array_equal(other.test["score"], honest.test["score"])
+    assert other.metrics["roc_auc"] == pytest.approx(1 - honest.metrics["roc_auc"])
+    again = evaluate_fit(dataset, ThresholdPolicy(), 0)
+    assert again.metrics == honest.metrics, "the same seed gives the same numbers"
+
+
+def test_the_model_beats_persistence_on_data_like_the_real(dataset: pd.DataFrame) -> None:
+    """The gate's first question, on the synthetic workbook."""
+    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7)
+    assert evaluation.metrics["f2"] > evaluation.persistence["f2"]
+    assert evaluation.metrics["roc_auc"] > 0.8
+
+
+def test_an_all_missing_column_and_an_all_missing_row_are_scored(dataset: pd.DataFrame) -> None:
+    """2022 has no IPP, and the runbook's example sends three of fourteen features."""
+    frame = dataset[FEATURES].assign(ipp=np.nan)
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    fitted = fit_calibrated(pipeline, frame, dataset[TARGET], dataset[STUDENT], 0)
+    nothing = pd.DataFrame([dict.fromkeys(FEATURES, np.nan)])
+    assert np.isfinite(fitted.predict_proba(nothing)).all()
+
+
+def test_the_served_model_needs_only_the_trusted_types(
+    dataset: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What skops asks about is our list, no more and no less; and no row numbers are kept."""
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    fitted = fit_calibrated(pipeline, dataset[FEATURES], dataset[TARGET], dataset[STUDENT], 0)
+    path = tmp_path_factory.mktemp("skops") / "model.skops"
+    skops.io.dump(fitted, path)
+    assert sorted(skops.io.get_untrusted_types(file=path)) == sorted(TRUSTED_TYPES)
+    assert fitted.cv is None
+
+
+def test_persistence_is_lagging_now() -> None:
+    """Negative lag is flagged; zero and unknown are not."""
+    frame = pd.DataFrame({"defasagem": [-1.0, 0.0, 2.0, np.nan]})
+    assert persistence(frame).tolist() == [True, False, False, False]
+
+
+def test_digests_depend_on_rows_alone(dataset: pd.DataFrame) -> None:
+    """Order and names of students do not count; one changed value does."""
+    shuffled = dataset.sample(frac=1, random_state=0).assign(**{STUDENT: "someone else"})
+    assert data_digest(shuffled) == data_digest(dataset)
+    assert row_digests(shuffled).sort_index().tolist() == row_digests(dataset).tolist()
+    changed = dataset.copy()
+    changed.loc[0, "ida"] = 9.99
+    assert data_digest(changed) != data_digest(dataset)
+    assert (row_digests(changed) != row_digests(dataset)).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda d: d.drop(columns=["ida", "por"]), "ida, por"),
+        (lambda d: d[(d[TARGET] == 0) | (d[YEAR] == 2022)], "2023→2024"),
+    ],
+)
+def test_a_dataset_that_cannot_be_learnt_from_is_refused(
+    dataset: pd.DataFrame, spoil: Callable[[pd.DataFrame], pd.DataFrame], said: str
+) -> None:
+    """The error names the missing columns, or the pair of years with too few of a class."""
+    with pytest.raises(TrainingError, match=said):
+        check_dataset(spoil(dataset))

@@ -1,0 +1,219 @@
+"""One training against a live server: what the run holds, what the version carries, the gate."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from live import ROOT
+
+from mlflow_project import model as model_module
+from mlflow_project.contract import names
+from mlflow_project.evaluate import GatePolicy, ThresholdPolicy
+from mlflow_project.gate import compare_with, gate_tags, run_gate
+from mlflow_project.make_dataset import TARGET, YEAR
+from mlflow_project.promotion import promote, read_contract
+from mlflow_project.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
+from mlflow_project.training import data_digest, evaluate_fit
+from mlflow_project.training_run import Registered, train
+from mlflow_project.versions import Registry
+
+MODEL = "trained"
+
+
+@pytest.fixture(scope="module")
+def trained(
+    mlflow_server: str, dataset_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Registry, Registered]]:
+    """Train once, in a folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_NAME", MODEL)
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setattr(model_module, "REPEATS", 1)
+        patch.chdir(tmp_path_factory.mktemp("train"))
+        mlflow.set_tracking_uri(mlflow_server)
+        yield Registry(), train(dataset_file, None, {"sheets": [], "entries": []})
+
+
+Trained = tuple[Registry, Registered]
+
+
+def test_the_version_carries_all_it_needs(trained: Trained) -> None:
+    """Release, verdict, baseline and alias hang on the version; the contract is its metadata."""
+    registry, result = trained
+    version = registry.by_release("v1.0.0")
+    assert version.number == result.number
+    assert version.tags["gate"] == ("passed" if result.passed else "failed")
+    assert version.aliases == (names.CHALLENGER,)
+    baseline = registry.client.get_run(version.tags[names.TAG_BASELINE_RUN_ID])
+    listed = registry.client.list_artifacts(baseline.info.run_id, "baseline")
+    assert [item.path for item in listed] == [names.ARTIFACT_BASELINE]
+    contract = read_contract(version)
+    assert contract.release == "v1.0.0"
+    assert contract.feature_names == FEATURE_NAMES
+    assert contract.example is not None
+    assert dict(contract.example.instance) == dict(EXAMPLE_INSTANCE)
+    assert type(contract).from_dict(contract.to_dict()) == contract
+
+
+def test_the_run_holds_parameters_metrics_dataset_and_plots(
+    trained: Trained, dataset: pd.DataFrame
+) -> None:
+    """What the UI compares is in the run that holds the model."""
+    registry, result = trained
+    version = registry.by_release(result.release)
+    run = registry.client.get_run(version.run_id)
+    contract = read_contract(version)
+    assert run.data.params["release"] == "v1.0.0"
+    assert float(run.data.params["threshold"]) == contract.threshold
+    assert run.data.params["data_digest"] == data_digest(dataset)
+    assert run.data.params["contract_digest"] == contract.digest()
+    assert {"test_roc_auc", "test_f2", "oof_recall", "persistence_f2"} <= run.data.metrics.keys()
+    (entry,) = run.inputs.dataset_inputs
+    assert entry.dataset.digest == data_digest(dataset)
+    files = {f.path for f in registry.client.list_artifacts(version.run_id, "plots")}
+    assert len(files) == 5
+    text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_report.md")
+    assert text == result.report.read_text(encoding="utf-8")
+    assert f"{run.data.metrics['test_roc_auc']:.3f}" in text
+    reading = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/data/reading_report.json")
+    assert reading == {"sheets": [], "entries": []}
+
+
+def test_the_model_loads_without_our_code_and_gives_the_logged_score(trained: Trained) -> None:
+    """pyfunc, in a process that cannot import this project, reproduces the example's score."""
+    registry, result = trained
+    version = registry.by_release(result.release)
+    contract = read_contract(version)
+    assert contract.example is not None
+    code = (
+        "import json, sys, mlflow.pyfunc, pandas as pd\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "frame = pd.DataFrame([json.loads(sys.argv[2])])\n"
+        "print(repr(float(model.predict(frame)[0][1])))\n"
+        "assert 'mlflow_project' not in sys.modules\n"
+    )
+    instance = json.dumps(dict(contract.example.instance))
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, version.uri, instance],
+        cwd=result.report.parent,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) == pytest.approx(contract.example.score, abs=1e-12)
+
+
+def test_no_row_of_a_child_is_the_input_example(trained: Trained, dataset: pd.DataFrame) -> None:
+    """The example is invented: no row of the data equals it."""
+    same = (dataset[list(FEATURE_NAMES)] == pd.Series(dict(EXAMPLE_INSTANCE))).all(axis=1)
+    assert not same.any()
+    registry, result = trained
+    folder = mlflow.artifacts.download_artifacts(registry.by_release(result.release).uri)
+    saved = json.loads((Path(folder) / "input_example.json").read_text())
+    assert saved["data"] == [[EXAMPLE_INSTANCE[name] for name in saved["columns"]]]
+
+
+def test_the_reference_has_scores_of_fits_that_had_not_seen_the_row(
+    trained: Trained, dataset: pd.DataFrame
+) -> None:
+    """They differ from the served model's own scores, and separate the classes less well."""
+    from sklearn.metrics import roc_auc_score
+
+    registry, result = trained
+    version = registry.by_release(result.release)
+    path = mlflow.artifacts.download_artifacts(f"runs:/{version.run_id}/{names.ARTIFACT_REFERENCE}")
+    reference = pd.read_parquet(path)
+    assert list(reference.columns) == [*FEATURE_NAMES, "score"]
+    own = mlflow.pyfunc.load_model(version.uri).predict(reference[list(FEATURE_NAMES)])[:, 1]
+    target = dataset[TARGET]
+    assert roc_auc_score(target, own) > roc_auc_score(target, reference["score"]) + 0.01
+
+
+def test_gate_compares_on_rows_that_neither_had_seen(
+    trained: Trained, dataset: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same test rows carry the champion's flags; a new year is scored by the champion."""
+    registry, result = trained
+    monkeypatch.setattr(model_module, "REPEATS", 1)
+    version = registry.by_release(result.release)
+    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7)
+    challenger, champion, rows = compare_with(registry, version, evaluation)
+    assert rows == len(evaluation.test)
+    assert champion == challenger == {k: evaluation.metrics[k] for k in champion}
+
+    # Half of the test rows become rows of a new year that the champion has never seen.
+    test = evaluation.test.copy()
+    half = len(test) // 2
+    test.loc[test.index[:half], YEAR] += 1
+    mixed = replace(evaluation, test=test)
+    assert compare_with(registry, version, mixed)[2] == len(test)
+
+    # Rows that the champion was fitted on, and not tested on, are left out.
+    older = dataset[dataset[YEAR] == 2022].reset_index(drop=True).assign(score=0.5)
+    assert compare_with(registry, version, replace(evaluation, test=older))[2] == 0
+
+
+def test_gate_stops_a_planted_bad_version(
+    trained: Trained, dataset: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores turned around fail every criterion, the comparison with the champion too."""
+    registry, result = trained
+    monkeypatch.setattr(model_module, "REPEATS", 1)
+    promote(registry, result.release, "for the test", force=True)
+    good = evaluate_fit(dataset, ThresholdPolicy(), 7)
+    from mlflow_project.evaluate import score_metrics
+
+    worse = 1 - good.test["score"]
+    target = good.test[TARGET].to_numpy()
+    bad = replace(
+        good,
+        test=good.test.assign(score=worse),
+        metrics=score_metrics(target, worse.to_numpy(), good.threshold),
+    )
+    criteria = {c.name: c.passed for c in run_gate(registry, bad, GatePolicy())}
+    assert criteria["f2_above_persistence"] is False
+    assert criteria["f2_not_worse_than_champion"] is False
+    tags = gate_tags(run_gate(registry, bad, GatePolicy()))
+    assert tags["gate"] == "failed"
+    assert tags["gate.recall"].startswith("failed: ")
+
+
+def test_taken_release_is_refused_before_anything_is_fitted(
+    trained: Trained, dataset_file: Path
+) -> None:
+    """No run, no version: the registry is as it was."""
+    from mlflow_project.versions import Refused
+
+    registry, _ = trained
+    before = [v.number for v in registry.versions()]
+    with pytest.raises(Refused, match="já existe"):
+        train(dataset_file, "v1.0.0")
+    assert [v.number for v in registry.versions()] == before
+
+
+def test_scores_of_the_report_are_those_of_the_logged_test_rows(trained: Trained) -> None:
+    """The metrics can be computed again from the artifact that the gate reads."""
+    from sklearn.metrics import roc_auc_score
+
+    registry, result = trained
+    version = registry.by_release(result.release)
+    path = mlflow.artifacts.download_artifacts(
+        f"runs:/{version.run_id}/evaluation/test_scores.parquet"
+    )
+    tested = pd.read_parquet(path)
+    metrics = registry.client.get_run(version.run_id).data.metrics
+    assert roc_auc_score(tested["target"], tested["score"]) == pytest.approx(
+        metrics["test_roc_auc"]
+    )
+    found = np.mean(tested["flagged"][tested["target"] == 1])
+    assert found == pytest.approx(metrics["test_recall"])
