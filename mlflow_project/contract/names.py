@@ -33,7 +33,7 @@ ARTIFACT_BASELINE = "baseline/baseline.json"
 
 
 def configure_mlflow_environment() -> str:
-    """Set this project's MLflow defaults where the environment has none or an empty one; return the tracking URI.
+    """Set this project's MLflow defaults where the environment has none; return the tracking URI.
 
     Call it before `mlflow` is imported. MLflow's own default URI is a local file; runs logged there
     keep absolute paths that no server can follow. Telemetry is off unless the operator asks for it,
