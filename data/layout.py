@@ -1,0 +1,258 @@
+"""Simulated years written the way the programme's sheets are: their columns and all their mess.
+
+Headers, spellings and cell types follow the real workbook year by year: phases as `7`, `FASE 1`
+and `1A`, ages typed into date cells, text dates, formula errors, `INCLUIR` among numbers, empty
+and doubled columns. Written from the sheets, not from the reader, so that each tests the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data.headers import HEADERS
+from data.spelling import (
+    DIVISION_BY_ZERO,
+    IDEAL,
+    IDEAL_2022,
+    NOT_AVAILABLE,
+    births,
+    cells_of,
+    class_2024,
+    ideal_label,
+    names_of,
+    school_labels,
+    stones,
+)
+from data.students import Column, Traits, Year
+
+_DATE_AGES = 0.4
+"""Share of the 2023 rows whose age stands in a cell formatted as a date."""
+_MEASURED = ("iaa", "ieg", "ips", "ipp", "ida", "ipv", "mat", "por", "ing")
+_DIGITS = {2022: 1, 2023: 2, 2024: 9}
+"""Decimals that each year's sheet gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Year:
+    """What a year's sheet is written from; `inde` holds by year each student's index so far."""
+
+    number: int
+    traits: Traits
+    values: Mapping[str, Column]
+    ra: Sequence[str]
+    inde: Mapping[int, Column]
+    rng: np.random.Generator
+
+    @property
+    def student(self) -> Column:
+        """Return the indices into the traits of the students present."""
+        return self.values["student"]
+
+
+def lay_out(
+    traits: Traits, years: Mapping[int, Year], numbers: Column, rng: np.random.Generator
+) -> dict[str, pd.DataFrame]:
+    """Return the sheets by title, cells as Python values and None; `numbers` holds each RA's.
+
+    Rows come in no order. Every frame has dtype object, and header names may repeat.
+    """
+    sheets: dict[str, pd.DataFrame] = {}
+    inde: dict[int, Column] = {}
+    for number, observed in years.items():
+        values = _evaluated(number, observed, rng)
+        inde[number] = np.full(len(numbers), np.nan)
+        inde[number][values["student"]] = _inde(values)
+        ra = [f"RA-{n}" for n in numbers[values["student"]]]
+        year = _Year(number, traits, values, ra, inde, rng)
+        sheets[f"PEDE{number}"] = _frame(year, _common(year) | _SPECIFIC[number](year))
+    sheets["dicionario"] = _dictionary()
+    return sheets
+
+
+def _frame(year: _Year, cells: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """Put columns in the sheet's order and rows in none; a column nobody filled is empty."""
+    headers, size = HEADERS[year.number], len(year.ra)
+    rows = list(zip(*(cells.get(header, [None] * size) for header in headers), strict=True))
+    frame = pd.DataFrame([rows[i] for i in year.rng.permutation(size)], dtype="object")
+    frame.columns = pd.Index(headers)
+    return frame
+
+
+def _evaluated(number: int, year: Year, rng: np.random.Generator) -> dict[str, Column]:
+    """Round as the sheet does and blank what nobody evaluated: university, half of phase 7."""
+    values = {name: np.asarray(column).copy() for name, column in year.items()}
+    if number == 2022:
+        values["ipp"] = np.full(len(values["fase"]), np.nan)
+        return _rounded(number, values)
+    away = values["fase"] >= 8
+    half = away | ((values["fase"] == 7) & (number == 2023) & (rng.random(len(away)) < 0.56))
+    for name in _MEASURED:
+        values[name] = np.where(away if name in ("iaa", "ips") else half, np.nan, values[name])
+    if number == 2024:
+        values["ieg"] = np.where(away, 0.0, values["ieg"])
+    return _rounded(number, values)
+
+
+def _rounded(number: int, values: dict[str, Column]) -> dict[str, Column]:
+    for name in _MEASURED:
+        digits = 3 if name in ("ips", "iaa") else _DIGITS[number]
+        values[name] = np.round(values[name].astype(float), digits)
+    return values
+
+
+def _common(year: _Year) -> dict[str, list[Any]]:
+    """Return the columns that all sheets spell alike."""
+    values, student, rng, size = year.values, year.student, year.rng, len(year.ra)
+    lag = values["fase"] - values["fase_ideal"]
+    cells: dict[str, list[Any]] = {
+        "RA": list(year.ra),
+        "Ano ingresso": year.traits.joined[student].tolist(),
+        "Nº Av": rng.choice([2, 3, 4], size, p=[0.27, 0.40, 0.33]).tolist(),
+        "IAA": cells_of(values["iaa"]),
+        "IEG": cells_of(values["ieg"]),
+        "IAN": np.select([lag >= 0, lag >= -2], [10, 5], 2.5).tolist(),
+    }
+    for judge in range(1, 4):
+        chosen = rng.integers(1, 32, size)
+        cells[f"Avaliador{judge}"] = [f"Avaliador-{n}" for n in chosen]
+    for then in (2020, 2021):
+        was = rng.normal(7.2, 1.0, size)
+        was[year.traits.joined[student] > then] = np.nan
+        cells[f"Pedra {then % 100}"] = stones(was)
+    for then, inde in year.inde.items():
+        cells[f"Pedra {then % 100}"] = stones(inde[student])
+        cells[f"INDE {then % 100}"] = cells_of(np.round(inde[student], 3))
+    if year.number > 2022:  # later sheets leave the short name of their own year empty
+        del cells[f"Pedra {year.number % 100}"], cells[f"INDE {year.number % 100}"]
+    return cells
+
+
+def _sheet_2022(year: _Year) -> dict[str, list[Any]]:
+    """Phases as text digits, birth years, girls and boys, ranks, verdicts in words; no IPP."""
+    values, student, rng, size = year.values, year.student, year.rng, len(year.ra)
+    rank = np.argsort(np.argsort(-year.inde[2022][student])) + 1
+    judged = ["Mantido na Fase atual", "Promovido de Fase", "Promovido de Fase + Bolsa"]
+    verdict = {
+        f"Rec Av{n}": rng.choice(judged, size, p=[0.55, 0.32, 0.13]).tolist() for n in range(1, 4)
+    }
+    praise = np.where(rng.random(size) < 0.5, "Destaque: bom resultado.", "Melhorar: mais empenho.")
+    return {
+        "Fase": [str(phase) for phase in values["fase"]],
+        "Turma": [str(letter) for letter in rng.choice(list("ABDFGKLU"), size)],
+        "Nome": names_of(year.ra),
+        "Ano nasc": year.traits.birth_year[student].tolist(),
+        "Idade 22": values["idade"].tolist(),
+        "Gênero": np.where(year.traits.female[student], "Menina", "Menino").tolist(),
+        "Instituição de ensino": np.where(
+            year.traits.private[student], "Rede Decisão", "Escola Pública"
+        ).tolist(),
+        "Cg": rank.tolist(),
+        "Cf": (rank // 4 + 1).tolist(),
+        "Ct": (rank % 17 + 1).tolist(),
+        "IPS": cells_of(values["ips"]),
+        "IDA": cells_of(values["ida"]),
+        "Matem": cells_of(values["mat"]),
+        "Portug": cells_of(values["por"]),
+        "Inglês": cells_of(values["ing"]),
+        "IPV": cells_of(values["ipv"]),
+        "Rec Psicologia": rng.choice(["Não atendido", "Sem limitações"], size).tolist(),
+        "Indicado": np.where(rng.random(size) < 0.16, "Sim", "Não").tolist(),
+        "Atingiu PV": np.where(rng.random(size) < 0.13, "Sim", "Não").tolist(),
+        "Fase ideal": [ideal_label(phase, IDEAL_2022, "º") for phase in values["fase_ideal"]],
+        "Defas": (values["fase"] - values["fase_ideal"]).tolist(),
+        **verdict,
+        **{f"Destaque {name}": praise.tolist() for name in ("IEG", "IDA", "IPV")},
+    }
+
+
+def _sheet_2023(year: _Year) -> dict[str, list[Any]]:
+    """Phases in words; part of the ages are dates, and the other births are text."""
+    values, student, rng = year.values, year.student, year.rng
+    born = births(year.traits, student)
+    dated = rng.random(len(student)) < _DATE_AGES
+    day_zero = datetime(1899, 12, 31)
+    pairs = list(zip(values["idade"].tolist(), born, dated, strict=True))
+    phases = ["ALFA" if phase == 0 else f"FASE {phase}" for phase in values["fase"]]
+    return _later(year) | {
+        "Fase": phases,
+        "Turma": [f"{phase} {rng.choice(list('ABCDE'))}" for phase in phases],
+        "Data de Nasc": [b if d else f"{b.month}/{b.day}/{b.year}" for _, b, d in pairs],
+        "Idade": [day_zero + timedelta(days=age) if d else age for age, _, d in pairs],
+        "IDA": cells_of(values["ida"]),
+    }
+
+
+def _sheet_2024(year: _Year) -> dict[str, list[Any]]:
+    """Phases as classes, `9` for graduates whose index says INCLUIR, entries not before 2021."""
+    values, student, rng, phase = year.values, year.student, year.rng, year.values["fase"]
+    letters = rng.choice(list("ABCDEFGHKLMN"), len(student))
+    classes = [class_2024(p, letter) for p, letter in zip(phase.tolist(), letters, strict=True)]
+    later = _later(year)
+    for header in ("INDE 2024", "Pedra 2024"):
+        marked = zip(phase, later[header], strict=True)
+        later[header] = [
+            "INCLUIR" if p == 9 else DIVISION_BY_ZERO if c == NOT_AVAILABLE else c
+            for p, c in marked
+        ]
+    return later | {
+        "Fase": classes,
+        "Turma": classes,
+        "Data de Nasc": births(year.traits, student),
+        "Idade": values["idade"].tolist(),
+        "IDA": cells_of(values["ida"], DIVISION_BY_ZERO),
+        "Ano ingresso": np.maximum(year.traits.joined[student], 2021).tolist(),
+        "Escola": [f"Escola-{n}" for n in rng.integers(1, 55, len(student))],
+        "Ativo/ Inativo": ["Cursando"] * len(student),
+    }
+
+
+_SPECIFIC = {2022: _sheet_2022, 2023: _sheet_2023, 2024: _sheet_2024}
+
+
+def _later(year: _Year) -> dict[str, list[Any]]:
+    """Return what the sheets of 2023 and 2024 have in common and 2022 has not."""
+    values, student, number = year.values, year.student, year.number
+    inde = year.inde[number][student]
+    return {
+        "Nome Anonimizado": names_of(year.ra),
+        f"INDE {number}": cells_of(np.round(inde, 4), NOT_AVAILABLE),
+        f"Pedra {number}": [
+            NOT_AVAILABLE if s is None else s.replace("Á", "A") for s in stones(inde)
+        ],
+        "Gênero": np.where(year.traits.female[student], "Feminino", "Masculino").tolist(),
+        "Instituição de ensino": school_labels(year.traits.private[student], values["fase"]),
+        "IPS": cells_of(values["ips"], NOT_AVAILABLE),
+        "IPP": cells_of(values["ipp"], NOT_AVAILABLE),
+        "Mat": cells_of(values["mat"]),
+        "Por": cells_of(values["por"]),
+        "Ing": cells_of(values["ing"]),
+        "IPV": cells_of(values["ipv"], NOT_AVAILABLE),
+        "Fase Ideal": [ideal_label(phase, IDEAL, "°") for phase in values["fase_ideal"]],
+        "Defasagem": (values["fase"] - values["fase_ideal"]).tolist(),
+    }
+
+
+def _inde(values: Mapping[str, Column]) -> Column:
+    """Return INDE: 0.1 of IAN, IAA, IPS, IPP and 0.2 of IDA, IEG, IPV; without IPP over 0.9."""
+    lag = values["fase"] - values["fase_ideal"]
+    adequacy = np.select([lag >= 0, lag >= -2], [10.0, 5.0], 2.5)
+    tenths = adequacy + values["iaa"] + values["ips"]
+    fifths = values["ida"] + values["ieg"] + values["ipv"]
+    with_ipp = 0.1 * (tenths + values["ipp"]) + 0.2 * fifths
+    return np.where(np.isnan(values["ipp"]), (0.1 * tenths + 0.2 * fifths) / 0.9, with_ipp)
+
+
+def _dictionary() -> pd.DataFrame:
+    rows = [
+        ("RA", "Registro do aluno (fictício)"),
+        ("Fase", "Nível de aprendizado no programa; ALFA é o primeiro"),
+        ("Fase ideal", "Nível esperado para a idade e o ano escolar"),
+        ("Defasagem", "Fase menos fase ideal"),
+        ("INDE", "Índice do desenvolvimento educacional"),
+        ("IAA, IEG, IPS, IPP, IDA, IPV, IAN", "Indicadores de 0 a 10"),
+    ]
+    return pd.DataFrame(rows, columns=["Métricas e Conceitos:", None], dtype="object")

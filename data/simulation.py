@@ -1,0 +1,101 @@
+"""Simulated students over three years: who enters, learns, is promoted, lags behind, leaves.
+
+Shares, levels and spreads were set by hand so that totals resemble those of the programme's yearly
+sheets; no row of a child is used. A student has lasting traits (learning, engagement, well-being);
+a year adds chance; indicators show both, and promotion to the next phase follows what they show.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from data.indicators import observe, turning_point
+from data.students import YEARS, Column, Traits, Year, ages, draw_traits, ideal_phase
+
+_ENTRY_LAGS = np.array([-3, -2, -1, 0, 1])
+_ENTRY_LAG_SHARES: Mapping[int, Sequence[float]] = {
+    2022: (0.03, 0.23, 0.53, 0.19, 0.02),
+    2023: (0.02, 0.10, 0.47, 0.38, 0.03),
+    2024: (0.01, 0.12, 0.57, 0.24, 0.06),
+}
+"""Before those whom phase 0 keeps from lagging so far."""
+_PROMOTED: Mapping[int, Column] = {
+    2023: np.array([0.82, 0.70, 0.44, 0.36]),
+    2024: np.array([0.90, 0.90, 0.42, 0.45]),
+}
+"""Share promoted into each year by lag before: two phases or more, one, none, ahead."""
+_PULL: Mapping[int, float] = {2023: 7.0, 2024: 8.0}
+"""How strictly promotion follows what the sheets show: more, and the next year is foreseeable."""
+
+
+def simulate(students: int, rng: np.random.Generator) -> tuple[Traits, dict[int, Year]]:
+    """Return the students' traits and, for each year, those present with phase and indicators."""
+    traits = draw_traits(students, rng)
+    phase = np.full(students, -1)
+    present = np.zeros(students, dtype=bool)
+    years: dict[int, Year] = {}
+    for year in YEARS:
+        if years:
+            present, phase = _next(traits, years[year - 1], present, phase, year, rng)
+        new = traits.entry == year
+        phase = np.where(new, _first_phase(traits, year, rng), phase)
+        present = present | new
+        years[year] = observe(traits, np.flatnonzero(present), phase, year, rng)
+    return traits, years
+
+
+def _first_phase(traits: Traits, year: int, rng: np.random.Generator) -> Column:
+    """Place newcomers: most a phase or two below the ideal, the better learners higher."""
+    size = len(traits.entry)
+    rank = np.argsort(np.argsort(traits.learning + 1.3 * rng.standard_normal(size)))
+    edges = np.cumsum(_ENTRY_LAG_SHARES[year])[:-1]
+    lag = _ENTRY_LAGS[np.digitize((rank + 0.5) / size, edges)]
+    ideal = ideal_phase(*ages(traits, year), year)
+    return np.clip(ideal + lag, 0, 7)
+
+
+def _next(
+    traits: Traits,
+    last: Year,
+    present: Column,
+    phase: Column,
+    year: int,
+    rng: np.random.Generator,
+) -> tuple[Column, Column]:
+    """Return who is present in `year` among those seen before, and everyone's phase then."""
+    student, at = last["student"], last["fase"]
+    stay = 0.95 if year == 2023 else 1.15
+    logit = stay + 0.6 * last["effort"] + np.where(at >= 8, 2.0, 0.0)
+    stays = rng.random(len(student)) < _sigmoid(logit)
+    stays |= student == 0
+    following = np.zeros_like(present)
+    following[student[stays]] = True
+    # A few who had left come back after a year away.
+    away = ~present & (traits.entry < year)
+    following |= away & (rng.random(len(present)) < 0.03)
+
+    moved = phase.copy()
+    moved[student] = at + _promoted(traits, last, year, rng)
+    return following, np.clip(moved, 0, 9 if year == 2024 else 8)
+
+
+def _promoted(traits: Traits, last: Year, year: int, rng: np.random.Generator) -> Column:
+    """Return phases gained (0, 1, rarely 2): likelier after growth and for those who lag.
+
+    Catching up is the programme's aim, so the further behind, the likelier; what the sheets show
+    (turning point, learning, engagement) decides among equals.
+    """
+    at, lag, student = last["fase"], last["fase"] - last["fase_ideal"], last["student"]
+    usual = _PROMOTED[year][np.clip(lag, -2, 1) + 2]
+    by_phase = np.array([-0.6, 0.0, 0.3, 0.2, 0.6, 0.0, 0.6, 0.6, -1.6, -9.0])[at]
+    base = np.log(usual / (1 - usual)) + by_phase
+    shown = turning_point(last["growth"], last["study"], last["effort"])
+    logit = _PULL[year] * (0.55 * base + shown + 0.1 * traits.wellbeing[student])
+    gained = (rng.random(len(at)) < _sigmoid(logit)).astype(int)
+    jump = (lag <= -2) & (gained == 1) & (rng.random(len(at)) < 0.10)
+    # Phase 9 is for graduates, whom the sheets know from 2024 on.
+    return np.where((at == 8) & (year < 2024), 0, gained + jump)
+
+
+def _sigmoid(value: Column) -> Column:
+    return 1.0 / (1.0 + np.exp(-value))

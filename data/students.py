@@ -1,0 +1,81 @@
+"""Invented students: what stays with each of them, how old they are, where they should be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+YEARS = (2022, 2023, 2024)
+Column = np.ndarray
+Year = Mapping[str, Column]
+"""One year's students by column: `student` (index into the traits), and what is known of them."""
+_ENTRY_SHARES = (0.51, 0.25, 0.24)
+"""Share of all students who are first seen in each year."""
+_AGES = np.arange(7, 20)
+_AGE_SHARES = np.array([5, 9, 12, 14, 12, 12, 12, 9, 7, 5, 4, 2, 1]) / 104
+_YEARS_BEFORE_SHARES = (0.48, 0.15, 0.07, 0.16, 0.07, 0.04, 0.03)
+"""How many years before 2022 its students had entered: 0, 1, 2, ..."""
+_LAST_BIRTHDAY_COUNTED = 300
+"""Day of the year on which ages are taken (in 2022 the whole year counted)."""
+_SCHOOL_CUTOFF = 150
+"""From 2024 on the ideal phase goes by the age on this day of the year."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What stays with a student; arrays of shape (students,). Learning etc. are standard normal.
+
+    `entry` is the first year in the sheets, `joined` the year of entry into the programme.
+    """
+
+    entry: Column
+    joined: Column
+    birth_year: Column
+    birth_day: Column
+    female: Column
+    private: Column
+    learning: Column
+    engagement: Column
+    wellbeing: Column
+
+
+def draw_traits(students: int, rng: np.random.Generator) -> Traits:
+    """Return new students, so many in all; the first is there in every year."""
+    learning = rng.standard_normal(students)
+    engagement = 0.55 * learning + 0.835 * rng.standard_normal(students)
+    # By quota, not by chance: few students must still fill each year.
+    position = (np.arange(students) + 0.5) / students
+    entry = 2022 + np.digitize(position, np.cumsum(_ENTRY_SHARES)[:2])
+    entry[0] = 2022
+    age = rng.choice(_AGES, students, p=_AGE_SHARES)
+    before = rng.choice(len(_YEARS_BEFORE_SHARES), students, p=_YEARS_BEFORE_SHARES)
+    return Traits(
+        entry=entry,
+        joined=entry - np.where(entry == 2022, before, 0),
+        birth_year=entry - age,
+        birth_day=rng.integers(1, 366, students),
+        female=rng.random(students) < 0.53,
+        private=rng.random(students) < 0.12,
+        learning=learning,
+        engagement=engagement,
+        wellbeing=rng.standard_normal(students),
+    )
+
+
+def ages(traits: Traits, year: int) -> tuple[Column, Column]:
+    """Return the age as the year's sheet states it and the age at the school cut-off, in years."""
+    difference = year - traits.birth_year
+    counted = 366 if year == 2022 else _LAST_BIRTHDAY_COUNTED
+    return difference - (traits.birth_day > counted), difference - (
+        traits.birth_day > _SCHOOL_CUTOFF
+    )
+
+
+def ideal_phase(age: Column, school_age: Column, year: int) -> Column:
+    """Return the phase a student should be in: by age until 2023, by school year from 2024 on.
+
+    0 is ALFA; 8 is university. Phase 1 was the fourth school year and is now the third and fourth.
+    """
+    if year < 2024:
+        return np.digitize(age, [9, 10, 12, 14, 15, 16, 17, 18])
+    return np.digitize(school_age, [8, 10, 12, 14, 15, 16, 17, 18])
