@@ -19,10 +19,10 @@ up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops 
 	  --mlflow-port "$(MLFLOW_PORT)" --workers "$(WORKERS)" $(if $(SOURCE),--source "$(SOURCE)")
 
 test: .venv/dev ## the tests, under 8 minutes
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: .venv/dev ## the tests and the slow ones, under 25 minutes
-	@$(BIN)/python -m pytest -m ""
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m ""
 
 check: .venv/dev ## lint, format and types, as CI does
 	@$(BIN)/ruff check .

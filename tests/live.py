@@ -1,6 +1,7 @@
 """Real processes for tests: ports, waiting, stopping, and an MLflow server."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,3 +61,13 @@ def start_mlflow(folder: Path, port: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
         )
+
+
+def copy_project(folder: Path) -> None:
+    """Copy what a clone holds of the running system, so that a walk leaves no tracks here."""
+    folder.mkdir()
+    for name in ("MLproject", "conda.yaml", "README.md", "RUNBOOK.md"):
+        shutil.copy(ROOT / name, folder)
+    ignore = shutil.ignore_patterns("__pycache__", "inference_store", "reports", "raw", "processed")
+    for name in ("mlflow_project", "serving", "monitoring", "data", "scripts"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)

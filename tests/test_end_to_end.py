@@ -5,7 +5,6 @@ Requests keep coming from before the first flip until after the last one; none m
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from live import ROOT, stop, wait_for
+from live import copy_project, stop, wait_for
 
 MODEL = "walk-through"
 SOURCE = "pede.xlsx"
@@ -75,18 +74,6 @@ class Walk:
         while row < 20:
             assert time.monotonic() < deadline, f"{release} is not served after 30 s"
             row = row + 1 if self.served() == release else 0
-
-
-def copy_project(folder: Path) -> None:
-    """Copy what a clone holds of the running system, so that a walk leaves no tracks here."""
-    folder.mkdir()
-    for name in ("MLproject", "conda.yaml"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("mlflow_project", "serving", "monitoring", "data"):
-        ignore = shutil.ignore_patterns(
-            "__pycache__", "inference_store", "reports", "raw", "processed"
-        )
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
 
 
 class Load(threading.Thread):

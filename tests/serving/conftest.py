@@ -103,6 +103,7 @@ def spawned(settings: Settings, port: int, *arguments: str, **environ: str) -> I
         "INFERENCE_STORE": str(settings.inference_store),
         "CAPTURE_FLUSH_SECONDS": str(settings.capture_flush_seconds),
         "LOG_FILE": str(settings.log_file),
+        "MODEL_CACHE": str(settings.model_cache),
         **environ,
     }
     command = [sys.executable, "-m", "serving", "--port", str(port), *arguments]
@@ -149,6 +150,7 @@ def settings_for(mlflow_server: str, tmp_path: Path) -> Callable[..., Settings]:
             journal_dir=tmp_path / "store" / "journal",
             capture_flush_seconds=60,
             log_file=tmp_path / "logs" / "app.log",
+            model_cache=tmp_path / "cache",
         )
         return replace(settings, **changes)
 
@@ -179,6 +181,7 @@ def proxy(
         inference_store=folder / "store",
         journal_dir=folder / "journal",
         log_file=folder / "app.log",
+        model_cache=folder / "cache",
         pseudonym_key="k",
         max_instances=300,
         max_body_bytes=200_000,

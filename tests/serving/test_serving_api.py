@@ -187,8 +187,8 @@ def test_health_has_the_promised_shape(proxy: Any) -> None:
     proxy.predict(ROW)
     health = proxy.health()
     assert list(health) == [
-        *("status", "model_loaded", "model_version", "registry_version", "alias"),
-        *("alias_version", "threshold_source", "registry_reachable", "capture"),
+        *("status", "model_loaded", "model_version", "registry_version", "model_source"),
+        *("alias", "alias_version", "threshold_source", "registry_reachable", "capture"),
         *("uptime_seconds", "reasons"),
     ]
     assert set(health["capture"]) == {"captured", "pending", "lost"}
@@ -202,8 +202,16 @@ def test_metadata_describes_the_served_version(proxy: Any) -> None:
     """Metadata gives contract, signature, metrics and origin."""
     metadata = proxy.http.get("/metadata").json()
     assert list(metadata) == [
-        *("model_name", "model_version", "registry_version", "run_id", "alias", "threshold"),
-        *("threshold_source", "features", "signature", "metrics", "trained_at", "baseline"),
+        *("model_name", "model_version", "registry_version", "model_source", "run_id", "alias"),
+        *(
+            "threshold",
+            "threshold_source",
+            "features",
+            "signature",
+            "metrics",
+            "trained_at",
+            "baseline",
+        ),
     ]
     assert metadata["features"][0] == {
         "name": "temperature",

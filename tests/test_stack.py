@@ -1,0 +1,231 @@
+"""`make up` as a newcomer meets it, and every command of RUNBOOK.md and README.md as written."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live import ROOT, copy_project, find_free_port, stop
+
+UP = "scripts/up.py"
+READY = "Tudo no ar"
+
+
+class Stack:
+    """A copy of the project and what is needed to start it on free ports."""
+
+    def __init__(self, folder: Path) -> None:
+        """Copy the project; `.venv` is the one that runs the tests."""
+        copy_project(folder)
+        (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+        self.folder = folder
+        self.api, self.mlflow = find_free_port(), find_free_port()
+        dropped = ("MLFLOW_TRACKING_URI", "MODEL_NAME", "MLFLOW_RUN_ID", "PSEUDONYM_KEY")
+        self.env = {k: v for k, v in os.environ.items() if k not in dropped}
+
+    def command(self, *more: str) -> list[str]:
+        """Return what the Makefile's `up` runs."""
+        ports = ["--api-port", str(self.api), "--mlflow-port", str(self.mlflow)]
+        return [sys.executable, UP, *ports, *more]
+
+    def fail(self, *more: str) -> str:
+        """Start it, expecting that it refuses; return its last words, one line."""
+        done = subprocess.run(
+            self.command(*more), cwd=self.folder, env=self.env, capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        return line
+
+    def start(self) -> "Running":
+        """Start it and wait until it says that all is up."""
+        return Running(
+            subprocess.Popen(
+                self.command(),
+                cwd=self.folder,
+                env=self.env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        )
+
+    def ports_are_free(self) -> bool:
+        """Return whether nobody listens any more."""
+        for port in (self.api, self.mlflow):
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", port)) == 0:
+                    return False
+        return True
+
+
+class Running:
+    """A started stack; a thread reads what it prints, so that it never blocks on a full pipe."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Wait for the last words of a good start; fail with all it said otherwise."""
+        self.process = process
+        self.lines: list[str] = []
+        self._ready = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+        assert self._ready.wait(240), "".join(self.lines)
+        assert READY in "".join(self.lines), "".join(self.lines)
+        time.sleep(0.5)
+
+    @property
+    def text(self) -> str:
+        """Return everything printed so far."""
+        return "".join(self.lines)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if READY in line:
+                self._ready.set()
+        self._ready.set()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Return a project copy that nothing was started in yet."""
+    return Stack(tmp_path_factory.mktemp("stack") / "project")
+
+
+@pytest.fixture(scope="module")
+def running(stack: Stack) -> Iterator[Running]:
+    """Start the stack for the first time: it trains."""
+    started = stack.start()
+    yield started
+    stop(started.process)  # type: ignore[arg-type]
+
+
+def test_a_taken_port_is_one_clear_line(stack: Stack) -> None:
+    """It names the port and the variable that moves it."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        stack.api, free = sock.getsockname()[1], stack.api
+        try:
+            line = stack.fail()
+        finally:
+            stack.api = free
+    assert line.startswith("erro: ")
+    assert "API_PORT=" in line
+
+
+def test_a_missing_workbook_is_one_clear_line(stack: Stack) -> None:
+    """It names the file, before anything is started."""
+    line = stack.fail("--source", "nowhere/PEDE.xlsx")
+    assert "nowhere/PEDE.xlsx" in line
+    assert "SOURCE" in line
+
+
+def test_a_broken_download_is_one_clear_line(tmp_path: Path) -> None:
+    """The installer says what failed and exits with 1; no traceback of pip."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/install.sh", tmp_path / "scripts")
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
+    wrong = "0" * 64
+    (tmp_path / "bad.lock").write_text(f"no-such-package-here==1.0 --hash=sha256:{wrong}\n")
+    env = {**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0"}
+    env |= {"PIP_EXTRA_INDEX_URL": "", "PIP_CONFIG_FILE": os.devnull}
+    done = subprocess.run(
+        ["bash", "scripts/install.sh", sys.executable, "bad.lock"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "bad.lock" in line
+    assert "network" in line
+
+
+def blocks(document: str) -> list[str]:
+    """Return the shell blocks of a document, in order."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.findall(r"^( *)```bash\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", body, flags=re.MULTILINE) for indent, body in found]
+
+
+def run_blocks(stack: Stack, document: str, skipped: tuple[str, ...]) -> str:
+    """Run a document's blocks in one shell that stops at the first failure; return the output.
+
+    Only the addresses are changed, to this stack's ports, and blocks that begin with a word of
+    `skipped` are left out.
+    """
+    kept = [block for block in blocks(document) if not block.startswith(skipped)]
+    assert kept
+    script = "\n".join(f"echo '### {i}'\n{block}" for i, block in enumerate(kept))
+    script = script.replace(":8000", f":{stack.api}").replace(":5000", f":{stack.mlflow}")
+    done = subprocess.run(
+        ["bash", "-e"],
+        input=script,
+        cwd=stack.folder,
+        env=stack.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_up_trains_once_and_stops_wholly(stack: Stack, running: Running) -> None:
+    """The first start trains; SIGTERM ends all of it; the second start trains no more."""
+    assert "por mlflow run" in running.text
+    assert f"curl -X POST http://127.0.0.1:{stack.api}/predict" in running.text
+    os.kill(running.process.pid, signal.SIGTERM)
+    assert running.process.wait(30) == 0
+    assert stack.ports_are_free()
+    begun = time.monotonic()
+    again = stack.start()
+    try:
+        assert time.monotonic() - begun < 90
+        assert "nada a treinar" in again.text
+    finally:
+        os.kill(again.process.pid, signal.SIGINT)
+        assert again.process.wait(30) == 0
+    assert stack.ports_are_free()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the runbook's commands use jq")
+def test_every_command_of_runbook_and_readme_works(stack: Stack, running: Running) -> None:
+    """Typed as written, in order, against the live stack; what the text promises is checked."""
+    started = running if running.process.poll() is None else stack.start()
+    try:
+        check_documents(stack)
+    finally:
+        stop(started.process)  # type: ignore[arg-type]
+
+
+def check_documents(stack: Stack) -> None:
+    """Run both documents and look for what they promise."""
+    told = run_blocks(stack, "README.md", skipped=("make",))
+    assert '"risk_score"' in told
+    assert "v1.1.0 é a champion" in told
+    assert "unrecorded" not in told
+    told = run_blocks(stack, "RUNBOOK.md", skipped=())
+    assert '"request_id": "abc123"' in told
+    assert '"status": "healthy"' in told
+    assert "Limiar de v1.0.0: 0.35" in told
+    assert "v1.2.0 (nº 3)" in told
+    assert re.search(r"rollback +v1\.\d\.0 +v1\.\d\.0", told)
+    assert re.search(r"v1\.0\.0 drift_metrics_\d{8} (GREEN|YELLOW|RED|NO_DATA)", told)
+    assert "Baseline da versão v1.0.0" in told
+    assert (stack.folder / "artifacts/model_report_v1.2.0.md").exists()
