@@ -17,8 +17,8 @@ import pandas as pd
 
 from mlflow_project.contract.identity import pseudonym
 from mlflow_project.contract.names import configure_mlflow_environment
-from mlflow_project.data_errors import DataError, OutputError, PairError
 from mlflow_project.pede import FEATURE_NAMES, ReadingReport, read_workbook
+from mlflow_project.pede.errors import DataError, OutputError, PairError
 
 DEFAULT_OUTPUT = Path("data/processed/modeling_dataset.parquet")
 STUDENT = "student"

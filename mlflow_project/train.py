@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_project.contract import names
-from mlflow_project.data_errors import DataError
 from mlflow_project.make_dataset import DEFAULT_OUTPUT
+from mlflow_project.pede.errors import DataError
 from mlflow_project.progress import say
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ import pytest
 
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.contract.identity import pseudonym
-from mlflow_project.data_errors import OutputError, PairError
 from mlflow_project.make_dataset import (
     DATASET_COLUMNS,
     READING_ARTIFACT,
@@ -23,6 +22,7 @@ from mlflow_project.make_dataset import (
     report_path,
 )
 from mlflow_project.pede import COLUMNS, FEATURE_NAMES
+from mlflow_project.pede.errors import OutputError, PairError
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT.parent / "shared" / "data" / "pede_sample.xlsx"

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from mlflow_project.contract.model import ModelContract
-from mlflow_project.data_errors import ColumnError, DataError, SheetError, WorkbookError
 from mlflow_project.pede import FEATURE_NAMES, FEATURES, ReadingReport, read_workbook
-from mlflow_project.pede_cells import read_number, read_phase, read_year
+from mlflow_project.pede.cells import read_number, read_phase, read_year
+from mlflow_project.pede.errors import ColumnError, DataError, SheetError, WorkbookError
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "pede_sample.xlsx"
 EPOCH = datetime(1899, 12, 30)

@@ -14,7 +14,7 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
-from mlflow_project.data_errors import SheetError, WorkbookError
+from mlflow_project.pede.errors import SheetError, WorkbookError
 
 _SHEET = re.compile(r"\s*pede[\s_-]*(20\d\d)\s*", re.IGNORECASE)
 _NO_WORKBOOK = (BadZipFile, InvalidFileException, KeyError, ParseError, EOFError, ValueError)

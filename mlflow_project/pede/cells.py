@@ -11,8 +11,8 @@ from typing import Any
 
 from openpyxl.utils.datetime import to_excel
 
-from mlflow_project.pede_columns import plain
-from mlflow_project.reading_report import Action
+from mlflow_project.pede.columns import plain
+from mlflow_project.pede.reading_report import Action
 
 Note = tuple[str, Action]
 Number = tuple[float | None, Note | None]

@@ -1,20 +1,19 @@
 """The PEDE workbook of the programme as one table: a row per student and year, and what it cost.
 
-The workbook is opened by `workbook`, columns are found by meaning (`pede_columns`), cells read one
-by one (`pede_cells`), a sheet made a frame by `pede_sheet`; features are defined in
-`pede_features`, errors in `data_errors`. Only what a year's sheet says of that year is read:
-columns of past years are not, and nothing of a later one can be.
+`workbook` opens the file, `columns` finds columns by meaning, `cells` reads one cell, `sheet` makes
+a frame of a sheet; `features` defines the model's inputs, `errors` what can go wrong. Only what a
+year's sheet says of that year is read: columns of past years are not, nothing of a later one can be.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-from mlflow_project.data_errors import DataError
-from mlflow_project.pede_features import FEATURE_NAMES, FEATURES
-from mlflow_project.pede_sheet import COLUMNS, read_sheet
-from mlflow_project.reading_report import ReadingReport, Tally
-from mlflow_project.workbook import read_sheets, require_consecutive
+from mlflow_project.pede.errors import DataError
+from mlflow_project.pede.features import FEATURE_NAMES, FEATURES
+from mlflow_project.pede.reading_report import ReadingReport, Tally
+from mlflow_project.pede.sheet import COLUMNS, read_sheet
+from mlflow_project.pede.workbook import read_sheets, require_consecutive
 
 __all__ = ["COLUMNS", "FEATURES", "FEATURE_NAMES", "DataError", "ReadingReport", "read_workbook"]
 

@@ -7,10 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from mlflow_project import pede_cells
-from mlflow_project.data_errors import ColumnError, SheetError
-from mlflow_project.pede_cells import Read
-from mlflow_project.pede_columns import (
+from mlflow_project.pede.cells import (
+    ABOVE_TEN,
+    Read,
+    is_blank,
+    read_gender,
+    read_identity,
+    read_number,
+    read_phase,
+    read_school,
+    read_year,
+)
+from mlflow_project.pede.columns import (
     CONCEPTS,
     NEEDED,
     TITLES,
@@ -19,9 +27,10 @@ from mlflow_project.pede_columns import (
     find_header,
     recognise,
 )
-from mlflow_project.pede_features import BOUNDS, FEATURE_NAMES, GRADE_MAX, OLDEST, YOUNGEST
-from mlflow_project.reading_report import Action, Tally
-from mlflow_project.workbook import Sheet
+from mlflow_project.pede.errors import ColumnError, SheetError
+from mlflow_project.pede.features import BOUNDS, FEATURE_NAMES, GRADE_MAX, OLDEST, YOUNGEST
+from mlflow_project.pede.reading_report import Action, Tally
+from mlflow_project.pede.workbook import Sheet
 
 COLUMNS: tuple[str, ...] = (
     "ra",
@@ -97,7 +106,7 @@ def _identified(table: _Table) -> tuple[list[str], _Table]:
     nameless = repeated = 0
     cells = table.cells(table.columns["ra"].index)
     for cell, row in zip(cells, table.rows, strict=True):
-        ra = pede_cells.read_identity(cell)
+        ra = read_identity(cell)
         if ra is None:
             nameless += 1
         elif ra in first:
@@ -118,10 +127,10 @@ def _column(table: _Table, concept: Concept) -> pd.Series:
         table.note(concept.name, "coluna ausente", "ausente", len(values))
     else:
         cells = table.cells(column.index)
-        if all(pede_cells.is_blank(cell) for cell in cells):
+        if all(is_blank(cell) for cell in cells):
             table.note(concept.name, "coluna vazia", "ausente", len(values))
         for index in column.repeated:
-            filled = sum(not pede_cells.is_blank(cell) for cell in table.cells(index))
+            filled = sum(not is_blank(cell) for cell in table.cells(index))
             table.note(concept.name, "coluna repetida: vale uma só", "descartado", filled)
         for row, cell in enumerate(cells):
             value, note = _read(concept, cell, table.sheet)
@@ -134,9 +143,9 @@ def _column(table: _Table, concept: Concept) -> pd.Series:
 def _read(concept: Concept, cell: Any, sheet: Sheet) -> Read:
     """Read one cell by its concept's kind and refuse what lies outside the concept's range."""
     if concept.kind == "gender":
-        return pede_cells.read_gender(cell)
+        return read_gender(cell)
     if concept.kind == "school":
-        return pede_cells.read_school(cell)
+        return read_school(cell)
     value, note = _NUMERIC[concept.kind](cell, sheet.epoch)
     if value is None:
         return None, note
@@ -144,14 +153,14 @@ def _read(concept: Concept, cell: Any, sheet: Sheet) -> Read:
     if not low <= value <= high:
         return None, (f"fora do intervalo {low:g} a {high:g}", "descartado")
     if high == GRADE_MAX and value > 10:
-        return value, pede_cells.ABOVE_TEN
+        return value, ABOVE_TEN
     return value, note
 
 
 _NUMERIC = {
-    "number": pede_cells.read_number,
-    "phase": pede_cells.read_phase,
-    "year": pede_cells.read_year,
+    "number": read_number,
+    "phase": read_phase,
+    "year": read_year,
 }
 
 
