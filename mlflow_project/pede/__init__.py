@@ -2,7 +2,7 @@
 
 `workbook` opens the file, `columns` finds columns by meaning, `cells` reads one cell, `sheet` makes
 a frame of a sheet; `features` defines the model's inputs, `errors` what can go wrong. Only what a
-year's sheet says of that year is read: columns of past years are not, nothing of a later one can be.
+sheet says of its own year is read: columns of past years are not, those of a later one cannot be.
 """
 
 from pathlib import Path

@@ -1,9 +1,10 @@
 """What a reader did to the values it met: counts by sheet, column and reason, never a value."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from mlflow_project.tables import text_table
 
 Action = Literal["convertido", "mantido", "descartado", "ilegível", "ausente"]
 """convertido: read as another value than written; mantido: doubtful, kept as written; descartado:
@@ -51,8 +52,8 @@ class ReadingReport:
         lines = [f"{s.sheet}: {s.rows} linhas, {s.kept} estudantes lidos" for s in self.sheets]
         if not self.entries:
             return "\n".join([*lines, "Nenhum valor convertido, descartado ou ilegível."])
-        rows = [(e.sheet, e.column, e.reason, e.action, str(e.count)) for e in self.entries]
-        return "\n".join([*lines, "", *_aligned([_HEADINGS, *rows])])
+        rows = [(e.sheet, e.column, e.reason, e.action, f"{e.count:5}") for e in self.entries]
+        return "\n".join([*lines, "", text_table(_HEADINGS, rows)])
 
 
 class Tally:
@@ -79,15 +80,3 @@ class Tally:
             for (sheet, column, reason, action), count in self._counts.items()
         )
         return ReadingReport(tuple(self._sheets), tuple(entries))
-
-
-def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Pad columns to equal width; the last one, a number, to the right."""
-    table = list(rows)
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    return [
-        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=True))][:-1])
-        + "  "
-        + row[-1].rjust(widths[-1])
-        for row in table
-    ]
