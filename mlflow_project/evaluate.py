@@ -1,6 +1,5 @@
-"""Metrics, threshold and gate: pure functions on arrays and plain data."""
+"""Metrics and the choice of a threshold: pure functions on arrays."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -82,74 +81,3 @@ class ThresholdPolicy:
             if metrics["recall"] >= self.min_recall:
                 return threshold, "min_recall"
         return max(allowed, key=lambda row: (row[1]["f2"], row[0]))[0], "best_f2"
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One question the gate asked: what was found, what was wanted, and whether it holds."""
-
-    name: str
-    passed: bool
-    found: str
-    wanted: str
-
-
-@dataclass(frozen=True, slots=True)
-class GatePolicy:
-    """What a version must show on the test year before it may be served."""
-
-    min_recall: float = 0.75
-    max_share_flagged: float = 0.60
-    max_f2_loss: float = 0.02
-    min_common_rows: int = 50
-
-
-def judge(
-    policy: GatePolicy,
-    challenger: Mapping[str, float],
-    persistence: Mapping[str, float],
-    on_common_rows: tuple[Mapping[str, float], Mapping[str, float], int] | None,
-) -> list[Criterion]:
-    """Return the gate's criteria, all of which must hold for a promotion.
-
-    Args:
-        policy: the limits.
-        challenger: metrics of the challenger's evaluation fit on its test rows.
-        persistence: label metrics of "lagging now" on the same rows.
-        on_common_rows: metrics of challenger and champion on rows that neither fit had seen, and
-            how many; None where there is no champion.
-    """
-    recall, share = challenger["recall"], challenger["share_flagged"]
-    criteria = [
-        Criterion(
-            "f2_above_persistence",
-            challenger["f2"] > persistence["f2"],
-            f"{challenger['f2']:.3f}",
-            f"> {persistence['f2']:.3f}",
-        ),
-        Criterion(
-            "recall", recall >= policy.min_recall, f"{recall:.3f}", f">= {policy.min_recall:.2f}"
-        ),
-        Criterion(
-            "share_flagged",
-            share <= policy.max_share_flagged,
-            f"{share:.3f}",
-            f"<= {policy.max_share_flagged:.2f}",
-        ),
-    ]
-    if on_common_rows is not None:
-        criteria.append(_against_champion(policy, *on_common_rows))
-    return criteria
-
-
-def _against_champion(
-    policy: GatePolicy, challenger: Mapping[str, float], champion: Mapping[str, float], rows: int
-) -> Criterion:
-    """Compare F2 on common rows; too few rows decide nothing and so block nothing."""
-    name = "f2_not_worse_than_champion"
-    if rows < policy.min_common_rows:
-        return Criterion(name, True, f"{rows} common rows", "too few to judge")
-    least = champion["f2"] - policy.max_f2_loss
-    return Criterion(
-        name, challenger["f2"] >= least, f"{challenger['f2']:.3f} on {rows} rows", f">= {least:.3f}"
-    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlflow_project.contract.model import ModelContract
-from mlflow_project.evaluate import Criterion
+from mlflow_project.criteria import Criterion
 from mlflow_project.training import Evaluation
 
 _METRICS = (

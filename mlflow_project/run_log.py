@@ -18,8 +18,8 @@ from sklearn.calibration import CalibratedClassifierCV
 
 from mlflow_project.contract import names
 from mlflow_project.contract.model import ModelContract
-from mlflow_project.gate import ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS
-from mlflow_project.make_dataset import GROUPS, TARGET, YEAR
+from mlflow_project.gate import ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS, tested_rows
+from mlflow_project.make_dataset import TARGET
 from mlflow_project.model import TRUSTED_TYPES
 from mlflow_project.plots import draw_plots
 from mlflow_project.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
@@ -39,11 +39,7 @@ def log_evaluation(evaluation: Evaluation) -> None:
         mlflow.log_metrics({f"{prefix}_{name}": value for name, value in metrics.items()})
     for name, figure in draw_plots(evaluation).items():
         mlflow.log_figure(figure, f"plots/{name}")
-    test = evaluation.test
-    tested = test[[YEAR, *GROUPS, "score"]].assign(
-        row=row_digests(test), target=test[TARGET], flagged=test["score"] >= evaluation.threshold
-    )
-    log_parquet(tested, ARTIFACT_TEST_SCORES)
+    log_parquet(tested_rows(evaluation), ARTIFACT_TEST_SCORES)
 
 
 def log_dataset(dataset: pd.DataFrame, served: ServedFit) -> None:

@@ -13,7 +13,8 @@ import pandas as pd
 
 from mlflow_project.contract import names
 from mlflow_project.contract.model import ModelContract
-from mlflow_project.evaluate import Criterion, GatePolicy, ThresholdPolicy
+from mlflow_project.criteria import Criterion, GatePolicy
+from mlflow_project.evaluate import ThresholdPolicy
 from mlflow_project.gate import gate_tags, run_gate
 from mlflow_project.ledger import exclusive
 from mlflow_project.make_dataset import READING_ARTIFACT

@@ -1,15 +1,9 @@
-"""Metrics against hand-counted answers; the threshold and gate policies at their borders."""
+"""Metrics against hand-counted answers; the threshold policy at its borders."""
 
 import numpy as np
 import pytest
 
-from mlflow_project.evaluate import (
-    GatePolicy,
-    ThresholdPolicy,
-    judge,
-    label_metrics,
-    score_metrics,
-)
+from mlflow_project.evaluate import ThresholdPolicy, label_metrics, score_metrics
 
 TARGET = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
 SCORES = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.5, 0.4, 0.3, 0.1, 0.05])
@@ -70,38 +64,3 @@ def test_policy_refuses_shares_outside_its_range(values: tuple[float, float]) ->
     """A policy is checked when it is made."""
     with pytest.raises(ValueError, match="must lie"):
         ThresholdPolicy(*values)
-
-
-GOOD = {"recall": 0.9, "share_flagged": 0.5, "f2": 0.85}
-SIMPLE = {"f2": 0.7}
-
-
-def failed(*args: object) -> list[str]:
-    """Return the names of the criteria that did not pass."""
-    return [c.name for c in judge(GatePolicy(), *args) if not c.passed]  # type: ignore[arg-type]
-
-
-def test_gate_lets_a_good_version_through() -> None:
-    """All criteria hold, with and without a champion."""
-    assert failed(GOOD, SIMPLE, None) == []
-    assert failed(GOOD, SIMPLE, (GOOD, {"f2": 0.86}, 500)) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ({"f2": 0.7}, "f2_above_persistence"),
-        ({"recall": 0.74}, "recall"),
-        ({"share_flagged": 0.61}, "share_flagged"),
-    ],
-)
-def test_gate_names_what_failed(change: dict[str, float], name: str) -> None:
-    """One planted fault, one failed criterion."""
-    assert failed({**GOOD, **change}, SIMPLE, None) == [name]
-
-
-def test_gate_refuses_what_is_worse_than_the_champion() -> None:
-    """0.02 of F2 may be lost, more not; too few common rows decide nothing."""
-    worse = ({"f2": 0.80}, {"f2": 0.85}, 500)
-    assert failed(GOOD, SIMPLE, worse) == ["f2_not_worse_than_champion"]
-    assert failed(GOOD, SIMPLE, ({"f2": 0.1}, {"f2": 0.9}, 49)) == []

@@ -16,8 +16,9 @@ from live import ROOT
 
 from mlflow_project import model as model_module
 from mlflow_project.contract import names
-from mlflow_project.evaluate import GatePolicy, ThresholdPolicy
-from mlflow_project.gate import compare_with, gate_tags, run_gate
+from mlflow_project.criteria import GatePolicy
+from mlflow_project.evaluate import ThresholdPolicy
+from mlflow_project.gate import common_rows, gate_tags, run_gate
 from mlflow_project.make_dataset import TARGET, YEAR
 from mlflow_project.promotion import promote, read_contract
 from mlflow_project.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
@@ -147,20 +148,25 @@ def test_gate_compares_on_rows_that_neither_had_seen(
     monkeypatch.setattr(model_module, "REPEATS", 1)
     version = registry.by_release(result.release)
     evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7)
-    challenger, champion, rows = compare_with(registry, version, evaluation)
-    assert rows == len(evaluation.test)
-    assert champion == challenger == {k: evaluation.metrics[k] for k in champion}
+    common = common_rows(registry, version, evaluation)
+    assert len(common) == len(evaluation.test)
+    np.testing.assert_allclose(common["champion_score"].astype(float), common["score"], atol=1e-12)
+    assert (common["champion_flagged"].astype(bool) == common["flagged"]).all()
 
     # Half of the test rows become rows of a new year that the champion has never seen.
     test = evaluation.test.copy()
     half = len(test) // 2
     test.loc[test.index[:half], YEAR] += 1
-    mixed = replace(evaluation, test=test)
-    assert compare_with(registry, version, mixed)[2] == len(test)
+    mixed = common_rows(registry, version, replace(evaluation, test=test))
+    assert len(mixed) == len(test)
+    served = mlflow.pyfunc.load_model(version.uri).predict(test[list(FEATURE_NAMES)])[:, 1]
+    new = mixed["champion_score"].astype(float).to_numpy()
+    np.testing.assert_allclose(new[:half], served[:half], atol=1e-12)
+    np.testing.assert_allclose(new[half:], evaluation.test["score"][half:], atol=1e-12)
 
     # Rows that the champion was fitted on, and not tested on, are left out.
     older = dataset[dataset[YEAR] == 2022].reset_index(drop=True).assign(score=0.5)
-    assert compare_with(registry, version, replace(evaluation, test=older))[2] == 0
+    assert common_rows(registry, version, replace(evaluation, test=older)).empty
 
 
 def test_gate_stops_a_planted_bad_version(
@@ -182,7 +188,8 @@ def test_gate_stops_a_planted_bad_version(
     )
     criteria = {c.name: c.passed for c in run_gate(registry, bad, GatePolicy())}
     assert criteria["f2_above_persistence"] is False
-    assert criteria["f2_not_worse_than_champion"] is False
+    assert criteria["f2_gain"] is False
+    assert criteria["brier_gain"] is False
     tags = gate_tags(run_gate(registry, bad, GatePolicy()))
     assert tags["gate"] == "failed"
     assert tags["gate.recall"].startswith("failed: ")
