@@ -23,6 +23,10 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="tabela das versões")
     commands.add_parser("history", help="quem foi champion, quando e por quê")
 
+    difference = commands.add_parser("diff", help="o que difere entre duas versões")
+    difference.add_argument("first", metavar="v1.0.0")
+    difference.add_argument("second", metavar="v1.1.0")
+
     promote = commands.add_parser("promote", help="passa a servir uma versão")
     promote.add_argument("--model_version", required=True, metavar="v1.1.0")
     promote.add_argument("--reason", default="", help="por quê (fica no histórico)")
@@ -93,6 +97,10 @@ def run(args: argparse.Namespace) -> str:
             return list_versions(registry)
         case "history":
             return show_history(registry, promotion.settle(registry).entries())
+        case "diff":
+            from mlflow_project.version_diff import diff
+
+            return diff(registry, args.first, args.second)
         case "promote":
             reason = args.reason or "promoção"
             version = promotion.promote(registry, args.model_version, reason, force=args.force)

@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 
+from mlflow_project.compatibility import incompatible_changes
 from mlflow_project.contract import names
 from mlflow_project.contract.model import ModelContract
 from mlflow_project.criteria import Criterion, GatePolicy
@@ -20,6 +21,7 @@ from mlflow_project.ledger import exclusive
 from mlflow_project.make_dataset import READING_ARTIFACT
 from mlflow_project.model_report import ReportFacts, headline, write_report
 from mlflow_project.progress import say
+from mlflow_project.promotion import read_contract
 from mlflow_project.risk import build_contract
 from mlflow_project.run_log import example_frame, log_dataset, log_evaluation, log_model
 from mlflow_project.training import (
@@ -81,9 +83,9 @@ def train(
         log_evaluation(evaluation)
         log_dataset(dataset, served)
         with exclusive(registry):
-            release = registry.next_release(requested)
+            contract = _contract(registry, requested, served)
+            release = contract.release
             say(f"registrando {registry.name} {release}")
-            contract = _contract(release, served)
             params = _params(dataset, contract, evaluation)
             report = write_report(
                 ReportFacts(contract, evaluation, criteria, params, run.info.run_id)
@@ -97,14 +99,20 @@ def train(
     return Registered(release, number, all(c.passed for c in criteria), summary, path)
 
 
-def _contract(release: str, served: ServedFit) -> ModelContract:
+def _contract(registry: Registry, requested: str | None, served: ServedFit) -> ModelContract:
+    """Build the contract; the release is the next major where clients of the newest one break."""
     policy = {
         **asdict(ThresholdPolicy()),
         "rule": served.rule,
         "scores": "fora da amostra, agrupados por estudante, todos os pares de anos",
     }
     score = float(served.model.predict_proba(example_frame())[0, 1])
-    return build_contract(release, served.threshold, policy, score)
+    draft = build_contract("v0.0.0", served.threshold, policy, score)
+    newest = next(iter(registry.versions()), None)
+    breaks = incompatible_changes(read_contract(newest), draft) if newest else []
+    for change in breaks:
+        say(f"contrato incompatível com {newest.release if newest else ''}: {change}")
+    return replace(draft, release=registry.next_release(requested, major=bool(breaks)))
 
 
 def _params(

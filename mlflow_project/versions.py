@@ -152,8 +152,10 @@ class Registry:
         with translated(self.tracking_uri):
             self.client.set_model_version_tag(self.name, str(version.number), key, value)
 
-    def next_release(self, requested: str | None = None) -> str:
+    def next_release(self, requested: str | None = None, *, major: bool = False) -> str:
         """Return the release for a new version: `requested`, else the next minor, first v1.0.0.
+
+        With `major`, the next major: the new contract breaks clients of the newest one.
 
         Raises:
             Refused: the requested release is malformed or already taken.
@@ -172,5 +174,5 @@ class Registry:
         ]
         if not numbers:
             return "v1.0.0"
-        major, minor, _ = max(numbers)
-        return f"v{major}.{minor + 1}.0"
+        highest, minor, _ = max(numbers)
+        return f"v{highest + 1}.0.0" if major else f"v{highest}.{minor + 1}.0"

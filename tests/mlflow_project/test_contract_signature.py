@@ -82,7 +82,7 @@ def test_outputs_survive_the_registry_and_leave_other_contracts_as_they_were() -
     """Plain data comes back; a contract with a score writes and digests what it always did."""
     scored = ModelContract("v1.0.0", (Feature("a"),), "t", 0.5)
     assert "outputs" not in scored.to_dict()
-    assert scored.digest() == "b3c0cfd2f0a2b8d0" or len(scored.digest()) == 16
+    assert scored.digest() == "b44dc5f2574283c6"
     plain = ModelContract("v1.0.0", (Feature("a"),), "t", 0.5, outputs=("x", "y"))
     assert ModelContract.from_dict(plain.to_dict()) == plain
     assert plain.digest() != scored.digest()

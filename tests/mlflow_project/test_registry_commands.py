@@ -182,3 +182,34 @@ def test_a_local_file_is_no_tracking_server(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     assert main(["list"]) == 1
     assert "export MLFLOW_TRACKING_URI=http://127.0.0.1:5000" in capsys.readouterr().err
+
+
+def test_diff_shows_what_differs_and_nothing_else(
+    two_versions: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The served threshold differs after a change; what is equal is not listed."""
+    promotion.set_threshold(two_versions, "v1.1.0", 0.4, "for the test")
+    assert main(["diff", "v1.0.0", "v1.1.0"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[0] for row in rows] == ["threshold"]
+    assert rows[0].split()[2:] == ["0.5", "0.4", "-0.1000"]
+
+
+def test_diff_says_what_breaks_a_client(
+    two_versions: Registry,
+    register_version: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A renamed output is in the table's note."""
+    from dataclasses import replace
+
+    register_version(
+        two_versions.name,
+        "v2.0.0",
+        alias=None,
+        rows=120,
+        change=lambda contract: replace(contract, score_name="chance"),
+    )
+    assert main(["diff", "v1.0.0", "v2.0.0"]) == 0
+    assert "the score failure_score is now chance" in capsys.readouterr().out
+    assert two_versions.next_release(major=True) == "v3.0.0"

@@ -1,0 +1,57 @@
+"""Which changes of a contract break clients, and which do not."""
+
+from dataclasses import replace
+
+import pytest
+
+from mlflow_project.compatibility import incompatible_changes
+from mlflow_project.contract.model import Feature, ModelContract
+
+A = Feature("a", unit="m", min=0, max=10)
+B = Feature("b", type="string", values=("x", "y"))
+OLD = ModelContract("v1.0.0", (A, B), "target", 0.5, entity="id")
+
+
+def changed(**fields: object) -> Feature:
+    """Return feature a with some fields changed."""
+    return replace(A, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        OLD,
+        replace(OLD, release="v2.0.0", threshold=0.1),
+        replace(OLD, features=(B, A)),
+        replace(OLD, features=(A, B, Feature("c"))),
+        replace(OLD, features=(changed(min=-1, max=11, description="text"), B)),
+        replace(OLD, features=(changed(min=None, max=None), B)),
+        replace(OLD, features=(A, replace(B, values=("x", "y", "z")))),
+        replace(OLD, features=(A, replace(B, values=()))),
+    ],
+)
+def test_what_breaks_nobody(new: ModelContract) -> None:
+    """Wider, more, reordered, retold: a client of the old one goes on as before."""
+    assert incompatible_changes(OLD, new) == []
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        (replace(OLD, features=(A,)), "b is no longer accepted"),
+        (replace(OLD, features=(A, B, Feature("c", nullable=False))), "c is new and required"),
+        (replace(OLD, features=(changed(type="long"), B)), "a was double, is long"),
+        (replace(OLD, features=(changed(unit="cm"), B)), "a was in m, is in cm"),
+        (replace(OLD, features=(changed(nullable=False), B)), "a may no longer be null"),
+        (replace(OLD, features=(changed(min=1), B)), "a: the least value rose to 1"),
+        (replace(OLD, features=(changed(max=9), B)), "a: the greatest value fell to 9"),
+        (replace(OLD, features=(A, replace(B, values=("x",)))), "b: categories were taken away"),
+        (replace(OLD, entity=None), "id no longer identifies a person"),
+        (replace(OLD, score_name="s"), "the score score is now s"),
+        (replace(OLD, label_name="l"), "the label label is now l"),
+        (replace(OLD, target="other"), "the target is another"),
+    ],
+)
+def test_what_breaks_a_client(new: ModelContract, said: str) -> None:
+    """Each change alone is found, and said in words."""
+    assert incompatible_changes(OLD, new) == [said]
