@@ -51,7 +51,7 @@ def log_dataset(dataset: pd.DataFrame, served: ServedFit) -> None:
         context="training",
     )
     log_parquet(row_digests(dataset).to_frame("row"), ARTIFACT_TRAINING_ROWS)
-    reference = features[list(FEATURE_NAMES)].assign(score=served.scores)
+    reference = features[list(FEATURE_NAMES)].assign(score=served.scores[0])
     log_parquet(reference, names.ARTIFACT_REFERENCE)
 
 

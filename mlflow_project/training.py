@@ -31,7 +31,8 @@ class Evaluation:
     """What the honest fit showed on rows it had not seen.
 
     `test` holds the test rows of the dataset and `score`; `train_scores` are out-of-fold scores of
-    the training rows, with `train_target`, from which `threshold` was chosen by `rule`.
+    the training rows, with `train_target`, every row once per shuffle of the folds; from them
+    `threshold` was chosen by `rule`.
     """
 
     split: str
@@ -47,7 +48,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class ServedFit:
-    """The model refitted on all rows; `scores` are out-of-fold, one per row of the dataset."""
+    """The model refitted on all rows; `scores` are out-of-fold, (shuffles, rows)."""
 
     model: CalibratedClassifierCV
     threshold: float
@@ -100,16 +101,17 @@ def evaluate_fit(dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int) -> E
     train, test, split = split_for_test(dataset, seed)
     served = fit_for_serving(train, policy, seed)
     scores = served.model.predict_proba(test[list(FEATURE_NAMES)])[:, 1]
-    target, train_target = test[TARGET].to_numpy(), train[TARGET].to_numpy()
+    target = test[TARGET].to_numpy()
+    train_target, train_scores = _pooled(train[TARGET], served.scores)
     return Evaluation(
         split=split,
         threshold=served.threshold,
         rule=served.rule,
         train_target=train_target,
-        train_scores=served.scores,
+        train_scores=train_scores,
         test=test.assign(score=scores),
         metrics=score_metrics(target, scores, served.threshold),
-        train_metrics=score_metrics(train_target, served.scores, served.threshold),
+        train_metrics=score_metrics(train_target, train_scores, served.threshold),
         persistence=label_metrics(target, persistence(test)),
     )
 
@@ -124,12 +126,17 @@ def fit_for_serving(dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int) -
     pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, seed)
     scores = out_of_fold_scores(pipeline, frame, target, students, seed)
     try:
-        threshold, rule = policy.choose(target.to_numpy(), scores)
+        threshold, rule = policy.choose(*_pooled(target, scores))
     except ValueError as exc:
         raise TrainingError(f"Nenhum limiar atende à política: {exc}") from exc
     return ServedFit(
         fit_calibrated(pipeline, frame, target, students, seed), threshold, rule, scores
     )
+
+
+def _pooled(target: pd.Series, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return target and scores of all shuffles, one after the other."""
+    return np.tile(target.to_numpy(), len(scores)), scores.ravel()
 
 
 def row_digests(dataset: pd.DataFrame) -> pd.Series:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live import ROOT, copy_project, find_free_port, stop
+from live import ROOT, clean_environment, copy_project, find_free_port, stop
 
 UP = "scripts/up.py"
 READY = "Tudo no ar"
@@ -28,8 +28,7 @@ class Stack:
         (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
         self.folder = folder
         self.api, self.mlflow = find_free_port(), find_free_port()
-        dropped = ("MLFLOW_TRACKING_URI", "MODEL_NAME", "MLFLOW_RUN_ID", "PSEUDONYM_KEY")
-        self.env = {k: v for k, v in os.environ.items() if k not in dropped}
+        self.env = clean_environment()
 
     def command(self, *more: str) -> list[str]:
         """Return what the Makefile's `up` runs."""

@@ -38,6 +38,7 @@ def trained(
         patch.setenv("MODEL_NAME", MODEL)
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setattr(model_module, "REPEATS", 1)
+        patch.setattr(model_module, "FOLDS", 4)
         patch.chdir(tmp_path_factory.mktemp("train"))
         mlflow.set_tracking_uri(mlflow_server)
         yield Registry(), train(dataset_file, None, {"sheets": [], "entries": []})
@@ -146,6 +147,7 @@ def test_gate_compares_on_rows_that_neither_had_seen(
     """The same test rows carry the champion's flags; a new year is scored by the champion."""
     registry, result = trained
     monkeypatch.setattr(model_module, "REPEATS", 1)
+    monkeypatch.setattr(model_module, "FOLDS", 4)
     version = registry.by_release(result.release)
     evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7)
     common = common_rows(registry, version, evaluation)
@@ -175,6 +177,7 @@ def test_gate_stops_a_planted_bad_version(
     """Scores turned around fail every criterion, the comparison with the champion too."""
     registry, result = trained
     monkeypatch.setattr(model_module, "REPEATS", 1)
+    monkeypatch.setattr(model_module, "FOLDS", 4)
     promote(registry, result.release, "for the test", force=True)
     good = evaluate_fit(dataset, ThresholdPolicy(), 7)
     from mlflow_project.evaluate import score_metrics
