@@ -213,3 +213,19 @@ def test_diff_says_what_breaks_a_client(
     assert main(["diff", "v1.0.0", "v2.0.0"]) == 0
     assert "the score failure_score is now chance" in capsys.readouterr().out
     assert two_versions.next_release(major=True) == "v3.0.0"
+
+
+def test_two_promotions_at_once_follow_one_another(two_versions: Registry) -> None:
+    """The lock of this host makes them take turns: one champion, the other is `previous`."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(promotion.promote, Registry(two_versions.name), release, "at once")
+            for release in ("v1.0.0", "v1.1.0")
+        ]
+        assert {job.result().release for job in jobs} == {"v1.0.0", "v1.1.0"}
+    first, second = Ledger(two_versions).entries()
+    assert (first.before, second.before) == ("", first.after)
+    aliases = {"champion": int(second.after), "previous": int(first.after)}
+    assert two_versions.aliases() == aliases
