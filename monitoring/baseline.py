@@ -118,13 +118,13 @@ class Baseline:
         """
         fields = dict(data)
         if fields.pop("format", None) != FORMAT:
-            raise BaselineError("O baseline foi gravado em outro formato; crie-o de novo.")
+            raise BaselineError("A baseline foi gravada em outro formato; crie-a de novo.")
         try:
             features = tuple(_profile(item) for item in fields.pop("features"))
             score = fields.pop("score")
             return cls(features, _profile(score) if score else None, **fields)
         except (KeyError, TypeError, AttributeError) as exc:
-            raise BaselineError("O baseline está danificado; crie-o de novo.") from exc
+            raise BaselineError("A baseline está danificada; crie-a de novo.") from exc
 
 
 def fit_profiles(table: pa.Table) -> list[Profile]:
@@ -148,7 +148,7 @@ def count_profiles(
     for batch in batches.to_batches() if isinstance(batches, pa.Table) else batches:
         absent = [name for name in profilers if name not in batch.schema.names]
         if absent:
-            raise ColumnError(f"Faltam colunas que o baseline tem: {', '.join(absent)}.")
+            raise ColumnError(f"Faltam colunas que a baseline tem: {', '.join(absent)}.")
         for name, profiler in profilers.items():
             profiler.add(batch.column(name))
     return [profiler.profile() for profiler in profilers.values()]

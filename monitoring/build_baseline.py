@@ -19,7 +19,8 @@ from monitoring.baseline import SCORE, Baseline, fit_profiles
 from monitoring.captures import Captures, Selection
 from monitoring.errors import BaselineError
 from monitoring.reference import Reference, read_source, score_rows, select_features
-from monitoring.runs import Registry, Version
+from monitoring.runs import Registry
+from monitoring.version import Version
 
 FEW_ROWS = 100
 
@@ -76,14 +77,14 @@ def _job(args: argparse.Namespace) -> int:
     url = _log(registry, version, baseline)
     scored = ", ".join(f"{n} por {_SCORERS[who]}" for who, n in baseline.scored_by.items() if n)
     command.say(
-        f"Baseline da versão {version.release} criado: {baseline.n_rows} linhas, "
+        f"Baseline da versão {version.release} criada: {baseline.n_rows} linhas, "
         f"{len(baseline.features)} features.",
         f"Origem: {baseline.source}. Scores: {scored}.",
         f"Run no MLflow: {url}",
     )
     if baseline.n_rows < FEW_ROWS:
         command.say(
-            f"Atenção: com menos de {FEW_ROWS} linhas o baseline é grosseiro; só mudanças grandes "
+            f"Atenção: com menos de {FEW_ROWS} linhas a baseline é grosseira; só mudanças grandes "
             "serão notadas."
         )
     return 0
@@ -140,7 +141,7 @@ def _captured(version: Version, args: argparse.Namespace) -> Reference:
             f"(em {args.inference_store}); não há baseline a fazer disso."
         )
     source = f"capturas dos últimos {args.last_n_days:g} dias"
-    return Reference(pa.Table.from_batches(batches), source, {"capture": captures.n_instances})
+    return Reference(pa.Table.from_batches(batches), source, {"capture": captures.n_entities})
 
 
 def _log(registry: Registry, version: Version, baseline: Baseline) -> str:

@@ -9,22 +9,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from mlflow_project.contract.store import (
     JOURNAL_FOLDER,
     JOURNAL_SUFFIX,
     LEADING_COLUMNS,
-    PARQUET_SUFFIX,
     ROLE_PRIMARY,
+    TRAILING_COLUMNS,
     JournalHeader,
     read_journal,
 )
 from monitoring.baseline import SCORE
-from monitoring.errors import CaptureError
+from monitoring.errors import CaptureError, StoreChangedError
+from monitoring.footers import damaged_file, has_entities
+from monitoring.latest import LatestPerEntity
+from monitoring.store_files import list_store
 
 ARROW_TYPES: Mapping[str, pa.DataType] = {
     "string": pa.string(),
@@ -34,8 +38,6 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 """Arrow types of the store's and the contract's type names."""
-
-_SELECTING = ("instance", "timestamp", "model_name", "registry_version", "role")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ class Captures:
     """Streams the selected rows and counts them on the way.
 
     Attributes:
-        n_instances: rows streamed so far.
-        n_requests: requests among them, counted by their first instance.
+        n_instances: rows selected, every scoring of one entity counted.
+        n_entities: rows after that: the latest of each entity, and every row without one.
+        n_requests: requests among the rows selected, counted by their first instance.
     """
 
     def __init__(
@@ -90,44 +93,85 @@ class Captures:
         """
         self._store, self._selection = store, selection
         self._journal_folder = journals or store / JOURNAL_FOLDER
-        self._columns = {**features, SCORE: "double"}
-        self._types = {name: LEADING_COLUMNS[name] for name in _SELECTING} | self._columns
+        self._columns = (*features, SCORE)
+        self._types = {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
         self._schema = pa.schema((name, ARROW_TYPES[kind]) for name, kind in self._types.items())
-        self.n_instances = 0
-        self.n_requests = 0
+        self.n_instances = self.n_entities = self.n_requests = 0
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield record batches of the features and `score`; memory does not grow with the store.
+    def batches(self, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the features, `score` and `extra` columns of the latest row of each entity.
+
+        Rows without an entity all count. Memory does not grow with the store, but for what finding
+        the latest takes where there are entities (`LatestPerEntity`).
 
         Raises:
             CaptureError: a file is damaged; names it.
         """
-        journals = dict(self._journals())
-        paths = sorted(self._store.glob(f"*{PARQUET_SUFFIX}"))
-        for path in paths:
-            journals.pop(path.stem, None)
-        for table in journals.values():
-            yield from self._tally(ds.dataset(table).scanner(filter=self._selection.filter()))
-        if paths:
-            yield from self._parquet(paths)
-
-    def _parquet(self, paths: list[Path]) -> Iterator[pa.RecordBatch]:
-        names = [str(path) for path in paths]
-        files = ds.dataset(names, schema=self._schema, format="parquet")
-        columns = [*self._columns, "instance"]
-        try:
-            yield from self._tally(files.scanner(columns=columns, filter=self._selection.filter()))
-        except (pa.ArrowException, OSError) as exc:
-            raise CaptureError(_damaged(paths) or self._store, "Parquet inválido") from exc
-
-    def _tally(self, scanner: ds.Scanner) -> Iterator[pa.RecordBatch]:
-        for batch in scanner.to_batches():
-            if not batch.num_rows:
-                continue
+        sources = self._sources()
+        kept = self._latest(sources)
+        columns = [*self._columns, *extra]
+        self.n_instances = self.n_entities = self.n_requests = 0
+        for batch in self._scan(sources, [*columns, "instance"]):
+            start = self.n_instances
             self.n_instances += batch.num_rows
             firsts = pc.sum(pc.equal(batch.column("instance"), 0)).as_py()
             self.n_requests += int(firsts or 0)
-            yield batch.select(list(self._columns))
+            batch = batch.select(columns)
+            if kept is not None:
+                if self.n_instances > len(kept):
+                    raise StoreChangedError(self._store)
+                batch = batch.filter(pa.array(kept[start : self.n_instances]))
+            self.n_entities += batch.num_rows
+            if batch.num_rows:
+                yield batch
+        if kept is not None and self.n_instances < len(kept):
+            raise StoreChangedError(self._store)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield columns of every selected row, each scoring of an entity included.
+
+        Raises:
+            CaptureError: a file is damaged; names it.
+        """
+        yield from self._scan(self._sources(), columns)
+
+    def _sources(self) -> list[ds.Dataset]:
+        """Look at the store once: what a later pass reads is what an earlier one has read."""
+        journals = dict(self._journals())
+        files = list_store(self._store)
+        sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
+        if files.live:
+            paths = [str(path) for path in files.live]
+            sources.append(ds.dataset(paths, schema=self._schema, format="parquet"))
+        return sources
+
+    def _scan(
+        self, sources: Sequence[ds.Dataset], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        for source in sources:
+            try:
+                scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
+                yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+            except (pa.ArrowException, OSError) as exc:
+                raise self._failure(source) from exc
+
+    def _failure(self, source: ds.Dataset) -> CaptureError:
+        damaged = damaged_file(source)
+        if damaged is None:
+            return StoreChangedError(self._store)
+        return CaptureError(damaged, "Parquet inválido")
+
+    def _latest(self, sources: Sequence[ds.Dataset]) -> npt.NDArray[np.bool_] | None:
+        """Return which selected rows to keep, or None where no row has an entity."""
+        try:
+            if not any(has_entities(source) for source in sources):
+                return None
+        except (pa.ArrowException, OSError) as exc:
+            raise self._failure(sources[-1]) from exc
+        latest = LatestPerEntity()
+        for batch in self._scan(sources, ["entity", "timestamp"]):
+            latest.add(batch.column("entity"), batch.column("timestamp"))
+        return latest.kept()
 
     def _journals(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield the wanted journals by stem, each as a table of the store's schema."""
@@ -152,16 +196,6 @@ class Captures:
                 column = _array(path, values.get(name, (None,) * len(rows)), kind)
             columns.append(column)
         return pa.table(columns, schema=self._schema)
-
-
-def _damaged(paths: Sequence[Path]) -> Path | None:
-    """Return the first file whose footer cannot be read."""
-    for path in paths:
-        try:
-            pq.read_metadata(path)
-        except (pa.ArrowException, OSError):
-            return path
-    return None
 
 
 def _array(path: Path, values: tuple, kind: str) -> pa.Array:

@@ -12,6 +12,7 @@ from monitoring.errors import MonitoringError
 
 EXIT_FAILED = 1
 EXIT_DRIFT = 3
+DEFAULT_OUTPUT = Path("monitoring/reports")
 
 _MAX_DAYS = 36_500
 
@@ -34,6 +35,17 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         default=Path(os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE),
         help="onde a API guarda o que respondeu (padrão: %(default)s)",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add `--output`."""
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        default=DEFAULT_OUTPUT,
+        help="onde gravar os relatórios (padrão: %(default)s)",
     )
 
 

@@ -14,14 +14,15 @@ from mlflow_project.contract import names
 from monitoring import command
 from monitoring.captures import Captures, Selection
 from monitoring.drift import ColumnDrift, DriftResult, Status, compare
-from monitoring.errors import OutputError
-from monitoring.report import ReportFacts, headline, render
-from monitoring.runs import JobRun, Registry, to_json
+from monitoring.escalation import escalate
+from monitoring.expected import FLAG, ScoreTally
+from monitoring.output import to_json, write_files
+from monitoring.report import EXPECTED, ReportFacts, expectation, headline, render, repeated
+from monitoring.runs import JobRun, Registry
 
 __all__ = ["DriftResult", "Status", "compare", "main"]
 
 DEFAULT_DAYS = 7.0
-DEFAULT_OUTPUT = Path("monitoring/reports")
 ARTIFACT_FOLDER = "drift"
 _LEVEL = {Status.GREEN: 0.0, Status.YELLOW: 1.0, Status.RED: 2.0}
 
@@ -44,7 +45,8 @@ def _job(args: argparse.Namespace) -> int:
         {feature.name: feature.type for feature in version.contract.features},
         command.journal_folder(args.inference_store),
     )
-    result = compare(baseline, captures.batches())
+    tally = ScoreTally()
+    result = compare(baseline, tally.watch(captures.batches((FLAG,))))
     with registry.run(version, "drift", f"drift {version.release} {days:g}d") as run:
         facts = ReportFacts(
             contract=version.contract,
@@ -57,6 +59,15 @@ def _job(args: argparse.Namespace) -> int:
             window_end=end,
             n_requests=captures.n_requests,
             n_instances=captures.n_instances,
+            n_entities=captures.n_entities,
+            escalation=escalate(
+                result.global_status,
+                version.performance_status,
+                release=version.release,
+                served=version.served,
+            ),
+            expected=None if version.contract.outputs else tally.estimate(),
+            test_metrics=registry.test_metrics(version),
             run_id=run.id,
             run_url=run.url,
             version_url=registry.version_url(version),
@@ -70,18 +81,12 @@ def _job(args: argparse.Namespace) -> int:
 
 def _write(result: DriftResult, facts: ReportFacts, output: Path) -> tuple[Path, Path]:
     """Write the page and the numbers of the day; a second report of a day replaces the first."""
-    folder = output / facts.model_version
     day = facts.window_end.astimezone().strftime("%Y%m%d")
-    page, numbers = folder / f"drift_report_{day}.html", folder / f"drift_metrics_{day}.json"
-    texts = {page: render(result, facts), numbers: to_json({**facts.to_dict(), **result.to_dict()})}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in texts.items():
-            temporary = path.with_name(f".{path.name}.tmp")
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-    except OSError as exc:
-        raise OutputError(folder, exc.strerror or type(exc).__name__) from exc
+    texts = {
+        f"drift_report_{day}.html": render(result, facts),
+        f"drift_metrics_{day}.json": to_json({**facts.to_dict(), **result.to_dict()}),
+    }
+    page, numbers = write_files(output / facts.model_version, texts)
     return page, numbers
 
 
@@ -97,7 +102,9 @@ def _log(
         "baseline_created_at": facts.baseline_created_at,
         **result.policy.to_dict(),
     }
-    tags = {"status": str(result.global_status), "mlflow.note.content": headline(result, facts)}
+    note = facts.escalation.note(headline(result, facts))
+    tags = {"status": str(result.global_status), "mlflow.note.content": note}
+    tags |= facts.escalation.tags()
     run.log(params, metrics(result, facts), tags)
     for path in paths:
         run.log_file(path, ARTIFACT_FOLDER)
@@ -111,6 +118,7 @@ def metrics(result: DriftResult, facts: ReportFacts) -> dict[str, float | None]:
         "status_level": _LEVEL.get(result.global_status),
         "n_requests": float(facts.n_requests),
         "n_instances": float(facts.n_instances),
+        "n_entities": float(facts.n_entities),
         "n_red": float(len(result.of_status(Status.RED))),
         "n_yellow": float(len(result.of_status(Status.YELLOW))),
         "n_green": float(len(result.of_status(Status.GREEN))),
@@ -120,6 +128,9 @@ def metrics(result: DriftResult, facts: ReportFacts) -> dict[str, float | None]:
         "mean_score": score.current_mean if score else None,
         "delta_mean_score": score.delta_mean if score else None,
     }
+    for name in EXPECTED:
+        found = getattr(facts.expected, name, None)
+        named[f"expected_{name}"] = found.value if found is not None else None
     for column in result.features:
         named[f"psi.{column.name}"] = column.psi
         named[f"psi_effect.{column.name}"] = column.effect
@@ -132,7 +143,10 @@ def _tell(result: DriftResult, facts: ReportFacts, paths: Sequence[Path], store:
     lines = [f"Status: {result.global_status}", headline(result, facts)]
     if result.global_status is Status.NO_DATA and not store.is_dir():
         lines.append(f"O diretório {store} não existe; confira --inference_store.")
+    lines += filter(None, [repeated(facts)])
     lines += [_line(column) for column in _drifted(result)]
+    lines += filter(None, [expectation(facts)])
+    lines += filter(None, [facts.escalation.action, facts.escalation.command])
     lines += [f"Relatório: {paths[0]}", f"Métricas: {paths[1]}", f"Run no MLflow: {facts.run_url}"]
     command.say(*lines)
 
@@ -158,7 +172,7 @@ def _exit_code(status: Status, fail_on: str | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m monitoring.drift_report",
-        description="Compara o que uma versão respondeu com o baseline dela (drift).",
+        description="Compara o que uma versão respondeu com a baseline dela (drift).",
     )
     command.add_version(parser)
     parser.add_argument(
@@ -169,13 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"janela em dias até agora (padrão: {DEFAULT_DAYS:g})",
     )
     command.add_store(parser)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        default=DEFAULT_OUTPUT,
-        help="onde gravar os relatórios (padrão: %(default)s)",
-    )
+    command.add_output(parser)
     parser.add_argument(
         "--fail-on",
         choices=("yellow", "red"),

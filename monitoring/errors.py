@@ -7,8 +7,10 @@ MonitoringError
 │   ├── UnreadableContractError
 │   └── NoBaselineError
 ├── CaptureError             the inference store
+│   └── StoreChangedError
 ├── OutputError              a report that cannot be written
 ├── BaselineError            a baseline that cannot be made or read
+├── LabelsError              a file of labels that cannot be used
 └── ColumnError              a table that does not fit
 """
 
@@ -67,7 +69,7 @@ class NoBaselineError(RegistryError):
     """A version whose baseline was never built, or is gone."""
 
     def __init__(self, release: str, reason: str) -> None:
-        """Say why `release` has no baseline, and the command that builds one."""
+        """Say why `release` has na baseline, and the command that builds one."""
         MonitoringError.__init__(
             self,
             f"A versão {release} não tem baseline ({reason}). Crie com: "
@@ -86,6 +88,17 @@ class CaptureError(MonitoringError):
         )
 
 
+class StoreChangedError(CaptureError):
+    """Files of the inference store were replaced while they were read."""
+
+    def __init__(self, store: Path) -> None:
+        """Name the store."""
+        MonitoringError.__init__(
+            self,
+            f"Um arquivo de {store} foi trocado ou danificado durante a leitura; repita o comando.",
+        )
+
+
 class OutputError(MonitoringError):
     """A report cannot be written."""
 
@@ -100,3 +113,7 @@ class BaselineError(MonitoringError):
 
 class ColumnError(MonitoringError):
     """A table whose columns do not fit what is asked of them."""
+
+
+class LabelsError(MonitoringError):
+    """A file of labels that cannot be used; its text never quotes a value of the file."""

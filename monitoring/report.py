@@ -3,25 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from mlflow_project.contract.model import Feature, ModelContract
 from monitoring.drift import ColumnDrift, DriftResult, Status
-from monitoring.plots import Histogram, histogram, number, percent
+from monitoring.escalation import Escalation
+from monitoring.expected import ExpectedPerformance
+from monitoring.metrics import Estimate
+from monitoring.page import counted, joined, template
+from monitoring.plots import Histogram, histogram, number
 
-_TEMPLATES = Path(__file__).with_name("templates")
-_RANK = {Status.RED: 0, Status.YELLOW: 1, Status.GREEN: 2, Status.NO_DATA: 3}
-
-WORDS: Mapping[Status, str] = {
-    Status.GREEN: "Verde",
-    Status.YELLOW: "Amarelo",
-    Status.RED: "Vermelho",
-    Status.NO_DATA: "Sem dados",
+EXPECTED: Mapping[str, str] = {
+    "recall": "Recall",
+    "precision": "Precisão",
+    "f2": "F2",
+    "roc_auc": "ROC-AUC",
+    "positive_rate": "Parte com resultado 1",
 }
+"""Numbers that calibrated scores foretell, as people read them."""
+_RANK = {Status.RED: 0, Status.YELLOW: 1, Status.GREEN: 2, Status.NO_DATA: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ class ReportFacts:
     window_end: datetime
     n_requests: int
     n_instances: int
+    n_entities: int
+    escalation: Escalation
+    expected: ExpectedPerformance | None
+    test_metrics: Mapping[str, float]
     run_id: str
     run_url: str
     version_url: str
@@ -54,6 +58,9 @@ class ReportFacts:
             "window_end": self.window_end.isoformat(timespec="seconds"),
             "n_requests": self.n_requests,
             "n_instances": self.n_instances,
+            "n_entities": self.n_entities,
+            "escalation": self.escalation.to_dict(),
+            "expected_performance": self.expected.to_dict() if self.expected else None,
             "mlflow_run_id": self.run_id,
             "mlflow_run_url": self.run_url,
         }
@@ -79,36 +86,54 @@ def headline(result: DriftResult, facts: ReportFacts) -> str:
     if result.global_status is Status.GREEN:
         return (
             f"Nenhuma mudança comprovada nos dados que a versão {facts.model_version} "
-            f"recebeu: {_instances(facts.n_instances)} comparadas com o baseline."
+            f"recebeu: {_compared(facts)} com a baseline."
         )
     worst = _ranked(result)
     named = [row.name for row in worst if row.status is result.global_status]
     shown = [*named[:3], *([f"mais {len(named) - 3}"] if len(named) > 3 else [])]
-    listed = " e ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+    listed = joined(shown)
     size = "forte" if result.global_status is Status.RED else "moderada"
     return (
-        f"Mudança {size} em {listed}: {_instances(facts.n_instances)} da versão "
-        f"{facts.model_version} comparadas com o baseline."
+        f"Mudança {size} em {listed} nos dados que a versão {facts.model_version} recebeu: "
+        f"{_compared(facts)} com a baseline."
     )
 
 
-def actions(result: DriftResult) -> list[str]:
+def repeated(facts: ReportFacts) -> str | None:
+    """Return what was left out because an entity was scored again, or None."""
+    if facts.n_entities == facts.n_instances:
+        return None
+    return (
+        f"Das {counted(facts.n_instances, 'instância', 'instâncias')} da janela contam "
+        f"{counted(facts.n_entities, 'entidade', 'entidades')}: de quem foi pontuado mais de uma "
+        "vez, só a última; instâncias sem identificação contam uma a uma."
+    )
+
+
+def expectation(facts: ReportFacts) -> str | None:
+    """Return what performance the scores foretell, in one line, or None without scores."""
+    if facts.expected is None:
+        return None
+    listed = ", ".join(
+        f"{words} {number(getattr(facts.expected, name).value, 3)}"
+        for name, words in EXPECTED.items()
+    )
+    return f"Desempenho esperado, se os scores estão calibrados: {listed}."
+
+
+def actions(result: DriftResult, escalation: Escalation) -> list[str]:
     """Return what to do now, from the runbook's mitigation (§3) and escalation (§6)."""
-    status = result.global_status
-    if status is Status.NO_DATA:
+    todo = [escalation.action] if escalation.action else []
+    if result.global_status is Status.NO_DATA:
         return [
+            *todo,
             "Confira se a API está no ar e se esta versão é a que responde: "
             "curl http://localhost:8000/health",
             "Confira se o relatório lê o diretório em que a API grava (INFERENCE_STORE).",
             "Se ninguém pediu predições na janela, aumente --last_n_days.",
         ]
-    if status is Status.GREEN:
-        return ["Nada a fazer. Repita na próxima rotina (runbook §4)."]
-    todo = (
-        ["L2: investigue a causa em até 4 horas (runbook §6)."]
-        if status is Status.RED
-        else ["L1: monitore por 24 horas e gere o relatório de novo amanhã (runbook §6)."]
-    )
+    if result.global_status is Status.GREEN:
+        return todo or ["Nada a fazer. Repita na próxima rotina (runbook §4)."]
     if any(row.status in (Status.RED, Status.YELLOW) for row in result.features):
         todo.append(
             "Features: verifique se o sistema de origem mudou (unidade, escala, preenchimento) e "
@@ -117,18 +142,18 @@ def actions(result: DriftResult) -> list[str]:
     if result.score is not None and result.score.status in (Status.RED, Status.YELLOW):
         todo.append(
             "Score: com os resultados reais em mãos, confira o desempenho; se caiu, retreine; "
-            "se não caiu, atualize o baseline (runbook §3.2)."
+            "se não caiu, atualize a baseline (runbook §3.2)."
         )
     return todo
 
 
-def sensitivity(n_instances: int) -> str:
+def sensitivity(n_rows: int) -> str:
     """Return what a window of this size can show at all (docs/drift-statistics.md)."""
-    if n_instances < 30:
+    if n_rows < 30:
         return "menos de 30 instâncias: só mudanças muito grandes podem ser comprovadas"
-    if n_instances < 100:
+    if n_rows < 100:
         return "janela pequena: deslocamentos de menos de 1 desvio-padrão podem passar sem alarme"
-    if n_instances < 200:
+    if n_rows < 200:
         return "deslocamentos de menos de meio desvio-padrão podem passar sem alarme"
     return "um deslocamento de meio desvio-padrão é notado em mais de 90 % das vezes"
 
@@ -136,16 +161,30 @@ def sensitivity(n_instances: int) -> str:
 def render(result: DriftResult, facts: ReportFacts) -> str:
     """Return the page; it needs no other file and no network."""
     features = {feature.name: feature for feature in facts.contract.features}
-    return _template().render(
+    return template("drift_report.html").render(
         result=result,
         facts=facts,
         headline=headline(result, facts),
-        actions=actions(result),
-        sensitivity=sensitivity(facts.n_instances),
+        actions=actions(result, facts.escalation),
+        command=facts.escalation.command,
+        sensitivity=sensitivity(facts.n_entities),
+        repeated=repeated(facts),
+        color=result.global_status,
+        expected=_expected_rows(facts),
         rows=[_row(drift, features.get(drift.name)) for drift in _ranked(result, score=False)],
         score=_row(result.score, None) if result.score else None,
         policy=result.policy,
     )
+
+
+def _expected_rows(facts: ReportFacts) -> list[tuple[str, Estimate, float | None]]:
+    """Return name, estimate and the version's own test value of each number foretold."""
+    if facts.expected is None:
+        return []
+    return [
+        (words, getattr(facts.expected, name), facts.test_metrics.get(name))
+        for name, words in EXPECTED.items()
+    ]
 
 
 def _ranked(result: DriftResult, *, score: bool = True) -> list[ColumnDrift]:
@@ -167,33 +206,14 @@ def _reasons(drift: ColumnDrift) -> tuple[str, ...]:
         grew = (drift.missing_delta or 0) > 0
         reasons.append("faltam mais valores" if grew else "faltam menos valores")
     if reasons and drift.novel_rows:
-        reasons.append(f"{_rows(drift.novel_rows)} fora do que o baseline tem")
+        reasons.append(
+            f"{counted(drift.novel_rows, 'valor', 'valores')} fora do que a baseline tem"
+        )
     return tuple(reasons)
 
 
-def _instances(count: int) -> str:
-    return "1 instância" if count == 1 else f"{number(count, 0)} instâncias"
-
-
-def _rows(count: int) -> str:
-    return "1 valor" if count == 1 else f"{number(count, 0)} valores"
-
-
-def _moment(value: datetime | str) -> str:
-    """Return a time in the reader's zone."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.astimezone().strftime("%d/%m/%Y %H:%M")
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=number, percent=percent, moment=_moment)
-    environment.globals.update(words={str(status): word for status, word in WORDS.items()})
-    return environment.get_template("drift_report.html")
+def _compared(facts: ReportFacts) -> str:
+    one, many = ("instância", "instâncias")
+    if facts.n_entities != facts.n_instances:
+        one, many = ("entidade", "entidades")
+    return counted(facts.n_entities, f"{one} comparada", f"{many} comparadas")

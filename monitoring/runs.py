@@ -4,8 +4,6 @@ import json
 import os
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,29 +21,18 @@ from monitoring.baseline import Baseline
 from monitoring.errors import (
     NoBaselineError,
     RegistryError,
-    ServerUnreachableError,
     UnknownVersionError,
     UnreadableContractError,
 )
+from monitoring.output import to_json
+from monitoring.server import reach
+from monitoring.version import Version
 
 _CLIENT_DEFAULTS = {
     # A job that a person waits for should say soon that the server is gone.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-_REACH_SECONDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One registered version: its number, release, contract, and the runs it names."""
-
-    model_name: str
-    number: int
-    release: str
-    contract: ModelContract
-    run_id: str | None
-    baseline_run_id: str | None
 
 
 class JobRun:
@@ -105,7 +92,7 @@ class Registry:
         """
         self.uri = names.configure_mlflow_environment().rstrip("/")
         self.model_name = names.model_name()
-        _reach(self.uri)
+        reach(self.uri)
         for name, value in _CLIENT_DEFAULTS.items():
             os.environ.setdefault(name, value)
         import mlflow
@@ -126,13 +113,18 @@ class Registry:
             raise UnknownVersionError(self.model_name, wanted, self._releases())
         number = int(found.version)
         contract = self._contract(number)
+        champion = self._champion() if release else found
+        tags = found.tags
         return Version(
             model_name=self.model_name,
             number=number,
-            release=found.tags.get(names.TAG_RELEASE) or contract.release,
+            release=tags.get(names.TAG_RELEASE) or contract.release,
             contract=contract,
             run_id=found.run_id or None,
-            baseline_run_id=found.tags.get(names.TAG_BASELINE_RUN_ID),
+            baseline_run_id=tags.get(names.TAG_BASELINE_RUN_ID),
+            served=champion is not None and int(champion.version) == number,
+            drift_status=tags.get(names.TAG_DRIFT_STATUS),
+            performance_status=tags.get(names.TAG_PERFORMANCE_STATUS),
         )
 
     def version_url(self, version: Version) -> str:
@@ -154,13 +146,22 @@ class Registry:
             NoBaselineError: it was never built, or its run is gone; names the command.
         """
         if version.baseline_run_id is None:
-            raise NoBaselineError(version.release, "nunca foi criado")
+            raise NoBaselineError(version.release, "nunca foi criada")
         with tempfile.TemporaryDirectory() as folder:
             path = self._download(version.baseline_run_id, names.ARTIFACT_BASELINE, Path(folder))
             if path is None:
-                reason = f"a run {version.baseline_run_id} não o tem mais"
+                reason = f"a run {version.baseline_run_id} não a tem mais"
                 raise NoBaselineError(version.release, reason)
             return Baseline.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def test_metrics(self, version: Version) -> dict[str, float]:
+        """Return what the version's source run measured on its test rows, without the `test_`."""
+        if version.run_id is None:
+            return {}
+        with _translated("ler as métricas do treino", absent_is_none=True) as answer:
+            answer.value = self._client.get_run(version.run_id).data.metrics
+        found = answer.value or {}
+        return {k.removeprefix("test_"): v for k, v in found.items() if k.startswith("test_")}
 
     def predict(self, version: Version, features: pa.Table) -> npt.NDArray[np.float64]:
         """Return the version's own scores of the rows, shape (n,)."""
@@ -258,11 +259,6 @@ class Registry:
         return Path(answer.value) if answer.value else None
 
 
-def to_json(data: Mapping[str, Any]) -> str:
-    """Return readable JSON; NaN is refused, since no JSON reader must know it."""
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 @dataclass(slots=True)
 class _Answer:
     value: Any = None
@@ -282,20 +278,3 @@ def _translated(action: str, *, absent_is_none: bool = False) -> Iterator[_Answe
             raise RegistryError(action, str(exc).splitlines()[0][:300]) from exc
     except OSError as exc:
         raise RegistryError(action, f"{type(exc).__name__}") from exc
-
-
-def _reach(uri: str) -> None:
-    """Ask for the server before MLflow is imported, which takes seconds, and retries for minutes.
-
-    Raises:
-        ServerUnreachableError: the address refuses, or does not answer in time.
-    """
-    if not uri.startswith(("http://", "https://")):
-        return
-    try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=_REACH_SECONDS):  # noqa: S310
-            return
-    except urllib.error.HTTPError:
-        return  # Somebody answers; whether it is MLflow shows soon.
-    except (OSError, ValueError) as exc:
-        raise ServerUnreachableError(uri) from exc

@@ -21,6 +21,8 @@ TAG_BASELINE_RUN_ID = "baseline_run_id"
 """Version tag: the MLflow run that holds this version's baseline."""
 TAG_DRIFT_STATUS = "drift_status"
 """Version tag: GREEN, YELLOW, RED or NO_DATA of the last drift report."""
+TAG_PERFORMANCE_STATUS = "performance_status"
+"""Version tag: OK, DEGRADED or NO_DATA of the last performance report."""
 
 METADATA_CONTRACT = "contract"
 """Key of the `ModelContract` in the model's immutable MLflow metadata."""

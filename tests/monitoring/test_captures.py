@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from monitoring.captures import Captures, Selection
 from monitoring.errors import CaptureError
+from monitoring.latest import LatestPerEntity
 
 ROWS = [
     {"temperature": float(i), "pressure": None if i % 3 else 1.5, "wear": 1.0, "score": i / 100}
@@ -135,3 +138,92 @@ def test_journals_may_lie_elsewhere(writer: Any, tmp_path: Path) -> None:
     selection = Selection("modelo", 1, now - timedelta(days=1), now)
     captures = Captures(writer.folder, selection, FEATURES, elsewhere)
     assert sum(batch.num_rows for batch in captures.batches()) == 25
+
+
+def scored(entity: str | None, score: float) -> dict[str, Any]:
+    """Return a row of an entity."""
+    return {"temperature": 1.0, "pressure": None, "wear": 1.0, "score": score, "entity": entity}
+
+
+def test_the_latest_row_of_each_entity_counts(writer: Any) -> None:
+    """Ten scorings of one entity are one row, the last, across files; rows without one all stay."""
+    for hours in range(10, 0, -1):
+        rows = [scored("a", hours / 10), scored(None, 0.5)]
+        journal = writer.journal(rows, age=timedelta(hours=hours))
+        if hours % 2:
+            writer.parquet(journal)
+    writer.journal([scored("b", 0.7), scored("b", 0.8)], age=timedelta(hours=30))
+    captures, rows = read(writer.folder)
+    scores = sorted(row["score"] for row in rows)
+    assert scores == sorted([0.1, 0.8, *[0.5] * 10])
+    assert (captures.n_instances, captures.n_entities, captures.n_requests) == (22, 12, 11)
+
+
+def test_only_the_versions_own_scorings_in_the_window_compete(writer: Any) -> None:
+    """A later answer of another version, or one before the window, takes no row's place."""
+    writer.parquet(writer.journal([scored("a", 0.1)], age=timedelta(days=9)))
+    writer.parquet(writer.journal([scored("a", 0.2)], age=timedelta(days=2)))
+    writer.parquet(writer.journal([scored("a", 0.3)], number=2))
+    _, rows = read(writer.folder)
+    assert [row["score"] for row in rows] == [0.2]
+
+
+def test_without_entities_nothing_is_read_twice(
+    writer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store without entities does not pay for telling them apart."""
+    import monitoring.captures as module
+
+    monkeypatch.setattr(module, "LatestPerEntity", lambda: pytest.fail("looked for entities"))
+    writer.parquet(writer.journal(ROWS))
+    writer.journal(ROWS)
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == captures.n_entities == 50
+
+
+def test_extra_columns_come_along(writer: Any) -> None:
+    """Columns of the store may be asked for beside features and score."""
+    writer.parquet(writer.journal([{**scored("a", 0.9), "label": 1}]))
+    now = datetime.now(UTC)
+    selection = Selection("modelo", 1, now - timedelta(days=1), now)
+    captures = Captures(writer.folder, selection, FEATURES)
+    (batch,) = captures.batches(("label",))
+    assert batch.column("label").to_pylist() == [1]
+    assert [name for name in batch.schema.names if name not in FEATURES] == ["score", "label"]
+
+
+@pytest.mark.parametrize("fold", [1, 7, 10**6])
+def test_latest_per_entity_equals_a_dictionary(fold: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the state is folded, the kept rows are those a plain loop keeps."""
+    monkeypatch.setattr("monitoring.latest._FOLD_ROWS", fold)
+    rng = np.random.default_rng(3)
+    stamps = rng.integers(0, 50, 600)
+    names = [None if rng.random() < 0.2 else f"e{rng.integers(0, 40)}" for _ in stamps]
+    best: dict[str, int] = {}
+    for place, (name, stamp) in enumerate(zip(names, stamps, strict=True)):
+        if name is not None and (name not in best or stamp >= stamps[best[name]]):
+            best[name] = place
+    latest = LatestPerEntity()
+    for start in range(0, 600, 13):
+        part = slice(start, start + 13)
+        latest.add(pa.array(names[part], pa.string()), pa.array(stamps[part]))
+    expected = {place for place, name in enumerate(names) if name is None} | set(best.values())
+    assert set(np.flatnonzero(latest.kept())) == expected
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_file_replaced_between_the_passes_is_said(
+    writer: Any, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Finding the latest takes a second pass; where it meets other rows, the command ends."""
+    path = writer.parquet(writer.journal([scored(name, 0.5) for name in "abc"]))
+    genuine = LatestPerEntity.kept
+
+    def replaced_meanwhile(latest: LatestPerEntity) -> Any:
+        other = writer.parquet(writer.journal([scored(None, 0.5)] * size))
+        other.replace(path)
+        return genuine(latest)
+
+    monkeypatch.setattr(LatestPerEntity, "kept", replaced_meanwhile)
+    with pytest.raises(CaptureError, match="repita o comando"):
+        read(writer.folder)

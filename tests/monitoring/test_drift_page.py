@@ -10,6 +10,8 @@ import pytest
 from mlflow_project.contract.model import Feature, ModelContract
 from monitoring.build_baseline import fit_baseline
 from monitoring.drift import compare
+from monitoring.escalation import escalate
+from monitoring.expected import ExpectedPerformance, ScoreTally
 from monitoring.plots import number, percent
 from monitoring.report import ReportFacts, headline, render
 
@@ -26,7 +28,13 @@ def table(rows: int, shift: float = 0.0) -> pa.Table:
     )
 
 
-def facts(n_instances: int) -> ReportFacts:
+def facts(
+    n_instances: int,
+    n_entities: int | None = None,
+    drift: str | None = None,
+    performance: str | None = None,
+    foretold: ExpectedPerformance | None = None,
+) -> ReportFacts:
     """Return the facts of a report on `n_instances`."""
     now = datetime.now(UTC)
     return ReportFacts(
@@ -48,6 +56,10 @@ def facts(n_instances: int) -> ReportFacts:
         window_end=now,
         n_requests=n_instances,
         n_instances=n_instances,
+        n_entities=n_instances if n_entities is None else n_entities,
+        escalation=escalate(drift, performance, release="v1.2.0", served=True),
+        expected=foretold,
+        test_metrics={"recall": 0.875},
         run_id="run",
         run_url="http://mlflow/#/experiments/1/runs/run",
         version_url="http://mlflow/#/models/modelo/versions/3",
@@ -57,7 +69,7 @@ def facts(n_instances: int) -> ReportFacts:
 def page(rows: int, shift: float = 0.0) -> str:
     """Render the report of one window."""
     result = compare(fit_baseline(table(700)), table(rows, shift) if rows else iter([]))
-    return render(result, facts(rows))
+    return render(result, facts(rows, drift=result.global_status))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +124,7 @@ def test_a_yellow_headline_names_what_moved() -> None:
     """A moderate change is called that."""
     result = compare(fit_baseline(table(700)), table(400, 0.4))
     assert result.global_status == "YELLOW"
-    assert headline(result, facts(400)).startswith("Mudança moderada em speed: 400 instâncias")
+    assert headline(result, facts(400)).startswith("Mudança moderada em speed nos dados")
 
 
 @pytest.mark.parametrize(
@@ -127,3 +139,42 @@ def test_numbers_as_portuguese_writes_them(value: float | None, digits: int, tex
 def test_percentages() -> None:
     """Shares are written as percentages."""
     assert percent(0.125) == "12,5 %"
+
+
+def test_one_instance_is_singular() -> None:
+    """A window of one row is spoken of as one."""
+    result = compare(fit_baseline(table(700)), table(1))
+    assert "1 instância comparada com a baseline" in headline(result, facts(1))
+    assert "em 1 requisição" in render(result, facts(1))
+
+
+def test_repeated_scoring_is_said() -> None:
+    """Volume before and entities after, in the facts and in a sentence."""
+    result = compare(fit_baseline(table(700)), table(40))
+    html = render(result, facts(400, 40))
+    assert "400 instâncias" in html
+    assert "contam 40 entidades" in html
+    assert "40 entidades comparadas" in headline(result, facts(400, 40))
+    assert "entidade" not in render(result, facts(40))
+
+
+def test_the_third_level_prints_the_rollback() -> None:
+    """RED drift with worse performance: the page says L3 and holds the very command."""
+    result = compare(fit_baseline(table(700)), table(200, 2.0))
+    html = render(result, facts(200, drift="RED", performance="DEGRADED"))
+    assert "L3: drift vermelho e desempenho pior" in html
+    assert "python -m mlflow_project.registry rollback --reason" in html
+    assert "registry rollback" not in page(200, 2.0)
+
+
+def test_the_expected_performance_is_shown_with_its_assumption() -> None:
+    """Estimate, range and the version's own test, and what it rests on; nothing without scores."""
+    result = compare(fit_baseline(table(700)), table(200))
+    tally = ScoreTally()
+    tally.add(np.array([0.9, 0.8, 0.1, 0.2]), np.array([1, 1, 0, 0]))
+    html = render(result, facts(200, foretold=tally.estimate()))
+    assert "Desempenho esperado" in html
+    assert "0,850" in html  # (0.9 + 0.8) / 2, both recall and precision
+    assert "0,875" in html
+    assert "calibrado" in html
+    assert "Desempenho esperado" not in render(result, facts(200))

@@ -227,8 +227,9 @@ def test_the_numbers_have_the_promised_keys(
     assert numbers.keys() >= {
         *("model_version", "baseline_created_at", "window_start", "window_end", "n_requests"),
         *("n_instances", "global_status", "feature_drift", "score_drift", "summary"),
-        "thresholds_used",
+        *("thresholds_used", "n_entities", "escalation", "expected_performance"),
     }
+    assert 0 < numbers["expected_performance"]["positive_rate"]["value"] < 1
     assert numbers["feature_drift"]["pressure"].keys() >= {
         *("psi", "baseline_missing_rate", "current_missing_rate", "missing_delta"),
         *("status", "type"),

@@ -1,0 +1,31 @@
+"""Files that a job leaves behind: each appears whole or not at all."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monitoring.errors import OutputError
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """Return readable JSON; NaN is refused, since no JSON reader must know it."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_files(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write texts by file name into `folder`, replacing those of the same name; return the paths.
+
+    Raises:
+        OutputError: the folder or a file cannot be written.
+    """
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            temporary = folder / f".{name}.tmp"
+            temporary.write_text(text, encoding="utf-8")
+            paths.append(temporary.replace(folder / name))
+    except OSError as exc:
+        raise OutputError(folder, exc.strerror or type(exc).__name__) from exc
+    return paths
