@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from typing import NoReturn
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -19,6 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     # must be set before NumPy and scikit-learn are imported.
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
+    # Arrow's own allocator keeps what it once held; a worker's memory should stay flat.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from serving.errors import SettingsError
     from serving.settings import Settings
 
@@ -32,7 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"não é possível escutar em {where} ({exc.strerror}); use --host e --port")
     sys.stdout.write(f"API em http://{options.host}:{sock.getsockname()[1]} (Ctrl-C encerra)\n")
     sys.stdout.flush()
-    _serve(sock, options.workers)
+    with tempfile.TemporaryDirectory(prefix="serving-metrics-") as folder:
+        # Of this start and no other: counters begin at zero, as Prometheus expects.
+        os.environ["METRICS_DIR"] = folder
+        _serve(sock, options.workers)
     return 0
 
 

@@ -1,27 +1,41 @@
 """The application: the parts, put together; the lifespan starts and ends what runs beside it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Route
 
 from serving.auth import ApiKeys
-from serving.batcher import Batcher
+from serving.batcher import Batcher, Job
 from serving.capture import Capture
+from serving.direct import DirectScorer
 from serving.errors import RouteError
+from serving.exposition import scrape_route, state_of
 from serving.follower import Follower
+from serving.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
 from serving.logs import JsonLog
+from serving.metrics import Metrics
 from serving.middleware import RequestMiddleware
-from serving.openapi import predict_path
+from serving.openapi import complete
 from serving.predict import PredictEndpoint
 from serving.registry import Registry
 from serving.routes import build_router
 from serving.settings import Settings
+from serving.shadow import Shadow
+
+_SWITCH_SECONDS = 0.0005
+_FIRST_LOOK_SECONDS = 15.0
+"""Longest time that a worker waits for the registry before it answers without a model."""
+
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -30,38 +44,78 @@ def create_app(settings: Settings) -> FastAPI:
     registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
     follower = Follower(registry, settings, log)
     capture = Capture(settings, log)
-    batcher = Batcher(capture.append)
+    shadow = Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
+    metrics = Metrics(
+        settings.metrics_dir, lambda: state_of(follower, capture, settings.model_alias, shadow)
+    )
+
+    def record(jobs: Sequence[Job]) -> None:
+        capture.append(jobs)
+        metrics.batch(jobs)
+        if shadow is not None:
+            shadow.offer(jobs)
+
+    batcher, direct = Batcher(record), DirectScorer(record)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         log.event("INFO", f"processo iniciado; segue {registry.name}@{registry.alias}")
         capture.start()
+        metrics.start()
         follower.start()
+        if shadow is not None:
+            shadow.start()
+        # Until then the sockets wait, so that a worker that starts beside others refuses nobody.
+        await asyncio.to_thread(follower.looked.wait, _FIRST_LOOK_SECONDS)
         try:
             yield
         finally:
             follower.close()
             batcher.close()
+            direct.close()
+            if shadow is not None:
+                shadow.close()
             capture.close()
+            metrics.close()
             log.event("INFO", "processo encerrado")
             log.close()
 
-    app = FastAPI(title=settings.model_name, lifespan=lifespan, redirect_slashes=False)
-    router = build_router(follower, capture, settings.model_alias)
+    # FastAPI's own /docs loads its scripts from the internet.
+    app = FastAPIOffline(
+        redoc_url=None,
+        title=settings.model_name,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
+    )
+    router = build_router(follower, capture, settings.model_alias, shadow)
     app.include_router(router)
-    predict = PredictEndpoint(follower, batcher, settings.max_body_bytes)
-    app.router.routes.append(Route("/predict", predict, methods=["POST"]))
+    predict = PredictEndpoint(follower, batcher, direct, settings.max_body_bytes)
+    invocations = InvocationsEndpoint(follower, direct, settings.max_body_bytes)
+    app.router.routes += [
+        Route("/predict", predict, methods=["POST"]),
+        Route("/invocations", invocations, methods=["POST"]),
+        Route("/ping", PingEndpoint(follower), methods=["GET"]),
+        Route("/version", mlflow_version, methods=["GET"]),
+        scrape_route(metrics),
+    ]
     app.add_exception_handler(HTTPException, _hand_over)
     routes = [*app.routes, *router.routes]
     paths = frozenset(path for route in routes if (path := getattr(route, "path", None)))
     keys = ApiKeys(settings.api_key_digests)
-    app.add_middleware(RequestMiddleware, log=log, keys=keys, paths=paths)
+    # The router would cost as much again as all the rest of a small request.
+    hot = {("POST", "/predict"): predict}
+    app.add_middleware(
+        RequestMiddleware, log=log, keys=keys, paths=paths, hot=hot, observe=metrics.request
+    )
     app.openapi = lambda: _openapi(app, follower, settings)  # type: ignore[method-assign]
     return app
 
 
 def app_from_environment() -> FastAPI:
     """Return the proxy for this process's environment; the server calls it in each worker."""
+    # A thread that converts journals or polls the registry lets requests in after this long.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     return create_app(Settings.from_env())
 
 
@@ -75,8 +129,8 @@ def _openapi(app: FastAPI, follower: Follower, settings: Settings) -> dict[str, 
         description="Proxy de um modelo registrado no MLflow.",
     )
     contract = served.version.contract if served else None
-    document["paths"]["/predict"] = predict_path(contract, settings.max_instances)
-    return document
+    keyed = bool(settings.api_key_digests)
+    return complete(document, contract, settings.max_instances, keyed)
 
 
 def _hand_over(_: Request, exc: Exception) -> NoReturn:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from serving.errors import Unauthorized
 
-OPEN_PATHS = frozenset({"/health", "/ready"})
+OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
 """Paths that need no key, so that a load balancer can look."""
 
 

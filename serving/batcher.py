@@ -8,11 +8,11 @@ is not delayed. Large requests run in a thread, so that small ones and health ch
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from serving.context import RequestContext
-from serving.errors import RequestError
+from serving.errors import ScoringFailed
 from serving.follower import ServedModel
 from serving.instances import Instances
 
@@ -27,13 +27,15 @@ class Job:
     model: ServedModel
     instances: Instances
     context: RequestContext
-    scores: list[float] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
+    scores: Sequence[float | None] = ()
+    labels: Sequence[int | None] = ()
     done: asyncio.Future[None] | None = None
 
     def settle(self, scores: list[float]) -> None:
         """Keep the scores and the labels that this job's threshold gives them."""
         threshold = self.model.threshold
+        if threshold is None:
+            raise ScoringFailed("o modelo não tem score")
         self.scores = scores
         self.labels = [1 if score >= threshold else 0 for score in scores]
 
@@ -56,12 +58,11 @@ class Batcher:
 
         Raises:
             ScoringFailed: the model raised on these instances.
+            CaptureFailed: the scores could not be recorded, and must be.
         """
         loop = asyncio.get_running_loop()
         if len(job.instances.rows) > INLINE_ROWS:
-            rows, scorer = job.instances.rows, job.model.version.score
-            job.settle(await loop.run_in_executor(self._pool, scorer, rows))
-            self._record([job])
+            await loop.run_in_executor(self._pool, self._run_alone, job)
             return
         job.done = loop.create_future()
         self._waiting.append(job)
@@ -79,27 +80,37 @@ class Batcher:
         for _, group in groupby(jobs, key=lambda job: id(job.model.version)):
             self._run(list(group))
 
+    def _run_alone(self, job: Job) -> None:
+        _settle([job])
+        self._record([job])
+
     def _run(self, jobs: list[Job]) -> None:
         """Score jobs of one version in one call; if that fails, each alone, to spare the others."""
         try:
-            rows = [row for job in jobs for row in job.instances.rows]
-            scores = jobs[0].model.version.score(rows)
-            start = 0
-            for job in jobs:
-                end = start + len(job.instances.rows)
-                job.settle(scores[start:end])
-                start = end
-            self._record(jobs)
-        except RequestError as exc:
-            if len(jobs) > 1:
+            _settle(jobs)
+        except Exception as exc:
+            if len(jobs) == 1:
+                _finish(jobs, exc)
+            else:
                 for job in jobs:
                     self._run([job])
-            else:
-                _finish(jobs, exc)
+            return
+        try:
+            self._record(jobs)
         except Exception as exc:
             _finish(jobs, exc)
         else:
             _finish(jobs, None)
+
+
+def _settle(jobs: Sequence[Job]) -> None:
+    """Score the jobs' rows in one call and give each job its own."""
+    scores = jobs[0].model.version.score([row for job in jobs for row in job.instances.rows])
+    start = 0
+    for job in jobs:
+        end = start + len(job.instances.rows)
+        job.settle(scores[start:end])
+        start = end
 
 
 def _finish(jobs: Sequence[Job], error: Exception | None) -> None:

@@ -5,27 +5,20 @@ seals the open journals now and then, and `serving.parquet` converts every journ
 holds, this worker's own and those that dead ones left.
 """
 
-import fcntl
-import os
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from mlflow_project.contract.identity import pseudonym
-from mlflow_project.contract.store import (
-    JOURNAL_SUFFIX,
-    ROLE_PRIMARY,
-    JournalHeader,
-    file_stem,
-)
+from mlflow_project.contract.store import ROLE_PRIMARY
 from serving.batcher import Job
+from serving.errors import CaptureFailed
+from serving.journal import Journal
 from serving.loading import LoadedVersion
 from serving.logs import JsonLog, location
 from serving.settings import Settings
@@ -40,60 +33,15 @@ class CaptureCounters:
     lost: int
 
 
-class Journal:
-    """One open journal of one version; this process holds its lock until `close`."""
-
-    def __init__(self, folder: Path, version: LoadedVersion) -> None:
-        """Create the file, lock it, and write the header.
-
-        Raises:
-            OSError: it cannot be created or written.
-        """
-        self.rows = 0
-        self._size = 0
-        owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        stem = file_stem(datetime.now(UTC), owner, version.number)
-        self.path = folder / f"{stem}{JOURNAL_SUFFIX}"
-        self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-            self.append(_header(version).to_line(), 0)
-            # Between creation and lock a collector may have taken it for a dead one's.
-            if not os.path.samestat(self.path.stat(), os.fstat(self._fd)):
-                raise FileNotFoundError(self.path)
-        except OSError:
-            self.path.unlink(missing_ok=True)
-            os.close(self._fd)
-            raise
-
-    def append(self, data: bytes, rows: int) -> None:
-        """Append whole lines, all of them or none.
-
-        Raises:
-            OSError: they could not be written; the file ends where it ended before.
-        """
-        try:
-            written = os.write(self._fd, data)
-            while written < len(data):
-                written += os.write(self._fd, data[written:])
-        except OSError:
-            os.ftruncate(self._fd, self._size)
-            raise
-        self._size += len(data)
-        self.rows += rows
-
-    def close(self) -> None:
-        """Let go of the lock; from now on any collector may convert the file."""
-        os.close(self._fd)
-
-
 class Capture:
     """Journals what a worker answers, and turns journals into Parquet in a thread of its own."""
 
-    def __init__(self, settings: Settings, log: JsonLog) -> None:
-        """Remember where; nothing is touched before `start`."""
+    def __init__(self, settings: Settings, log: JsonLog, role: str = ROLE_PRIMARY) -> None:
+        """Remember where, and the role of the rows; nothing is touched before `start`."""
+        self._role = role
         self._store, self._folder = settings.inference_store, settings.journal_dir
         self._key, self._seconds = settings.pseudonym_key, settings.capture_flush_seconds
+        self._sync, self._required = settings.capture_sync, settings.capture_required
         self._log = log
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
@@ -117,9 +65,13 @@ class Capture:
         self.flush()
 
     def append(self, jobs: Sequence[Job]) -> None:
-        """Journal the rows of answered jobs, all of one version, in one write.
+        """Journal the rows of scored jobs, all of one version, in one write.
 
-        A failure is counted and logged, and the answers leave all the same.
+        A failure is logged. The rows are counted as lost, since their answers leave all the same,
+        unless capture is required.
+
+        Raises:
+            CaptureFailed: the rows could not be written, capture is required, nothing was written.
         """
         version = jobs[0].model.version
         rows = [row for job in jobs for row in self._rows(job)]
@@ -129,14 +81,22 @@ class Capture:
                 self._journal(version).append(data, len(rows))
                 self._captured += len(rows)
         except OSError as exc:
-            self._lost += len(rows)
-            if not self._writing_fails:
-                self._log.event("ERROR", f"captura falhou, linhas perdidas: {exc.strerror}")
-            self._writing_fails = True
+            self._fail(exc, len(rows))
             return
         if self._writing_fails:
             self._writing_fails = False
             self._log.event("ERROR", f"captura retomada; {self._lost} linhas foram perdidas")
+
+    def _fail(self, exc: OSError, rows: int) -> None:
+        """Log the first failure of a row of them; count what is lost, or refuse to lose it."""
+        consequence = "requisições recusadas" if self._required else "linhas perdidas"
+        if not self._writing_fails:
+            self._log.event("ERROR", f"captura falhou, {consequence}: {exc.strerror}")
+        self._writing_fails = True
+        if self._required:
+            raise CaptureFailed from exc
+        with self._lock:
+            self._lost += rows
 
     def counters(self) -> CaptureCounters:
         """Return this worker's counters."""
@@ -147,6 +107,8 @@ class Capture:
     def problems(self) -> list[str]:
         """Return what is wrong now, for people."""
         found = []
+        if self._writing_fails and self._required:
+            found.append("a captura falha e, com CAPTURE_REQUIRED=true, nada é respondido")
         if self._lost:
             found.append(f"{self._lost} linhas respondidas não puderam ser capturadas")
         if self._unconverted:
@@ -182,7 +144,9 @@ class Capture:
         journal = self._open.get(version.number)
         if journal is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            journal = self._open[version.number] = Journal(self._folder, version)
+            journal = self._open[version.number] = Journal(
+                self._folder, version, self._sync, self._role
+            )
         return journal
 
     def _rows(self, job: Job) -> list[list[Any]]:
@@ -212,13 +176,3 @@ class Capture:
                     self._log.event("ERROR", f"a captura não pôde ser convertida: {reported}")
             if self._stop.wait(self._seconds):
                 return
-
-
-def _header(version: LoadedVersion) -> JournalHeader:
-    constants = {
-        "model_name": version.name,
-        "model_version": version.contract.release,
-        "registry_version": version.number,
-        "role": ROLE_PRIMARY,
-    }
-    return JournalHeader.of(constants, {f.name: f.type for f in version.contract.features})

@@ -1,8 +1,8 @@
 """What is known of a request while it is being answered."""
 
+import os
 import re
 import time
-import uuid
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -17,7 +17,7 @@ class RequestContext:
         if proposed_id is not None and _SANE_ID.fullmatch(proposed_id):
             self.request_id = proposed_id.decode()
         else:
-            self.request_id = uuid.uuid4().hex
+            self.request_id = os.urandom(16).hex()
         self.started = time.perf_counter()
         self.status = 500
         self.message = "requisição atendida"

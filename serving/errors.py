@@ -2,6 +2,7 @@
 
 ServingError
 ├── SettingsError               the process cannot start as configured
+├── CacheDamaged                the local copy of the last good version is not what was kept
 ├── RegistryError               what following the alias may meet
 │   ├── RegistryUnreachable     no answer, or not one that can be used; worth trying again
 │   ├── ModelMissing            no registered model of that name
@@ -11,11 +12,14 @@ ServingError
     ├── MalformedBody           400
     ├── Unauthorized            401
     ├── RouteError              404, 405 and other refusals of the router
+    ├── BodyTooSlow             408
     ├── BodyTooLarge            413
+    ├── UnsupportedMediaType    415
     ├── InvalidInstances        422
     ├── ScoringFailed           500
     ├── InternalError           500
-    └── NotReady                503
+    ├── NotReady                503
+    └── CaptureFailed           503
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +36,14 @@ class SettingsError(ServingError):
     def __init__(self, variable: str, problem: str) -> None:
         """Name the variable and what it may be."""
         super().__init__(f"{variable} {problem} (veja .env.example)")
+
+
+class CacheDamaged(ServingError):
+    """Files of the local cache that are gone or changed."""
+
+    def __init__(self, folder: object) -> None:
+        """Name the folder."""
+        super().__init__(f"a cópia local em {folder} não confere com o que foi guardado")
 
 
 class RegistryError(ServingError):
@@ -126,6 +138,17 @@ class RouteError(RequestError):
         super().__init__(f"método não permitido; use {allowed}" if allowed else text)
 
 
+class BodyTooSlow(RequestError):
+    """The body did not arrive in time."""
+
+    status, code = 408, "body_too_slow"
+    headers = {"Connection": "close"}  # noqa: RUF012 (the rest of the body is not read)
+
+    def __init__(self, seconds: float) -> None:
+        """Give the limit."""
+        super().__init__(f"o corpo não chegou inteiro em {seconds:g} segundos")
+
+
 class BodyTooLarge(RequestError):
     """The body is longer than `MAX_BODY_BYTES`."""
 
@@ -135,6 +158,16 @@ class BodyTooLarge(RequestError):
     def __init__(self, limit: int) -> None:
         """Give the limit."""
         super().__init__(f"o corpo excede {limit} bytes; divida as instâncias em mais requisições")
+
+
+class UnsupportedMediaType(RequestError):
+    """The body's `Content-Type` is none that is read here."""
+
+    status, code = 415, "unsupported_media_type"
+
+    def __init__(self, accepted: Sequence[str]) -> None:
+        """Name the accepted ones."""
+        super().__init__(f"envie Content-Type: {' ou '.join(accepted)}, em UTF-8")
 
 
 class InvalidInstances(RequestError):
@@ -177,3 +210,17 @@ class NotReady(RequestError):
     def __init__(self, reason: str) -> None:
         """Say what is being waited for."""
         super().__init__(f"nenhum modelo carregado: {reason}")
+
+
+class CaptureFailed(RequestError):
+    """The answer cannot be captured, and `CAPTURE_REQUIRED` asks that every answer be."""
+
+    status, code = 503, "capture_failed"
+    headers = {"Retry-After": "5"}  # noqa: RUF012 (never changed)
+
+    def __init__(self) -> None:
+        """Say who can mend it."""
+        super().__init__(
+            "a predição não pôde ser registrada e não foi respondida (CAPTURE_REQUIRED=true); "
+            "verifique o disco do servidor"
+        )

@@ -1,31 +1,49 @@
 """Follows the alias: resolve, load, verify, swap one reference; on failure keep the old one."""
 
 import math
+import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from mlflow_project.contract import names
-from serving.errors import NotReady, RegistryError, RegistryUnreachable, VersionRefused
-from serving.loading import LoadedVersion, load_version
+from mlflow_project.contract.model import ModelContract
+from serving.cache import ModelCache
+from serving.errors import (
+    CacheDamaged,
+    NotReady,
+    RegistryError,
+    RegistryUnreachable,
+    VersionRefused,
+)
+from serving.loading import LoadedVersion, load_version, read_version
 from serving.logs import JsonLog, location
-from serving.registry import AliasTarget, Registry
+from serving.memory import freeze_loaded
+from serving.registry import AliasTarget, Registry, RunFacts
 from serving.settings import Settings
 
 ThresholdSource = Literal["env", "tag", "metadata"]
+ModelSource = Literal["registry", "cache"]
 _MAX_PAUSE_SECONDS = 30.0
+_JITTER = 0.25
+"""Share of the interval by which a look at the alias may come early, so that workers spread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedModel:
-    """What answers requests now: a version, and what its tags and the environment add to it."""
+    """What answers requests now: a version, and what its tags and the environment add to it.
+
+    The threshold is None for a version that has neither score nor label.
+    """
 
     version: LoadedVersion
-    threshold: float
-    threshold_source: ThresholdSource
+    threshold: float | None
+    threshold_source: ThresholdSource | None
     baseline: Mapping[str, Any] | None
+    source: ModelSource = "registry"
     warning: str | None = None
 
     @property
@@ -60,13 +78,19 @@ class _Failure:
 class Follower:
     """Keeps `served` what the alias says. One thread polls; requests only read a reference."""
 
-    def __init__(self, registry: Registry, settings: Settings, log: JsonLog) -> None:
-        """Remember what to follow; `start` begins."""
+    def __init__(
+        self, registry: Registry, settings: Settings, log: JsonLog, verb: str = "servindo"
+    ) -> None:
+        """Remember what to follow and how the log calls it; `start` begins."""
+        self._verb = verb
         self._registry, self._settings, self._log = registry, settings, log
+        self._cache = ModelCache(settings.model_cache, registry.uri, registry.name, registry.alias)
+        self._cache_tried = False
         self._tags: Mapping[str, str] = {}
         self._failure: _Failure | None = None
         self._reported: str | None = None
         self._stop = threading.Event()
+        self.looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self.served: ServedModel | None = None
         self.following = Following()
@@ -99,8 +123,10 @@ class Follower:
             target = self._registry.resolve()
         except RegistryError as exc:
             reachable = not isinstance(exc, RegistryUnreachable)
+            if not reachable and self.served is None:
+                self._start_from_cache()
             known = None if reachable else self.following.alias_version
-            self._note(Following(known, reachable, str(exc)))
+            self._note(Following(known, reachable, self._without_registry(exc)))
             return
         try:
             self._follow(target)
@@ -113,11 +139,55 @@ class Follower:
 
     def _follow(self, target: AliasTarget) -> None:
         served = self.served
-        if served is None or served.version.number != target.number:
+        if served is None or not served.version.target.is_version_of(target):
             self._swap(self._dress(self._load(target), target.tags))
-        elif dict(target.tags) != dict(self._tags):
+        elif served.source == "cache" or dict(target.tags) != dict(self._tags):
             self._swap(self._dress(served.version, target.tags))
+            self._in_cache(lambda: self._cache.remember(target))
         self._tags = target.tags
+
+    def _start_from_cache(self) -> None:
+        """Serve the last good version that this host kept; say once if there is none that will."""
+        if self._cache_tried:
+            return
+        self._cache_tried = True
+        try:
+            with self._cache.opened() as kept:
+                if kept is None:
+                    return
+                package = self._registry.open(kept.target.number, kept.folder)
+                version = read_version(
+                    self._registry, kept.target, package, kept.facts, self._settings
+                )
+        except (CacheDamaged, VersionRefused, OSError) as exc:
+            text = exc.strerror if isinstance(exc, OSError) else exc
+            self._log.event("ERROR", f"a cópia local não pôde ser servida: {text}")
+            return
+        self._swap(self._dress(version, kept.target.tags, "cache"))
+        self._tags = kept.target.tags
+
+    def _accept(self, version: LoadedVersion, files: Path, facts: RunFacts) -> None:
+        """Keep a copy of a good version, if clients of the served one can read its answers.
+
+        Raises:
+            VersionRefused: its outputs are others.
+        """
+        if self.served is not None:
+            before, after = (answer_of(v.contract) for v in (self.served.version, version))
+            if before != after:
+                raise VersionRefused(
+                    version.number,
+                    f"contrato incompatível: as saídas {list(after)} não são as servidas "
+                    f"{list(before)}; reinicie a API para trocá-las",
+                )
+        self._in_cache(lambda: self._cache.keep(version.target, files, facts))
+
+    def _in_cache(self, change: Callable[[], None]) -> None:
+        """Change the local copy; serving goes on when that fails."""
+        try:
+            change()
+        except OSError as exc:
+            self._log.event("WARNING", f"a cópia local não pôde ser guardada: {exc.strerror}")
 
     def _load(self, target: AliasTarget) -> LoadedVersion:
         """Load the target, unless it failed before and it is too soon to try again."""
@@ -127,7 +197,7 @@ class Follower:
         if before is not None and time.monotonic() < before.until:
             raise before.error.with_traceback(None)
         try:
-            version = load_version(self._registry, target, self._settings)
+            version = load_version(self._registry, target, self._settings, self._accept)
         except VersionRefused as exc:
             # The files of a version never change, so neither would the verdict.
             self._failure = _Failure(target.number, exc, math.inf, 0.0)
@@ -139,19 +209,25 @@ class Follower:
         self._failure = None
         return version
 
-    def _dress(self, version: LoadedVersion, tags: Mapping[str, str]) -> ServedModel:
+    def _dress(
+        self, version: LoadedVersion, tags: Mapping[str, str], source: ModelSource = "registry"
+    ) -> ServedModel:
         """Combine a version with its tags and the environment."""
         run_id = tags.get(names.TAG_BASELINE_RUN_ID)
         baseline = None
         if run_id:
-            baseline = {"run_id": run_id, "created_at": self._registry.run_facts(run_id)[1]}
-        threshold, source, warning = self._threshold(version, tags)
-        return ServedModel(version, threshold, source, baseline, warning)
+            # A copy is served when there is no server to ask.
+            created = self._registry.run_facts(run_id).started if source == "registry" else None
+            baseline = {"run_id": run_id, "created_at": created}
+        threshold, from_where, warning = self._threshold(version, tags)
+        return ServedModel(version, threshold, from_where, baseline, source, warning)
 
     def _threshold(
         self, version: LoadedVersion, tags: Mapping[str, str]
-    ) -> tuple[float, ThresholdSource, str | None]:
+    ) -> tuple[float | None, ThresholdSource | None, str | None]:
         """Return the threshold in force, where it comes from, and what is wrong with the tag."""
+        if version.contract.outputs:
+            return None, None, None
         if self._settings.threshold is not None:
             return self._settings.threshold, "env", None
         tagged = tags.get(names.TAG_THRESHOLD)
@@ -167,16 +243,23 @@ class Follower:
         return version.contract.threshold, "metadata", warning
 
     def _swap(self, model: ServedModel) -> None:
+        if self.served is None:
+            freeze_loaded()
         self.served = model
         version = model.version
-        self._log.event(
-            "INFO",
-            f"servindo {version.name} versão {version.number}, "
-            f"threshold {model.threshold:g} ({model.threshold_source})",
-            model.release,
-        )
+        text = f"{self._verb} {version.name} versão {version.number}"
+        text += " da cópia local" if model.source == "cache" else ""
+        if model.threshold is not None:
+            text += f", threshold {model.threshold:g} ({model.threshold_source})"
+        self._log.event("INFO", text, model.release)
         if model.warning:
             self._log.event("ERROR", model.warning, model.release)
+
+    def _without_registry(self, exc: RegistryError) -> str:
+        """Say what serves on, if the registry does not say what should."""
+        if self.served is None or self.served.source == "registry":
+            return str(exc)
+        return f"{exc}; servindo a cópia local da versão {self.served.version.number}"
 
     def _behind(self, target: AliasTarget, reason: str) -> str:
         serving = "nenhuma" if self.served is None else f"a {self.served.version.number}"
@@ -204,7 +287,14 @@ class Follower:
             except Exception as exc:
                 text = f"falha inesperada ao seguir o alias: {location(exc)}"
                 self._note(replace(self.following, problem=text))
-            self._stop.wait(self._settings.poll_seconds)
+            self.looked.set()
+            early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
+            self._stop.wait(self._settings.poll_seconds * (1 - early))
+
+
+def answer_of(contract: ModelContract) -> tuple[str, ...]:
+    """Return the names under which clients find the outputs."""
+    return contract.outputs or (contract.score_name, contract.label_name)
 
 
 def override_text(threshold: float) -> str:

@@ -26,10 +26,12 @@ class Instances:
     Attributes:
         rows: one sequence per instance, a value per feature in contract order, None for null.
         entities: the person of each instance as sent, None where absent; never stored as it is.
+        explain: whether the client asked why.
     """
 
     rows: Sequence[Sequence[Any]]
     entities: Sequence[str | None]
+    explain: bool = False
 
 
 class InstanceReader:

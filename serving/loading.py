@@ -1,12 +1,12 @@
 """From a registry version to something that can be served, or a refusal that says why.
 
 A version is data, not a program: it may bring no code, no pickle, and no type that could act while
-it is read. What it says about itself must agree with what it is: signature with contract, and the
-score of its own example.
+it is read; only `ALLOW_PICKLE` lets a pickle or another flavour run its code here. What a version
+says about itself must agree with what it is: signature with contract, and its example's score.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ import msgspec
 
 from mlflow_project.contract import names
 from mlflow_project.contract.model import ContractError, ModelContract
+from mlflow_project.contract.signature import contract_of_signature
 from serving.errors import RequestError, VersionRefused
+from serving.foreign import CarefulReader, cast_inputs
 from serving.instances import InstanceReader
-from serving.registry import AliasTarget, Package, Registry
+from serving.registry import AliasTarget, Package, Registry, RunFacts
 from serving.scoring import Scorer
 from serving.settings import Settings
+from serving.validation import Validator
 
 ALLOWED_TYPES = frozenset(
     {
@@ -47,59 +50,110 @@ class _UnfitError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedVersion:
-    """One version, read and verified; immutable, whatever its alias or tags become."""
+    """One version, read and verified; immutable, whatever its alias or tags become.
+
+    `score` gives the score of each row; `output` gives what pyfunc's `predict` would for the rows.
+    """
 
     name: str
-    number: int
-    run_id: str | None
+    target: AliasTarget
     trained_at: str
     contract: ModelContract
     signature: Mapping[str, Any]
     metrics: Mapping[str, float]
-    reader: InstanceReader
+    validator: Validator
+    reader: InstanceReader | CarefulReader
     score: Scorer
+    output: Callable[[Sequence[Sequence[Any]]], Any]
+
+    @property
+    def number(self) -> int:
+        """Return the registry's number of the version."""
+        return self.target.number
+
+    @property
+    def run_id(self) -> str | None:
+        """Return the run that logged the version."""
+        return self.target.run_id
 
 
-def load_version(registry: Registry, target: AliasTarget, settings: Settings) -> LoadedVersion:
+def load_version(
+    registry: Registry,
+    target: AliasTarget,
+    settings: Settings,
+    accept: Callable[[LoadedVersion, Path, RunFacts], None],
+) -> LoadedVersion:
     """Download, check and load what an alias points to.
 
+    Args:
+        registry: where to download it from.
+        target: the version.
+        settings: what it may hold.
+        accept: called with a good version and its files, which are gone afterwards.
+
     Raises:
-        VersionRefused: it must not or cannot be served.
+        VersionRefused: it must not or cannot be served, or `accept` refused it.
         RegistryUnreachable: its files or its run cannot be read now.
         OSError: there is no room for its files.
     """
     with tempfile.TemporaryDirectory(prefix="version-") as folder:
         package = registry.download(target.number, Path(folder))
-        try:
-            contract = _contract(package)
-            _check_signature(package, contract)
-            method = _method(package, settings.trusted_types)
-        except _UnfitError as exc:
-            raise VersionRefused(target.number, str(exc)) from exc
-    metrics, started = registry.run_facts(target.run_id)
-    version = LoadedVersion(
-        name=registry.name,
-        number=target.number,
-        run_id=target.run_id,
-        trained_at=started or target.created_at,
-        contract=contract,
-        signature={"inputs": package.inputs, "outputs": package.outputs},
-        metrics=metrics,
-        reader=InstanceReader(contract, settings.max_instances),
-        score=Scorer(method, contract.features, contract.positive_class),
-    )
+        facts = registry.run_facts(target.run_id)
+        version = read_version(registry, target, package, facts, settings)
+        accept(version, package.folder, facts)
+    return version
+
+
+def read_version(
+    registry: Registry, target: AliasTarget, package: Package, facts: RunFacts, settings: Settings
+) -> LoadedVersion:
+    """Check and load a version's files.
+
+    Raises:
+        VersionRefused: it must not or cannot be served.
+    """
     try:
+        contract = _contract(package, target)
+        method = _method(registry, package, settings)
+        if contract.outputs:
+            method = cast_inputs(method, package.inputs or [])
+        else:
+            _check_signature(package, contract)
+        validator = Validator(contract, settings.max_instances)
+        score = Scorer(method, contract.features, contract.positive_class)
+        version = LoadedVersion(
+            name=registry.name,
+            target=target,
+            trained_at=facts.started or target.created_at,
+            contract=contract,
+            signature={"inputs": package.inputs, "outputs": package.outputs},
+            metrics=facts.metrics,
+            validator=validator,
+            reader=(
+                CarefulReader(validator)
+                if contract.outputs
+                else InstanceReader(contract, settings.max_instances)
+            ),
+            score=score,
+            # A foreign model may return a frame, whose names an array would lose.
+            output=(lambda rows: method(score.frame(rows))) if contract.outputs else score.output,
+        )
         _check_example(version)
     except _UnfitError as exc:
         raise VersionRefused(target.number, str(exc)) from exc
     return version
 
 
-def _contract(package: Package) -> ModelContract:
+def _contract(package: Package, target: AliasTarget) -> ModelContract:
+    """Return the contract that the version states, or else the one its signature amounts to."""
+    stated = package.metadata.get(names.METADATA_CONTRACT)
     try:
-        return ModelContract.from_dict(package.metadata[names.METADATA_CONTRACT])
-    except KeyError as exc:
-        raise _UnfitError(f"sem {names.METADATA_CONTRACT!r} nos metadados") from exc
+        if stated is not None:
+            return ModelContract.from_dict(stated)
+        if package.inputs is None:
+            raise _UnfitError("sem contrato nos metadados e sem assinatura (signature)")
+        tagged = target.tags.get(names.TAG_RELEASE)
+        return contract_of_signature(target.number, tagged, package.inputs, package.outputs)
     except ContractError as exc:
         raise _UnfitError(f"contrato inválido: {exc}") from exc
 
@@ -114,17 +168,32 @@ def _check_signature(package: Package, contract: ModelContract) -> None:
         raise _UnfitError(f"assinatura e contrato diferem em {differing or 'ordem'}")
 
 
-def _method(package: Package, trusted: frozenset[str]) -> Any:
-    """Load the estimator without executing anything of the package; return its predict method."""
+def _method(registry: Registry, package: Package, settings: Settings) -> Any:
+    """Load the model; return the method that its pyfunc flavour names."""
+    flavor, pyfunc = (package.flavors.get(name) for name in ("sklearn", "python_function"))
+    if pyfunc is None:
+        raise _UnfitError("não tem o flavor python_function")
+    if pyfunc.get("code") or (flavor or {}).get("code"):
+        raise _UnfitError("traz código próprio (code_paths)")
+    if flavor is not None and flavor.get("serialization_format") == "skops":
+        estimator = _plain_data(package, settings.trusted_types)
+    elif settings.allow_pickle:
+        estimator = _program(registry, package)
+    elif flavor is None:
+        raise _UnfitError("não é um modelo scikit-learn (flavor sklearn); veja ALLOW_PICKLE")
+    else:
+        raise _UnfitError("não está serializada com skops (pickle só com ALLOW_PICKLE=true)")
+    name = pyfunc.get("predict_fn", "predict") if flavor is not None else "predict"
+    if name not in _METHODS or not hasattr(estimator, name):
+        raise _UnfitError(f"pyfunc_predict_fn deve ser um de {_METHODS}")
+    return getattr(estimator, name)
+
+
+def _plain_data(package: Package, trusted: frozenset[str]) -> Any:
+    """Load a skops file without executing anything of the package."""
     import skops.io
 
-    flavor, pyfunc = (package.flavors.get(name) for name in ("sklearn", "python_function"))
-    if flavor is None or pyfunc is None:
-        raise _UnfitError("não é um modelo scikit-learn (flavor sklearn)")
-    if flavor.get("code") or pyfunc.get("code"):
-        raise _UnfitError("traz código próprio (code_paths)")
-    if flavor.get("serialization_format") != "skops":
-        raise _UnfitError("não está serializada com skops (pickle não é aceito)")
+    flavor = package.flavors["sklearn"]
     file = (package.folder / str(flavor.get("pickled_model"))).resolve()
     if not file.is_relative_to(package.folder.resolve()) or not file.is_file():
         raise _UnfitError("o arquivo do modelo não está na versão")
@@ -135,15 +204,19 @@ def _method(package: Package, trusted: frozenset[str]) -> Any:
             raise _UnfitError(
                 f"usa tipos fora da lista aceita (TRUSTED_TYPES): {', '.join(foreign)}"
             )
-        estimator = skops.io.load(file, trusted=sorted(asked))
+        return skops.io.load(file, trusted=sorted(asked))
     except _UnfitError:
         raise
     except Exception as exc:
         raise _UnfitError(f"o arquivo do modelo não pôde ser lido ({type(exc).__name__})") from exc
-    name = pyfunc.get("predict_fn", "predict")
-    if name not in _METHODS or not hasattr(estimator, name):
-        raise _UnfitError(f"pyfunc_predict_fn deve ser um de {_METHODS}")
-    return getattr(estimator, name)
+
+
+def _program(registry: Registry, package: Package) -> Any:
+    """Load a pickle or a pyfunc loader, which `ALLOW_PICKLE` trusts to run code here."""
+    try:
+        return registry.load_untrusted(package)
+    except Exception as exc:
+        raise _UnfitError(f"o modelo não pôde ser carregado ({type(exc).__name__})") from exc
 
 
 def _check_example(version: LoadedVersion) -> None:

@@ -1,6 +1,6 @@
 """Around every request: its id, its key, its errors in one shape, its line in the log."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +12,8 @@ from serving.logs import JsonLog, RequestRecord, location, now
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
 _UNKNOWN_PATH = "-"
@@ -23,12 +25,24 @@ class RequestMiddleware:
 
     Args:
         app: what answers; it finds the `RequestContext` in `scope["context"]`.
+        observe: called with each request's line for the log.
         paths: the app's own paths; the log shows no other, since a client may put data in a path.
+        hot: by method and path, what answers without going through `app` and its router.
     """
 
-    def __init__(self, app: ASGIApp, log: JsonLog, keys: ApiKeys, paths: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        log: JsonLog,
+        keys: ApiKeys,
+        paths: Collection[str],
+        hot: Mapping[tuple[str, str], ASGIApp],
+        observe: Callable[[RequestRecord], None],
+    ) -> None:
         """Keep the parts."""
+        self._observe = observe
         self._app, self._log, self._keys, self._paths = app, log, keys, paths
+        self._hot = hot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -51,13 +65,16 @@ class RequestMiddleware:
 
         try:
             self._keys.check(scope["path"], headers)
-            await self._app(scope, receive, answer)
+            app = self._hot.get((scope["method"], scope["path"]), self._app)
+            await app(scope, receive, answer)
         except Exception as exc:
             error = self._translate(context, exc)
             if not started:
                 await send_error(error, context, answer)
         finally:
-            self._log.request(self._record(scope, context))
+            record = self._record(scope, context)
+            self._log.request(record)
+            self._observe(record)
 
     def _translate(self, context: RequestContext, exc: Exception) -> RequestError:
         """Return the error to answer with, and note in the context what the log should say."""

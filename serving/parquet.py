@@ -2,20 +2,32 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlflow_project.contract.store import (
+    COMPACTED,
     JOURNAL_SUFFIX,
     PARQUET_SUFFIX,
     JournalHeader,
     read_journal,
+    replaced_stems,
 )
+from serving.durable import sync_folder
+
+GROUP_ROWS = 16_384
+"""Most rows of a row group, so that a large journal does not have to fit in memory."""
+
+_STEP_ROWS = 64
+_DECODER: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[Any])
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -44,7 +56,7 @@ def collect(journals: Path, store: Path) -> Iterator[tuple[Path, Exception | Non
 
 
 def convert(journal: Path, store: Path) -> None:
-    """Write `store/<stem>.parquet` unless it is there, then remove the journal.
+    """Write `store/<stem>.parquet` unless its rows are in the store, then remove the journal.
 
     A crash at any point leaves the journal, the file, or both, and a second call finishes the work.
 
@@ -54,39 +66,84 @@ def convert(journal: Path, store: Path) -> None:
     """
     stem = journal.name.removesuffix(JOURNAL_SUFFIX)
     target = store / f"{stem}{PARQUET_SUFFIX}"
-    if not target.exists():
-        header, rows = read_journal(journal)
-        if header is not None and rows:
-            _write(to_table(header, rows), target)
+    if not target.exists() and stem not in _compacted(store, stem):
+        _write(journal, target)
     journal.unlink()
 
 
-def to_table(header: JournalHeader, rows: Sequence[Sequence[Any]]) -> pa.Table:
-    """Return the rows as the typed columns of a captured file, constants included."""
-    values = dict(zip(header.columns, zip(*rows, strict=True), strict=True))
-    arrays, fields = [], []
-    for name, kind in header.schema().items():
-        arrow = _ARROW_TYPES[kind]
-        column = values[name] if name in values else [header.constants[name]] * len(rows)
-        arrays.append(pa.array(column, arrow))
-        fields.append(pa.field(name, arrow))
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+def _compacted(store: Path, stem: str) -> frozenset[str]:
+    """Return the stems that compacted files of the same day have replaced."""
+    files = store.glob(f"{stem[:8]}*-{COMPACTED}-*{PARQUET_SUFFIX}")
+    footers = [pq.read_metadata(path).metadata or {} for path in files]
+    return frozenset().union(*(replaced_stems(footer) for footer in footers))
 
 
-def _write(table: pa.Table, target: Path) -> None:
-    """Write under another name, make it durable, then rename."""
+def _write(journal: Path, target: Path) -> None:
+    """Write under another name, make it durable, then rename; a journal without rows makes none."""
+    tables = read_tables(journal)
+    first = next(tables, None)
+    if first is None:
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.tmp")
     with temporary.open("wb") as file:
-        pq.write_table(table, file)
+        with pq.ParquetWriter(file, first.schema) as writer:
+            for table in itertools.chain([first], tables):
+                writer.write_table(table)
         file.flush()
         os.fsync(file.fileno())
+    # What Arrow keeps for next time would count as this worker's memory until then.
+    pa.default_memory_pool().release_unused()
     temporary.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
+    sync_folder(target.parent)
+
+
+def read_tables(journal: Path) -> Iterator[pa.Table]:
+    """Yield a journal's complete rows as tables of up to `GROUP_ROWS`, constants included.
+
+    Rows are taken in small steps, each of which lets other threads run: requests wait for this one.
+
+    Raises:
+        ValueError: a complete line is damaged; names the file and the line.
+    """
+    with journal.open("rb") as file:
+        head = file.readline()
+        if not head.endswith(b"\n"):
+            return
+        header = JournalHeader.from_line(head)
+        steps = iter(lambda: list(itertools.islice(file, _STEP_ROWS)), [])
+        while group := [
+            batch
+            for lines in itertools.islice(steps, GROUP_ROWS // _STEP_ROWS)
+            if (batch := _batch(journal, header, lines)) is not None
+        ]:
+            yield pa.Table.from_batches(group)
+
+
+def _batch(journal: Path, header: JournalHeader, lines: list[bytes]) -> pa.RecordBatch | None:
+    """Return a few lines as typed columns, constants included; None for half a last line."""
+    if not lines[-1].endswith(b"\n"):
+        lines.pop()  # the process died while writing it, so it was never answered
+    if not lines:
+        return None
+    width = len(header.columns)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        rows = _DECODER.decode_lines(b"".join(lines))
+    except msgspec.DecodeError:
+        rows = []
+    if len(rows) != len(lines) or any(len(row) != width for row in rows):
+        read_journal(journal)  # names the line
+        raise ValueError(f"{journal}: damaged")
+    values = dict(zip(header.columns, zip(*rows, strict=True), strict=True))
+    arrays = {
+        name: pa.array(
+            values[name] if name in values else [header.constants[name]] * len(rows),
+            _ARROW_TYPES[kind],
+        )
+        for name, kind in header.schema().items()
+    }
+    time.sleep(0)  # lets go of the interpreter
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
 
 @contextlib.contextmanager

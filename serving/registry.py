@@ -30,6 +30,19 @@ class AliasTarget:
     run_id: str | None
     created_at: str
 
+    def is_version_of(self, other: "AliasTarget") -> bool:
+        """Tell whether both are one version; a number alone is used again after a deletion."""
+        mine, theirs = ((t.number, t.run_id, t.created_at) for t in (self, other))
+        return mine == theirs
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run says about a version: its metrics, and when it began (UTC, ISO 8601)."""
+
+    metrics: Mapping[str, float]
+    started: str | None
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -86,17 +99,27 @@ class Registry:
         """
         self._client()
         from mlflow.artifacts import download_artifacts
-        from mlflow.models import Model
 
         with self._translated():
             path = download_artifacts(
                 artifact_uri=f"models:/{self.name}/{number}", dst_path=str(folder)
             )
+        return self.open(number, Path(path))
+
+    def open(self, number: int, folder: Path) -> Package:
+        """Read the `MLmodel` of a version's files; the server is not asked.
+
+        Raises:
+            VersionRefused: there is no readable one.
+        """
+        self._client()
+        from mlflow.models import Model
+
         try:
-            model = Model.load(path)
+            model = Model.load(str(folder))
             signature = model.signature
             return Package(
-                folder=Path(path),
+                folder=folder,
                 flavors=model.flavors,
                 metadata=model.metadata or {},
                 inputs=signature.inputs.to_dict() if signature and signature.inputs else None,
@@ -105,23 +128,37 @@ class Registry:
         except Exception as exc:
             raise VersionRefused(number, f"MLmodel ilegível ({type(exc).__name__})") from exc
 
-    def run_facts(self, run_id: str | None) -> tuple[dict[str, float], str | None]:
-        """Return a run's metrics and its start in UTC; nothing when there is no such run.
+    def run_facts(self, run_id: str | None) -> RunFacts:
+        """Return what a run says; nothing when there is no such run.
 
         Raises:
             RegistryUnreachable: the server does not answer as it should.
         """
         if not run_id:
-            return {}, None
+            return RunFacts({}, None)
         client = self._client()
         try:
             with self._translated():
                 run = client.get_run(run_id)
         except RegistryUnreachable as exc:
             if getattr(exc.__cause__, "error_code", None) == "RESOURCE_DOES_NOT_EXIST":
-                return {}, None
+                return RunFacts({}, None)
             raise
-        return dict(run.data.metrics), _iso(run.info.start_time)
+        return RunFacts(dict(run.data.metrics), _iso(run.info.start_time))
+
+    def load_untrusted(self, package: Package) -> Any:
+        """Unpickle a scikit-learn model, or load another flavour as pyfunc: this runs its code.
+
+        Returns the estimator, or for another flavour the pyfunc model.
+        """
+        self._client()
+        if "sklearn" in package.flavors:
+            import mlflow.sklearn
+
+            return mlflow.sklearn.load_model(str(package.folder))
+        import mlflow.pyfunc
+
+        return mlflow.pyfunc.load_model(str(package.folder))
 
     def _client(self) -> Any:
         if self._connected is None:

@@ -6,17 +6,21 @@ from fastapi import APIRouter
 
 from serving.capture import Capture
 from serving.follower import Follower, override_text
-from serving.schemas import CaptureState, FeatureState, Health, Metadata, Ready
+from serving.schemas import CaptureState, FeatureState, Health, Metadata, Ready, ShadowState
+from serving.shadow import Shadow
 
 
-def build_router(follower: Follower, capture: Capture, alias: str) -> APIRouter:
+def build_router(
+    follower: Follower, capture: Capture, alias: str, shadow: Shadow | None
+) -> APIRouter:
     """Return the routes over the given parts."""
     router = APIRouter()
     started = time.monotonic()
 
     @router.get("/health", summary="Estado do serviço; sempre 200")
     async def health() -> Health:
-        return health_of(follower, capture, alias, time.monotonic() - started)
+        uptime = time.monotonic() - started
+        return health_of(follower, capture, alias, uptime, shadow)
 
     @router.get("/ready", summary="200 com um modelo carregado, 503 antes")
     async def ready() -> Ready:
@@ -29,7 +33,9 @@ def build_router(follower: Follower, capture: Capture, alias: str) -> APIRouter:
     return router
 
 
-def health_of(follower: Follower, capture: Capture, alias: str, uptime: float) -> Health:
+def health_of(
+    follower: Follower, capture: Capture, alias: str, uptime: float, shadow: Shadow | None
+) -> Health:
     """Put together what is known; only an override of the threshold is said without alarm."""
     served, following, counters = follower.served, follower.following, capture.counters()
     alarms = [following.problem] if following.problem else []
@@ -37,20 +43,35 @@ def health_of(follower: Follower, capture: Capture, alias: str, uptime: float) -
         alarms.append(served.warning)
     alarms += capture.problems()
     notes = []
-    if served is not None and served.threshold_source == "env":
+    if served is not None and served.threshold is not None and served.threshold_source == "env":
         notes.append(override_text(served.threshold))
     return Health(
         status="degraded" if alarms else "healthy",
         model_loaded=served is not None,
         model_version=served.release if served else None,
         registry_version=served.version.number if served else None,
+        model_source=served.source if served else None,
         alias=alias,
         alias_version=following.alias_version,
         threshold_source=served.threshold_source if served else None,
         registry_reachable=following.reachable,
         capture=CaptureState(counters.captured, counters.pending, counters.lost),
+        shadow=None if shadow is None else shadow_of(shadow),
         uptime_seconds=round(uptime, 3),
         reasons=alarms + notes,
+    )
+
+
+def shadow_of(shadow: Shadow) -> ShadowState:
+    """Say how the shadow does; its problems are no alarm, since no answer depends on it."""
+    served = shadow.follower.served
+    return ShadowState(
+        alias=shadow.alias,
+        model_version=served.release if served else None,
+        registry_version=served.version.number if served else None,
+        scored=shadow.scored,
+        dropped=shadow.dropped,
+        problem=shadow.follower.following.problem,
     )
 
 
@@ -70,6 +91,7 @@ def metadata_of(follower: Follower, alias: str) -> Metadata:
         model_name=version.name,
         model_version=served.release,
         registry_version=version.number,
+        model_source=served.source,
         run_id=version.run_id,
         alias=alias,
         threshold=served.threshold,

@@ -15,6 +15,18 @@ class CaptureState:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowState:
+    """What scores beside the answers, and how many rows it did or had no room for."""
+
+    alias: str
+    model_version: str | None
+    registry_version: int | None
+    scored: int
+    dropped: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Answer of `GET /health`, always 200: `degraded` says that someone should look."""
 
@@ -22,11 +34,13 @@ class Health:
     model_loaded: bool
     model_version: str | None
     registry_version: int | None
+    model_source: Literal["registry", "cache"] | None
     alias: str
     alias_version: int | None
     threshold_source: Literal["env", "tag", "metadata"] | None
     registry_reachable: bool
     capture: CaptureState
+    shadow: ShadowState | None
     uptime_seconds: float
     reasons: list[str]
 
@@ -59,10 +73,11 @@ class Metadata:
     model_name: str
     model_version: str
     registry_version: int
+    model_source: Literal["registry", "cache"]
     run_id: str | None
     alias: str
-    threshold: float
-    threshold_source: Literal["env", "tag", "metadata"]
+    threshold: float | None
+    threshold_source: Literal["env", "tag", "metadata"] | None
     features: list[FeatureState]
     signature: Mapping[str, Any]
     metrics: Mapping[str, float]

@@ -1,4 +1,8 @@
-"""From rows to scores: the same numbers as `mlflow.pyfunc` gives, without its per-call cost."""
+"""From rows to scores: the same numbers as `mlflow.pyfunc` gives, without its per-call cost.
+
+The plain path makes the typed frame that the signature describes and calls the estimator, as pyfunc
+does. Where a shortcut on bare arrays was seen to agree with it, that one is taken.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,6 +12,7 @@ import pandas as pd
 
 from mlflow_project.contract.model import Feature
 from serving.errors import ScoringFailed
+from serving.shortcut import verified_shortcut
 
 
 class Scorer:
@@ -28,6 +33,7 @@ class Scorer:
         self._columns = pd.Index([feature.name for feature in features])
         self._numeric = all(feature.type == "double" for feature in features)
         self._positive_class = positive_class
+        self.shortcut = verified_shortcut(method, features, self.frame)
 
     def __call__(self, rows: Sequence[Sequence[Any]]) -> list[float]:
         """Return the score of each row; rows hold a value per feature, None for null.
@@ -36,7 +42,7 @@ class Scorer:
             ScoringFailed: the model raised, or a score is not finite.
         """
         try:
-            output = np.asarray(self._method(self.frame(rows)))
+            output = self.output(rows)
             scores = output[:, self._positive_class] if output.ndim == 2 else output
             finite = bool(np.isfinite(scores).all())
         except Exception as exc:
@@ -45,6 +51,12 @@ class Scorer:
             raise ScoringFailed("resultado não finito ou incompleto")
         result: list[float] = scores.astype(float, copy=False).tolist()
         return result
+
+    def output(self, rows: Sequence[Sequence[Any]]) -> np.ndarray:
+        """Return what the estimator's method returns for the rows: (n,) or (n, c)."""
+        if self.shortcut is not None:
+            return self.shortcut(np.array(rows, dtype=np.float64))
+        return np.asarray(self._method(self.frame(rows)))
 
     def frame(self, rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
         """Return the rows as the typed frame (n, k) that the version's signature describes."""

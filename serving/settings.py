@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mlflow_project.contract import names, store
 from serving.errors import SettingsError
@@ -29,6 +29,9 @@ class Settings:
     model_alias: str = names.CHAMPION
     """Alias whose version is served and followed."""
 
+    shadow_alias: str = ""
+    """Alias whose version scores the same rows beside the answers; empty: none."""
+
     poll_seconds: float = 1.0
     """Pause between two readings of the alias, in seconds."""
 
@@ -43,6 +46,13 @@ class Settings:
 
     capture_flush_seconds: float = 5.0
     """Longest time that a captured row stays in a journal before it becomes Parquet, in seconds."""
+
+    capture_sync: bool = False
+    """Wait for the disk before each answer (`CAPTURE_SYNC=always`), so that rows survive a power
+    cut; else they survive the process."""
+
+    capture_required: bool = False
+    """Answer 503 when a row cannot be captured; else answer, and count the row as lost."""
 
     log_file: Path = Path("logs/app.log")
     """JSON log, one object a line."""
@@ -61,6 +71,15 @@ class Settings:
 
     trusted_types: frozenset[str] = frozenset()
     """Types that a model file may hold besides this proxy's own list (see `serving.loading`)."""
+
+    allow_pickle: bool = False
+    """Load pickled models and other flavours than scikit-learn, which runs the code they hold."""
+
+    model_cache: Path = Path("var/model-cache")
+    """Folder of the last good version, from which the proxy starts while MLflow is away."""
+
+    metrics_dir: Path | None = None
+    """Where the workers of one server add up their metrics; `python -m serving` makes one."""
 
     def __post_init__(self) -> None:
         """Refuse values that no proxy could run with.
@@ -92,6 +111,7 @@ class Settings:
             mlflow_tracking_uri=env.read("MLFLOW_TRACKING_URI", str, names.DEFAULT_TRACKING_URI),
             model_name=env.read("MODEL_NAME", str, names.DEFAULT_MODEL_NAME),
             model_alias=env.read("MODEL_ALIAS", str, names.CHAMPION),
+            shadow_alias=env.read("SHADOW_ALIAS", str, ""),
             poll_seconds=env.read("POLL_SECONDS", _number, cls.default("poll_seconds")),
             threshold=env.read("THRESHOLD", _number, None),
             inference_store=folder,
@@ -99,12 +119,17 @@ class Settings:
             capture_flush_seconds=env.read(
                 "CAPTURE_FLUSH_SECONDS", _number, cls.default("capture_flush_seconds")
             ),
+            capture_sync=env.read("CAPTURE_SYNC", _always, False),
+            capture_required=env.read("CAPTURE_REQUIRED", _switch, False),
             log_file=env.read("LOG_FILE", Path, cls.default("log_file")),
             max_instances=env.read("MAX_INSTANCES", int, cls.default("max_instances")),
             max_body_bytes=env.read("MAX_BODY_BYTES", int, cls.default("max_body_bytes")),
             api_key_digests=env.read("API_KEYS", _digests, ()),
             pseudonym_key=env.read("PSEUDONYM_KEY", str, ""),
             trusted_types=env.read("TRUSTED_TYPES", _words, frozenset()),
+            allow_pickle=env.read("ALLOW_PICKLE", _switch, False),
+            model_cache=env.read("MODEL_CACHE", Path, cls.default("model_cache")),
+            metrics_dir=env.read("METRICS_DIR", Path, None),
         )
 
     @classmethod
@@ -132,12 +157,29 @@ class _Environment:
         try:
             return convert(text)
         except ValueError as exc:
-            kind = "um inteiro" if convert is int else "um número"
+            kinds: dict[Any, str] = {
+                int: "um inteiro",
+                _switch: "true ou false",
+                _always: "always ou never",
+            }
+            kind = kinds.get(convert, "um número")
             raise SettingsError(name, f"deve ser {kind}") from exc
 
 
 def _number(text: str) -> float:
     return float(text.replace(",", "."))
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError
+    return text.lower() in ("true", "1")
+
+
+def _always(text: str) -> bool:
+    if text.lower() not in ("always", "never"):
+        raise ValueError
+    return text.lower() == "always"
 
 
 def _words(text: str) -> frozenset[str]:

@@ -18,7 +18,8 @@ from serving.errors import InvalidInstances, MalformedBody
 MAX_LISTED = 100
 """Most problems listed in one answer; the rest are counted."""
 
-_YEAR = re.compile(r"(.+)_20\d\d")
+YEAR = re.compile(r"_20\d\d$")
+"""A year at the end of a field's name, which is ignored where the bare name is known."""
 _COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
 _LONG = range(-(2**63), 2**63)
 
@@ -34,35 +35,63 @@ class Validator:
         self._names = [*self._features, *([contract.entity] if contract.entity else [])]
         self._accepted = "campos aceitos: " + ", ".join(self._names)
 
-    def read(self, body: bytes) -> tuple[list[list[Any]], list[str | None]]:
-        """Return rows and entities as `Instances` holds them.
+    def read(self, body: bytes) -> tuple[list[list[Any]], list[str | None], bool]:
+        """Return rows, entities, and whether to explain, as `Instances` holds them.
 
         Raises:
             MalformedBody: it is not JSON.
             InvalidInstances: there are problems.
         """
-        problems = _Problems()
+        problems = Problems()
+        document = decode(body)
+        rows, entities = self._read(self._instances(document, problems), problems)
+        return rows, entities, document.get("explain", False)
+
+    def read_instances(self, instances: list[Any]) -> tuple[list[list[Any]], list[str | None]]:
+        """Return rows and entities of instances that came in another envelope.
+
+        Raises:
+            InvalidInstances: there are problems.
+        """
+        problems = Problems()
+        return self._read(self._bounded(instances, problems), problems)
+
+    def _read(
+        self, instances: list[Any], problems: "Problems"
+    ) -> tuple[list[list[Any]], list[str | None]]:
         rows, entities = [], []
-        for number, instance in enumerate(self._instances(_decode(body), problems)):
+        for number, instance in enumerate(instances):
             fields = self._fields(number, instance, problems)
             rows.append([self._value(number, f, fields, problems) for f in self._features.values()])
             entities.append(self._entity(number, fields, problems))
         problems.check()
         return rows, entities
 
-    def _instances(self, document: Any, problems: "_Problems") -> list[Any]:
+    def _instances(self, document: Any, problems: "Problems") -> list[Any]:
         allowed = f'{{"instances": [{{...}}]}}, de 1 a {self._max_instances} instâncias'
         if not isinstance(document, dict):
             problems.add(None, None, "o corpo não é um objeto", allowed)
             return []
         for position, name in enumerate(document, start=1):
-            if name != "instances":
+            if name == "explain":
+                self._check_explain(document[name], problems)
+            elif name != "instances":
                 problems.add(None, _shown(name, position), "campo desconhecido", allowed)
         instances = document.get("instances")
         if not isinstance(instances, list):
             problem = "não é uma lista" if "instances" in document else "ausente"
             problems.add(None, "instances", problem, allowed)
             return []
+        return self._bounded(instances, problems)
+
+    def _check_explain(self, value: Any, problems: "Problems") -> None:
+        if not isinstance(value, bool):
+            problems.add(None, "explain", "tipo errado", "true ou false")
+        elif value and self._contract.outputs:
+            problems.add(None, "explain", "o modelo não tem score a explicar", "false")
+
+    def _bounded(self, instances: list[Any], problems: "Problems") -> list[Any]:
+        allowed = f"de 1 a {self._max_instances} instâncias"
         if not instances:
             problems.add(None, "instances", "lista vazia", allowed)
         if len(instances) > self._max_instances:
@@ -70,14 +99,14 @@ class Validator:
             return []
         return instances
 
-    def _fields(self, number: int, instance: Any, problems: "_Problems") -> dict[str, Any]:
+    def _fields(self, number: int, instance: Any, problems: "Problems") -> dict[str, Any]:
         """Return the instance's values by contract name, year suffixes stripped."""
         if not isinstance(instance, dict):
             problems.add(number, None, "a instância não é um objeto", self._accepted)
             return {}
         fields: dict[str, Any] = {}
         for position, (given, value) in enumerate(instance.items(), start=1):
-            known = self._known(given)
+            known = self.known(given)
             if known is None:
                 # Looking for a likeness is slow; a body may hold a hundred thousand such fields.
                 hint = "" if problems.full else self._hint(given)
@@ -89,18 +118,19 @@ class Validator:
                 fields[known] = value
         return fields
 
-    def _known(self, given: str) -> str | None:
+    def known(self, given: str) -> str | None:
+        """Return the contract's name of a field, year suffix stripped; None if it has none."""
         if given in self._names:
             return given
-        match = _YEAR.fullmatch(given)
-        return match[1] if match and match[1] in self._names else None
+        bare = YEAR.sub("", given)
+        return bare if bare in self._names else None
 
     def _hint(self, given: str) -> str:
         close = difflib.get_close_matches(given[:64].lower(), self._names, n=1, cutoff=0.75)
         return f"; talvez {close[0]}" if close else ""
 
     def _value(
-        self, number: int, feature: Feature, fields: Mapping[str, Any], problems: "_Problems"
+        self, number: int, feature: Feature, fields: Mapping[str, Any], problems: "Problems"
     ) -> Any:
         if fields.get(feature.name) is None:
             if not feature.nullable:
@@ -112,7 +142,7 @@ class Validator:
             problems.add(number, feature.name, problem, allowed(feature))
         return value
 
-    def _entity(self, number: int, fields: Mapping[str, Any], problems: "_Problems") -> str | None:
+    def _entity(self, number: int, fields: Mapping[str, Any], problems: "Problems") -> str | None:
         name = self._contract.entity
         value = None if name is None else fields.get(name)
         if value is None:
@@ -125,10 +155,11 @@ class Validator:
         return text
 
 
-class _Problems:
+class Problems:
     """Problems found so far: the first ones in full, the rest as a number."""
 
     def __init__(self) -> None:
+        """Start without any."""
         self._listed: list[dict[str, Any]] = []
         self._total = 0
 
@@ -167,7 +198,7 @@ def allowed(feature: Feature) -> str:
     return text + (", ou null" if feature.nullable else "")
 
 
-def _decode(body: bytes) -> Any:
+def decode(body: bytes) -> Any:
     """Decode with the standard library, which reads NaN and Infinity so that they can be named.
 
     Raises:

@@ -16,7 +16,7 @@ from mlflow_project.contract.store import RESERVED_COLUMNS
 
 FeatureType = Literal["double", "long", "boolean", "string"]
 _TYPES = ("double", "long", "boolean", "string")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
 _RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 
@@ -47,7 +47,7 @@ class Feature:
             ContractError: bad name, reserved name, unknown type, or an empty range.
         """
         if not _NAME.fullmatch(self.name):
-            raise ContractError(f"feature name {self.name!r} is not an identifier")
+            raise ContractError(f"feature name {self.name!r} is no name of a column")
         if self.name in RESERVED_COLUMNS:
             raise ContractError(f"feature name {self.name!r} is a column of the inference store")
         if self.type not in _TYPES:
@@ -79,6 +79,9 @@ class ModelContract:
         positive_class: element of the model's output row that is the score.
         entity: request field that identifies a person; never a feature, never stored in clear.
         example: a check that the loaded model is the one that was logged; None skips it.
+        outputs: names of the outputs of a model that has no score and no label, whose answers are
+            what the model returns; then threshold and positive class mean nothing. Empty for one
+            that has.
     """
 
     release: str
@@ -91,6 +94,7 @@ class ModelContract:
     positive_class: int = 1
     entity: str | None = None
     example: Example | None = None
+    outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no proxy could serve.
@@ -100,6 +104,7 @@ class ModelContract:
                 names, or an example that does not fit the features.
         """
         object.__setattr__(self, "features", tuple(self.features))
+        object.__setattr__(self, "outputs", tuple(self.outputs))
         names = self.feature_names
         if not _RELEASE.fullmatch(self.release):
             raise ContractError(f"release {self.release!r} is not of the form v1.2.3")
@@ -109,6 +114,8 @@ class ModelContract:
             raise ContractError("a feature is listed twice")
         if not (math.isfinite(self.threshold) and 0.0 <= self.threshold <= 1.0):
             raise ContractError(f"threshold {self.threshold} lies outside [0, 1]")
+        if len(set(self.outputs)) != len(self.outputs):
+            raise ContractError("an output is listed twice")
         if self.score_name == self.label_name:
             raise ContractError(f"score and label are both called {self.score_name!r}")
         if self.entity in names:
@@ -126,18 +133,23 @@ class ModelContract:
 
         Release, threshold and example are left out: two retrained versions of one schema agree.
         """
-        schema = {
+        schema: dict[str, Any] = {
             "features": [asdict(feature) for feature in self.features],
             "target": self.target,
             "outputs": [self.score_name, self.label_name, self.positive_class],
             "entity": self.entity,
         }
+        if self.outputs:
+            schema["outputs"] = list(self.outputs)
         text = json.dumps(schema, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for MLflow metadata and JSON; `from_dict` reads it back."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if not self.outputs:
+            # Readers older than this field refuse what they do not know.
+            del data["outputs"]
         return data
 
     @classmethod

@@ -6,8 +6,14 @@ the journals first, then list the Parquet files, and drop a journal whose stem h
 
 A journal is a text file: a JSON header line, then one JSON array per row in the header's column
 order. Its owner holds an exclusive `flock` on it; a journal that can be locked has no living owner.
+
+Small files of a past day and version may be merged into one, whose name says `compacted` and whose
+footer lists the stems that it replaces. From the moment it has its name, a reader leaves those
+stems out, be they Parquet files or journals. The replaced files are removed much later, when every
+reader that listed the folder before has finished; so nobody sees a row twice or not at all.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +26,17 @@ JOURNAL_FOLDER = "journal"
 JOURNAL_SUFFIX = ".jsonl"
 PARQUET_SUFFIX = ".parquet"
 
+COMPACTED = "compacted"
+"""Marks the stem of a file that replaces others."""
+REPLACED_KEY = b"replaced_stems"
+"""Key of the replaced stems, a JSON list, in a compacted file's footer."""
+
 ROLE_PRIMARY = "primary"
 """Role of a row whose score was the answer."""
+ROLE_SHADOW = "shadow"
+"""Role of a row that another version scored beside the one that answered."""
+ROLE_BATCH = "batch"
+"""Role of a row that `python -m serving.score` scored from a file."""
 
 LEADING_COLUMNS: Mapping[str, str] = {
     "request_id": "string",
@@ -133,3 +148,28 @@ def file_stem(opened: datetime, owner: str, registry_version: int) -> str:
     """
     stamp = opened.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     return f"{stamp}-v{registry_version}-{owner}"
+
+
+def is_compacted(stem: str) -> bool:
+    """Tell whether a file of this stem replaces others."""
+    return f"-{COMPACTED}-" in stem
+
+
+def compacted_stem(stems: Sequence[str]) -> str:
+    """Return the stem of the file that replaces these: the same for the same ones, in time order.
+
+    It begins like the first of them: `<time>-v<version>`.
+    """
+    ordered = sorted(stems)
+    digest = hashlib.sha256("\n".join(ordered).encode()).hexdigest()[:12]
+    stamp, version, *_ = ordered[0].split("-")
+    return f"{stamp}-{version}-{COMPACTED}-{digest}"
+
+
+def replaced_stems(footer: Mapping[bytes, bytes]) -> frozenset[str]:
+    """Return what a file replaces, by its Parquet footer's key-value metadata.
+
+    Raises:
+        ValueError: the footer says so in a way that cannot be read.
+    """
+    return frozenset(json.loads(footer.get(REPLACED_KEY, b"[]")))

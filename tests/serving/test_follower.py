@@ -1,5 +1,6 @@
 """Following the alias: flips, thresholds, refusals, and recovery, against a live registry."""
 
+import gc
 import os
 import sys
 import time
@@ -20,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from mlflow_project.contract.model import Example, Feature, ModelContract
 from serving.follower import read_threshold
+from serving.loading import LoadedVersion
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 Register = Callable[..., int]
@@ -189,7 +191,7 @@ def other_features(register: Register, name: str) -> int:
 
 
 def without_contract(register: Register, name: str) -> int:
-    """Register a version with foreign metadata."""
+    """Register a version without a contract, whose outputs bear other names."""
     return register(name, "v9.0.0", alias=None, log_options={"metadata": {"a": 1}})
 
 
@@ -198,11 +200,11 @@ def without_contract(register: Register, name: str) -> int:
     [
         (hostile, "genericpath.exists"),
         (without_signature, "assinatura"),
-        (pickled, "skops"),
+        (pickled, "ALLOW_PICKLE"),
         (with_code, "code_paths"),
         (wrong_score, "score"),
         (other_features, "contrato"),
-        (without_contract, "contract"),
+        (without_contract, "incompatível"),
     ],
 )
 def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
@@ -266,3 +268,41 @@ def test_a_model_registered_later_is_picked_up(
     proxy.wait_for(registry_reachable=True, model_loaded=False)
     register_version(name)
     assert proxy.wait_ready().predict(ROW).status_code == 200
+
+
+def test_a_pickle_is_served_where_the_operator_trusts_it(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """ALLOW_PICKLE=true serves it with the same scores; code_paths stay refused."""
+    name, client = new_model(), MlflowClient()
+    good = register_version(name)
+    proxy = start(name, allow_pickle=True).wait_ready()
+    expected = proxy.predict(ROW).json()["predictions"][0]["failure_score"]
+    number = pickled(register_version, name)
+    client.set_registered_model_alias(name, "champion", str(number))
+    proxy.wait_for(registry_version=number, status="healthy")
+    answer = proxy.predict(ROW).json()
+    assert answer["model_version"] == "v9.0.0"
+    assert answer["predictions"][0]["failure_score"] == pytest.approx(expected, abs=1e-12)
+    bad = with_code(register_version, name)
+    client.set_registered_model_alias(name, "champion", str(bad))
+    assert proxy.wait_for(alias_version=bad)["registry_version"] == number
+    assert good != number
+
+
+def test_old_versions_are_released(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """After many flips under requests only the served version is alive."""
+    name, client = new_model(), MlflowClient()
+    first = register_version(name, "v1.0.0")
+    second = register_version(name, "v1.1.0", seed=5, alias=None)
+    proxy = start(name, poll_seconds=0.02).wait_ready()
+    for flip in range(12):
+        number = (second, first)[flip % 2]
+        client.set_registered_model_alias(name, "champion", str(number))
+        proxy.wait_for(registry_version=number)
+        assert proxy.predict(ROW).status_code == 200
+    gc.collect()
+    alive = [o for o in gc.get_objects() if isinstance(o, LoadedVersion) and o.name == name]
+    assert [version.number for version in alive] == [first]

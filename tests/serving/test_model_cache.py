@@ -1,13 +1,15 @@
 """The local copy of the last good version: a start without MLflow, and what is never served."""
 
+import contextlib
 import json
 import multiprocessing
-import os
-from collections.abc import Callable
-from dataclasses import replace
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -91,9 +93,10 @@ def test_files_that_changed_are_not_handed_out(
         folder.rmdir()
     with pytest.raises(CacheDamaged, match="não confere"), cache.opened():
         pass
-    cache.keep(replace(target(2)), files(tmp_path / "b", "two"), FACTS)
+    cache.keep(target(1), source, FACTS)
     with cache.opened() as kept:
         assert kept is not None
+        assert digest(kept.folder) == digest(source)
 
 
 def test_a_torn_record_counts_as_none(cache: ModelCache, tmp_path: Path) -> None:
@@ -143,45 +146,83 @@ def test_digest_tells_names_from_contents(tmp_path: Path) -> None:
     assert digest(tmp_path / "ab") != digest(tmp_path / "a")
 
 
+class Gate:
+    """A way to the MLflow server that can be shut: then connections are refused, old ones cut."""
+
+    def __init__(self, server: str, port: int) -> None:
+        """Forward `port` of loopback to the server once opened."""
+        self._server = ("127.0.0.1", int(server.rsplit(":", 1)[1]))
+        self._port = port
+        self.uri = f"http://127.0.0.1:{port}"
+        self._sockets: list[socket.socket] = []
+
+    def open(self) -> None:
+        """Accept connections."""
+        listener = socket.create_server(("127.0.0.1", self._port), backlog=32)
+        self._sockets.append(listener)
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        """Refuse new connections and cut the old."""
+        while self._sockets:
+            sock = self._sockets.pop()
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(self._server)
+                self._sockets += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def gate(mlflow_server: str, free_port: Callable[[], int]) -> Iterator[Gate]:
+    """Yield an open gate to the server."""
+    gate = Gate(mlflow_server, free_port())
+    gate.open()
+    yield gate
+    gate.shut()
+    mlflow.set_tracking_uri(mlflow_server)
+
+
 def test_the_proxy_starts_without_mlflow_and_returns_to_it(
     register_version: Callable[..., int],
     new_model: Callable[[], str],
     start: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
+    gate: Gate,
 ) -> None:
     """The copy serves, marked as such, with the threshold last set; then the registry takes over.
 
-    The outage is made at the transport's edge: the client of this process sees no server.
+    A copy whose version the registry now knows as another one is not mistaken for it.
     """
     name, client = new_model(), MlflowClient()
     number = register_version(name, threshold=0.3)
-    proxy = start(name).wait_ready()
+    proxy = start(name, mlflow_tracking_uri=gate.uri).wait_ready()
     client.set_model_version_tag(name, str(number), "threshold", "0.7")
     proxy.wait_for(threshold_source="tag")
     expected = proxy.predict(ROW).json()["predictions"]
-
-    import mlflow.utils.rest_utils as transport
-
-    real, down = transport.http_request, [True]
-
-    def request(*arguments: Any, **options: Any) -> Any:
-        if down[0]:
-            raise ConnectionError("no server")
-        return real(*arguments, **options)
-
-    for module in (transport, __import__("mlflow.store.artifact.http_artifact_repo").store):
-        if hasattr(module, "http_request"):
-            monkeypatch.setattr(module, "http_request", request)
-    again = start(name).wait_ready()
+    gate.shut()
+    proxy.wait_for(registry_reachable=False, model_source="registry")
+    again = start(name, mlflow_tracking_uri=gate.uri).wait_ready()
     health = again.wait_for(model_source="cache")
     assert (health["status"], health["registry_reachable"]) == ("degraded", False)
     assert f"cópia local da versão {number}" in health["reasons"][0]
     assert again.http.get("/metadata").json()["model_source"] == "cache"
     answer = again.predict(ROW).json()
     assert (answer["predictions"], answer["threshold"]) == (expected, 0.7)
-    down[0] = False
-    health = again.wait_for(model_source="registry")
-    assert again.wait_for(status="healthy")["registry_version"] == number
+    gate.open()
+    assert again.wait_for(model_source="registry", status="healthy")["registry_version"] == number
     assert again.predict(ROW).json()["predictions"] == expected
 
 
@@ -189,27 +230,24 @@ def test_a_damaged_copy_is_not_served(
     register_version: Callable[..., int],
     new_model: Callable[[], str],
     start: Callable[..., Any],
-    free_port: Callable[[], int],
-    tmp_path: Path,
+    gate: Gate,
     eventually: Callable[..., Any],
 ) -> None:
     """Without MLflow and with a copy that was tampered with, the proxy waits and says why."""
-    name, uri = new_model(), f"http://127.0.0.1:{free_port()}"
-    number = register_version(name)
-    good = start(name).wait_ready()
-    (record,) = good.settings.model_cache.rglob("record.json")
-    kept = json.loads(record.read_text())
-    cache = ModelCache(tmp_path / "other", uri, name, "champion")
-    cache.keep(target(number), record.parent / kept["files"], FACTS)
-    (model,) = (tmp_path / "other").rglob("model.skops")
+    name = new_model()
+    register_version(name)
+    good = start(name, mlflow_tracking_uri=gate.uri).wait_ready()
+    (model,) = good.settings.model_cache.rglob("model.skops")
     model.write_bytes(model.read_bytes() + b"\0")
-    proxy = start(name, mlflow_tracking_uri=uri, model_cache=tmp_path / "other")
+    gate.shut()
+    proxy = start(name, mlflow_tracking_uri=gate.uri)
     eventually(lambda: any("não confere" in line["message"] for line in proxy.log()))
     assert proxy.http.get("/ready").status_code == 503
+    gate.open()
+    assert proxy.wait_ready().wait_for(model_source="registry", status="healthy")
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_stops_nothing(
+def test_a_cache_that_cannot_be_written_stops_nothing(
     register_version: Callable[..., int],
     new_model: Callable[[], str],
     start: Callable[..., Any],
@@ -218,6 +256,6 @@ def test_a_folder_that_cannot_be_written_stops_nothing(
     """Serving needs no copy; the log says that there is none."""
     name = new_model()
     register_version(name)
-    (tmp_path / "locked").mkdir(mode=0o500)
-    proxy = start(name, model_cache=tmp_path / "locked" / "cache").wait_ready()
+    (tmp_path / "file").touch()
+    proxy = start(name, model_cache=tmp_path / "file" / "cache").wait_ready()
     assert any("não pôde ser guardada" in line["message"] for line in proxy.log())

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -189,8 +190,9 @@ def test_health_has_the_promised_shape(proxy: Any) -> None:
     assert list(health) == [
         *("status", "model_loaded", "model_version", "registry_version", "model_source"),
         *("alias", "alias_version", "threshold_source", "registry_reachable", "capture"),
-        *("uptime_seconds", "reasons"),
+        *("shadow", "uptime_seconds", "reasons"),
     ]
+    assert health["shadow"] is None
     assert set(health["capture"]) == {"captured", "pending", "lost"}
     assert health["capture"]["captured"] > 0
     assert (health["status"], health["reasons"]) == ("healthy", [])
@@ -232,13 +234,59 @@ def test_metadata_describes_the_served_version(proxy: Any) -> None:
 
 def test_openapi_shows_the_served_contract(proxy: Any) -> None:
     """The documentation's example is one that works, and /docs is there."""
-    assert proxy.http.get("/docs").status_code == 200
+    page = proxy.http.get("/docs")
+    assert page.status_code == 200
+    for script in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert script.startswith("/"), "the page must open where there is no internet"
+        assert proxy.http.get(script).status_code == 200
     document = proxy.http.get("/openapi.json").json()
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     fields = content["schema"]["properties"]["instances"]["items"]
     assert set(fields["properties"]) == {"temperature", "pressure", "wear", "serial"}
     assert fields["required"] == ["wear"]
     assert proxy.http.post("/predict", json=content["example"]).status_code == 200
+
+
+def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
+    """Each route's real answer, good or bad, is one that the document foresees, keys and type."""
+    document = proxy.http.get("/openapi.json").json()
+    example = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    bodies = [example["example"], {}, {"instances": [{}]}, {"dataframe_records": [ROW]}]
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for body in bodies if method == "post" else [None]:
+                answer = proxy.http.request(method, path, json=body)
+                said = operation["responses"][str(answer.status_code)]
+                kind = answer.headers["content-type"].split(";")[0]
+                assert kind in said["content"], (path, answer.status_code)
+                schema = said["content"][kind]["schema"]
+                if "properties" in schema:
+                    assert set(answer.json()) == set(schema["required"]), path
+    assert set(document["paths"]) == {
+        *("/health", "/ready", "/metadata", "/metrics", "/predict", "/invocations"),
+        *("/ping", "/version"),
+    }
+
+
+@pytest.mark.parametrize("path", ["/health", "/predict", "/nothing"])
+def test_every_answer_bears_the_security_headers(proxy: Any, path: str) -> None:
+    """Good or bad, and without a word about the server's make."""
+    headers = proxy.http.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that stops in the middle is told so when its time is over."""
+    monkeypatch.setattr("serving.predict.BODY_SECONDS", 0.2)
+    with socket.create_connection(("127.0.0.1", proxy.http.base_url.port), timeout=10) as sock:
+        sock.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        answer = sock.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 408")
 
 
 def test_keys_protect_all_but_the_probes(

@@ -1,0 +1,72 @@
+"""The ceiling: our own app with a route that reads the same body and answers without predicting.
+
+`python -m benchmarks.ceiling --port 8000 --size 230`: same server, same middleware, same decoding;
+no model, no journal, no log line. The app's router finds it, as it finds any route; `/predict`
+skips the router, so it may come out above this ceiling.
+"""
+
+import argparse
+import os
+from typing import Any
+
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+
+class Ceiling:
+    """Answers each body that fits the contract with as many bytes as a prediction takes."""
+
+    def __init__(self, reader: Any, size: int, limit: int) -> None:
+        """Keep the reader and make the answer."""
+        self._reader, self._limit = reader, limit
+        self._answer = b'{"x":"' + b"0" * max(0, size - 8) + b'"}'
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body and answer."""
+        from serving.middleware import send_json
+        from serving.predict import read_body
+
+        self._reader.read(await read_body(scope, receive, self._limit))
+        await send_json(200, self._answer, send)
+
+
+def build(size: int) -> Any:
+    """Return our app with the route `/ceiling`, its request log switched off."""
+    from mlflow_project.risk import build_contract
+    from serving.app import create_app
+    from serving.instances import InstanceReader
+    from serving.logs import JsonLog
+    from serving.settings import Settings
+
+    JsonLog.request = lambda *_: None  # type: ignore[method-assign]
+    settings = Settings.from_env()
+    app = create_app(settings)
+    reader = InstanceReader(build_contract("v1.0.0", 0.5, {}, 0.5), settings.max_instances)
+    ceiling = Ceiling(reader, size, settings.max_body_bytes)
+    app.router.routes.append(Route("/ceiling", ceiling, methods=["POST"]))
+    return app
+
+
+def main() -> None:
+    """Serve the ceiling until told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--size", type=int, default=230)
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import uvicorn
+
+    uvicorn.run(
+        build(options.size),
+        port=options.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+    )
+
+
+if __name__ == "__main__":
+    main()

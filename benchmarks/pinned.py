@@ -1,0 +1,86 @@
+"""The models that are measured: a pinned boosting, and a champion fitted as training fits it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlflow_project.contract import names
+from mlflow_project.model import TRUSTED_TYPES, build_pipeline, fit_calibrated
+from mlflow_project.risk import DIFFERENCE, EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract
+
+PINNED, CHAMPION = "bench-pinned", "bench-champion"
+
+
+def training_rows(rows: int = 800) -> tuple[pd.DataFrame, pd.Series]:
+    """Return invented rows within the contract's ranges, a tenth missing, and a target."""
+    rng = np.random.default_rng(0)
+    features = build_contract("v1.0.0", 0.5, {}, 0.5).features
+    low = np.array([0.0 if f.min is None else f.min for f in features])
+    high = np.array([10.0 if f.max is None else f.max for f in features])
+    values = rng.uniform(low, high, (rows, len(features))).round(1)
+    weights = rng.normal(size=len(features)) / (high - low)
+    signal = values @ weights
+    target = signal + rng.normal(0, signal.std(), rows) > np.median(signal)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    return pd.DataFrame(values, columns=FEATURE_NAMES), pd.Series(target.astype(int))
+
+
+def instances(rows: int) -> list[dict[str, float]]:
+    """Return so many instances without missing values, since not every peer takes them."""
+    frame, _ = training_rows(max(rows, 800))
+    filled = frame.fillna(frame.median()).iloc[:rows]
+    return [dict(zip(FEATURE_NAMES, row, strict=True)) for row in filled.to_numpy().tolist()]
+
+
+def fit_pinned(frame: Any, target: pd.Series) -> Any:
+    """Return the pinned classifier: 150 trees of depth 3."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_iter=150, max_depth=3, early_stopping=False, random_state=0
+    ).fit(frame, target)
+
+
+def register(tracking_uri: str, peers: Path) -> Any:
+    """Register both models as `champion` versions, dump the pinned one for peers; return it."""
+    import joblib  # type: ignore[import-untyped]
+    import mlflow
+
+    mlflow.set_tracking_uri(tracking_uri)
+    frame, target = training_rows()
+    pinned = fit_pinned(frame, target)
+    joblib.dump(fit_pinned(frame.to_numpy(), target), peers)
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    students = pd.Series(range(len(frame)))
+    champion = fit_calibrated(pipeline, frame, target, students, 0)
+    for name, model in ((PINNED, pinned), (CHAMPION, champion)):
+        _register(name, model)
+    return pinned
+
+
+def _register(name: str, model: Any) -> None:
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    example = pd.DataFrame([EXAMPLE_INSTANCE])[list(FEATURE_NAMES)].astype(float)
+    contract = build_contract("v1.0.0", 0.5, {}, float(model.predict_proba(example)[0, 1]))
+    with mlflow.start_run():
+        info = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=ModelSignature(
+                Schema([ColSpec("double", feature) for feature in FEATURE_NAMES]),
+                Schema([TensorSpec(np.dtype("float64"), (-1, 2))]),
+            ),
+            metadata={names.METADATA_CONTRACT: contract.to_dict()},
+            pip_requirements=["scikit-learn"],
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED_TYPES),
+            pyfunc_predict_fn="predict_proba",
+        )
+    version = mlflow.register_model(info.model_uri, name)
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(name, names.CHAMPION, version.version)

@@ -1,0 +1,123 @@
+"""What was measured of the proxy and its peers, as a section of benchmarks/RESULTS.md."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import load
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+CONNECTIONS = (1, 16, 64)
+OURS, TWO, CHAMPION, CEILING = "ours", "ours, 2 workers", "ours, champion", "ceiling"
+MLFLOW = "mlflow models serve"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int
+    seconds: float
+    starts: int
+    rows_for_memory: int
+
+
+@dataclass(slots=True)
+class Measured:
+    """What came out: loads by (server, connections), memory in MB by server, and the rest."""
+
+    loads: dict[tuple[str, int], load.Load]
+    memory: dict[str, float]
+    skipped: dict[str, str]
+    large_ms: tuple[float, float]
+    growth_mb: tuple[float, float]
+    start_s: tuple[float, float]
+
+
+def report(measured: Measured, plan: Plan) -> list[str]:
+    """Return the section's lines."""
+    lines = [f"Machine: {machine()}.", ""]
+    lines.append(
+        f"Medians of {plan.rounds} rounds of {plan.seconds:g} s, all servers up and taking turns, "
+        "wrk over loopback, one row a request, one worker each; requests/s (p50 / p99 in ms)."
+    )
+    lines += [
+        "",
+        "| server | " + " | ".join(f"{c} connections" for c in CONNECTIONS) + " | worker MB |",
+    ]
+    lines.append("|---" * (len(CONNECTIONS) + 2) + "|")
+    for name in dict.fromkeys(name for name, _ in measured.loads):
+        cells = [_cell(measured.loads.get((name, c))) for c in CONNECTIONS]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {measured.memory[name]:.0f} |")
+    lines += [f"| {name} | skipped: {why} |||| |" for name, why in measured.skipped.items()]
+    return [*lines, "", "| to reach | limit | measured |", "|---|---|---|", *_goals(measured)]
+
+
+def _cell(found: load.Load | None) -> str:
+    if found is None:
+        return ""
+    failed = f", {found.failed} failed" if found.failed else ""
+    return f"{found.rate:,.0f} ({found.p50:.2f} / {found.p99:.2f}{failed})"
+
+
+def _goals(measured: Measured) -> Iterator[str]:
+    """Yield a line per number of the goal."""
+
+    def rate(name: str, connections: int) -> float:
+        found = measured.loads.get((name, connections))
+        return found.rate if found else float("nan")
+
+    for connections, least in ((1, 10), (16, 50), (64, 50)):
+        ratio = rate(OURS, connections) / rate(MLFLOW, connections)
+        yield f"| × `{MLFLOW}` at {connections} | ≥ {least} | {ratio:.1f} |"
+    for connections in (16, 64):
+        ratio = rate(OURS, connections) / rate(CEILING, connections)
+        yield f"| share of the ceiling at {connections} | ≥ 0.75 | {ratio:.2f} |"
+    tails = [
+        measured.loads[name, 16].p99 for name in (OURS, CEILING) if (name, 16) in measured.loads
+    ]
+    if len(tails) == 2:
+        yield f"| p99 at 16, × the ceiling's | ≤ 3 | {tails[0] / tails[1]:.1f} |"
+    asked, worked = measured.large_ms
+    times = f"{asked / worked:.2f} ({asked:.1f} / {worked:.1f} ms)"
+    yield f"| 1,000 rows, × bare predict_proba and JSON | ≤ 2 | {times} |"
+    yield f"| two workers, × one, at 64 | ≥ 1.6 | {rate(TWO, 64) / rate(OURS, 64):.2f} |"
+    ratio = measured.memory.get(OURS, float("nan")) / measured.memory.get(MLFLOW, float("nan"))
+    yield f"| memory, × `{MLFLOW}` | ≤ 1 | {ratio:.2f} |"
+    before, after = measured.growth_mb
+    yield f"| memory over 1,000,000 predictions, MB | flat | {before:.0f} → {after:.0f} |"
+    ready, bare = measured.start_s
+    times = f"{ready / bare:.2f} ({ready:.1f} / {bare:.1f} s)"
+    yield f"| start to /ready, × bare imports | ≤ 1.5 | {times} |"
+
+
+def machine() -> str:
+    """Describe the machine."""
+    cpu = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores ({cpu}), {pages:.0f} GB, {platform.system()} "
+        f"{platform.release()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
+    )
+
+
+def keep(text: str) -> None:
+    """Replace the serving section of the results."""
+    opening, closing = "<!-- serving -->", "<!-- /serving -->"
+    before = RESULTS.read_text("utf-8") if RESULTS.exists() else "# Results\n"
+    section = f"{opening}\n## Serving\n\n{text}\n{closing}"
+    if opening in before and closing in before:
+        start, end = before.index(opening), before.index(closing) + len(closing)
+        RESULTS.write_text(before[:start] + section + before[end:], "utf-8")
+    else:
+        RESULTS.write_text(f"{before.rstrip()}\n\n{section}\n", "utf-8")

@@ -1,0 +1,57 @@
+"""What a model returned, as plain rows: as pyfunc shapes it, and by the contract's names."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from serving.errors import ScoringFailed
+
+
+def plain_rows(output: Any) -> list[Any]:
+    """Return an output as MLflow's scoring server writes it: one JSON-able value per row.
+
+    A vector gives scalars, a matrix (n, c) lists of c, a frame or series mappings by column.
+    """
+    if isinstance(output, pd.Series):
+        output = output.to_frame()
+    if isinstance(output, pd.DataFrame):
+        records: list[Any] = output.astype(object).to_dict(orient="records")
+        return [{str(k): _plain(v) for k, v in record.items()} for record in records]
+    if isinstance(output, np.ndarray):
+        rows: list[Any] = output.tolist()
+        return rows
+    if isinstance(output, list | tuple):
+        return [_plain(value) for value in output]
+    raise ScoringFailed(f"saída do tipo {type(output).__name__}")
+
+
+def named_row(row: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Return one row's outputs under the schema's names.
+
+    A row that does not have one value per name goes whole under the first.
+    """
+    if isinstance(row, dict):
+        if set(row) == set(names):
+            return row
+        values = list(row.values())
+    else:
+        values = row if isinstance(row, list) else [row]
+    if len(values) == len(names):
+        return dict(zip(names, values, strict=True))
+    return {names[0]: row}
+
+
+def first_number(row: Any) -> float | None:
+    """Return the first number of a row's outputs, which is what capture keeps as its score."""
+    values = row.values() if isinstance(row, dict) else row if isinstance(row, list) else [row]
+    for value in values:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    return None
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,40 @@
+"""The benchmark reads its load generator's report rightly."""
+
+import math
+
+from benchmarks.load import Load, parse
+
+REPORT = """Running 4s test @ http://127.0.0.1:8000/predict
+  1 threads and 16 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     2.54ms    1.79ms  30.12ms   88.49%
+    Req/Sec     6.70k     1.02k    7.97k    80.00%
+  Latency Distribution
+     50%  389.00us
+     75%    2.91ms
+     90%    4.06ms
+     99%    1.21s
+  26703 requests in 4.01s, 9.98MB read
+  Socket errors: connect 1, read 2, write 3, timeout 4
+  Non-2xx or 3xx responses: 5
+Requests/sec:   6662.25
+Transfer/sec:      2.49MB
+"""
+
+
+def test_a_report_becomes_numbers() -> None:
+    """Rate, percentiles in milliseconds whatever their unit, and every kind of failure."""
+    assert parse(REPORT) == Load(rate=6662.25, p50=0.389, p99=1210.0, failed=15)
+
+
+def test_a_report_without_answers_says_so() -> None:
+    """A server that answers nothing has no rate and no percentiles."""
+    found = parse("Requests/sec:      0.00\n")
+    assert found.rate == 0
+    assert math.isnan(found.p99)
+
+
+def test_medians_are_taken_number_by_number_and_failures_added() -> None:
+    """One noisy round moves no median, and no failure is lost in it."""
+    rounds = [Load(100, 1, 9, 0), Load(300, 3, 7, 2), Load(200, 2, 8, 1)]
+    assert Load.median(rounds) == Load(200, 2, 8, 3)

@@ -1,0 +1,161 @@
+"""Flips under load: two workers, many flips, no failed and no mixed answer."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
+
+
+@dataclass(frozen=True)
+class Version:
+    """What an answer of one version must say."""
+
+    number: int
+    release: str
+    threshold: float
+    score: float
+
+    def gave(self, body: dict[str, Any]) -> bool:
+        """Tell whether an answer is wholly of this version."""
+        (prediction,) = body["predictions"]
+        return (
+            body["model_version"] == prediction["model_version"] == self.release
+            and body["threshold"] == self.threshold
+            and abs(prediction["failure_score"] - self.score) < 1e-12
+            and prediction["failure_label"] == int(self.score >= self.threshold)
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, and when its request was sent."""
+
+    sent: float
+    status: int
+    body: dict[str, Any]
+
+
+class Load:
+    """Clients that ask without pause, each request on a connection of its own."""
+
+    def __init__(self, url: str, clients: int) -> None:
+        """Prepare; `with` begins and ends the asking."""
+        self.answers: list[Answer] = []
+        self._url, self._over = url, threading.Event()
+        self._pool = ThreadPoolExecutor(clients)
+        self._clients = clients
+
+    def __enter__(self) -> "Load":
+        self._asking = [self._pool.submit(self._ask) for _ in range(self._clients)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for asking in self._asking:
+            asking.result(30)
+
+    def _ask(self) -> None:
+        headers = {"Connection": "close"}
+        with httpx.Client(base_url=self._url, timeout=20, headers=headers) as http:
+            while not self._over.is_set():
+                sent = time.monotonic()
+                answer = http.post("/predict", json={"instances": [ROW]})
+                self.answers.append(Answer(sent, answer.status_code, answer.json()))
+                time.sleep(0.005)
+
+
+def versions_of(name: str, register: Callable[..., int]) -> tuple[Version, Version]:
+    """Register two versions whose scores, labels and thresholds differ."""
+    import mlflow
+
+    frame = pd.DataFrame([ROW]).astype(float)
+    found = []
+    for release, threshold, seed in (("v1.0.0", 0.001, 0), ("v1.1.0", 0.999, 5)):
+        number = register(name, release, threshold=threshold, seed=seed)
+        model = mlflow.pyfunc.load_model(f"models:/{name}/{number}")
+        score = float(np.asarray(model.predict(frame))[0, 1])
+        found.append(Version(number, release, threshold, score))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize(
+    ("flips", "interval", "between"),
+    [
+        (15, 0.1, 0.4),
+        pytest.param(
+            *(100, 1.0, 2.4), marks=[pytest.mark.slow, pytest.mark.timeout(600)], id="hundred"
+        ),
+    ],
+)
+def test_no_answer_fails_or_mixes_versions_while_the_alias_flips(
+    flips: int,
+    interval: float,
+    between: float,
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    settings_for: Callable[..., Any],
+    free_port: Callable[[], int],
+    eventually: Callable[..., Any],
+    spawned: Callable[..., Any],
+) -> None:
+    """Every answer is whole, captured under its version; workers follow within 2 s by default."""
+    name, client = new_model(), MlflowClient()
+    versions = versions_of(name, register_version)
+    settings = settings_for(name, poll_seconds=interval)
+    port, moments = free_port(), []
+    with spawned(settings, port, "--workers", "2") as (_, proxy):
+        eventually(lambda: serving_lines(proxy) >= 2, 90)
+        with Load(f"http://127.0.0.1:{port}", 3) as load:
+            for flip in range(flips):
+                version = versions[flip % 2]
+                client.set_registered_model_alias(name, "champion", str(version.number))
+                moments.append((time.monotonic(), version))
+                time.sleep(between)
+            eventually(lambda: all(moments[-1][1].gave(a.body) for a in load.answers[-60:]))
+    answers = load.answers
+    assert {answer.status for answer in answers} == {200}
+    assert all(any(v.gave(answer.body) for v in versions) for answer in answers)
+    assert {answer.body["model_version"] for answer in answers} == {"v1.0.0", "v1.1.0"}
+    check_captured(answers, versions, proxy)
+    if between > 2:
+        lags = [lag(answers, *moment, between) for moment in moments]
+        assert max(lags) <= 2, lags
+
+
+def serving_lines(proxy: Any) -> int:
+    """Count the log's lines that say that a worker serves."""
+    if not proxy.settings.log_file.exists():
+        return 0
+    return sum("servindo" in line["message"] for line in proxy.log())
+
+
+def lag(answers: list[Answer], moment: float, version: Version, between: float) -> float:
+    """Return how long after a flip a request could still get the other version, in seconds."""
+    after = [a for a in answers if moment < a.sent < moment + between]
+    return max((a.sent - moment for a in after if not version.gave(a.body)), default=0.0)
+
+
+def check_captured(answers: list[Answer], versions: tuple[Version, Version], proxy: Any) -> None:
+    """Assert that each answer is one captured row that names the version that gave it."""
+    rows = pd.concat([pd.read_parquet(path) for path in proxy.parquet()])
+    assert len(rows) == len(answers)
+    rows = rows.set_index("request_id")
+    assert rows.index.is_unique
+    numbers = {version.release: version.number for version in versions}
+    for answer in answers:
+        row, (prediction,) = rows.loc[answer.body["request_id"]], answer.body["predictions"]
+        release = answer.body["model_version"]
+        assert (row["model_version"], row["registry_version"]) == (release, numbers[release])
+        assert (row["score"], row["label"]) == tuple(list(prediction.values())[:2])
+        assert row["threshold"] == answer.body["threshold"]
+    assert len({path.stem.split("-")[2] for path in proxy.parquet()}) == 2, "one worker alone"

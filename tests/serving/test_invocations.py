@@ -1,0 +1,202 @@
+"""MLflow's scoring protocol: the same bodies and answers, checked with MLflow's own client."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.pyfunc.scoring_server import invocations as mlflow_invocations
+from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+JSON, CSV = "application/json", "text/csv"
+COLUMNS = ["temperature", "pressure", "wear"]
+
+
+def frame_of(n: int, seed: int = 0) -> pd.DataFrame:
+    """Return n valid rows, every third without a pressure."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "temperature": rng.normal(20, 5, n),
+            "pressure": rng.uniform(900, 1100, n),
+            "wear": rng.integers(0, 9, n).astype(float),
+        }
+    )
+    frame.loc[::3, "pressure"] = np.nan
+    return frame
+
+
+def bodies_of(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Return the same rows in every format of MLflow's protocol, with its content type."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    records, columns = plain.to_dict("records"), plain.to_dict("list")
+    split = {k: v for k, v in plain.to_dict("split").items() if k != "index"}
+    documents: dict[str, Any] = {
+        "split": {"dataframe_split": split},
+        "split with index": {"dataframe_split": {**split, "index": list(frame.index)}},
+        "records": {"dataframe_records": records},
+        "instances": {"instances": records},
+        "inputs": {"inputs": records},
+        "inputs by column": {"inputs": columns},
+    }
+    bodies = {name: (json.dumps(document), JSON) for name, document in documents.items()}
+    bodies["csv"] = (frame.to_csv(index=False), CSV)
+    bodies["csv with index"] = (frame.to_csv(), f"{CSV}; charset=utf-8")
+    return bodies
+
+
+@pytest.fixture(scope="module")
+def pyfunc(proxy: Any) -> Any:
+    """Return the served version as MLflow itself loads it."""
+    return mlflow.pyfunc.load_model(f"models:/{proxy.settings.model_name}/1")
+
+
+def invoke(proxy: Any, body: str, content_type: str) -> httpx.Response:
+    """Send one body to /invocations."""
+    return proxy.http.post("/invocations", content=body, headers={"Content-Type": content_type})
+
+
+@pytest.mark.parametrize("n", [1, 40, 200])
+def test_all_ways_give_the_same_scores(proxy: Any, pyfunc: Any, n: int) -> None:
+    """Every format at /invocations, /predict, and pyfunc agree, whole output rows included."""
+    frame = frame_of(n)
+    expected = np.asarray(pyfunc.predict(frame))
+    assert expected.shape == (n, 2)
+    for name, (body, kind) in bodies_of(frame).items():
+        answer = invoke(proxy, body, kind)
+        assert answer.status_code == 200, name
+        assert list(answer.json()) == ["predictions"]
+        assert np.abs(np.array(answer.json()["predictions"]) - expected).max() <= 1e-12, name
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    predicted = [p["failure_score"] for p in proxy.predict(*rows).json()["predictions"]]
+    assert np.abs(np.array(predicted) - expected[:, 1]).max() <= 1e-12
+
+
+def test_the_bodies_are_those_that_mlflow_takes(pyfunc: Any) -> None:
+    """MLflow's own server code accepts the very bodies that the test above sends."""
+    frame = frame_of(5)
+    expected = np.asarray(pyfunc.predict(frame))
+    schema = pyfunc.metadata.get_input_schema()
+    for name, (body, kind) in bodies_of(frame).items():
+        answer = mlflow_invocations(body, kind, pyfunc, schema)
+        assert answer.status == 200, name
+        assert np.allclose(json.loads(answer.response)["predictions"], expected)
+
+
+def test_mlflows_client_needs_no_change(proxy: Any, pyfunc: Any) -> None:
+    """Ping, version and invoke work with the client that `mlflow models serve` is used with."""
+    client = ScoringServerClient("127.0.0.1", proxy.http.base_url.port)
+    client.wait_server_ready(5)
+    assert client.get_version() == mlflow.__version__
+    frame = frame_of(7).dropna()
+    answer = client.invoke(frame).get_predictions()
+    assert np.allclose(answer.to_numpy(), pyfunc.predict(frame), atol=1e-12)
+
+
+def test_invocations_are_logged_and_captured(proxy: Any, eventually: Callable[..., Any]) -> None:
+    """One row a scored instance, one line a request, the same fields as for /predict."""
+    body, kind = bodies_of(frame_of(4))["csv"]
+    before = proxy.health()["capture"]["captured"]
+    headers = {"Content-Type": kind, "X-Request-ID": "an-invocation"}
+    assert proxy.http.post("/invocations", content=body, headers=headers).status_code == 200
+    assert proxy.health()["capture"]["captured"] == before + 4
+
+    def line() -> Any:
+        return next((x for x in proxy.log() if x.get("request_id") == "an-invocation"), None)
+
+    found = eventually(line)
+    assert (found["path"], found["status_code"], found["n_instances"]) == ("/invocations", 200, 4)
+    assert found["model_version"] == "v1.2.0"
+    rows = [x for j in proxy.journals() for x in j.read_text().splitlines()[1:]]
+    captured = [json.loads(row) for row in rows if "an-invocation" in row]
+    assert [row[1] for row in captured] == [0, 1, 2, 3]
+    assert all(row[-4] is not None and row[-3] == int(row[-4] >= row[-2]) for row in captured)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "code"),
+    [
+        ("{", JSON, 400, "invalid_json"),
+        ("[]", JSON, 422, "validation_failed"),
+        ("{}", JSON, 422, "validation_failed"),
+        ('{"instances": [], "inputs": []}', JSON, 422, "validation_failed"),
+        ('{"dataframe_records": []}', JSON, 422, "validation_failed"),
+        ('{"dataframe_records": {"wear": 1}}', JSON, 422, "validation_failed"),
+        ('{"dataframe_records": [{"wear": 1, "color": 1}]}', JSON, 422, "validation_failed"),
+        ('{"dataframe_records": [{"temperature": 1}]}', JSON, 422, "validation_failed"),
+        ('{"dataframe_records": [{"wear": NaN}]}', JSON, 422, "validation_failed"),
+        ('{"dataframe_split": {"columns": ["wear"]}}', JSON, 422, "validation_failed"),
+        ('{"dataframe_split": {"columns": ["wear", "wear"], "data": [[1, 1]]}}', JSON, 422, "v"),
+        ('{"dataframe_split": {"columns": ["wear"], "data": [[1, 2]]}}', JSON, 422, "v"),
+        ('{"inputs": {"wear": [1, 2], "temperature": [1]}}', JSON, 422, "validation_failed"),
+        ('{"instances": [{"wear": 1}], "params": {"a": 1}}', JSON, 422, "validation_failed"),
+        ("wear\nSECRET", CSV, 422, "validation_failed"),
+        ("wear,wear\n1,1", CSV, 422, "validation_failed"),
+        ("wear\n1,2", CSV, 422, "validation_failed"),
+        ("wear\ninf", CSV, 422, "validation_failed"),
+        ("wear", CSV, 422, "validation_failed"),
+        ("", CSV, 422, "validation_failed"),
+        ("wear\n1", "application/xml", 415, "unsupported_media_type"),
+        ("wear\n1", f"{CSV}; charset=latin-1", 415, "unsupported_media_type"),
+        ("wear\n1", "", 415, "unsupported_media_type"),
+    ],
+)
+def test_a_refused_body_is_explained_without_its_values(
+    proxy: Any, body: str, kind: str, status: int, code: str
+) -> None:
+    """The same contract and the same error shape as at /predict, whatever the envelope."""
+    answer = invoke(proxy, body, kind)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["code"].startswith(code)
+    assert "SECRET" not in answer.text
+
+
+def test_before_a_model_is_there_ping_says_404(
+    new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """As MLflow's server defines it; /invocations says 503 like /predict."""
+    proxy = start(new_model())
+    assert proxy.http.get("/ping").status_code == 404
+    assert invoke(proxy, '{"instances": [{}]}', JSON).status_code == 503
+    assert proxy.http.get("/version").text == mlflow.__version__
+
+
+@pytest.mark.slow
+def test_mlflow_models_serve_gives_the_same_scores(
+    proxy: Any, free_port: Callable[[], int], eventually: Callable[..., Any]
+) -> None:
+    """The server that this one replaces answers every body alike."""
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"),
+        *("-m", f"models:/{proxy.settings.model_name}/1", "-p", str(port)),
+    ]
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"  # noqa: PTH120
+    server = subprocess.Popen(command, env={**os.environ, "PATH": path}, start_new_session=True)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+
+            def up() -> bool:
+                try:
+                    return http.get("/ping").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            eventually(up, 90)
+            for name, (body, kind) in bodies_of(frame_of(30, seed=3)).items():
+                theirs = http.post("/invocations", content=body, headers={"Content-Type": kind})
+                ours = invoke(proxy, body, kind)
+                assert theirs.status_code == ours.status_code == 200, name
+                a, b = (np.array(r.json()["predictions"]) for r in (theirs, ours))
+                assert np.abs(a - b).max() <= 1e-12, name
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(20)

@@ -1,0 +1,143 @@
+"""`python -m serving.score`: a file scored like the API would, all of it or nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from serving.score import main
+
+Run = Callable[..., int]
+
+
+def frame_of(n: int) -> pd.DataFrame:
+    """Return n valid rows, every third without a pressure."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "temperature": rng.normal(20, 5, n),
+            "pressure": rng.uniform(900, 1100, n),
+            "wear": rng.integers(0, 9, n).astype(float),
+        }
+    )
+    frame.loc[::3, "pressure"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def model(mlflow_server: str, register_version: Callable[..., int], tmp_path_factory: Any) -> str:
+    """Return the name of a registered model."""
+    name = f"machine-file-{tmp_path_factory.getbasetemp().name}"
+    register_version(name, "v1.2.0", threshold=0.25)
+    return name
+
+
+@pytest.fixture
+def score(model: str, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs the command in folders of this test's own."""
+    environ = {
+        "MLFLOW_TRACKING_URI": mlflow_server,
+        "MODEL_NAME": model,
+        "INFERENCE_STORE": tmp_path / "store",
+        "LOG_FILE": tmp_path / "app.log",
+        "MODEL_CACHE": tmp_path / "cache",
+        "PSEUDONYM_KEY": "k",
+    }
+    for variable, text in environ.items():
+        monkeypatch.setenv(variable, str(text))
+
+    def run(source: Path, *more: str) -> int:
+        return main(["--source", str(source), "--output", str(tmp_path / "out.parquet"), *more])
+
+    return run
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_is_scored_in_chunks_like_pyfunc_scores_it(
+    score: Run, model: str, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows keep their order and their other columns; capture has each once, by role and person."""
+    frame = frame_of(250).assign(serial=[f"S-{i}" for i in range(250)], site="north")
+    source = tmp_path / f"rows.{kind}"
+    if kind == "csv":
+        frame.to_csv(source, index=False)
+    else:
+        frame.to_parquet(source)
+    assert score(source, "--chunk", "100", "--keep", "site") == 0
+    out = pd.read_parquet(tmp_path / "out.parquet")
+    features = frame[["temperature", "pressure", "wear"]]
+    expected = mlflow.pyfunc.load_model(f"models:/{model}/1").predict(features)[:, 1]
+    assert np.abs(out["failure_score"] - expected).max() <= 1e-12
+    assert (out["failure_label"] == (out["failure_score"] >= 0.25)).all()
+    assert (out["site"] == "north").all()
+    assert "serial" not in out
+    assert set(out["model_version"]) == {"v1.2.0"}
+    stored = pd.concat(map(pd.read_parquet, (tmp_path / "store").glob("*.parquet")))
+    assert set(stored["role"]) == {"batch"}
+    assert not stored.duplicated(["request_id", "instance"]).any()
+    stored = stored.sort_values(["request_id", "instance"])
+    assert list(stored["score"]) == list(out["failure_score"])
+    assert stored["entity"].nunique() == 250
+    assert not stored["entity"].str.contains("S-").any()
+    assert "100 de 250 linhas (40 %)" in capsys.readouterr().out
+
+
+def test_a_bad_row_stops_all_and_is_named(
+    score: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every problem by row of the file, none with its value; no output, nothing captured."""
+    frame = frame_of(250)
+    frame.loc[3, "wear"] = np.nan
+    frame.loc[249, "temperature"] = 987654.0
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    assert score(tmp_path / "rows.csv", "--chunk", "100") == 1
+    error = capsys.readouterr().err
+    assert "2 problemas" in error
+    assert "linha 4: wear" in error
+    assert "linha 250: temperature fora do intervalo" in error
+    assert "987654" not in error
+    assert not (tmp_path / "out.parquet").exists()
+    assert not list((tmp_path / "store").glob("**/*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("missing.csv", None, "não existe"),
+        ("rows.xlsx", b"", ".csv ou .parquet"),
+        ("rows.parquet", b"no parquet", "não é Parquet"),
+        ("rows.csv", b"\xff\xfe", "UTF-8"),
+        ("rows.csv", b"wear,wear\n1,1\n", "cabeçalho"),
+        ("rows.csv", b"wear\n1,2\n", "linha 2"),
+        ("rows.csv", b"wear\n", "não tem linhas"),
+        ("rows.csv", b"wear,color\n1,red\n", "campo desconhecido"),
+    ],
+)
+def test_a_file_that_is_no_table_is_explained(
+    score: Run,
+    tmp_path: Path,
+    name: str,
+    content: bytes | None,
+    word: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One clear error and exit code 1, without a trace."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert score(tmp_path / name) == 1
+    error = capsys.readouterr().err
+    assert word in error
+    assert "Traceback" not in error
+
+
+def test_year_suffixes_work_in_csv_too(score: Run, tmp_path: Path) -> None:
+    """A column `wear_2023` is the feature `wear`, number and all."""
+    (tmp_path / "rows.csv").write_text("temperature_2023,wear_2023\n21.5,2\n")
+    assert score(tmp_path / "rows.csv") == 0
+    out = pd.read_parquet(tmp_path / "out.parquet")
+    assert out["wear"].tolist() == [2.0]
+    assert out["pressure"].isna().all()
