@@ -111,7 +111,7 @@ def _contract(registry: Registry, requested: str | None, served: ServedFit) -> M
     newest = next(iter(registry.versions()), None)
     breaks = incompatible_changes(read_contract(newest), draft) if newest else []
     for change in breaks:
-        say(f"contrato incompatível com {newest.release if newest else ''}: {change}")
+        say(f"contrato incompatível com a versão mais nova: {change}")
     return replace(draft, release=registry.next_release(requested, major=bool(breaks)))
 
 

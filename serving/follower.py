@@ -24,8 +24,8 @@ from serving.logs import JsonLog, location
 from serving.memory import freeze_loaded
 from serving.registry import AliasTarget, Registry, RunFacts
 from serving.settings import Settings
+from serving.threshold import ThresholdSource, override_text, threshold_in_force
 
-ThresholdSource = Literal["env", "tag", "metadata"]
 ModelSource = Literal["registry", "cache"]
 _MAX_PAUSE_SECONDS = 30.0
 _JITTER = 0.25
@@ -219,28 +219,8 @@ class Follower:
             # A copy is served when there is no server to ask.
             created = self._registry.run_facts(run_id).started if source == "registry" else None
             baseline = {"run_id": run_id, "created_at": created}
-        threshold, from_where, warning = self._threshold(version, tags)
+        threshold, from_where, warning = threshold_in_force(self._settings.threshold, version, tags)
         return ServedModel(version, threshold, from_where, baseline, source, warning)
-
-    def _threshold(
-        self, version: LoadedVersion, tags: Mapping[str, str]
-    ) -> tuple[float | None, ThresholdSource | None, str | None]:
-        """Return the threshold in force, where it comes from, and what is wrong with the tag."""
-        if version.contract.outputs:
-            return None, None, None
-        if self._settings.threshold is not None:
-            return self._settings.threshold, "env", None
-        tagged = tags.get(names.TAG_THRESHOLD)
-        if tagged is None:
-            return version.contract.threshold, "metadata", None
-        value = read_threshold(tagged)
-        if value is not None:
-            return value, "tag", None
-        warning = (
-            f"a tag {names.TAG_THRESHOLD} da versão {version.number} não é um número entre 0 e 1; "
-            "vale o threshold dos metadados"
-        )
-        return version.contract.threshold, "metadata", warning
 
     def _swap(self, model: ServedModel) -> None:
         if self.served is None:
@@ -295,20 +275,3 @@ class Follower:
 def answer_of(contract: ModelContract) -> tuple[str, ...]:
     """Return the names under which clients find the outputs."""
     return contract.outputs or (contract.score_name, contract.label_name)
-
-
-def override_text(threshold: float) -> str:
-    """Say that the environment's threshold is on."""
-    return (
-        f"THRESHOLD={threshold:g} do ambiente está em vigor: vale para qualquer versão, "
-        "também depois de promoções e rollbacks"
-    )
-
-
-def read_threshold(text: str) -> float | None:
-    """Return a tag's threshold, or None if it is no number in [0, 1]."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value <= 1 else None

@@ -5,9 +5,10 @@ import time
 from fastapi import APIRouter
 
 from serving.capture import Capture
-from serving.follower import Follower, override_text
+from serving.follower import Follower
 from serving.schemas import CaptureState, FeatureState, Health, Metadata, Ready, ShadowState
 from serving.shadow import Shadow
+from serving.threshold import override_text
 
 
 def build_router(

@@ -20,8 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from mlflow_project.contract.model import Example, Feature, ModelContract
-from serving.follower import read_threshold
 from serving.loading import LoadedVersion
+from serving.threshold import read_threshold
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 Register = Callable[..., int]
