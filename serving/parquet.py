@@ -4,12 +4,9 @@ import contextlib
 import fcntl
 import itertools
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,25 +14,10 @@ from mlflow_project.contract.store import (
     COMPACTED,
     JOURNAL_SUFFIX,
     PARQUET_SUFFIX,
-    JournalHeader,
-    read_journal,
     replaced_stems,
 )
 from serving.durable import sync_folder
-
-GROUP_ROWS = 16_384
-"""Most rows of a row group, so that a large journal does not have to fit in memory."""
-
-_STEP_ROWS = 64
-_DECODER: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[Any])
-
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "long": pa.int64(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
+from serving.journal_tables import read_tables
 
 
 def collect(journals: Path, store: Path) -> Iterator[tuple[Path, Exception | None]]:
@@ -96,54 +78,6 @@ def _write(journal: Path, target: Path) -> None:
     pa.default_memory_pool().release_unused()
     temporary.replace(target)
     sync_folder(target.parent)
-
-
-def read_tables(journal: Path) -> Iterator[pa.Table]:
-    """Yield a journal's complete rows as tables of up to `GROUP_ROWS`, constants included.
-
-    Rows are taken in small steps, each of which lets other threads run: requests wait for this one.
-
-    Raises:
-        ValueError: a complete line is damaged; names the file and the line.
-    """
-    with journal.open("rb") as file:
-        head = file.readline()
-        if not head.endswith(b"\n"):
-            return
-        header = JournalHeader.from_line(head)
-        steps = iter(lambda: list(itertools.islice(file, _STEP_ROWS)), [])
-        while group := [
-            batch
-            for lines in itertools.islice(steps, GROUP_ROWS // _STEP_ROWS)
-            if (batch := _batch(journal, header, lines)) is not None
-        ]:
-            yield pa.Table.from_batches(group)
-
-
-def _batch(journal: Path, header: JournalHeader, lines: list[bytes]) -> pa.RecordBatch | None:
-    """Return a few lines as typed columns, constants included; None for half a last line."""
-    if not lines[-1].endswith(b"\n"):
-        lines.pop()  # the process died while writing it, so it was never answered
-    if not lines:
-        return None
-    width = len(header.columns)
-    try:
-        rows = _DECODER.decode_lines(b"".join(lines))
-    except msgspec.DecodeError:
-        rows = []
-    if len(rows) != len(lines) or any(len(row) != width for row in rows):
-        read_journal(journal)  # names the line
-        raise ValueError(f"{journal}: damaged")
-    values = dict(zip(header.columns, zip(*rows, strict=True), strict=True))
-    arrays = {
-        name: pa.array(
-            values[name] if name in values else [header.constants[name]] * len(rows),
-            _ARROW_TYPES[kind],
-        )
-        for name, kind in header.schema().items()
-    }
-    time.sleep(0)  # lets go of the interpreter
-    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
 
 @contextlib.contextmanager

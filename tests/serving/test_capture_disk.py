@@ -10,9 +10,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from mlflow_project.contract.store import JournalHeader, read_journal
+from mlflow_project.contract.store import read_journal
 from serving.journal import Journal
-from serving.parquet import read_tables
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]
@@ -175,22 +174,6 @@ def test_a_disk_that_fails_to_sync_keeps_nothing_of_the_batch(
         journal.append(b"[1]\n", 1)
     assert journal.path.read_bytes() == before
     journal.close()
-
-
-def test_a_large_journal_is_read_in_parts(tmp_path: Path) -> None:
-    """Row groups are bounded, their rows complete and in order, half a last line left out."""
-    constants = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
-    header = JournalHeader.of(constants, {"x": "double"})
-    path = tmp_path / "j.jsonl"
-    with path.open("wb") as file:
-        file.write(header.to_line())
-        for number in range(20_000):
-            file.write(b'["r",%d,1700000000000000,null,0.5,0.5,1,0.5,1.0]\n' % number)
-        file.write(b'["half')
-    tables = list(read_tables(path))
-    assert [table.num_rows for table in tables] == [16_384, 20_000 - 16_384]
-    numbers = [n for table in tables for n in table.column("instance").to_pylist()]
-    assert numbers == list(range(20_000))
 
 
 def _version() -> Any:
