@@ -11,8 +11,8 @@ from typing import Any
 import mlflow
 import pandas as pd
 
-from mlflow_project.compatibility import incompatible_changes
 from mlflow_project.contract import names
+from mlflow_project.contract.compatibility import incompatible_changes
 from mlflow_project.contract.model import ModelContract
 from mlflow_project.criteria import Criterion, GatePolicy
 from mlflow_project.evaluate import ThresholdPolicy

@@ -1,7 +1,7 @@
 """What differs between two versions: metrics, parameters, threshold, features, digests."""
 
-from mlflow_project.compatibility import incompatible_changes
 from mlflow_project.contract import names
+from mlflow_project.contract.compatibility import incompatible_changes
 from mlflow_project.contract.model import ModelContract
 from mlflow_project.promotion import read_contract
 from mlflow_project.tables import text_table

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 from fastapi import FastAPI
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.routing import Route
 
@@ -101,12 +103,15 @@ def create_app(settings: Settings) -> FastAPI:
     ]
     app.add_exception_handler(HTTPException, _hand_over)
     routes = [*app.routes, *router.routes]
-    paths = frozenset(path for route in routes if (path := getattr(route, "path", None)))
-    keys = ApiKeys(settings.api_key_digests)
-    # The router would cost as much again as all the rest of a small request.
-    hot = {("POST", "/predict"): predict}
-    app.add_middleware(
-        RequestMiddleware, log=log, keys=keys, paths=paths, hot=hot, observe=metrics.request
+    # In place of FastAPI's outer layers, which would watch every message for what ours answers.
+    app.middleware_stack = RequestMiddleware(
+        ExceptionMiddleware(AsyncExitStackMiddleware(app.router), app.exception_handlers),
+        log=log,
+        keys=ApiKeys(settings.api_key_digests),
+        paths=frozenset(path for route in routes if (path := getattr(route, "path", None))),
+        # The router would cost as much again as all the rest of a small request.
+        hot={("POST", "/predict"): predict},
+        observe=metrics.request,
     )
     app.openapi = lambda: _openapi(app, follower, settings)  # type: ignore[method-assign]
     return app

@@ -13,8 +13,8 @@ from itertools import groupby
 
 from serving.context import RequestContext
 from serving.errors import ScoringFailed
-from serving.follower import ServedModel
 from serving.instances import Instances
+from serving.served import ServedModel
 
 INLINE_ROWS = 128
 """Rows up to which a request is scored on the event loop, together with others."""

@@ -18,8 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving.capture import Capture
-from serving.follower import Follower, ServedModel
+from serving.follower import Follower
 from serving.metrics import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics
+from serving.served import ServedModel
 from serving.shadow import Shadow
 
 Numbers = dict[Labels, Any]

@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from mlflow_project.contract import names
-from mlflow_project.contract.model import ModelContract
 from serving.cache import ModelCache
 from serving.errors import (
     CacheDamaged,
@@ -23,33 +21,13 @@ from serving.loading import LoadedVersion, load_version, read_version
 from serving.logs import JsonLog, location
 from serving.memory import freeze_loaded
 from serving.registry import AliasTarget, Registry, RunFacts
+from serving.served import ModelSource, ServedModel, check_successor
 from serving.settings import Settings
-from serving.threshold import ThresholdSource, override_text, threshold_in_force
+from serving.threshold import override_text, threshold_in_force
 
-ModelSource = Literal["registry", "cache"]
 _MAX_PAUSE_SECONDS = 30.0
 _JITTER = 0.25
 """Share of the interval by which a look at the alias may come early, so that workers spread."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ServedModel:
-    """What answers requests now: a version, and what its tags and the environment add to it.
-
-    The threshold is None for a version that has neither score nor label.
-    """
-
-    version: LoadedVersion
-    threshold: float | None
-    threshold_source: ThresholdSource | None
-    baseline: Mapping[str, Any] | None
-    source: ModelSource = "registry"
-    warning: str | None = None
-
-    @property
-    def release(self) -> str:
-        """Return the operator's name of the version."""
-        return self.version.contract.release
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +47,7 @@ class Following:
 class _Failure:
     """A version that did not load, why, and until when it is not tried again."""
 
-    number: int
+    target: AliasTarget
     error: Exception
     until: float
     pause: float
@@ -167,19 +145,13 @@ class Follower:
         self._tags = kept.target.tags
 
     def _accept(self, version: LoadedVersion, files: Path, facts: RunFacts) -> None:
-        """Keep a copy of a good version, if clients of the served one can read its answers.
+        """Keep a copy of a good version, if clients of the served one can go on with it.
 
         Raises:
-            VersionRefused: its outputs are others.
+            VersionRefused: they cannot.
         """
         if self.served is not None:
-            before, after = (answer_of(v.contract) for v in (self.served.version, version))
-            if before != after:
-                raise VersionRefused(
-                    version.number,
-                    f"contrato incompatível: as saídas {list(after)} não são as servidas "
-                    f"{list(before)}; reinicie a API para trocá-las",
-                )
+            check_successor(self.served.version, version)
         self._in_cache(lambda: self._cache.keep(version.target, files, facts))
 
     def _in_cache(self, change: Callable[[], None]) -> None:
@@ -192,19 +164,19 @@ class Follower:
     def _load(self, target: AliasTarget) -> LoadedVersion:
         """Load the target, unless it failed before and it is too soon to try again."""
         before = self._failure
-        if before is not None and before.number != target.number:
+        if before is not None and before.target != target:
             before = None
         if before is not None and time.monotonic() < before.until:
             raise before.error.with_traceback(None)
         try:
             version = load_version(self._registry, target, self._settings, self._accept)
         except VersionRefused as exc:
-            # The files of a version never change, so neither would the verdict.
-            self._failure = _Failure(target.number, exc, math.inf, 0.0)
+            # Its files never change, so neither would the verdict while its tags stay.
+            self._failure = _Failure(target, exc, math.inf, 0.0)
             raise
         except (RegistryError, OSError) as exc:
             pause = min(2 * before.pause, _MAX_PAUSE_SECONDS) if before else 1.0
-            self._failure = _Failure(target.number, exc, time.monotonic() + pause, pause)
+            self._failure = _Failure(target, exc, time.monotonic() + pause, pause)
             raise
         self._failure = None
         return version
@@ -270,8 +242,3 @@ class Follower:
             self.looked.set()
             early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
             self._stop.wait(self._settings.poll_seconds * (1 - early))
-
-
-def answer_of(contract: ModelContract) -> tuple[str, ...]:
-    """Return the names under which clients find the outputs."""
-    return contract.outputs or (contract.score_name, contract.label_name)

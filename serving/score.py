@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from serving.capture import Capture
-    from serving.follower import ServedModel
+    from serving.served import ServedModel
 
 Chunks = Callable[[], Iterator[list[Mapping[str, Any]]]]
 _ADDED = ("model_version", "threshold")

@@ -18,10 +18,11 @@ from serving.batcher import Job
 from serving.capture import Capture
 from serving.direct import outputs_of
 from serving.errors import RequestError
-from serving.follower import Follower, ServedModel
+from serving.follower import Follower
 from serving.instances import Instances
 from serving.logs import JsonLog, location
 from serving.registry import Registry
+from serving.served import ServedModel
 from serving.settings import Settings
 
 WAITING_JOBS = 2000

@@ -190,6 +190,16 @@ def other_features(register: Register, name: str) -> int:
     return register(name, "v9.0.0", alias=None, change=change)
 
 
+def narrower(register: Register, name: str) -> int:
+    """Register a version that refuses values which the served one takes."""
+
+    def change(contract: ModelContract) -> ModelContract:
+        first, *others = contract.features
+        return replace(contract, features=(replace(first, max=0.0), *others), example=None)
+
+    return register(name, "v9.0.0", alias=None, change=change)
+
+
 def without_contract(register: Register, name: str) -> int:
     """Register a version without a contract, whose outputs bear other names."""
     return register(name, "v9.0.0", alias=None, log_options={"metadata": {"a": 1}})
@@ -205,6 +215,7 @@ def without_contract(register: Register, name: str) -> int:
         (wrong_score, "score"),
         (other_features, "contrato"),
         (without_contract, "incompatível"),
+        (narrower, "o máximo cai para 0"),
     ],
 )
 def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
@@ -228,6 +239,18 @@ def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
     assert errors.count(reason) == 1
     assert errors[-1] == reason
     assert not {m for m in set(sys.modules) - modules if m.startswith("test_")}
+
+
+def test_a_change_of_the_contract_is_served_once_it_is_accepted(
+    register_version: Register, proxy: Any
+) -> None:
+    """The tag on the version says that breaking clients is wanted; no restart is needed."""
+    name, client = proxy.settings.model_name, MlflowClient()
+    bad = narrower(register_version, name)
+    client.set_registered_model_alias(name, "champion", str(bad))
+    assert proxy.wait_for(alias_version=bad)["registry_version"] == 1
+    client.set_model_version_tag(name, str(bad), "contract_change", "accepted")
+    assert proxy.wait_for(registry_version=bad)["status"] == "healthy"
 
 
 def test_a_deleted_alias_is_said_and_recovered_from(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlflow_project.compatibility import incompatible_changes
+from mlflow_project.contract.compatibility import incompatible_changes
 from mlflow_project.contract.model import Feature, ModelContract
 
 A = Feature("a", unit="m", min=0, max=10)
@@ -38,18 +38,19 @@ def test_what_breaks_nobody(new: ModelContract) -> None:
 @pytest.mark.parametrize(
     ("new", "said"),
     [
-        (replace(OLD, features=(A,)), "b is no longer accepted"),
-        (replace(OLD, features=(A, B, Feature("c", nullable=False))), "c is new and required"),
-        (replace(OLD, features=(changed(type="long"), B)), "a was double, is long"),
-        (replace(OLD, features=(changed(unit="cm"), B)), "a was in m, is in cm"),
-        (replace(OLD, features=(changed(nullable=False), B)), "a may no longer be null"),
-        (replace(OLD, features=(changed(min=1), B)), "a: the least value rose to 1"),
-        (replace(OLD, features=(changed(max=9), B)), "a: the greatest value fell to 9"),
-        (replace(OLD, features=(A, replace(B, values=("x",)))), "b: categories were taken away"),
-        (replace(OLD, entity=None), "id no longer identifies a person"),
-        (replace(OLD, score_name="s"), "the score score is now s"),
-        (replace(OLD, label_name="l"), "the label label is now l"),
-        (replace(OLD, target="other"), "the target is another"),
+        (replace(OLD, features=(A,)), "b deixa de ser aceita"),
+        (replace(OLD, features=(A, B, Feature("c", nullable=False))), "c é nova e obrigatória"),
+        (replace(OLD, features=(changed(type="long"), B)), "a era double, passa a ser long"),
+        (replace(OLD, features=(changed(unit="cm"), B)), "a era em m, passa a cm"),
+        (replace(OLD, features=(changed(nullable=False), B)), "a não pode mais ser nula"),
+        (replace(OLD, features=(changed(min=1), B)), "a: o mínimo sobe para 1"),
+        (replace(OLD, features=(changed(max=9), B)), "a: o máximo cai para 9"),
+        (replace(OLD, features=(A, replace(B, values=("x",)))), "b: perde categorias"),
+        (replace(OLD, entity=None), "id deixa de identificar a pessoa"),
+        (replace(OLD, score_name="s"), "o score score passa a se chamar s"),
+        (replace(OLD, label_name="l"), "o label label passa a se chamar l"),
+        (replace(OLD, outputs=("y",)), "as saídas [] passam a ser ['y']"),
+        (replace(OLD, target="other"), "o alvo é outro"),
     ],
 )
 def test_what_breaks_a_client(new: ModelContract, said: str) -> None:
