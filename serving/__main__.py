@@ -35,9 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"não é possível escutar em {where} ({exc.strerror}); use --host e --port")
     sys.stdout.write(f"API em http://{options.host}:{sock.getsockname()[1]} (Ctrl-C encerra)\n")
     sys.stdout.flush()
-    with tempfile.TemporaryDirectory(prefix="serving-metrics-") as folder:
+    with tempfile.TemporaryDirectory(prefix="serving-workers-") as folder:
         # Of this start and no other: counters begin at zero, as Prometheus expects.
-        os.environ["METRICS_DIR"] = folder
+        os.environ["WORKERS_DIR"] = folder
         _serve(sock, options.workers)
     return 0
 

@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     capture = Capture(settings, log)
     shadow = Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
     metrics = Metrics(
-        settings.metrics_dir, lambda: state_of(follower, capture, settings.model_alias, shadow)
+        settings.workers_dir, lambda: state_of(follower, capture, settings.model_alias, shadow)
     )
 
     def record(jobs: Sequence[Job]) -> None:

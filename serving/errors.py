@@ -55,6 +55,7 @@ class RegistryUnreachable(RegistryError):
 
     def __init__(self, uri: str, cause: str) -> None:
         """Name the server and the kind of failure."""
+        self.reason = cause
         super().__init__(
             f"o MLflow em {uri} não responde ({cause}); nova tentativa a cada consulta"
         )

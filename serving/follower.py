@@ -23,9 +23,12 @@ from serving.memory import freeze_loaded
 from serving.registry import AliasTarget, Registry, RunFacts
 from serving.served import ModelSource, ServedModel, check_successor
 from serving.settings import Settings
+from serving.shared_look import SharedLook
 from serving.threshold import override_text, threshold_in_force
 
 _MAX_PAUSE_SECONDS = 30.0
+_OWN_LOOK = 0.2
+"""Share of the interval after which a worker reads what the last look of its server found."""
 _JITTER = 0.25
 """Share of the interval by which a look at the alias may come early, so that workers spread."""
 
@@ -62,6 +65,10 @@ class Follower:
         """Remember what to follow and how the log calls it; `start` begins."""
         self._verb = verb
         self._registry, self._settings, self._log = registry, settings, log
+        self._resolve, self._pause = registry.resolve, settings.poll_seconds
+        if settings.workers_dir is not None:
+            look = SharedLook(registry, settings.workers_dir, settings.poll_seconds)
+            self._resolve, self._pause = look.resolve, settings.poll_seconds * _OWN_LOOK
         self._cache = ModelCache(settings.model_cache, registry.uri, registry.name, registry.alias)
         self._cache_tried = False
         self._tags: Mapping[str, str] = {}
@@ -98,7 +105,7 @@ class Follower:
     def poll(self) -> None:
         """Look at the alias once and serve what it says; note the problem if that fails."""
         try:
-            target = self._registry.resolve()
+            target = self._resolve()
         except RegistryError as exc:
             reachable = not isinstance(exc, RegistryUnreachable)
             if not reachable and self.served is None:
@@ -241,4 +248,4 @@ class Follower:
                 self._note(replace(self.following, problem=text))
             self.looked.set()
             early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
-            self._stop.wait(self._settings.poll_seconds * (1 - early))
+            self._stop.wait(self._pause * (1 - early))

@@ -78,8 +78,8 @@ class Settings:
     model_cache: Path = Path("var/model-cache")
     """Folder of the last good version, from which the proxy starts while MLflow is away."""
 
-    metrics_dir: Path | None = None
-    """Where the workers of one server add up their metrics; `python -m serving` makes one."""
+    workers_dir: Path | None = None
+    """Where the workers of one server meet, for metrics and looks at the alias."""
 
     def __post_init__(self) -> None:
         """Refuse values that no proxy could run with.
@@ -129,7 +129,7 @@ class Settings:
             trusted_types=env.read("TRUSTED_TYPES", _words, frozenset()),
             allow_pickle=env.read("ALLOW_PICKLE", _switch, False),
             model_cache=env.read("MODEL_CACHE", Path, cls.default("model_cache")),
-            metrics_dir=env.read("METRICS_DIR", Path, None),
+            workers_dir=env.read("WORKERS_DIR", Path, None),
         )
 
     @classmethod
