@@ -1,8 +1,8 @@
-"""The ceiling: our own app with a route that reads the same body and answers without predicting.
+"""The ceiling: our own app with routes that read the same body and answer without predicting.
 
 `python -m benchmarks.ceiling --port 8000 --size 230`: same server, same middleware, same decoding;
-no model, no journal, no log line. The app's router finds it, as it finds any route; `/predict`
-skips the router, so it may come out above this ceiling.
+no model, no journal, no log line. The app's router finds `/ceiling`, as it finds any route; it does
+not have to look for `/bare`, which is answered where `/predict` is.
 """
 
 import argparse
@@ -11,6 +11,8 @@ from typing import Any
 
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+
+_SIZE = "CEILING_SIZE"
 
 
 class Ceiling:
@@ -30,8 +32,8 @@ class Ceiling:
         await send_json(200, self._answer, send)
 
 
-def build(size: int) -> Any:
-    """Return our app with the route `/ceiling`, its request log switched off."""
+def build() -> Any:
+    """Return our app with the routes `/ceiling` and `/bare`, its request log switched off."""
     from mlflow_project.risk import build_contract
     from serving.app import create_app
     from serving.instances import InstanceReader
@@ -42,8 +44,9 @@ def build(size: int) -> Any:
     settings = Settings.from_env()
     app = create_app(settings)
     reader = InstanceReader(build_contract("v1.0.0", 0.5, {}, 0.5), settings.max_instances)
-    ceiling = Ceiling(reader, size, settings.max_body_bytes)
+    ceiling = Ceiling(reader, int(os.environ[_SIZE]), settings.max_body_bytes)
     app.router.routes.append(Route("/ceiling", ceiling, methods=["POST"]))
+    app.middleware_stack.hot["POST", "/bare"] = ceiling  # type: ignore[union-attr]
     return app
 
 
@@ -52,13 +55,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--size", type=int, default=230)
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ[_SIZE] = str(options.size)
     import uvicorn
 
     uvicorn.run(
-        build(options.size),
+        "benchmarks.ceiling:build",
+        factory=True,
         port=options.port,
+        workers=options.workers,
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -44,7 +44,7 @@ def fit_pinned(frame: Any, target: pd.Series) -> Any:
 
 
 def register(tracking_uri: str, peers: Path) -> Any:
-    """Register both models as `champion` versions, dump the pinned one for peers; return it."""
+    """Register both models, the pinned one as its own challenger too, and dump it; return it."""
     import joblib  # type: ignore[import-untyped]
     import mlflow
 
@@ -55,12 +55,13 @@ def register(tracking_uri: str, peers: Path) -> Any:
     pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
     students = pd.Series(range(len(frame)))
     champion = fit_calibrated(pipeline, frame, target, students, 0)
-    for name, model in ((PINNED, pinned), (CHAMPION, champion)):
-        _register(name, model)
+    _register(PINNED, pinned, names.CHAMPION)
+    _register(PINNED, pinned, names.CHALLENGER)
+    _register(CHAMPION, champion, names.CHAMPION)
     return pinned
 
 
-def _register(name: str, model: Any) -> None:
+def _register(name: str, model: Any, alias: str) -> None:
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
@@ -83,4 +84,4 @@ def _register(name: str, model: Any) -> None:
         )
     version = mlflow.register_model(info.model_uri, name)
     client = mlflow.MlflowClient()
-    client.set_registered_model_alias(name, names.CHAMPION, version.version)
+    client.set_registered_model_alias(name, alias, version.version)

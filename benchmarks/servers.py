@@ -1,11 +1,13 @@
 """What is compared: how each server is started, asked, and known to be ready."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from mlflow_project.risk import FEATURE_NAMES
 PEERS = Path.home() / ".cache" / "serving-peers"
 """Environments of the peers, outside the repository; the first run makes them."""
 
-_INSTALL_SECONDS = 300
+_INSTALL_SECONDS = 600
 _REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     "mlserver": ("mlserver==1.7.1", "mlserver-sklearn==1.7.1"),
     "bentoml": ("bentoml==1.4.39",),
@@ -84,7 +86,7 @@ def ours(
         "INFERENCE_STORE": str(home / "store"),
         "LOG_FILE": str(home / "app.log"),
     }
-    command = [sys.executable, "-m", "serving", "--port", str(port), "--workers", str(workers)]
+    command = [_shipped(), "-m", "serving", "--port", str(port), "--workers", str(workers)]
     body = json.dumps({"instances": list(rows)}).encode()
     return Server(name, command, port, "/predict", "/ready", body, environ)
 
@@ -94,24 +96,41 @@ def champion(name: str, uri: str, folder: Path, port: int, rows: Sequence[Any]) 
     return ours(name, uri, folder, port, rows, CHAMPION)
 
 
-def ceiling(uri: str, folder: Path, port: int, rows: Sequence[Any]) -> Server:
-    """Return our app's route that predicts nothing."""
-    proxy = ours("ceiling", uri, folder, port, rows)
+def shadowed(name: str, uri: str, folder: Path, port: int, rows: Sequence[Any]) -> Server:
+    """Return our proxy with a challenger that scores the same rows beside the answers."""
+    proxy = ours(name, uri, folder, port, rows)
+    return replace(proxy, environ={**proxy.environ, "SHADOW_ALIAS": "challenger"})
+
+
+def ceiling(
+    name: str,
+    uri: str,
+    folder: Path,
+    port: int,
+    rows: Sequence[Any],
+    path: str = "/ceiling",
+    workers: int = 1,
+) -> Server:
+    """Return our app with a route that predicts nothing."""
+    proxy = ours(name, uri, folder, port, rows)
     # {"predictions": [...], ...} of one row is about this long.
-    command = [sys.executable, "-m", "benchmarks.ceiling", "--port", str(port), "--size", "220"]
-    return Server("ceiling", command, port, "/ceiling", "/health", proxy.body, proxy.environ)
+    command = [
+        *(_shipped(), "-m", "benchmarks.ceiling", "--port", str(port), "--size", "220"),
+        *("--workers", str(workers)),
+    ]
+    return Server(name, command, port, path, "/health", proxy.body, proxy.environ)
 
 
 def mlflow_serve(uri: str, port: int, rows: Sequence[Mapping[str, Any]]) -> Server:
     """Return MLflow's own scoring server."""
     table = {"columns": list(FEATURE_NAMES), "data": [list(row.values()) for row in rows]}
     command = [
-        *(sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"),
+        *(_shipped(), "-m", "mlflow", "models", "serve", "--env-manager", "local"),
         *("-m", f"models:/{PINNED}/1", "--port", str(port), "--workers", "1"),
     ]
     body = json.dumps({"dataframe_split": table}).encode()
     # It starts uvicorn by name.
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{_shipped().parent}:{os.environ['PATH']}"
     environ = {"MLFLOW_TRACKING_URI": uri, "PATH": path}
     return Server("mlflow models serve", command, port, "/invocations", "/ping", body, environ)
 
@@ -144,7 +163,7 @@ def mlserver(model: Path, folder: Path, ports: Sequence[int], rows: Sequence[Any
     tensor = {"name": "rows", "shape": shape, "datatype": "FP64", "data": flat}
     body = json.dumps({"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}).encode()
     path = "/v2/models/pinned/infer"
-    command: list[str | Path] = [_environment("mlserver") / "bin" / "mlserver", "start", "."]
+    command: list[str | Path] = [_peer("mlserver") / "bin" / "mlserver", "start", "."]
     return Server("MLServer", command, ports[0], path, "/v2/health/ready", body, {}, home)
 
 
@@ -157,7 +176,7 @@ def bentoml(model: Path, folder: Path, port: int, rows: Sequence[Any]) -> Server
     home = folder / "bentoml"
     home.mkdir()
     (home / "service.py").write_text(_BENTO % model)
-    program = _environment("bentoml") / "bin" / "bentoml"
+    program = _peer("bentoml") / "bin" / "bentoml"
     command: list[str | Path] = [program, "serve", "service:Scoring", "--host", "127.0.0.1"]
     command += ["--port", str(port)]
     body = json.dumps({"rows": [list(row.values()) for row in rows]}).encode()
@@ -165,20 +184,37 @@ def bentoml(model: Path, folder: Path, port: int, rows: Sequence[Any]) -> Server
     return Server("BentoML", command, port, "/predict", "/readyz", body, environ, home)
 
 
-def _environment(peer: str) -> Path:
-    """Return the peer's environment, made when it is missing.
+@cache
+def _shipped() -> Path:
+    """Return the interpreter of an environment of what is shipped and nothing else.
+
+    scikit-learn imports pytest where there is one, which would count as a worker's memory.
+    """
+    lock = ROOT / "requirements.lock"
+    name = f"shipped-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    return _environment(name, ["--require-hashes", "-r", lock]) / "bin" / "python"
+
+
+def _peer(name: str) -> Path:
+    """Return a peer's environment; raises `Unavailable`."""
+    import sklearn
+
+    return _environment(
+        name, [*_REQUIREMENTS[name], f"scikit-learn=={sklearn.__version__}", "joblib"]
+    )
+
+
+def _environment(name: str, wanted: Sequence[str | Path]) -> Path:
+    """Return an environment, made when it is missing.
 
     Raises:
         Unavailable: it could not be made.
     """
-    import sklearn
-
-    folder = PEERS / peer
+    folder = PEERS / name
     ready = folder / "ready"
     if ready.exists():
         return folder
     uv = Path(sys.executable).parent / "uv"
-    wanted = [*_REQUIREMENTS[peer], f"scikit-learn=={sklearn.__version__}", "joblib"]
     python = folder / "bin" / "python"
     try:
         for command in (
@@ -192,6 +228,6 @@ def _environment(peer: str) -> Path:
                 timeout=_INSTALL_SECONDS,
             )
     except (OSError, subprocess.SubprocessError) as exc:
-        raise Unavailable(f"{peer} cannot be installed ({type(exc).__name__})") from exc
+        raise Unavailable(f"{name} cannot be installed ({type(exc).__name__})") from exc
     ready.touch()
     return folder

@@ -24,19 +24,23 @@ from benchmarks import load, servers
 from benchmarks.processes import DidNotStart, free_port, resident, running, wait_for
 from benchmarks.servers import Server
 from benchmarks.serving_report import (
+    BARE,
     CEILING,
     CHAMPION,
     CONNECTIONS,
     MLFLOW,
+    ONLY_AT_MOST,
     OURS,
+    SHADOWED,
     TWO,
+    TWO_BARE,
     Measured,
     Plan,
     keep,
     report,
 )
 
-_BARE = "import mlflow.pyfunc, skops.io, fastapi, uvicorn"
+_BARE_IMPORTS = "import mlflow.pyfunc, skops.io, fastapi, uvicorn"
 _ENVIRON = {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -113,7 +117,10 @@ def _start_all(
         OURS: lambda: servers.ours(OURS, uri, folder, free_port(), row),
         TWO: lambda: servers.ours(TWO, uri, folder, free_port(), row, workers=2),
         CHAMPION: lambda: servers.champion(CHAMPION, uri, folder, free_port(), row),
-        CEILING: lambda: servers.ceiling(uri, folder, free_port(), row),
+        SHADOWED: lambda: servers.shadowed(SHADOWED, uri, folder, free_port(), row),
+        CEILING: lambda: servers.ceiling(CEILING, uri, folder, free_port(), row),
+        BARE: lambda: servers.ceiling(BARE, uri, folder, free_port(), row, "/bare"),
+        TWO_BARE: lambda: servers.ceiling(TWO_BARE, uri, folder, free_port(), row, "/bare", 2),
         MLFLOW: lambda: servers.mlflow_serve(uri, free_port(), row),
         "MLServer": lambda: servers.mlserver(model, folder, [free_port() for _ in "hgm"], row),
         "BentoML": lambda: servers.bentoml(model, folder, free_port(), row),
@@ -156,7 +163,7 @@ def _loads(
         say(f"round {number + 1} of {plan.rounds}")
         for connections in CONNECTIONS:
             for server, _ in up:
-                if server.name == TWO and connections != CONNECTIONS[-1]:
+                if server.name in ONLY_AT_MOST and connections != CONNECTIONS[-1]:
                     continue
                 lua = folder / f"{server.name.replace(' ', '-')}.lua"
                 found[server.name, connections].append(
@@ -228,7 +235,7 @@ def _starts(uri: str, folder: Path, row: Any, count: int) -> tuple[float, float]
             wait_for(server.ready_url, process)
             ready.append(time.perf_counter() - began)
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", _BARE], check=True)
+        subprocess.run([sys.executable, "-c", _BARE_IMPORTS], check=True)
         bare.append(time.perf_counter() - began)
     return statistics.median(ready), statistics.median(bare)
 

@@ -67,8 +67,10 @@ class Follower:
         self._registry, self._settings, self._log = registry, settings, log
         self._resolve, self._pause = registry.resolve, settings.poll_seconds
         if settings.workers_dir is not None:
-            look = SharedLook(registry, settings.workers_dir, settings.poll_seconds)
-            self._resolve, self._pause = look.resolve, settings.poll_seconds * _OWN_LOOK
+            # Together they take no longer than a worker that asks by itself.
+            self._pause = settings.poll_seconds * _OWN_LOOK
+            good_for = settings.poll_seconds - self._pause
+            self._resolve = SharedLook(registry, settings.workers_dir, good_for).resolve
         self._cache = ModelCache(settings.model_cache, registry.uri, registry.name, registry.alias)
         self._cache_tried = False
         self._tags: Mapping[str, str] = {}

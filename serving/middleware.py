@@ -42,7 +42,7 @@ class RequestMiddleware:
         """Keep the parts."""
         self._observe = observe
         self._app, self._log, self._keys, self._paths = app, log, keys, paths
-        self._hot = hot
+        self.hot = dict(hot)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -65,7 +65,7 @@ class RequestMiddleware:
 
         try:
             self._keys.check(scope["path"], headers)
-            app = self._hot.get((scope["method"], scope["path"]), self._app)
+            app = self.hot.get((scope["method"], scope["path"]), self._app)
             await app(scope, receive, answer)
         except Exception as exc:
             error = self._translate(context, exc)
