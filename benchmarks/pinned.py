@@ -52,15 +52,19 @@ def register(tracking_uri: str, peers: Path) -> Any:
     frame, target = training_rows()
     pinned = fit_pinned(frame, target)
     joblib.dump(fit_pinned(frame.to_numpy(), target), peers)
-    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
-    students = pd.Series(range(len(frame)))
-    champion = fit_calibrated(pipeline, frame, target, students, 0)
-    for name, model in ((PINNED, pinned), (CHAMPION, champion)):
-        _register(name, model)
+    for name, model in ((PINNED, pinned), (CHAMPION, fit_champion(frame, target))):
+        register_version(name, model)
     return pinned
 
 
-def _register(name: str, model: Any) -> None:
+def fit_champion(frame: pd.DataFrame, target: pd.Series) -> Any:
+    """Return a pipeline fitted as training fits it."""
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    return fit_calibrated(pipeline, frame, target, pd.Series(range(len(frame))), 0)
+
+
+def register_version(name: str, model: Any) -> None:
+    """Log a model with a contract, and make it the champion of a registered model."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec

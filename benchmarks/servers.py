@@ -2,25 +2,17 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import environment
 from benchmarks.pinned import CHAMPION, PINNED
 from benchmarks.processes import ROOT
 from mlflow_project.risk import FEATURE_NAMES
 
-PEERS = Path.home() / ".cache" / "serving-peers"
-"""Environments of the peers, outside the repository; the first run makes them."""
-
-_INSTALL_SECONDS = 300
-_REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
-    "mlserver": ("mlserver==1.7.1", "mlserver-sklearn==1.7.1"),
-    "bentoml": ("bentoml==1.4.39",),
-}
 _BENTO = """
 import bentoml, joblib, numpy as np
 
@@ -61,10 +53,6 @@ class Server:
     def ready_url(self) -> str:
         """Return where readiness is asked for."""
         return f"http://127.0.0.1:{self.port}{self.ready}"
-
-
-class Unavailable(Exception):
-    """A peer that cannot be installed here, and why."""
 
 
 def ours(
@@ -144,7 +132,7 @@ def mlserver(model: Path, folder: Path, ports: Sequence[int], rows: Sequence[Any
     tensor = {"name": "rows", "shape": shape, "datatype": "FP64", "data": flat}
     body = json.dumps({"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}).encode()
     path = "/v2/models/pinned/infer"
-    command: list[str | Path] = [_environment("mlserver") / "bin" / "mlserver", "start", "."]
+    command: list[str | Path] = [environment("mlserver") / "bin" / "mlserver", "start", "."]
     return Server("MLServer", command, ports[0], path, "/v2/health/ready", body, {}, home)
 
 
@@ -157,41 +145,9 @@ def bentoml(model: Path, folder: Path, port: int, rows: Sequence[Any]) -> Server
     home = folder / "bentoml"
     home.mkdir()
     (home / "service.py").write_text(_BENTO % model)
-    program = _environment("bentoml") / "bin" / "bentoml"
+    program = environment("bentoml") / "bin" / "bentoml"
     command: list[str | Path] = [program, "serve", "service:Scoring", "--host", "127.0.0.1"]
     command += ["--port", str(port)]
     body = json.dumps({"rows": [list(row.values()) for row in rows]}).encode()
     environ = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(home)}
     return Server("BentoML", command, port, "/predict", "/readyz", body, environ, home)
-
-
-def _environment(peer: str) -> Path:
-    """Return the peer's environment, made when it is missing.
-
-    Raises:
-        Unavailable: it could not be made.
-    """
-    import sklearn
-
-    folder = PEERS / peer
-    ready = folder / "ready"
-    if ready.exists():
-        return folder
-    uv = Path(sys.executable).parent / "uv"
-    wanted = [*_REQUIREMENTS[peer], f"scikit-learn=={sklearn.__version__}", "joblib"]
-    python = folder / "bin" / "python"
-    try:
-        for command in (
-            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-            [uv, "pip", "install", "--quiet", "--python", python, *wanted],
-        ):
-            subprocess.run(
-                [str(word) for word in command],
-                check=True,
-                capture_output=True,
-                timeout=_INSTALL_SECONDS,
-            )
-    except (OSError, subprocess.SubprocessError) as exc:
-        raise Unavailable(f"{peer} cannot be installed ({type(exc).__name__})") from exc
-    ready.touch()
-    return folder

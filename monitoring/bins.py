@@ -97,10 +97,11 @@ class Binning:
         """
         if self.kind == "categorical":
             return self._count_categories(values), 0.0, 0
-        numbers = as_numbers(values)
-        missing = np.count_nonzero(numbers != numbers)
+        doubles = _as_doubles(values)
+        numbers = doubles.to_numpy(zero_copy_only=False)
+        total, finite, missing = _sums(doubles, numbers)
         inside = self._count_numbers(numbers, len(numbers) - missing)
-        return np.array([*inside, missing], dtype=np.int64), *_finite_sum(values, numbers)
+        return np.array([*inside, missing], dtype=np.int64), total, finite
 
     def _count_numbers(self, numbers: npt.NDArray[np.float64], known: int) -> list[int]:
         """Return the counts of all bins but the missing one; `known` numbers are not NaN.
@@ -109,19 +110,19 @@ class Binning:
         few dozen edges that is several times faster than `searchsorted`.
         """
         if self.kind == "boolean":
-            false = np.count_nonzero(numbers == 0)
+            false = _number_of(numbers == 0)
             return [false, known - false]
         if not self.points:
             return [0, known] if self.kind == "numeric" else [0, 0, known]
         if self.kind == "discrete":
-            below = np.count_nonzero(numbers < self.points[0])
-            above = np.count_nonzero(numbers > self.points[-1])
-            own = [np.count_nonzero(numbers == point) for point in self.points]
+            below = _number_of(numbers < self.points[0])
+            above = _number_of(numbers > self.points[-1])
+            own = [_number_of(numbers == point) for point in self.points]
             return [below, *own, above, known - below - above - sum(own)]
         # The first interval is closed on both sides; the only one of a lone point is the point.
         edges = self.points if len(self.points) > 1 else self.points * 2
-        past = [np.count_nonzero(numbers > edge) for edge in edges[1:]]
-        past = [known, np.count_nonzero(numbers >= edges[0]), *past, 0]
+        past = [_number_of(numbers > edge) for edge in edges[1:]]
+        past = [known, _number_of(numbers >= edges[0]), *past, 0]
         return [more - less for more, less in itertools.pairwise(past)]
 
     def _count_categories(self, values: pa.Array) -> npt.NDArray[np.int64]:
@@ -175,10 +176,14 @@ def as_numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     Raises:
         ColumnError: the values are of another type.
     """
+    numbers: npt.NDArray[np.float64] = _as_doubles(values).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _as_doubles(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if not (is_number(values.type) or pa.types.is_boolean(values.type)):
         raise ColumnError(f"esperava números, mas o tipo é {values.type}")
-    numbers: npt.NDArray[np.float64] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return numbers
+    return values.cast(pa.float64())
 
 
 def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -194,15 +199,18 @@ def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
-def _finite_sum(values: pa.Array, numbers: npt.NDArray[np.float64]) -> tuple[float, int]:
-    """Return the sum and the number of the finite ones."""
-    total = pc.sum(values).as_py()
-    if total is None:
-        return 0.0, 0
+def _number_of(mask: npt.NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(mask))
+
+
+def _sums(doubles: pa.Array, numbers: npt.NDArray[np.float64]) -> tuple[float, int, int]:
+    """Return the sum and the number of the finite ones, and how many are null or NaN."""
+    total = pc.sum(doubles, min_count=0).as_py()
     if math.isfinite(total):
-        return float(total), len(values) - values.null_count
+        # Arrow leaves nulls out, so there is neither NaN nor an infinity among the others.
+        return float(total), len(doubles) - doubles.null_count, doubles.null_count
     finite = numbers[np.isfinite(numbers)]
-    return float(finite.sum()), len(finite)
+    return float(finite.sum()), len(finite), _number_of(numbers != numbers)
 
 
 def _categories(texts: pa.Array) -> tuple[str, ...]:
