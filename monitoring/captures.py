@@ -42,12 +42,13 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows: those that one version answered itself within [start, end] (aware times)."""
+    """Which rows: those that one version scored in a role within [start, end] (aware times)."""
 
     model_name: str
     registry_version: int
     start: datetime
     end: datetime
+    role: str = ROLE_PRIMARY
 
     def filter(self) -> pc.Expression:
         """Return the selection as an Arrow filter over the store's columns."""
@@ -55,7 +56,7 @@ class Selection:
         return (
             (pc.field("registry_version") == self.registry_version)
             & (pc.field("model_name") == self.model_name)
-            & (pc.field("role") == ROLE_PRIMARY)
+            & (pc.field("role") == self.role)
             & (stamp >= pa.scalar(self.start, kind))
             & (stamp <= pa.scalar(self.end, kind))
         )
@@ -66,7 +67,7 @@ class Selection:
         return (
             constants.get("registry_version") == self.registry_version
             and constants.get("model_name") == self.model_name
-            and constants.get("role") == ROLE_PRIMARY
+            and constants.get("role") == self.role
         )
 
 

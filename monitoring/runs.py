@@ -100,20 +100,21 @@ class Registry:
         mlflow.set_tracking_uri(self.uri)
         self._client = mlflow.MlflowClient(self.uri)
 
-    def version(self, release: str | None = None) -> Version:
-        """Return the version of a release, or the champion.
+    def version(self, release: str | None = None, alias: str = names.CHAMPION) -> Version:
+        """Return the version of a release, or that of an alias.
 
         Raises:
             UnknownVersionError: there is none; lists the known releases.
             UnreadableContractError: its metadata holds no contract.
         """
-        found = self._of_release(release) if release else self._champion()
+        found = self._of_release(release) if release else self._of_alias(alias)
         if found is None:
-            wanted = release or f"com o alias {names.CHAMPION}"
+            wanted = release or f"com o alias {alias}"
             raise UnknownVersionError(self.model_name, wanted, self._releases())
         number = int(found.version)
         contract = self._contract(number)
-        champion = self._champion() if release else found
+        of_champion = not release and alias == names.CHAMPION
+        champion = found if of_champion else self._of_alias(names.CHAMPION)
         tags = found.tags
         return Version(
             model_name=self.model_name,
@@ -222,9 +223,9 @@ class Registry:
                 raise
             return str(found.experiment_id)
 
-    def _champion(self) -> Any:
+    def _of_alias(self, alias: str) -> Any:
         with _translated("ler o alias", absent_is_none=True) as answer:
-            answer.value = self._client.get_model_version_by_alias(self.model_name, names.CHAMPION)
+            answer.value = self._client.get_model_version_by_alias(self.model_name, alias)
         return answer.value
 
     def _of_release(self, release: str) -> Any:
