@@ -55,15 +55,20 @@ class JobRun:
         metrics: Mapping[str, float | None],
         tags: Mapping[str, str],
     ) -> None:
-        """Log all in one request; metrics that are None are left out."""
+        """Log all in one request; metrics that are None are left out.
+
+        The step is the date as a number, 20260302: MLflow then draws all runs of an experiment as
+        one line per metric over time, where equal steps would make it a bar per run.
+        """
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
+        step = int(time.strftime("%Y%m%d"))
         numbers = {name: value for name, value in metrics.items() if value is not None}
         with _translated("registrar o resultado"):
             self._client.log_batch(
                 self.id,
-                metrics=[Metric(name, float(value), now, 0) for name, value in numbers.items()],
+                metrics=[Metric(name, float(value), now, step) for name, value in numbers.items()],
                 params=[Param(name, str(value)) for name, value in params.items()],
                 tags=[RunTag(name, str(value)) for name, value in tags.items()],
             )
