@@ -98,7 +98,7 @@ def _goals(measured: Measured) -> Iterator[str]:
     yield f"| × the bare loop | ≤ 1.5 | {ratios[0]:.2f} (of processor {ratios[1]:.2f}) |"
     for store, words in (("plain", ""), ("people", ", with entities")):
         once, ten = (measured.alone[store, times]["peak_mb"] for times in (1, 10))
-        flat = "flat" if store == "plain" else "1 byte per row"
+        flat = "flat" if store == "plain" else "what telling entities apart needs"
         yield f"| peak MB, the rows ten times{words} | {flat} | {once:.0f} → {ten:.0f} |"
     job = measured.job
     parts = job.import_seconds + ours["seconds"]
