@@ -10,7 +10,7 @@ MLFLOW_PORT ?= 5000
 WORKERS ?= 1
 SOURCE ?=
 
-.PHONY: help up test test-all check format lock bench-serving clean
+.PHONY: help up test test-all check format lock bench-serving bench-drift clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -42,6 +42,9 @@ lock: .venv/runtime ## write both lock files from pyproject.toml
 
 bench-serving: .venv/dev ## the proxy beside its peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.serving
+
+bench-drift: .venv/dev ## drift beside its peers; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.drift
 
 clean: ## remove the environment and everything that running left behind
 	rm -rf .venv var logs artifacts mlruns monitoring/inference_store monitoring/reports data/raw data/processed

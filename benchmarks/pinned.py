@@ -52,16 +52,20 @@ def register(tracking_uri: str, peers: Path) -> Any:
     frame, target = training_rows()
     pinned = fit_pinned(frame, target)
     joblib.dump(fit_pinned(frame.to_numpy(), target), peers)
-    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
-    students = pd.Series(range(len(frame)))
-    champion = fit_calibrated(pipeline, frame, target, students, 0)
-    _register(PINNED, pinned, names.CHAMPION)
-    _register(PINNED, pinned, names.CHALLENGER)
-    _register(CHAMPION, champion, names.CHAMPION)
+    register_version(PINNED, pinned)
+    register_version(PINNED, pinned, names.CHALLENGER)
+    register_version(CHAMPION, fit_champion(frame, target))
     return pinned
 
 
-def _register(name: str, model: Any, alias: str) -> None:
+def fit_champion(frame: pd.DataFrame, target: pd.Series) -> Any:
+    """Return a pipeline fitted as training fits it."""
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    return fit_calibrated(pipeline, frame, target, pd.Series(range(len(frame))), 0)
+
+
+def register_version(name: str, model: Any, alias: str = names.CHAMPION) -> None:
+    """Log a model with a contract, register it, and point an alias at it."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec

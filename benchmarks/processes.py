@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +61,21 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) ->
                 return time.perf_counter() - began
         time.sleep(0.02)
     raise DidNotStart(f"{url} did not answer within {seconds:g} s")
+
+
+@contextlib.contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """Run an MLflow server that keeps its data in `folder`; yield its address."""
+    port = free_port()
+    command: list[str | Path] = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+        *("--artifacts-destination", folder / "artifacts"),
+    ]
+    environ = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with running(command, folder / "mlflow.log", environ, folder) as process:
+        wait_for(f"http://127.0.0.1:{port}/health", process, 120)
+        yield f"http://127.0.0.1:{port}"
 
 
 def resident(process: subprocess.Popen[bytes]) -> float:

@@ -16,12 +16,14 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import load, servers
-from benchmarks.processes import DidNotStart, free_port, resident, running, wait_for
+from benchmarks.environments import Unavailable
+from benchmarks.processes import DidNotStart, free_port, mlflow_server, resident, running, wait_for
+from benchmarks.results import keep
 from benchmarks.servers import Server
 from benchmarks.serving_report import (
     BARE,
@@ -36,7 +38,6 @@ from benchmarks.serving_report import (
     TWO_BARE,
     Measured,
     Plan,
-    keep,
     report,
 )
 
@@ -63,7 +64,7 @@ def main() -> int:
     text = "\n".join(report(measured, plan))
     sys.stdout.write(f"{text}\n")
     if plan is FULL:
-        keep(text)
+        keep("serving", "Serving", text)
     return 0
 
 
@@ -72,7 +73,8 @@ def measure(plan: Plan, folder: Path) -> Measured:
     from benchmarks.pinned import instances, register
 
     with contextlib.ExitStack() as stack:
-        uri = stack.enter_context(_mlflow(folder))
+        say("starting MLflow")
+        uri = stack.enter_context(mlflow_server(folder))
         say("registering the models")
         pinned = register(uri, folder / "pinned.joblib")
         rows = instances(1000)
@@ -90,22 +92,6 @@ def measure(plan: Plan, folder: Path) -> Measured:
 def say(text: str) -> None:
     """Tell what is being done."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-
-
-@contextlib.contextmanager
-def _mlflow(folder: Path) -> Iterator[str]:
-    """Run an MLflow server; yield its address."""
-    port = free_port()
-    command: list[str | Path] = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-        *("--artifacts-destination", folder / "artifacts"),
-    ]
-    say("starting MLflow")
-    environ = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with running(command, folder / "mlflow.log", environ, folder) as process:
-        wait_for(f"http://127.0.0.1:{port}/health", process, 120)
-        yield f"http://127.0.0.1:{port}"
 
 
 def _start_all(
@@ -139,7 +125,7 @@ def _start_all(
             if not _answers(server, lua):
                 raise DidNotStart("it does not answer predictions")
             up.append((server, process))
-        except (servers.Unavailable, DidNotStart) as exc:
+        except (Unavailable, DidNotStart) as exc:
             skipped[name] = str(exc)
             say(f"skipped {name}: {exc}: {log.read_text()[-500:] if log.exists() else ''}")
     return up, skipped

@@ -1,15 +1,11 @@
 """What was measured of the proxy and its peers, as a section of benchmarks/RESULTS.md."""
 
-import os
-import platform
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks import load
+from benchmarks.results import machine
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 CONNECTIONS = (1, 16, 64)
 OURS, TWO, CHAMPION = "ours", "ours, 2 workers", "ours, champion"
 SHADOWED = "ours, with a shadow"
@@ -102,32 +98,3 @@ def _goals(measured: Measured) -> Iterator[str]:
     ready, bare = measured.start_s
     times = f"{ready / bare:.2f} ({ready:.1f} / {bare:.1f} s)"
     yield f"| start to /ready, × bare imports | ≤ 1.5 | {times} |"
-
-
-def machine() -> str:
-    """Describe the machine."""
-    cpu = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{os.cpu_count()} cores ({cpu}), {pages:.0f} GB, {platform.system()} "
-        f"{platform.release()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
-    )
-
-
-def keep(text: str) -> None:
-    """Replace the serving section of the results."""
-    opening, closing = "<!-- serving -->", "<!-- /serving -->"
-    before = RESULTS.read_text("utf-8") if RESULTS.exists() else "# Results\n"
-    section = f"{opening}\n## Serving\n\n{text}\n{closing}"
-    if opening in before and closing in before:
-        start, end = before.index(opening), before.index(closing) + len(closing)
-        RESULTS.write_text(before[:start] + section + before[end:], "utf-8")
-    else:
-        RESULTS.write_text(f"{before.rstrip()}\n\n{section}\n", "utf-8")

@@ -7,6 +7,8 @@ Bin order, last bin always the missing values:
   categorical  one bin per category, by frequency │ rare ones │ unseen │ missing
 """
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -95,38 +97,33 @@ class Binning:
         """
         if self.kind == "categorical":
             return self._count_categories(values), 0.0, 0
-        numbers = as_numbers(values)
-        missing = int(np.isnan(numbers).sum())
-        positions = self._positions(numbers)
-        counts = np.bincount(positions, minlength=self.n_bins).astype(np.int64)
-        # NaN sorts last, so `searchsorted` has put it beyond the last point.
-        counts[self._beyond()] -= missing
-        counts[-1] += missing
-        finite = numbers[np.isfinite(numbers)]
-        return counts, float(finite.sum()), len(finite)
+        doubles = _as_doubles(values)
+        numbers = doubles.to_numpy(zero_copy_only=False)
+        total, finite, missing = _sums(doubles, numbers)
+        inside = self._count_numbers(numbers, len(numbers) - missing)
+        return np.array([*inside, missing], dtype=np.int64), total, finite
 
-    def _beyond(self) -> int:
-        """Return where `_positions` puts NaN."""
-        return self.n_own if self.kind == "boolean" else self.n_own + 1
+    def _count_numbers(self, numbers: npt.NDArray[np.float64], known: int) -> list[int]:
+        """Return the counts of all bins but the missing one; `known` numbers are not NaN.
 
-    def _positions(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-        """Return the bin of each number; NaN goes to `_beyond`."""
+        Whole columns are compared with one edge after the other, and no row is told its bin: for a
+        few dozen edges that is several times faster than `searchsorted`.
+        """
         if self.kind == "boolean":
-            return np.nan_to_num(numbers, nan=2.0).astype(np.intp)
-        points = np.asarray(self.points, dtype=np.float64)
-        if not len(points):
-            return np.full(len(numbers), self._beyond(), dtype=np.intp)
-        if self.kind == "numeric":
-            edges = points.copy()
-            edges[0] = np.nextafter(edges[0], -np.inf)
-            if len(edges) == 1:
-                edges = np.append(edges, points[0])
-            return np.searchsorted(edges, numbers, side="left")
-        before = np.searchsorted(points, numbers, side="left")
-        between = points[np.minimum(before, len(points) - 1)] != numbers
-        between &= (before > 0) & (before < len(points))
-        exact = points[np.minimum(before, len(points) - 1)] == numbers
-        return np.where(between, self.n_own + 2, before + (exact | (before == len(points))))
+            false = _number_of(numbers == 0)
+            return [false, known - false]
+        if not self.points:
+            return [0, known] if self.kind == "numeric" else [0, 0, known]
+        if self.kind == "discrete":
+            below = _number_of(numbers < self.points[0])
+            above = _number_of(numbers > self.points[-1])
+            own = [_number_of(numbers == point) for point in self.points]
+            return [below, *own, above, known - below - above - sum(own)]
+        # The first interval is closed on both sides; the only one of a lone point is the point.
+        edges = self.points if len(self.points) > 1 else self.points * 2
+        past = [_number_of(numbers > edge) for edge in edges[1:]]
+        past = [known, _number_of(numbers >= edges[0]), *past, 0]
+        return [more - less for more, less in itertools.pairwise(past)]
 
     def _count_categories(self, values: pa.Array) -> npt.NDArray[np.int64]:
         """Count categories, the listed but rare ones together, the unlisted ones together."""
@@ -179,10 +176,14 @@ def as_numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     Raises:
         ColumnError: the values are of another type.
     """
+    numbers: npt.NDArray[np.float64] = _as_doubles(values).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _as_doubles(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if not (is_number(values.type) or pa.types.is_boolean(values.type)):
         raise ColumnError(f"esperava números, mas o tipo é {values.type}")
-    numbers: npt.NDArray[np.float64] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return numbers
+    return values.cast(pa.float64())
 
 
 def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -196,6 +197,20 @@ def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
         raise ColumnError(f"esperava texto, mas o tipo é {values.type}")
     texts = values.cast(pa.string())
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+
+
+def _number_of(mask: npt.NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(mask))
+
+
+def _sums(doubles: pa.Array, numbers: npt.NDArray[np.float64]) -> tuple[float, int, int]:
+    """Return the sum and the number of the finite ones, and how many are null or NaN."""
+    total = pc.sum(doubles, min_count=0).as_py()
+    if math.isfinite(total):
+        # Arrow leaves nulls out, so there is neither NaN nor an infinity among the others.
+        return float(total), len(doubles) - doubles.null_count, doubles.null_count
+    finite = numbers[np.isfinite(numbers)]
+    return float(finite.sum()), len(finite), _number_of(numbers != numbers)
 
 
 def _categories(texts: pa.Array) -> tuple[str, ...]:

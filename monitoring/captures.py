@@ -38,16 +38,19 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 """Arrow types of the store's and the contract's type names."""
+_FILES_AT_ONCE = 8
+"""Arrow reads ahead of a slow reader, up to a gigabyte, but not beyond the files it was given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows: those that one version answered itself within [start, end] (aware times)."""
+    """Which rows: those that one version scored in a role within [start, end] (aware times)."""
 
     model_name: str
     registry_version: int
     start: datetime
     end: datetime
+    role: str = ROLE_PRIMARY
 
     def filter(self) -> pc.Expression:
         """Return the selection as an Arrow filter over the store's columns."""
@@ -55,7 +58,7 @@ class Selection:
         return (
             (pc.field("registry_version") == self.registry_version)
             & (pc.field("model_name") == self.model_name)
-            & (pc.field("role") == ROLE_PRIMARY)
+            & (pc.field("role") == self.role)
             & (stamp >= pa.scalar(self.start, kind))
             & (stamp <= pa.scalar(self.end, kind))
         )
@@ -66,7 +69,7 @@ class Selection:
         return (
             constants.get("registry_version") == self.registry_version
             and constants.get("model_name") == self.model_name
-            and constants.get("role") == ROLE_PRIMARY
+            and constants.get("role") == self.role
         )
 
 
@@ -140,9 +143,10 @@ class Captures:
         journals = dict(self._journals())
         files = list_store(self._store)
         sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
-        if files.live:
-            paths = [str(path) for path in files.live]
-            sources.append(ds.dataset(paths, schema=self._schema, format="parquet"))
+        paths = [str(path) for path in files.live]
+        for start in range(0, len(paths), _FILES_AT_ONCE):
+            part = paths[start : start + _FILES_AT_ONCE]
+            sources.append(ds.dataset(part, schema=self._schema, format="parquet"))
         return sources
 
     def _scan(
@@ -155,8 +159,8 @@ class Captures:
             except (pa.ArrowException, OSError) as exc:
                 raise self._failure(source) from exc
 
-    def _failure(self, source: ds.Dataset) -> CaptureError:
-        damaged = damaged_file(source)
+    def _failure(self, *sources: ds.Dataset) -> CaptureError:
+        damaged = next(filter(None, map(damaged_file, sources)), None)
         if damaged is None:
             return StoreChangedError(self._store)
         return CaptureError(damaged, "Parquet inválido")
@@ -167,7 +171,7 @@ class Captures:
             if not any(has_entities(source) for source in sources):
                 return None
         except (pa.ArrowException, OSError) as exc:
-            raise self._failure(sources[-1]) from exc
+            raise self._failure(*sources) from exc
         latest = LatestPerEntity()
         for batch in self._scan(sources, ["entity", "timestamp"]):
             latest.add(batch.column("entity"), batch.column("timestamp"))

@@ -21,7 +21,7 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     """Add `--model_version`; absent, empty or `champion` means the champion (None)."""
     parser.add_argument(
         "--model_version",
-        type=_release,
+        type=release,
         metavar="v1.2.3",
         help="versão a usar; sem ela, a que está no ar (champion)",
     )
@@ -66,7 +66,8 @@ def days(text: str) -> float | None:
     return number
 
 
-def _release(text: str) -> str | None:
+def release(text: str) -> str | None:
+    """Read a release; empty or `champion` is None (an argparse type)."""
     if text in ("", CHAMPION):
         return None
     if not re.fullmatch(r"v\d+\.\d+\.\d+", text):

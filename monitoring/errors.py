@@ -10,6 +10,7 @@ MonitoringError
 │   └── StoreChangedError
 ├── OutputError              a report that cannot be written
 ├── BaselineError            a baseline that cannot be made or read
+├── SameVersionError         a version that is compared with itself
 ├── LabelsError              a file of labels that cannot be used
 └── ColumnError              a table that does not fit
 """
@@ -117,3 +118,13 @@ class ColumnError(MonitoringError):
 
 class LabelsError(MonitoringError):
     """A file of labels that cannot be used; its text never quotes a value of the file."""
+
+
+class SameVersionError(MonitoringError):
+    """A version that is compared with itself."""
+
+    def __init__(self, release: str) -> None:
+        """Name the version."""
+        super().__init__(
+            f"A versão {release} seria comparada com ela mesma; indique outra com --shadow."
+        )

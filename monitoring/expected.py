@@ -11,6 +11,7 @@ must not have. Where the relation between inputs and outcome has changed, the es
 it; the performance report does, when labels come.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -73,23 +74,30 @@ class ScoreTally:
     def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Pass batches on, having added those of their rows that hold a score and a flag."""
         for batch in batches:
-            known = pc.and_(pc.is_finite(batch.column(SCORE)), pc.is_valid(batch.column(FLAG)))
-            rows = batch.select([SCORE, FLAG]).filter(known)
-            self.add(
-                rows.column(SCORE).to_numpy(zero_copy_only=False),
-                rows.column(FLAG).to_numpy(zero_copy_only=False),
-            )
+            self._add_known(batch.select([SCORE, FLAG]))
             yield batch
 
     def add(self, score: Floats, flag: npt.NDArray[np.int64]) -> None:
         """Add scores in [0, 1] (others are clipped) and 0/1 flags, shape (n,) each."""
         chance = np.clip(score, 0.0, 1.0)
-        bins = np.minimum((chance * BINS).astype(np.int64), BINS - 1)
+        flagged = flag == 1
+        index = np.minimum((chance * BINS).astype(np.int64), BINS - 1)
         # One pass: the flag chooses which half of the bins a row falls into.
-        index, shape = bins + BINS * (flag == 1), (2, BINS)
-        self._count += np.bincount(index, minlength=2 * BINS).reshape(shape)
-        self._sum += np.bincount(index, chance, minlength=2 * BINS).reshape(shape)
-        self._spread += np.bincount(flag == 1, chance * (1 - chance), minlength=2)
+        index += BINS * flagged
+        self._count += np.bincount(index, minlength=2 * BINS).reshape(2, BINS)
+        self._sum += np.bincount(index, chance, minlength=2 * BINS).reshape(2, BINS)
+        doubt = chance * (1 - chance)
+        hits = float(doubt @ flagged)
+        self._spread += (float(doubt.sum()) - hits, hits)
+
+    def _add_known(self, rows: pa.RecordBatch) -> None:
+        """Add the rows that hold both; an Arrow sum is finite where no score is NaN."""
+        score, flag = rows.columns
+        total = pc.sum(score).as_py()
+        if score.null_count or flag.null_count or not math.isfinite(total or 0.0):
+            known = pc.and_(pc.is_finite(score), pc.is_valid(flag))
+            score, flag = rows.filter(known).columns
+        self.add(score.to_numpy(zero_copy_only=False), flag.to_numpy(zero_copy_only=False))
 
     def estimate(self) -> ExpectedPerformance | None:
         """Return the expected performance of the rows so far, or None without any."""

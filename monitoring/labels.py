@@ -6,8 +6,8 @@ No message quotes a value of the file.
 """
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,8 @@ from monitoring.errors import LabelsError
 Key = tuple[str, int] | str
 By = Literal["request", "entity"]
 TARGET = "target"
-_KEYS = ("request_id", "instance", "entity")
+KEYS = ("request_id", "instance", "entity")
+"""Columns that may say whose a label is, beside the one that the contract names."""
 
 _TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
@@ -39,6 +40,7 @@ class Labels:
         n_unknown: rows without a key or without a label yet.
         n_duplicates: rows that repeat a key with the same label.
         n_conflicts: keys whose rows say different things.
+        columns: other columns asked for, each with its value by key.
     """
 
     by: By
@@ -47,17 +49,24 @@ class Labels:
     n_unknown: int
     n_duplicates: int
     n_conflicts: int
+    columns: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
 
 
-def read_labels(path: Path, contract: ModelContract, target: str = TARGET) -> Labels:
-    """Read a file of labels: `.csv`, `.parquet` or `.jsonl`.
+def read_labels(
+    path: Path, contract: ModelContract, target: str = TARGET, columns: Sequence[str] = ()
+) -> Labels:
+    """Read a file of labels: `.csv`, `.parquet` or `.jsonl`; `columns` that it has come along.
 
     Raises:
         LabelsError: the file is absent or damaged, its key or target column is missing or there
             twice, a label is neither 0 nor 1, or identities in clear come without `PSEUDONYM_KEY`.
     """
     table = _read(path)
-    twice = [n for n in (target, *_KEYS, contract.entity) if table.column_names.count(str(n)) > 1]
+    twice = [
+        n
+        for n in (target, *KEYS, contract.entity, *columns)
+        if table.column_names.count(str(n)) > 1
+    ]
     if twice:
         raise LabelsError(f"O arquivo {path} tem mais de uma coluna {twice[0]}.")
     if target not in table.column_names:
@@ -77,7 +86,14 @@ def read_labels(path: Path, contract: ModelContract, target: str = TARGET) -> La
     duplicates -= len(targets)
     for key in conflicts:
         del targets[key]
-    return Labels(by, targets, table.num_rows, unknown, duplicates, len(conflicts))
+    more = {name: _by_key(table, name, keys) for name in columns if name in table.column_names}
+    return Labels(by, targets, table.num_rows, unknown, duplicates, len(conflicts), more)
+
+
+def _by_key(table: pa.Table, name: str, keys: Sequence[Key | None]) -> dict[Key, str]:
+    """Return the last value that each key has in a column."""
+    cells = zip(keys, _cells(table, name), strict=True)
+    return {key: value for key, value in cells if key is not None and value}
 
 
 def _read(path: Path) -> pa.Table:

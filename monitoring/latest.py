@@ -5,6 +5,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 _FOLD_ROWS = 262_144
+_PSEUDONYM_BYTES = 64
+_WORDS = _PSEUDONYM_BYTES // 8
+_MULTIPLIERS = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 
 
 class LatestPerEntity:
@@ -48,10 +51,8 @@ class LatestPerEntity:
     def _fold(self) -> None:
         parts = [self._latest, *self._pending]
         hashes, stamps, places = (np.concatenate([part[i] for part in parts]) for i in range(3))
-        order = np.lexsort((places, stamps, hashes))
-        ordered = hashes[order]
-        last = order[np.append(ordered[1:] != ordered[:-1], True)] if len(order) else order
-        self._latest = (hashes[last], stamps[last], places[last])
+        if len(hashes):
+            self._latest = _latest(hashes, stamps, places)
         self._pending, self._n_pending = [], 0
 
 
@@ -63,11 +64,52 @@ def _empty() -> _Columns:
     return np.zeros(0, dtype=np.uint64), none, none
 
 
+def _latest(
+    hashes: npt.NDArray[np.uint64], stamps: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
+) -> _Columns:
+    """Return each hash once, with its newest stamp and the last place that has it; n > 0.
+
+    One sort by one key, which NumPy does with vector instructions; three keys take six times as
+    long.
+    """
+    order = np.argsort(hashes)
+    hashes, stamps, places = hashes[order], stamps[order], places[order]
+    firsts = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
+    newest = np.maximum.reduceat(stamps, firsts)
+    sizes = np.diff(np.append(firsts, len(hashes)))
+    candidates = np.where(stamps == np.repeat(newest, sizes), places, -1)
+    return hashes[firsts], newest, np.maximum.reduceat(candidates, firsts)
+
+
 def _hashes(entities: pa.Array) -> npt.NDArray[np.uint64]:
-    # Late: a store without entities has no use for pandas.
+    """Return 64 bits per text; one text has the same ones in whatever batch it comes."""
+    texts = entities.cast(pa.large_string())
+    ends = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :][: len(texts) + 1]
+    regular = np.diff(ends) == _PSEUDONYM_BYTES
+    if regular.all():
+        letters = np.frombuffer(texts.buffers()[2], np.uint8)[ends[0] : ends[-1]]
+        return _mixed(np.ascontiguousarray(letters).view(np.uint64).reshape(-1, _WORDS))
+    # Late: a store of the proxy's pseudonyms has no use for pandas.
     from pandas.util import hash_array
 
-    encoded = entities.dictionary_encode()
-    distinct = hash_array(encoded.dictionary.to_numpy(zero_copy_only=False), categorize=False)
-    hashes: npt.NDArray[np.uint64] = distinct[encoded.indices.to_numpy(zero_copy_only=False)]
+    hashes = np.empty(len(texts), dtype=np.uint64)
+    others = texts.filter(pa.array(~regular)).to_numpy(zero_copy_only=False)
+    hashes[~regular] = hash_array(others, categorize=False)
+    if regular.any():
+        hashes[regular] = _hashes(texts.filter(pa.array(regular)))
     return hashes
+
+
+def _mixed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return one word for each row of words, shape (n, 8), mixed as MurmurHash3's finalizer does.
+
+    A pseudonym is itself the output of a keyed hash; mixing only folds its 512 bits of hexadecimal
+    digits, half of them constant, into 64.
+    """
+    mixed = np.zeros(len(words), dtype=np.uint64)
+    for column in range(_WORDS):
+        mixed ^= words[:, column]
+        for multiplier in _MULTIPLIERS:
+            mixed ^= mixed >> np.uint64(33)
+            mixed *= multiplier
+    return mixed

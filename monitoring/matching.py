@@ -1,7 +1,8 @@
 """Labels meet the answers that they judge: joined while streaming, the latest answer per entity."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from mlflow_project.contract.store import LEADING_COLUMNS, TRAILING_COLUMNS
 from monitoring.captures import ARROW_TYPES
+from monitoring.groups import named
 from monitoring.labels import By, Key, Labels
 from monitoring.latest import LatestPerEntity
 
@@ -29,6 +31,7 @@ class Matched:
         n_answers: answers in the window; `n_entities` after the latest per entity.
         n_labelled: answers with a label, before the latest per entity.
         n_unmatched: labels that no answer of the window has.
+        groups: values of the columns asked for, as a report names them, n_rows of them each.
     """
 
     target: npt.NDArray[np.int64]
@@ -40,6 +43,7 @@ class Matched:
     n_entities: int
     n_labelled: int
     n_unmatched: int
+    groups: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -52,8 +56,10 @@ class Matched:
         return self.n_rows / self.n_entities if self.n_entities else None
 
 
-def match(labels: Labels, answers: Iterable[pa.RecordBatch]) -> Matched:
+def match(labels: Labels, answers: Iterable[pa.RecordBatch], groups: Sequence[str] = ()) -> Matched:
     """Join labels with answers; memory holds the labels and what they match.
+
+    `groups` are columns of the answers, or of the file of labels where it has them.
 
     An entity's label judges its latest answer of the window. A request's label judges that very
     answer; where an entity has several labelled ones, the latest counts. Answers without a score
@@ -65,6 +71,7 @@ def match(labels: Labels, answers: Iterable[pa.RecordBatch]) -> Matched:
     found: set[Key] = set()
     chosen: list[pa.RecordBatch] = []
     targets: list[int] = []
+    values: dict[str, list[str]] = {name: [] for name in groups}
     n_answers = 0
     for batch in answers:
         n_answers += batch.num_rows
@@ -77,6 +84,8 @@ def match(labels: Labels, answers: Iterable[pa.RecordBatch]) -> Matched:
         rows = batch.take(pa.array(places, pa.int64()))
         labelled.add(rows.column("entity"), rows.column("timestamp"))
         chosen.append(rows)
+        for name, cells in values.items():
+            cells += _values(name, rows, [known[place][0] for place in places], labels)
     kept = labelled.kept()
     table = _stacked(chosen).filter(pa.array(kept))
     return Matched(
@@ -89,7 +98,16 @@ def match(labels: Labels, answers: Iterable[pa.RecordBatch]) -> Matched:
         n_entities=int(everyone.kept().sum()),
         n_labelled=len(targets),
         n_unmatched=len(labels.targets) - len(found),
+        groups={name: list(compress(cells, kept)) for name, cells in values.items()},
     )
+
+
+def _values(name: str, rows: pa.RecordBatch, keys: Sequence[Key], labels: Labels) -> list[str]:
+    """Return a column's values of the matched rows, from where it is."""
+    of_labels = labels.columns.get(name)
+    if of_labels is None:
+        return [named(value) for value in rows.column(name).to_pylist()]
+    return [named(of_labels.get(key)) for key in keys]
 
 
 def _judged(batch: pa.RecordBatch, by: By, wanted: pa.Array) -> pa.RecordBatch:

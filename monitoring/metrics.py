@@ -1,6 +1,7 @@
 """Performance of scores and flags against labels, for many resamples at once. Pure arithmetic."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,3 +155,16 @@ def interval(samples: Floats, confidence: float) -> tuple[float | None, float | 
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def estimates(
+    rows: Evaluation, samples: Mapping[str, Floats], confidence: float
+) -> dict[str, Estimate]:
+    """Return every metric of the rows with the interval that its bootstrap `samples` give."""
+    points = {name: float(values[0]) for name, values in rows.metrics().items()}
+    return {
+        name: Estimate(value, *interval(samples[name], confidence))
+        if math.isfinite(value)
+        else Estimate(None)
+        for name, value in points.items()
+    }

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monitoring.metrics import CalibrationBin, Estimate, Evaluation, Floats, interval
+from monitoring.groups import SEED, Part, by_group, by_name
+from monitoring.metrics import CalibrationBin, Estimate, Evaluation, Floats, estimates, interval
 from monitoring.policy import PerformancePolicy
-
-SEED = 20_240_501
-"""Of the bootstrap: the same rows give the same intervals."""
 
 LABEL_METRICS = frozenset({"recall", "precision", "f2", "share_flagged"})
 """Metrics that depend on the threshold."""
@@ -48,21 +46,13 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
-    """Rows scored in one month (`2025-03`), with the metrics that its rows define."""
-
-    month: str
-    n_rows: int
-    n_positive: int
-    metrics: Mapping[str, Estimate]
-
-
-@dataclass(frozen=True, slots=True)
 class PerformanceResult:
     """Verdict, and all the numbers it rests on.
 
     Attributes:
         reason: why there is no verdict; None where there is one.
+        months, groups: the metrics by month of the answer, and by each value of each column asked
+            for; no verdict rests on them.
         same_threshold: whether every row was answered under the threshold of the test.
     """
 
@@ -73,7 +63,8 @@ class PerformanceResult:
     metrics: Mapping[str, Estimate]
     against_test: Mapping[str, Comparison]
     calibration: tuple[CalibrationBin, ...]
-    months: tuple[Month, ...]
+    months: tuple[Part, ...]
+    groups: Mapping[str, tuple[Part, ...]]
     same_threshold: bool
     policy: PerformancePolicy
 
@@ -98,15 +89,11 @@ class PerformanceResult:
                 {"n": b.n, "mean_score": b.mean_score, "positive_rate": b.positive_rate}
                 for b in self.calibration
             ],
-            "by_month": [
-                {
-                    "month": month.month,
-                    "n_rows": month.n_rows,
-                    "n_positive": month.n_positive,
-                    "metrics": _plain(month.metrics),
-                }
-                for month in self.months
-            ],
+            "by_month": [month.to_dict("month") for month in self.months],
+            "by_group": {
+                column: [part.to_dict("value") for part in parts]
+                for column, parts in self.groups.items()
+            },
             "policy": self.policy.to_dict(),
         }
 
@@ -118,6 +105,7 @@ def assess(
     months: Sequence[str],
     test: Mapping[str, float],
     *,
+    groups: Mapping[str, Sequence[str]] | None = None,
     same_threshold: bool = True,
     policy: PerformancePolicy | None = None,
 ) -> PerformanceResult:
@@ -129,6 +117,7 @@ def assess(
         flag: what was answered, 0 or 1, shape (n,).
         months: when each was scored, for example `2025-03`; n of them.
         test: the version's test metrics by name, without prefix; absent ones are not compared.
+        groups: values of columns to measure apart, by column; n of them each.
         same_threshold: False leaves the metrics of the flags out of the comparison.
         policy: when worse is DEGRADED.
     """
@@ -137,7 +126,7 @@ def assess(
         return _nothing(same_threshold, policy)
     rows = Evaluation(target, score, flag)
     samples = rows.bootstrap(policy.resamples_of(rows.n_rows), SEED)
-    metrics = _estimates(rows, samples, policy.confidence)
+    metrics = estimates(rows, samples, policy.confidence)
     compared = {
         name: _compare(name, found, samples[name], test, policy)
         for name, found in metrics.items()
@@ -158,7 +147,11 @@ def assess(
         metrics=metrics,
         against_test=compared,
         calibration=tuple(rows.calibration()),
-        months=_by_month(target, score, flag, months, policy),
+        months=by_name(target, score, flag, months, policy),
+        groups={
+            column: by_group(target, score, flag, values, policy)
+            for column, values in (groups or {}).items()
+        },
         same_threshold=same_threshold,
         policy=policy,
     )
@@ -198,40 +191,10 @@ def _compare(
     return Comparison(before, change, allowed, low, high, beyond)
 
 
-def _estimates(
-    rows: Evaluation, samples: Mapping[str, Floats], level: float
-) -> dict[str, Estimate]:
-    points = {name: float(values[0]) for name, values in rows.metrics().items()}
-    return {
-        name: Estimate(value, *interval(samples[name], level))
-        if math.isfinite(value)
-        else Estimate(None)
-        for name, value in points.items()
-    }
-
-
-def _by_month(
-    target: npt.NDArray[np.int64],
-    score: Floats,
-    flag: npt.NDArray[np.int64],
-    months: Sequence[str],
-    policy: PerformancePolicy,
-) -> tuple[Month, ...]:
-    when = np.asarray(months)
-    found = []
-    for month in np.unique(when):
-        chosen = when == month
-        rows = Evaluation(target[chosen], score[chosen], flag[chosen])
-        samples = rows.bootstrap(max(1, policy.resamples_of(len(target)) // 4), SEED)
-        metrics = _estimates(rows, samples, policy.confidence)
-        found.append(Month(str(month), rows.n_rows, rows.n_positive, metrics))
-    return tuple(found)
-
-
 def _nothing(same_threshold: bool, policy: PerformancePolicy) -> PerformanceResult:
     reason = "nenhum resultado se liga a uma predição da janela"
     return PerformanceResult(
-        PerformanceStatus.NO_DATA, reason, 0, 0, {}, {}, (), (), same_threshold, policy
+        PerformanceStatus.NO_DATA, reason, 0, 0, {}, {}, (), (), {}, same_threshold, policy
     )
 
 

@@ -1,11 +1,12 @@
 """The performance report as one self-contained page in Portuguese, and its one sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from monitoring.escalation import Escalation
+from monitoring.groups import Part
 from monitoring.labels import Labels
 from monitoring.matching import Matched
 from monitoring.metrics import CalibrationBin, Estimate
@@ -40,7 +41,7 @@ MEANINGS: Mapping[str, str] = {
     "brier": "erro quadrático médio do score; menor é melhor",
     "ece": "distância média entre score e frequência; nunca é zero em amostras pequenas",
 }
-_MONTHLY = ("recall", "precision", "f2", "roc_auc", "brier")
+_PARTLY = ("recall", "precision", "f2", "roc_auc", "brier")
 _COLORS = {"OK": "green", "DEGRADED": "red", "NO_DATA": "no_data"}
 
 
@@ -172,12 +173,20 @@ def render(result: PerformanceResult, facts: PerformanceFacts) -> str:
         coverage=coverage(facts),
         color=_COLORS[result.status],
         rows=[_row(name, result) for name in NAMES if name in result.metrics],
-        months=[(month, [(n, month.metrics[n]) for n in _MONTHLY]) for month in result.months],
-        month_names=[NAMES[name] for name in _MONTHLY],
+        parts=[
+            ("Por mês da predição", "Mês", _cells(result.months)),
+            *((f"Por {c}", "Valor", _cells(parts)) for c, parts in result.groups.items()),
+        ],
+        part_names=[NAMES[name] for name in _PARTLY],
         guarded=[(NAMES[name], allowed) for name, allowed in result.policy.allowed.items()],
         calibration=[_calibration(found) for found in result.calibration],
         policy=result.policy,
     )
+
+
+def _cells(parts: Sequence[Part]) -> list[tuple[Part, list[Estimate]]]:
+    """Return each part with the estimates that its row of a table shows."""
+    return [(part, [part.metrics.get(n, Estimate(None)) for n in _PARTLY]) for part in parts]
 
 
 def _row(name: str, result: PerformanceResult) -> MetricRow:

@@ -17,7 +17,7 @@ from monitoring import command
 from monitoring.captures import Captures, Selection
 from monitoring.errors import LabelsError
 from monitoring.escalation import escalate
-from monitoring.labels import TARGET, Labels, read_labels
+from monitoring.labels import KEYS, TARGET, Labels, read_labels
 from monitoring.matching import COLUMNS, Matched, match
 from monitoring.output import to_json, write_files
 from monitoring.performance import PerformanceResult, PerformanceStatus, assess
@@ -27,6 +27,7 @@ from monitoring.runs import JobRun, Registry
 from monitoring.version import Version
 
 ARTIFACT_FOLDER = "performance"
+_MAX_GROUPS = 50
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _LEVEL = {PerformanceStatus.OK: 0.0, PerformanceStatus.DEGRADED: 2.0}
 
@@ -46,14 +47,16 @@ def _job(args: argparse.Namespace) -> int:
     version = registry.version(args.model_version)
     if version.contract.outputs:
         raise LabelsError(f"A versão {version.release} não dá score; não há o que medir.")
-    labels = read_labels(args.labels, version.contract, args.target)
-    matched = _match(labels, version, args.inference_store, start or _BEGINNING, end)
+    labels = read_labels(args.labels, version.contract, args.target, args.group)
+    groups = _groups(args, version, labels)
+    matched = _match(labels, version, args.inference_store, start or _BEGINNING, end, groups)
     result = assess(
         matched.target,
         matched.score,
         matched.flag,
         matched.months,
         registry.test_metrics(version),
+        groups=_shown(matched, args.group),
         same_threshold=_same(matched, version),
     )
     standing = _standing(result, version)
@@ -90,8 +93,45 @@ def _standing(result: PerformanceResult, version: Version) -> str:
     return str(result.status)
 
 
+def _groups(args: argparse.Namespace, version: Version, labels: Labels) -> list[str]:
+    """Return the columns to measure by: those asked for, else what is text or boolean by nature.
+
+    Raises:
+        LabelsError: one asked for is nowhere, or says who a row is.
+    """
+    features = {feature.name: feature.type for feature in version.contract.features}
+    for name in args.group:
+        if name in (version.contract.entity, *KEYS):
+            raise LabelsError(f"A coluna {name} diz de quem é cada linha; não é um grupo.")
+        if name not in features and name not in labels.columns:
+            raise LabelsError(
+                f"A coluna {name}, de --group, não é entrada da versão {version.release} nem está "
+                f"em {args.labels}."
+            )
+    return args.group or [n for n, kind in features.items() if kind in ("string", "boolean")]
+
+
+def _shown(matched: Matched, wanted: Sequence[str]) -> dict[str, list[str]]:
+    """Leave out columns of too many values.
+
+    Raises:
+        LabelsError: one of them was asked for.
+    """
+    many = [name for name, values in matched.groups.items() if len(set(values)) > _MAX_GROUPS]
+    if wanted and many:
+        raise LabelsError(
+            f"A coluna {many[0]} tem mais de {_MAX_GROUPS} valores; indique uma de poucos."
+        )
+    return {name: values for name, values in matched.groups.items() if name not in many}
+
+
 def _match(
-    labels: Labels, version: Version, store: Path, start: datetime, end: datetime
+    labels: Labels,
+    version: Version,
+    store: Path,
+    start: datetime,
+    end: datetime,
+    groups: Sequence[str],
 ) -> Matched:
     captures = Captures(
         store,
@@ -99,7 +139,8 @@ def _match(
         {feature.name: feature.type for feature in version.contract.features},
         command.journal_folder(store),
     )
-    return match(labels, captures.rows(COLUMNS))
+    captured = [name for name in groups if name not in labels.columns]
+    return match(labels, captures.rows([*COLUMNS, *captured]), groups)
 
 
 def _same(matched: Matched, version: Version) -> bool:
@@ -194,6 +235,14 @@ def _parser() -> argparse.ArgumentParser:
         default=TARGET,
         metavar="COLUNA",
         help="coluna do resultado, 0 ou 1 (padrão: %(default)s)",
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="COLUNA",
+        help="medir também por grupo: uma entrada da versão ou uma coluna do arquivo (pode se "
+        "repetir; sem isto, por toda entrada que é texto ou sim/não)",
     )
     parser.add_argument(
         "--last_n_days",

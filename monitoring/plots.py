@@ -58,7 +58,9 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{number(100 * value, digits)} %"
 
 
-def histogram(baseline: Profile, current: Profile) -> Histogram:
+def histogram(
+    baseline: Profile, current: Profile, sides: tuple[str, str] = ("baseline", "janela")
+) -> Histogram:
     """Lay out the bins that either side occupies, the special ones (missing, new) at the end."""
     labels = _labels(baseline)
     n_before, n_now = max(baseline.n_rows, 1), max(current.n_rows, 1)
@@ -74,7 +76,7 @@ def histogram(baseline: Profile, current: Profile) -> Histogram:
     bars = []
     for place, (i, before, now) in enumerate(shares):
         x = slot * (place + (gap if i in special else 0.0))
-        title = f"{labels[i]}: baseline {percent(before)}, janela {percent(now)}"
+        title = f"{labels[i]}: {sides[0]} {percent(before)}, {sides[1]} {percent(now)}"
         heights = HEIGHT * before / top, HEIGHT * now / top
         width = slot * (1 - _GAP) / 2
         short = "novos" if i in baseline.binning.novel else labels[i]

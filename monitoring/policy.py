@@ -60,6 +60,7 @@ class PerformancePolicy:
         error: chance of a wrong DEGRADED at the allowed loss, in (0, 1).
         confidence: of the intervals that are shown, in (0, 1).
         min_rows, min_per_class: fewer labels, or fewer of a class, are NO_DATA.
+        min_group_rows: a value that fewer rows have is not named, nor measured alone.
         resamples: bootstrap samples; fewer in large windows, where the intervals are narrow anyway.
     """
 
@@ -71,6 +72,7 @@ class PerformancePolicy:
     confidence: float = 0.95
     min_rows: int = 30
     min_per_class: int = 10
+    min_group_rows: int = 10
     resamples: int = 2000
 
     def __post_init__(self) -> None:

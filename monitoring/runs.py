@@ -55,15 +55,20 @@ class JobRun:
         metrics: Mapping[str, float | None],
         tags: Mapping[str, str],
     ) -> None:
-        """Log all in one request; metrics that are None are left out."""
+        """Log all in one request; metrics that are None are left out.
+
+        The step is the date as a number, 20260302: MLflow then draws all runs of an experiment as
+        one line per metric over time, where equal steps would make it a bar per run.
+        """
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
+        step = int(time.strftime("%Y%m%d"))
         numbers = {name: value for name, value in metrics.items() if value is not None}
         with _translated("registrar o resultado"):
             self._client.log_batch(
                 self.id,
-                metrics=[Metric(name, float(value), now, 0) for name, value in numbers.items()],
+                metrics=[Metric(name, float(value), now, step) for name, value in numbers.items()],
                 params=[Param(name, str(value)) for name, value in params.items()],
                 tags=[RunTag(name, str(value)) for name, value in tags.items()],
             )
@@ -100,20 +105,21 @@ class Registry:
         mlflow.set_tracking_uri(self.uri)
         self._client = mlflow.MlflowClient(self.uri)
 
-    def version(self, release: str | None = None) -> Version:
-        """Return the version of a release, or the champion.
+    def version(self, release: str | None = None, alias: str = names.CHAMPION) -> Version:
+        """Return the version of a release, or that of an alias.
 
         Raises:
             UnknownVersionError: there is none; lists the known releases.
             UnreadableContractError: its metadata holds no contract.
         """
-        found = self._of_release(release) if release else self._champion()
+        found = self._of_release(release) if release else self._of_alias(alias)
         if found is None:
-            wanted = release or f"com o alias {names.CHAMPION}"
+            wanted = release or f"com o alias {alias}"
             raise UnknownVersionError(self.model_name, wanted, self._releases())
         number = int(found.version)
         contract = self._contract(number)
-        champion = self._champion() if release else found
+        of_champion = not release and alias == names.CHAMPION
+        champion = found if of_champion else self._of_alias(names.CHAMPION)
         tags = found.tags
         return Version(
             model_name=self.model_name,
@@ -222,9 +228,9 @@ class Registry:
                 raise
             return str(found.experiment_id)
 
-    def _champion(self) -> Any:
+    def _of_alias(self, alias: str) -> Any:
         with _translated("ler o alias", absent_is_none=True) as answer:
-            answer.value = self._client.get_model_version_by_alias(self.model_name, names.CHAMPION)
+            answer.value = self._client.get_model_version_by_alias(self.model_name, alias)
         return answer.value
 
     def _of_release(self, release: str) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.drift_simulation import SCENARIOS, SIZES, share, statuses
+from benchmarks.drift_simulation import HALF_OF_TWO, SCENARIOS, SIZES, share, statuses
 from monitoring.baseline import Baseline
 from monitoring.build_baseline import fit_baseline
 from monitoring.drift_report import DriftResult, Status, compare
@@ -155,6 +155,24 @@ def test_unseen_discrete_values_are_counted_apart() -> None:
     assert drift.current.counts == (1, 0, 0, 0, 1, 0, 0, 1, 1, 0)
 
 
+def test_every_value_falls_where_its_edges_say() -> None:
+    """Counts equal those of one look per value, on the edges, beyond them, and without a value."""
+    rng = np.random.default_rng(4)
+    baseline = fit_baseline(pa.table({"x": np.round(rng.normal(size=500), 2)}))
+    points = baseline.features[0].binning.points
+    values = [*points, *(p + 1e-9 for p in points), -9.0, 9.0, np.inf, -np.inf, np.nan, None]
+    expected = np.zeros(len(points) + 2, dtype=int)
+    for value in values:
+        if value is None or np.isnan(value):
+            expected[-1] += 1
+        elif value == points[0]:
+            expected[1] += 1
+        else:
+            expected[sum(value > p for p in points)] += 1
+    counts = compare(baseline, pa.table({"x": values})).features[0].current.counts
+    assert counts == tuple(expected.tolist())
+
+
 def test_null_and_nan_are_both_missing() -> None:
     """Missing is one thing however it is written."""
     values = pa.array([1.0, None, float("nan"), 2.0])
@@ -246,6 +264,12 @@ def test_quiet_when_nothing_happened(scenario: Any) -> None:
 def test_loud_when_one_feature_shifts(scenario: Any, rows: int, shift: float) -> None:
     """One of 14 features shifted: at least YELLOW in nine of ten windows."""
     counted = statuses(scenario, rows, 100, shift=shift, seed=12)
+    assert share(counted, [Status.YELLOW, Status.RED]) >= 0.90
+
+
+def test_loud_when_two_values_change_places() -> None:
+    """A feature of two values moved by half of its own sd, 50 % to 75 %, at n = 200."""
+    counted = statuses(SCENARIOS[5], 200, 100, shift=HALF_OF_TWO, seed=12)
     assert share(counted, [Status.YELLOW, Status.RED]) >= 0.90
 
 

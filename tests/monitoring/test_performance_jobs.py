@@ -173,6 +173,42 @@ def test_worse_performance_and_red_drift_are_the_third_level(
     assert last_run("performance").data.tags["escalation"] == "L3"
 
 
+def test_groups_come_from_the_store_or_the_file(
+    report: Callable[..., Any],
+    number: int,
+    writer: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An input and a column of the file, small values unnamed; an identity is no group."""
+    rows = people(60)
+    for index, row in enumerate(rows):
+        row["wear"] = float(index % 2)
+    writer.journal(rows, model=MODEL, number=number)
+    labels = tmp_path / "labels.csv"
+    sites = ["north"] * 40 + ["south"] * 16 + ["east"] * 4
+    lines = [
+        f"{row['entity']},{target},{site}"
+        for row, target, site in zip(rows, truth(rows), sites, strict=True)
+    ]
+    labels.write_text("\n".join(["entity,target,site", *lines]), encoding="utf-8")
+    code, numbers, page = report(labels, "--group", "wear", "--group", "site")
+    assert code == 0
+    groups = {
+        column: {part["value"]: part["n_rows"] for part in parts}
+        for column, parts in numbers["by_group"].items()
+    }
+    assert groups == {"wear": {"0": 30, "1": 30}, "site": {"north": 40, "south": 16, "outros": 4}}
+    recall = numbers["by_group"]["site"][0]["metrics"]["recall"]
+    assert recall["low"] <= recall["value"] <= recall["high"]
+    assert "Por site" in page
+    assert "east" not in page
+    for column, words in (("entity", "não é um grupo"), ("nowhere", "não é entrada da versão")):
+        arguments = ["--labels", str(labels), "--group", column]
+        assert performance_report.main([*arguments, "--inference_store", str(writer.folder)]) == 1
+        assert words in capsys.readouterr().err
+
+
 def test_labels_of_nobody_are_no_data(
     report: Callable[..., Any], number: int, tmp_path: Path
 ) -> None:

@@ -168,7 +168,7 @@ def test_months_add_up() -> None:
     """Each month has its own rows."""
     months = ["2025-01"] * 30 + ["2025-02"] * 70
     result = assess(*drawn(7, 100), months, {}, policy=QUICK)
-    assert [(m.month, m.n_rows) for m in result.months] == [("2025-01", 30), ("2025-02", 70)]
+    assert [(m.name, m.n_rows) for m in result.months] == [("2025-01", 30), ("2025-02", 70)]
     assert sum(m.n_positive for m in result.months) == result.n_positive
 
 

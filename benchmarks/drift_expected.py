@@ -1,0 +1,59 @@
+"""Performance without labels, ours and NannyML's CBPE, on one frame whose labels are then shown."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from monitoring.expected import ScoreTally
+from monitoring.metrics import Evaluation
+
+NAMES = ("recall", "precision", "f2", "roc_auc")
+ROWS = 20_000
+THRESHOLD = 0.4
+
+
+def write_frames(folder: Path) -> tuple[Path, Path]:
+    """Write a labelled reference and a window whose inputs have moved; return both files.
+
+    The scores are those of a calibrated boosting, fitted on other rows of the reference's kind.
+    """
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    rng = np.random.default_rng(0)
+    boosting = HistGradientBoostingClassifier(max_iter=60, max_depth=3, random_state=0)
+    model = CalibratedClassifierCV(boosting, method="sigmoid", cv=3)
+    model.fit(*_rows(rng, 0.0))
+    paths = folder / "labelled.parquet", folder / "window.parquet"
+    for path, shift in zip(paths, (0.0, 0.5), strict=True):
+        inputs, target = _rows(rng, shift)
+        score = model.predict_proba(inputs)[:, 1]
+        label = (score >= THRESHOLD).astype(int)
+        pd.DataFrame({"score": score, "label": label, "target": target}).to_parquet(path)
+    return paths
+
+
+def expected(window: Path) -> Mapping[str, float]:
+    """Return what our estimate expects of the window; its labels are not looked at."""
+    frame = pd.read_parquet(window)
+    tally = ScoreTally()
+    tally.add(frame["score"].to_numpy(), frame["label"].to_numpy())
+    found = tally.estimate()
+    return {name: float(getattr(found, name).value) for name in NAMES}
+
+
+def shown(window: Path) -> Mapping[str, float]:
+    """Return what the labels of the window show."""
+    frame = pd.read_parquet(window)
+    found = Evaluation(frame["target"], frame["score"], frame["label"]).metrics()
+    return {name: float(found[name][0]) for name in NAMES}
+
+
+def _rows(rng: np.random.Generator, shift: float) -> tuple[np.ndarray, np.ndarray]:
+    """Draw five inputs, two of them moved by `shift`, and a target that depends on them alike."""
+    inputs = rng.normal(size=(ROWS, 5))
+    inputs[:, :2] += shift
+    logit = inputs @ np.array([1.2, -0.4, 0.8, 0.0, 0.5]) + 0.6 * inputs[:, 0] * inputs[:, 2] - 0.5
+    return inputs, (rng.random(ROWS) < 1 / (1 + np.exp(-logit))).astype(int)

@@ -1,0 +1,79 @@
+"""Environments of the peers, one each, since their dependencies exclude ours and each other's."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.processes import ROOT
+
+PEERS = Path.home() / ".cache" / "serving-peers"
+"""Where they are, outside the repository; the first run makes them."""
+
+_INSTALL_SECONDS = 300
+_REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
+    "mlserver": (
+        "mlserver==1.7.1",
+        "mlserver-sklearn==1.7.1",
+        f"scikit-learn=={version('scikit-learn')}",
+        "joblib",
+    ),
+    "bentoml": ("bentoml==1.4.39", f"scikit-learn=={version('scikit-learn')}", "joblib"),
+    "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
+    # It plots with statsmodels and does not ask for it.
+    "nannyml": ("nannyml==0.13.1", "pandas<3", "pyarrow", "statsmodels"),
+}
+
+
+class Unavailable(Exception):
+    """A peer that cannot be installed here, and why."""
+
+
+@cache
+def shipped_python() -> Path:
+    """Return the interpreter of an environment of what is shipped and nothing else.
+
+    scikit-learn imports pytest where there is one, which would count as a worker's memory.
+
+    Raises:
+        Unavailable: it could not be made.
+    """
+    lock = ROOT / "requirements.lock"
+    name = f"shipped-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    return _environment(name, ["--require-hashes", "-r", lock]) / "bin" / "python"
+
+
+def environment(peer: str) -> Path:
+    """Return the peer's environment, made when it is missing.
+
+    Raises:
+        Unavailable: it could not be made.
+    """
+    return _environment(peer, _REQUIREMENTS[peer])
+
+
+def _environment(name: str, wanted: Sequence[str | Path]) -> Path:
+    folder = PEERS / name
+    ready = folder / "ready"
+    if ready.exists():
+        return folder
+    uv = Path(sys.executable).parent / "uv"
+    python = folder / "bin" / "python"
+    try:
+        for command in (
+            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
+            [uv, "pip", "install", "--quiet", "--python", python, *wanted],
+        ):
+            subprocess.run(
+                [str(word) for word in command],
+                check=True,
+                capture_output=True,
+                timeout=_INSTALL_SECONDS,
+            )
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise Unavailable(f"{name} cannot be installed ({type(exc).__name__})") from exc
+    ready.touch()
+    return folder

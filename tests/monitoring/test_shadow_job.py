@@ -1,0 +1,73 @@
+"""The shadow report against a live MLflow server and a store of both roles."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlflow_project.contract import names
+from mlflow_project.contract.store import ROLE_SHADOW
+from monitoring import shadow_report
+
+MODEL = "shadowed-machine"
+
+
+@pytest.fixture(scope="module")
+def numbers(mlflow_server: str, register_version: Callable[..., int]) -> tuple[int, int]:
+    """Register the champion v1.0.0 and the challenger v1.1.0."""
+    champion = register_version(MODEL, "v1.0.0")
+    return champion, register_version(MODEL, "v1.1.0", alias=names.CHALLENGER, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def model_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the command at this file's model."""
+    monkeypatch.setenv("MODEL_NAME", MODEL)
+
+
+def scored(scores: np.ndarray) -> list[dict[str, Any]]:
+    """Return rows as captured."""
+    return [
+        {"temperature": 20.0, "pressure": 1000.0, "wear": 1.0, "score": s, "label": int(s >= 0.5)}
+        for s in scores.tolist()
+    ]
+
+
+def test_both_versions_on_the_same_rows(
+    numbers: tuple[int, int], writer: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Journals and Parquet of both roles meet; counts in file, page, run and output."""
+    import mlflow
+
+    score = np.random.default_rng(0).random(120)
+    champion, challenger = numbers
+    writer.parquet(writer.journal(scored(score), model=MODEL, number=champion))
+    shadow = scored(np.minimum(score + 0.1, 1.0))
+    writer.journal(shadow, model=MODEL, number=challenger, role=ROLE_SHADOW)
+    out = tmp_path / "reports"
+    capsys.readouterr()
+    assert shadow_report.main(["--inference_store", str(writer.folder), "--output", str(out)]) == 0
+    only_shadow = int(((score >= 0.4) & (score < 0.5)).sum())
+    assert f"{only_shadow} só v1.1.0" in capsys.readouterr().out
+    (file,) = out.glob("v1.1.0/shadow_metrics_*.json")
+    found = json.loads(file.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert (found["n_entities"], found["n_only_answered"]) == (120, 0)
+    assert found["n_only_shadow"] == only_shadow
+    client = mlflow.MlflowClient()
+    run = client.get_run(found["run_id"])
+    assert run.data.tags["job"] == "shadow"
+    assert run.data.metrics["share_differ"] == pytest.approx(only_shadow / 120)
+    listed = {item.path for item in client.list_artifacts(run.info.run_id, "shadow")}
+    assert {Path(path).suffix for path in listed} == {".html", ".json"}
+
+
+def test_a_version_is_not_its_own_shadow(
+    numbers: tuple[int, int], writer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says so, and what to give."""
+    store = ["--inference_store", str(writer.folder)]
+    assert shadow_report.main(["--shadow", "v1.0.0", *store]) == 1
+    assert "indique outra com --shadow" in capsys.readouterr().err
