@@ -1,9 +1,10 @@
 """Merging a past day's small Parquet files into one per version.
 
-Nobody who reads meanwhile sees a row twice or not at all: the merged file appears at once, by a
-rename or by the end of its upload, and its footer names the files it replaces, which readers leave out from then on (see
-`mlflow_project.contract.store`). The replaced files stay until a later run, for readers that listed
-the folder before. Each step can be repeated after a crash.
+Nobody who reads meanwhile sees a row twice or not at all: the merged file appears at once (in a
+folder by a rename, in a bucket when its upload ends), and its footer names the files it replaces,
+which readers leave out from then on (see `mlflow_project.contract.store`). The replaced files stay
+until a later run, for readers that listed the store before. Each step can be repeated after a
+crash.
 """
 
 import json

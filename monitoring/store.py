@@ -99,9 +99,12 @@ class Store:
             StoreUnreachableError: the bucket does not give it.
         """
         try:
-            with self.reaching(), self.filesystem.open_input_file(str(path)) as source:
-                with pq.ParquetFile(source, pre_buffer=self.folder is None) as file:
-                    yield file
+            with (
+                self.reaching(),
+                self.filesystem.open_input_file(str(path)) as source,
+                pq.ParquetFile(source, pre_buffer=self.folder is None) as file,
+            ):
+                yield file
         except pa.ArrowException as exc:
             raise CaptureError(path, "Parquet inválido") from exc
 

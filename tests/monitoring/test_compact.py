@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlflow_project.contract.store import REPLACED_KEY
-from monitoring import compaction as job
+from monitoring import store as files
 from monitoring.captures import Captures, Selection
 from monitoring.compact import main
-from monitoring.compaction import Compaction, CompactionBusyError, compact
+from monitoring.compaction import Compaction, compact
 from monitoring.errors import CaptureError
 from monitoring.store_files import list_store
+from monitoring.store_lock import StoreBusyError
 from serving.parquet import convert
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
@@ -113,7 +114,7 @@ def test_late_files_join_what_was_compacted(writer: Any) -> None:
     assert sorted(writer.folder.glob("*.parquet")) == list(store.live)
 
 
-@pytest.mark.parametrize("moment", ["replace", "_sync"])
+@pytest.mark.parametrize("moment", ["replace", "sync"])
 def test_a_crash_is_mended_by_the_next_run(
     writer: Any, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -124,7 +125,7 @@ def test_a_crash_is_mended_by_the_next_run(
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Path if moment == "replace" else job, moment, die)
+        patch.setattr(Path if moment == "replace" else files, moment, die)
         compact(writer.folder)
     assert temperatures(writer.folder) == [float(n) for n in range(40)]
     compact(writer.folder)
@@ -179,7 +180,7 @@ def test_two_at_once_are_refused(writer: Any) -> None:
     fd = os.open(writer.folder / ".compact.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
     try:
-        with pytest.raises(CompactionBusyError, match="em andamento"):
+        with pytest.raises(StoreBusyError, match="em andamento"):
             compact(writer.folder)
     finally:
         os.close(fd)
