@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from mlflow_project.contract.locks import owned
 from mlflow_project.contract.store import JOURNAL_SUFFIX, PARQUET_SUFFIX
-from monitoring.errors import CaptureError, StoreChangedError
+from monitoring.errors import CaptureError, MonitoringError, StoreChangedError
 from monitoring.journals import read_tables, rotate, take_out
 from monitoring.rules import Rule
 from monitoring.store import Store
@@ -23,6 +23,17 @@ from monitoring.store_files import list_store
 from monitoring.store_lock import exclusive
 
 _GROUP_ROWS = 131_072
+
+
+class ErasureError(MonitoringError):
+    """The store cannot be changed."""
+
+    def __init__(self, store: Store, reason: str) -> None:
+        """Name the store and the system's reason."""
+        super().__init__(
+            f"Não foi possível apagar em {store}: {reason}. Parte pode ter sido apagada; "
+            "resolva e repita."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +95,31 @@ def erase(store: Store, rule: Rule) -> Found:
     Raises:
         StoreBusyError: another job is changing the store.
         JournalHeldError: a proxy does not let go of a journal.
-        CaptureError: a file is damaged, or the bucket does not answer; the other files are done.
+        CaptureError: a file is damaged, or the bucket does not answer.
+        ErasureError: a file cannot be written.
     """
-    with exclusive(store):
-        _remove_leftovers(store)
-        rows = files = journals = 0
-        for journal in rotate(store.journals):
-            removed = take_out(journal, rule)
-            rows, journals = rows + removed, journals + bool(removed)
-        listed = list_store(store)
-        # Those that no longer count come first: without the file that replaced them they would.
-        for stem in listed.replaced.keys() & listed.listed.keys():
-            files += bool(_erase_file(store, listed.listed[stem].path, rule))
-        for path in listed.live:
-            removed = _erase_file(store, path, rule)
-            rows, files = rows + removed, files + bool(removed)
+    if not store.journals.is_dir() and not store.exists():
+        return Found(0, 0, 0)
+    try:
+        with exclusive(store):
+            return _erase(store, rule)
+    except OSError as exc:
+        raise ErasureError(store, exc.strerror or type(exc).__name__) from exc
+
+
+def _erase(store: Store, rule: Rule) -> Found:
+    _remove_leftovers(store)
+    rows = files = journals = 0
+    for journal in rotate(store.journals):
+        removed = take_out(journal, rule)
+        rows, journals = rows + removed, journals + bool(removed)
+    listed = list_store(store)
+    # Those that no longer count come first: without the file that replaced them they would.
+    for stem in listed.replaced.keys() & listed.listed.keys():
+        files += bool(_erase_file(store, listed.listed[stem].path, rule))
+    for path in listed.live:
+        removed = _erase_file(store, path, rule)
+        rows, files = rows + removed, files + bool(removed)
     return Found(rows, files, journals)
 
 

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     if args.days:
         return run(lambda: _retain(args))
-    if args.forget:
+    if args.forget is not None:
         return run(lambda: forget(args.inference_store, args.forget, args.apply))
     return run(lambda: export(args.inference_store, args.export, args.to))
 

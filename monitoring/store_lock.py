@@ -47,6 +47,7 @@ def exclusive(store: Store) -> Iterator[None]:
 
 @contextmanager
 def _locked(store: Store, folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
     fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o640)
     try:
         if not lock(fd):
