@@ -60,7 +60,16 @@ class System:
                 start_new_session=True,
             )
         wait_for(f"{self.api}/ready", 90, process)
+        self._wait_for_both()
         return process
+
+    def _wait_for_both(self) -> None:
+        """Wait until twenty new connections in a row find a worker that is ready."""
+        deadline, row = time.monotonic() + 60, 0
+        while row < 20:
+            assert time.monotonic() < deadline
+            ready = httpx.get(f"{self.api}/ready", timeout=10).status_code == 200
+            row = row + 1 if ready else 0
 
     def job(self, module: str, *arguments: str) -> str:
         """Run a monitoring job to its end; keep and return what it printed."""
