@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mlflow_project.contract.locks import owned
 from mlflow_project.contract.store import JOURNAL_SUFFIX, PARQUET_SUFFIX
 from monitoring.errors import CaptureError, MonitoringError, StoreChangedError
-from monitoring.journals import read_tables, rotate, take_out
+from monitoring.journals import end_rotation, read_tables, rotate, take_out
 from monitoring.rules import Rule
 from monitoring.store import Store
 from monitoring.store_files import list_store
@@ -113,6 +113,7 @@ def _erase(store: Store, rule: Rule) -> Found:
     for journal in rotate(store.journals):
         removed = take_out(journal, rule)
         rows, journals = rows + removed, journals + bool(removed)
+    end_rotation(store.journals)
     listed = list_store(store)
     # Those that no longer count come first: without the file that replaced them they would.
     for stem in listed.replaced.keys() & listed.listed.keys():

@@ -68,6 +68,11 @@ def rotate(folder: Path) -> list[Path]:
     return listed
 
 
+def end_rotation(folder: Path) -> None:
+    """Take back the request, once every journal that it was about has been let go of."""
+    (folder / ROTATE_REQUEST).unlink(missing_ok=True)
+
+
 def take_out(path: Path, rule: Rule) -> int:
     """Remove a rule's rows from a journal as soon as nobody holds it; return how many.
 

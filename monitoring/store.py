@@ -74,9 +74,12 @@ class Store:
 
     def listed(self, within: str = "") -> list[StoredFile]:
         """Return the files in the store, or in a folder within it, but for hidden ones."""
-        with self.reaching():
-            root = f"{self._opened[1]}/{within}".rstrip("/")
-            found = self.filesystem.get_file_info(pafs.FileSelector(root, allow_not_found=True))
+        try:
+            with self.reaching():
+                root = f"{self._opened[1]}/{within}".rstrip("/")
+                found = self.filesystem.get_file_info(pafs.FileSelector(root))
+        except FileNotFoundError:
+            return []
         make = Path if self.folder else PurePosixPath
         files = [
             StoredFile(make(info.path), info.mtime.timestamp())

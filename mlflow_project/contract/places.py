@@ -15,7 +15,8 @@ DEFAULT_REMOTE_JOURNALS = Path("var/journal")
 ROTATE_REQUEST = "rotate.request"
 """File in the journals' folder. Whoever writes it anew asks each proxy that appends there to seal
 its open journals, now and not at its next turn; a proxy looks for it once a second. Once the lock
-of a journal that was there before is free, no proxy will append to it again."""
+of a journal that was there before is free, no proxy will append to it again, and who asked removes
+the file."""
 
 ROTATE_LOOK_SECONDS = 1.0
 """How often a proxy looks."""

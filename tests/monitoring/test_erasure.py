@@ -5,7 +5,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,22 +35,6 @@ def rows(*entities: str | None, start: int = 0) -> list[dict[str, Any]]:
         {"temperature": float(start + n), "pressure": None, "wear": 1.0, "score": 0.5, "entity": e}
         for n, e in enumerate(entities)
     ]
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def place(request: pytest.FixtureRequest, writer: Any) -> tuple[Store, Callable[[], None]]:
-    """Return a store, and what brings there the Parquet files that the writer has written."""
-    if request.param == "folder":
-        return Store(writer.folder), lambda: None
-    store = Store(request.getfixturevalue("bucket"), writer.folder / "journal")
-
-    def upload() -> None:
-        for path in writer.folder.glob("*.parquet"):
-            with store.new_file(path.stem) as file:
-                file.write(path.read_bytes())
-            path.unlink()
-
-    return store, upload
 
 
 def past_day(writer: Any, entities: list[str | None], files: int, **options: Any) -> None:
@@ -212,6 +195,7 @@ def test_a_held_journal_is_waited_for(writer: Any) -> None:
     assert erase(Store(writer.folder), OfPerson("a")) == Found(1, 0, 1)
     thread.join()
     assert asked == [True]
+    assert not (writer.folder / "journal" / ROTATE_REQUEST).exists()
     assert b'"a"' not in journal.read_bytes()
 
 
