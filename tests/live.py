@@ -83,6 +83,21 @@ def make_bucket(endpoint: str, monkeypatch: Any, uri: str | None = None) -> str:
     return uri
 
 
+def read_objects(uri: str) -> dict[str, Any]:
+    """Return the rows of each Parquet object under a URI, a frame by stem."""
+    import pyarrow.fs as pafs
+    import pyarrow.parquet as pq
+
+    files, root = pafs.FileSystem.from_uri(uri)
+    listed = files.get_file_info(pafs.FileSelector(root, allow_not_found=True))
+    return {
+        info.base_name.removesuffix(".parquet"): pq.read_table(
+            info.path, filesystem=files
+        ).to_pandas()
+        for info in listed
+    }
+
+
 def copy_project(folder: Path) -> None:
     """Copy what a clone holds of the running system, so that a walk leaves no tracks here."""
     folder.mkdir()

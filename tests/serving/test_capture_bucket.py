@@ -1,22 +1,18 @@
 """Capture into an object store: journals stay here, Parquet goes there, each row once."""
 
 import json
-import os
-import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
-import pandas as pd
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-from live import make_bucket, point_at
+from live import make_bucket, point_at, read_objects
 
-from mlflow_project.contract.store import PARQUET_SUFFIX, REPLACED_KEY, JournalHeader
+from mlflow_project.contract.store import REPLACED_KEY, JournalHeader
 from serving.errors import StoreUnreachable
 from serving.parquet import collect, convert
 
@@ -24,21 +20,9 @@ ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]
 
 
-def objects(uri: str) -> dict[str, pd.DataFrame]:
-    """Return the rows of each object by stem."""
-    files, root = pafs.FileSystem.from_uri(uri)
-    listed = files.get_file_info(pafs.FileSelector(root, allow_not_found=True))
-    return {
-        info.base_name.removesuffix(PARQUET_SUFFIX): pq.read_table(
-            info.path, filesystem=files
-        ).to_pandas()
-        for info in listed
-    }
-
-
 def request_ids(uri: str) -> list[str]:
     """Return the request of each captured row."""
-    return [i for frame in objects(uri).values() for i in frame["request_id"]]
+    return [i for frame in read_objects(uri).values() for i in frame["request_id"]]
 
 
 def write_journal(folder: Path, stem: str, rows: int = 3) -> Path:
@@ -60,7 +44,7 @@ def test_a_repeated_upload_replaces_itself(bucket: str, tmp_path: Path) -> None:
     path = write_journal(tmp_path / "j", "20240101T000000.000000Z-v1-a")
     content = path.read_bytes()
     convert(path, bucket)
-    assert len(objects(bucket)[path.stem]) == 3
+    assert len(read_objects(bucket)[path.stem]) == 3
     path.write_bytes(content)
     convert(path, bucket)
     assert len(request_ids(bucket)) == 3
@@ -79,7 +63,7 @@ def test_what_was_compacted_is_not_uploaded_again(bucket: str, tmp_path: Path) -
     pq.write_table(merged, f"{root}/{name}.parquet", filesystem=files)
     files.delete_file(f"{root}/{stem}.parquet")
     convert(write_journal(tmp_path / "j", stem), bucket)
-    assert list(objects(bucket)) == [name]
+    assert list(read_objects(bucket)) == [name]
 
 
 def test_a_failed_upload_ends_the_round(
@@ -139,62 +123,3 @@ def test_rows_wait_in_journals_while_the_store_is_away(
     make_bucket(address, monkeypatch, uri)
     proxy.wait_for(status="healthy", capture={"captured": 10, "pending": 0, "lost": 0})
     assert sorted(request_ids(uri)) == sorted(a.json()["request_id"] for a in answers)
-
-
-@pytest.mark.slow
-def test_killed_workers_lose_nothing_and_double_nothing(
-    register_version: Register,
-    new_model: Callable[[], str],
-    settings_for: Callable[..., Any],
-    free_port: Callable[[], int],
-    eventually: Callable[..., Any],
-    spawned: Callable[..., Any],
-    bucket: str,
-    tmp_path: Path,
-) -> None:
-    """SIGKILL under load, while journals are uploaded; afterwards each row is there once."""
-    name = new_model()
-    register_version(name)
-    journals = tmp_path / "journals"
-    settings = settings_for(
-        name, capture_flush_seconds=0.05, inference_store=bucket, journal_dir=journals
-    )
-    options = {"JOURNAL_DIR": str(journals)}
-    answered: list[str] = []
-    with spawned(settings, free_port(), "--workers", "2", **options) as (process, proxy):
-        eventually(lambda: _ready(proxy.http), 60)
-        url = str(proxy.http.base_url)
-        load = [threading.Thread(target=_ask_until_it_dies, args=(url, answered)) for _ in range(4)]
-        for thread in load:
-            thread.start()
-        eventually(lambda: len(answered) > 300 and objects(bucket))
-        os.killpg(process.pid, signal.SIGKILL)
-        for thread in load:
-            thread.join(20)
-    with spawned(settings, free_port(), **options) as (process, proxy):
-        eventually(lambda: _ready(proxy.http), 60)
-        eventually(lambda: not proxy.journals(), 60)
-        process.terminate()
-        assert process.wait(30) == 0
-    ids = request_ids(bucket)
-    assert set(answered) <= set(ids)
-    assert len(ids) == len(set(ids))
-    assert not list(journals.iterdir())
-
-
-def _ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/ready").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def _ask_until_it_dies(url: str, answered: list[str]) -> None:
-    with httpx.Client(base_url=url, timeout=5) as client:
-        try:
-            while True:
-                answer = client.post("/predict", json={"instances": [ROW]})
-                if answer.status_code == 200:  # the other worker may not be ready yet
-                    answered.append(answer.json()["request_id"])
-        except (httpx.TransportError, json.JSONDecodeError):
-            return
