@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,49 +33,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(lambda: export(args.inference_store, args.export, args.to))
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What has passed its age: rows by rule, whole files, and lines of the proxy's log."""
+
+    rows: OlderThan
+    reports: tuple[Path, ...]
+    labels: tuple[Path, ...]
+    log: Path
+    logs_before: datetime
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> "Due":
+        """Look at files' ages now; reports and logs follow `--days` unless they have their own."""
+        now = datetime.now(UTC)
+        rows_before, reports_before, logs_before = (
+            now - timedelta(days=n)
+            for n in (args.days, args.reports_days or args.days, args.logs_days or args.days)
+        )
+        return cls(
+            rows=OlderThan(rows_before),
+            reports=aged_files.old_files(aged_files.reports_in(args.output), reports_before),
+            labels=aged_files.old_files(args.labels, rows_before),
+            log=Path(os.environ.get("LOG_FILE") or DEFAULT_LOG),
+            logs_before=logs_before,
+        )
+
+
 def _retain(args: argparse.Namespace) -> int:
     """Drop rows, reports, logs and files of labels by age."""
-    now = datetime.now(UTC)
-    reports_days, logs_days = args.reports_days or args.days, args.logs_days or args.days
-    rule = OlderThan(now - timedelta(days=args.days))
-    reports = aged_files.old_files(
-        aged_files.reports_in(args.output), now - timedelta(days=reports_days)
-    )
-    labels = aged_files.old_files(args.labels, rule.moment)
-    logs_before = now - timedelta(days=logs_days)
-    log = _log_file()
+    due = Due.of(args)
     if not args.apply:
-        lines = sum(aged_files.count_lines(p, logs_before) for p in aged_files.logs_of(log))
-        _tell_aged(count(args.inference_store, rule), len(reports), len(labels), lines, args)
+        lines = sum(aged_files.count_lines(p, due.logs_before) for p in aged_files.logs_of(due.log))
+        _tell(args, due, count(args.inference_store, due.rows), lines)
         say(DRY)
         return 0
     with Registry().run(None, "retention", f"retention {args.days:g}d") as job:
-        done = erase(args.inference_store, rule)
-        aged_files.remove([*reports, *labels])
-        lines = aged_files.drop_lines(log, logs_before)
-        params = {"action": "retain", "rows_days": f"{args.days:g}"}
-        params |= {"reports_days": f"{reports_days:g}", "logs_days": f"{logs_days:g}"}
-        numbers = {"reports_removed": len(reports), "label_files_removed": len(labels)}
-        job.log(params, {**done.numbers(), **numbers, "log_lines_removed": lines}, {})
-    _tell_aged(done, len(reports), len(labels), lines, args)
+        done = erase(args.inference_store, due.rows)
+        aged_files.remove([*due.reports, *due.labels])
+        lines = aged_files.drop_lines(due.log, due.logs_before)
+        job.log(
+            {
+                "action": "retain",
+                "rows_days": f"{args.days:g}",
+                "reports_days": f"{args.reports_days or args.days:g}",
+                "logs_days": f"{args.logs_days or args.days:g}",
+            },
+            {
+                **done.numbers(),
+                "reports_removed": len(due.reports),
+                "label_files_removed": len(due.labels),
+                "log_lines_removed": lines,
+            },
+            {},
+        )
+    _tell(args, due, done, lines)
     say(f"Run no MLflow: {job.url}")
     return 0
 
 
-def _log_file() -> Path:
-    return Path(os.environ.get("LOG_FILE") or DEFAULT_LOG)
-
-
-def _tell_aged(
-    found: Found, reports: int, labels: int, lines: int, args: argparse.Namespace
-) -> None:
+def _tell(args: argparse.Namespace, due: Due, found: Found, lines: int) -> None:
     verb = "Removido" if args.apply else "A remover"
     say(
-        f"{verb} o que passou de {args.days:g} dias:",
+        f"{verb} o que passou da idade (linhas: {args.days:g} dias):",
         f"  linhas em {args.inference_store}: {found.rows} ({found.where()})",
-        f"  relatórios em {args.output}: {reports}",
-        f"  arquivos de resultados: {labels}",
-        f"  linhas de log ({_log_file()}): {lines}",
+        f"  relatórios em {args.output}: {len(due.reports)}",
+        f"  arquivos de resultados: {len(due.labels)}",
+        f"  linhas de log ({due.log}): {lines}",
     )
 
 

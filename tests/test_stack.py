@@ -227,6 +227,6 @@ def check_documents(stack: Stack) -> None:
     assert re.search(r"rollback +v1\.\d\.0 +v1\.\d\.0", told)
     assert re.search(r"v1\.0\.0 drift_metrics_\d{8} (GREEN|YELLOW|RED|NO_DATA)", told)
     assert "Baseline da versão v1.0.0" in told
-    assert "Removido o que passou de 180 dias" in told
+    assert "Removido o que passou da idade (linhas: 180 dias)" in told
     assert "Conferido: nenhuma linha desta pessoa restou." in told
     assert (stack.folder / "artifacts/model_report_v1.2.0.md").exists()

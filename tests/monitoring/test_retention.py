@@ -101,7 +101,7 @@ def test_what_is_old_goes_by_policy(
 
     assert retention(*command) == 0
     told = capsys.readouterr().out
-    assert "A remover o que passou de 180 dias" in told
+    assert "A remover o que passou da idade (linhas: 180 dias)" in told
     assert f"linhas em {writer.folder}: 3" in told
     assert "): 2" in told
     assert "Nada foi mudado; acrescente --apply" in told
