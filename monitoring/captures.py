@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from mlflow_project.contract.store import (
-    JOURNAL_FOLDER,
     JOURNAL_SUFFIX,
     LEADING_COLUMNS,
     ROLE_PRIMARY,
@@ -28,6 +27,7 @@ from monitoring.baseline import SCORE
 from monitoring.errors import CaptureError, StoreChangedError
 from monitoring.footers import damaged_file, has_entities
 from monitoring.latest import LatestPerEntity
+from monitoring.store import Store
 from monitoring.store_files import list_store
 
 ARROW_TYPES: Mapping[str, pa.DataType] = {
@@ -84,18 +84,17 @@ class Captures:
 
     def __init__(
         self,
-        store: Path,
+        store: Store | Path,
         selection: Selection,
         features: Mapping[str, str],
         journals: Path | None = None,
     ) -> None:
-        """Select rows of the folder `store`.
+        """Select rows of `store`.
 
-        `features` maps columns to contract types; `journals` is the folder of the journals where
-        that is not the store's own.
+        `features` maps columns to contract types; `journals` is where the journals of a folder were
+        moved to, if they were.
         """
-        self._store, self._selection = store, selection
-        self._journal_folder = journals or store / JOURNAL_FOLDER
+        self._store, self._selection = Store.at(store, journals), selection
         self._columns = (*features, SCORE)
         self._types = {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
         self._schema = pa.schema((name, ARROW_TYPES[kind]) for name, kind in self._types.items())
@@ -145,8 +144,14 @@ class Captures:
         sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
         paths = [str(path) for path in files.live]
         for start in range(0, len(paths), _FILES_AT_ONCE):
-            part = paths[start : start + _FILES_AT_ONCE]
-            sources.append(ds.dataset(part, schema=self._schema, format="parquet"))
+            sources.append(
+                ds.dataset(
+                    paths[start : start + _FILES_AT_ONCE],
+                    schema=self._schema,
+                    format="parquet",
+                    filesystem=self._store.filesystem,
+                )
+            )
         return sources
 
     def _scan(
@@ -154,8 +159,9 @@ class Captures:
     ) -> Iterator[pa.RecordBatch]:
         for source in sources:
             try:
-                scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
-                yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+                with self._store.reaching():
+                    scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
+                    yield from (batch for batch in scanner.to_batches() if batch.num_rows)
             except (pa.ArrowException, OSError) as exc:
                 raise self._failure(source) from exc
 
@@ -168,8 +174,9 @@ class Captures:
     def _latest(self, sources: Sequence[ds.Dataset]) -> npt.NDArray[np.bool_] | None:
         """Return which selected rows to keep, or None where no row has an entity."""
         try:
-            if not any(has_entities(source) for source in sources):
-                return None
+            with self._store.reaching():
+                if not any(has_entities(source) for source in sources):
+                    return None
         except (pa.ArrowException, OSError) as exc:
             raise self._failure(*sources) from exc
         latest = LatestPerEntity()
@@ -179,7 +186,7 @@ class Captures:
 
     def _journals(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield the wanted journals by stem, each as a table of the store's schema."""
-        for path in sorted(self._journal_folder.glob(f"*{JOURNAL_SUFFIX}")):
+        for path in sorted(self._store.journals.glob(f"*{JOURNAL_SUFFIX}")):
             try:
                 header, rows = read_journal(path)
             except FileNotFoundError:

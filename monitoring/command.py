@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlflow_project.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
+from mlflow_project.contract.places import journal_folder as journal_folder_of
+from mlflow_project.contract.places import store_place
 from monitoring.errors import MonitoringError
+from monitoring.store import Store
 
 EXIT_FAILED = 1
 EXIT_DRIFT = 3
@@ -28,13 +31,14 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """Add `--inference_store`."""
+    """Add `--inference_store`: a folder or a bucket."""
     parser.add_argument(
         "--inference_store",
-        type=Path,
+        type=_store,
         metavar="DIR",
-        default=Path(os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE),
-        help="onde a API guarda o que respondeu (padrão: %(default)s)",
+        default=os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE,
+        help="onde a API guarda o que respondeu, um diretório ou s3://bucket/prefixo "
+        "(padrão: %(default)s)",
     )
 
 
@@ -49,11 +53,20 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def journal_folder(store: Path) -> Path | None:
-    """Return where the store's journals are when the environment has moved them, else None."""
-    moved = os.environ.get("JOURNAL_DIR")
-    ours = Path(os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE)
-    return Path(moved) if moved and store == ours else None
+def journal_folder(store: Store) -> Path:
+    """Return where the store's journals are."""
+    return store.journals
+
+
+def _store(text: str) -> Store:
+    """Return the store of an address; the environment may have moved its own store's journals."""
+    try:
+        place = store_place(text)
+    except ValueError:
+        reason = "não é um diretório nem s3://bucket/prefixo (sem chaves de acesso)"
+        raise argparse.ArgumentTypeError(f"o inference store {reason}") from None
+    ours = text == (os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE)
+    return Store(place, journal_folder_of(place, os.environ.get("JOURNAL_DIR", "") if ours else ""))
 
 
 def days(text: str) -> float | None:

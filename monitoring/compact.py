@@ -3,11 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from monitoring.command import add_store, run, say
 from monitoring.compaction import KEEP_MINUTES, compact
 from monitoring.errors import CaptureError
+from monitoring.store import Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(lambda: _job(options.inference_store, options.keep_minutes))
 
 
-def _job(store: Path, keep_minutes: float) -> int:
-    if not store.is_dir():
-        raise CaptureError(store, "o diretório não existe")
+def _job(store: Store, keep_minutes: float) -> int:
+    if store.folder is not None and not store.folder.is_dir():
+        raise CaptureError(store.folder, "o diretório não existe")
     done = compact(store, keep_minutes)
     say(
         f"{done.merged} arquivos juntados em {done.written}; "

@@ -16,9 +16,11 @@ from monitoring.captures import Captures, Selection
 from monitoring.drift import ColumnDrift, DriftResult, Status, compare
 from monitoring.escalation import escalate
 from monitoring.expected import FLAG, ScoreTally
+from monitoring.notification import notify
 from monitoring.output import to_json, write_files
 from monitoring.report import EXPECTED, ReportFacts, expectation, headline, render, repeated
 from monitoring.runs import JobRun, Registry
+from monitoring.store import Store
 
 __all__ = ["DriftResult", "Status", "compare", "main"]
 
@@ -74,8 +76,10 @@ def _job(args: argparse.Namespace) -> int:
         )
         paths = _write(result, facts, args.output)
         _log(run, result, facts, paths, days)
+        told = notify(registry, version, run, facts.escalation, headline(result, facts))
     registry.set_tag(version, names.TAG_DRIFT_STATUS, str(result.global_status))
     _tell(result, facts, paths, args.inference_store)
+    command.say(*filter(None, [told]))
     return _exit_code(result.global_status, args.fail_on)
 
 
@@ -138,11 +142,11 @@ def metrics(result: DriftResult, facts: ReportFacts) -> dict[str, float | None]:
     return named
 
 
-def _tell(result: DriftResult, facts: ReportFacts, paths: Sequence[Path], store: Path) -> None:
+def _tell(result: DriftResult, facts: ReportFacts, paths: Sequence[Path], store: Store) -> None:
     """Print the verdict, what lies behind it, and where to read on."""
     lines = [f"Status: {result.global_status}", headline(result, facts)]
-    if result.global_status is Status.NO_DATA and not store.is_dir():
-        lines.append(f"O diretório {store} não existe; confira --inference_store.")
+    if result.global_status is Status.NO_DATA and not store.exists():
+        lines.append(f"{store} não existe; confira --inference_store.")
     lines += filter(None, [repeated(facts)])
     lines += [_line(column) for column in _drifted(result)]
     lines += filter(None, [expectation(facts)])

@@ -7,7 +7,9 @@ MonitoringError
 │   ├── UnreadableContractError
 │   └── NoBaselineError
 ├── CaptureError             the inference store
-│   └── StoreChangedError
+│   ├── StoreChangedError
+│   └── StoreUnreachableError
+├── StoreBusyError           another job is changing the store (see `store_lock`)
 ├── OutputError              a report that cannot be written
 ├── BaselineError            a baseline that cannot be made or read
 ├── SameVersionError         a version that is compared with itself
@@ -16,7 +18,7 @@ MonitoringError
 """
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 
 class MonitoringError(Exception):
@@ -81,7 +83,7 @@ class NoBaselineError(RegistryError):
 class CaptureError(MonitoringError):
     """A file of the inference store cannot be read."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: PurePath, reason: str) -> None:
         """Name the file and what is wrong with it."""
         super().__init__(
             f"O arquivo de inferências {path} não pode ser lido ({reason}). "
@@ -92,11 +94,23 @@ class CaptureError(MonitoringError):
 class StoreChangedError(CaptureError):
     """Files of the inference store were replaced while they were read."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: object) -> None:
         """Name the store."""
         MonitoringError.__init__(
             self,
             f"Um arquivo de {store} foi trocado ou danificado durante a leitura; repita o comando.",
+        )
+
+
+class StoreUnreachableError(CaptureError):
+    """The bucket does not answer, or refuses."""
+
+    def __init__(self, store: object, cause: str) -> None:
+        """Name the store and the kind of failure."""
+        MonitoringError.__init__(
+            self,
+            f"O inference store {store} não responde ({cause}). Confira o endereço e as variáveis "
+            "AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID e AWS_SECRET_ACCESS_KEY.",
         )
 
 

@@ -1,6 +1,6 @@
 """What Parquet footers tell without reading a row: whether anyone is in it, and what is damaged."""
 
-from pathlib import Path
+from pathlib import PurePath
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -27,11 +27,13 @@ def _footer_has_entities(footer: pq.FileMetaData) -> bool:
     return False
 
 
-def damaged_file(source: ds.Dataset) -> Path | None:
+def damaged_file(source: ds.Dataset) -> PurePath | None:
     """Return the first file whose footer cannot be read."""
     for path in getattr(source, "files", ()):
         try:
-            pq.read_metadata(path)
+            pq.read_metadata(path, filesystem=source.filesystem)
+        except FileNotFoundError:
+            continue
         except (pa.ArrowException, OSError):
-            return Path(path)
+            return PurePath(path)
     return None

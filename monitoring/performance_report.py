@@ -19,11 +19,13 @@ from monitoring.errors import LabelsError
 from monitoring.escalation import escalate
 from monitoring.labels import KEYS, TARGET, Labels, read_labels
 from monitoring.matching import COLUMNS, Matched, match
+from monitoring.notification import notify
 from monitoring.output import to_json, write_files
 from monitoring.performance import PerformanceResult, PerformanceStatus, assess
 from monitoring.performance_page import NAMES, PerformanceFacts, coverage, headline, render, volumes
 from monitoring.plots import number
 from monitoring.runs import JobRun, Registry
+from monitoring.store import Store
 from monitoring.version import Version
 
 ARTIFACT_FOLDER = "performance"
@@ -78,11 +80,13 @@ def _job(args: argparse.Namespace) -> int:
         )
         paths = _write(result, facts, args.output)
         _log(run, result, facts, paths)
+        told = notify(registry, version, run, facts.escalation, headline(result, facts))
     registry.set_tag(version, names.TAG_PERFORMANCE_STATUS, standing)
     _tell(result, facts, paths)
+    command.say(*filter(None, [told]))
     if standing != result.status:
         command.say(f"Continua valendo o veredito anterior da versão: {standing}.")
-    failed = args.fail_on == "degraded" and result.status is PerformanceStatus.DEGRADED
+    failed = args.fail_on and result.status is PerformanceStatus.DEGRADED
     return command.EXIT_DRIFT if failed else 0
 
 
@@ -128,7 +132,7 @@ def _shown(matched: Matched, wanted: Sequence[str]) -> dict[str, list[str]]:
 def _match(
     labels: Labels,
     version: Version,
-    store: Path,
+    store: Store,
     start: datetime,
     end: datetime,
     groups: Sequence[str],
@@ -254,8 +258,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_output(parser)
     parser.add_argument(
         "--fail-on",
-        choices=("degraded",),
-        help="terminar com código 3 se o desempenho piorou (para agendadores)",
+        choices=("yellow", "red", "degraded"),
+        help="terminar com código 3 se o desempenho piorou (para agendadores); os três valores "
+        "dizem o mesmo aqui: o veredito é OK ou DEGRADED, sem meio-termo",
     )
     return parser
 

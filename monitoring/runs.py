@@ -131,6 +131,7 @@ class Registry:
             served=champion is not None and int(champion.version) == number,
             drift_status=tags.get(names.TAG_DRIFT_STATUS),
             performance_status=tags.get(names.TAG_PERFORMANCE_STATUS),
+            notified=tags.get(names.TAG_NOTIFIED),
         )
 
     def version_url(self, version: Version) -> str:
@@ -184,16 +185,16 @@ class Registry:
         return output[:, version.contract.positive_class] if output.ndim == 2 else output
 
     @contextmanager
-    def run(self, version: Version, job: str, name: str) -> Iterator[JobRun]:
-        """Open a run of a job on a version; it ends FAILED when the block raises."""
+    def run(self, version: Version | None, job: str, name: str) -> Iterator[JobRun]:
+        """Open a run of a job, on a version or on none; it ends FAILED when the block raises."""
         from mlflow.tracking.context.registry import resolve_tags
 
-        tags = {
-            **resolve_tags(),
-            names.TAG_RELEASE: version.release,
-            "registry_version": str(version.number),
-            "job": job,
-        }
+        tags = {**resolve_tags(), "job": job}
+        if version is not None:
+            tags |= {
+                names.TAG_RELEASE: version.release,
+                "registry_version": str(version.number),
+            }
         # A client of our own, not `mlflow.start_run`: under `mlflow run` that would continue the
         # project's run, in the project's experiment.
         with _translated("abrir uma run"):

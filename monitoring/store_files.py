@@ -1,14 +1,12 @@
 """Which files of the inference store count now: a compacted one stands for those it replaces."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from mlflow_project.contract.store import PARQUET_SUFFIX, is_compacted, replaced_stems
+from mlflow_project.contract.store import is_compacted, replaced_stems
 from monitoring.errors import CaptureError
+from monitoring.store import Store, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +17,12 @@ class StoreFiles:
         live: the files that hold each converted row once, in order of time.
         replaced: by stem, the compacted file that stands for it; no row of such a stem counts,
             wherever it is found.
+        listed: every file that was there, by stem, those included that no longer count.
     """
 
-    live: tuple[Path, ...]
-    replaced: dict[str, Path]
+    live: tuple[PurePath, ...]
+    replaced: dict[str, PurePath]
+    listed: Mapping[str, StoredFile]
 
     @property
     def stems(self) -> frozenset[str]:
@@ -30,26 +30,31 @@ class StoreFiles:
         return frozenset(path.stem for path in self.live) | frozenset(self.replaced)
 
 
-def list_store(store: Path) -> StoreFiles:
-    """Look at the store's folder once.
+def list_store(store: Store | Path) -> StoreFiles:
+    """Look at the store once.
 
     Raises:
         CaptureError: a compacted file's footer cannot be read; names it.
+        StoreUnreachableError: the bucket does not answer.
     """
-    paths = sorted(path for path in store.glob(f"*{PARQUET_SUFFIX}") if path.name[0] != ".")
-    replaced = _replaced(path for path in paths if is_compacted(path.stem))
-    return StoreFiles(tuple(path for path in paths if path.stem not in replaced), replaced)
+    store = Store.at(store)
+    listed = {file.path.stem: file for file in store.files()}
+    paths = [file.path for file in listed.values()]
+    replaced = _replaced(store, (path for path in paths if is_compacted(path.stem)))
+    live = tuple(path for path in paths if path.stem not in replaced)
+    return StoreFiles(live, replaced, listed)
 
 
-def _replaced(compacted: Iterable[Path]) -> dict[str, Path]:
+def _replaced(store: Store, compacted: Iterable[PurePath]) -> dict[str, PurePath]:
     """Map replaced stems to the live file that speaks for them, which may be a compacted one's."""
-    spoken_for: dict[Path, frozenset[str]] = {}
+    spoken_for: dict[PurePath, frozenset[str]] = {}
     for path in compacted:
         try:
-            spoken_for[path] = replaced_stems(pq.read_metadata(path).metadata or {})
+            with store.parquet(path) as file:
+                spoken_for[path] = replaced_stems(file.metadata.metadata or {})
         except FileNotFoundError:
             continue  # A later compaction has replaced and removed it.
-        except (pa.ArrowException, OSError, ValueError) as exc:
+        except (OSError, ValueError) as exc:
             raise CaptureError(path, "Parquet inválido") from exc
     gone = frozenset().union(*spoken_for.values())
     # A file that replaces a compacted one lists what that one listed, so live ones come last.

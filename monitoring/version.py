@@ -14,6 +14,7 @@ class Version:
         baseline_run_id: the run that holds its baseline; None before one was made.
         served: whether it is the champion.
         drift_status, performance_status: verdicts of the last reports; None before any.
+        notified: the escalation that people were last told of; None before any message.
     """
 
     model_name: str
@@ -25,3 +26,4 @@ class Version:
     served: bool
     drift_status: str | None
     performance_status: str | None
+    notified: str | None = None

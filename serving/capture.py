@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from mlflow_project.contract.identity import pseudonym
+from mlflow_project.contract.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from mlflow_project.contract.store import ROLE_PRIMARY
 from serving.batcher import Job
-from serving.errors import CaptureFailed
+from serving.errors import CaptureFailed, StoreUnreachable
 from serving.journal import Journal
 from serving.loading import LoadedVersion
 from serving.logs import JsonLog, location
@@ -50,6 +51,7 @@ class Capture:
         self._captured = self._lost = 0
         self._writing_fails = False
         self._unconverted: dict[Path, str] = {}
+        self._request_seen = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
@@ -127,15 +129,16 @@ class Capture:
         for path, error in collect(self._folder, self._store):
             self._outcome(path, error)
         with self._lock:
-            # A journal of ours may have been converted by another worker.
+            # A journal may have been converted by another worker.
             self._sealed = {p: n for p, n in self._sealed.items() if p.exists()}
+        self._unconverted = {p: why for p, why in self._unconverted.items() if p.exists()}
 
     def _outcome(self, path: Path, error: Exception | None) -> None:
         """Remember a failed conversion, log it once, and forget it when it has succeeded."""
         if error is None:
             self._unconverted.pop(path, None)
             return
-        reason = location(error)
+        reason = str(error) if isinstance(error, StoreUnreachable) else location(error)
         if self._unconverted.get(path) != reason:
             self._log.event("ERROR", f"o journal {path.name} não virou Parquet: {reason}")
         self._unconverted[path] = reason
@@ -174,5 +177,24 @@ class Capture:
             except Exception as exc:
                 if reported != (reported := location(exc)):
                     self._log.event("ERROR", f"a captura não pôde ser convertida: {reported}")
-            if self._stop.wait(self._seconds):
+            if self._rest():
                 return
+
+    def _rest(self) -> bool:
+        """Wait for the next turn or a job's request to rotate; return whether to stop instead."""
+        until = time.monotonic() + self._seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._stop.wait(min(left, ROTATE_LOOK_SECONDS)):
+                return True
+            if self._asked_to_rotate():
+                return False
+        return self._stop.is_set()
+
+    def _asked_to_rotate(self) -> bool:
+        """Tell whether a request has come since the last look (see `contract.places`)."""
+        try:
+            found = (self._folder / ROTATE_REQUEST).stat().st_mtime_ns
+        except OSError:
+            return False
+        seen, self._request_seen = self._request_seen, found
+        return found != seen

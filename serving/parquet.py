@@ -1,110 +1,72 @@
 """Journals become Parquet files: idempotent, atomic, safe with several proxies in one folder."""
 
-import contextlib
-import fcntl
 import itertools
-import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlflow_project.contract.store import (
-    COMPACTED,
-    JOURNAL_SUFFIX,
-    PARQUET_SUFFIX,
-    replaced_stems,
-)
-from serving.durable import sync_folder
+from mlflow_project.contract.locks import owned
+from mlflow_project.contract.store import JOURNAL_SUFFIX
+from serving.destination import Bucket, Folder, destination
+from serving.errors import StoreUnreachable
 from serving.journal_tables import read_tables
 
 
-def collect(journals: Path, store: Path) -> Iterator[tuple[Path, Exception | None]]:
+def collect(journals: Path, store: Path | str) -> Iterator[tuple[Path, Exception | None]]:
     """Turn every journal without a living owner into a Parquet file of the same stem.
 
-    Yields each journal that was taken, with what went wrong; such a journal stays where it is.
+    Yields each journal that was taken, with what went wrong; such a journal stays where it is. An
+    object store that does not answer ends the round: every other journal would wait as long for it.
     """
     for path in sorted(journals.glob(f"*{JOURNAL_SUFFIX}")):
-        with _owned(path) as mine:
+        with owned(path) as mine:
             if not mine:
                 continue
             try:
                 convert(path, store)
+            except StoreUnreachable as exc:
+                yield path, exc
+                return
             except (OSError, ValueError, pa.ArrowException) as exc:
                 yield path, exc
             else:
                 yield path, None
 
 
-def convert(journal: Path, store: Path) -> None:
-    """Write `store/<stem>.parquet` unless its rows are in the store, then remove the journal.
+def convert(journal: Path, store: Path | str) -> None:
+    """Write the stem's Parquet file unless its rows are in the store, then remove the journal.
 
     A crash at any point leaves the journal, the file, or both, and a second call finishes the work.
 
     Raises:
         OSError: the file cannot be written.
+        StoreUnreachable: the object store does not take it.
         ValueError: the journal is damaged.
     """
     stem = journal.name.removesuffix(JOURNAL_SUFFIX)
-    target = store / f"{stem}{PARQUET_SUFFIX}"
-    if not target.exists() and stem not in _compacted(store, stem):
-        _write(journal, target)
+    target = destination(store, journal.parent)
+    if not target.has(stem) and not _is_compacted(target, stem):
+        _write(journal, target, stem)
     journal.unlink()
 
 
-def _compacted(store: Path, stem: str) -> frozenset[str]:
-    """Return the stems that compacted files of the same day have replaced."""
-    files = store.glob(f"{stem[:8]}*-{COMPACTED}-*{PARQUET_SUFFIX}")
-    footers = [pq.read_metadata(path).metadata or {} for path in files]
-    return frozenset().union(*(replaced_stems(footer) for footer in footers))
+def _is_compacted(target: Folder | Bucket, stem: str) -> bool:
+    """Tell whether a compacted file holds the rows; today's never do, so nobody is asked."""
+    day = stem[:8]
+    return day != datetime.now(UTC).strftime("%Y%m%d") and stem in target.replaced(day)
 
 
-def _write(journal: Path, target: Path) -> None:
-    """Write under another name, make it durable, then rename; a journal without rows makes none."""
+def _write(journal: Path, target: Folder | Bucket, stem: str) -> None:
+    """Write the journal's rows; a journal without rows makes no file."""
     tables = read_tables(journal)
     first = next(tables, None)
     if first is None:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
-    with temporary.open("wb") as file:
-        with pq.ParquetWriter(file, first.schema) as writer:
-            for table in itertools.chain([first], tables):
-                writer.write_table(table)
-        file.flush()
-        os.fsync(file.fileno())
+    with target.new_file(stem) as file, pq.ParquetWriter(file, first.schema) as writer:
+        for table in itertools.chain([first], tables):
+            writer.write_table(table)
     # What Arrow keeps for next time would count as this worker's memory until then.
     pa.default_memory_pool().release_unused()
-    temporary.replace(target)
-    sync_folder(target.parent)
-
-
-@contextlib.contextmanager
-def _owned(path: Path) -> Iterator[bool]:
-    """Hold the journal's lock; False when a living owner has it or it is gone."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        yield False
-        return
-    try:
-        yield _locked(fd) and is_linked(path, fd)
-    finally:
-        os.close(fd)
-
-
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def is_linked(path: Path, fd: int) -> bool:
-    """Tell whether the open file is still the one at `path`."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(fd))
-    except FileNotFoundError:
-        return False

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlflow_project.contract import names, store
+from mlflow_project.contract import names, places, store
 from serving.errors import SettingsError
 
 T = TypeVar("T")
@@ -38,8 +38,8 @@ class Settings:
     threshold: float | None = None
     """Overrides the threshold of every version, flips included; None follows the version."""
 
-    inference_store: Path = Path(names.DEFAULT_INFERENCE_STORE)
-    """Folder of the captured Parquet files."""
+    inference_store: Path | str = Path(names.DEFAULT_INFERENCE_STORE)
+    """Folder of the captured Parquet files, or `s3://bucket/prefix`."""
 
     journal_dir: Path = Path(names.DEFAULT_INFERENCE_STORE) / store.JOURNAL_FOLDER
     """Local folder of the journals that precede the Parquet files."""
@@ -106,7 +106,7 @@ class Settings:
             SettingsError: a variable cannot be read as what it should be.
         """
         env = _Environment(os.environ if environ is None else environ)
-        folder = env.read("INFERENCE_STORE", Path, cls.default("inference_store"))
+        captures = env.read("INFERENCE_STORE", places.store_place, cls.default("inference_store"))
         return cls(
             mlflow_tracking_uri=env.read("MLFLOW_TRACKING_URI", str, names.DEFAULT_TRACKING_URI),
             model_name=env.read("MODEL_NAME", str, names.DEFAULT_MODEL_NAME),
@@ -114,8 +114,8 @@ class Settings:
             shadow_alias=env.read("SHADOW_ALIAS", str, ""),
             poll_seconds=env.read("POLL_SECONDS", _number, cls.default("poll_seconds")),
             threshold=env.read("THRESHOLD", _number, None),
-            inference_store=folder,
-            journal_dir=env.read("JOURNAL_DIR", Path, folder / store.JOURNAL_FOLDER),
+            inference_store=captures,
+            journal_dir=env.read("JOURNAL_DIR", _local, places.journal_folder(captures)),
             capture_flush_seconds=env.read(
                 "CAPTURE_FLUSH_SECONDS", _number, cls.default("capture_flush_seconds")
             ),
@@ -161,6 +161,8 @@ class _Environment:
                 int: "um inteiro",
                 _switch: "true ou false",
                 _always: "always ou never",
+                places.store_place: "um diretório ou s3://bucket/prefixo, sem chaves de acesso",
+                _local: "um diretório local",
             }
             kind = kinds.get(convert, "um número")
             raise SettingsError(name, f"deve ser {kind}") from exc
@@ -180,6 +182,13 @@ def _always(text: str) -> bool:
     if text.lower() not in ("always", "never"):
         raise ValueError
     return text.lower() == "always"
+
+
+def _local(text: str) -> Path:
+    place = places.store_place(text)
+    if not isinstance(place, Path):
+        raise ValueError
+    return place
 
 
 def _words(text: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import ROOT, find_free_port, start_mlflow, stop, wait_for
+from live import ROOT, find_free_port, make_bucket, start_mlflow, stop, wait_for
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,6 +21,24 @@ if str(ROOT) not in sys.path:
 def free_port() -> Callable[[], int]:
     """Return a function that finds a free port."""
     return find_free_port
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """Yield the address of a live S3 server (moto's)."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URI of a prefix in a new bucket; the environment says how to get there."""
+    return make_bucket(object_store, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT.parent / "shared" / "data" / "pede_sample.xlsx"
@@ -61,6 +63,39 @@ def start_mlflow(folder: Path, port: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
         )
+
+
+def point_at(endpoint: str, monkeypatch: Any) -> None:
+    """Point the environment, and so our processes, at an object store."""
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    for name, value in {**keys, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def make_bucket(endpoint: str, monkeypatch: Any, uri: str | None = None) -> str:
+    """Make the bucket of a URI, a new one by default; point the environment at it; return it."""
+    import boto3
+
+    point_at(endpoint, monkeypatch)
+    uri = uri or f"s3://captures-{uuid.uuid4().hex[:12]}/inferences"
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket=uri.split("/")[2])
+    return uri
+
+
+def read_objects(uri: str) -> dict[str, Any]:
+    """Return the rows of each Parquet object under a URI, a frame by stem."""
+    import pyarrow.fs as pafs
+    import pyarrow.parquet as pq
+
+    files, root = pafs.FileSystem.from_uri(uri)
+    listed = files.get_file_info(pafs.FileSelector(root, allow_not_found=True))
+    return {
+        info.base_name.removesuffix(".parquet"): pq.read_table(
+            info.path, filesystem=files
+        ).to_pandas()
+        for info in listed
+    }
 
 
 def copy_project(folder: Path) -> None:

@@ -28,7 +28,7 @@ class Stack:
         (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
         self.folder = folder
         self.api, self.mlflow = find_free_port(), find_free_port()
-        self.env = clean_environment()
+        self.env = {**clean_environment(), "PSEUDONYM_KEY": "a key of the tests"}
 
     def command(self, *more: str) -> list[str]:
         """Return what the Makefile's `up` runs."""
@@ -227,4 +227,6 @@ def check_documents(stack: Stack) -> None:
     assert re.search(r"rollback +v1\.\d\.0 +v1\.\d\.0", told)
     assert re.search(r"v1\.0\.0 drift_metrics_\d{8} (GREEN|YELLOW|RED|NO_DATA)", told)
     assert "Baseline da versão v1.0.0" in told
+    assert "Removido o que passou da idade (linhas: 180 dias)" in told
+    assert "Conferido: nenhuma linha desta pessoa restou." in told
     assert (stack.folder / "artifacts/model_report_v1.2.0.md").exists()

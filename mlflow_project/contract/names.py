@@ -28,6 +28,9 @@ TAG_DRIFT_STATUS = "drift_status"
 TAG_PERFORMANCE_STATUS = "performance_status"
 """Version tag: OK, DEGRADED or NO_DATA of the last performance report."""
 
+TAG_NOTIFIED = "notified_escalation"
+"""Version tag: the escalation that people were last told of; a message goes out when it changes."""
+
 METADATA_CONTRACT = "contract"
 """Key of the `ModelContract` in the model's immutable MLflow metadata."""
 

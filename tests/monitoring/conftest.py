@@ -21,6 +21,7 @@ from mlflow_project.contract.store import (
     JournalHeader,
     file_stem,
 )
+from monitoring.store import Store
 
 Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
@@ -128,3 +129,19 @@ def machine_rows() -> Callable[..., list[dict[str, Any]]]:
 def writer(tmp_path: Path) -> StoreWriter:
     """Return a writer of a store in a temporary folder."""
     return StoreWriter(tmp_path / "inference_store")
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, writer: StoreWriter) -> tuple[Store, Callable[[], None]]:
+    """Return a store, and what brings there the Parquet files that the writer has written."""
+    if request.param == "folder":
+        return Store(writer.folder), lambda: None
+    store = Store(request.getfixturevalue("bucket"), writer.folder / "journal")
+
+    def upload() -> None:
+        for path in writer.folder.glob("*.parquet"):
+            with store.new_file(path.stem) as file:
+                file.write(path.read_bytes())
+            path.unlink()
+
+    return store, upload

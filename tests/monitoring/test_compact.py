@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlflow_project.contract.store import REPLACED_KEY
-from monitoring import compaction as job
+from monitoring import store as files
 from monitoring.captures import Captures, Selection
 from monitoring.compact import main
-from monitoring.compaction import Compaction, CompactionBusyError, compact
+from monitoring.compaction import Compaction, compact
 from monitoring.errors import CaptureError
+from monitoring.store import Store
 from monitoring.store_files import list_store
+from monitoring.store_lock import StoreBusyError
 from serving.parquet import convert
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
@@ -46,7 +48,7 @@ def fill(writer: Any, files: int = 4, days: int = 2, **options: Any) -> list[Pat
     ]
 
 
-def temperatures(folder: Path, number: int = 1) -> list[float]:
+def temperatures(folder: Path | Store, number: int = 1) -> list[float]:
     """Return what a monitoring job reads of one version."""
     now = datetime.now(UTC)
     selection = Selection("modelo", number, now - timedelta(days=30), now + timedelta(days=1))
@@ -113,7 +115,7 @@ def test_late_files_join_what_was_compacted(writer: Any) -> None:
     assert sorted(writer.folder.glob("*.parquet")) == list(store.live)
 
 
-@pytest.mark.parametrize("moment", ["replace", "_sync"])
+@pytest.mark.parametrize("moment", ["replace", "sync"])
 def test_a_crash_is_mended_by_the_next_run(
     writer: Any, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -124,7 +126,7 @@ def test_a_crash_is_mended_by_the_next_run(
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Path if moment == "replace" else job, moment, die)
+        patch.setattr(Path if moment == "replace" else files, moment, die)
         compact(writer.folder)
     assert temperatures(writer.folder) == [float(n) for n in range(40)]
     compact(writer.folder)
@@ -134,28 +136,34 @@ def test_a_crash_is_mended_by_the_next_run(
     assert temperatures(writer.folder) == [float(n) for n in range(40)]
 
 
-def test_readers_at_work_see_every_row_once(writer: Any) -> None:
+def test_readers_at_work_see_every_row_once(place: Any, writer: Any) -> None:
     """While days are compacted, whatever moment a reader chose, its count is right."""
-    for days in range(2, 10):
+    store, upload = place
+    for days in range(2, 5):
         fill(writer, 6, days=days)
+    upload()
     wrong: list[int] = []
+    looks: list[int] = []
     done = threading.Event()
 
     def look() -> None:
         while not done.is_set():
-            if (count := len(temperatures(writer.folder))) != 8 * 60:
+            if (count := len(temperatures(store))) != 3 * 60:
                 wrong.append(count)
+            looks.append(count)
 
     readers = [threading.Thread(target=look) for _ in range(2)]
     for reader in readers:
         reader.start()
     try:
-        assert compact(writer.folder).written == 8
+        assert compact(store).written == 3
+        assert compact(store).written == 0
     finally:
         done.set()
         for reader in readers:
             reader.join()
     assert not wrong
+    assert looks
 
 
 def test_a_journal_that_outlived_its_file_counts_once(writer: Any) -> None:
@@ -179,7 +187,7 @@ def test_two_at_once_are_refused(writer: Any) -> None:
     fd = os.open(writer.folder / ".compact.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
     try:
-        with pytest.raises(CompactionBusyError, match="em andamento"):
+        with pytest.raises(StoreBusyError, match="em andamento"):
             compact(writer.folder)
     finally:
         os.close(fd)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlflow_project.contract import names
-from monitoring import build_baseline, drift_report
+from monitoring import build_baseline, compact, drift_report
+from monitoring.store import Store
 
 MODEL = "monitored-machine"
 
@@ -299,6 +300,55 @@ def test_no_data_is_said_plainly(
     assert "Nenhuma predição" in page
     assert with_baseline.last_run("drift").data.tags["status"] == "NO_DATA"
     assert with_baseline.tags()[names.TAG_DRIFT_STATUS] == "NO_DATA"
+
+
+def test_a_bucket_is_reported_like_a_folder(
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., Any],
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Objects and the journals of this machine, compacted or not, give the folder's numbers."""
+    options = {"model": MODEL, "number": with_baseline.number}
+    for seed in (7, 8):
+        rows = machine_rows(seed, 60, with_baseline.score)
+        writer.parquet(writer.journal(rows, age=timedelta(days=2), **options))
+    writer.journal(machine_rows(9, 30, with_baseline.score), **options)
+    _, expected, _ = report()
+    monkeypatch.chdir(tmp_path)
+    store = Store(bucket)
+    store.journals.parent.mkdir(parents=True)
+    (writer.folder / "journal").rename(store.journals)
+    for path in writer.folder.glob("*.parquet"):
+        with store.new_file(path.stem) as file:
+            file.write(path.read_bytes())
+    for keep_minutes in ("60", "0"):
+        _, found, _ = report("--inference_store", bucket)
+        assert found["n_instances"] == expected["n_instances"] == 150
+        for name, column in expected["feature_drift"].items():
+            assert found["feature_drift"][name]["psi"] == pytest.approx(column["psi"])
+        assert compact.main(["--inference_store", bucket, "--keep_minutes", keep_minutes]) == 0
+    assert len(store.files()) == 1
+    capsys.readouterr()
+    assert drift_report.main(["--inference_store", "s3://no-such-bucket-here"]) == 1
+    assert "NO_SUCH_BUCKET" in (error := capsys.readouterr().err)
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["s3://", "s3://key:secret@bucket/x", "gs://b/x", "s3://b?x=1"])
+def test_an_address_that_is_no_store_is_refused(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything else, and without repeating what may hold a key."""
+    with pytest.raises(SystemExit) as ended:
+        drift_report.main(["--inference_store", address])
+    assert ended.value.code == 2
+    assert "s3://bucket/prefixo" in (error := capsys.readouterr().err)
+    assert "secret" not in error
 
 
 def test_another_versions_answers_are_not_compared(

@@ -154,7 +154,7 @@ def test_worse_performance_and_red_drift_are_the_third_level(
         for i, label in enumerate(truth(rows, inverted=True))
     ]
     labels.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    code, numbers, page = report(labels, "--target", "outcome", "--fail-on", "degraded")
+    code, numbers, page = report(labels, "--target", "outcome", "--fail-on", "red")
     assert code == 3
     assert numbers["performance_status"] == "DEGRADED"
     assert numbers["escalation"]["level"] == "L2"

@@ -47,6 +47,13 @@ def test_every_variable_is_read() -> None:
 def test_journal_folder_can_be_elsewhere() -> None:
     """Journals are local even where the store is not."""
     assert Settings.from_env({"JOURNAL_DIR": "/j"}).journal_dir == Path("/j")
+    settings = Settings.from_env({"INFERENCE_STORE": "s3://bucket/pre/fix/"})
+    assert settings.inference_store == "s3://bucket/pre/fix"
+    assert settings.journal_dir == Path("var/journal/bucket-pre-fix")
+    moved = Settings.from_env({"INFERENCE_STORE": "s3://bucket/x", "JOURNAL_DIR": "/j"})
+    assert moved.journal_dir == Path("/j")
+    folder = Settings.from_env({"INFERENCE_STORE": "file:///srv/store"})
+    assert folder.inference_store == Path("/srv/store")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +67,10 @@ def test_journal_folder_can_be_elsewhere() -> None:
         ("MAX_INSTANCES", "0"),
         ("MAX_INSTANCES", "many"),
         ("MAX_BODY_BYTES", "1.5"),
+        ("JOURNAL_DIR", "s3://bucket/journal"),
+        ("INFERENCE_STORE", "gs://bucket/x"),
+        ("INFERENCE_STORE", "s3://key:secret@bucket/x"),
+        ("INFERENCE_STORE", "s3://bucket/x?endpoint_override=y"),
     ],
 )
 def test_a_bad_value_names_its_variable(name: str, value: str) -> None:

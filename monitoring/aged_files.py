@@ -1,0 +1,118 @@
+"""Files that only grow old: reports, logs, and files of labels that somebody left lying."""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from monitoring.errors import MonitoringError
+
+_REPORT_SUFFIXES = (".html", ".json")
+_SETTLE_SECONDS = 2.0
+"""A proxy notices within a second that its log was moved, and opens a new one."""
+
+
+class FileLeftError(MonitoringError):
+    """A file cannot be read, changed or removed."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        """Name the file and the system's reason."""
+        super().__init__(f"{path} não pôde ser tratado: {reason}. O resto foi feito; repita.")
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """Files older than their policy allows, and lines of logs."""
+
+    files: tuple[Path, ...]
+    log_lines: int
+
+
+def old_files(paths: Iterable[Path], before: datetime) -> tuple[Path, ...]:
+    """Return the files last changed before a moment (aware)."""
+    limit = before.timestamp()
+    return tuple(path for path in paths if path.is_file() and path.stat().st_mtime < limit)
+
+
+def reports_in(folder: Path) -> Iterator[Path]:
+    """Yield the reports that the jobs wrote below a folder."""
+    yield from (p for p in sorted(folder.rglob("*")) if p.suffix in _REPORT_SUFFIXES)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files.
+
+    Raises:
+        FileLeftError: one cannot be removed.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise FileLeftError(path, exc.strerror or type(exc).__name__) from exc
+
+
+def logs_of(path: Path) -> list[Path]:
+    """Return a log and what rotation has made of it: `app.log`, `app.log.1`, `app.log.20250101`."""
+    rotated = sorted(p for p in path.parent.glob(f"{path.name}.*") if p.is_file())
+    return [p for p in [path, *rotated] if p.is_file()]
+
+
+def count_lines(path: Path, before: datetime) -> int:
+    """Count a log's lines that are older than a moment (aware)."""
+    with path.open("rb") as file:
+        return sum(_is_old(line, before) for line in file)
+
+
+def drop_lines(log: Path, before: datetime) -> int:
+    """Remove a log's lines that are older than a moment; return how many.
+
+    A log that a proxy may be writing is moved aside first, as a rotation does, and what is left of
+    it stays under the new name: so no line is lost.
+
+    Raises:
+        FileLeftError: a file cannot be changed.
+    """
+    dropped, moved = 0, None
+    try:
+        if log.is_file() and count_lines(log, before):
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            moved = log.replace(log.with_name(f"{log.name}.{stamp}"))
+            time.sleep(_SETTLE_SECONDS)
+        for path in logs_of(log):
+            dropped += _drop(path, before) if path != log else 0
+    except OSError as exc:
+        raise FileLeftError(moved or log, exc.strerror or type(exc).__name__) from exc
+    return dropped
+
+
+def _drop(path: Path, before: datetime) -> int:
+    if path.suffix == ".gz" or not count_lines(path, before):
+        return 0
+    temporary, dropped = path.with_name(f".{path.name}.tmp"), 0
+    temporary.touch(mode=0o640)
+    with path.open("rb") as source, temporary.open("wb") as target:
+        for line in source:
+            if _is_old(line, before):
+                dropped += 1
+            else:
+                target.write(line)
+        target.flush()
+        os.fsync(target.fileno())
+    if temporary.stat().st_size:
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+        path.unlink()
+    return dropped
+
+
+def _is_old(line: bytes, before: datetime) -> bool:
+    """Tell whether a line says it is older; one that says nothing stays."""
+    try:
+        return datetime.fromisoformat(json.loads(line)["timestamp"]) < before
+    except (ValueError, KeyError, TypeError):
+        return False

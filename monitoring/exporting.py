@@ -1,0 +1,90 @@
+"""Writing down what is stored of one person, for that person."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from monitoring.errors import MonitoringError, OutputError
+
+
+class ExportFormatError(MonitoringError):
+    """A file name that names no format."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file and the formats."""
+        super().__init__(f"{path} não diz o formato; use .json, .csv ou .parquet.")
+
+
+def check_format(path: Path) -> None:
+    """Refuse a file name without a known format, before anything is read.
+
+    Raises:
+        ExportFormatError: its suffix is none of ours.
+    """
+    if path.suffix.lower() not in _WRITERS:
+        raise ExportFormatError(path)
+
+
+def write(path: Path, tables: Sequence[pa.Table]) -> int:
+    """Write rows of several versions, all columns but the pseudonym; return the number of rows.
+
+    The file appears whole, readable by its owner alone.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    whole = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+    if "entity" in whole.column_names:
+        whole = whole.drop_columns(["entity"]).sort_by("timestamp")
+    content = _WRITERS[path.suffix.lower()](whole)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        temporary.replace(path)
+    except OSError as exc:
+        raise OutputError(path.parent, exc.strerror or type(exc).__name__) from exc
+    return int(whole.num_rows)
+
+
+def _json(table: pa.Table) -> bytes:
+    return (json.dumps(_rows(table), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _csv(table: pa.Table) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, table.column_names)
+    writer.writeheader()
+    writer.writerows(_rows(table))
+    return text.getvalue().encode()
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _rows(table: pa.Table) -> list[dict[str, object]]:
+    """Return rows as plain values, times in ISO 8601."""
+    rows = table.to_pylist()
+    return [
+        {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in row.items()} for row in rows
+    ]
+
+
+_WRITERS: Mapping[str, Callable[[pa.Table], bytes]] = {
+    ".json": _json,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}
