@@ -185,8 +185,8 @@ class Registry:
         tags = {
             **resolve_tags(),
             names.TAG_RELEASE: version.release,
-            "registry_version": str(version.number),
-            "job": job,
+            names.TAG_REGISTRY_VERSION: str(version.number),
+            names.TAG_JOB: job,
         }
         # A client of our own, not `mlflow.start_run`: under `mlflow run` that would continue the
         # project's run, in the project's experiment.
@@ -207,7 +207,7 @@ class Registry:
             self._client.set_model_version_tag(version.model_name, str(version.number), key, value)
 
     def _experiment(self) -> str:
-        name = f"{self.model_name}-monitoring"
+        name = names.monitoring_experiment(self.model_name)
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
