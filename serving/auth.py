@@ -14,6 +14,8 @@ OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
 PAGE = "/painel"
 """The operators' page. Browsers send no header of their own, so it and what is under it also take
 the key as the password of HTTP Basic. Nothing else does: a browser sends those by itself."""
+REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
+"""A report that the page links to."""
 
 
 class ApiKeys:

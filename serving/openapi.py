@@ -2,21 +2,23 @@
 
 from typing import Any
 
+from mlflow_project.contract import names
 from mlflow_project.contract.model import ModelContract
-from serving.auth import OPEN_PATHS
+from serving.auth import OPEN_PATHS, PAGE, REPORT_PATH
 from serving.openapi_input import closed_object, invocations_content, predict_body
 
 _ERRORS = {
     "400": "O corpo não é JSON",
     "401": "Chave ausente ou desconhecida",
-    "404": "Nenhum modelo carregado ainda",
+    "404": "Não existe",
     "408": "O corpo não chegou a tempo",
     "413": "Corpo grande demais",
     "415": "Content-Type que não é lido aqui",
     "422": "Instâncias fora do contrato: todos os problemas de uma vez",
     "500": "Erro interno",
-    "503": "Nenhum modelo carregado ainda, ou captura exigida e impossível",
+    "503": "Ainda sem modelo, captura exigida e impossível, ou MLflow fora do ar",
 }
+_BASIC = "para navegadores: qualquer usuário, e a chave como senha"
 _PREDICT_ERRORS = ("400", "408", "413", "422", "500", "503")
 
 
@@ -37,18 +39,23 @@ def complete(
     paths["/predict"] = _predict(contract, max_instances)
     paths["/invocations"] = _invocations(contract, max_instances)
     paths["/ping"] = {"get": _text("ping", "200 com um modelo carregado (MLflow)", "text/plain")}
-    paths["/ping"]["get"]["responses"]["404"] = {"description": _ERRORS["404"]}
+    paths["/ping"]["get"]["responses"]["404"] = {"description": "Nenhum modelo carregado ainda"}
     paths["/version"] = {"get": _text("version", "Versão do MLflow", "text/plain")}
     paths["/metrics"] = {"get": _text("metrics", "Métricas para o Prometheus", "text/plain")}
+    paths[PAGE] = {"get": _text("painel", "Página para quem opera o serviço", "text/html")}
+    paths[REPORT_PATH] = {"get": _report()}
     if keyed:
         schemes = {
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             "bearer": {"type": "http", "scheme": "bearer"},
+            "password": {"type": "http", "scheme": "basic", "description": _BASIC},
         }
         document.setdefault("components", {})["securitySchemes"] = schemes
         for path in paths.keys() - OPEN_PATHS:
             for operation in paths[path].values():
                 operation["security"] = [{"key": []}, {"bearer": []}]
+                if path in (PAGE, REPORT_PATH):
+                    operation["security"].append({"password": []})
                 operation["responses"]["401"] = _error("401")
     return document
 
@@ -92,6 +99,18 @@ def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str
             },
         }
     }
+
+
+def _report() -> dict[str, Any]:
+    operation = _text("relatorio", "Um relatório, como o trabalho o guardou no MLflow", "text/html")
+    jobs = {"type": "string", "enum": [names.JOB_DRIFT, names.JOB_PERFORMANCE]}
+    kinds = {"job": jobs, "run_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+    operation["parameters"] = [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in kinds.items()
+    ]
+    operation["responses"] |= {"404": _error("404"), "503": _error("503")}
+    return operation
 
 
 def _text(operation: str, summary: str, media_type: str) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def covered(levels: Levels) -> str | None:
     seen = levels.window
     if seen.complete:
         return None
-    return f"só os últimos {duration(timedelta(seconds=seen.covered))}: o servidor é mais novo"
+    return f"o servidor só tem {duration(timedelta(seconds=seen.covered))}"
 
 
 def verdict(level: Level) -> tuple[Color, str]:

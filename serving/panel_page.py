@@ -6,6 +6,7 @@ The page has no script, and its policy lets the browser take nothing but its own
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -21,6 +22,7 @@ from starlette.routing import Route
 
 from mlflow_project.contract import names
 from serving import concerns, panel, wording
+from serving.auth import PAGE, REPORT_PATH
 from serving.errors import HistoryUnavailable, RegistryError, RouteError
 from serving.history import Report
 from serving.registry import Registry
@@ -28,8 +30,8 @@ from serving.trend import trend
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _LARGEST_REPORT = 5 * 1024 * 1024
+_RUN_ID = re.compile("[0-9a-f]{32}")
 _JOBS = (names.JOB_DRIFT, names.JOB_PERFORMANCE)
-REPORT_PATH = "/painel/{job}/{run_id}"
 # What a report holds was written by whoever may log a run: it gets no script and no origin.
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
@@ -42,7 +44,7 @@ def panel_routes(registry: Registry, gather: Callable[[], panel.PanelFacts]) -> 
 
     def report(request: Request) -> Response:
         job, run_id = request.path_params["job"], request.path_params["run_id"]
-        if job not in _JOBS:
+        if job not in _JOBS or not _RUN_ID.fullmatch(run_id):
             raise RouteError(404)
         experiment = names.monitoring_experiment(registry.name)
         try:
@@ -53,7 +55,7 @@ def panel_routes(registry: Registry, gather: Callable[[], panel.PanelFacts]) -> 
             raise RouteError(404)
         return HTMLResponse(html, headers={"Content-Security-Policy": _REPORT_POLICY})
 
-    return [Route("/painel", page, methods=["GET"]), Route(REPORT_PATH, report, methods=["GET"])]
+    return [Route(PAGE, page, methods=["GET"]), Route(REPORT_PATH, report, methods=["GET"])]
 
 
 def render(facts: panel.PanelFacts) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from serving.history import Report
 from serving.wording import color, moment, number
 
+_HIGHEST = 3.0
+"""Height of the chart, in alert thresholds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -33,18 +36,19 @@ def trend(reports: Sequence[Report]) -> Trend | None:
     finished = [report for report in reversed(reports) if report.status]
     if len(finished) < 2:
         return None
-    limits = [_limit(finished[-1], name) for name in ("psi_warning", "psi_alert")]
+    limits = [v for n in ("psi_warning", "psi_alert") if (v := _limit(finished[-1], n))]
     values = [_finite(report.metrics.get("psi_effect_max")) for report in finished]
-    top = 1.1 * max([*values, *(limit for limit in limits if limit), 0.01])
+    # A huge change reaches the top; the limits stay where they can be told apart.
+    top = min(1.1 * max([*values, *limits, 0.01]), _HIGHEST * max(limits, default=1.0))
     step = 100 / max(len(finished), 8)
     bars = []
     for place, (report, value) in enumerate(zip(finished, values, strict=True)):
         # A report without a change, or without data, still shows that it was made.
-        height = max(100 * value / top, 2.0)
+        height = min(max(100 * value / top, 2.0), 100.0)
         title = f"{moment(report.when)}, {report.release}: {number(value, 3)}"
         left = place * step + 0.15 * step
         bars.append(Bar(left, 100 - height, 0.7 * step, height, color(report.status), title))
-    lines = tuple((100 - 100 * limit / top, number(limit, 2)) for limit in limits if limit)
+    lines = tuple((100 - 100 * limit / top, number(limit, 2)) for limit in limits)
     return Trend(tuple(bars), lines)
 
 
