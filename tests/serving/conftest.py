@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from live import Gate
 
 from serving.app import create_app
 from serving.settings import Settings
@@ -135,6 +136,18 @@ def eventually_fixture() -> Callable[..., Any]:
 def new_model() -> Callable[[], str]:
     """Return a function that makes up a name for a registered model."""
     return lambda: f"machine-{next(_NUMBERS)}-{os.getpid()}"
+
+
+@pytest.fixture
+def gate(mlflow_server: str, free_port: Callable[[], int]) -> Iterator[Gate]:
+    """Yield an open gate to the server."""
+    gate = Gate(mlflow_server, free_port())
+    gate.open()
+    yield gate
+    gate.shut()
+    import mlflow
+
+    mlflow.set_tracking_uri(mlflow_server)
 
 
 @pytest.fixture
