@@ -120,13 +120,13 @@ def spawned(settings: Settings, port: int, *arguments: str, **environ: str) -> I
         process.wait(40)
 
 
-@pytest.fixture(name="spawned")
+@pytest.fixture(name="spawned", scope="session")
 def spawned_fixture() -> Callable[..., Any]:
     """Return the context manager that runs a proxy in a process of its own."""
     return spawned
 
 
-@pytest.fixture(name="eventually")
+@pytest.fixture(name="eventually", scope="session")
 def eventually_fixture() -> Callable[..., Any]:
     """Return a function that waits for a check to become true."""
     return eventually
