@@ -18,7 +18,7 @@ def number_pattern(low: float | None, high: float | None, *, whole: bool) -> str
     first = -(10**9) + 1 if low is None else math.ceil(low)
     last = 10**9 - 1 if high is None else math.floor(high)
     if first > last:
-        return "|".join(re.escape(f"{limit:g}") for limit in (low, high) if limit is not None)
+        return "|".join(re.escape(repr(limit)) for limit in (low, high) if limit is not None)
     parts = []
     if last >= 0:
         parts += _upward(max(first, 0), last, whole)

@@ -49,15 +49,18 @@ def invocations_content(contract: ModelContract | None, max_instances: int) -> d
         "index": {"type": "array"},
     }
     text: dict[str, Any] = {"type": "string"}
-    examples: tuple[dict[str, Any], ...] = ({}, {})
+    examples: dict[str, dict[str, Any]] = {"json": {}, "csv": {}}
     if contract is not None:
         rows = _several(_row(contract.features), max_instances)
         tensor = {"anyOf": [records, rows, instance]}
         tensor["description"] = "também colunas: um objeto de listas do mesmo comprimento"
         split |= {"columns": {"const": list(contract.feature_names)}, "data": rows}
-        text |= {"pattern": _csv_pattern(contract.features, max_instances)}
+        text |= {"pattern": _csv_pattern(contract, max_instances)}
         text["description"] = "cabeçalho e uma linha por instância; as colunas em qualquer ordem"
-        examples = _examples(contract)
+        if contract.example is not None:
+            body = {"dataframe_records": [dict(contract.example.instance)]}
+            lines = [_csv_line(contract.feature_names), _csv_example(contract), ""]
+            examples = {"json": {"example": body}, "csv": {"example": "\n".join(lines)}}
     bodies = [
         closed_object({"dataframe_records": records}),
         closed_object({"dataframe_split": closed_object(split, ("index",))}),
@@ -65,19 +68,15 @@ def invocations_content(contract: ModelContract | None, max_instances: int) -> d
         closed_object({"inputs": tensor}),
     ]
     return {
-        "application/json": {"schema": {"oneOf": bodies}, **examples[0]},
-        "text/csv": {"schema": text, **examples[1]},
+        "application/json": {"schema": {"oneOf": bodies}, **examples["json"]},
+        "text/csv": {"schema": text, **examples["csv"]},
     }
 
 
-def _examples(contract: ModelContract) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the contract's example as a JSON body and as CSV; nothing where it has none."""
-    if contract.example is None:
-        return {}, {}
-    instance = dict(contract.example.instance)
-    cells = ["" if (v := instance[name]) is None else str(v) for name in contract.feature_names]
-    lines = f"{_csv_line(contract.feature_names)}\n{_csv_line(cells)}\n"
-    return {"example": {"dataframe_records": [instance]}}, {"example": lines}
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
 
 
 def _several(item: dict[str, Any], most: int) -> dict[str, Any]:
@@ -127,13 +126,21 @@ def _feature(feature: Feature) -> dict[str, Any]:
     return schema | ({"description": text} if text else {})
 
 
-def _csv_pattern(features: Sequence[Feature], most: int) -> str:
+def _csv_pattern(contract: ModelContract, most: int) -> str:
     """Return a regular expression of bodies with every feature in the contract's order."""
-    header = _literal(_csv_line([feature.name for feature in features]))
+    features = contract.features
+    header = _literal(_csv_line(contract.feature_names))
     # A line with nothing on it is no row.
     optional = len(features) > 1
-    cells = ",".join(_cell(feature, optional=optional) for feature in features)
-    return f"^{header}\\n({cells}\\n){{1,{most}}}$"
+    row = ",".join(_cell(feature, optional=optional) for feature in features)
+    if contract.example is not None:
+        row += "|" + _literal(_csv_example(contract))
+    return f"^{header}\\n(({row})\\n){{1,{most}}}$"
+
+
+def _csv_example(contract: ModelContract) -> str:
+    instance = contract.example.instance if contract.example else {}
+    return _csv_line([_text(instance[name]) for name in contract.feature_names])
 
 
 def _cell(feature: Feature, *, optional: bool) -> str:
