@@ -37,6 +37,13 @@ SCORING_PATHS = ("/predict", "/invocations")
 Labels = tuple[str, ...]
 
 
+class _Published(msgspec.Struct):
+    """A worker's file."""
+
+    numbers: dict[str, Any]
+    slices: Slices
+
+
 class Part(NamedTuple):
     """What one worker counted, and whether it lives."""
 
@@ -164,8 +171,8 @@ class Metrics:
             return
         temporary = self._path.with_suffix(".tmp")
         with contextlib.suppress(OSError):
-            body = {"numbers": self.snapshot(), "slices": self._watch.slices.plain()}
-            temporary.write_bytes(msgspec.json.encode(body))
+            published = _Published(self.snapshot(), self._watch.slices)
+            temporary.write_bytes(msgspec.json.encode(published))
             temporary.replace(self._path)
 
     def parts(self) -> list[Part]:
@@ -180,9 +187,9 @@ class Metrics:
         for path in sorted(self._folder.glob("*.json")):
             if path != self._path:
                 with contextlib.suppress(OSError, ValueError):
-                    read = msgspec.json.decode(path.read_bytes())
+                    read = msgspec.json.decode(path.read_bytes(), type=_Published)
                     alive = _held(path.with_suffix(".lock"))
-                    found.append(Part(read["numbers"], alive, Slices.read(read["slices"])))
+                    found.append(Part(read.numbers, alive, read.slices))
         return found
 
     def _run(self) -> None:

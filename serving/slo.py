@@ -12,9 +12,10 @@ minute after the last failure. What nobody lived to see, a stopped server, is in
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+
+import msgspec
 
 SLICE_SECONDS = 300
 HOUR, DAY = 3600, 86_400
@@ -30,8 +31,7 @@ _FAILING_SECONDS = 60.0
 _QUANTILE = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True, array_like=True):
     """Scoring requests, those answered 5xx, seconds lived and down, and latencies by bound."""
 
     requests: int = 0
@@ -55,29 +55,14 @@ class Tally:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Slices:
-    """What a worker published: when it began to serve, and its tallies by number of slice.
+class Slices(msgspec.Struct, frozen=True):
+    """When a worker began to serve, and its tallies by number of slice; fit for JSON.
 
     Times are of the machine's monotonic clock, which its processes share.
     """
 
     since: float | None = None
-    tallies: dict[int, Tally] = field(default_factory=dict)
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain data that `read` takes back."""
-        rows = [
-            [number, t.requests, t.errors, t.lived, t.down, list(t.latencies)]
-            for number, t in list(self.tallies.items())
-        ]
-        return {"since": self.since, "rows": rows}
-
-    @classmethod
-    def read(cls, plain: dict[str, Any]) -> "Slices":
-        """Read what `plain` gave."""
-        rows = plain["rows"]
-        return cls(plain["since"], {r[0]: Tally(r[1], r[2], r[3], r[4], tuple(r[5])) for r in rows})
+    tallies: dict[int, Tally] = msgspec.field(default_factory=dict)
 
 
 class Watch:
@@ -169,7 +154,7 @@ def window(workers: Sequence[Slices], now: float, seconds: int) -> Window:
     first = int((now - seconds) // SLICE_SECONDS)
     total = Tally()
     for worker in workers:
-        for number, tally in worker.tallies.items():
+        for number, tally in list(worker.tallies.items()):  # its worker may add one meanwhile
             if number >= first:
                 total += tally
     begun = [worker.since for worker in workers if worker.since is not None]

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from live import wait_for
 from mlflow.models import infer_signature
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -42,11 +43,12 @@ def explore(
     """Return a function that runs schemathesis against a server of a model."""
 
     def run(name: str, examples: int, **environ: str) -> str:
-        with spawned(settings_for(name), free_port(), **environ) as (_, proxy):
-            proxy.wait_ready()
+        with spawned(settings_for(name), free_port(), **environ) as (process, proxy):
+            address = str(proxy.http.base_url).rstrip("/")
+            wait_for(f"{address}/ready", 120, process)
             command = [
                 *(sys.executable, "-m", "schemathesis.cli", "--no-color", "run"),
-                *(f"{proxy.http.base_url}/openapi.json", "--checks", "all", "--seed", "1"),
+                *(f"{address}/openapi.json", "--checks", "all", "--seed", "1"),
                 *("--generation-deterministic", "--generation-database", "none"),
                 *("--max-examples", str(examples), "--continue-on-failure"),
                 *("--suppress-health-check", "all", "-H", f"X-API-Key: {KEY}"),

@@ -17,7 +17,7 @@ import httpx
 import matplotlib.image
 import numpy as np
 import pytest
-from live import ROOT, Gate
+from live import ROOT, Gate, wait_for
 
 from serving.settings import Settings
 
@@ -75,14 +75,14 @@ def site(
         log_file=folder / "app.log",
         model_cache=folder / "cache",
     )
-    with spawned(settings, free_port(), "--workers", "2", API_KEYS=KEY) as (_, proxy):
+    with spawned(settings, free_port(), "--workers", "2", API_KEYS=KEY) as (process, proxy):
         found = Site(proxy, name)
         found.run(
             *("mlflow_project.registry", "promote", "--model_version", "v1.1.0"),
             *("--reason", REASON),
         )
         found.run("monitoring.build_baseline", "--model_version", "v1.1.0")
-        proxy.wait_ready()
+        wait_for(f"{found.address}/ready", 120, process)
         headers = {"X-API-Key": KEY}
 
         def served() -> bool:
