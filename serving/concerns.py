@@ -45,7 +45,7 @@ def headline(facts: PanelFacts) -> Concern:
 def _of_service(facts: PanelFacts) -> list[Concern]:
     health, found = facts.health, []
     if not health.model_loaded:
-        text = "Nenhum modelo carregado: a API responde 503 a quem pede previsões (§1.3)."
+        text = "Nenhum modelo carregado: a API responde 503 a quem pergunta (§1.3)."
         found.append(Concern("red", text))
     if facts.capture.lost:
         lost = counted(
