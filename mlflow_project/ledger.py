@@ -16,10 +16,12 @@ from pathlib import Path
 
 from mlflow.entities import Run, ViewType
 
+from mlflow_project.contract import names
 from mlflow_project.versions import Registry, translated
 
-PROMOTE, ROLLBACK, THRESHOLD, UNRECORDED = "promote", "rollback", "threshold", "unrecorded"
-FLIPS = (PROMOTE, ROLLBACK, UNRECORDED)
+PROMOTE, ROLLBACK = names.LEDGER_PROMOTE, names.LEDGER_ROLLBACK
+THRESHOLD, UNRECORDED = names.LEDGER_THRESHOLD, names.LEDGER_UNRECORDED
+FLIPS = names.LEDGER_FLIPS
 _OPEN = "RUNNING"
 
 
@@ -52,7 +54,7 @@ class Ledger:
         self._client = registry.client
 
     def _experiment(self) -> str:
-        name = f"{self._registry.name}-ledger"
+        name = names.ledger_experiment(self._registry.name)
         with translated(self._registry.tracking_uri):
             found = self._client.get_experiment_by_name(name)
             return str(found.experiment_id if found else self._client.create_experiment(name))

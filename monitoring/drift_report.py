@@ -25,7 +25,7 @@ from monitoring.store import Store
 __all__ = ["DriftResult", "Status", "compare", "main"]
 
 DEFAULT_DAYS = 7.0
-ARTIFACT_FOLDER = "drift"
+ARTIFACT_FOLDER = names.JOB_DRIFT
 _LEVEL = {Status.GREEN: 0.0, Status.YELLOW: 1.0, Status.RED: 2.0}
 
 
@@ -49,7 +49,7 @@ def _job(args: argparse.Namespace) -> int:
     )
     tally = ScoreTally()
     result = compare(baseline, tally.watch(captures.batches((FLAG,))))
-    with registry.run(version, "drift", f"drift {version.release} {days:g}d") as run:
+    with registry.run(version, names.JOB_DRIFT, f"drift {version.release} {days:g}d") as run:
         facts = ReportFacts(
             contract=version.contract,
             model_name=version.model_name,
@@ -107,7 +107,7 @@ def _log(
         **result.policy.to_dict(),
     }
     note = facts.escalation.note(headline(result, facts))
-    tags = {"status": str(result.global_status), "mlflow.note.content": note}
+    tags = {names.TAG_STATUS: str(result.global_status), "mlflow.note.content": note}
     tags |= facts.escalation.tags()
     run.log(params, metrics(result, facts), tags)
     for path in paths:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mlflow_project.contract import names
+
 Level = Literal["NONE", "L1", "L2", "L3"]
 
 ROLLBACK = (
@@ -37,7 +39,7 @@ class Escalation:
 
     def tags(self) -> dict[str, str]:
         """Return the tags of the job's run."""
-        return {"escalation": self.level}
+        return {names.TAG_ESCALATION: self.level}
 
 
 def escalate(

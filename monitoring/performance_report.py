@@ -28,7 +28,7 @@ from monitoring.runs import JobRun, Registry
 from monitoring.store import Store
 from monitoring.version import Version
 
-ARTIFACT_FOLDER = "performance"
+ARTIFACT_FOLDER = names.JOB_PERFORMANCE
 _MAX_GROUPS = 50
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _LEVEL = {PerformanceStatus.OK: 0.0, PerformanceStatus.DEGRADED: 2.0}
@@ -62,7 +62,7 @@ def _job(args: argparse.Namespace) -> int:
         same_threshold=_same(matched, version),
     )
     standing = _standing(result, version)
-    with registry.run(version, "performance", f"performance {version.release}") as run:
+    with registry.run(version, names.JOB_PERFORMANCE, f"performance {version.release}") as run:
         facts = PerformanceFacts(
             model_name=version.model_name,
             model_version=version.release,
@@ -177,7 +177,8 @@ def _log(
         **result.policy.to_dict(),
     }
     note = facts.escalation.note(f"{headline(result, facts)}\n\n{coverage(facts)}")
-    tags = {"status": str(result.status), "mlflow.note.content": note, **facts.escalation.tags()}
+    tags = {names.TAG_STATUS: str(result.status), "mlflow.note.content": note}
+    tags |= facts.escalation.tags()
     run.log(params, metrics(result, facts), tags)
     for path in paths:
         run.log_file(path, ARTIFACT_FOLDER)

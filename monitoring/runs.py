@@ -189,11 +189,11 @@ class Registry:
         """Open a run of a job, on a version or on none; it ends FAILED when the block raises."""
         from mlflow.tracking.context.registry import resolve_tags
 
-        tags = {**resolve_tags(), "job": job}
+        tags = {**resolve_tags(), names.TAG_JOB: job}
         if version is not None:
             tags |= {
                 names.TAG_RELEASE: version.release,
-                "registry_version": str(version.number),
+                names.TAG_REGISTRY_VERSION: str(version.number),
             }
         # A client of our own, not `mlflow.start_run`: under `mlflow run` that would continue the
         # project's run, in the project's experiment.
@@ -214,7 +214,7 @@ class Registry:
             self._client.set_model_version_tag(version.model_name, str(version.number), key, value)
 
     def _experiment(self) -> str:
-        name = f"{self.model_name}-monitoring"
+        name = names.monitoring_experiment(self.model_name)
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)

@@ -200,6 +200,7 @@ def announce(mlflow_url: str, api_url: str) -> str:
     return f"""
 Tudo no ar. Ctrl-C para tudo.
 
+  Painel    {api_url}/painel
   API       {api_url}/docs
   Saúde     {api_url}/health
   MLflow    {mlflow_url}/#/models/{model}

@@ -22,11 +22,14 @@ from serving.direct import DirectScorer
 from serving.errors import RouteError
 from serving.exposition import scrape_route, state_of
 from serving.follower import Follower
+from serving.gathering import gatherer
+from serving.history import HistoryReader
 from serving.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
 from serving.logs import JsonLog
 from serving.metrics import Metrics
 from serving.middleware import RequestMiddleware
 from serving.openapi import complete
+from serving.panel_page import panel_routes
 from serving.predict import PredictEndpoint
 from serving.registry import Registry
 from serving.routes import build_router
@@ -48,7 +51,9 @@ def create_app(settings: Settings) -> FastAPI:
     capture = Capture(settings, log)
     shadow = Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
     metrics = Metrics(
-        settings.workers_dir, lambda: state_of(follower, capture, settings.model_alias, shadow)
+        settings.workers_dir,
+        lambda: state_of(follower, capture, settings.model_alias, shadow),
+        lambda: follower.served is not None,
     )
 
     def record(jobs: Sequence[Job]) -> None:
@@ -69,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
             shadow.start()
         # Until then the sockets wait, so that a worker that starts beside others refuses nobody.
         await asyncio.to_thread(follower.looked.wait, _FIRST_LOOK_SECONDS)
+        metrics.serving()
         try:
             yield
         finally:
@@ -100,6 +106,10 @@ def create_app(settings: Settings) -> FastAPI:
         Route("/ping", PingEndpoint(follower), methods=["GET"]),
         Route("/version", mlflow_version, methods=["GET"]),
         scrape_route(metrics),
+        *panel_routes(
+            registry,
+            gatherer(settings, follower, capture, shadow, metrics, HistoryReader(registry)),
+        ),
     ]
     app.add_exception_handler(HTTPException, _hand_over)
     routes = [*app.routes, *router.routes]

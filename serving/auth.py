@@ -1,5 +1,7 @@
 """API keys: hashed at start, compared in constant time."""
 
+import base64
+import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -8,6 +10,12 @@ from serving.errors import Unauthorized
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
 """Paths that need no key, so that a load balancer can look."""
+
+PAGE = "/painel"
+"""The operators' page. Browsers send no header of their own, so it and what is under it also take
+the key as the password of HTTP Basic. Nothing else does: a browser sends those by itself."""
+REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
+"""A report that the page links to."""
 
 
 class ApiKeys:
@@ -25,17 +33,28 @@ class ApiKeys:
         """
         if not self._digests or path in OPEN_PATHS:
             return
-        given = hashlib.sha256(_presented(headers)).digest()
+        browser = path == PAGE or path.startswith(f"{PAGE}/")
+        given = hashlib.sha256(_presented(headers, basic=browser)).digest()
         # All are compared, so the time does not tell which one came close.
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if not any(matches):
-            raise Unauthorized
+            raise Unauthorized(browser=browser)
 
 
-def _presented(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Return the key of `X-API-Key`, else of `Authorization: Bearer`, else nothing."""
+def _presented(headers: Sequence[tuple[bytes, bytes]], *, basic: bool) -> bytes:
+    """Return the key of `X-API-Key`, else of `Authorization`, else nothing."""
     found = {name: value for name, value in headers if name in (b"x-api-key", b"authorization")}
     if b"x-api-key" in found:
         return found[b"x-api-key"].strip()
     scheme, _, token = found.get(b"authorization", b"").partition(b" ")
+    if basic and scheme.lower() == b"basic":
+        return _password(token)
     return token.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _password(token: bytes) -> bytes:
+    """Return the password of Basic credentials; any user name will do."""
+    try:
+        return base64.b64decode(token.strip(), validate=True).partition(b":")[2].strip()
+    except binascii.Error:
+        return b""

@@ -20,6 +20,7 @@ ServingError
     ├── ScoringFailed           500
     ├── InternalError           500
     ├── NotReady                503
+    ├── HistoryUnavailable      503
     └── CaptureFailed           503
 """
 
@@ -127,8 +128,10 @@ class Unauthorized(RequestError):
     status, code = 401, "unauthorized"
     headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012 (never changed)
 
-    def __init__(self) -> None:
-        """Say how a key is sent."""
+    def __init__(self, *, browser: bool = False) -> None:
+        """Say how a key is sent; for a page of a browser, in the way that makes it ask."""
+        if browser:
+            self.headers = {"WWW-Authenticate": 'Basic realm="painel", charset="UTF-8"'}
         super().__init__(
             "chave ausente ou desconhecida; envie X-API-Key: <chave> ou "
             "Authorization: Bearer <chave>"
@@ -220,6 +223,17 @@ class NotReady(RequestError):
     def __init__(self, reason: str) -> None:
         """Say what is being waited for."""
         super().__init__(f"nenhum modelo carregado: {reason}")
+
+
+class HistoryUnavailable(RequestError):
+    """What MLflow keeps cannot be read now."""
+
+    status, code = 503, "registry_unreachable"
+    headers = {"Retry-After": "5"}  # noqa: RUF012 (never changed)
+
+    def __init__(self) -> None:
+        """Say who is missing."""
+        super().__init__("o MLflow não responde; tente de novo quando ele voltar")
 
 
 class CaptureFailed(RequestError):

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from serving.capture import Capture
 from serving.follower import Follower
-from serving.metrics import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics
+from serving.metrics import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics, Part
 from serving.served import ServedModel
 from serving.shadow import Shadow
 
@@ -56,6 +56,10 @@ FAMILIES: Mapping[str, Family] = {
     "capture_pending_rows": Family("gauge", "Captured instances that are not Parquet yet."),
     "shadow_rows": Family("counter", "Instances that the shadow scored."),
     "shadow_dropped_rows": Family("counter", "Instances that the shadow had no room for."),
+    "serving_lived_seconds": Family("counter", "Seconds that workers took requests."),
+    "serving_down_seconds": Family(
+        "counter", "Of these, seconds in which a worker could not answer (no model, or only 5xx)."
+    ),
     "serving_workers": Family(
         "gauge",
         "Workers, by the version they serve.",
@@ -71,9 +75,8 @@ def scrape_route(metrics: Metrics) -> Route:
 
     # Not async: it reads a file per worker, so it runs in a thread.
     def scrape(_: Request) -> Response:
-        parts = [(metrics.snapshot(), True), *metrics.siblings()]
         registry = CollectorRegistry()
-        registry.register(_Sum(added(parts)))
+        registry.register(_Sum(added(metrics.parts())))
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return Route("/metrics", scrape, methods=["GET"])
@@ -90,12 +93,12 @@ class _Sum(Collector):
             yield _metric(name, family, self._numbers.get(name, {}))
 
 
-def added(parts: Sequence[tuple[Mapping[str, Any], bool]]) -> dict[str, Numbers]:
+def added(parts: Sequence[Part]) -> dict[str, Numbers]:
     """Add workers' snapshots; the gauges of those that have ended are left out."""
     total: dict[str, Numbers] = {name: {} for name in FAMILIES}
-    for numbers, alive in parts:
-        for name, series in numbers.items():
-            if FAMILIES[name].kind == "gauge" and not alive:
+    for part in parts:
+        for name, series in part.numbers.items():
+            if FAMILIES[name].kind == "gauge" and not part.alive:
                 continue
             for labels, value in series:
                 key = tuple(labels)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlflow_project.contract import names
@@ -80,6 +81,7 @@ class Follower:
         self.looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self.served: ServedModel | None = None
+        self.since: datetime | None = None
         self.following = Following()
 
     def start(self) -> None:
@@ -206,6 +208,8 @@ class Follower:
     def _swap(self, model: ServedModel) -> None:
         if self.served is None:
             freeze_loaded()
+        if self.served is None or self.served.version is not model.version:
+            self.since = datetime.now(UTC)
         self.served = model
         version = model.version
         text = f"{self._verb} {version.name} versão {version.number}"

@@ -43,8 +43,11 @@ class InvocationsEndpoint:
 
 
 async def mlflow_version(_: Request) -> Response:
-    """Answer with the version of MLflow, as plain text under MLflow's media type."""
-    return Response(installed_version("mlflow"), media_type="application/json")
+    """Answer with the version of MLflow.
+
+    The body is what MLflow's server sends; that one calls it JSON, which it is not.
+    """
+    return Response(installed_version("mlflow"), media_type="text/plain")
 
 
 class PingEndpoint:
@@ -57,4 +60,4 @@ class PingEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         status = 404 if self._follower.served is None else 200
-        await Response("\n", status, media_type="application/json")(scope, receive, send)
+        await Response("\n", status, media_type="text/plain")(scope, receive, send)

@@ -6,7 +6,6 @@ twice a second, and whichever worker is asked for `/metrics` adds them up (`serv
 
 import contextlib
 import fcntl
-import json
 import os
 import threading
 import uuid
@@ -14,10 +13,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from serving.batcher import Job
 from serving.logs import RequestRecord
+from serving.slo import Slices, Tally, Watch
 
 PUBLISH_SECONDS = 0.5
 """Longest time that a number of another worker lags behind, in seconds."""
@@ -29,7 +31,25 @@ LATENCY_BOUNDS = (
 """Upper bounds in seconds; 0.2 and 0.5 are those that the runbook judges by."""
 BATCH_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
+SCORING_PATHS = ("/predict", "/invocations")
+"""Routes whose answers the service levels are about."""
+
 Labels = tuple[str, ...]
+
+
+class _Published(msgspec.Struct):
+    """A worker's file."""
+
+    numbers: dict[str, Any]
+    slices: Slices
+
+
+class Part(NamedTuple):
+    """What one worker counted, and whether it lives."""
+
+    numbers: Mapping[str, Any]
+    alive: bool
+    slices: Slices
 
 
 class Histogram:
@@ -56,13 +76,18 @@ class Metrics:
         folder: where the workers of one server meet; None for a server of one that tells nobody.
         state: returns what is read rather than counted (gauges and capture's counters), by metric
             name and label values.
+        ready: tells whether requests can be answered.
     """
 
     def __init__(
-        self, folder: Path | None, state: Callable[[], Mapping[str, Mapping[Labels, float]]]
+        self,
+        folder: Path | None,
+        state: Callable[[], Mapping[str, Mapping[Labels, float]]],
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         """Start at zero; nothing is written before `start`."""
-        self._folder, self._state = folder, state
+        self._folder, self._state, self._ready = folder, state, ready
+        self._watch = Watch()
         self._requests: dict[Labels, int] = defaultdict(int)
         self._latency: dict[Labels, Histogram] = {}
         self._batches = Histogram(BATCH_BOUNDS)
@@ -106,6 +131,8 @@ class Metrics:
             "model_batch_rows": {(): self._batches},
             "model_predictions": self._predictions,
             "model_score_sum": self._scores,
+            "serving_lived_seconds": {(): self._watch.lived},
+            "serving_down_seconds": {(): self._watch.down},
             **self._state(),
         }
         # A copy first: requests go on counting while this is written down in another thread.
@@ -121,13 +148,18 @@ class Metrics:
             # The lock tells siblings that this worker lives, whatever becomes of its number.
             self._fd = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o640)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._thread.start()
+        self._thread.start()
+
+    def serving(self) -> None:
+        """Say that requests are taken from now on: time without a model counts as down."""
+        self._watch.begin()
 
     def close(self) -> None:
         """Publish the last numbers; the counters of a worker that has ended still count."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._look()
         self.publish()
         if self._fd >= 0:
             os.close(self._fd)
@@ -139,24 +171,43 @@ class Metrics:
             return
         temporary = self._path.with_suffix(".tmp")
         with contextlib.suppress(OSError):
-            temporary.write_text(json.dumps(self.snapshot()), encoding="utf-8")
+            published = _Published(self.snapshot(), self._watch.slices)
+            temporary.write_bytes(msgspec.json.encode(published))
             temporary.replace(self._path)
 
-    def siblings(self) -> list[tuple[dict[str, Any], bool]]:
-        """Return what the other workers published, each with whether it lives."""
+    def parts(self) -> list[Part]:
+        """Return what this worker counted, then what the others published."""
+        return [Part(self.snapshot(), True, self._watch.slices), *self.siblings()]
+
+    def siblings(self) -> list[Part]:
+        """Return what the other workers published."""
         if self._folder is None:
             return []
         found = []
         for path in sorted(self._folder.glob("*.json")):
             if path != self._path:
                 with contextlib.suppress(OSError, ValueError):
-                    numbers = json.loads(path.read_text(encoding="utf-8"))
-                    found.append((numbers, _held(path.with_suffix(".lock"))))
+                    read = msgspec.json.decode(path.read_bytes(), type=_Published)
+                    alive = _held(path.with_suffix(".lock"))
+                    found.append(Part(read.numbers, alive, read.slices))
         return found
 
     def _run(self) -> None:
         while not self._stop.wait(PUBLISH_SECONDS):
+            self._look()
             self.publish()
+
+    def _look(self) -> None:
+        """Let the watch see what the counters say of the scoring routes."""
+        requests = errors = 0
+        for (_, path, status), count in list(self._requests.items()):
+            if path in SCORING_PATHS:
+                requests += count
+                errors += count if status[0] == "5" else 0
+        counts = [h.counts for (_, path), h in list(self._latency.items()) if path in SCORING_PATHS]
+        none = [0] * (len(LATENCY_BOUNDS) + 1)
+        latencies = tuple(map(sum, zip(none, *counts, strict=True)))
+        self._watch.look(Tally(requests, errors, latencies=latencies), self._ready())
 
 
 def _plain(value: Any) -> Any:

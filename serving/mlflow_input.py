@@ -63,7 +63,8 @@ def _split(data: Any) -> list[Mapping[str, Any]]:
     if not isinstance(data, dict) or not {"columns", "data"} <= set(data) <= _SPLIT_KEYS:
         raise _refusal("dataframe_split não tem a forma esperada", allowed)
     columns, rows = data["columns"], data["data"]
-    if not isinstance(columns, list) or not isinstance(rows, list):
+    # The index names rows; no model reads it, so it is only looked at for its shape.
+    if not all(isinstance(part, list) for part in (columns, rows, data.get("index", []))):
         raise _refusal("dataframe_split não tem a forma esperada", allowed)
     return _named(columns, rows)
 

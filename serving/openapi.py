@@ -1,25 +1,25 @@
 """OpenAPI of what no static type says: served contract, MLflow protocol, errors, keys."""
 
-import re
 from typing import Any
 
-from mlflow_project.contract.model import Feature, ModelContract
-from serving.auth import OPEN_PATHS
+from mlflow_project.contract import names
+from mlflow_project.contract.model import ModelContract
+from serving.auth import OPEN_PATHS, PAGE, REPORT_PATH
+from serving.openapi_input import closed_object, invocations_content, predict_body
 
-_JSON_TYPES = {"double": "number", "long": "integer", "boolean": "boolean", "string": "string"}
 _ERRORS = {
     "400": "O corpo não é JSON",
     "401": "Chave ausente ou desconhecida",
-    "404": "Nenhum modelo carregado ainda",
+    "404": "Não existe",
     "408": "O corpo não chegou a tempo",
     "413": "Corpo grande demais",
     "415": "Content-Type que não é lido aqui",
     "422": "Instâncias fora do contrato: todos os problemas de uma vez",
     "500": "Erro interno",
-    "503": "Nenhum modelo carregado ainda, ou captura exigida e impossível",
+    "503": "Ainda sem modelo, captura exigida e impossível, ou MLflow fora do ar",
 }
+_BASIC = "para navegadores: qualquer usuário, e a chave como senha"
 _PREDICT_ERRORS = ("400", "408", "413", "422", "500", "503")
-_INT64 = {"minimum": -(2**63), "maximum": 2**63 - 1}
 
 
 def complete(
@@ -38,39 +38,30 @@ def complete(
         paths[path]["get"]["responses"]["503"] = _error("503")
     paths["/predict"] = _predict(contract, max_instances)
     paths["/invocations"] = _invocations(contract, max_instances)
-    paths["/ping"] = {
-        "get": _text("ping", "200 com um modelo carregado (MLflow)", "application/json")
-    }
-    paths["/ping"]["get"]["responses"]["404"] = {"description": _ERRORS["404"]}
-    paths["/version"] = {"get": _text("version", "Versão do MLflow", "application/json")}
+    paths["/ping"] = {"get": _text("ping", "200 com um modelo carregado (MLflow)", "text/plain")}
+    paths["/ping"]["get"]["responses"]["404"] = {"description": "Nenhum modelo carregado ainda"}
+    paths["/version"] = {"get": _text("version", "Versão do MLflow", "text/plain")}
     paths["/metrics"] = {"get": _text("metrics", "Métricas para o Prometheus", "text/plain")}
+    paths[PAGE] = {"get": _text("painel", "Página para quem opera o serviço", "text/html")}
+    paths[REPORT_PATH] = {"get": _report()}
     if keyed:
         schemes = {
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             "bearer": {"type": "http", "scheme": "bearer"},
+            "password": {"type": "http", "scheme": "basic", "description": _BASIC},
         }
         document.setdefault("components", {})["securitySchemes"] = schemes
         for path in paths.keys() - OPEN_PATHS:
             for operation in paths[path].values():
                 operation["security"] = [{"key": []}, {"bearer": []}]
+                if path in (PAGE, REPORT_PATH):
+                    operation["security"].append({"password": []})
                 operation["responses"]["401"] = _error("401")
     return document
 
 
 def _predict(contract: ModelContract | None, max_instances: int) -> dict[str, Any]:
-    """Return the path item of `/predict`; without a contract, only its outline."""
-    instances = {
-        "type": "array",
-        "minItems": 1,
-        "maxItems": max_instances,
-        "items": _instance(contract),
-    }
-    whether = {"type": "boolean", "default": False}
-    whether["description"] = "acrescenta a cada previsão os atributos que mais mudaram o score"
-    if contract is not None and contract.outputs:
-        whether = {"const": False}
-    body = _object({"instances": instances, "explain": whether}, optional=("explain",))
-    request: dict[str, Any] = {"schema": body}
+    request: dict[str, Any] = {"schema": predict_body(contract, max_instances)}
     if contract is not None and contract.example is not None:
         request["example"] = {"instances": [dict(contract.example.instance)]}
     return {
@@ -90,26 +81,15 @@ def _predict(contract: ModelContract | None, max_instances: int) -> dict[str, An
 
 
 def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str, Any]:
-    """Return the path item of `/invocations`, whose bodies MLflow's protocol defines."""
-    records = {"type": "array", "minItems": 1, "maxItems": max_instances}
-    records["items"] = _instance(contract)
-    split = {"columns": {"type": "array", "items": {"type": "string"}}, "data": {"type": "array"}}
-    bodies = [
-        _object({"dataframe_records": records}),
-        _object({"instances": {"type": ["array", "object"]}}),
-        _object({"inputs": {"type": ["array", "object"]}}),
-        _object({"dataframe_split": _object({**split, "index": {"type": "array"}}, ("index",))}),
-    ]
-    request: dict[str, Any] = {"schema": {"oneOf": bodies}}
-    if contract is not None and contract.example is not None:
-        request["example"] = {"dataframe_records": [dict(contract.example.instance)]}
-    content = {"application/json": request, "text/csv": {"schema": {"type": "string"}}}
-    answer = _object({"predictions": {"type": "array"}})
+    answer = closed_object({"predictions": {"type": "array"}})
     return {
         "post": {
             "summary": "O protocolo do servidor de pontuação do MLflow",
             "operationId": "invocations",
-            "requestBody": {"required": True, "content": content},
+            "requestBody": {
+                "required": True,
+                "content": invocations_content(contract, max_instances),
+            },
             "responses": {
                 "200": {
                     "description": "As saídas na forma do pyfunc",
@@ -119,6 +99,18 @@ def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str
             },
         }
     }
+
+
+def _report() -> dict[str, Any]:
+    operation = _text("relatorio", "Um relatório, como o trabalho o guardou no MLflow", "text/html")
+    jobs = {"type": "string", "enum": [names.JOB_DRIFT, names.JOB_PERFORMANCE]}
+    kinds = {"job": jobs, "run_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+    operation["parameters"] = [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in kinds.items()
+    ]
+    operation["responses"] |= {"404": _error("404"), "503": _error("503")}
+    return operation
 
 
 def _text(operation: str, summary: str, media_type: str) -> dict[str, Any]:
@@ -143,46 +135,9 @@ def error_schema() -> dict[str, Any]:
     error = {
         "code": {"type": "string"},
         "message": {"type": "string"},
-        "details": {"type": "array", "items": _object(detail)},
+        "details": {"type": "array", "items": closed_object(detail)},
     }
-    return _object({"error": _object(error), "request_id": {"type": "string"}})
-
-
-def _instance(contract: ModelContract | None) -> dict[str, Any]:
-    if contract is None:
-        return {"type": "object"}
-    fields = {feature.name: _feature(feature) for feature in contract.features}
-    if contract.entity:
-        text = "identidade; nunca guardada como veio"
-        fields[contract.entity] = {
-            "type": ["string", "integer", "null"],
-            "pattern": "\\S",
-            "description": text,
-        }
-    required = [feature.name for feature in contract.features if not feature.nullable]
-    text = "um ano no fim do nome (_20xx) é aceito e ignorado"
-    dated = "|".join(re.escape(name) for name in fields)
-    return {
-        "type": "object",
-        "description": text,
-        "properties": fields,
-        "patternProperties": {f"^({dated})_20[0-9][0-9]$": {}},
-        "required": required,
-        "additionalProperties": False,
-    }
-
-
-def _feature(feature: Feature) -> dict[str, Any]:
-    kind = _JSON_TYPES[feature.type]
-    schema: dict[str, Any] = {"type": [kind, "null"] if feature.nullable else kind}
-    if feature.values:
-        schema["enum"] = [*feature.values, *([None] if feature.nullable else [])]
-    if feature.type == "long":
-        schema |= _INT64
-    limits = {"minimum": feature.min, "maximum": feature.max}
-    schema |= {key: value for key, value in limits.items() if value is not None}
-    text = " ".join(filter(None, [feature.description, feature.unit and f"({feature.unit})"]))
-    return schema | ({"description": text} if text else {})
+    return closed_object({"error": closed_object(error), "request_id": {"type": "string"}})
 
 
 def _answer(contract: ModelContract | None) -> dict[str, Any]:
@@ -197,9 +152,9 @@ def _answer(contract: ModelContract | None) -> dict[str, Any]:
         threshold["type"] = "number"
         effect = {"feature": {"type": "string"}, "description": {"type": "string"}}
         effect |= {"effect": {"type": "number"}, "reference": {}}
-        prediction["explanation"] = {"type": "array", "items": _object(effect)}
-    item = {"type": "object"} if contract is None else _object(prediction, ("explanation",))
-    return _object(
+        prediction["explanation"] = {"type": "array", "items": closed_object(effect)}
+    item = {"type": "object"} if contract is None else closed_object(prediction, ("explanation",))
+    return closed_object(
         {
             "predictions": {"type": "array", "items": item},
             "model_version": {"type": "string"},
@@ -208,12 +163,3 @@ def _answer(contract: ModelContract | None) -> dict[str, Any]:
             "processing_time_ms": {"type": "number", "minimum": 0},
         }
     )
-
-
-def _object(properties: dict[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
-    }

@@ -1,7 +1,8 @@
 """The only module of the proxy that talks to MLflow; it turns MLflow's errors into our own."""
 
 import os
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,19 @@ class RunFacts:
 
     metrics: Mapping[str, float]
     started: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as its experiment lists it; `status` is MLflow's, times are UTC."""
+
+    run_id: str
+    experiment_id: str
+    status: str
+    started: datetime
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +151,47 @@ class Registry:
         if not run_id:
             return RunFacts({}, None)
         client = self._client()
-        try:
-            with self._translated():
-                run = client.get_run(run_id)
-        except RegistryUnreachable as exc:
-            if getattr(exc.__cause__, "error_code", None) == "RESOURCE_DOES_NOT_EXIST":
-                return RunFacts({}, None)
-            raise
+        with self._translated():
+            run = _absent_is_none(client.get_run, run_id)
+        if run is None:
+            return RunFacts({}, None)
         return RunFacts(dict(run.data.metrics), _iso(run.info.start_time))
+
+    def runs(self, experiment: str, filters: str = "", most: int = 50) -> list[RunRecord]:
+        """Return the newest runs of an experiment, newest first; none where there is no such.
+
+        Raises:
+            RegistryUnreachable: the server does not answer as it should.
+        """
+        client = self._client()
+        with self._translated():
+            found = client.get_experiment_by_name(experiment)
+            if found is None:
+                return []
+            order = ["attribute.start_time DESC"]
+            listed = client.search_runs([found.experiment_id], filters, 1, most, order)
+        return [_record(run) for run in listed]
+
+    def run_file(
+        self, experiment: str, run_id: str, folder: str, suffix: str, largest: int
+    ) -> bytes | None:
+        """Return the artifact in a run's folder that ends so, of at most `largest` bytes.
+
+        None when the run is not of the experiment, or holds no such file.
+
+        Raises:
+            RegistryUnreachable: the server does not answer as it should.
+        """
+        client = self._client()
+        with self._translated(), tempfile.TemporaryDirectory() as place:
+            found = client.get_experiment_by_name(experiment)
+            run = None if found is None else _absent_is_none(client.get_run, run_id)
+            if run is None or run.info.experiment_id != found.experiment_id:
+                return None
+            for item in client.list_artifacts(run_id, folder):
+                if item.path.endswith(suffix) and (item.file_size or 0) <= largest:
+                    return Path(client.download_artifacts(run_id, item.path, place)).read_bytes()
+        return None
 
     def load_untrusted(self, package: Package) -> Any:
         """Unpickle a scikit-learn model, or load another flavour as pyfunc: this runs its code.
@@ -182,6 +229,26 @@ class Registry:
             # MLflow gives its own failures and an unopened connection the same code.
             text = "sem conexão ou erro interno" if code == "INTERNAL_ERROR" else code
             raise RegistryUnreachable(self.uri, text) from exc
+
+
+def _record(run: Any) -> RunRecord:
+    info, data = run.info, run.data
+    started = datetime.fromtimestamp(info.start_time / 1000, UTC)
+    return RunRecord(
+        *(info.run_id, info.experiment_id, info.status, started),
+        *(dict(data.tags), dict(data.params), dict(data.metrics)),
+    )
+
+
+def _absent_is_none(read: Callable[[str], Any], run_id: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return read(run_id)
+    except MlflowException as exc:
+        if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
 
 
 def _iso(milliseconds: int) -> str:

@@ -23,6 +23,9 @@ class Settings:
     mlflow_tracking_uri: str = names.DEFAULT_TRACKING_URI
     """MLflow server that holds the registry and the artifacts."""
 
+    mlflow_public_url: str = ""
+    """Address under which operators' browsers find MLflow; empty: the same."""
+
     model_name: str = names.DEFAULT_MODEL_NAME
     """Registered model to serve."""
 
@@ -109,6 +112,7 @@ class Settings:
         captures = env.read("INFERENCE_STORE", places.store_place, cls.default("inference_store"))
         return cls(
             mlflow_tracking_uri=env.read("MLFLOW_TRACKING_URI", str, names.DEFAULT_TRACKING_URI),
+            mlflow_public_url=env.read("MLFLOW_PUBLIC_URL", str, ""),
             model_name=env.read("MODEL_NAME", str, names.DEFAULT_MODEL_NAME),
             model_alias=env.read("MODEL_ALIAS", str, names.CHAMPION),
             shadow_alias=env.read("SHADOW_ALIAS", str, ""),

@@ -1,11 +1,13 @@
 """Real processes for tests: ports, waiting, stopping, and an MLflow server."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
@@ -120,3 +122,43 @@ def clean_environment() -> dict[str, str]:
         if not name.startswith("MLFLOW_") and name not in ours
     }
     return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+class Gate:
+    """A way to the MLflow server that can be shut: then connections are refused, old ones cut."""
+
+    def __init__(self, server: str, port: int) -> None:
+        """Forward `port` of loopback to the server once opened."""
+        self._server = ("127.0.0.1", int(server.rsplit(":", 1)[1]))
+        self._port = port
+        self.uri = f"http://127.0.0.1:{port}"
+        self._sockets: list[socket.socket] = []
+
+    def open(self) -> None:
+        """Accept connections."""
+        listener = socket.create_server(("127.0.0.1", self._port), backlog=32)
+        self._sockets.append(listener)
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        """Refuse new connections and cut the old."""
+        while self._sockets:
+            sock = self._sockets.pop()
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(self._server)
+                self._sockets += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)

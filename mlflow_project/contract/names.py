@@ -40,6 +40,33 @@ fits that had not seen the row."""
 ARTIFACT_BASELINE = "baseline/baseline.json"
 """Artifact of the run named by `TAG_BASELINE_RUN_ID`."""
 
+JOB_DRIFT, JOB_PERFORMANCE = "drift", "performance"
+"""A report's job: the value of `TAG_JOB` and the artifact folder that holds its HTML."""
+TAG_JOB = "job"
+"""Run tag: which job of monitoring made the run."""
+TAG_STATUS = "status"
+"""Run tag: the verdict of a report."""
+TAG_ESCALATION = "escalation"
+"""Run tag: NONE, L1, L2 or L3 (runbook §6)."""
+TAG_REGISTRY_VERSION = "registry_version"
+"""Run tag of monitoring's runs: the number of the version they are about."""
+
+LEDGER_PROMOTE, LEDGER_ROLLBACK = "promote", "rollback"
+LEDGER_THRESHOLD, LEDGER_UNRECORDED = "threshold", "unrecorded"
+LEDGER_FLIPS = (LEDGER_PROMOTE, LEDGER_ROLLBACK, LEDGER_UNRECORDED)
+"""Values of the ledger's tag `action` that moved `champion`; the other is a threshold change.
+Its other tags are `before`, `after`, `reason`, `version` and `mlflow.user`."""
+
+
+def ledger_experiment(model: str) -> str:
+    """Return the experiment that holds a model's flips and threshold changes."""
+    return f"{model}-ledger"
+
+
+def monitoring_experiment(model: str) -> str:
+    """Return the experiment that holds a model's reports."""
+    return f"{model}-monitoring"
+
 
 def configure_mlflow_environment() -> str:
     """Set this project's MLflow defaults where the environment has none; return the tracking URI.

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from live import Gate
 
 from serving.app import create_app
 from serving.settings import Settings
@@ -119,13 +120,13 @@ def spawned(settings: Settings, port: int, *arguments: str, **environ: str) -> I
         process.wait(40)
 
 
-@pytest.fixture(name="spawned")
+@pytest.fixture(name="spawned", scope="session")
 def spawned_fixture() -> Callable[..., Any]:
     """Return the context manager that runs a proxy in a process of its own."""
     return spawned
 
 
-@pytest.fixture(name="eventually")
+@pytest.fixture(name="eventually", scope="session")
 def eventually_fixture() -> Callable[..., Any]:
     """Return a function that waits for a check to become true."""
     return eventually
@@ -135,6 +136,18 @@ def eventually_fixture() -> Callable[..., Any]:
 def new_model() -> Callable[[], str]:
     """Return a function that makes up a name for a registered model."""
     return lambda: f"machine-{next(_NUMBERS)}-{os.getpid()}"
+
+
+@pytest.fixture
+def gate(mlflow_server: str, free_port: Callable[[], int]) -> Iterator[Gate]:
+    """Yield an open gate to the server."""
+    gate = Gate(mlflow_server, free_port())
+    gate.open()
+    yield gate
+    gate.shut()
+    import mlflow
+
+    mlflow.set_tracking_uri(mlflow_server)
 
 
 @pytest.fixture

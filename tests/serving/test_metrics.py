@@ -155,8 +155,7 @@ def test_numbers_of_siblings_are_added_and_gauges_of_the_dead_left_out(tmp_path:
         two.request(record(status=status))
     one.request(record())
     two.publish()
-    parts = [(one.snapshot(), True), *one.siblings()]
-    total = added(parts)
+    total = added(one.parts())
     assert total["http_requests"] == {
         ("POST", "/predict", "200"): 3,
         ("POST", "/predict", "500"): 1,
@@ -164,7 +163,7 @@ def test_numbers_of_siblings_are_added_and_gauges_of_the_dead_left_out(tmp_path:
     assert total["http_request_duration_seconds"][("POST", "/predict")][1] == pytest.approx(0.012)
     assert total["serving_degraded_workers"] == {(): 2}
     two.close()
-    total = added([(one.snapshot(), True), *one.siblings()])
+    total = added(one.parts())
     assert total["serving_degraded_workers"] == {(): 1}
     assert total["capture_rows"] == {(): 10}
     (tmp_path / "torn.json").write_text("{")

@@ -1,16 +1,13 @@
 """The local copy of the last good version: a start without MLflow, and what is never served."""
 
-import contextlib
 import json
 import multiprocessing
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
+from live import Gate
 from mlflow import MlflowClient
 
 from serving.cache import ModelCache, digest
@@ -144,56 +141,6 @@ def test_digest_tells_names_from_contents(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text(content)
     assert digest(tmp_path / "ab") != digest(tmp_path / "a")
-
-
-class Gate:
-    """A way to the MLflow server that can be shut: then connections are refused, old ones cut."""
-
-    def __init__(self, server: str, port: int) -> None:
-        """Forward `port` of loopback to the server once opened."""
-        self._server = ("127.0.0.1", int(server.rsplit(":", 1)[1]))
-        self._port = port
-        self.uri = f"http://127.0.0.1:{port}"
-        self._sockets: list[socket.socket] = []
-
-    def open(self) -> None:
-        """Accept connections."""
-        listener = socket.create_server(("127.0.0.1", self._port), backlog=32)
-        self._sockets.append(listener)
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-
-    def shut(self) -> None:
-        """Refuse new connections and cut the old."""
-        while self._sockets:
-            sock = self._sockets.pop()
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._server)
-                self._sockets += [near, far]
-                for ends in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-
-@pytest.fixture
-def gate(mlflow_server: str, free_port: Callable[[], int]) -> Iterator[Gate]:
-    """Yield an open gate to the server."""
-    gate = Gate(mlflow_server, free_port())
-    gate.open()
-    yield gate
-    gate.shut()
-    mlflow.set_tracking_uri(mlflow_server)
 
 
 def test_the_proxy_starts_without_mlflow_and_returns_to_it(

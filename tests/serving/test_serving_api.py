@@ -264,11 +264,11 @@ def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
                     assert set(answer.json()) == set(schema["required"]), path
     assert set(document["paths"]) == {
         *("/health", "/ready", "/metadata", "/metrics", "/predict", "/invocations"),
-        *("/ping", "/version"),
+        *("/ping", "/version", "/painel", "/painel/{job}/{run_id}"),
     }
 
 
-@pytest.mark.parametrize("path", ["/health", "/predict", "/nothing"])
+@pytest.mark.parametrize("path", ["/health", "/predict", "/nothing", "/painel"])
 def test_every_answer_bears_the_security_headers(proxy: Any, path: str) -> None:
     """Good or bad, and without a word about the server's make."""
     headers = proxy.http.get(path).headers
