@@ -5,7 +5,7 @@ ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 COPY requirements.lock /tmp/requirements.lock
 RUN python -m venv --without-pip /opt/venv
-RUN python -m pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check --quiet --only-binary :all: --require-hashes -r /tmp/requirements.lock
+RUN python -m pip --python /opt/venv/bin/python install --disable-pip-version-check --quiet --only-binary :all: --require-hashes -r /tmp/requirements.lock
 
 FROM ${PYTHON_IMAGE} AS app
 ARG VERSION=dev
