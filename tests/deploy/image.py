@@ -187,6 +187,8 @@ def main() -> None:
     """Build, seal, say so, and keep the namespace alive until told to end."""
     folder, volumes = Path(sys.argv[1]), sys.argv[2:]
     mount("--make-rprivate", "/")
+    # In memory: some gigabytes that nobody has to delete afterwards.
+    mount("-t", "tmpfs", "layers", str(folder))
     stage = build(folder)
     seal(stage, volumes)
     facts = {k: getattr(stage, k) for k in ("env", "workdir", "user", "command", "health")}
