@@ -8,6 +8,7 @@ MonitoringError
 │   └── NoBaselineError
 ├── CaptureError             the inference store
 │   └── StoreChangedError
+├── EngineError              Spark is missing, or failed
 ├── OutputError              a report that cannot be written
 ├── BaselineError            a baseline that cannot be made or read
 ├── LabelsError              a file of labels that cannot be used
@@ -105,6 +106,14 @@ class OutputError(MonitoringError):
     def __init__(self, folder: Path, reason: str) -> None:
         """Name the folder and the system's reason."""
         super().__init__(f"Não foi possível gravar o relatório em {folder}: {reason}.")
+
+
+class EngineError(MonitoringError):
+    """The engine that was asked for is not there, or failed."""
+
+    def __init__(self, reason: str) -> None:
+        """Say why."""
+        super().__init__(f"O motor spark não pode ser usado: {reason}.")
 
 
 class BaselineError(MonitoringError):

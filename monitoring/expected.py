@@ -91,6 +91,12 @@ class ScoreTally:
         self._sum += np.bincount(index, chance, minlength=2 * BINS).reshape(shape)
         self._spread += np.bincount(flag == 1, chance * (1 - chance), minlength=2)
 
+    def merge(self, other: "ScoreTally") -> None:
+        """Add what another tally summed."""
+        self._count += other._count
+        self._sum += other._sum
+        self._spread += other._spread
+
     def estimate(self) -> ExpectedPerformance | None:
         """Return the expected performance of the rows so far, or None without any."""
         n_left, n_flagged = self._count.sum(axis=1)
