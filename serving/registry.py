@@ -160,6 +160,25 @@ class Registry:
 
         return mlflow.pyfunc.load_model(str(package.folder))
 
+    def spark_udf(self, session: Any, number: int) -> Any:
+        """Return a version as a Spark function of a struct of features; it returns all outputs.
+
+        An array, since a plain `double` would be the first class's probability.
+
+        Raises:
+            RegistryUnreachable: the files cannot be fetched now.
+        """
+        self._client()
+        import mlflow.pyfunc
+
+        with self._translated():
+            return mlflow.pyfunc.spark_udf(
+                session,
+                f"models:/{self.name}/{number}",
+                result_type="array<double>",
+                env_manager="local",
+            )
+
     def _client(self) -> Any:
         if self._connected is None:
             for name, value in _CLIENT_DEFAULTS.items():
