@@ -66,7 +66,7 @@ def start_mlflow(folder: Path, port: int) -> subprocess.Popen[bytes]:
 def copy_project(folder: Path) -> None:
     """Copy what a clone holds of the running system, so that a walk leaves no tracks here."""
     folder.mkdir()
-    for name in ("MLproject", "conda.yaml", "README.md", "RUNBOOK.md"):
+    for name in ("MLproject", "conda.yaml", "README.md", "RUNBOOK.md", ".env.example"):
         shutil.copy(ROOT / name, folder)
     ignore = shutil.ignore_patterns("__pycache__", "inference_store", "reports", "raw", "processed")
     for name in ("mlflow_project", "serving", "monitoring", "data", "scripts", "docker"):
