@@ -20,6 +20,14 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+_CAUSES = {
+    # MLflow gives its own failures and an unopened connection the same code.
+    "INTERNAL_ERROR": "sem conexão ou erro interno",
+    "UNAUTHENTICATED": "usuário ou senha recusados; confira MLFLOW_TRACKING_USERNAME e "
+    "MLFLOW_TRACKING_PASSWORD",
+    "PERMISSION_DENIED": "o usuário MLFLOW_TRACKING_USERNAME não tem permissão de leitura",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AliasTarget:
@@ -198,9 +206,7 @@ class Registry:
             yield
         except Exception as exc:
             code = getattr(exc, "error_code", None) or type(exc).__name__
-            # MLflow gives its own failures and an unopened connection the same code.
-            text = "sem conexão ou erro interno" if code == "INTERNAL_ERROR" else code
-            raise RegistryUnreachable(self.uri, text) from exc
+            raise RegistryUnreachable(self.uri, _CAUSES.get(code, code)) from exc
 
 
 def _iso(milliseconds: int) -> str:

@@ -1,4 +1,4 @@
-"""The runbook's symptoms, caused on purpose: what the operator sees, and what helps (§1, §3, §9)."""
+"""The runbook's symptoms, caused on purpose: what the operator sees, what helps (§1, §3, §9)."""
 
 import json
 import re
@@ -120,7 +120,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory, mlflow_server: str) -> I
 
 
 def test_red_drift_is_seen_escalated_and_can_be_accepted(rehearsal: Rehearsal) -> None:
-    """A stuck source: RED names the feature and level L2; the drift mitigations end it (§3.1, §3.2).
+    """A stuck source: RED names the feature and level L2; drift mitigations end it (§3.1, §3.2).
 
     Not sending the broken feature keeps the API answering; a baseline of the new weeks makes the
     same rows GREEN, where the operator has decided that they are the new normal.
