@@ -12,7 +12,6 @@ import os
 import pickle
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from mlflow_project.contract.code import pack_code
 from monitoring.baseline import Baseline, Profile, Profiler
 from monitoring.captures import Captures, ReadingPlan
 from monitoring.drift import DriftResult, judge
@@ -205,7 +205,7 @@ def spark_session() -> Iterator["SparkSession"]:
             builder = SparkSession.builder.appName("monitoring").config("spark.ui.enabled", "false")
             session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
-            session.sparkContext.addPyFile(str(_pack(Path(folder))))
+            session.sparkContext.addPyFile(str(pack_code(Path(folder), "monitoring")))
             try:
                 yield session
             finally:
@@ -213,14 +213,3 @@ def spark_session() -> Iterator["SparkSession"]:
     except PySparkException as exc:
         # Its text may quote rows.
         raise EngineError(f"{type(exc).__name__}; o Spark precisa de Java 17") from exc
-
-
-def _pack(folder: Path) -> Path:
-    """Return a zip of what executors import."""
-    root = Path(__file__).resolve().parents[1]
-    archive = folder / "monitoring-code.zip"
-    files = [*root.glob("monitoring/*.py"), *root.glob("mlflow_project/contract/*.py")]
-    with zipfile.ZipFile(archive, "w") as out:
-        for path in (*files, root / "mlflow_project/__init__.py"):
-            out.write(path, path.relative_to(root))
-    return archive

@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 import tempfile
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mlflow_project.contract.code import pack_code
 from mlflow_project.contract.model import ModelContract
 from serving.errors import InvalidInstances, ServingError
 from serving.validation import Validator
@@ -193,7 +193,7 @@ def spark_session() -> Iterator["SparkSession"]:
             builder = SparkSession.builder.appName("serving").config("spark.ui.enabled", "false")
             session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
-            session.sparkContext.addPyFile(str(_pack(Path(folder))))
+            session.sparkContext.addPyFile(str(pack_code(Path(folder), "serving")))
             try:
                 yield session
             finally:
@@ -203,14 +203,3 @@ def spark_session() -> Iterator["SparkSession"]:
         raise ServingError(
             f"o Spark falhou ({type(exc).__name__}); ele precisa de Java 17, e --source de Parquet"
         ) from exc
-
-
-def _pack(folder: Path) -> Path:
-    """Return a zip of what executors import."""
-    root = Path(__file__).resolve().parents[1]
-    archive = folder / "serving-code.zip"
-    files = [*root.glob("serving/*.py"), *root.glob("mlflow_project/contract/*.py")]
-    with zipfile.ZipFile(archive, "w") as out:
-        for path in (*files, root / "mlflow_project/__init__.py"):
-            out.write(path, path.relative_to(root))
-    return archive

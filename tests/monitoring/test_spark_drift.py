@@ -97,6 +97,7 @@ def close(mine: Any, theirs: Any) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @needs_spark
 @pytest.mark.parametrize("people", [0, 40], ids=["nobody named", "people asked about again"])
 def test_spark_counts_what_this_machine_counts(writer: Any, people: int) -> None:
@@ -125,6 +126,7 @@ def test_spark_counts_what_this_machine_counts(writer: Any, people: int) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @needs_spark
 def test_an_empty_store_is_no_data_on_spark_too(tmp_path: Path) -> None:
     """No file at all: no row, no status, no failure."""

@@ -25,6 +25,7 @@ WITHOUT = next(
 )
 needs_spark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(WITHOUT is not None, reason=str(WITHOUT)),
 ]
 
