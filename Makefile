@@ -10,7 +10,7 @@ MLFLOW_PORT ?= 5000
 WORKERS ?= 1
 SOURCE ?=
 
-.PHONY: help up test test-all check format lock bench-serving bench-drift clean
+.PHONY: help up test test-all spark check format lock bench-serving bench-drift clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -21,8 +21,10 @@ up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops 
 test: .venv/dev ## the tests, under 8 minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-all: .venv/dev ## the tests and the slow ones, under 25 minutes
+test-all: .venv/dev .venv/spark ## the tests and the slow ones, under 25 minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m ""
+
+spark: .venv/spark ## what --engine spark needs, besides Java 17
 
 check: .venv/dev ## lint, format and types, as CI does
 	@$(BIN)/ruff check .
@@ -33,11 +35,12 @@ format: .venv/dev ## mend what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: .venv/runtime ## write both lock files from pyproject.toml
+lock: .venv/runtime ## write the lock files from pyproject.toml
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	compile="$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --quiet"; \
 	$$compile pyproject.toml -o requirements.lock && \
+	$$compile pyproject.toml --extra spark -c requirements.lock -o requirements-spark.lock && \
 	$$compile --group dev -c requirements.lock -o requirements-dev.lock
 
 bench-serving: .venv/dev ## the proxy beside its peers; writes benchmarks/RESULTS.md
@@ -55,4 +58,8 @@ clean: ## remove the environment and everything that running left behind
 
 .venv/dev: .venv/runtime requirements-dev.lock
 	@scripts/install.sh "$(PYTHON)" requirements-dev.lock
+	@touch $@
+
+.venv/spark: .venv/runtime requirements-spark.lock
+	@scripts/install.sh "$(PYTHON)" requirements-spark.lock
 	@touch $@

@@ -55,7 +55,7 @@ class Profiler:
 
     def __init__(self, name: str, binning: Binning) -> None:
         """Start at zero rows of column `name`."""
-        self._name, self._binning = name, binning
+        self.name, self._binning = name, binning
         self._counts = np.zeros(binning.n_bins, dtype=np.int64)
         self._sum, self._finite = 0.0, 0
 
@@ -68,16 +68,22 @@ class Profiler:
         try:
             counts, total, finite = self._binning.count(values)
         except ColumnError as exc:
-            raise ColumnError(f"Coluna {self._name}: {exc}.") from exc
+            raise ColumnError(f"Coluna {self.name}: {exc}.") from exc
         self._counts += counts
         self._sum += total
         self._finite += finite
+
+    def merge(self, other: "Profiler") -> None:
+        """Add what another profiler counted in the same bins."""
+        self._counts += other._counts
+        self._sum += other._sum
+        self._finite += other._finite
 
     def profile(self) -> Profile:
         """Return what has been counted so far."""
         mean = self._sum / self._finite if self._finite else None
         mean = mean if mean is None or math.isfinite(mean) else None
-        return Profile(self._name, self._binning, tuple(self._counts.tolist()), mean)
+        return Profile(self.name, self._binning, tuple(self._counts.tolist()), mean)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ every row that was answered before the job started appear exactly once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -73,6 +73,26 @@ class Selection:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingPlan:
+    """What to read and how, for an engine that reads elsewhere than in this process.
+
+    `sources` are in the order of reading; `types` maps every column to its contract type, and
+    `schema` to its Arrow type.
+    """
+
+    sources: Sequence[ds.Dataset]
+    selection: Selection
+    columns: tuple[str, ...]
+    types: Mapping[str, str]
+    schema: pa.Schema
+    has_entities: bool
+
+    def without_sources(self) -> "ReadingPlan":
+        """Return the plan as it can be sent elsewhere."""
+        return replace(self, sources=())
+
+
 class Captures:
     """Streams the selected rows and counts them on the way.
 
@@ -137,6 +157,22 @@ class Captures:
         """
         yield from self._scan(self._sources(), columns)
 
+    def plan(self, extra: Sequence[str] = ()) -> ReadingPlan:
+        """Look at the store once; return how to read the features, `score` and `extra` columns.
+
+        Raises:
+            CaptureError: a file is damaged; names it.
+        """
+        sources = self._sources()
+        return ReadingPlan(
+            sources=sources,
+            selection=self._selection,
+            columns=(*self._columns, *extra),
+            types=self._types,
+            schema=self._schema,
+            has_entities=self._has_entities(sources),
+        )
+
     def _sources(self) -> list[ds.Dataset]:
         """Look at the store once: what a later pass reads is what an earlier one has read."""
         journals = dict(self._journals())
@@ -173,16 +209,19 @@ class Captures:
 
     def _latest(self, sources: Sequence[ds.Dataset]) -> npt.NDArray[np.bool_] | None:
         """Return which selected rows to keep, or None where no row has an entity."""
-        try:
-            with self._store.reaching():
-                if not any(has_entities(source) for source in sources):
-                    return None
-        except (pa.ArrowException, OSError) as exc:
-            raise self._failure(*sources) from exc
+        if not self._has_entities(sources):
+            return None
         latest = LatestPerEntity()
         for batch in self._scan(sources, ["entity", "timestamp"]):
             latest.add(batch.column("entity"), batch.column("timestamp"))
         return latest.kept()
+
+    def _has_entities(self, sources: Sequence[ds.Dataset]) -> bool:
+        try:
+            with self._store.reaching():
+                return any(has_entities(source) for source in sources)
+        except (pa.ArrowException, OSError) as exc:
+            raise self._failure(*sources) from exc
 
     def _journals(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield the wanted journals by stem, each as a table of the store's schema."""

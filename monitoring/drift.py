@@ -119,9 +119,16 @@ def compare(
     Raises:
         ColumnError: a column of the baseline is absent from `current`, or of another kind.
     """
+    before = [*baseline.features, *([baseline.score] if baseline.score else [])]
+    return judge(baseline, count_profiles(before, current), policy)
+
+
+def judge(
+    baseline: Baseline, now: Sequence[Profile], policy: DriftPolicy | None = None
+) -> DriftResult:
+    """Compare counts with a baseline, whoever counted them: features, then score, in its order."""
     policy = policy or DriftPolicy()
     before = [*baseline.features, *([baseline.score] if baseline.score else [])]
-    now = count_profiles(before, current)
     columns = _judge(before, now, policy)
     score = columns.pop() if baseline.score else None
     judged = [*columns, *([score] if score else [])]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlflow_project.contract import names
 from monitoring import command
+from monitoring.baseline import Baseline
 from monitoring.captures import Captures, Selection
 from monitoring.drift import ColumnDrift, DriftResult, Status, compare
 from monitoring.escalation import escalate
@@ -47,8 +48,7 @@ def _job(args: argparse.Namespace) -> int:
         {feature.name: feature.type for feature in version.contract.features},
         command.journal_folder(args.inference_store),
     )
-    tally = ScoreTally()
-    result = compare(baseline, tally.watch(captures.batches((FLAG,))))
+    result, tally = _count(args.engine, baseline, captures)
     with registry.run(version, names.JOB_DRIFT, f"drift {version.release} {days:g}d") as run:
         facts = ReportFacts(
             contract=version.contract,
@@ -81,6 +81,16 @@ def _job(args: argparse.Namespace) -> int:
     _tell(result, facts, paths, args.inference_store)
     command.say(*filter(None, [told]))
     return _exit_code(result.global_status, args.fail_on)
+
+
+def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
+    """Compare on this machine or on Spark; the counts are the same."""
+    if engine == "spark":
+        from monitoring.spark import compare_on_spark
+
+        return compare_on_spark(baseline, captures)
+    tally = ScoreTally()
+    return compare(baseline, tally.watch(captures.batches((FLAG,)))), tally
 
 
 def _write(result: DriftResult, facts: ReportFacts, output: Path) -> tuple[Path, Path]:
@@ -188,6 +198,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_store(parser)
     command.add_output(parser)
+    parser.add_argument(
+        "--engine",
+        choices=("local", "spark"),
+        default="local",
+        help="onde contar: nesta máquina ou no Apache Spark (padrão: %(default)s)",
+    )
     parser.add_argument(
         "--fail-on",
         choices=("yellow", "red"),

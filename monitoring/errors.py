@@ -10,6 +10,7 @@ MonitoringError
 │   ├── StoreChangedError
 │   └── StoreUnreachableError
 ├── StoreBusyError           another job is changing the store (see `store_lock`)
+├── EngineError              Spark is missing, or failed
 ├── OutputError              a report that cannot be written
 ├── BaselineError            a baseline that cannot be made or read
 ├── SameVersionError         a version that is compared with itself
@@ -120,6 +121,14 @@ class OutputError(MonitoringError):
     def __init__(self, folder: Path, reason: str) -> None:
         """Name the folder and the system's reason."""
         super().__init__(f"Não foi possível gravar o relatório em {folder}: {reason}.")
+
+
+class EngineError(MonitoringError):
+    """The engine that was asked for is not there, or failed."""
+
+    def __init__(self, reason: str) -> None:
+        """Say why."""
+        super().__init__(f"O motor spark não pode ser usado: {reason}.")
 
 
 class BaselineError(MonitoringError):

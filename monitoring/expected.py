@@ -99,6 +99,12 @@ class ScoreTally:
             score, flag = rows.filter(known).columns
         self.add(score.to_numpy(zero_copy_only=False), flag.to_numpy(zero_copy_only=False))
 
+    def merge(self, other: "ScoreTally") -> None:
+        """Add what another tally summed."""
+        self._count += other._count
+        self._sum += other._sum
+        self._spread += other._spread
+
     def estimate(self) -> ExpectedPerformance | None:
         """Return the expected performance of the rows so far, or None without any."""
         n_left, n_flagged = self._count.sum(axis=1)

@@ -21,6 +21,14 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+_CAUSES = {
+    # MLflow gives its own failures and an unopened connection the same code.
+    "INTERNAL_ERROR": "sem conexão ou erro interno",
+    "UNAUTHENTICATED": "usuário ou senha recusados; confira MLFLOW_TRACKING_USERNAME e "
+    "MLFLOW_TRACKING_PASSWORD",
+    "PERMISSION_DENIED": "o usuário MLFLOW_TRACKING_USERNAME não tem permissão de leitura",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AliasTarget:
@@ -207,6 +215,25 @@ class Registry:
 
         return mlflow.pyfunc.load_model(str(package.folder))
 
+    def spark_udf(self, session: Any, number: int) -> Any:
+        """Return a version as a Spark function of a struct of features; it returns all outputs.
+
+        An array, since a plain `double` would be the first class's probability.
+
+        Raises:
+            RegistryUnreachable: the files cannot be fetched now.
+        """
+        self._client()
+        import mlflow.pyfunc
+
+        with self._translated():
+            return mlflow.pyfunc.spark_udf(
+                session,
+                f"models:/{self.name}/{number}",
+                result_type="array<double>",
+                env_manager="local",
+            )
+
     def _client(self) -> Any:
         if self._connected is None:
             for name, value in _CLIENT_DEFAULTS.items():
@@ -226,9 +253,7 @@ class Registry:
             yield
         except Exception as exc:
             code = getattr(exc, "error_code", None) or type(exc).__name__
-            # MLflow gives its own failures and an unopened connection the same code.
-            text = "sem conexão ou erro interno" if code == "INTERNAL_ERROR" else code
-            raise RegistryUnreachable(self.uri, text) from exc
+            raise RegistryUnreachable(self.uri, _CAUSES.get(code, code)) from exc
 
 
 def _record(run: Any) -> RunRecord:

@@ -58,7 +58,15 @@ def _run(options: argparse.Namespace) -> None:
     follower.poll()
     model = follower.current()
     _say(f"{model.version.name} {model.release}, versão {model.version.number} no registro")
+    if options.engine == "spark":
+        from serving.spark import score_on_spark
+
+        rows = score_on_spark(model, registry, options)
+        log.close()
+        _say(f"{options.output} gravado; {rows} linhas pontuadas no Spark, nenhuma capturada")
+        return
     features = model.version.contract.features
+    options.source, options.output = Path(options.source), Path(options.output)
 
     def chunks() -> Iterator[list[Mapping[str, Any]]]:
         return read_chunks(options.source, features, options.chunk)
@@ -197,13 +205,20 @@ def _parser() -> argparse.ArgumentParser:
         description="Pontua um arquivo com a versão que a API serve; nada se uma linha não servir.",
         epilog="As variáveis de ambiente estão em .env.example.",
     )
-    parser.add_argument("--source", required=True, type=Path, help=".csv com cabeçalho ou .parquet")
-    parser.add_argument("--output", required=True, type=Path, help="arquivo .parquet a gravar")
+    parser.add_argument("--source", required=True, help=".csv com cabeçalho ou .parquet")
+    parser.add_argument("--output", required=True, help="arquivo .parquet a gravar")
     parser.add_argument(
         "--keep",
         default=frozenset(),
         type=lambda text: frozenset(text.split(",")),
         help="colunas que não são do modelo e vão como estão para a saída, separadas por vírgula",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "spark"),
+        default="local",
+        help="onde pontuar: nesta máquina, ou no Apache Spark, que lê Parquet (arquivo ou pasta), "
+        "grava uma pasta e não captura (padrão: %(default)s)",
     )
     parser.add_argument(
         "--chunk", default=10_000, type=int, help="linhas por vez (padrão: %(default)s)"

@@ -103,10 +103,10 @@ def read_objects(uri: str) -> dict[str, Any]:
 def copy_project(folder: Path) -> None:
     """Copy what a clone holds of the running system, so that a walk leaves no tracks here."""
     folder.mkdir()
-    for name in ("MLproject", "conda.yaml", "README.md", "RUNBOOK.md"):
+    for name in ("MLproject", "conda.yaml", "README.md", "RUNBOOK.md", ".env.example"):
         shutil.copy(ROOT / name, folder)
     ignore = shutil.ignore_patterns("__pycache__", "inference_store", "reports", "raw", "processed")
-    for name in ("mlflow_project", "serving", "monitoring", "data", "scripts"):
+    for name in ("mlflow_project", "serving", "monitoring", "data", "scripts", "docker"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
 
 

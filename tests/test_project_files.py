@@ -43,7 +43,7 @@ def test_conda_yaml_agrees_with_the_lock() -> None:
 
 def test_locks_are_hashed_and_name_no_host() -> None:
     """Every package has hashes; no lock names a registry or a path of some machine."""
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-spark.lock"):
         text = (ROOT / name).read_text()
         assert locked(name)
         blocks = re.split(r"^(?=[a-z0-9._-]+(?:\[[^]]*\])?==)", text, flags=re.MULTILINE)[1:]
@@ -55,13 +55,14 @@ def test_locks_are_hashed_and_name_no_host() -> None:
         assert "file:" not in text
 
 
-def test_dev_lock_does_not_contradict_the_runtime_lock() -> None:
-    """What both locks hold, they hold at the same versions."""
-    runtime, dev = locked("requirements.lock"), locked("requirements-dev.lock")
-    shared = runtime.keys() & dev.keys()
-    assert shared
-    for name in shared:
-        assert dev[name] <= runtime[name], name
+def test_other_locks_do_not_contradict_the_runtime_lock() -> None:
+    """What another lock holds too, it holds at the same versions."""
+    runtime = locked("requirements.lock")
+    for other in (locked("requirements-dev.lock"), locked("requirements-spark.lock")):
+        shared = runtime.keys() & other.keys()
+        assert shared
+        for name in shared:
+            assert other[name] <= runtime[name], name
 
 
 def test_mlproject_entry_points_run_commands_that_exist() -> None:

@@ -158,6 +158,37 @@ def blocks(document: str) -> list[str]:
     return [re.sub(rf"^{indent}", "", body, flags=re.MULTILINE) for indent, body in found]
 
 
+RESTART = "restart.wanted"
+DOCKER = {
+    # `make up` has started what compose would, from the same project.
+    r"docker compose up -d --build": "curl -sf http://127.0.0.1:8000/ready",
+    r"docker compose ps": "curl -sf http://127.0.0.1:8000/health http://127.0.0.1:5000/health",
+    # The entry points of the image, here in the environment that the image is built from.
+    r"docker compose run --rm --entrypoint python retrain (.+)": r"python \1",
+    r"docker compose run --rm retrain (.+)": "mlflow run . --env-manager local "
+    r"--experiment-name risco-defasagem-training \1",
+    r"docker compose exec monitor (.+)": r"\1",
+    r"docker compose cp monitor:/app/(\S+) (\S+)": r"cp -r \1 \2",
+    # The container logs to standard output what a process of ours logs to its file.
+    r"docker logs --tail (\d+) datathon-api": r"tail -n \1 logs/app.log",
+    # A thread of the test stops `make up` and starts it again, then removes the file.
+    r"docker restart datathon-api": f"touch {RESTART}; while [ -e {RESTART} ]; do sleep 0.2; done",
+}
+"""Docker's commands and what stands for them here; a command without a line fails the test."""
+
+
+def without_docker(script: str) -> str:
+    """Return the script with each line of Docker's replaced by the table's."""
+    lines = []
+    for line in script.splitlines():
+        if line.startswith("docker "):
+            found = [(p, local) for p, local in DOCKER.items() if re.fullmatch(p, line)]
+            assert len(found) == 1, f"no local equivalent of: {line}"
+            line = re.sub(*found[0], line)
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
 def run_blocks(stack: Stack, document: str, skipped: tuple[str, ...]) -> str:
     """Run a document's blocks in one shell that stops at the first failure; return the output.
 
@@ -167,6 +198,7 @@ def run_blocks(stack: Stack, document: str, skipped: tuple[str, ...]) -> str:
     kept = [block for block in blocks(document) if not block.startswith(skipped)]
     assert kept
     script = "\n".join(f"echo '### {i}'\n{block}" for i, block in enumerate(kept))
+    script = without_docker(script)
     script = script.replace(":8000", f":{stack.api}").replace(":5000", f":{stack.mlflow}")
     done = subprocess.run(
         ["bash", "-e"],
@@ -207,10 +239,40 @@ def test_up_trains_once_and_stops_wholly(stack: Stack, running: Running) -> None
 def test_every_command_of_runbook_and_readme_works(stack: Stack, running: Running) -> None:
     """Typed as written, in order, against the live stack; what the text promises is checked."""
     started = running if running.process.poll() is None else stack.start()
+    restarter = Restarter(stack, started)
+    restarter.start()
     try:
         check_documents(stack)
     finally:
-        stop(started.process)  # type: ignore[arg-type]
+        restarter.finish()
+        stop(restarter.running.process)  # type: ignore[arg-type]
+    assert restarter.times == 1
+
+
+class Restarter(threading.Thread):
+    """Restarts the stack when a command asks for it, as Ctrl-C and `make up` would."""
+
+    def __init__(self, stack: Stack, running: Running) -> None:
+        """Take the running stack."""
+        super().__init__(daemon=True)
+        self.running, self.times = running, 0
+        self._stack, self._over = stack, threading.Event()
+
+    def run(self) -> None:
+        """Watch for the file."""
+        wanted = self._stack.folder / RESTART
+        while not self._over.wait(0.2):
+            if wanted.exists():
+                os.kill(self.running.process.pid, signal.SIGINT)
+                self.running.process.wait(60)
+                self.running = self._stack.start()
+                self.times += 1
+                wanted.unlink()
+
+    def finish(self) -> None:
+        """Stop watching."""
+        self._over.set()
+        self.join(300)
 
 
 def check_documents(stack: Stack) -> None:
@@ -224,9 +286,20 @@ def check_documents(stack: Stack) -> None:
     assert '"status": "healthy"' in told
     assert "Limiar de v1.0.0: 0.35" in told
     assert "v1.2.0 (nº 3)" in told
+    assert "v1.3.0 (nº 4)" in told
     assert re.search(r"rollback +v1\.\d\.0 +v1\.\d\.0", told)
     assert re.search(r"v1\.0\.0 drift_metrics_\d{8} (GREEN|YELLOW|RED|NO_DATA)", told)
     assert "Baseline da versão v1.0.0" in told
     assert "Removido o que passou da idade (linhas: 180 dias)" in told
     assert "Conferido: nenhuma linha desta pessoa restou." in told
+    # The drills (§9) show what the text says.
+    assert re.search(r"vermelho: \d+ × 200", told)
+    assert "Status: RED" in told
+    assert re.search(r"RED +ida: PSI", told)
+    assert "erros: 60 × 422" in told
+    assert "latencia: 48 × 200" in told
+    assert re.search(r"^\d{3,}(\.\d+)?\t1000$", told, re.MULTILINE)
+    # And so do the commands of the containers (§10).
+    assert oct((stack.folder / ".env").stat().st_mode)[-3:] == "600"
+    assert list((stack.folder / "relatorios").glob("v*/drift_report_*.html"))
     assert (stack.folder / "artifacts/model_report_v1.2.0.md").exists()

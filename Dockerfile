@@ -1,0 +1,43 @@
+# One image for the proxy, the jobs and the MLflow server. No model is in it: the proxy fetches the
+# version that the alias names, so one image runs anywhere.
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+COPY requirements.lock /tmp/requirements.lock
+RUN python -m venv --without-pip /opt/venv
+RUN python -m pip --python /opt/venv/bin/python install --disable-pip-version-check --quiet --only-binary :all: --require-hashes -r /tmp/requirements.lock
+
+FROM ${PYTHON_IMAGE} AS app
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="risco-defasagem" \
+      org.opencontainers.image.description="Model serving on MLflow: proxy, jobs and MLflow server" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# What installs packages has no business in a running container.
+RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel
+RUN groupadd --gid 10001 app && useradd --uid 10001 --gid app --no-create-home --home-dir /tmp --shell /usr/sbin/nologin app
+# Empty volumes take over the owner of the folder they are mounted on.
+RUN install -d -o app -g app /data/journal /data/model-cache /app/monitoring/inference_store /app/monitoring/reports /app/data/raw /app/data/processed /app/artifacts
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    MLFLOW_DISABLE_TELEMETRY=true \
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
+WORKDIR /app
+COPY MLproject conda.yaml .env.example ./
+COPY docker docker
+COPY scripts scripts
+COPY data data
+COPY mlflow_project mlflow_project
+COPY serving serving
+COPY monitoring monitoring
+RUN python -m compileall -q /app
+USER 10001:10001
+EXPOSE 8000
+# Live, not ready: without a champion the proxy answers 503 and waits, and a restart would not help.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 CMD ["python", "scripts/probe.py", "http://127.0.0.1:8000/health"]
+CMD ["python", "-m", "serving", "--host", "0.0.0.0"]

@@ -1,0 +1,95 @@
+"""How many bytes a captured row takes: `python -m benchmarks.storage --rows DATASET.parquet`.
+
+Rows of a dataset are written as the proxy captures them (contract columns, pseudonyms, request ids)
+in files of several sizes, since a small file is mostly footer.
+"""
+
+import argparse
+import io
+import secrets
+import sys
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlflow_project.contract.store import LEADING_COLUMNS, TRAILING_COLUMNS, JournalHeader
+
+SIZES = (1, 10, 100, 1_000, 16_384, 200_000)
+_TYPES = {
+    "string": pa.string(),
+    "long": pa.int64(),
+    "double": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+def captured(dataset: pa.Table, features: list[str], rows: int) -> pa.Table:
+    """Return that many rows as captured ones: features from the dataset, all else made up."""
+    rng = np.random.default_rng(0)
+    picked = dataset.select(features).take(rng.integers(0, dataset.num_rows, rows))
+    now = int(datetime.now(UTC).timestamp() * 1e6)
+    made: dict[str, object] = {
+        "request_id": [uuid.uuid4().hex for _ in range(rows)],
+        "instance": [0] * rows,
+        "timestamp": now + np.arange(rows) * 7_000,
+        "model_name": ["risco-defasagem"] * rows,
+        "model_version": ["v1.0.0"] * rows,
+        "registry_version": [1] * rows,
+        "role": ["primary"] * rows,
+        "entity": [secrets.token_hex(32) for _ in range(rows)],
+        "score": rng.random(rows),
+        "label": rng.integers(0, 2, rows),
+        "threshold": [0.413968] * rows,
+        "latency_ms": rng.gamma(2, 0.3, rows).round(3),
+    }
+    columns = {
+        name: pa.array(made[name], _TYPES[kind])
+        for name, kind in {**LEADING_COLUMNS, **TRAILING_COLUMNS}.items()
+    }
+    leading = {name: columns[name] for name in LEADING_COLUMNS}
+    inputs = {name: picked.column(name).combine_chunks() for name in features}
+    return pa.table({**leading, **inputs, **{n: columns[n] for n in TRAILING_COLUMNS}})
+
+
+def parquet_bytes(table: pa.Table) -> int:
+    """Return the size of the file that these rows become."""
+    file = io.BytesIO()
+    with pq.ParquetWriter(file, table.schema) as writer:
+        for batch in table.to_batches(max_chunksize=16_384):
+            writer.write_batch(batch)
+    return file.tell()
+
+
+def journal_bytes(table: pa.Table) -> int:
+    """Return the size of the journal lines that these rows are before."""
+    header = JournalHeader.of({}, dict.fromkeys(table.column_names, ""))
+    names = [name for name in header.columns if name in table.column_names]
+    timestamps = table.column("timestamp").cast(pa.int64())
+    plain = table.set_column(table.column_names.index("timestamp"), "timestamp", timestamps)
+    encoder = msgspec.json.Encoder()
+    rows = zip(*(plain.column(name).to_pylist() for name in names), strict=True)
+    return sum(len(encoder.encode(row)) + 1 for row in rows)
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=Path, required=True, help="dataset of make_dataset")
+    dataset = pq.read_table(parser.parse_args().rows)
+    features = [f.name for f in dataset.schema if pa.types.is_floating(f.type)]
+    sys.stdout.write(f"{len(features)} features\n| rows in a file | bytes a row |\n|---|---|\n")
+    for size in SIZES:
+        total = parquet_bytes(captured(dataset, features, size))
+        sys.stdout.write(f"| {size:,} | {total / size:,.0f} |\n")
+    sample = captured(dataset, features, 1_000)
+    sys.stdout.write(f"journal: {journal_bytes(sample) / 1_000:.0f} bytes a row\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Cause one of the runbook's symptoms on purpose (RUNBOOK §9), on a system made for rehearsing.
+
+What it sends is answered, captured and counted like any client's, so it only talks to this machine,
+and only to a system whose store nobody needs.
+"""
+
+import argparse
+import json
+import random
+import sys
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+Rows = list[dict[str, Any]]
+SEED = 1
+PER_REQUEST = 50
+YELLOW_MISSING = 0.075
+"""Share of rows that lose a value: between the runbook's 5 % (YELLOW) and 10 % (RED)."""
+BAD_REQUESTS = 60
+HEAVY_REQUESTS, HEAVY_ROWS, HEAVY_AT_ONCE = 48, 1000, 16
+
+
+class Api:
+    """The API on this machine."""
+
+    def __init__(self, url: str) -> None:
+        """Take its address.
+
+        Raises:
+            SystemExit: it is on another machine.
+        """
+        if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise SystemExit("erro: o exercício só fala com uma API desta máquina")
+        self._url = url.rstrip("/")
+
+    def features(self) -> dict[str, dict[str, Any]]:
+        """Return the served version's features by name."""
+        with urllib.request.urlopen(f"{self._url}/metadata", timeout=10) as answer:  # noqa: S310
+            return {feature["name"]: feature for feature in json.load(answer)["features"]}
+
+    def post(self, instances: Rows, **more: Any) -> int:
+        """Ask for predictions; return the status code."""
+        body = json.dumps({"instances": instances, **more}).encode()
+        request = urllib.request.Request(f"{self._url}/predict", body)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
+                return int(answer.status)
+        except urllib.error.HTTPError as exc:
+            return exc.code
+
+    def post_all(self, rows: Rows) -> Counter[int]:
+        """Send rows in requests of `PER_REQUEST`; return how often each status came."""
+        starts = range(0, len(rows), PER_REQUEST)
+        return Counter(self.post(rows[start : start + PER_REQUEST]) for start in starts)
+
+
+def read_rows(path: Path, names: Iterable[str]) -> Rows:
+    """Return the rows of a Parquet file that hold the model's features, in random order."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    rows: Rows = table.select([n for n in names if n in table.column_names]).to_pylist()
+    random.Random(SEED).shuffle(rows)  # noqa: S311
+    return rows
+
+
+def usual(api: Api, args: argparse.Namespace) -> Counter[int]:
+    """Send the rows as they are."""
+    return api.post_all(read_rows(args.rows, api.features()))
+
+
+def red(api: Api, args: argparse.Namespace) -> Counter[int]:
+    """Send the rows with one feature stuck at its lowest value, as from a broken source."""
+    features = api.features()
+    lowest = features[args.feature]["min"]
+    return api.post_all([{**row, args.feature: lowest} for row in read_rows(args.rows, features)])
+
+
+def yellow(api: Api, args: argparse.Namespace) -> Counter[int]:
+    """Send the rows with one feature missing a little more often than usual."""
+    rows = read_rows(args.rows, api.features())
+    known = [row for row in rows if row[args.feature] is not None]
+    for row in known[: round(YELLOW_MISSING * len(rows))]:
+        row[args.feature] = None
+    return api.post_all(rows)
+
+
+def errors(api: Api, _: argparse.Namespace) -> Counter[int]:
+    """Send requests with a field that no version knows."""
+    return Counter(api.post([{"campo_inexistente": 1}]) for _ in range(BAD_REQUESTS))
+
+
+def latency(api: Api, args: argparse.Namespace) -> Counter[int]:
+    """Send many of the largest and dearest requests at once: a thousand rows, each explained."""
+    rows = read_rows(args.rows, api.features())
+    heavy = (rows * (HEAVY_ROWS // len(rows) + 1))[:HEAVY_ROWS]
+    with ThreadPoolExecutor(HEAVY_AT_ONCE) as pool:
+        jobs = [pool.submit(api.post, heavy, explain=True) for _ in range(HEAVY_REQUESTS)]
+        return Counter(job.result() for job in jobs)
+
+
+DRILLS: dict[str, Callable[[Api, argparse.Namespace], Counter[int]]] = {
+    "normal": usual,
+    "vermelho": red,
+    "amarelo": yellow,
+    "erros": errors,
+    "latencia": latency,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one drill; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Provoca de propósito um sintoma do RUNBOOK, num sistema de ensaio."
+    )
+    parser.add_argument("drill", choices=DRILLS, help="o sintoma")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="API (%(default)s)")
+    parser.add_argument("--rows", type=Path, help="linhas a enviar (.parquet de make_dataset)")
+    parser.add_argument("--feature", help="a feature que sofre (vermelho, amarelo)")
+    args = parser.parse_args(argv)
+    if args.drill != "erros" and args.rows is None:
+        parser.error(f"{args.drill} precisa de --rows")
+    if args.drill in ("vermelho", "amarelo") and args.feature is None:
+        parser.error(f"{args.drill} precisa de --feature")
+    answered = DRILLS[args.drill](Api(args.url), args)
+    told = ", ".join(f"{times} × {status}" for status, times in sorted(answered.items()))
+    sys.stdout.write(f"{args.drill}: {told}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

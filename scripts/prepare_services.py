@@ -1,0 +1,64 @@
+"""Make what the services need and cannot make themselves: buckets, and MLflow's two users.
+
+Run by the `setup` container at each start, as MLflow's administrator; what exists stays as it is,
+but for the users' passwords, which become those of the environment.
+"""
+
+import os
+import sys
+from urllib.parse import urlsplit
+
+ARTIFACTS = "mlflow"
+"""Bucket of MLflow's artifacts, as docker-compose.yml names it."""
+USERS = {"jobs": "MLFLOW_JOBS_PASSWORD", "reader": "MLFLOW_READER_PASSWORD"}
+"""MLflow users and where their passwords are: `jobs` train and monitor, `reader` is the proxy's.
+
+By MLflow's rules whoever makes a model or an experiment may change it, and others may read it."""
+
+
+def buckets() -> list[str]:
+    """Return the buckets in use: MLflow's, and the inference store's where that is in S3."""
+    store = urlsplit(os.environ.get("INFERENCE_STORE", ""))
+    return [ARTIFACTS, *([store.netloc] if store.scheme == "s3" else [])]
+
+
+def make_buckets(names: list[str]) -> list[str]:
+    """Make the buckets that do not exist; return those made."""
+    import boto3  # type: ignore[import-untyped]
+
+    s3 = boto3.client("s3")
+    present = {bucket["Name"] for bucket in s3.list_buckets().get("Buckets", [])}
+    missing = [name for name in names if name not in present]
+    for name in missing:
+        s3.create_bucket(Bucket=name)
+    return missing
+
+
+def make_users(uri: str) -> list[str]:
+    """Make the users that do not exist, set the passwords of the others; return those made."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.server.auth.client import AuthServiceClient
+
+    client, made = AuthServiceClient(uri), []
+    for name, variable in USERS.items():
+        password = os.environ[variable]
+        try:
+            client.create_user(name, password)
+            made.append(name)
+        except MlflowException as exc:
+            if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            client.update_user_password(name, password)
+    return made
+
+
+def main() -> int:
+    """Make all of it; return the exit code."""
+    made = make_buckets(buckets())
+    made += make_users(os.environ["MLFLOW_TRACKING_URI"])
+    sys.stdout.write(f"pronto; criados agora: {', '.join(made) or 'nenhum'}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

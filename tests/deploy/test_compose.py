@@ -1,0 +1,207 @@
+"""docker-compose.yml: valid, closed by default, and in step with .env.example and the code."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from live import ROOT
+
+COMPOSE = ROOT / "docker-compose.yml"
+EXAMPLE = ROOT / ".env.example"
+CLIENTS = (["docker", "compose"], ["docker-compose"])
+OURS = {"check", "mlflow", "setup", "datathon-api", "monitor", "retrain"}
+THEIRS = {"postgres", "s3"}
+ONE_SHOT = {"check", "setup", "retrain"}
+
+
+def services() -> dict[str, dict[str, Any]]:
+    """Return the services as written, anchors merged, variables not yet filled in."""
+    return yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
+
+
+def example() -> dict[str, str]:
+    """Return the variables of .env.example."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def answers(client: list[str]) -> bool:
+    """Tell whether a compose client is installed; Docker itself may be there without it."""
+    if shutil.which(client[0]) is None:
+        return False
+    return subprocess.run([*client, "version"], capture_output=True).returncode == 0
+
+
+def config(folder: Path, env: str | None) -> subprocess.CompletedProcess[str]:
+    """Ask a compose client to read the file, with these lines as `.env`; skip without a client."""
+    client = next((client for client in CLIENTS if answers(client)), None)
+    if client is None:
+        pytest.skip("no compose client (Debian: apt install docker-compose)")
+    shutil.copy(COMPOSE, folder)
+    if env is not None:
+        (folder / ".env").write_text(env)
+    clean = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
+    return subprocess.run(
+        [*client, "config"], cwd=folder, env=clean, capture_output=True, text=True
+    )
+
+
+def test_the_file_follows_the_compose_schema() -> None:
+    """The published schema of the Compose Specification accepts it."""
+    if find_spec("check_jsonschema") is None:
+        pytest.skip("no check-jsonschema, which brings the compose schema (pip install it)")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*command, str(COMPOSE)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_compose_client_reads_it_and_publishes_on_loopback_only(tmp_path: Path) -> None:
+    """With the example's settings, API and MLflow are published on 127.0.0.1, nothing else is."""
+    done = config(tmp_path, EXAMPLE.read_text())
+    assert done.returncode == 0, done.stderr
+    read = yaml.safe_load(done.stdout)["services"]
+    assert set(read) >= (OURS | THEIRS) - {"retrain"}
+    published = {name: s["ports"] for name, s in read.items() if s.get("ports")}
+    assert set(published) == {"datathon-api", "mlflow"}
+    for name, port in (("datathon-api", 8000), ("mlflow", 5000)):
+        (found,) = published[name]
+        if isinstance(found, dict):
+            found = f"{found['host_ip']}:{found['published']}:{found['target']}/tcp"
+        assert found == f"127.0.0.1:{port}:{port}/tcp"
+
+
+def test_a_compose_client_stops_where_there_is_no_env_file(tmp_path: Path) -> None:
+    """No secret has a default: without `.env` nothing starts, and the message names the file."""
+    done = config(tmp_path, None)
+    assert done.returncode != 0
+    assert ".env.example" in done.stderr
+
+
+def test_every_service_is_confined() -> None:
+    """Read-only root, no capability, no new privileges, limits; ours run as the image's user."""
+    found = services()
+    assert set(found) == OURS | THEIRS
+    for name, service in found.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert "mem_limit" in service, name
+        assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped"), name
+        assert "privileged" not in service, name
+        assert not any("docker.sock" in str(v) for v in service.get("volumes", [])), name
+    for name in OURS:
+        assert "user" not in found[name], "the image says who"
+    for name in THEIRS:
+        assert found[name]["user"] not in ("root", "0"), name
+
+
+def test_images_are_pinned_and_built_once() -> None:
+    """Foreign images have a version; our services share one image of one target."""
+    found = services()
+    for name in THEIRS:
+        assert re.search(r":\d+\.\d+", found[name]["image"]), name
+    assert len({found[name]["image"] for name in OURS}) == 1
+    assert {found[name]["build"]["target"] for name in OURS} == {"app"}
+    stages = re.findall(r"^FROM \S+ AS (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert stages[-1] == "app"
+
+
+def test_nothing_starts_before_the_secrets_are_checked() -> None:
+    """Each service waits, by way of others, for `check` to end well."""
+    found = services()
+
+    def reached(name: str) -> set[str]:
+        """Return all that a service waits for."""
+        direct = set(found[name].get("depends_on", {}))
+        return direct.union(*(reached(other) for other in direct))
+
+    for name in set(found) - {"check"}:
+        assert "check" in reached(name), name
+    for service in found.values():
+        if "check" in service.get("depends_on", {}):
+            assert service["depends_on"]["check"]["condition"] == "service_completed_successfully"
+
+
+def test_servers_have_a_health_check() -> None:
+    """Each long-running server is probed; the scheduler and one-shots have nothing to ask."""
+    found = services()
+    assert {name for name in found if found[name].get("healthcheck", {}).get("test")} == {
+        *("postgres", "s3", "mlflow")
+    }
+    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+    assert "healthcheck" not in found["datathon-api"], "it has the image's"
+
+
+def test_variables_of_example_and_compose_are_the_same() -> None:
+    """What compose fills in is documented, and what is documented reaches a container."""
+    text = COMPOSE.read_text(encoding="utf-8")
+    used = set(re.findall(r"\$\{(\w+)", text))
+    documented = set(example())
+    assert used <= documented, "say them in .env.example"
+    set_by_compose = {"MLFLOW_TRACKING_URI", "JOURNAL_DIR", "LOG_FILE", "MODEL_CACHE"}
+    of_the_client = {"COMPOSE_PROJECT_NAME"}
+    assert documented - used == set_by_compose | of_the_client, "pass them on in docker-compose.yml"
+
+
+def test_defaults_of_example_and_compose_are_the_same() -> None:
+    """A variable left out of `.env` means what .env.example shows."""
+    text = COMPOSE.read_text(encoding="utf-8")
+    shown = example()
+    for name, default in set(re.findall(r"\$\{(\w+):-([^}]*)\}", text)):
+        assert shown[name] == default, name
+
+
+def test_the_proxy_gets_every_setting_it_reads() -> None:
+    """No setting of the proxy is lost between `.env` and its container."""
+    source = (ROOT / "serving/settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'env\.read\(\s*"(\w+)"', source))
+    assert len(read) > 15
+    assert read <= set(services()["datathon-api"]["environment"])
+
+
+def test_secrets_go_only_where_they_are_used() -> None:
+    """The proxy may read the registry and no more; nobody but the server knows the database's."""
+    found = {name: str(service.get("environment", {})) for name, service in services().items()}
+    holders = {
+        secret: {name for name, text in found.items() if f"${{{secret}:?" in text}
+        for secret in example()
+        if example()[secret] == "change-me"
+    }
+    assert holders["POSTGRES_PASSWORD"] == {"check", "postgres", "mlflow"}
+    assert holders["MLFLOW_ADMIN_PASSWORD"] == {"check", "mlflow", "setup"}
+    assert holders["MLFLOW_SECRET_KEY"] == {"check", "mlflow"}
+    assert holders["MLFLOW_JOBS_PASSWORD"] == {"check", "setup", "monitor", "retrain"}
+    assert holders["MLFLOW_READER_PASSWORD"] == {"check", "setup", "datathon-api"}
+    assert not re.search(
+        r"(PASSWORD|SECRET_KEY|ACCESS_KEY)\w*: (?!\$\{\w+:\?)", COMPOSE.read_text()
+    )
+
+
+def test_mlflow_reads_the_auth_settings_as_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the cache is one that MLflow knows, and the file holds no secret."""
+    from mlflow.server.auth.config import read_auth_config
+
+    monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", str(ROOT / "docker/basic_auth.ini"))
+    monkeypatch.setenv("MLFLOW_AUTH_ADMIN_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_AUTH_ADMIN_PASSWORD", "from-the-environment")
+    read = read_auth_config()
+    assert read.auth_cache_ttl_seconds == 60
+    assert read.default_permission == "READ"
+    assert ":" not in read.database_uri.partition("//")[2].partition("@")[0]
+
+
+def test_the_build_context_holds_no_data_and_no_secret() -> None:
+    """.dockerignore lets in named things only, and what the Dockerfile copies is among them."""
+    rules = (ROOT / ".dockerignore").read_text().split()
+    assert "*" in rules
+    allowed = {rule[1:].removesuffix("/*.py") for rule in rules if rule.startswith("!")}
+    assert ".env" not in allowed
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert {word for line in copied for word in line.split()} == allowed

@@ -1,0 +1,166 @@
+"""The image's steps, executed without Docker: built from the lock, run without rights or a disk."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from live import ROOT, find_free_port, wait_for
+
+DRIVER = Path(__file__).parent / "image.py"
+NAMESPACE = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
+
+
+def why_not() -> str | None:
+    """Return why this machine cannot do it, or None."""
+    if os.getuid() != 0 or shutil.which("unshare") is None:
+        return "needs root and unshare: it mounts an overlay and changes its root"
+    with tempfile.TemporaryDirectory() as folder:
+        for part in ("upper", "work", "root"):
+            (Path(folder) / part).mkdir()
+        options = f"lowerdir=/,upperdir={folder}/upper,workdir={folder}/work"
+        command = ["mount", "-t", "overlay", "overlay", "-o", options, f"{folder}/root"]
+        done = subprocess.run([*NAMESPACE, *command], capture_output=True, text=True)
+    return f"no overlay mounts here: {done.stderr.strip()}" if done.returncode else None
+
+
+REASON = why_not()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+]
+
+
+def volumes() -> list[str]:
+    """Return the folders on which docker-compose.yml mounts volumes into our containers."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    ours = [s for s in compose["services"].values() if "build" in s]
+    entries = {entry for s in ours for entry in s.get("volumes", [])}
+    return sorted(e.split(":")[1] for e in entries if e.split(":")[0] in compose["volumes"])
+
+
+class Image:
+    """A built image; its processes run as its user in its sealed root."""
+
+    def __init__(self, namespace: int, facts: dict[str, Any]) -> None:
+        """Take the process that holds the namespace, and what the Dockerfile says."""
+        self.namespace, self.facts = namespace, facts
+
+    def command(self, *words: str, **environ: str) -> list[str]:
+        """Return how to start a process in it."""
+        env = {**self.facts["env"], **environ}
+        return [
+            *("nsenter", "--target", str(self.namespace), "--mount"),
+            *("/usr/sbin/chroot", f"--userspec={self.facts['user']}", self.facts["root"]),
+            *("/usr/bin/env", "-i", "-C", self.facts["workdir"]),
+            *(f"{name}={value}" for name, value in env.items()),
+            *words,
+        ]
+
+    def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run a process in it to its end."""
+        return subprocess.run(self.command(*words, **environ), capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    """Build the image once."""
+    with tempfile.TemporaryDirectory(prefix="image-") as folder:
+        process = subprocess.Popen(
+            [*NAMESPACE, sys.executable, str(DRIVER), folder, *volumes()],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            line = next((text for text in process.stdout if '"ready"' in text), "")
+            assert line, f"the build failed with {process.wait()}"
+            (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            yield Image(int(child), json.loads(line))
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait(30)
+
+
+def test_it_holds_no_installer_no_compiler_and_no_project_folder(image: Image) -> None:
+    """Only what was copied is there: no pip for its Python, no data, no secret, no model."""
+    assert image.run("python", "-c", "import pip").returncode
+    assert image.run("/usr/local/bin/python", "-c", "import pip").returncode
+    listed = image.run("find", "/app", "-type", "f", "-not", "-name", "*.pyc").stdout.split()
+    assert "/app/serving/app.py" in listed
+    kinds = {Path(path).suffix for path in listed}
+    assert not kinds & {".xlsx", ".parquet", ".skops", ".joblib", ".log", ".db"}
+    assert not [path for path in listed if path.startswith("/app/tests") or path.endswith("/.env")]
+    assert image.run("ls", str(ROOT)).stdout == ""
+
+
+def test_its_user_has_no_rights_and_its_root_is_read_only(image: Image) -> None:
+    """It runs as somebody else than root and can write to volumes and /tmp alone."""
+    assert image.run("id", "-u").stdout.strip() == "10001"
+    for path in ("/app/x", "/opt/venv/x", "/etc/x", "/x"):
+        assert image.run("touch", path).returncode, path
+    for path in (*(f"{volume}/x" for volume in volumes()), "/tmp/x"):  # noqa: S108
+        assert image.run("touch", path).returncode == 0, path
+
+
+def test_it_refuses_the_example_secrets(image: Image) -> None:
+    """The first container of docker-compose.yml ends with an error on them."""
+    done = image.run("python", "scripts/check_secrets.py", POSTGRES_PASSWORD="change-me")
+    assert done.returncode == 1
+    assert "POSTGRES_PASSWORD ainda tem o valor de exemplo" in done.stderr
+
+
+def test_its_scheduler_and_server_programs_start(image: Image) -> None:
+    """What the other services run is in it, and can run without a place to write."""
+    assert image.run("mlflow", "server", "--help").returncode == 0
+    done = image.run("timeout", "--signal=INT", "8", "python", "-m", *CONSUMER)
+    assert "drift diário" in done.stderr, done.stderr
+
+
+CONSUMER = ("huey.bin.huey_consumer", "monitoring.routines.huey", "--workers", "1", "--simple")
+
+
+def test_its_proxy_answers_predict(
+    image: Image, mlflow_server: str, register_version: Callable[..., int]
+) -> None:
+    """The image's own command, on another port, serves the version that the registry names."""
+    register_version("in-the-image")
+    port = find_free_port()
+    journal, store = "/data/journal", "/app/monitoring/inference_store"
+    command = image.command(
+        *image.facts["command"],
+        *("--port", str(port), "--workers", "2"),
+        MLFLOW_TRACKING_URI=mlflow_server,
+        MODEL_NAME="in-the-image",
+        JOURNAL_DIR=journal,
+        INFERENCE_STORE=store,
+        MODEL_CACHE="/data/model-cache",
+        CAPTURE_FLUSH_SECONDS="0.5",
+        LOG_FILE="-",
+    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/ready", 90)
+        url = f"http://127.0.0.1:{port}"
+        answer = httpx.post(f"{url}/predict", json={"instances": [ROW]}, timeout=20)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["model_version"] == "v1.0.0"
+        probe = [word.replace(":8000", f":{port}") for word in image.facts["health"]]
+        assert image.run(*probe).returncode == 0
+        assert image.run(*[w.replace(str(port), "9") for w in probe]).returncode == 1
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        said = process.communicate(timeout=60)[0]
+    assert '"path": "/predict"' in said, "the log is on standard output"
+    assert image.run("sh", "-c", f"ls {store}/*.parquet").returncode == 0

@@ -1,0 +1,254 @@
+"""The stack of docker-compose.yml without containers: its commands, users and settings, for real.
+
+PostgreSQL is real. The S3 API is moto's server, an emulator: it speaks S3's protocol over HTTP,
+keeps objects in memory and checks no signature.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+from live import copy_project, find_free_port, stop, wait_for
+from moto.server import ThreadedMotoServer
+from postgres import postgres, programs
+from stack import Compose, new_env
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1500),
+    pytest.mark.skipif(
+        programs() is None, reason="no PostgreSQL programs (Debian: apt install postgresql-15)"
+    ),
+]
+ROW = {"fase": 3, "idade": 15, "iaa": 6.5}
+FLIP_SECONDS = 90.0
+
+
+class Stack:
+    """The running services, and how to run a one-shot beside them."""
+
+    def __init__(self, folder: Path, compose: Compose, s3: str) -> None:
+        """Remember where the project's copy is, and the object store's address."""
+        self.folder, self.compose, self.s3 = folder, compose, s3
+        self.mlflow = f"http://{compose.addresses['mlflow:5000']}"
+        self._stack = ExitStack()
+
+    def start(self, service: str, command: list[str], url: str, **changes: str) -> None:
+        """Start a server with a service's environment; wait until `url` answers."""
+        with (self.folder / f"{service}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.compose.environment(service, **changes),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._stack.callback(stop, process)
+        wait_for(url, 120, process)
+
+    def run(self, service: str, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with a service's environment to its end."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.compose.environment(service, **changes),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def registry(self, *words: str, service: str = "retrain") -> str:
+        """Run a registry command, by default as the jobs' user; return what it says."""
+        command = [sys.executable, "-m", "mlflow_project.registry", *words]
+        return self.run(service, *command).stdout
+
+    def close(self) -> None:
+        """Stop all servers."""
+        self._stack.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start PostgreSQL, the object store and MLflow; make buckets and users; train twice."""
+    folder = tmp_path_factory.mktemp("real") / "project"
+    copy_project(folder)
+    env = new_env()
+    s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    s3.start()
+    with ExitStack() as closing:
+        closing.callback(s3.stop)
+        database = closing.enter_context(postgres("mlflow", env["POSTGRES_PASSWORD"]))
+        port = find_free_port()
+        addresses = {
+            "postgres:5432": database,
+            "s3:8333": "{}:{}".format(*s3.get_host_and_port()),
+            "mlflow:5000": f"127.0.0.1:{port}",
+            "--host=0.0.0.0": "--host=127.0.0.1",
+            "--port=5000": f"--port={port}",
+        }
+        compose = Compose(env, addresses)
+        ini = folder / "basic_auth.ini"
+        ini.write_text(compose.fill((folder / "docker/basic_auth.ini").read_text()))
+        started = Stack(folder, compose, f"http://{addresses['s3:8333']}")
+        closing.callback(started.close)
+        health = f"{started.mlflow}/health"
+        server = compose.command("mlflow")
+        started.start("mlflow", server, health, MLFLOW_AUTH_CONFIG_PATH=str(ini))
+        yield started
+
+
+@pytest.fixture(scope="module")
+def trained(stack: Stack) -> Stack:
+    """Run `setup`, then `retrain` twice, as compose does; both versions are promoted."""
+    done = stack.run("setup", *stack.compose.command("setup"))
+    assert "criados agora: mlflow, jobs, reader" in done.stdout, done.stdout
+    book = "data/raw/PEDE.xlsx"
+    make = ("-m", "data.synthetic", "--students", "700", "--output", book)
+    stack.run("retrain", sys.executable, *make)
+    for release in ("v1.0.0", "v1.1.0"):
+        done = stack.run("retrain", *stack.compose.command("retrain"))
+        assert f"{release} é a champion" in done.stdout, done.stdout[-3000:]
+    return stack
+
+
+@pytest.fixture(scope="module")
+def proxies(trained: Stack) -> list[str]:
+    """Start two proxies of two workers each; they share the registry and the store alone."""
+    urls = []
+    for number in (1, 2):
+        port = find_free_port()
+        urls.append(f"http://127.0.0.1:{port}")
+        command = [sys.executable, "-m", "serving", "--port", str(port), "--workers", "2"]
+        own = trained.folder / f"proxy{number}"
+        trained.start(
+            "datathon-api",
+            command,
+            f"{urls[-1]}/ready",
+            JOURNAL_DIR=str(own / "journal"),
+            MODEL_CACHE=str(own / "cache"),
+            CAPTURE_FLUSH_SECONDS="0.5",
+        )
+    return urls
+
+
+def ask(url: str) -> str:
+    """Ask once, on a connection of its own; return the release that answered."""
+    answer = httpx.post(f"{url}/predict", json={"instances": [ROW]}, timeout=20)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["model_version"])
+
+
+def workers_of(stack: Stack, number: int) -> set[str]:
+    """Return the processes that captured answers of a version, by the names of their files."""
+    files = [
+        *(stack.folder / "monitoring/inference_store").glob("*.parquet"),
+        *stack.folder.glob("proxy*/journal/*.jsonl"),
+    ]
+    found = (re.search(rf"-v{number}-([^-.]+)", path.name) for path in files)
+    return {match[1] for match in found if match}
+
+
+def test_one_flip_is_seen_by_every_worker_of_every_proxy(
+    trained: Stack, proxies: list[str]
+) -> None:
+    """Rollback by the jobs' user: within seconds all four workers answer by the old version."""
+    assert {ask(url) for url in proxies for _ in range(20)} == {"v1.1.0"}
+    told = trained.registry("rollback", "--reason", "exercício")
+    # How soon is tested where the machine does less beside it (tests/serving/test_flips.py).
+    deadline = time.monotonic() + FLIP_SECONDS
+    while len(workers_of(trained, 1)) < 4:
+        assert time.monotonic() < deadline, told
+        assert {ask(url) for url in proxies} <= {"v1.0.0", "v1.1.0"}
+    assert {ask(url) for url in proxies for _ in range(40)} == {"v1.0.0"}
+    assert "exercício" in trained.registry("history")
+
+
+def test_artifacts_are_in_the_object_store_and_came_through_the_server(trained: Stack) -> None:
+    """The bucket holds both models; no client knows the object store's address."""
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=trained.s3,
+        aws_access_key_id=trained.compose.env["S3_ACCESS_KEY"],
+        aws_secret_access_key=trained.compose.env["S3_SECRET_KEY"],
+        region_name="us-east-1",
+    )
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="mlflow")["Contents"]]
+    assert len([key for key in keys if key.endswith("/model.skops")]) == 2
+    assert not any("S3_ENDPOINT" in name for name in trained.compose.environment("retrain"))
+
+
+def test_monitoring_works_as_the_jobs_user(trained: Stack, proxies: list[str]) -> None:
+    """The routine of the scheduler reads the store of both proxies and marks the version."""
+    served = {ask(url) for url in proxies}
+    assert len(served) == 1
+    time.sleep(1.5)
+    arguments = ["-m", "monitoring.drift_report", "--last_n_days", "1"]
+    done = trained.run("monitor", sys.executable, *arguments)
+    assert done.returncode == 0, done.stdout
+    assert "Status:" in done.stdout
+    assert "NO_DATA" not in done.stdout
+
+
+def test_the_proxys_user_can_change_nothing(trained: Stack) -> None:
+    """Its credentials read the registry; promoting with them is refused."""
+    refused = ("promote", "--model_version", "v1.1.0")
+    told = trained.registry(*refused, service="datathon-api")
+    assert "erro" in told.lower(), told
+    assert "v1.0.0" in trained.registry("list", service="datathon-api")
+    user, password = (
+        trained.compose.environment("datathon-api")[f"MLFLOW_TRACKING_{name}"]
+        for name in ("USERNAME", "PASSWORD")
+    )
+    answer = httpx.post(
+        f"{trained.mlflow}/api/2.0/mlflow/registered-models/alias",
+        json={"name": "risco-defasagem", "alias": "champion", "version": "2"},
+        auth=(user, password),
+    )
+    assert answer.status_code == 403
+
+
+def test_without_or_with_wrong_credentials_nothing_is_told(trained: Stack) -> None:
+    """The server answers 401; a proxy with a wrong password is not ready and says why."""
+    search = f"{trained.mlflow}/api/2.0/mlflow/registered-models/search"
+    assert httpx.get(search).status_code == 401
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "serving", "--port", str(port)]
+    own = trained.folder / "stranger"
+    trained.start(
+        "datathon-api",
+        command,
+        f"{url}/health",
+        MLFLOW_TRACKING_PASSWORD="not-the-password",
+        MODEL_CACHE=str(own / "cache"),
+        JOURNAL_DIR=str(own / "journal"),
+    )
+    deadline = time.monotonic() + 60
+    while "MLFLOW_TRACKING_PASSWORD" not in (health := httpx.get(f"{url}/health").text):
+        assert time.monotonic() < deadline, health
+        time.sleep(0.2)
+    assert httpx.get(f"{url}/ready").status_code == 503
+    assert "not-the-password" not in health
+
+
+def test_a_foreign_host_header_is_refused(trained: Stack) -> None:
+    """`--allowed-hosts` keeps pages of other sites from reaching the server by DNS rebinding."""
+    url = f"{trained.mlflow}/api/2.0/mlflow/registered-models/search"
+    assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 403
+
+
+def test_setup_run_again_makes_nothing_and_renews_passwords(trained: Stack) -> None:
+    """A second `up` changes nothing; a password changed in `.env` is taken over."""
+    renewed = "another-password-of-the-reader"
+    done = trained.run("setup", *trained.compose.command("setup"), MLFLOW_READER_PASSWORD=renewed)
+    assert "criados agora: nenhum" in done.stdout, done.stdout
+    search = f"{trained.mlflow}/api/2.0/mlflow/registered-models/search"
+    assert httpx.get(search, auth=("reader", renewed)).status_code == 200

@@ -1,0 +1,75 @@
+"""The routines on the scheduler's clock, and what happens when one fails."""
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from importlib.util import find_spec
+
+import pytest
+from live import ROOT
+
+from monitoring.routines import ROUTINES, Routine, huey
+
+
+def due(moment: datetime) -> set[str]:
+    """Return the routines that the scheduler would start in this minute."""
+    return {task.name for task in huey.read_periodic(moment)}
+
+
+def test_each_day_compacts_deletes_what_is_old_and_reports() -> None:
+    """A plain Wednesday: compaction, retention, the daily report, and nothing else all day."""
+    day = [due(datetime(2026, 3, 11, hour, minute)) for hour in range(24) for minute in range(60)]
+    assert [names for names in day if names] == [{"compactação"}, {"retenção"}, {"drift diário"}]
+
+
+def test_mondays_and_firsts_report_on_more_days() -> None:
+    """The week is looked at on Monday, the month on its first day."""
+    assert due(datetime(2026, 3, 9, 6, 30)) == {"drift semanal"}
+    assert due(datetime(2026, 3, 10, 6, 30)) == set()
+    assert due(datetime(2026, 4, 1, 7, 0)) == {"drift mensal"}
+    assert due(datetime(2026, 4, 2, 7, 0)) == set()
+
+
+@pytest.mark.parametrize("routine", ROUTINES, ids=lambda routine: routine.name)
+def test_each_routine_is_a_command_that_knows_its_options(routine: Routine) -> None:
+    """A renamed module or option would fail at night, in a log."""
+    if find_spec(routine.module) is None:
+        pytest.skip(f"{routine.module} is not in this tree")
+    command = [sys.executable, "-m", routine.module, "--help"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0
+    for option in (word for word in routine.arguments if word.startswith("--")):
+        assert option in told.stdout, option
+
+
+def test_a_failing_routine_says_so_and_stops_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its exit code is logged and no exception leaves it."""
+    assert Routine("teste", "monitoring.compact", ("--inference_store", "nowhere")).run() == 1
+    told = capfd.readouterr()
+    assert "rotina teste: terminou com código 1" in told.out
+    assert "nowhere" in told.err
+
+
+def test_the_scheduler_starts_as_its_container_starts_it() -> None:
+    """Huey's consumer finds the routines, and SIGINT ends it."""
+    command = [sys.executable, "-m", "huey.bin.huey_consumer", "monitoring.routines.huey"]
+    process = subprocess.Popen(
+        [*command, "--workers", "1", "--simple"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if ROUTINES[-1].name in line:
+            time.sleep(1)  # It lists the routines just before it listens to signals.
+            process.send_signal(signal.SIGINT)
+            break
+    assert process.wait(20) == 0, seen
+    for routine in ROUTINES:
+        assert routine.name in seen
+    process.stderr.close()

@@ -1,0 +1,124 @@
+"""Batch scoring on a real local Spark: the same rows and numbers as this machine's."""
+
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from serving.score import main
+
+WITHOUT = next(
+    (
+        why
+        for found, why in (
+            (find_spec("pyspark"), "no pyspark (make spark)"),
+            (shutil.which("java"), "no Java (Debian: apt install openjdk-17-jre-headless)"),
+        )
+        if not found
+    ),
+    None,
+)
+needs_spark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(WITHOUT is not None, reason=str(WITHOUT)),
+]
+
+
+@pytest.fixture
+def score(
+    mlflow_server: str,
+    register_version: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., int]:
+    """Return a function that runs the command on a version of its own."""
+    name = f"machine-spark-{tmp_path.name}"
+    register_version(name, "v2.0.0", threshold=0.3)
+    environ = {
+        "MLFLOW_TRACKING_URI": mlflow_server,
+        "MODEL_NAME": name,
+        "INFERENCE_STORE": tmp_path / "store",
+        "LOG_FILE": tmp_path / "app.log",
+        "MODEL_CACHE": tmp_path / "cache",
+    }
+    for variable, text in environ.items():
+        monkeypatch.setenv(variable, str(text))
+
+    def run(engine: str, source: Path, *more: str) -> int:
+        output = tmp_path / f"{engine}.parquet"
+        arguments = ["--source", str(source), "--output", str(output), "--engine", engine]
+        return main([*arguments, *more])
+
+    return run
+
+
+def frame_of(n: int) -> pd.DataFrame:
+    """Return n valid rows with a key and a group, under the names that a client may use."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {
+            "temperature_2024": rng.normal(20, 5, n),
+            "pressure": rng.uniform(900, 1100, n),
+            "wear": rng.integers(0, 9, n),
+            "row": np.arange(n),
+            "site": rng.choice(["north", "south"], n),
+        }
+    )
+    frame.loc[::3, "pressure"] = np.nan
+    return frame
+
+
+@pytest.mark.usefixtures("mlflow_server")
+class TestOnSpark:
+    """With pyspark and Java."""
+
+    pytestmark = needs_spark
+
+    def test_the_same_rows_and_scores_as_the_local_engine(
+        self, score: Callable[..., int], tmp_path: Path
+    ) -> None:
+        """Scores are equal to the last digits, labels and all other columns exactly."""
+        source = tmp_path / "rows.parquet"
+        frame_of(500).to_parquet(source)
+        for engine in ("local", "spark"):
+            assert score(engine, source, "--keep", "row,site") == 0
+        here, there = (
+            pd.read_parquet(tmp_path / f"{engine}.parquet").sort_values("row", ignore_index=True)
+            for engine in ("local", "spark")
+        )
+        assert list(here.columns) == list(there.columns)
+        assert len(there) == 500
+        assert np.abs(here.pop("failure_score") - there.pop("failure_score")).max() <= 1e-12
+        pd.testing.assert_frame_equal(here, there)
+
+    def test_rows_that_do_not_fit_are_counted_by_field_and_nothing_is_scored(
+        self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The message says field, problem, what is allowed and how often; never a value."""
+        frame = frame_of(300).drop(columns=["row", "site"])
+        frame.loc[:6, "temperature_2024"] = 777.25
+        source = tmp_path / "rows.parquet"
+        frame.to_parquet(source)
+        assert score("spark", source) == 1
+        told = capsys.readouterr().err
+        assert "7 problemas; nada foi pontuado" in told
+        assert "7 × temperature fora do intervalo (número entre -50 e 100" in told
+        assert "777" not in told
+        assert not (tmp_path / "spark.parquet").exists()
+
+
+@pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
+def test_without_pyspark_the_command_says_what_to_install(
+    score: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line and exit code 1."""
+    source = tmp_path / "rows.parquet"
+    frame_of(3).to_parquet(source)
+    assert score("spark", source) == 1
+    assert "make spark" in capsys.readouterr().err
