@@ -44,6 +44,9 @@ def build_dataset(students: pd.DataFrame, pseudonym_key: str | None) -> pd.DataF
     pairs[STUDENT] = pairs["ra"].map(identities).astype("str")
     pairs[YEAR] = pairs["ano"].astype("int64")
     pairs[TARGET] = (pairs["next_lag"] < 0).astype("int64")
+    # The sheet of 2022 gives the age that a child reaches in the year, later ones the age on some
+    # day of it: one definition for all, or the same child would be a year younger from 2023 on.
+    pairs["idade"] = (pairs["ano"] - pairs["ano_nascimento"]).fillna(pairs["idade"])
     dataset = pairs[list(DATASET_COLUMNS)]
     return dataset.sort_values([YEAR, STUDENT]).reset_index(drop=True)
 
