@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-
 CAPACITY = 0.60
 """Largest share of the students that the schools can follow up: the one number that both the choice
 of a threshold and the promotion gate go by (docs/decisions/0005)."""

@@ -22,7 +22,7 @@ def metric_intervals(
         "roc_auc": roc_auc_of(target, scores),
         "pr_auc": pr_auc_of(target, scores),
         "brier": brier_of(target, scores),
-        **{name: statistic for name, statistic in label_statistics(target, flagged).items()},
+        **label_statistics(target, flagged),
     }
     return {name: bootstrap(s, len(target), seed) for name, s in statistics.items()}
 

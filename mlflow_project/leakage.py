@@ -31,7 +31,9 @@ def leaks(
     Args:
         dataset: one row per student and reference year t, `target` (0/1) being of t+1.
         features: columns that should be known in year t.
-        target, student, year: names of those columns.
+        target: name of the column of outcomes.
+        student: name of the column of identities.
+        year: name of the column of reference years.
     """
     return [
         *_by_year_named(dataset, features, year),

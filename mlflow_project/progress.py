@@ -31,6 +31,11 @@ class Clock:
             spent = time.perf_counter() - begun
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
+    def __str__(self) -> str:
+        """Return the whole and each step's share, as one line."""
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares().items())
+        return f"{sum(self.seconds.values()):.0f} s ({shares})"
+
     def shares(self) -> dict[str, float]:
         """Return each step's share of the whole; empty before the first step."""
         whole = sum(self.seconds.values())

@@ -39,6 +39,7 @@ class Trial:
     losses: np.ndarray
     row_ms: float
     seconds: float
+    seed: int
 
     @property
     def brier(self) -> float:
@@ -61,7 +62,7 @@ def select_family(
     seed: int,
     families: Sequence[Family] = FAMILIES,
     budget: float = BUDGET,
-    log: Callable[[Trial], None] = lambda trial: None,
+    log: Callable[[Trial], None] = lambda _: None,
 ) -> Selection:
     """Try the families on the training rows and choose; `log` is told of each trial at its end.
 
@@ -99,6 +100,7 @@ def _try(family: Family, rows: pd.DataFrame, seed: int) -> Trial:
         losses=((scores - outcome) ** 2).mean(axis=0),
         row_ms=1000 * one_row_seconds(pipeline, frame.iloc[:1]),
         seconds=time.perf_counter() - begun,
+        seed=seed,
     )
 
 
