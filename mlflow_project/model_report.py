@@ -87,7 +87,8 @@ def write_report(facts: ReportFacts) -> str:
             "escolhido nos escores fora da amostra do treino.",
             "- Política: recall de ao menos "
             f"{contract.threshold_policy['min_recall']:.0%} com o menor número de sinalizados, "
-            f"dentro da capacidade de {contract.threshold_policy['max_share_flagged']:.0%}; se não "
+            f"dentro da capacidade de {contract.threshold_policy['max_share_flagged']:.0%}, "
+            f"contada num ano com {contract.threshold_policy['base_rate']:.0%} em risco; se não "
             "couber (`best_f_beta`), o melhor F2 dentro dela. A curva está no artefato "
             "`evaluation/threshold_tradeoff.json`.",
             "",

@@ -98,7 +98,7 @@ def _tradeoff(axes: Axes, evaluation: Evaluation) -> None:
     for key, label, color in (
         ("recall", "recall", BLUE),
         ("precision", "precisão", GREY),
-        ("share_flagged", "parcela sinalizada", RED),
+        ("share_planned", "parcela sinalizada (planejada)", RED),
     ):
         axes.plot(curve["threshold"], curve[key], label=label, color=color)
     axes.axvline(evaluation.threshold, color="black", linewidth=1, linestyle=":")

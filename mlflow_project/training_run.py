@@ -242,6 +242,7 @@ def _params(
         "threshold_rule": contract.threshold_policy["rule"],
         "threshold_min_recall": policy.min_recall,
         "capacity": policy.max_share_flagged,
+        "capacity_base_rate": policy.base_rate,
         "evaluation_threshold": fits.evaluation.threshold,
         "split": fits.evaluation.split,
         "judged_against": fits.judged_against,
