@@ -26,7 +26,7 @@ TRIAL_REPEATS, TRIAL_FOLDS = 2, 5
 """Shuffles and folds of a trial: errors are paired by row, so few tell families apart."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trial:
     """One family under the folds.
 
