@@ -180,7 +180,7 @@ def _fit(registry: Registry, dataset: pd.DataFrame, clock: Clock) -> _Fits:
     training_rows, _, _ = split_for_test(dataset, SEED)
     with clock.step("escolher a família"):
         say(f"tentando {len(FAMILIES)} famílias de modelos no treino (até {BUDGET:g} s)")
-        selection = select_family(training_rows, SEED, log=log_trial)
+        selection = select_family(training_rows, SEED, budget=BUDGET, log=log_trial)
         family = selection.chosen.family
         say(f"família escolhida: {family.name} ({family.title})")
     with clock.step("avaliar"):
