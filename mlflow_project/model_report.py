@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mlflow_project.bootstrap import Interval
 from mlflow_project.contract.model import ModelContract
 from mlflow_project.criteria import Criterion
-from mlflow_project.progress import Clock
+from mlflow_project.progress import STEPS, Clock
 from mlflow_project.selection import Selection
 from mlflow_project.training import Evaluation
 
@@ -170,7 +170,7 @@ def times_section(clock: Clock) -> str:
     rows = ["## Tempo", "", "| passo | segundos | parcela |", "|---|---|---|"]
     shares = clock.shares()
     for step, seconds in clock.seconds.items():
-        rows.append(f"| {step} | {seconds:.1f} | {shares[step]:.0%} |")
+        rows.append(f"| {STEPS[step]} | {seconds:.1f} | {shares[step]:.0%} |")
     rows.append(f"| total | {sum(clock.seconds.values()):.1f} | |")
     return "\n" + "\n".join(rows) + "\n"
 

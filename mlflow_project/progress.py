@@ -2,10 +2,24 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 _WIDTH = 24
+
+STEPS: Mapping[str, str] = {
+    "read": "ler a planilha",
+    "import": "importar",
+    "check": "conferir",
+    "select": "escolher a família",
+    "evaluate": "avaliar",
+    "gate": "julgar",
+    "fit": "ajustar para servir",
+    "log": "registrar no MLflow",
+    "baseline": "baseline",
+    "promote": "promover",
+}
+"""Steps of a retraining: the name that metrics carry, and what people read."""
 
 
 def say(text: str) -> None:
@@ -23,7 +37,7 @@ class Clock:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to a step's."""
+        """Add the time spent inside to a step's; `name` is one of `STEPS`."""
         begun = time.perf_counter()
         try:
             yield
@@ -33,7 +47,7 @@ class Clock:
 
     def __str__(self) -> str:
         """Return the whole and each step's share, as one line."""
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares().items())
+        shares = ", ".join(f"{STEPS[name]} {share:.0%}" for name, share in self.shares().items())
         return f"{sum(self.seconds.values()):.0f} s ({shares})"
 
     def shares(self) -> dict[str, float]:

@@ -31,10 +31,10 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     """
     say(f"lendo {source}")
     clock = Clock()
-    with clock.step("ler a planilha"):
+    with clock.step("read"):
         reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
     sys.stdout.write(reading.table() + "\n")
-    with clock.step("importar"):
+    with clock.step("import"):
         from mlflow_project.ledger import FLIPS, Ledger
         from mlflow_project.promotion import promote
         from mlflow_project.training_run import train
@@ -45,7 +45,7 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     registry = Registry()
     served = {entry.after for entry in Ledger(registry).entries() if entry.action in FLIPS}
     if result.passed and str(result.number) not in served:
-        with clock.step("promover"):
+        with clock.step("promote"):
             promote(registry, result.release, "retreino aprovado nos critérios")
         say(f"{result.release} é a champion; a API a adota em segundos")
     elif result.passed:

@@ -53,17 +53,12 @@ def log_times(client: MlflowClient, run_id: str, clock: Clock, report: str) -> N
     """Log to an ended run where the time went: `seconds_` and `share_` per step, and the report."""
     now = int(time.time() * 1000)
     metrics = [
-        Metric(f"{kind}_{plain_name(step)}", value, now, 0)
+        Metric(f"{kind}_{step}", value, now, 0)
         for kind, values in (("seconds", clock.seconds), ("share", clock.shares()))
         for step, value in values.items()
     ]
     client.log_batch(run_id, metrics=metrics)
     client.log_text(run_id, report, REPORT_ARTIFACT)
-
-
-def plain_name(step: str) -> str:
-    """Return the name of a step as MLflow takes one for a metric."""
-    return step.replace(" ", "_")
 
 
 def log_evaluation(evaluation: Evaluation, seed: int) -> None:

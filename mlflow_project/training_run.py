@@ -114,7 +114,7 @@ def train(
     if not source.is_file():
         raise TrainingError(f"O arquivo {source} não existe; gere-o com make_dataset.")
     dataset = pd.read_parquet(source)
-    with clock.step("conferir"):
+    with clock.step("check"):
         check_dataset(dataset)
     digest = training_digest(data_digest(dataset), _settings())
     same = None if force else same_training(registry, digest)
@@ -147,12 +147,12 @@ def _train_anew(
         mlflow.set_experiment(f"{registry.name}-training")
     with mlflow.start_run() as run:
         fits = _fit(registry, dataset, clock)
-        with clock.step("registrar no MLflow"):
+        with clock.step("log"):
             if reading is not None:
                 mlflow.log_dict(dict(reading), READING_ARTIFACT)
             log_evaluation(fits.evaluation, SEED)
             log_dataset(dataset, fits.served)
-        with exclusive(registry), clock.step("registrar no MLflow"):
+        with exclusive(registry), clock.step("log"):
             # Somebody may have trained the same while we did.
             same = None if force else same_training(registry, digest)
             if same is None:
@@ -178,18 +178,18 @@ def _train_anew(
 def _fit(registry: Registry, dataset: pd.DataFrame, clock: Clock) -> _Fits:
     """Choose a family and fit it twice; the test year is looked at once, after the choice."""
     training_rows, _, _ = split_for_test(dataset, SEED)
-    with clock.step("escolher a família"):
+    with clock.step("select"):
         say(f"tentando {len(FAMILIES)} famílias de modelos no treino (até {BUDGET:g} s)")
         selection = select_family(training_rows, SEED, budget=BUDGET, log=log_trial)
         family = selection.chosen.family
         say(f"família escolhida: {family.name} ({family.title})")
-    with clock.step("avaliar"):
+    with clock.step("evaluate"):
         say("ajuste de avaliação: treina no passado, testa uma vez no par de anos mais novo")
         evaluation = evaluate_fit(dataset, ThresholdPolicy(), SEED, family)
-    with clock.step("julgar"):
+    with clock.step("gate"):
         judged_against = champion_release(registry)
         criteria = run_gate(registry, evaluation, GatePolicy())
-    with clock.step("ajustar para servir"):
+    with clock.step("fit"):
         say("ajuste para servir: todos os pares de anos")
         served = fit_for_serving(dataset, ThresholdPolicy(), SEED, family)
     return _Fits(selection, evaluation, criteria, judged_against, served)

@@ -11,21 +11,21 @@ def test_clock_adds_up_steps_and_gives_shares() -> None:
     """A step entered twice counts once, with both times; shares add up to one."""
     clock = Clock()
     assert clock.shares() == {}
-    for name, pause in (("a", 0.02), ("b", 0.02), ("a", 0.02)):
+    for name, pause in (("read", 0.02), ("fit", 0.02), ("read", 0.02)):
         with clock.step(name):
             time.sleep(pause)
-    assert list(clock.seconds) == ["a", "b"]
-    assert clock.seconds["a"] >= 0.04
+    assert list(clock.seconds) == ["read", "fit"]
+    assert clock.seconds["read"] >= 0.04
     assert sum(clock.shares().values()) == pytest.approx(1)
-    assert "a " in str(clock) and "%" in str(clock)
+    assert "ler a planilha " in str(clock) and "%" in str(clock)
 
 
 def test_a_step_that_fails_is_counted_too() -> None:
     """The time until the failure is part of the whole."""
     clock = Clock()
-    with pytest.raises(KeyError), clock.step("a"):
+    with pytest.raises(KeyError), clock.step("read"):
         raise KeyError
-    assert "a" in clock.seconds
+    assert "read" in clock.seconds
 
 
 def test_into_a_file_the_bar_is_written_once(capsys: pytest.CaptureFixture[str]) -> None:

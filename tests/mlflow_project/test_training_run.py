@@ -264,7 +264,7 @@ def test_where_the_time_went_is_logged(trained: Trained) -> None:
     metrics = registry.client.get_run(registry.by_release(result.release).run_id).data.metrics
     shares = {k: v for k, v in metrics.items() if k.startswith("share_")}
     assert sum(shares.values()) == pytest.approx(1)
-    assert {"share_avaliar", "share_baseline", "seconds_escolher_a_família"} <= metrics.keys()
+    assert {"share_evaluate", "share_baseline", "seconds_select"} <= metrics.keys()
     assert "## Tempo" in result.report.read_text(encoding="utf-8")
 
 
