@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 CAPACITY = 0.60
 """Largest share of the students that the schools can follow up: the one number that both the choice
-of a threshold and the promotion gate go by (docs/decisions/0005)."""
+of a threshold and the promotion gate go by (docs/decisions/0006)."""
 BASE_RATE = 0.5
 """Share at risk that the capacity is planned for. It moves from pair to pair (61 %, then 40 %) and
 next year's is unknown, while the rates among those at risk and those not move less."""

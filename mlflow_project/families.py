@@ -1,7 +1,7 @@
 """The families of models that are tried, and the pipeline that each of them ends.
 
 A family is an estimator with its hyperparameters, chosen beforehand on the older pair of years
-(docs/decisions/0005). Every one of them is scikit-learn's own and needs no type beyond those that
+(docs/decisions/0006). Every one of them is scikit-learn's own and needs no type beyond those that
 the proxy accepts, so whichever is chosen can be served.
 """
 

@@ -1,6 +1,6 @@
 """Trying the families under the same folds, and choosing one by a rule that is written down.
 
-The rule (docs/decisions/0005): a family that the proxy cannot score compiled is out; of the others
+The rule (docs/decisions/0006): a family that the proxy cannot score compiled is out; of the others
 the best cross-validated Brier score counts, and the plainest family within one standard error of it
 is taken (Breiman, Friedman, Olshen, Stone, Classification and Regression Trees, 1984, section
 3.4.3). Only rows of the training pairs are seen; the test year has no part in it.

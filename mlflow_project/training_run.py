@@ -10,6 +10,14 @@ import mlflow
 import pandas as pd
 
 from mlflow_project.compatibility import incompatible_changes
+from mlflow_project.completion import (
+    NOTE,
+    champion_release,
+    described,
+    finish,
+    register,
+    same_training,
+)
 from mlflow_project.contract.model import ModelContract
 from mlflow_project.criteria import Criterion, GatePolicy
 from mlflow_project.evaluate import ThresholdPolicy
@@ -23,14 +31,6 @@ from mlflow_project.model import one_row_seconds
 from mlflow_project.model_report import ReportFacts, headline, times_section, write_report
 from mlflow_project.progress import Clock, say
 from mlflow_project.promotion import read_contract
-from mlflow_project.registration import (
-    NOTE,
-    champion_release,
-    described,
-    finish,
-    register,
-    same_training,
-)
 from mlflow_project.risk import build_contract
 from mlflow_project.run_log import (
     REPORT_ARTIFACT,

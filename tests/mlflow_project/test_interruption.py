@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from live import ROOT
 
+from mlflow_project.completion import UNFINISHED, is_unfinished
 from mlflow_project.contract import names
 from mlflow_project.promotion import promote
-from mlflow_project.registration import UNFINISHED, is_unfinished
 from mlflow_project.versions import Refused, Registry
 
 QUICK = """

@@ -162,7 +162,9 @@ def test_gate_compares_on_rows_that_neither_had_seen(
     monkeypatch.setattr(model_module, "REPEATS", 1)
     monkeypatch.setattr(model_module, "FOLDS", 4)
     version = registry.by_release(result.release)
-    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7)
+    family = run_of(registry, result).data.params["family"]
+    chosen = next(one for one in FAMILIES if one.name == family)
+    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7, chosen)
     common = common_rows(registry, version, evaluation)
     assert len(common) == len(evaluation.test)
     np.testing.assert_allclose(common["champion_score"].astype(float), common["score"], atol=1e-12)
