@@ -13,6 +13,7 @@ from mlflow_project.bootstrap import (
     f2_of,
     recall_of,
 )
+from mlflow_project.evaluate import CAPACITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class GatePolicy:
 
     min_test_rows: int = 100
     min_recall: float = 0.75
-    max_share_flagged: float = 0.60
+    max_share_flagged: float = CAPACITY
     min_common_rows: int = 50
     max_recall_loss: float = 0.02
     max_f2_loss: float = 0.02

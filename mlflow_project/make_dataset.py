@@ -2,6 +2,7 @@
 
 `python -m mlflow_project.make_dataset --source PEDE.xlsx` writes the Parquet file and, beside it,
 what reading the workbook cost. Features are what year t's sheet says; the target alone is from t+1.
+`--labels PEDE2025.xlsx` writes the late labels that monitoring waits for instead (`late_labels`).
 """
 
 import argparse
@@ -21,6 +22,7 @@ from mlflow_project.pede import FEATURE_NAMES, ReadingReport, read_workbook
 from mlflow_project.pede.errors import DataError, OutputError, PairError
 
 DEFAULT_OUTPUT = Path("data/processed/modeling_dataset.parquet")
+DEFAULT_LABELS = Path("data/processed/labels.parquet")
 STUDENT = "student"
 YEAR = "reference_year"
 TARGET = "em_risco"
@@ -44,6 +46,9 @@ def build_dataset(students: pd.DataFrame, pseudonym_key: str | None) -> pd.DataF
     pairs[STUDENT] = pairs["ra"].map(identities).astype("str")
     pairs[YEAR] = pairs["ano"].astype("int64")
     pairs[TARGET] = (pairs["next_lag"] < 0).astype("int64")
+    # The sheet of 2022 gives the age that a child reaches in the year, later ones the age on some
+    # day of it: one definition for all, or the same child would be a year younger from 2023 on.
+    pairs["idade"] = (pairs["ano"] - pairs["ano_nascimento"]).fillna(pairs["idade"])
     dataset = pairs[list(DATASET_COLUMNS)]
     return dataset.sort_values([YEAR, STUDENT]).reset_index(drop=True)
 
@@ -63,8 +68,8 @@ def make_dataset(source: Path, output: Path, pseudonym_key: str | None) -> Readi
     text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        _replace(report_path(output), lambda path: path.write_text(text, encoding="utf-8"))
-        _replace(output, lambda path: dataset.to_parquet(path, index=False))
+        replace_file(report_path(output), lambda path: path.write_text(text, encoding="utf-8"))
+        replace_file(output, lambda path: dataset.to_parquet(path, index=False))
     except OSError as exc:
         raise OutputError(output, exc.strerror or type(exc).__name__) from exc
     return report
@@ -87,6 +92,9 @@ def count_pairs(dataset: pd.DataFrame) -> list[dict[str, Any]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, or 2 where the data cannot be had."""
     options = _parser().parse_args(arguments)
+    if options.labels is not None:
+        return _labels(options.labels, options.output or DEFAULT_LABELS)
+    options.output = options.output or DEFAULT_OUTPUT
     try:
         report = make_dataset(options.source, options.output, os.environ.get("PSEUDONYM_KEY"))
     except DataError as exc:
@@ -95,6 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     content = json.loads(report_path(options.output).read_text(encoding="utf-8"))
     sys.stdout.write(f"{report.table()}\n\n{_summary(content['pairs'], options.output)}\n")
     _log_to_run(os.environ.get("MLFLOW_RUN_ID"), content)
+    return 0
+
+
+def _labels(workbook: Path, output: Path) -> int:
+    from mlflow_project.late_labels import write_labels
+
+    try:
+        told = write_labels(workbook, output, os.environ.get("PSEUDONYM_KEY"))
+    except DataError as exc:
+        sys.stderr.write(f"erro: {exc}\n")
+        return 2
+    sys.stdout.write(f"{told}\n")
     return 0
 
 
@@ -108,7 +128,8 @@ def _pseudonyms(ra: pd.Series, key: str | None) -> dict[str, str]:
     return {identity: f"aluno-{number:06d}" for number, identity in enumerate(shuffled, start=1)}
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file beside `path`, then put it there in one step."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
@@ -146,9 +167,18 @@ def _parser() -> argparse.ArgumentParser:
         "par de anos, sem nome e sem RA. Com PSEUDONYM_KEY no ambiente, cada estudante tem o mesmo "
         "pseudônimo em todas as execuções; sem ela, um número que só vale para esta planilha.",
     )
-    parser.add_argument("--source", type=Path, required=True, help="planilha PEDE (.xlsx)")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--source", type=Path, help="planilha PEDE (.xlsx): conjunto de modelagem")
+    given.add_argument(
+        "--labels",
+        type=Path,
+        help="planilha PEDE (.xlsx) do ano seguinte: resultados (labels) para "
+        "monitoring.performance_report; exige PSEUDONYM_KEY, a mesma da API",
+    )
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, help="padrão: %(default)s (Parquet)"
+        "--output",
+        type=Path,
+        help=f"Parquet; padrão: {DEFAULT_OUTPUT}, com --labels {DEFAULT_LABELS}",
     )
     return parser
 

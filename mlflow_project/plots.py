@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-from mlflow_project.evaluate import label_metrics
+from mlflow_project.evaluate import CAPACITY, trade_off
 from mlflow_project.make_dataset import TARGET
 from mlflow_project.training import Evaluation
 
@@ -37,6 +38,21 @@ def draw_plots(evaluation: Evaluation) -> dict[str, Figure]:
             axes.spines[["top", "right"]].set_visible(False)
         figures[name] = figure
     return figures
+
+
+def draw_importance(weights: pd.DataFrame) -> Figure:
+    """Draw what `importances` returned: one bar per feature, with its spread over shuffles."""
+    figure = Figure(figsize=(5.6, 4.4), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    shown = weights.iloc[::-1]
+    axes.barh(shown["feature"], shown["roc_auc_loss"], xerr=shown["spread"], color=BLUE)
+    axes.axvline(0, color=GREY, linewidth=1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(
+        title="Importância por permutação (teste)",
+        xlabel="Perda de ROC-AUC com a coluna embaralhada",
+    )
+    return figure
 
 
 def _target(evaluation: Evaluation) -> np.ndarray:
@@ -72,22 +88,21 @@ def _reliability(axes: Axes, evaluation: Evaluation) -> None:
     )
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     axes.plot(said, seen, "o-", color=BLUE)
-    title = f"Calibração no teste (Brier {evaluation.metrics['brier']:.3f})"
+    brier, ece = evaluation.metrics["brier"], evaluation.metrics["ece"]
+    title = f"Calibração no teste (Brier {brier:.3f}, ECE {ece:.3f})"
     axes.set(title=title, xlabel="Risco previsto", ylabel="Risco observado")
 
 
 def _tradeoff(axes: Axes, evaluation: Evaluation) -> None:
-    thresholds = np.linspace(0.02, 0.98, 97)
-    curves = [
-        label_metrics(evaluation.train_target, evaluation.train_scores >= t) for t in thresholds
-    ]
+    curve = trade_off(evaluation.train_target, evaluation.train_scores)
     for key, label, color in (
         ("recall", "recall", BLUE),
         ("precision", "precisão", GREY),
-        ("share_flagged", "parcela sinalizada", RED),
+        ("share_planned", "parcela sinalizada (planejada)", RED),
     ):
-        axes.plot(thresholds, [curve[key] for curve in curves], label=label, color=color)
+        axes.plot(curve["threshold"], curve[key], label=label, color=color)
     axes.axvline(evaluation.threshold, color="black", linewidth=1, linestyle=":")
+    axes.axhline(CAPACITY, color=RED, linewidth=1, linestyle="--", label="capacidade")
     axes.legend(frameon=False)
     axes.set(
         title="Escolha do limiar (fora da amostra, no treino)", xlabel="Limiar", ylim=(0, 1.02)

@@ -1,9 +1,83 @@
-"""Telling whoever waits what is being done."""
+"""Telling whoever waits what is being done, how far it is, and afterwards where the time went."""
 
 import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+_WIDTH = 24
+
+STEPS: Mapping[str, str] = {
+    "read": "ler a planilha",
+    "import": "importar",
+    "check": "conferir",
+    "select": "escolher a família",
+    "evaluate": "avaliar",
+    "gate": "julgar",
+    "fit": "ajustar para servir",
+    "log": "registrar no MLflow",
+    "baseline": "baseline",
+    "promote": "promover",
+}
+"""Steps of a retraining: the name that metrics carry, and what people read."""
 
 
 def say(text: str) -> None:
     """Print one step, at once."""
     sys.stdout.write(f"→ {text}\n")
     sys.stdout.flush()
+
+
+class Clock:
+    """Seconds per named step of one command, in the order in which they were begun."""
+
+    def __init__(self) -> None:
+        """Begin with no step."""
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to a step's; `name` is one of `STEPS`."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - begun
+            self.seconds[name] = self.seconds.get(name, 0.0) + spent
+
+    def __str__(self) -> str:
+        """Return the whole and each step's share, as one line."""
+        shares = ", ".join(f"{STEPS[name]} {share:.0%}" for name, share in self.shares().items())
+        return f"{sum(self.seconds.values()):.0f} s ({shares})"
+
+    def shares(self) -> dict[str, float]:
+        """Return each step's share of the whole; empty before the first step."""
+        whole = sum(self.seconds.values())
+        return {name: spent / whole for name, spent in self.seconds.items()} if whole else {}
+
+
+class Bar:
+    """A line that fills while a known number of pieces is done.
+
+    On a terminal the line is rewritten; into a file it is written once, when it is full, so that a
+    log is not a hundred lines of the same bar.
+    """
+
+    def __init__(self, title: str, pieces: int) -> None:
+        """Begin an empty bar of `pieces`."""
+        self._title, self._pieces, self._done = title, pieces, 0
+        self._begun = time.perf_counter()
+
+    def tick(self) -> None:
+        """Count one piece as done."""
+        self._done += 1
+        full = self._done >= self._pieces
+        if not (full or sys.stdout.isatty()):
+            return
+        filled = _WIDTH * self._done // self._pieces
+        spent = time.perf_counter() - self._begun
+        start = "\r" if sys.stdout.isatty() else ""
+        bar = "█" * filled + "·" * (_WIDTH - filled)
+        sys.stdout.write(f"{start}  {bar} {self._done}/{self._pieces} {self._title}, {spent:.1f} s")
+        sys.stdout.write("\n" if full else "")
+        sys.stdout.flush()

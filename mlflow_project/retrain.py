@@ -10,30 +10,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow_project.make_dataset import DEFAULT_OUTPUT, make_dataset
-from mlflow_project.progress import say
-from mlflow_project.train import add_release_option, guarded, report_result, requested_release
+from mlflow_project.progress import Clock, say
+from mlflow_project.train import (
+    add_training_options,
+    guarded,
+    report_result,
+    requested_release,
+)
 
 
-def retrain(source: Path, dataset: Path, requested: str | None) -> None:
+def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool = False) -> None:
     """Train on a workbook and promote the result if the gate lets it through.
 
-    A version that fails stays `challenger`, its reasons in its tags; that is no error.
+    A version that fails stays `challenger`, its reasons in its tags; that is no error. An existing
+    version of the same data, code and parameters is promoted only if it never was: whoever rolled
+    it back had a reason.
 
     Raises:
         DataError, TrainingError, RegistryError: what a person can mend.
     """
     say(f"lendo {source}")
-    reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
+    clock = Clock()
+    with clock.step("read"):
+        reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
     sys.stdout.write(reading.table() + "\n")
-    from mlflow_project.promotion import promote
-    from mlflow_project.training_run import train
-    from mlflow_project.versions import Registry
+    with clock.step("import"):
+        from mlflow_project.ledger import FLIPS, Ledger
+        from mlflow_project.promotion import promote
+        from mlflow_project.training_run import train
+        from mlflow_project.versions import Registry
 
-    result = train(dataset, requested, reading.to_dict())
+    result = train(dataset, requested, reading.to_dict(), force=force, clock=clock)
     report_result(result)
-    if result.passed:
-        promote(Registry(), result.release, "retreino aprovado nos critérios")
+    registry = Registry()
+    served = {entry.after for entry in Ledger(registry).entries() if entry.action in FLIPS}
+    if result.passed and str(result.number) not in served:
+        with clock.step("promote"):
+            promote(registry, result.release, "retreino aprovado nos critérios")
         say(f"{result.release} é a champion; a API a adota em segundos")
+    elif result.passed:
+        say(f"{result.release} já foi champion; para voltar a ela: registry promote")
+    say(f"tempo: {clock}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,9 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--dataset", type=Path, default=DEFAULT_OUTPUT, help="onde gravar (padrão: %(default)s)"
     )
-    add_release_option(parser)
+    add_training_options(parser)
     args = parser.parse_args(argv)
-    return guarded(lambda: retrain(args.source, args.dataset, requested_release(args.version)))
+    release, force = requested_release(args.version), args.force == "true"
+    return guarded(lambda: retrain(args.source, args.dataset, release, force=force))
 
 
 if __name__ == "__main__":

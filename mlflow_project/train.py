@@ -10,19 +10,28 @@ from typing import TYPE_CHECKING
 from mlflow_project.contract import names
 from mlflow_project.make_dataset import DEFAULT_OUTPUT
 from mlflow_project.pede.errors import DataError
-from mlflow_project.progress import say
+from mlflow_project.progress import Clock, say
 
 if TYPE_CHECKING:
     from mlflow_project.training_run import Registered
 
 
-def add_release_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that training and retraining share."""
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and retraining share."""
     parser.add_argument(
         "--version",
         default="auto",
         metavar="v1.2.0",
         help="versão a dar ao modelo (padrão: a próxima minor)",
+    )
+    # A value, since an MLproject parameter cannot be a bare flag; without one it means true.
+    parser.add_argument(
+        "--force",
+        nargs="?",
+        const="true",
+        default="false",
+        choices=("true", "false"),
+        help="treina mesmo que já haja versão dos mesmos dados, código e parâmetros",
     )
 
 
@@ -34,6 +43,8 @@ def requested_release(text: str) -> str | None:
 def report_result(result: "Registered") -> None:
     """Print the outcome and where to read more."""
     verdict = "aprovada nos critérios" if result.passed else "reprovada; fica como challenger"
+    if result.existing:
+        verdict += " (já existia)"
     say(result.headline)
     say(f"{result.release} (nº {result.number}) {verdict}. Relatório: {result.report}")
 
@@ -64,13 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--source", type=Path, default=DEFAULT_OUTPUT, help="conjunto (padrão: %(default)s)"
     )
-    add_release_option(parser)
+    add_training_options(parser)
     args = parser.parse_args(argv)
 
     def work() -> None:
         from mlflow_project.training_run import train
 
-        report_result(train(args.source, requested_release(args.version)))
+        clock = Clock()
+        release = requested_release(args.version)
+        report_result(train(args.source, release, force=args.force == "true", clock=clock))
 
     return guarded(work)
 

@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 
-from mlflow_project.evaluate import ThresholdPolicy, label_metrics, score_metrics
+from mlflow_project.evaluate import (
+    PolicyUnmetError,
+    ThresholdPolicy,
+    label_metrics,
+    score_metrics,
+)
+from mlflow_project.families import BOOSTING, Family
+from mlflow_project.leakage import leaks
 from mlflow_project.make_dataset import DATASET_COLUMNS, STUDENT, TARGET, YEAR
 from mlflow_project.model import (
     build_pipeline,
@@ -32,7 +39,7 @@ class Evaluation:
 
     `test` holds the test rows of the dataset and `score`; `train_scores` are out-of-fold scores of
     the training rows, with `train_target`, every row once per shuffle of the folds; from them
-    `threshold` was chosen by `rule`.
+    `threshold` was chosen by `rule`. `model` is the fit itself, which is never served.
     """
 
     split: str
@@ -44,6 +51,7 @@ class Evaluation:
     metrics: dict[str, float]
     train_metrics: dict[str, float]
     persistence: dict[str, float]
+    model: CalibratedClassifierCV
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class ServedFit:
 
 
 def check_dataset(dataset: pd.DataFrame) -> None:
-    """Refuse a dataset that lacks a column, or is too small or one-sided to learn from.
+    """Refuse a dataset that lacks a column, is too small or one-sided, or knows the future.
 
     Raises:
         TrainingError: says which column, or how few rows of which class.
@@ -75,6 +83,13 @@ def check_dataset(dataset: pd.DataFrame) -> None:
                 f"O par {year}→{int(str(year)) + 1} tem {counts[1]} estudantes em risco e "
                 f"{counts[0]} fora; são precisos ao menos 20 de cada."
             )
+    found = leaks(dataset, FEATURE_NAMES, TARGET, STUDENT, YEAR)
+    if found:
+        raise TrainingError(
+            "Vazamento do futuro: "
+            + "; ".join(found)
+            + ". Uma feature só pode dizer o que se sabe no ano de referência; corrija a planilha."
+        )
 
 
 def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, str]:
@@ -96,10 +111,12 @@ def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.D
     )
 
 
-def evaluate_fit(dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int) -> Evaluation:
+def evaluate_fit(
+    dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int, family: Family = BOOSTING
+) -> Evaluation:
     """Fit on the training rows, choose the threshold inside them, test once."""
     train, test, split = split_for_test(dataset, seed)
-    served = fit_for_serving(train, policy, seed)
+    served = fit_for_serving(train, policy, seed, family)
     scores = served.model.predict_proba(test[list(FEATURE_NAMES)])[:, 1]
     target = test[TARGET].to_numpy()
     train_target, train_scores = _pooled(train[TARGET], served.scores)
@@ -113,22 +130,25 @@ def evaluate_fit(dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int) -> E
         metrics=score_metrics(target, scores, served.threshold),
         train_metrics=score_metrics(train_target, train_scores, served.threshold),
         persistence=label_metrics(target, persistence(test)),
+        model=served.model,
     )
 
 
-def fit_for_serving(dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int) -> ServedFit:
+def fit_for_serving(
+    dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int, family: Family = BOOSTING
+) -> ServedFit:
     """Fit on every row given; the threshold comes from scores no fit gave to its own rows.
 
     Raises:
         TrainingError: no threshold satisfies the policy.
     """
     frame, target, students = dataset[list(FEATURE_NAMES)], dataset[TARGET], dataset[STUDENT]
-    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, seed)
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, seed, family)
     scores = out_of_fold_scores(pipeline, frame, target, students, seed)
     try:
         threshold, rule = policy.choose(*_pooled(target, scores))
-    except ValueError as exc:
-        raise TrainingError(f"Nenhum limiar atende à política: {exc}") from exc
+    except PolicyUnmetError as exc:
+        raise TrainingError(f"Nenhum limiar atende à política: {exc}.") from exc
     return ServedFit(
         fit_calibrated(pipeline, frame, target, students, seed), threshold, rule, scores
     )

@@ -164,13 +164,16 @@ def test_the_whole_loop(walk: Any) -> None:
     for load in loads:
         load.start()
 
+    # The served score is the one that training logged of the same student.
+    check_served_scores(the, names)
+
     # The same distribution as the baseline's, to the first version.
     usual = rows[:600]
     predictions = the.post(usual)
     assert {p["model_version"] for p in predictions} == {"v1.0.0"}
 
     # A second version, promoted by hand while requests come; shifted rows go to it.
-    the.run("-m", "mlflow_project.train")
+    the.run("-m", "mlflow_project.train", "--force")
     the.run("-m", "mlflow_project.registry", "promote", "--model_version", "v1.1.0")
     the.wait_until_served("v1.1.0")
     shifted = [{**row, "idade": min((row["idade"] or 12) + 4, 40), "ida": 1.0} for row in usual]
@@ -204,7 +207,7 @@ def test_the_whole_loop(walk: Any) -> None:
 
     # Every answered instance is in the store, once, under the version that scored it.
     walk.stop()
-    answered = sum((load.answered for load in loads), Counter({"v1.0.0": 600, "v1.1.0": 600}))
+    answered = sum((load.answered for load in loads), Counter({"v1.0.0": 620, "v1.1.0": 600}))
     files = sorted((the.folder / "monitoring/inference_store").glob("*.parquet"))
     captured: Counter[str] = Counter()
     for file in files:
@@ -229,6 +232,26 @@ def fresh_students(the: Walk, names: list[str]) -> list[dict[str, Any]]:
     frame = pd.read_parquet(the.folder / "fresh.parquet")[names].sample(frac=1, random_state=0)
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
     return rows
+
+
+def check_served_scores(the: Walk, names: list[str]) -> None:
+    """Ask the proxy about students of the dataset; compare with the run's own table."""
+    import mlflow
+
+    from mlflow_project.training import row_digests
+
+    mlflow.set_tracking_uri(the.env["MLFLOW_TRACKING_URI"])
+    version = mlflow.MlflowClient().get_model_version_by_alias(MODEL, "champion")
+    table = f"runs:/{version.run_id}/evaluation/training_rows.parquet"
+    logged = pd.read_parquet(mlflow.artifacts.download_artifacts(table)).set_index("row")
+    dataset = pd.read_parquet(the.folder / "data/processed/modeling_dataset.parquet")
+    students = dataset.sample(20, random_state=0)
+    rows: list[dict[str, Any]] = json.loads(
+        students[names].to_json(orient="records", double_precision=15)
+    )
+    found = [prediction["risk_score"] for prediction in the.post(rows)]
+    expected = logged.loc[row_digests(students)]["served_score"]
+    np.testing.assert_allclose(found, expected.to_numpy(), atol=1e-9)
 
 
 def drift(the: Walk, release: str) -> dict[str, Any]:

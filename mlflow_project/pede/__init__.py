@@ -15,7 +15,15 @@ from mlflow_project.pede.reading_report import ReadingReport, Tally
 from mlflow_project.pede.sheet import COLUMNS, read_sheet
 from mlflow_project.pede.workbook import read_sheets, require_consecutive
 
-__all__ = ["COLUMNS", "FEATURES", "FEATURE_NAMES", "DataError", "ReadingReport", "read_workbook"]
+__all__ = [
+    "COLUMNS",
+    "FEATURES",
+    "FEATURE_NAMES",
+    "DataError",
+    "ReadingReport",
+    "read_sheet",
+    "read_workbook",
+]
 
 
 def read_workbook(path: Path) -> tuple[pd.DataFrame, ReadingReport]:

@@ -5,6 +5,7 @@ DataError
 ├── SheetError            a year's sheet is missing, doubled or empty
 ├── ColumnError           a column without which no row can be read is missing
 ├── PairError             no student appears in two consecutive years
+├── KeyMissingError       labels cannot name a student without the key of the pseudonyms
 └── OutputError           the dataset cannot be written
 
 Messages name file, sheet and column; never a cell's content, which may be a child's.
@@ -58,6 +59,17 @@ class PairError(DataError):
         super().__init__(
             f"{path}: nenhum RA aparece em dois anos seguidos (anos lidos: {listed}). "
             "Confira se os RAs são escritos da mesma forma em todas as abas."
+        )
+
+
+class KeyMissingError(DataError):
+    """Labels are asked for, and no key tells whose they are."""
+
+    def __init__(self, path: Path) -> None:
+        """Build the message from the workbook."""
+        super().__init__(
+            f"{path}: PSEUDONYM_KEY não está definida. Defina a mesma chave que a API usa; sem ela "
+            "os resultados não encontram as predições, e o RA não é gravado."
         )
 
 

@@ -21,7 +21,7 @@ def _grade(name: str, description: str) -> Feature:
 
 FEATURES: tuple[Feature, ...] = (
     _number("fase", "fase", 0, 9, "Fase no programa no ano de referência (ALFA = 0)"),
-    _number("idade", "anos", YOUNGEST, OLDEST, "Idade no ano de referência"),
+    _number("idade", "anos", YOUNGEST, OLDEST, "Idade que completa no ano de referência"),
     _number("fase_ideal", "fase", 0, 9, "Fase esperada para a idade e o ano escolar (ALFA = 0)"),
     _number("defasagem", "fases", -9, 9, "Fase menos fase ideal; negativa quando há atraso"),
     _number("anos_no_programa", "anos", 0, OLDEST, "Ano de referência menos ano de ingresso"),

@@ -41,7 +41,7 @@ def read_sheets(path: Path) -> list[Sheet]:
         SheetError: two sheets of one year, or a sheet without a single row.
     """
     if not path.is_file():
-        raise WorkbookError(path, "arquivo não encontrado", "Confira o caminho em --source.")
+        raise WorkbookError(path, "arquivo não encontrado", "Confira o caminho.")
     return _translated(path, _load)
 
 

@@ -5,13 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 
 from mlflow_project import model as model_module
 from mlflow_project.evaluate import ThresholdPolicy
 from mlflow_project.make_dataset import STUDENT, TARGET, YEAR
 from mlflow_project.model import (
-    TRUSTED_TYPES,
     build_pipeline,
     fit_calibrated,
     grouped_folds,
@@ -101,16 +99,35 @@ def test_an_all_missing_column_and_an_all_missing_row_are_scored(dataset: pd.Dat
     assert np.isfinite(fitted.predict_proba(nothing)).all()
 
 
-def test_the_served_model_needs_only_the_trusted_types(
-    dataset: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """What skops asks about is our list, no more and no less; and no row numbers are kept."""
+def test_the_served_model_keeps_no_row_numbers(dataset: pd.DataFrame) -> None:
+    """The folds of calibration are no part of what is served."""
     pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
     fitted = fit_calibrated(pipeline, dataset[FEATURES], dataset[TARGET], dataset[STUDENT], 0)
-    path = tmp_path_factory.mktemp("skops") / "model.skops"
-    skops.io.dump(fitted, path)
-    assert sorted(skops.io.get_untrusted_types(file=path)) == sorted(TRUSTED_TYPES)
     assert fitted.cv is None
+
+
+def test_out_of_fold_scores_are_spread_as_the_served_fits_are(dataset: pd.DataFrame) -> None:
+    """A threshold and a drift baseline that are taken from them hold for the served fit.
+
+    Half of the students are new to it; their mean and spread of scores are nearly those of the
+    other half's out-of-fold scores.
+    """
+    fit, new = next(grouped_folds(dataset[TARGET], dataset[STUDENT], folds=2, seed=0))
+    rows = dataset.iloc[fit].reset_index(drop=True)
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    arguments = (rows[FEATURES], rows[TARGET], rows[STUDENT], 0)
+    scores = out_of_fold_scores(pipeline, *arguments, folds=10)[0]
+    served = fit_calibrated(pipeline, *arguments)
+    unseen = served.predict_proba(dataset[FEATURES].iloc[new])[:, 1]
+    assert abs(scores.mean() - unseen.mean()) < 0.04
+    assert scores.std() == pytest.approx(unseen.std(), rel=0.12)
+
+
+def test_one_definition_of_age_for_all_years(dataset: pd.DataFrame) -> None:
+    """The age is that which a child reaches in the year: a year on, everybody is one year older."""
+    ages = dataset.pivot(index=STUDENT, columns=YEAR, values="idade").dropna()
+    assert len(ages) > 50
+    assert set(ages[2023] - ages[2022]) == {1.0}
 
 
 def test_persistence_is_lagging_now() -> None:

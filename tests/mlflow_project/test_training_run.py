@@ -13,11 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from live import ROOT
+from mlflow.entities import Run
 
 from mlflow_project import model as model_module
+from mlflow_project import selection as selection_module
+from mlflow_project import training_run
 from mlflow_project.contract import names
 from mlflow_project.criteria import GatePolicy
 from mlflow_project.evaluate import ThresholdPolicy
+from mlflow_project.families import FAMILIES
 from mlflow_project.gate import common_rows, gate_tags, run_gate
 from mlflow_project.make_dataset import TARGET, YEAR
 from mlflow_project.promotion import promote, read_contract
@@ -39,6 +43,9 @@ def trained(
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setattr(model_module, "REPEATS", 1)
         patch.setattr(model_module, "FOLDS", 4)
+        patch.setattr(selection_module, "TRIAL_REPEATS", 1)
+        patch.setattr(selection_module, "TRIAL_FOLDS", 2)
+        patch.setattr(training_run, "BUDGET", 1e9)
         patch.chdir(tmp_path_factory.mktemp("train"))
         mlflow.set_tracking_uri(mlflow_server)
         yield Registry(), train(dataset_file, None, {"sheets": [], "entries": []})
@@ -80,8 +87,14 @@ def test_the_run_holds_parameters_metrics_dataset_and_plots(
     assert {"test_roc_auc", "test_f2", "oof_recall", "persistence_f2"} <= run.data.metrics.keys()
     (entry,) = run.inputs.dataset_inputs
     assert entry.dataset.digest == data_digest(dataset)
+    assert {"one_row_ms", "test_ece", "test_log_loss"} <= run.data.metrics.keys()
     files = {f.path for f in registry.client.list_artifacts(version.run_id, "plots")}
-    assert len(files) == 5
+    plots = ("roc", "precision_recall", "reliability", "threshold_tradeoff")
+    drawn = {*plots, "confusion_matrix", "permutation_importance"}
+    assert files == {f"plots/{name}.png" for name in drawn}
+    logged = {f.path for f in registry.client.list_artifacts(version.run_id, "evaluation")}
+    assert "evaluation/threshold_tradeoff.json" in logged
+    assert "evaluation/permutation_importance.json" in logged
     text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_report.md")
     assert text == result.report.read_text(encoding="utf-8")
     assert f"{run.data.metrics['test_roc_auc']:.3f}" in text
@@ -149,7 +162,9 @@ def test_gate_compares_on_rows_that_neither_had_seen(
     monkeypatch.setattr(model_module, "REPEATS", 1)
     monkeypatch.setattr(model_module, "FOLDS", 4)
     version = registry.by_release(result.release)
-    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7)
+    family = run_of(registry, result).data.params["family"]
+    chosen = next(one for one in FAMILIES if one.name == family)
+    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7, chosen)
     common = common_rows(registry, version, evaluation)
     assert len(common) == len(evaluation.test)
     np.testing.assert_allclose(common["champion_score"].astype(float), common["score"], atol=1e-12)
@@ -227,3 +242,119 @@ def test_scores_of_the_report_are_those_of_the_logged_test_rows(trained: Trained
     )
     found = np.mean(tested["flagged"][tested["target"] == 1])
     assert found == pytest.approx(metrics["test_recall"])
+
+
+def test_families_are_child_runs_and_the_parent_holds_the_model(trained: Trained) -> None:
+    """Each trial is a run of its own; metrics and model of the chosen one are the parent's."""
+    registry, result = trained
+    parent = registry.client.get_run(registry.by_release(result.release).run_id)
+    children = registry.client.search_runs(
+        [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+    )
+    assert {c.data.params["family"] for c in children} == {f.name for f in FAMILIES}
+    for child in children:
+        assert {"cv_brier", "cv_roc_auc", "cv_ece", "one_row_ms"} <= child.data.metrics.keys()
+        assert child.info.status == "FINISHED"
+        assert child.outputs is None or not child.outputs.model_outputs
+    assert parent.outputs.model_outputs
+    assert parent.data.params["family"] in {f.name for f in FAMILIES}
+
+
+def test_where_the_time_went_is_logged(trained: Trained) -> None:
+    """Seconds and share per step are metrics, and a table ends the report."""
+    registry, result = trained
+    metrics = registry.client.get_run(registry.by_release(result.release).run_id).data.metrics
+    shares = {k: v for k, v in metrics.items() if k.startswith("share_")}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert {"share_evaluate", "share_baseline", "seconds_select"} <= metrics.keys()
+    assert "## Tempo" in result.report.read_text(encoding="utf-8")
+
+
+def test_nothing_of_a_run_lies_where_it_was_started(trained: Trained) -> None:
+    """The server may be another machine: only the report is written beside the caller."""
+    _, result = trained
+    here = result.report.parent.parent
+    assert [path.name for path in here.iterdir()] == ["artifacts"]
+
+
+def test_the_description_says_it_all_in_its_first_line(trained: Trained) -> None:
+    """The UI shows it raw in the list of versions: no heading mark, one line."""
+    registry, result = trained
+    version = registry.client.get_model_version(MODEL, str(result.number))
+    assert version.description == result.headline
+    assert version.description.startswith("v1.0.0: recall 0.")
+    assert "\n" not in version.description
+
+
+def test_the_served_score_is_the_reports_for_the_same_student(
+    trained: Trained, dataset: pd.DataFrame
+) -> None:
+    """The proxy's scorer, on the version's own files, gives what training logged of each row."""
+    import skops.io
+
+    from mlflow_project.pede import FEATURES
+    from mlflow_project.training import row_digests
+    from serving.loading import ALLOWED_TYPES
+    from serving.scoring import Scorer
+
+    registry, result = trained
+    version = registry.by_release(result.release)
+    where = f"runs:/{version.run_id}/evaluation/training_rows.parquet"
+    logged = pd.read_parquet(mlflow.artifacts.download_artifacts(where)).set_index("row")
+    folder = Path(mlflow.artifacts.download_artifacts(version.uri))
+    model = skops.io.load(folder / "model.skops", trusted=sorted(ALLOWED_TYPES))
+    scorer = Scorer(model.predict_proba, FEATURES, 1)
+    assert scorer.shortcut is not None
+    students = dataset.sample(200, random_state=0)
+    frame = students[list(FEATURE_NAMES)].astype(object)
+    rows = frame.where(frame.notna(), None).to_numpy().tolist()
+    expected = logged.loc[row_digests(students)]["served_score"].to_numpy()
+    np.testing.assert_allclose(scorer(rows), expected, atol=1e-12)
+    contract = read_contract(version)
+    assert contract.example is not None
+    assert f"{contract.example.score:.12f}" in result.report.read_text(encoding="utf-8")
+
+
+def test_the_same_training_again_gives_the_existing_version(
+    trained: Trained, dataset_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A note, no new version and no new run; another row, parameter or line of code is new."""
+    registry, result = trained
+    runs = registry.client.search_runs([run_of(registry, result).info.experiment_id])
+    again = train(dataset_file)
+    assert (again.release, again.number, again.existing) == (result.release, result.number, True)
+    assert again.headline == result.headline
+    assert "mesmos dados, código e parâmetros de v1.0.0" in capsys.readouterr().out
+    assert len(registry.versions()) == 1
+    assert len(registry.client.search_runs([runs[0].info.experiment_id])) == len(runs)
+
+
+def test_a_forced_training_reproduces_the_version(
+    trained: Trained, dataset_file: Path, dataset: pd.DataFrame
+) -> None:
+    """Every metric but the times, every parameter but the release and every score is the same.
+
+    So the UI compares two versions line by line: both have the same names.
+    """
+    registry, result = trained
+    forced = train(dataset_file, None, {"sheets": [], "entries": []}, force=True)
+    assert forced.release == "v1.1.0" and not forced.existing
+    first, second = run_of(registry, result).data, run_of(registry, forced).data
+    assert first.params.keys() == second.params.keys()
+    assert first.metrics.keys() == second.metrics.keys()
+    differing = {k for k in first.params if first.params[k] != second.params[k]}
+    assert differing == {"release", "judged_against"} or differing == {"release"}
+    timed = ("seconds_", "share_", "one_row_ms")
+    for name, value in first.metrics.items():
+        assert name.startswith(timed) or value == second.metrics[name], name
+    frame = dataset[list(FEATURE_NAMES)]
+    models = [
+        mlflow.pyfunc.load_model(registry.by_release(r.release).uri) for r in (result, forced)
+    ]
+    np.testing.assert_array_equal(*(model.predict(frame) for model in models))
+
+
+def run_of(registry: Registry, result: Registered) -> Run:
+    """Return the run that a version came of."""
+    run: Run = registry.client.get_run(registry.by_release(result.release).run_id)
+    return run

@@ -1,0 +1,104 @@
+"""Columns that know the future are refused: by the year they come from, and by how much they know.
+
+A name proves nothing, so the values are looked at. A column of year t is from the future when it
+says of a student what the sheet of t+1 says, or when it alone tells who will lag next year better
+than anything that could be measured in year t.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.tree import DecisionTreeClassifier
+
+MAX_SINGLE_AUC = 0.92
+"""Cross-validated ROC-AUC that no single honest column reaches: the best of the real workbook, this
+year's lag or age, stays near 0.75, and a whole model near 0.90."""
+MAX_AGREEMENT = 0.95
+"""Share of a student's pairs of years in which a column may equal the next year's sheet."""
+MIN_PAIRS = 30
+"""Students seen in two consecutive years from which on equality with the next year is judged."""
+
+
+def leaks(
+    dataset: pd.DataFrame, features: Sequence[str], target: str, student: str, year: str
+) -> list[str]:
+    """Return what is wrong with which feature, in words; empty where nothing is.
+
+    Args:
+        dataset: one row per student and reference year t, `target` (0/1) being of t+1.
+        features: columns that should be known in year t.
+        target: name of the column of outcomes.
+        student: name of the column of identities.
+        year: name of the column of reference years.
+    """
+    return [
+        *_by_year_named(dataset, features, year),
+        *_by_year_of_values(dataset, features, student, year),
+        *_by_future(dataset, features, target),
+    ]
+
+
+def _by_year_named(dataset: pd.DataFrame, features: Sequence[str], year: str) -> Iterator[str]:
+    """A name that states a year later than the earliest t is of no year t."""
+    earliest = int(dataset[year].min())
+    for name in features:
+        stated = re.search(r"(20\d\d)$", name)
+        if stated and int(stated.group(1)) > earliest:
+            yield f"{name}: o nome diz {stated.group(1)}, e há linhas de {earliest}"
+
+
+def _by_year_of_values(
+    dataset: pd.DataFrame, features: Sequence[str], student: str, year: str
+) -> Iterator[str]:
+    """Compare each column of t with every column of the same student's row of t+1.
+
+    A column that hardly changes from one year to the next (equal to its own of t) is no leak: what
+    it equals of t+1 must not be known in t already.
+    """
+    later = dataset[[student, year, *features]].copy()
+    later[year] -= 1
+    both = dataset[[student, year, *features]].merge(
+        later, on=[student, year], suffixes=("", "|next")
+    )
+    if len(both) < MIN_PAIRS:
+        return
+    for name in features:
+        for other in features:
+            now, then = both[other].to_numpy(float), both[f"{other}|next"].to_numpy(float)
+            moved = np.isfinite(now) & np.isfinite(then) & (now != then)
+            if moved.sum() < MIN_PAIRS:
+                continue
+            agreement = float(np.mean(both[name].to_numpy(float)[moved] == then[moved]))
+            if agreement > MAX_AGREEMENT:
+                yield f"{name}: diz em t o que {other} diz em t+1 ({agreement:.0%} das linhas)"
+
+
+def _by_future(dataset: pd.DataFrame, features: Sequence[str], target: str) -> Iterator[str]:
+    """Ask of each column, year by year pooled, how well it alone tells the next year's outcome."""
+    outcome = dataset[target].to_numpy()
+    for name in features:
+        values = dataset[[name]].to_numpy(float)
+        if np.isfinite(values).sum() < MIN_PAIRS:
+            continue
+        area = single_column_auc(values, outcome)
+        if area > MAX_SINGLE_AUC:
+            yield (
+                f"{name}: sozinha prevê o ano seguinte com ROC-AUC {area:.2f} "
+                f"(no máximo {MAX_SINGLE_AUC:.2f})"
+            )
+
+
+def single_column_auc(values: np.ndarray, target: np.ndarray) -> float:
+    """Return the cross-validated ROC-AUC of a small tree on one column (n, 1) with NaN.
+
+    A tree finds a leak in either direction and one that is not monotonic; that a value is missing
+    may leak as well.
+    """
+    tree = DecisionTreeClassifier(max_depth=3, min_samples_leaf=10, random_state=0)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    scores = cross_val_predict(tree, values, target, cv=folds, method="predict_proba")[:, 1]
+    return float(roc_auc_score(target, scores))
