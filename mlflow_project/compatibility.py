@@ -17,35 +17,35 @@ def _input_changes(old: ModelContract, new: ModelContract) -> Iterator[str]:
     before = {feature.name: feature for feature in old.features}
     after = {feature.name: feature for feature in new.features}
     for name in sorted(before.keys() - after.keys()):
-        yield f"{name} is no longer accepted"
+        yield f"{name} não é mais aceita"
     for name in sorted(after.keys() - before.keys()):
         if not after[name].nullable:
-            yield f"{name} is new and required"
+            yield f"{name} é nova e obrigatória"
     for name in sorted(before.keys() & after.keys()):
         yield from _narrowed(before[name], after[name])
     if old.entity and old.entity != new.entity:
-        yield f"{old.entity} no longer identifies a person"
+        yield f"{old.entity} não identifica mais uma pessoa"
 
 
 def _narrowed(old: Feature, new: Feature) -> Iterator[str]:
     if old.type != new.type:
-        yield f"{old.name} was {old.type}, is {new.type}"
+        yield f"{old.name} era {old.type}, agora é {new.type}"
     if old.unit != new.unit:
-        yield f"{old.name} was in {old.unit or 'no unit'}, is in {new.unit or 'no unit'}"
+        yield f"{old.name}: a unidade era {old.unit or 'nenhuma'}, agora é {new.unit or 'nenhuma'}"
     if old.nullable and not new.nullable:
-        yield f"{old.name} may no longer be null"
+        yield f"{old.name} não pode mais ser nula"
     if new.min is not None and (old.min is None or new.min > old.min):
-        yield f"{old.name}: the least value rose to {new.min:g}"
+        yield f"{old.name}: o mínimo subiu para {new.min:g}"
     if new.max is not None and (old.max is None or new.max < old.max):
-        yield f"{old.name}: the greatest value fell to {new.max:g}"
+        yield f"{old.name}: o máximo caiu para {new.max:g}"
     if new.values and (not old.values or not set(old.values) <= set(new.values)):
-        yield f"{old.name}: categories were taken away"
+        yield f"{old.name}: categorias foram retiradas"
 
 
 def _output_changes(old: ModelContract, new: ModelContract) -> Iterator[str]:
     if old.score_name != new.score_name:
-        yield f"the score {old.score_name} is now {new.score_name}"
+        yield f"o escore {old.score_name} agora é {new.score_name}"
     if old.label_name != new.label_name:
-        yield f"the label {old.label_name} is now {new.label_name}"
+        yield f"o rótulo {old.label_name} agora é {new.label_name}"
     if old.target != new.target:
-        yield "the target is another"
+        yield "o alvo é outro"

@@ -1,4 +1,4 @@
-"""Moving the aliases: promote, roll back, change a threshold; recover what died half-way.
+"""Moving the aliases: promote, roll back, change a threshold.
 
 `previous` is set first, then `champion`: MLflow has no transaction over two aliases, and `champion`
 is the one that is served, so until it moves nothing has happened.
@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from mlflow_project.contract import names
 from mlflow_project.contract.model import ContractError, ModelContract
-from mlflow_project.ledger import PROMOTE, ROLLBACK, THRESHOLD, UNRECORDED, Ledger, exclusive
+from mlflow_project.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive
+from mlflow_project.settlement import refuse_if_in_flight, refuse_if_overtaken, settle
 from mlflow_project.versions import Refused, Registry, UnknownVersion, Version
 
 GATE_TAG = "gate"
@@ -22,37 +23,42 @@ def promote(registry: Registry, release: str, reason: str, *, force: bool = Fals
     """Make `release` the champion; the champion before it becomes `previous`.
 
     Raises:
-        Refused: it is champion already, failed the gate without `force`, or does not load.
+        Refused: it is champion already, failed the gate without `force`, does not load, or there
+            is `force` without a reason.
         UnknownVersion: there is no such release.
     """
+    if force and not reason.strip():
+        raise Refused('Promover contra os critérios exige um motivo: --reason "..."')
     with exclusive(registry):
-        ledger = _settled(registry)
+        ledger = settle(registry)
         target = registry.by_release(release)
-        if target.tags.get(GATE_TAG) == GATE_FAILED and not force:
+        against = _failures(target) if target.tags.get(GATE_TAG) == GATE_FAILED else ""
+        if against and not force:
             raise Refused(
-                f"A versão {release} não passou pelos critérios: {_failures(target)}. "
+                f"A versão {release} não passou pelos critérios: {against}. "
                 'Para promovê-la assim mesmo: --force --reason "..."'
             )
-        return _flip(registry, ledger, PROMOTE, target, reason)
+        return _flip(registry, ledger, PROMOTE, target, reason, forced=against)
 
 
 def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
     """Make `to`, or what `champion` was before the last recorded flip, the champion again.
 
     Raises:
-        Refused: no `to` is given and `champion` was moved outside these commands, so `previous`
-            may not be what was served before; or the target does not load.
+        Refused: no `to` is given and `champion` was moved outside these commands or by two at
+            once, so `previous` may not be what was served before; or the target does not load.
         UnknownVersion: there is no such release, or no previous champion.
     """
     with exclusive(registry):
-        ledger = _settled(registry)
+        ledger = settle(registry)
         if to is not None:
             return _flip(registry, ledger, ROLLBACK, registry.by_release(to), reason)
-        last = ledger.last_flip()
-        if last is not None and last.action == UNRECORDED:
+        flips = ledger.flips()
+        if flips and flips[-1].action in NOTICED:
             raise Refused(
-                "O alias champion foi mudado fora destes comandos; 'previous' pode não ser a "
-                "versão servida antes. Diga para qual voltar: rollback --to v1.0.0 --reason ..."
+                "O alias champion foi mudado fora destes comandos ou por dois ao mesmo tempo; "
+                "'previous' pode não ser a versão servida antes. Diga para qual voltar: "
+                "rollback --to v1.0.0 --reason ..."
             )
         target = registry.by_alias(names.PREVIOUS)
         if target is None:
@@ -70,7 +76,7 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
     if not (math.isfinite(value) and 0.0 <= value <= 1.0):
         raise Refused(f"O limiar {value} não está entre 0 e 1.")
     with exclusive(registry):
-        ledger = _settled(registry)
+        ledger = settle(registry)
         version = registry.by_release(release)
         before = version.tags.get(names.TAG_THRESHOLD) or f"{read_contract(version).threshold:.6f}"
         facts = {"before": before, "after": str(value), "version": str(version.number)}
@@ -80,43 +86,35 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
         return version
 
 
-def settle(registry: Registry) -> Ledger:
-    """Finish or take back a half-done flip, and note one that was made by hand."""
+def settled(registry: Registry) -> Ledger:
+    """Return the ledger after it was brought into agreement with the aliases."""
     with exclusive(registry):
-        return _settled(registry)
+        return settle(registry)
 
 
-def _settled(registry: Registry) -> Ledger:
-    ledger = Ledger(registry)
-    champion = registry.aliases().get(names.CHAMPION)
-    last = ledger.last_flip()
-    if last is not None and last.open:
-        if str(champion or "") == last.after:
-            ledger.close(last.run_id)
-        else:
-            registry.set_alias(names.PREVIOUS, int(last.previous) if last.previous else None)
-            ledger.undo(last.run_id)
-            last = ledger.last_flip()
-    recorded = last.after if last else ""
-    if str(champion or "") != recorded:
-        facts = {"before": recorded, "after": str(champion or "")}
-        ledger.close(ledger.begin(UNRECORDED, "mudança feita fora destes comandos", **facts))
-    return ledger
-
-
-def _flip(registry: Registry, ledger: Ledger, action: str, target: Version, reason: str) -> Version:
+def _flip(
+    registry: Registry,
+    ledger: Ledger,
+    action: str,
+    target: Version,
+    reason: str,
+    forced: str = "",
+) -> Version:
+    try_version(target)
+    known = refuse_if_in_flight(ledger)
     aliases = registry.aliases()
     before = aliases.get(names.CHAMPION)
     if before == target.number:
         raise Refused(f"A versão {target.release} já é a champion.")
-    try_version(target)
     entry = ledger.begin(
         action,
         reason,
         before=str(before or ""),
         after=str(target.number),
         previous=str(aliases.get(names.PREVIOUS) or ""),
+        forced=forced,
     )
+    refuse_if_overtaken(ledger, entry, known)
     if before is not None:
         registry.set_alias(names.PREVIOUS, before)
     registry.set_alias(names.CHAMPION, target.number)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mlflow_project.contract import names
@@ -11,6 +11,9 @@ from mlflow_project.tables import text_table
 if TYPE_CHECKING:
     from mlflow_project.ledger import Entry
     from mlflow_project.versions import Registry
+
+
+_VERDICTS = {"passed": "aprovada", "failed": "reprovada"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,13 +41,23 @@ def build_parser() -> argparse.ArgumentParser:
     rollback.add_argument(
         "--to", metavar="v1.0.0", default=names.PREVIOUS, help="destino (padrão: %(default)s)"
     )
-    rollback.add_argument("--reason", required=True, help="por quê (fica no histórico)")
+    rollback.add_argument(
+        "--reason", required=True, type=_reason, help="por quê (fica no histórico)"
+    )
 
     threshold = commands.add_parser("threshold", help="muda o limiar de uma versão")
     threshold.add_argument("--model_version", required=True, metavar="v1.1.0")
     threshold.add_argument("--value", required=True, type=float, metavar="0.35")
-    threshold.add_argument("--reason", required=True, help="por quê (fica no histórico)")
+    threshold.add_argument(
+        "--reason", required=True, type=_reason, help="por quê (fica no histórico)"
+    )
     return parser
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("diga o motivo")
+    return text
 
 
 def list_versions(registry: "Registry") -> str:
@@ -55,7 +68,7 @@ def list_versions(registry: "Registry") -> str:
             str(version.number),
             ", ".join(version.aliases) or "–",
             f"{version.created.astimezone():%Y-%m-%d %H:%M}",
-            version.tags.get("gate", "–"),
+            _VERDICTS.get(version.tags.get("gate", ""), "–"),
             version.tags.get(names.TAG_THRESHOLD, "do modelo"),
             version.tags.get(names.TAG_DRIFT_STATUS, "–"),
         ]
@@ -69,21 +82,45 @@ def list_versions(registry: "Registry") -> str:
 
 def show_history(registry: "Registry", entries: "Sequence[Entry]") -> str:
     """Return the ledger as a table, oldest first."""
+    from mlflow_project.ledger import NOTICED
+
     releases = {str(v.number): v.release or f"nº {v.number}" for v in registry.versions()}
     rows = []
     for entry in entries:
-        before, after = (
-            (entry.before, f"{entry.after} ({releases.get(entry.version, '?')})")
-            if entry.action == "threshold"
-            else (releases.get(entry.before, "–"), releases.get(entry.after, "–"))
-        )
         when = f"{entry.when.astimezone():%Y-%m-%d %H:%M:%S}"
-        if entry.action == "unrecorded":
-            when = f"notada em {when}"
-        rows.append([when, entry.action, before, after, entry.who, entry.why or "–"])
+        noticed = entry.action in NOTICED
+        rows.append(
+            [
+                f"notada em {when}" if noticed else when,
+                _action(entry),
+                *_from_to(entry, releases),
+                # Who noticed is not who did it.
+                "–" if noticed else entry.who,
+                entry.why or "–",
+            ]
+        )
     if not rows:
         return "O histórico está vazio: nenhuma versão foi promovida ainda."
     return text_table(["quando", "ação", "de", "para", "quem", "motivo"], rows)
+
+
+def _action(entry: "Entry") -> str:
+    """Return what was done: the command, or what a later command noticed."""
+    label = {"unrecorded": "não registrada", "conflict": "conflito"}.get(entry.action, entry.action)
+    return label + " --force" * bool(entry.forced) + " (na origem)" * entry.origin
+
+
+def _from_to(entry: "Entry", releases: Mapping[str, str]) -> tuple[str, str]:
+    """Return the two cells for people: releases, or thresholds and whose they are."""
+
+    def release(number: str) -> str:
+        if entry.origin:
+            return number or "–"
+        return releases.get(number, f"nº {number} (apagada)") if number else "–"
+
+    if entry.action == "threshold":
+        return entry.before, f"{entry.after} ({release(entry.version)})"
+    return release(entry.before), release(entry.after)
 
 
 def run(args: argparse.Namespace) -> str:
@@ -94,9 +131,10 @@ def run(args: argparse.Namespace) -> str:
     registry = Registry()
     match args.command:
         case "list":
+            promotion.settled(registry)
             return list_versions(registry)
         case "history":
-            return show_history(registry, promotion.settle(registry).entries())
+            return show_history(registry, promotion.settled(registry).entries())
         case "diff":
             from mlflow_project.version_diff import diff
 
@@ -117,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 done, 1 refused or unreachable."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.command == "promote" and args.force and not args.reason:
+    if args.command == "promote" and args.force and not args.reason.strip():
         parser.error("--force exige --reason")
     names.configure_mlflow_environment()
     from mlflow_project.versions import RegistryError

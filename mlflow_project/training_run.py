@@ -16,7 +16,7 @@ from mlflow_project.contract import names
 from mlflow_project.contract.model import ModelContract
 from mlflow_project.criteria import Criterion, GatePolicy
 from mlflow_project.evaluate import ThresholdPolicy
-from mlflow_project.gate import gate_tags, run_gate
+from mlflow_project.gate import gate_tags, log_gate, run_gate
 from mlflow_project.ledger import exclusive
 from mlflow_project.make_dataset import READING_ARTIFACT
 from mlflow_project.model_report import ReportFacts, headline, write_report
@@ -142,7 +142,7 @@ def _log_verdict(
     mlflow.set_tag("mlflow.runName", f"train {params['release']}")
     mlflow.log_params({**served.model.estimator.named_steps["boosting"].get_params(), **params})
     mlflow.log_text(report, "model_report.md")
-    mlflow.log_dict({"criteria": [asdict(c) for c in criteria]}, "evaluation/gate.json")
+    log_gate(criteria)
 
 
 def _register(
