@@ -11,11 +11,12 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Run, ViewType
 
@@ -130,6 +131,20 @@ class Ledger:
     def record(self, action: str, why: str, **facts: str) -> None:
         """Write an entry of something that is done."""
         self.close(self.begin(action, why, **facts))
+
+    def copy(self, facts: Mapping[str, Any]) -> None:
+        """Write an entry of another server's ledger, once; it moves nothing here."""
+        origin = str(facts["run_id"])
+        with translated(self._registry.tracking_uri):
+            experiment = self._experiment()
+            if self._client.search_runs([experiment], f"tags.{ORIGIN} = '{origin}'"):
+                return
+            kept = ("action", "before", "after", "version", "host", "forced")
+            tags = {key: str(facts[key]) for key in kept if facts.get(key)}
+            tags |= {ORIGIN: origin, "reason": facts["why"], "mlflow.user": facts["who"]}
+            title = f"{facts['action']} ({origin[:8]})"
+            run = self._client.create_run(experiment, int(facts["when"]), tags, title)
+            self._client.set_terminated(run.info.run_id, "FINISHED", int(facts["when"]))
 
     def close(self, run_id: str) -> None:
         """Mark an entry as done."""

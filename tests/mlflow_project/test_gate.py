@@ -13,6 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from data.synthetic import generate_workbook, write_workbook
 from mlflow_project import model as model_module
 from mlflow_project.contract import names
 from mlflow_project.criteria import Criterion, GatePolicy
@@ -25,9 +26,9 @@ from mlflow_project.gate import (
     gate_tags,
     log_gate,
     run_gate,
-    tested_rows,
 )
-from mlflow_project.make_dataset import STUDENT, TARGET, YEAR
+from mlflow_project.gate import tested_rows as judged_rows
+from mlflow_project.make_dataset import STUDENT, TARGET, YEAR, make_dataset
 from mlflow_project.promotion import promote
 from mlflow_project.registry import main
 from mlflow_project.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract, persistence
@@ -76,7 +77,7 @@ def register(registry: Registry, release: str, evaluation: Evaluation, data: pd.
     score = float(fit.predict_proba(example)[0, 1])
     mlflow.set_experiment(f"{registry.name}-training")
     with mlflow.start_run():
-        log_parquet(tested_rows(evaluation), ARTIFACT_TEST_SCORES)
+        log_parquet(judged_rows(evaluation), ARTIFACT_TEST_SCORES)
         log_parquet(row_digests(data).to_frame("row"), ARTIFACT_TRAINING_ROWS)
         log_gate(criteria)
         info = log_model(fit, build_contract(release, THRESHOLD, {}, score))
@@ -99,10 +100,15 @@ def registry(mlflow_server: str, dataset_file: Path) -> Iterator[Registry]:
 
 
 def overlook(test: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
-    """Hide every third girl from whoever acts on the scores; nobody else."""
+    """Hide three of five girls from whoever acts on the scores; nobody else."""
     hidden = (test["genero"] == test["genero"].mode()[0]).to_numpy()
-    hidden &= np.arange(len(test)) % 3 == 0
-    return np.where(hidden, 0.3 * scores, scores)
+    most = np.arange(len(test)) % 5 < 3
+    return np.where(hidden & most, 0.3 * scores, scores)
+
+
+def guess(_: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
+    """Give the right number of high scores, to anyone."""
+    return np.random.default_rng(0).permutation(scores)
 
 
 def boast(_: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
@@ -124,11 +130,11 @@ def test_a_better_challenger_is_let_through(registry: Registry, dataset: pd.Data
 
 
 @pytest.mark.parametrize(
-    ("release", "features", "change", "expected"),
+    ("release", "change", "expected"),
     [
-        ("v2.1.0", ("ips",), lambda _, scores: scores, {"brier_gain", "f2_above_persistence"}),
-        ("v2.2.0", FEATURE_NAMES, boast, {"brier_gain"}),
-        ("v2.3.0", FEATURE_NAMES, overlook, {"recall_gap.genero."}),
+        ("v2.1.0", guess, {"recall_gain", "brier_gain", "f2_above_persistence"}),
+        ("v2.2.0", boast, {"brier_gain"}),
+        ("v2.3.0", overlook, {"recall_gap.genero."}),
     ],
     ids=["worse", "uncalibrated", "unfair"],
 )
@@ -137,12 +143,11 @@ def test_a_spoilt_challenger_cannot_be_promoted(
     dataset: pd.DataFrame,
     capsys: pytest.CaptureFixture[str],
     release: str,
-    features: tuple[str, ...],
     change: Change,
     expected: set[str],
 ) -> None:
     """Its verdict is tags of the version and a table of the run; `promote` names what failed."""
-    register(registry, release, honest(dataset, features, change), dataset)
+    register(registry, release, honest(dataset, change=change), dataset)
     version = registry.by_release(release)
     assert version.tags["gate"] == "failed"
     failed = {k for k, v in version.tags.items() if k.startswith("gate.") and v[:6] == "failed"}
@@ -173,7 +178,7 @@ def test_a_champion_with_fewer_features_is_still_known_to_have_seen_its_rows(
     champion = knows_less.by_release("v1.0.0")
     evaluation = honest(dataset)
     with mlflow.start_run(run_id=champion.run_id):
-        log_parquet(tested_rows(evaluation, narrow), ARTIFACT_TEST_SCORES)
+        log_parquet(judged_rows(evaluation, narrow), ARTIFACT_TEST_SCORES)
         log_parquet(row_digests(dataset, narrow).to_frame("row"), ARTIFACT_TRAINING_ROWS)
     common = common_rows(knows_less, champion, evaluation)
     np.testing.assert_array_equal(common["champion_score"], evaluation.test["score"])
@@ -198,7 +203,7 @@ def test_a_champion_of_unknown_past_is_not_compared_with(
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_five_retrains_on_growing_data_see_promotions(
-    mlflow_server: str, dataset: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A year grows, then the next one comes in parts: the gate opens again and again.
 
@@ -211,6 +216,9 @@ def test_five_retrains_on_growing_data_see_promotions(
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(mlflow_server)
     registry = Registry()
+    write_workbook(generate_workbook(1600, 5), tmp_path / "pede.xlsx")
+    make_dataset(tmp_path / "pede.xlsx", tmp_path / "all.parquet", None)
+    dataset = pd.read_parquet(tmp_path / "all.parquet")
     students = sorted(dataset[STUDENT].unique())
     part = dataset[STUDENT].map({s: i / len(students) for i, s in enumerate(students)})
     old, new = dataset[YEAR] == 2022, dataset[YEAR] == 2023
@@ -225,6 +233,7 @@ def test_five_retrains_on_growing_data_see_promotions(
     for number, step in enumerate(steps):
         dataset[step].to_parquet(tmp_path / "data.parquet")
         result = train(tmp_path / "data.parquet")
+        print(number, int(step.sum()), registry.by_release(result.release).tags)  # noqa: T201
         if result.passed:
             promote(registry, result.release, "aprovada")
             promoted.append(number)
