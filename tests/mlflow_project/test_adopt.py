@@ -1,6 +1,10 @@
 """An old joblib file with its JSON files becomes a version that is served, or a refusal."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from live import ROOT
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -321,3 +326,36 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
         read_old_files(tmp_path / "m.json", tmp_path / "m.json")
     with pytest.raises(Refused, match=r"n\.json"):
         read_old_files(tmp_path / "n.json", tmp_path / "m.json")
+
+
+def test_the_worked_example_of_the_migration_guide(registry: Registry, tmp_path: Path) -> None:
+    """docs/migrating.md as written: its JSON files, a joblib file of an old kind, its commands."""
+    guide = (ROOT / "docs/migrating.md").read_text(encoding="utf-8")
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    files = re.findall(r"<!-- (\S+\.json) -->\n```json\n(.*?)```", guide, re.DOTALL)
+    assert [name for name, _ in files] == ["model_metadata_v1.json", "model_signature_v1.json"]
+    for name, text in files:
+        (folder / name).write_text(text, encoding="utf-8")
+    frame, target = old_rows()
+    frame = frame[["fase_2023", "iaa_2023", "idade_2023"]]
+    model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(frame, target)
+    joblib.dump(model, folder / "model_v1.joblib")
+    frame.rename(columns=lambda name: name[:-5]).to_parquet(tmp_path / "rows.parquet")
+
+    (commands,) = re.findall(r"```bash\n(.*?)```", guide, re.DOTALL)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-ec", commands],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "dá os mesmos scores" in done.stdout
+    champion = registry.by_alias(names.CHAMPION)
+    assert champion is not None
+    assert champion.release == "v1.1.0"
+    assert champion.tags[names.TAG_BASELINE_RUN_ID]
+    assert read_contract(champion).threshold == 0.040221
