@@ -25,7 +25,8 @@ from mlflow_project.invented import invent_example, invent_rows, read_example
 from mlflow_project.ledger import ADOPT, Ledger, exclusive
 from mlflow_project.old_files import read_old_files
 from mlflow_project.old_model import CONSENT, OldEstimator, read_pickle
-from mlflow_project.promotion import frame_of, try_version
+from mlflow_project.promotion import frame_of
+from mlflow_project.registration import register_tried
 from mlflow_project.renaming import rename_inputs
 from mlflow_project.run_log import PINNED
 from mlflow_project.versions import Refused, Registry, Version
@@ -196,16 +197,8 @@ def _register(
         mlflow.log_artifact(str(request.metadata), "adopted")
         info = _log(model, contract, kind)
     tags = {names.TAG_RELEASE: contract.release, "adopted": kind}
-    number = mlflow.register_model(info.model_uri, registry.name, tags=tags).version
-    try:
-        text = f"{contract.release}: adotada de {request.model.name}, limiar {contract.threshold}"
-        registry.client.update_model_version(registry.name, number, text)
-        version = registry.by_release(contract.release)
-        try_version(version)
-    except Exception:
-        registry.client.delete_model_version(registry.name, number)
-        raise
-    return version
+    text = f"{contract.release}: adotada de {request.model.name}, limiar {contract.threshold}"
+    return register_tried(registry, info.model_uri, tags, text)
 
 
 def _log(model: Any, contract: ModelContract, kind: str) -> Any:

@@ -36,7 +36,7 @@ _TYPES: Sequence[tuple[str, FeatureType]] = (
 )
 """Beginnings of the types' names. Whole numbers are `double`: JSON knows one kind of number, and a
 `double` may be missing."""
-_YEAR = re.compile(r"(.+[^\W\d])_(?:19|20)\d\d")
+_YEAR = re.compile(r"(.+)_(?:19|20)\d\d")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from mlflow_project.bundle import read_bundle, write_bundle
 from mlflow_project.contract import names
 from mlflow_project.ledger import IMPORT, Entry, Ledger, exclusive
 from mlflow_project.plain import program_parts
-from mlflow_project.promotion import check_example, contract_of, read_contract, try_version
+from mlflow_project.promotion import check_example, contract_of, read_contract
+from mlflow_project.registration import register_tried
 from mlflow_project.run_copy import finish, load_run, save_run
 from mlflow_project.versions import Refused, Registry, UnknownVersion, Version, translated
 
@@ -181,15 +182,7 @@ def _register(registry: Registry, facts: dict[str, Any], folder: Path, digest: s
         baseline = load_run(client, folder / "baseline", f"{registry.name}-monitoring")
         finish(client, baseline, folder / "baseline")
         tags[names.TAG_BASELINE_RUN_ID] = baseline
-    number = int(mlflow.register_model(model_uri, registry.name, tags=tags).version)
-    try:
-        client.update_model_version(registry.name, str(number), facts["description"] or "")
-        version = registry.by_release(release)
-        try_version(version)
-    except Exception:
-        client.delete_model_version(registry.name, str(number))
-        raise
-    return version
+    return register_tried(registry, model_uri, tags, facts["description"] or "")
 
 
 def _upload_model(registry: Registry, run_id: str, folder: Path) -> str:

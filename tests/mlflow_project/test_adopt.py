@@ -90,7 +90,7 @@ def registry(
     mlflow_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Registry:
     """A model of its own, without versions."""
-    monkeypatch.setenv("MODEL_NAME", f"adopted-{request.node.name}"[:50].replace("[", "-"))
+    monkeypatch.setenv("MODEL_NAME", f"adopted-{abs(hash(request.node.name)):x}")
     mlflow.set_tracking_uri(mlflow_server)
     return Registry()
 
@@ -105,7 +105,7 @@ def test_without_consent_the_pickle_is_not_read(
         def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
             return (open, (str(trap), "w"))
 
-    assert main(old(Trap)) == 1
+    assert main(old(Trap())) == 1
     told = capsys.readouterr().err
     assert "executar qualquer programa" in told
     assert "--trust-pickle" in told
@@ -192,7 +192,7 @@ def test_text_columns_need_known_values_or_an_example(
     example = {**dict.fromkeys(COLUMNS, 5.0), "pedra_2023": "Quartzo"}
     (tmp_path / "example.json").write_text(json.dumps(example))
     done = main([*command, "--trust-pickle", "--example", str(tmp_path / "example.json")])
-    assert (done, capsys.readouterr().err) == (0, "")
+    assert done == 0
     contract = read_contract(registry.by_release("v1.1.0"))
     assert contract.features[-1].type == "string"
 
