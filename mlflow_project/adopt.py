@@ -83,12 +83,13 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     registry.next_release(release)  # a taken release is refused before the pickle is read
     old = read_pickle(request.model, stated, consent=request.trust_pickle)
     contract = _contract(old, release, threshold, request.example)
-    renamed = {old: new for new, old in old.old.columns.items() if new != old}
+    renamed = {column: name for name, column in old.old.columns.items() if name != column}
     new = deepcopy(old.model)
     rename_inputs(new, renamed)
     stored, kind = _as_data(new, request.keep_pickle)
     _compare(old, stored, contract)
     with exclusive(registry):
+        registry.next_release(release)  # nobody took it since
         version = _register(registry, request, stated.metrics, contract, stored, kind)
         why = f"{request.model.name} (SHA-256 {_digest(request.model)[:16]}), pickle lido uma vez"
         number = str(version.number)

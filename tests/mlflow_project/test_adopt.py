@@ -328,6 +328,7 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
         read_old_files(tmp_path / "n.json", tmp_path / "m.json")
 
 
+@pytest.mark.slow
 def test_the_worked_example_of_the_migration_guide(registry: Registry, tmp_path: Path) -> None:
     """docs/migrating.md as written: its JSON files, a joblib file of an old kind, its commands."""
     guide = (ROOT / "docs/migrating.md").read_text(encoding="utf-8")
