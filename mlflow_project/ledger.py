@@ -7,12 +7,16 @@ and closed after, so a flip that died in between is seen: it is the newest entry
 import fcntl
 import getpass
 import hashlib
+import os
+import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Run, ViewType
 
@@ -21,7 +25,8 @@ from mlflow_project.versions import Registry, translated
 
 PROMOTE, ROLLBACK = names.LEDGER_PROMOTE, names.LEDGER_ROLLBACK
 THRESHOLD, UNRECORDED = names.LEDGER_THRESHOLD, names.LEDGER_UNRECORDED
-FLIPS = names.LEDGER_FLIPS
+CONFLICT, ADOPT, IMPORT = names.LEDGER_CONFLICT, "adopt", "import"
+NOTICED, FLIPS, ORIGIN = names.LEDGER_NOTICED, names.LEDGER_FLIPS, names.LEDGER_ORIGIN
 _OPEN = "RUNNING"
 
 
@@ -30,7 +35,9 @@ class Entry:
     """One line of the ledger.
 
     `before` and `after` are registry version numbers for a flip (None: there was no champion), and
-    thresholds as text for a threshold change. `previous` is where the alias stood before the flip.
+    thresholds as text for a threshold change. `previous` is where the alias stood before the flip,
+    `forced` what the gate had against it. `origin` is true for an entry that was made on another
+    server; then versions are given by release.
     """
 
     run_id: str
@@ -43,6 +50,14 @@ class Entry:
     version: str
     previous: str
     open: bool
+    host: str = ""
+    forced: str = ""
+    origin: bool = False
+
+    @property
+    def moved_champion(self) -> bool:
+        """Tell whether the entry is of a move of this server's `champion`."""
+        return self.action in FLIPS and not self.origin
 
 
 class Ledger:
@@ -88,21 +103,46 @@ class Ledger:
             version=tags.get("version", ""),
             previous=tags.get("previous", ""),
             open=run.info.status == _OPEN,
+            host=tags.get("host", ""),
+            forced=tags.get("forced", ""),
+            origin=ORIGIN in tags,
         )
 
-    def last_flip(self) -> Entry | None:
-        """Return the newest entry that moved `champion`, open or not."""
-        flips = [entry for entry in self.entries() if entry.action in FLIPS]
-        return flips[-1] if flips else None
+    def flips(self) -> list[Entry]:
+        """Return the entries that moved `champion`, oldest first, open or not."""
+        return [entry for entry in self.entries() if entry.moved_champion]
 
     def begin(self, action: str, why: str, **facts: str) -> str:
-        """Write an open entry; return its run's id. Empty facts are left out."""
+        """Write an open entry; return its run's id. Empty facts are left out.
+
+        It is later than every other one, whatever the clocks of the hosts: order is what counts.
+        """
         title = f"{action} {facts.get('before') or '–'} → {facts.get('after') or '–'}"
-        tags = {k: v for k, v in facts.items() if v}
+        tags = {"host": this_host(), **{k: v for k, v in facts.items() if v}}
         tags |= {"action": action, "reason": why, "mlflow.user": getpass.getuser()}
+        newest = max((e.when.timestamp() for e in self.entries()), default=0.0)
+        start = max(int(time.time() * 1000), round(newest * 1000) + 1)
         with translated(self._registry.tracking_uri):
-            run = self._client.create_run(self._experiment(), tags=tags, run_name=title)
+            run = self._client.create_run(self._experiment(), start, tags, title)
         return str(run.info.run_id)
+
+    def record(self, action: str, why: str, **facts: str) -> None:
+        """Write an entry of something that is done."""
+        self.close(self.begin(action, why, **facts))
+
+    def copy(self, facts: Mapping[str, Any]) -> None:
+        """Write an entry of another server's ledger, once; it moves nothing here."""
+        origin = str(facts["run_id"])
+        with translated(self._registry.tracking_uri):
+            experiment = self._experiment()
+            if self._client.search_runs([experiment], f"tags.{ORIGIN} = '{origin}'"):
+                return
+            kept = ("action", "before", "after", "version", "host", "forced")
+            tags = {key: str(facts[key]) for key in kept if facts.get(key)}
+            tags |= {ORIGIN: origin, "reason": facts["why"], "mlflow.user": facts["who"]}
+            title = f"{facts['action']} ({origin[:8]})"
+            run = self._client.create_run(experiment, int(facts["when"]), tags, title)
+            self._client.set_terminated(run.info.run_id, "FINISHED", int(facts["when"]))
 
     def close(self, run_id: str) -> None:
         """Mark an entry as done."""
@@ -115,11 +155,28 @@ class Ledger:
             self._client.set_terminated(run_id, "KILLED")
 
 
+def this_host() -> str:
+    """Return the name of this machine or container."""
+    return socket.gethostname()
+
+
 @contextmanager
 def exclusive(registry: Registry) -> Iterator[None]:
     """Hold this host's lock for the model's aliases; wait for whoever holds it."""
     key = hashlib.sha256(f"{registry.tracking_uri} {registry.name}".encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"mlflow-flip-{key}.lock"
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    descriptor = _lock_file(Path(tempfile.gettempdir()) / f"mlflow-flip-{key}.lock")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(path: Path) -> int:
+    """Open a file that every user of the host can lock; reading is enough for that."""
+    with suppress(FileNotFoundError):
+        return os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    with suppress(PermissionError):  # another user has created it since
+        os.fchmod(descriptor, 0o644)  # whatever the umask
+    return descriptor

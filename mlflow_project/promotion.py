@@ -1,4 +1,4 @@
-"""Moving the aliases: promote, roll back, change a threshold; recover what died half-way.
+"""Moving the aliases: promote, roll back, change a threshold.
 
 `previous` is set first, then `champion`: MLflow has no transaction over two aliases, and `champion`
 is the one that is served, so until it moves nothing has happened.
@@ -6,11 +6,16 @@ is the one that is served, so until it moves nothing has happened.
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlflow_project.contract import names
-from mlflow_project.contract.model import ContractError, ModelContract
-from mlflow_project.ledger import PROMOTE, ROLLBACK, THRESHOLD, UNRECORDED, Ledger, exclusive
+from mlflow_project.contract.model import ContractError, Example, ModelContract
+from mlflow_project.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive
+from mlflow_project.settlement import refuse_if_in_flight, refuse_if_overtaken, settle
 from mlflow_project.versions import Refused, Registry, UnknownVersion, Version
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GATE_TAG = "gate"
 GATE_PASSED, GATE_FAILED = "passed", "failed"
@@ -22,37 +27,42 @@ def promote(registry: Registry, release: str, reason: str, *, force: bool = Fals
     """Make `release` the champion; the champion before it becomes `previous`.
 
     Raises:
-        Refused: it is champion already, failed the gate without `force`, or does not load.
+        Refused: it is champion already, failed the gate without `force`, does not load, or there
+            is `force` without a reason.
         UnknownVersion: there is no such release.
     """
+    if force and not reason.strip():
+        raise Refused('Promover contra os critérios exige um motivo: --reason "..."')
     with exclusive(registry):
-        ledger = _settled(registry)
+        ledger = settle(registry)
         target = registry.by_release(release)
-        if target.tags.get(GATE_TAG) == GATE_FAILED and not force:
+        against = _failures(target) if target.tags.get(GATE_TAG) == GATE_FAILED else ""
+        if against and not force:
             raise Refused(
-                f"A versão {release} não passou pelos critérios: {_failures(target)}. "
+                f"A versão {release} não passou pelos critérios: {against}. "
                 'Para promovê-la assim mesmo: --force --reason "..."'
             )
-        return _flip(registry, ledger, PROMOTE, target, reason)
+        return _flip(registry, ledger, PROMOTE, target, reason, forced=against)
 
 
 def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
     """Make `to`, or what `champion` was before the last recorded flip, the champion again.
 
     Raises:
-        Refused: no `to` is given and `champion` was moved outside these commands, so `previous`
-            may not be what was served before; or the target does not load.
+        Refused: no `to` is given and `champion` was moved outside these commands or by two at
+            once, so `previous` may not be what was served before; or the target does not load.
         UnknownVersion: there is no such release, or no previous champion.
     """
     with exclusive(registry):
-        ledger = _settled(registry)
+        ledger = settle(registry)
         if to is not None:
             return _flip(registry, ledger, ROLLBACK, registry.by_release(to), reason)
-        last = ledger.last_flip()
-        if last is not None and last.action == UNRECORDED:
+        flips = ledger.flips()
+        if flips and flips[-1].action in NOTICED:
             raise Refused(
-                "O alias champion foi mudado fora destes comandos; 'previous' pode não ser a "
-                "versão servida antes. Diga para qual voltar: rollback --to v1.0.0 --reason ..."
+                "O alias champion foi mudado fora destes comandos ou por dois ao mesmo tempo; "
+                "'previous' pode não ser a versão servida antes. Diga para qual voltar: "
+                "rollback --to v1.0.0 --reason ..."
             )
         target = registry.by_alias(names.PREVIOUS)
         if target is None:
@@ -70,7 +80,7 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
     if not (math.isfinite(value) and 0.0 <= value <= 1.0):
         raise Refused(f"O limiar {value} não está entre 0 e 1.")
     with exclusive(registry):
-        ledger = _settled(registry)
+        ledger = settle(registry)
         version = registry.by_release(release)
         before = version.tags.get(names.TAG_THRESHOLD) or f"{read_contract(version).threshold:.6f}"
         facts = {"before": before, "after": str(value), "version": str(version.number)}
@@ -80,43 +90,35 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
         return version
 
 
-def settle(registry: Registry) -> Ledger:
-    """Finish or take back a half-done flip, and note one that was made by hand."""
+def settled(registry: Registry) -> Ledger:
+    """Return the ledger after it was brought into agreement with the aliases."""
     with exclusive(registry):
-        return _settled(registry)
+        return settle(registry)
 
 
-def _settled(registry: Registry) -> Ledger:
-    ledger = Ledger(registry)
-    champion = registry.aliases().get(names.CHAMPION)
-    last = ledger.last_flip()
-    if last is not None and last.open:
-        if str(champion or "") == last.after:
-            ledger.close(last.run_id)
-        else:
-            registry.set_alias(names.PREVIOUS, int(last.previous) if last.previous else None)
-            ledger.undo(last.run_id)
-            last = ledger.last_flip()
-    recorded = last.after if last else ""
-    if str(champion or "") != recorded:
-        facts = {"before": recorded, "after": str(champion or "")}
-        ledger.close(ledger.begin(UNRECORDED, "mudança feita fora destes comandos", **facts))
-    return ledger
-
-
-def _flip(registry: Registry, ledger: Ledger, action: str, target: Version, reason: str) -> Version:
+def _flip(
+    registry: Registry,
+    ledger: Ledger,
+    action: str,
+    target: Version,
+    reason: str,
+    forced: str = "",
+) -> Version:
+    try_version(target)
+    known = refuse_if_in_flight(ledger)
     aliases = registry.aliases()
     before = aliases.get(names.CHAMPION)
     if before == target.number:
         raise Refused(f"A versão {target.release} já é a champion.")
-    try_version(target)
     entry = ledger.begin(
         action,
         reason,
         before=str(before or ""),
         after=str(target.number),
         previous=str(aliases.get(names.PREVIOUS) or ""),
+        forced=forced,
     )
+    refuse_if_overtaken(ledger, entry, known)
     if before is not None:
         registry.set_alias(names.PREVIOUS, before)
     registry.set_alias(names.CHAMPION, target.number)
@@ -140,13 +142,22 @@ def read_contract(version: Version) -> ModelContract:
     Raises:
         Refused: the version has none, or it cannot be read.
     """
+    return contract_of(version.uri, version.release)
+
+
+def contract_of(uri: str, release: str) -> ModelContract:
+    """Return the contract in the metadata of the model at a URI or folder.
+
+    Raises:
+        Refused: there is none, or it cannot be read.
+    """
     from mlflow.models import get_model_info
 
-    metadata = get_model_info(version.uri).metadata or {}
+    metadata = get_model_info(uri).metadata or {}
     try:
         return ModelContract.from_dict(metadata[names.METADATA_CONTRACT])
     except (KeyError, ContractError) as exc:
-        raise Refused(f"A versão {version.release} não traz um contrato legível: {exc}") from exc
+        raise Refused(f"A versão {release} não traz um contrato legível: {exc}") from exc
 
 
 def try_version(version: Version) -> None:
@@ -155,20 +166,45 @@ def try_version(version: Version) -> None:
     Raises:
         Refused: it does not load, or its score differs.
     """
-    import mlflow.pyfunc
-    import pandas as pd
+    check_example(version.uri, read_contract(version))
 
-    contract = read_contract(version)
+
+def check_example(uri: str, contract: ModelContract) -> None:
+    """Load the model at a URI or folder and check that it scores its own example as logged.
+
+    Raises:
+        Refused: it does not load, or its score differs.
+    """
+    import mlflow.pyfunc
+
+    release = contract.release
     if contract.example is None:
-        raise Refused(f"A versão {version.release} não traz um exemplo para conferir.")
+        raise Refused(f"A versão {release} não traz um exemplo para conferir.")
     try:
-        model = mlflow.pyfunc.load_model(version.uri)
-        frame = pd.DataFrame([dict(contract.example.instance)]).astype(float)
-        score = float(model.predict(frame)[0][contract.positive_class])
+        output = mlflow.pyfunc.load_model(uri).predict(frame_of(contract, contract.example))
+        score = float(output[0][contract.positive_class])
     except Exception as exc:
-        raise Refused(f"A versão {version.release} não carrega: {type(exc).__name__}") from exc
+        raise Refused(f"A versão {release} não carrega: {type(exc).__name__}") from exc
     if abs(score - contract.example.score) > TOLERANCE:
         raise Refused(
-            f"A versão {version.release} dá {score:.6f} ao seu próprio exemplo, "
+            f"A versão {release} dá {score:.6f} ao seu próprio exemplo, "
             f"e não {contract.example.score:.6f}: não é o modelo que foi registrado."
         )
+
+
+def frame_of(contract: ModelContract, example: Example) -> "pd.DataFrame":
+    """Return an example as the typed frame (1, k) that the contract describes."""
+    import pandas as pd
+
+    kinds = {"double": "float64", "long": "int64", "boolean": "bool", "string": "str"}
+    columns = {
+        feature.name: pd.Series(
+            [example.instance[feature.name]],
+            # As pandas does: a missing long is a double, a missing boolean an object.
+            dtype=kinds[feature.type]
+            if example.instance[feature.name] is not None or feature.type in ("double", "string")
+            else {"long": "float64", "boolean": "object"}[feature.type],
+        )
+        for feature in contract.features
+    }
+    return pd.DataFrame(columns)

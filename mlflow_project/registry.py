@@ -3,104 +3,48 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow_project.contract import names
-from mlflow_project.tables import text_table
+from mlflow_project.registry_arguments import build_parser
 
 if TYPE_CHECKING:
-    from mlflow_project.ledger import Entry
     from mlflow_project.versions import Registry
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; it needs no MLflow, so a typing error is answered at once."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mlflow_project.registry",
-        description="Versões do modelo: listar, promover, voltar atrás, mudar o limiar.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="comando")
-    commands.add_parser("list", help="tabela das versões")
-    commands.add_parser("history", help="quem foi champion, quando e por quê")
+def _exported(args: argparse.Namespace) -> tuple[str, Path]:
+    """Return release and file of `export v1.1.0 b.zip` or `export --model_version v1.1.0 b.zip`.
 
-    difference = commands.add_parser("diff", help="o que difere entre duas versões")
-    difference.add_argument("first", metavar="v1.0.0")
-    difference.add_argument("second", metavar="v1.1.0")
-
-    promote = commands.add_parser("promote", help="passa a servir uma versão")
-    promote.add_argument("--model_version", required=True, metavar="v1.1.0")
-    promote.add_argument("--reason", default="", help="por quê (fica no histórico)")
-    promote.add_argument(
-        "--force", action="store_true", help="mesmo reprovada nos critérios; exige --reason"
-    )
-
-    rollback = commands.add_parser("rollback", help="volta à versão anterior")
-    rollback.add_argument(
-        "--to", metavar="v1.0.0", default=names.PREVIOUS, help="destino (padrão: %(default)s)"
-    )
-    rollback.add_argument("--reason", required=True, help="por quê (fica no histórico)")
-
-    threshold = commands.add_parser("threshold", help="muda o limiar de uma versão")
-    threshold.add_argument("--model_version", required=True, metavar="v1.1.0")
-    threshold.add_argument("--value", required=True, type=float, metavar="0.35")
-    threshold.add_argument("--reason", required=True, help="por quê (fica no histórico)")
-    return parser
-
-
-def list_versions(registry: "Registry") -> str:
-    """Return the versions as a table, newest first."""
-    rows = [
-        [
-            version.release or "–",
-            str(version.number),
-            ", ".join(version.aliases) or "–",
-            f"{version.created.astimezone():%Y-%m-%d %H:%M}",
-            version.tags.get("gate", "–"),
-            version.tags.get(names.TAG_THRESHOLD, "do modelo"),
-            version.tags.get(names.TAG_DRIFT_STATUS, "–"),
-        ]
-        for version in registry.versions()
-    ]
-    if not rows:
-        return f"O modelo {registry.name} ainda não tem versões."
-    head = ["versão", "nº", "alias", "criada em", "critérios", "limiar", "drift"]
-    return text_table(head, rows)
-
-
-def show_history(registry: "Registry", entries: "Sequence[Entry]") -> str:
-    """Return the ledger as a table, oldest first."""
-    releases = {str(v.number): v.release or f"nº {v.number}" for v in registry.versions()}
-    rows = []
-    for entry in entries:
-        before, after = (
-            (entry.before, f"{entry.after} ({releases.get(entry.version, '?')})")
-            if entry.action == "threshold"
-            else (releases.get(entry.before, "–"), releases.get(entry.after, "–"))
-        )
-        when = f"{entry.when.astimezone():%Y-%m-%d %H:%M:%S}"
-        if entry.action == "unrecorded":
-            when = f"notada em {when}"
-        rows.append([when, entry.action, before, after, entry.who, entry.why or "–"])
-    if not rows:
-        return "O histórico está vazio: nenhuma versão foi promovida ainda."
-    return text_table(["quando", "ação", "de", "para", "quem", "motivo"], rows)
+    Raises:
+        ValueError: there are too few or too many.
+    """
+    given: list[str] = [args.model_version] if args.model_version else []
+    release, file = given + args.what
+    return release, Path(file)
 
 
 def run(args: argparse.Namespace) -> str:
     """Carry out one command; return what to tell the operator."""
     from mlflow_project import promotion
+    from mlflow_project.registry_tables import list_versions, show_history
     from mlflow_project.versions import Registry
 
     registry = Registry()
     match args.command:
         case "list":
+            promotion.settled(registry)
             return list_versions(registry)
         case "history":
-            return show_history(registry, promotion.settle(registry).entries())
+            return show_history(registry, promotion.settled(registry).entries())
         case "diff":
             from mlflow_project.version_diff import diff
 
             return diff(registry, args.first, args.second)
+        case "export" | "import":
+            return _transfer(registry, args)
+        case "adopt":
+            return _adopt(registry, args)
         case "promote":
             reason = args.reason or "promoção"
             version = promotion.promote(registry, args.model_version, reason, force=args.force)
@@ -113,12 +57,71 @@ def run(args: argparse.Namespace) -> str:
     return f"{version.release} (nº {version.number}) é a champion. A API a adota em segundos."
 
 
+def _transfer(registry: "Registry", args: argparse.Namespace) -> str:
+    from mlflow_project.transfer import export_version, import_version
+
+    if args.command == "export":
+        release, file = _exported(args)
+        done = export_version(registry, release, file)
+        return (
+            f"{done.release} (nº {done.number}) gravada em {file}.\n"
+            f"SHA-256 do manifesto: {done.sha256}\n"
+            "O arquivo traz linhas do treino, sem nome e sem RA: guarde-o como os dados."
+        )
+    trust, sha256 = args.trust_pickle, args.sha256
+    done = import_version(registry, args.bundle, trust_pickle=trust, sha256=sha256)
+    if done.identical:
+        return f"{done.release} já está aqui (nº {done.number}), idêntica; nada a fazer."
+    return (
+        f"{done.release} registrada (nº {done.number}); o exemplo dela deu o score esperado.\n"
+        f"SHA-256 do manifesto: {done.sha256}\n"
+        f"Para servi-la: python -m mlflow_project.registry promote --model_version {done.release}"
+    )
+
+
+def _adopt(registry: "Registry", args: argparse.Namespace) -> str:
+    from mlflow_project.adopt import Request, adopt
+
+    done = adopt(
+        registry,
+        Request(
+            args.model,
+            args.metadata,
+            args.signature,
+            args.version,
+            args.threshold,
+            args.example,
+            args.trust_pickle,
+            args.keep_pickle,
+        ),
+    )
+    release = done.version.release
+    lines = [f"aviso: {text}" for text in done.warnings]
+    if done.renamed:
+        shown = ", ".join(f"{old} → {new}" for old, new in done.renamed.items())
+        lines.append(f"Entradas sem ano: {shown}")
+    if done.serialization != "skops":
+        lines.append("Guardada como pickle: a API só a carrega com ALLOW_PICKLE=true.")
+    return "\n".join(
+        [
+            *lines,
+            f"{release} registrada (nº {done.version.number}, {done.serialization}): dá os mesmos "
+            "scores que o arquivo.",
+            "Antes de servi-la, a baseline e a promoção:",
+            f"python -m monitoring.build_baseline --model_version {release} --source dados.parquet",
+            f"python -m mlflow_project.registry promote --model_version {release}",
+        ]
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 done, 1 refused or unreachable."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.command == "promote" and args.force and not args.reason:
+    if args.command == "promote" and args.force and not args.reason.strip():
         parser.error("--force exige --reason")
+    if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
+        parser.error("export quer uma versão e um arquivo: export v1.1.0 bundle.zip")
     names.configure_mlflow_environment()
     from mlflow_project.versions import RegistryError
 

@@ -35,7 +35,7 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
         reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
     sys.stdout.write(reading.table() + "\n")
     with clock.step("import"):
-        from mlflow_project.ledger import FLIPS, Ledger
+        from mlflow_project.ledger import Ledger
         from mlflow_project.promotion import promote
         from mlflow_project.training_run import train
         from mlflow_project.versions import Registry
@@ -43,7 +43,7 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     result = train(dataset, requested, reading.to_dict(), force=force, clock=clock)
     report_result(result)
     registry = Registry()
-    served = {entry.after for entry in Ledger(registry).entries() if entry.action in FLIPS}
+    served = {entry.after for entry in Ledger(registry).entries() if entry.moved_champion}
     if result.passed and str(result.number) not in served:
         with clock.step("promote"):
             promote(registry, result.release, "retreino aprovado nos critérios")

@@ -5,6 +5,7 @@ served fit has seen all rows, so its threshold and drift reference come from out
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,12 +160,12 @@ def _pooled(target: pd.Series, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.tile(target.to_numpy(), len(scores)), scores.ravel()
 
 
-def row_digests(dataset: pd.DataFrame) -> pd.Series:
+def row_digests(dataset: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> pd.Series:
     """Return 16 hexadecimal digits per row that depend on year, features and target alone.
 
     They tell whether two runs speak of the same row without saying whose it is.
     """
-    columns = [YEAR, *FEATURE_NAMES, TARGET]
+    columns = [YEAR, *features, TARGET]
     hashes = pd.util.hash_pandas_object(dataset[columns].astype("float64"), index=False)
     return hashes.map(lambda value: f"{value:016x}")
 

@@ -23,7 +23,7 @@ from mlflow_project.criteria import Criterion, GatePolicy
 from mlflow_project.evaluate import ThresholdPolicy
 from mlflow_project.families import FAMILIES
 from mlflow_project.fingerprint import training_digest
-from mlflow_project.gate import run_gate
+from mlflow_project.gate import log_gate, run_gate
 from mlflow_project.intervals import metric_intervals
 from mlflow_project.ledger import exclusive
 from mlflow_project.make_dataset import READING_ARTIFACT, TARGET
@@ -284,7 +284,7 @@ def _log_result(
     mlflow.log_metric("one_row_ms", row_ms)
     mlflow.log_dict({k: asdict(i) for k, i in intervals.items()}, "evaluation/intervals.json")
     mlflow.log_text(report, REPORT_ARTIFACT)
-    mlflow.log_dict({"criteria": [asdict(c) for c in fits.criteria]}, "evaluation/gate.json")
+    log_gate(fits.criteria)
     return report
 
 

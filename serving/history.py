@@ -89,7 +89,7 @@ def read_history(registry: Registry) -> History:
         return tuple(_report(job, run) for run in found)
 
     return History(
-        tuple(_change(run) for run in ledger if run.status in _LIVING),
+        tuple(_change(run) for run in ledger if _ours(run)),
         reports(names.JOB_DRIFT),
         reports(names.JOB_PERFORMANCE),
     )
@@ -132,6 +132,11 @@ class HistoryReader:
         finally:
             with self._lock:
                 self._ended, self._thread = time.monotonic(), None
+
+
+def _ours(run: RunRecord) -> bool:
+    """Tell whether an entry holds, and tells of this server's aliases."""
+    return run.status in _LIVING and names.LEDGER_ORIGIN not in run.tags
 
 
 def _change(run: RunRecord) -> Change:

@@ -15,6 +15,7 @@ import msgspec
 
 from mlflow_project.contract import names
 from mlflow_project.contract.model import ContractError, ModelContract
+from mlflow_project.contract.plain_types import PLAIN_TYPES
 from mlflow_project.contract.signature import contract_of_signature
 from serving.errors import RequestError, VersionRefused
 from serving.foreign import CarefulReader, cast_inputs
@@ -23,20 +24,6 @@ from serving.registry import AliasTarget, Package, Registry, RunFacts
 from serving.scoring import Scorer
 from serving.settings import Settings
 from serving.validation import Validator
-
-ALLOWED_TYPES = frozenset(
-    {
-        "functools.partial",
-        "numpy.diff",
-        "numpy.dtype",
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils.validation.check_array",
-    }
-)
-"""Types that skops asks about and that are plain data of scikit-learn's own estimators."""
 
 EXAMPLE_TOLERANCE = 1e-6
 """Largest difference between the example's logged score and the one computed here."""
@@ -199,7 +186,7 @@ def _plain_data(package: Package, trusted: frozenset[str]) -> Any:
         raise _UnfitError("o arquivo do modelo não está na versão")
     try:
         asked = set(skops.io.get_untrusted_types(file=file))
-        foreign = sorted(asked - ALLOWED_TYPES - trusted)
+        foreign = sorted(asked - PLAIN_TYPES - trusted)
         if foreign:
             raise _UnfitError(
                 f"usa tipos fora da lista aceita (TRUSTED_TYPES): {', '.join(foreign)}"

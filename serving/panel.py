@@ -70,7 +70,7 @@ def whose_flip(facts: PanelFacts) -> str:
     flip = flip_of(facts)
     if flip is None:
         return "troca feita fora dos comandos, ainda sem registro"
-    if flip.action == names.LEDGER_UNRECORDED:
+    if flip.action in names.LEDGER_NOTICED:
         return f"troca feita fora dos comandos, notada em {moment(flip.when)}"
     verb = "rollback" if flip.action == names.LEDGER_ROLLBACK else "promoção"
     return f"{verb} por {flip.who or 'desconhecido'}" + (f": {flip.why}" if flip.why else "")
@@ -79,7 +79,7 @@ def whose_flip(facts: PanelFacts) -> str:
 def served_since(facts: PanelFacts) -> datetime | None:
     """Return when the served version went on: the flip's time, else what this worker saw."""
     flip = flip_of(facts)
-    known = flip is not None and flip.action != names.LEDGER_UNRECORDED
+    known = flip is not None and flip.action not in names.LEDGER_NOTICED
     ours = facts.health.alias == names.CHAMPION
     return flip.when if flip is not None and known and ours else facts.since
 

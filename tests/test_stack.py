@@ -280,13 +280,14 @@ def check_documents(stack: Stack) -> None:
     told = run_blocks(stack, "README.md", skipped=("make",))
     assert '"risk_score"' in told
     assert "v1.1.0 é a champion" in told
-    assert "unrecorded" not in told
+    assert "não registrada" not in told
     told = run_blocks(stack, "RUNBOOK.md", skipped=())
     assert '"request_id": "abc123"' in told
     assert '"status": "healthy"' in told
     assert "Limiar de v1.0.0: 0.35" in told
     assert "v1.2.0 (nº 3)" in told
     assert "v1.3.0 (nº 4)" in told
+    assert "v1.0.0 já está aqui (nº 1), idêntica" in told
     assert re.search(r"rollback +v1\.\d\.0 +v1\.\d\.0", told)
     assert re.search(r"v1\.0\.0 drift_metrics_\d{8} (GREEN|YELLOW|RED|NO_DATA)", told)
     assert "Baseline da versão v1.0.0" in told

@@ -53,9 +53,14 @@ TAG_REGISTRY_VERSION = "registry_version"
 
 LEDGER_PROMOTE, LEDGER_ROLLBACK = "promote", "rollback"
 LEDGER_THRESHOLD, LEDGER_UNRECORDED = "threshold", "unrecorded"
-LEDGER_FLIPS = (LEDGER_PROMOTE, LEDGER_ROLLBACK, LEDGER_UNRECORDED)
-"""Values of the ledger's tag `action` that moved `champion`; the other is a threshold change.
-Its other tags are `before`, `after`, `reason`, `version` and `mlflow.user`."""
+LEDGER_CONFLICT = "conflict"
+LEDGER_NOTICED = (LEDGER_UNRECORDED, LEDGER_CONFLICT)
+"""Moves of `champion` that a later command found: nobody knows when, by whom, or from what."""
+LEDGER_FLIPS = (LEDGER_PROMOTE, LEDGER_ROLLBACK, *LEDGER_NOTICED)
+"""Values of the ledger's tag `action` that moved `champion`; the other tags are `before`, `after`,
+`reason`, `version` and `mlflow.user`."""
+LEDGER_ORIGIN = "origin"
+"""Run tag of an entry that came with a bundle: it tells of another server's aliases."""
 
 
 def ledger_experiment(model: str) -> str:

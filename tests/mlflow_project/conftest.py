@@ -1,5 +1,6 @@
 """A modelling dataset from a synthetic workbook, read as a real one is."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.make_dataset import make_dataset
+from mlflow_project.versions import Registry
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,17 @@ def dataset_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dataset(dataset_file: Path) -> pd.DataFrame:
     """Return a fresh copy of the dataset."""
     return pd.read_parquet(dataset_file)
+
+
+@pytest.fixture
+def two_versions(
+    request: pytest.FixtureRequest,
+    register_version: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Registry:
+    """A model of its own with v1.0.0 and v1.1.0, nothing promoted yet."""
+    name = f"model-{request.node.name}"[:60].replace("[", "-").replace("]", "")
+    monkeypatch.setenv("MODEL_NAME", name)
+    register_version(name, "v1.0.0", alias=None, rows=120)
+    register_version(name, "v1.1.0", alias=None, seed=1, rows=120)
+    return Registry(name)

@@ -10,22 +10,6 @@ from mlflow_project.ledger import Ledger
 from mlflow_project.registry import main
 from mlflow_project.versions import Refused, Registry, UnknownVersion, Unreachable
 
-Make = Callable[..., Registry]
-
-
-@pytest.fixture
-def two_versions(
-    request: pytest.FixtureRequest,
-    register_version: Callable[..., int],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Registry:
-    """A model of its own with v1.0.0 and v1.1.0, nothing promoted yet."""
-    name = f"model-{request.node.name}"[:60].replace("[", "-").replace("]", "")
-    monkeypatch.setenv("MODEL_NAME", name)
-    register_version(name, "v1.0.0", alias=None, rows=120)
-    register_version(name, "v1.1.0", alias=None, seed=1, rows=120)
-    return Registry(name)
-
 
 def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
     """`previous` is what was served before; a rollback swaps the two."""
@@ -64,7 +48,7 @@ def test_half_done_flip_is_taken_back(two_versions: Registry) -> None:
     ledger = Ledger(two_versions)
     ledger.begin("rollback", "dies", before="2", after="1", previous="1")
     two_versions.set_alias(names.PREVIOUS, 2)
-    promotion.settle(two_versions)
+    promotion.settled(two_versions)
     assert two_versions.aliases() == {"champion": 2, "previous": 1}
     assert [e.why for e in ledger.entries()] == ["first", "second"]
 
@@ -76,7 +60,7 @@ def test_half_done_flip_is_finished(two_versions: Registry) -> None:
     ledger.begin("promote", "dies late", before="1", after="2")
     two_versions.set_alias(names.PREVIOUS, 1)
     two_versions.set_alias(names.CHAMPION, 2)
-    promotion.settle(two_versions)
+    promotion.settled(two_versions)
     last = ledger.entries()[-1]
     assert (last.why, last.open) == ("dies late", False)
     assert two_versions.aliases() == {"champion": 2, "previous": 1}
@@ -114,8 +98,13 @@ def test_a_version_that_failed_the_gate_needs_force(
     assert "recall 0.700 (>= 0.75)" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["promote", "--model_version", "v1.1.0", "--force"])
+    with pytest.raises(Refused, match="--reason"):
+        promotion.promote(two_versions, "v1.1.0", " ", force=True)
     assert main(["promote", "--model_version", "v1.1.0", "--force", "--reason", "decidido"]) == 0
-    assert Ledger(two_versions).entries()[-1].why == "decidido"
+    last = Ledger(two_versions).entries()[-1]
+    assert (last.why, last.forced) == ("decidido", "recall 0.700 (>= 0.75)")
+    assert main(["history"]) == 0
+    assert "promote --force" in capsys.readouterr().out
 
 
 def test_threshold_is_a_tag_and_in_the_ledger(
@@ -211,7 +200,7 @@ def test_diff_says_what_breaks_a_client(
         change=lambda contract: replace(contract, score_name="chance"),
     )
     assert main(["diff", "v1.0.0", "v2.0.0"]) == 0
-    assert "the score failure_score is now chance" in capsys.readouterr().out
+    assert "o escore failure_score agora é chance" in capsys.readouterr().out
     assert two_versions.next_release(major=True) == "v3.0.0"
 
 

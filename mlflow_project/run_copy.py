@@ -1,0 +1,77 @@
+"""An MLflow run as plain data and files, and back again on another server."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+_BOUND = ("mlflow.log-model.history", "mlflow.parentRunId", "mlflow.rootRunId")
+"""Run tags that name other runs and models of the server they were made on."""
+_AT_ONCE = 100
+"""What MLflow takes of one kind in one request."""
+
+
+def save_run(client: MlflowClient, run_id: str, folder: Path) -> None:
+    """Write a run's facts to `run.json` and its artifacts below `artifacts/` of a new folder."""
+    run = client.get_run(run_id)
+    points = [p for key in sorted(run.data.metrics) for p in client.get_metric_history(run_id, key)]
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    facts = {
+        "run_id": run_id,
+        "name": run.info.run_name,
+        "start_time": run.info.start_time,
+        "end_time": run.info.end_time,
+        "params": dict(run.data.params),
+        "metrics": [[p.key, p.value, p.timestamp, p.step] for p in points],
+        "tags": {k: v for k, v in run.data.tags.items() if k not in _BOUND},
+        "datasets": [
+            [dict(entry.dataset), {tag.key: tag.value for tag in entry.tags}] for entry in inputs
+        ],
+    }
+    folder.mkdir(parents=True)
+    text = json.dumps(facts, ensure_ascii=False, indent=1)
+    (folder / "run.json").write_text(text, encoding="utf-8")
+    artifacts = folder / "artifacts"
+    artifacts.mkdir()
+    for item in client.list_artifacts(run_id):
+        client.download_artifacts(run_id, item.path, str(artifacts))
+
+
+def load_run(client: MlflowClient, folder: Path, experiment: str) -> str:
+    """Make a run in `experiment` (by name) from what `save_run` wrote; return its id.
+
+    It is left open: whoever adds a model to it closes it with `finish`.
+    """
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    found = client.get_experiment_by_name(experiment)
+    identity = found.experiment_id if found else client.create_experiment(experiment)
+    run = client.create_run(identity, facts["start_time"], run_name=facts["name"])
+    run_id = str(run.info.run_id)
+    tags = {**facts["tags"], "imported_from_run": facts["run_id"]}
+    _log(client, run_id, [RunTag(k, v) for k, v in tags.items()])
+    _log(client, run_id, [Param(k, v) for k, v in facts["params"].items()])
+    _log(client, run_id, [Metric(*point) for point in facts["metrics"]])
+    if facts["datasets"]:
+        client.log_inputs(run_id, [_input(*entry) for entry in facts["datasets"]])
+    if (folder / "artifacts").is_dir():
+        client.log_artifacts(run_id, str(folder / "artifacts"))
+    return run_id
+
+
+def finish(client: MlflowClient, run_id: str, folder: Path) -> None:
+    """Close a run at the time at which the saved one ended."""
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    client.set_terminated(run_id, "FINISHED", facts["end_time"])
+
+
+def _log(client: MlflowClient, run_id: str, entities: Sequence[Any]) -> None:
+    kinds = {RunTag: "tags", Param: "params", Metric: "metrics"}
+    for part in (entities[i : i + _AT_ONCE] for i in range(0, len(entities), _AT_ONCE)):
+        client.log_batch(run_id, **{kinds[type(part[0])]: list(part)})
+
+
+def _input(dataset: Mapping[str, Any], tags: Mapping[str, str]) -> DatasetInput:
+    return DatasetInput(Dataset(**dataset), [InputTag(k, v) for k, v in tags.items()])
