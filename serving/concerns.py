@@ -6,6 +6,7 @@ from datetime import timedelta
 from mlflow_project.contract import names
 from serving.history import Report
 from serving.panel import Color, PanelFacts, latest
+from serving.slo import Levels
 from serving.wording import counted, duration, joined, moment
 
 _RANK: tuple[Color, ...] = ("red", "yellow", "none", "green")
@@ -72,20 +73,25 @@ def _of_service(facts: PanelFacts) -> list[Concern]:
 
 
 def _of_levels(facts: PanelFacts) -> list[Concern]:
-    found = []
-    for levels, when in ((facts.hour, "na última hora"), (facts.day, "no último dia")):
-        missed = [
-            text
-            for level, text in (
-                (levels.latency, "latência (§1.4)"),
-                (levels.errors, "taxa de erro (§1.3)"),
-                (levels.availability, "disponibilidade (§1.5)"),
-            )
-            if level.met is False
-        ]
-        if missed:
-            found.append(Concern("yellow", f"Fora da meta {when}: {joined(missed)}."))
-    return found
+    hour, day = _missed(facts.hour), _missed(facts.day)
+    if hour == day:
+        spoken = [("na última hora e no último dia", hour)]
+    else:
+        spoken = [("na última hora", hour), ("no último dia", day)]
+    return [
+        Concern("yellow", f"Fora da meta {when}: {joined(missed)}.")
+        for when, missed in spoken
+        if missed
+    ]
+
+
+def _missed(levels: Levels) -> list[str]:
+    named = (
+        (levels.latency, "latência (§1.4)"),
+        (levels.errors, "taxa de erro (§1.3)"),
+        (levels.availability, "disponibilidade (§1.5)"),
+    )
+    return [text for level, text in named if level.met is False]
 
 
 def _of_reports(facts: PanelFacts) -> list[Concern]:

@@ -112,5 +112,5 @@ def covered(levels: Levels) -> str | None:
 def verdict(level: Level) -> tuple[Color, str]:
     """Return color and words of a service level's verdict."""
     if level.met is None:
-        return "none", "Sem pedidos"
+        return "none", "Sem pedidos" if level.value is None else "Cedo demais"
     return ("green", "Na meta") if level.met else ("red", "Fora da meta")

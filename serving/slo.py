@@ -133,7 +133,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One measure against its target; both None where there is nothing to judge."""
+    """One measure against its target; `met` is None where it cannot be judged (yet)."""
 
     value: float | None
     met: bool | None
@@ -167,13 +167,27 @@ def levels(over: Window, bounds: Sequence[float]) -> Levels:
     tally = over.tally
     p95 = quantile(_QUANTILE, tally.latencies, bounds)
     share = tally.errors / tally.requests if tally.requests else None
-    up = 1 - tally.down / tally.lived if tally.lived > 0 else None
     return Levels(
         over,
         Level(p95, None if p95 is None else p95 < LATENCY_TARGET),
         Level(share, None if share is None else share < ERROR_TARGET),
-        Level(up, None if up is None else up > AVAILABILITY_TARGET),
+        _availability(over),
     )
+
+
+def _availability(over: Window) -> Level:
+    """Judge the time; a young server that was down for a moment is not judged before its time.
+
+    It has missed the target when no rest of the window could make up for what is lost.
+    """
+    tally = over.tally
+    if tally.lived <= 0:
+        return Level(None, None)
+    up = 1 - tally.down / tally.lived
+    if up > AVAILABILITY_TARGET:
+        return Level(up, True)
+    at_best = 1 - (1 - up) * min(over.covered / over.seconds, 1.0)
+    return Level(up, None if at_best > AVAILABILITY_TARGET else False)
 
 
 def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> float | None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+NOT_IN_BASE = ("git", "gcc", "cc", "g++", "make", "curl", "java")
+"""Programs of this machine that a slim base image does not have."""
 
 
 @dataclass
@@ -76,6 +78,8 @@ def new_stage(name: str, folder: Path) -> Stage:
     mount("--bind", "/dev", f"{root}/dev")
     mount("-t", "tmpfs", "hidden", f"{root}{ROOT}")
     install_python(root)
+    for name in NOT_IN_BASE:
+        (root / "usr/bin" / name).unlink(missing_ok=True)
     return Stage(name, root, {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
 
 

@@ -131,6 +131,20 @@ def test_its_scheduler_and_server_programs_start(image: Image) -> None:
 CONSUMER = ("huey.bin.huey_consumer", "monitoring.routines.huey", "--workers", "1", "--simple")
 
 
+def test_its_jobs_run_as_a_project_without_git(image: Image, mlflow_server: str) -> None:
+    """`mlflow run` reads a workbook and writes a dataset, both on a volume."""
+    book, dataset = "data/processed/book.xlsx", "data/processed/book.parquet"
+    made = image.run("python", "-m", "data.synthetic", "--students", "200", "--output", book)
+    assert made.returncode == 0, made.stderr
+    done = image.run(
+        *("mlflow", "run", ".", "--env-manager", "local", "-e", "make_dataset"),
+        *("-P", f"source={book}", "-P", f"output={dataset}"),
+        MLFLOW_TRACKING_URI=mlflow_server,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert image.run("ls", dataset).returncode == 0
+
+
 def test_its_proxy_answers_predict(
     image: Image, mlflow_server: str, register_version: Callable[..., int]
 ) -> None:

@@ -49,7 +49,7 @@ def explore(
             command = [
                 *(sys.executable, "-m", "schemathesis.cli", "--no-color", "run"),
                 *(f"{address}/openapi.json", "--checks", "all", "--seed", "1"),
-                *("--generation-deterministic", "--generation-database", "none"),
+                "--generation-deterministic",
                 *("--max-examples", str(examples), "--continue-on-failure"),
                 *("--suppress-health-check", "all", "-H", f"X-API-Key: {KEY}"),
             ]

@@ -164,10 +164,9 @@ def test_a_missed_target_is_said_with_its_window() -> None:
     found = facts(Tally(100, 5, 300.0, 30.0, slow))
     texts = [concern.text for concern in concerns(found)]
     all_three = "latência (§1.4), taxa de erro (§1.3) e disponibilidade (§1.5)"
-    assert texts == [
-        f"Fora da meta na última hora: {all_three}.",
-        f"Fora da meta no último dia: {all_three}.",
-    ]
+    assert texts == [f"Fora da meta na última hora e no último dia: {all_three}."]
+    fine = facts(hour=found.hour)
+    assert [c.text for c in concerns(fine)] == [f"Fora da meta na última hora: {all_three}."]
     page = render(found)
     assert page.count("Fora da meta</span>") == 6
     assert "5 de 100 pedidos" in page

@@ -111,7 +111,7 @@ def test_verdicts_are_the_runbooks() -> None:
 
     def judged(fast: int, slow: int, errors: int) -> Any:
         tally = Tally(fast + slow, errors, 1000.0, 5.0, latencies(fast=fast, slow=slow))
-        return levels(window_of([Slices(START, {0: tally})], 0.0, HOUR), BOUNDS)
+        return levels(window_of([Slices(-DAY, {0: tally})], 0.0, HOUR), BOUNDS)
 
     assert judged(96, 4, 0).latency.met
     assert not judged(94, 6, 0).latency.met
@@ -120,6 +120,24 @@ def test_verdicts_are_the_runbooks() -> None:
     assert judged(100, 0, 0).availability == Level(0.995, True)
     none = judged(0, 0, 0)
     assert none.latency == none.errors == Level(None, None)
+
+
+@pytest.mark.parametrize(
+    ("age", "down", "met"),
+    [
+        (300, 5.0, None),
+        (300, 1.0, True),
+        (300, 40.0, False),
+        (HOUR, 40.0, False),
+        (HOUR, 5.0, True),
+    ],
+)
+def test_a_young_server_is_not_judged_by_how_it_started(
+    age: int, down: float, met: bool | None
+) -> None:
+    """Five seconds of five minutes are no verdict on an hour; forty are lost for the hour."""
+    slices = Slices(START - age, {int(START // SLICE_SECONDS): Tally(0, 0, float(age), down)})
+    assert levels(window_of([slices], START, HOUR), BOUNDS).availability.met is met
 
 
 def test_the_quantile_is_within_its_bucket_of_the_true_one() -> None:
