@@ -26,9 +26,9 @@ from mlflow_project.invented import invent_example, invent_rows, read_example
 from mlflow_project.ledger import ADOPT, Ledger, exclusive
 from mlflow_project.old_files import read_old_files
 from mlflow_project.old_model import CONSENT, OldEstimator, read_pickle
-from mlflow_project.promotion import frame_of
 from mlflow_project.registration import register_tried
 from mlflow_project.renaming import rename_inputs
+from mlflow_project.trial import frame_of
 from mlflow_project.versions import Refused, Registry, Version
 
 EQUAL = 1e-12

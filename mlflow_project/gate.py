@@ -12,9 +12,10 @@ from mlflow_project.contract import names
 from mlflow_project.contract.model import ModelContract
 from mlflow_project.criteria import Criterion, GatePolicy, judge
 from mlflow_project.make_dataset import GROUPS, TARGET, YEAR
-from mlflow_project.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG, read_contract
+from mlflow_project.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
 from mlflow_project.risk import FEATURE_NAMES, persistence
 from mlflow_project.training import Evaluation, row_digests
+from mlflow_project.trial import read_contract
 from mlflow_project.versions import Refused, Registry, Version, translated
 
 ARTIFACT_TEST_SCORES = "evaluation/test_scores.parquet"

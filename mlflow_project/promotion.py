@@ -6,29 +6,31 @@ is the one that is served, so until it moves nothing has happened.
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mlflow_project.contract import names
-from mlflow_project.contract.model import ContractError, Example, ModelContract
+from mlflow_project.contract.compatibility import incompatible_changes
 from mlflow_project.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive
 from mlflow_project.settlement import refuse_if_in_flight, refuse_if_overtaken, settle
+from mlflow_project.trial import read_contract, try_version
 from mlflow_project.versions import Refused, Registry, UnknownVersion, Version
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GATE_TAG = "gate"
 GATE_PASSED, GATE_FAILED = "passed", "failed"
-TOLERANCE = 1e-6
-"""How far a reloaded model's score of its own example may lie from the logged one."""
 
 
-def promote(registry: Registry, release: str, reason: str, *, force: bool = False) -> Version:
+def promote(
+    registry: Registry,
+    release: str,
+    reason: str,
+    *,
+    force: bool = False,
+    accept_contract_change: bool = False,
+) -> Version:
     """Make `release` the champion; the champion before it becomes `previous`.
 
     Raises:
-        Refused: it is champion already, failed the gate without `force`, does not load, or there
-            is `force` without a reason.
+        Refused: it is champion already, failed the gate without `force`, does not load, would break
+            clients without `accept_contract_change`, or there is `force` without a reason.
         UnknownVersion: there is no such release.
     """
     if force and not reason.strip():
@@ -42,7 +44,9 @@ def promote(registry: Registry, release: str, reason: str, *, force: bool = Fals
                 f"A versão {release} não passou pelos critérios: {against}. "
                 'Para promovê-la assim mesmo: --force --reason "..."'
             )
-        return _flip(registry, ledger, PROMOTE, target, reason, forced=against)
+        return _flip(
+            registry, ledger, PROMOTE, target, reason, accept_contract_change, forced=against
+        )
 
 
 def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
@@ -56,7 +60,7 @@ def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
     with exclusive(registry):
         ledger = settle(registry)
         if to is not None:
-            return _flip(registry, ledger, ROLLBACK, registry.by_release(to), reason)
+            return _flip(registry, ledger, ROLLBACK, registry.by_release(to), reason, True)
         flips = ledger.flips()
         if flips and flips[-1].action in NOTICED:
             raise Refused(
@@ -67,7 +71,7 @@ def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
         target = registry.by_alias(names.PREVIOUS)
         if target is None:
             raise UnknownVersion("Não há versão anterior: o alias 'previous' não existe.")
-        return _flip(registry, ledger, ROLLBACK, target, reason)
+        return _flip(registry, ledger, ROLLBACK, target, reason, True)
 
 
 def set_threshold(registry: Registry, release: str, value: float, reason: str) -> Version:
@@ -96,15 +100,34 @@ def settled(registry: Registry) -> Ledger:
         return settle(registry)
 
 
+def breaking_changes(registry: Registry, target: Version) -> list[str]:
+    """Return what of the champion's clients would break under `target`, in words."""
+    champion = registry.by_alias(names.CHAMPION)
+    if champion is None:
+        return []
+    try:
+        served = read_contract(champion)
+    except Refused:
+        return []
+    return incompatible_changes(served, read_contract(target))
+
+
 def _flip(
     registry: Registry,
     ledger: Ledger,
     action: str,
     target: Version,
     reason: str,
+    accept_contract_change: bool,
     forced: str = "",
 ) -> Version:
     try_version(target)
+    breaks = breaking_changes(registry, target)
+    if breaks and not accept_contract_change:
+        raise Refused(
+            f"A versão {target.release} quebra quem usa a API hoje: {'; '.join(breaks)}. "
+            "Avise os clientes; para promovê-la: --accept-contract-change"
+        )
     known = refuse_if_in_flight(ledger)
     aliases = registry.aliases()
     before = aliases.get(names.CHAMPION)
@@ -119,6 +142,9 @@ def _flip(
         forced=forced,
     )
     refuse_if_overtaken(ledger, entry, known)
+    if breaks:
+        # Before the alias: a proxy that meets the version must know that this is wanted.
+        registry.set_tag(target, names.TAG_CONTRACT_CHANGE, names.CONTRACT_CHANGE_ACCEPTED)
     if before is not None:
         registry.set_alias(names.PREVIOUS, before)
     registry.set_alias(names.CHAMPION, target.number)
@@ -134,77 +160,3 @@ def _failures(version: Version) -> str:
         if key.startswith(prefix) and value.startswith(GATE_FAILED)
     ]
     return "; ".join(failed) or "motivo não registrado"
-
-
-def read_contract(version: Version) -> ModelContract:
-    """Return the contract that was logged with a version, without loading its weights.
-
-    Raises:
-        Refused: the version has none, or it cannot be read.
-    """
-    return contract_of(version.uri, version.release)
-
-
-def contract_of(uri: str, release: str) -> ModelContract:
-    """Return the contract in the metadata of the model at a URI or folder.
-
-    Raises:
-        Refused: there is none, or it cannot be read.
-    """
-    from mlflow.models import get_model_info
-
-    metadata = get_model_info(uri).metadata or {}
-    try:
-        return ModelContract.from_dict(metadata[names.METADATA_CONTRACT])
-    except (KeyError, ContractError) as exc:
-        raise Refused(f"A versão {release} não traz um contrato legível: {exc}") from exc
-
-
-def try_version(version: Version) -> None:
-    """Load a version as a server would and check that it scores its own example as logged.
-
-    Raises:
-        Refused: it does not load, or its score differs.
-    """
-    check_example(version.uri, read_contract(version))
-
-
-def check_example(uri: str, contract: ModelContract) -> None:
-    """Load the model at a URI or folder and check that it scores its own example as logged.
-
-    Raises:
-        Refused: it does not load, or its score differs.
-    """
-    import mlflow.pyfunc
-
-    release = contract.release
-    if contract.example is None:
-        raise Refused(f"A versão {release} não traz um exemplo para conferir.")
-    try:
-        output = mlflow.pyfunc.load_model(uri).predict(frame_of(contract, contract.example))
-        score = float(output[0][contract.positive_class])
-    except Exception as exc:
-        raise Refused(f"A versão {release} não carrega: {type(exc).__name__}") from exc
-    if abs(score - contract.example.score) > TOLERANCE:
-        raise Refused(
-            f"A versão {release} dá {score:.6f} ao seu próprio exemplo, "
-            f"e não {contract.example.score:.6f}: não é o modelo que foi registrado."
-        )
-
-
-def frame_of(contract: ModelContract, example: Example) -> "pd.DataFrame":
-    """Return an example as the typed frame (1, k) that the contract describes."""
-    import pandas as pd
-
-    kinds = {"double": "float64", "long": "int64", "boolean": "bool", "string": "str"}
-    columns = {
-        feature.name: pd.Series(
-            [example.instance[feature.name]],
-            # As pandas does: a missing long is a double, a missing boolean an object.
-            dtype=kinds[feature.type]
-            if example.instance[feature.name] is not None or feature.type in ("double", "string")
-            else {"long": "float64", "boolean": "object"}[feature.type],
-        )
-        for feature in contract.features
-    }
-    return pd.DataFrame(columns)

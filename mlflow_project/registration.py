@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import mlflow
 
-from mlflow_project.promotion import try_version
+from mlflow_project.trial import try_version
 from mlflow_project.versions import Registry, Version
 
 

@@ -47,7 +47,13 @@ def run(args: argparse.Namespace) -> str:
             return _adopt(registry, args)
         case "promote":
             reason = args.reason or "promoção"
-            version = promotion.promote(registry, args.model_version, reason, force=args.force)
+            version = promotion.promote(
+                registry,
+                args.model_version,
+                reason,
+                force=args.force,
+                accept_contract_change=args.accept_contract_change,
+            )
         case "rollback":
             to = None if args.to == names.PREVIOUS else args.to
             version = promotion.rollback(registry, args.reason, to=to)

@@ -26,6 +26,11 @@ def build_parser() -> argparse.ArgumentParser:
     promote.add_argument(
         "--force", action="store_true", help="mesmo reprovada nos critérios; exige --reason"
     )
+    promote.add_argument(
+        "--accept-contract-change",
+        action="store_true",
+        help="mesmo que quebre quem usa a API hoje (a lista vem na recusa)",
+    )
 
     rollback = commands.add_parser("rollback", help="volta à versão anterior")
     rollback.add_argument(

@@ -36,7 +36,7 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     sys.stdout.write(reading.table() + "\n")
     with clock.step("import"):
         from mlflow_project.ledger import Ledger
-        from mlflow_project.promotion import promote
+        from mlflow_project.promotion import breaking_changes, promote
         from mlflow_project.training_run import train
         from mlflow_project.versions import Registry
 
@@ -44,7 +44,11 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     report_result(result)
     registry = Registry()
     served = {entry.after for entry in Ledger(registry).entries() if entry.moved_champion}
-    if result.passed and str(result.number) not in served:
+    breaks = breaking_changes(registry, registry.by_release(result.release))
+    if result.passed and breaks:
+        say(f"{result.release} quebra quem usa a API hoje: {'; '.join(breaks)}")
+        say("avise os clientes; para promovê-la: registry promote --accept-contract-change")
+    elif result.passed and str(result.number) not in served:
         with clock.step("promote"):
             promote(registry, result.release, "retreino aprovado nos critérios")
         say(f"{result.release} é a champion; a API a adota em segundos")

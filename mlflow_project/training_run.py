@@ -30,7 +30,6 @@ from mlflow_project.make_dataset import READING_ARTIFACT, TARGET
 from mlflow_project.model import one_row_seconds
 from mlflow_project.model_report import ReportFacts, headline, times_section, write_report
 from mlflow_project.progress import Clock, say
-from mlflow_project.promotion import read_contract
 from mlflow_project.risk import build_contract
 from mlflow_project.run_log import (
     REPORT_ARTIFACT,
@@ -52,6 +51,7 @@ from mlflow_project.training import (
     fit_for_serving,
     split_for_test,
 )
+from mlflow_project.trial import read_contract
 from mlflow_project.versions import Registry, Version
 
 REPORTS = Path("artifacts")

@@ -21,9 +21,9 @@ from mlflow_project.bundle import read_bundle, write_bundle
 from mlflow_project.contract import names
 from mlflow_project.ledger import IMPORT, Entry, Ledger, exclusive
 from mlflow_project.plain import program_parts
-from mlflow_project.promotion import check_example, contract_of, read_contract
 from mlflow_project.registration import register_tried
 from mlflow_project.run_copy import finish, load_run, save_run
+from mlflow_project.trial import check_example, contract_of, read_contract
 from mlflow_project.versions import Refused, Registry, UnknownVersion, Version, translated
 
 _STAYS = (names.TAG_BASELINE_RUN_ID, names.TAG_DRIFT_STATUS, names.TAG_PERFORMANCE_STATUS)

@@ -3,8 +3,8 @@
 from mlflow_project.contract import names
 from mlflow_project.contract.compatibility import incompatible_changes
 from mlflow_project.contract.model import ModelContract
-from mlflow_project.promotion import read_contract
 from mlflow_project.tables import text_table
+from mlflow_project.trial import read_contract
 from mlflow_project.versions import Registry, Version, translated
 
 

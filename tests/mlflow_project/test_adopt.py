@@ -27,9 +27,9 @@ from mlflow_project import promotion
 from mlflow_project.contract import names
 from mlflow_project.ledger import Ledger
 from mlflow_project.old_files import read_old_files, year_free
-from mlflow_project.promotion import read_contract
 from mlflow_project.registry import main
 from mlflow_project.renaming import rename_inputs
+from mlflow_project.trial import read_contract
 from mlflow_project.versions import Refused, Registry
 from serving.loading import load_version
 from serving.registry import Registry as ServingRegistry

@@ -1,11 +1,13 @@
 """Promote, roll back, threshold and history against a live MLflow server."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from mlflow_project import promotion
 from mlflow_project.contract import names
+from mlflow_project.contract.model import ModelContract
 from mlflow_project.ledger import Ledger
 from mlflow_project.registry import main
 from mlflow_project.versions import Refused, Registry, UnknownVersion, Unreachable
@@ -26,6 +28,31 @@ def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
         ("rollback", "2", "1", "worse in production"),
     ]
     assert all(e.who for e in entries)
+
+
+def test_a_change_that_breaks_clients_is_promoted_on_purpose_only(
+    two_versions: Registry, register_version: Callable[..., int]
+) -> None:
+    """Refused change by change without the flag; with it the tag is set that proxies look for."""
+
+    def narrower(contract: ModelContract) -> ModelContract:
+        first, *others = contract.features
+        return replace(contract, features=(replace(first, max=50.0), *others))
+
+    promotion.promote(two_versions, "v1.0.0", "first")
+    number = register_version(two_versions.name, "v2.0.0", alias=None, change=narrower)
+    with pytest.raises(Refused, match=r"o máximo cai para 50.*--accept-contract-change"):
+        promotion.promote(two_versions, "v2.0.0", "narrower")
+    assert two_versions.aliases() == {"champion": 1}
+    assert main(["promote", "--model_version", "v2.0.0", "--accept-contract-change"]) == 0
+    tags = two_versions.by_release("v2.0.0").tags
+    assert tags[names.TAG_CONTRACT_CHANGE] == names.CONTRACT_CHANGE_ACCEPTED
+    assert two_versions.aliases() == {"champion": number, "previous": 1}
+    # Wider again: that breaks nobody, so nothing has to be accepted.
+    promotion.rollback(two_versions, "worse")
+    assert names.TAG_CONTRACT_CHANGE not in two_versions.by_release("v1.0.0").tags
+    promotion.rollback(two_versions, "not so bad")
+    assert two_versions.aliases()["champion"] == number
 
 
 def test_rollback_refuses_after_a_flip_by_hand(two_versions: Registry) -> None:

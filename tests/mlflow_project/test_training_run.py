@@ -24,10 +24,11 @@ from mlflow_project.evaluate import ThresholdPolicy
 from mlflow_project.families import FAMILIES
 from mlflow_project.gate import common_rows, gate_tags, run_gate
 from mlflow_project.make_dataset import TARGET, YEAR
-from mlflow_project.promotion import promote, read_contract
+from mlflow_project.promotion import promote
 from mlflow_project.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
 from mlflow_project.training import data_digest, evaluate_fit
 from mlflow_project.training_run import Registered, train
+from mlflow_project.trial import read_contract
 from mlflow_project.versions import Registry
 
 MODEL = "trained"

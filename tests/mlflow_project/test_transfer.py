@@ -15,7 +15,7 @@ import mlflow
 import pytest
 from live import ROOT, find_free_port, start_mlflow, stop, wait_for
 
-from mlflow_project import promotion
+from mlflow_project import promotion, trial
 from mlflow_project.bundle import MANIFEST
 from mlflow_project.contract import names
 from mlflow_project.ledger import Ledger
@@ -97,7 +97,7 @@ def test_everything_that_hangs_on_a_version_arrives(
     """Contract, signature, run, baseline, tags and ledger; the proxy's own loader accepts it."""
     source = on(mlflow_server)
     sent = source.by_release("v1.1.0")
-    contract = promotion.read_contract(sent)
+    contract = trial.read_contract(sent)
     first = source.client.get_run(sent.run_id)
     signature = mlflow.models.get_model_info(sent.uri).signature
     digest = sha256(zipfile.ZipFile(bundle).read(MANIFEST)).hexdigest()
@@ -109,7 +109,7 @@ def test_everything_that_hangs_on_a_version_arrives(
     assert digest in capsys.readouterr().out
     got = target.by_release("v1.1.0")
     assert (got.number, got.aliases) == (1, ())
-    assert promotion.read_contract(got) == contract
+    assert trial.read_contract(got) == contract
     assert mlflow.models.get_model_info(got.uri).signature == signature
     run_here = target.client.get_run(got.run_id)
     assert run_here.data.params == first.data.params
@@ -293,7 +293,7 @@ def test_an_imported_version_is_served_and_watched(
     main(["import", str(bundle)])
     if names.CHAMPION not in target.aliases():
         promotion.promote(target, "v1.1.0", "moved here")
-    contract = promotion.read_contract(target.by_release("v1.1.0"))
+    contract = trial.read_contract(target.by_release("v1.1.0"))
     assert contract.example is not None
     port = find_free_port()
     places = {
