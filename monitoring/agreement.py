@@ -9,13 +9,11 @@ import pyarrow.compute as pc
 from scipy import special
 
 from monitoring.latest import LatestPerEntity
-from monitoring.metrics import Estimate, Floats
+from monitoring.metrics import Estimate, Floats, Z, wilson
 
 KEYS = ("request_id", "instance")
 COLUMNS = (*KEYS, "timestamp", "entity", "score", "label")
 """What is read of the store; no feature."""
-CONFIDENCE = 0.95
-_Z = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +95,6 @@ def agree(paired: pa.Table) -> Agreement:
     )
 
 
-def wilson(hits: int, n: int) -> Estimate:
-    """Return a share with Wilson's 95 % interval, which holds for few rows and extreme shares."""
-    if not n:
-        return Estimate(None)
-    share, spread = hits / n, _Z**2 / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = np.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return Estimate(share, max(0.0, float(middle - half)), min(1.0, float(middle + half)))
-
-
 def _single(table: pa.Table) -> pa.Table:
     """Return the rows whose key the table has once."""
     others = [name for name in COLUMNS if name not in KEYS]
@@ -127,7 +115,7 @@ def _mean(values: Floats) -> Estimate:
     mean = float(values.mean())
     if len(values) < 2:
         return Estimate(mean)
-    half = _Z * float(values.std(ddof=1)) / np.sqrt(len(values))
+    half = Z * float(values.std(ddof=1)) / np.sqrt(len(values))
     return Estimate(mean, float(mean - half), float(mean + half))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monitoring.metrics import Estimate, Evaluation, Floats, estimates
+from monitoring.metrics import Estimate, Evaluation, Floats, estimates, wilson
 from monitoring.plots import plain
 from monitoring.policy import PerformancePolicy
 
@@ -55,9 +55,20 @@ def by_name(
         chosen = labels == name
         rows = Evaluation(target[chosen], score[chosen], flag[chosen])
         samples = rows.bootstrap(resamples, SEED)
-        metrics = estimates(rows, samples, policy.confidence)
+        metrics = estimates(rows, samples, policy.confidence) | _shares(rows)
         found.append(Part(str(name), rows.n_rows, rows.n_positive, metrics))
     return tuple(found)
+
+
+def _shares(rows: Evaluation) -> dict[str, Estimate]:
+    """Return the metrics that are shares of rows, with intervals that hold in small parts."""
+    hit, flagged = int(rows.target @ rows.flag), int(rows.flag.sum())
+    return {
+        "recall": wilson(hit, rows.n_positive),
+        "precision": wilson(hit, flagged),
+        "share_flagged": wilson(flagged, rows.n_rows),
+        "positive_rate": wilson(rows.n_positive, rows.n_rows),
+    }
 
 
 def by_group(

@@ -39,6 +39,11 @@ def moment(value: datetime | str) -> str:
     return time.astimezone().strftime("%d/%m/%Y %H:%M")
 
 
+def charts(run_url: str) -> str:
+    """Return the address of all runs of a run's experiment, each metric drawn over time."""
+    return f"{run_url.rsplit('/runs/', 1)[0]}/runs?compareRunsMode=CHART"
+
+
 @cache
 def template(name: str) -> jinja2.Template:
     """Return a template; what it shows is escaped, and a name it does not know is an error."""
@@ -49,6 +54,7 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, percent=percent, moment=moment, counted=counted)
+    environment.filters.update(number=number, percent=percent, moment=moment)
+    environment.filters.update(counted=counted, charts=charts)
     environment.globals.update(words=dict(WORDS))
     return environment.get_template(name)

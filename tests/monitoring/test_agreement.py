@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import binomtest, spearmanr
 
-from monitoring.agreement import agree, pair, wilson
+from monitoring.agreement import agree, pair
 from monitoring.shadow_page import ShadowFacts, headline, render
 
 KINDS = {
@@ -107,13 +107,6 @@ def test_nothing_in_common_is_said() -> None:
     assert found.share_differ.value is None
     page = render(found, paired, facts())
     assert "SHADOW_ALIAS" in page
-
-
-def test_wilson_against_its_known_value() -> None:
-    """Ten of a hundred: 5.52 % to 17.44 % (Newcombe 1998); none of ten ends at 27.8 %."""
-    found = wilson(10, 100)
-    assert (found.low, found.high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
-    assert wilson(0, 10).high == pytest.approx(0.2775, abs=1e-4)
 
 
 def facts() -> ShadowFacts:

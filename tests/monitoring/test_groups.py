@@ -32,6 +32,15 @@ def test_a_group_has_the_metrics_of_its_rows() -> None:
     assert first.n_positive + second.n_positive == target.sum()
 
 
+def test_a_perfect_small_group_is_not_certain() -> None:
+    """Ten found of ten: the interval of recall ends at 1 and begins at 0.72."""
+    ones, values = np.ones(10, dtype=int), ["a"] * 10
+    (part,) = by_group(ones, np.linspace(0.5, 1, 10), ones, values, POLICY)
+    recall = part.metrics["recall"]
+    assert (recall.value, recall.high) == pytest.approx((1, 1))
+    assert recall.low == pytest.approx(0.7225, abs=1e-4)
+
+
 def test_small_groups_are_together_and_not_named() -> None:
     """Values of nine rows could be persons: they are measured as `outros`."""
     values = ["a"] * 82 + ["zoe"] * 9 + ["ana"] * 9

@@ -13,7 +13,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from monitoring.metrics import Evaluation, interval
+from monitoring.metrics import Evaluation, interval, wilson
 from monitoring.performance import PerformanceResult, assess
 from monitoring.policy import PerformancePolicy
 
@@ -177,3 +177,10 @@ def test_a_policy_that_cannot_hold_is_refused(change: dict[str, float]) -> None:
     """Shares lie in (0, 1), counts are at least 1."""
     with pytest.raises(ValueError, match=next(iter(change))):
         PerformancePolicy(**change)  # type: ignore[arg-type]
+
+
+def test_wilson_against_its_known_value() -> None:
+    """Ten of a hundred: 5.52 % to 17.44 % (Newcombe 1998); none of ten ends at 27.8 %."""
+    found = wilson(10, 100)
+    assert (found.low, found.high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
+    assert wilson(0, 10).high == pytest.approx(0.2775, abs=1e-4)
