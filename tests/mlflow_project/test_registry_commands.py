@@ -227,7 +227,7 @@ def test_diff_says_what_breaks_a_client(
         change=lambda contract: replace(contract, score_name="chance"),
     )
     assert main(["diff", "v1.0.0", "v2.0.0"]) == 0
-    assert "o escore failure_score agora é chance" in capsys.readouterr().out
+    assert "o score failure_score passa a se chamar chance" in capsys.readouterr().out
     assert two_versions.next_release(major=True) == "v3.0.0"
 
 
