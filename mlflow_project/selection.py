@@ -20,7 +20,7 @@ from mlflow_project.model import build_pipeline, one_row_seconds, out_of_fold_sc
 from mlflow_project.progress import Bar, say
 from mlflow_project.risk import DIFFERENCE, FEATURE_NAMES
 
-BUDGET = 30.0
+BUDGET = 60.0
 """Seconds after which no further family is begun; one that was begun is finished."""
 TRIAL_REPEATS, TRIAL_FOLDS = 2, 5
 """Shuffles and folds of a trial: errors are paired by row, so few tell families apart."""
