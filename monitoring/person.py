@@ -64,8 +64,8 @@ def export(store: Store, identity: str, target: Path | None) -> int:
     with Registry().run(None, "retention", "export") as job:
         rows = exporting.write(target, [table for _, table in find(store, rule)])
         job.log({"action": "export"}, {"rows_exported": rows}, {})
-    say(f"{rows} linhas gravadas em {target}, que só o dono deste usuário lê.")
-    say("É dado pessoal: entregue e apague.", f"Run no MLflow: {job.url}")
+    say(f"{rows} linhas gravadas em {target}, que só este usuário lê.")
+    say("São dados pessoais: entregue e apague.", f"Run no MLflow: {job.url}")
     return 0
 
 
