@@ -145,7 +145,8 @@ def _openapi(app: FastAPI, follower: Follower, settings: Settings) -> dict[str, 
     )
     contract = served.version.contract if served else None
     keyed = bool(settings.api_key_digests)
-    return complete(document, contract, settings.max_instances, keyed)
+    threshold = served.threshold if served else None
+    return complete(document, contract, threshold, settings.max_instances, keyed)
 
 
 def _hand_over(_: Request, exc: Exception) -> NoReturn:

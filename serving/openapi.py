@@ -3,7 +3,7 @@
 from typing import Any
 
 from mlflow_project.contract import names
-from mlflow_project.contract.model import ModelContract
+from mlflow_project.contract.model import Example, ModelContract
 from serving.auth import OPEN_PATHS, PAGE, REPORT_PATH
 from serving.openapi_input import closed_object, invocations_content, predict_body
 
@@ -23,20 +23,25 @@ _PREDICT_ERRORS = ("400", "408", "413", "422", "500", "503")
 
 
 def complete(
-    document: dict[str, Any], contract: ModelContract | None, max_instances: int, keyed: bool
+    document: dict[str, Any],
+    contract: ModelContract | None,
+    threshold: float | None,
+    max_instances: int,
+    keyed: bool,
 ) -> dict[str, Any]:
     """Return FastAPI's document with what it cannot know: the contract, errors, and keys.
 
     Args:
         document: the OpenAPI document of the routes that static types describe.
         contract: of the served version; None before there is one.
+        threshold: in force; None where there is none.
         max_instances: most instances in one request.
         keyed: whether requests need a key.
     """
     paths = document["paths"]
     for path in ("/ready", "/metadata"):
         paths[path]["get"]["responses"]["503"] = _error("503")
-    paths["/predict"] = _predict(contract, max_instances)
+    paths["/predict"] = _predict(contract, threshold, max_instances)
     paths["/invocations"] = _invocations(contract, max_instances)
     paths["/ping"] = {"get": _text("ping", "200 com um modelo carregado (MLflow)", "text/plain")}
     paths["/ping"]["get"]["responses"]["404"] = {"description": "Nenhum modelo carregado ainda"}
@@ -60,10 +65,15 @@ def complete(
     return document
 
 
-def _predict(contract: ModelContract | None, max_instances: int) -> dict[str, Any]:
+def _predict(
+    contract: ModelContract | None, threshold: float | None, max_instances: int
+) -> dict[str, Any]:
     request: dict[str, Any] = {"schema": predict_body(contract, max_instances)}
+    answer: dict[str, Any] = {"schema": _answer(contract)}
     if contract is not None and contract.example is not None:
         request["example"] = {"instances": [dict(contract.example.instance)]}
+        if threshold is not None:
+            answer["example"] = _answer_example(contract, contract.example, threshold)
     return {
         "post": {
             "summary": "Pontua instâncias com a versão servida",
@@ -72,11 +82,27 @@ def _predict(contract: ModelContract | None, max_instances: int) -> dict[str, An
             "responses": {
                 "200": {
                     "description": "Um resultado por instância, na mesma ordem",
-                    "content": {"application/json": {"schema": _answer(contract)}},
+                    "content": {"application/json": answer},
                 },
                 **{status: _error(status) for status in _PREDICT_ERRORS},
             },
         }
+    }
+
+
+def _answer_example(contract: ModelContract, example: Example, threshold: float) -> dict[str, Any]:
+    """Return what the served version answers to the contract's example."""
+    prediction = {
+        contract.score_name: example.score,
+        contract.label_name: int(example.score >= threshold),
+        "model_version": contract.release,
+    }
+    return {
+        "predictions": [prediction],
+        "model_version": contract.release,
+        "threshold": threshold,
+        "request_id": "0" * 32,
+        "processing_time_ms": 1.0,
     }
 
 

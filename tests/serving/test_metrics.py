@@ -117,6 +117,8 @@ def test_workers_add_up_and_a_dead_one_still_counts(
         os.kill(victim, signal.SIGKILL)
         eventually(lambda: _alive(proxy) and workers() == 1, 30)
         assert answered() == 60
+        # So do the service levels: what it answered stays in its slices.
+        assert "0 de 60 pedidos" in proxy.http.get("/painel").text
 
 
 def _alive(proxy: Any) -> bool:

@@ -244,7 +244,12 @@ def test_openapi_shows_the_served_contract(proxy: Any) -> None:
     fields = content["schema"]["properties"]["instances"]["items"]
     assert set(fields["properties"]) == {"temperature", "pressure", "wear", "serial"}
     assert fields["required"] == ["wear"]
-    assert proxy.http.post("/predict", json=content["example"]).status_code == 200
+    answer = proxy.http.post("/predict", json=content["example"])
+    assert answer.status_code == 200
+    said = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
+    promised, given = said["example"]["predictions"], answer.json()["predictions"]
+    assert promised == [{**given[0], "failure_score": pytest.approx(given[0]["failure_score"])}]
+    assert (said["example"]["threshold"], set(said["example"])) == (0.25, set(answer.json()))
 
 
 def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
