@@ -7,8 +7,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mlflow_project.contract import names
 from mlflow_project.make_dataset import DEFAULT_OUTPUT, make_dataset
 from mlflow_project.progress import Clock, say
 from mlflow_project.train import (
@@ -17,6 +20,9 @@ from mlflow_project.train import (
     report_result,
     requested_release,
 )
+
+if TYPE_CHECKING:
+    from mlflow_project.versions import Registry
 
 
 def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool = False) -> None:
@@ -35,7 +41,6 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
         reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
     sys.stdout.write(reading.table() + "\n")
     with clock.step("import"):
-        from mlflow_project.ledger import Ledger
         from mlflow_project.promotion import breaking_changes, promote
         from mlflow_project.training_run import train
         from mlflow_project.versions import Registry
@@ -43,18 +48,37 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     result = train(dataset, requested, reading.to_dict(), force=force, clock=clock)
     report_result(result)
     registry = Registry()
-    served = {entry.after for entry in Ledger(registry).entries() if entry.moved_champion}
-    breaks = breaking_changes(registry, registry.by_release(result.release))
-    if result.passed and breaks:
+    new = result.passed and not was_served(registry, result.release)
+    breaks = breaking_changes(registry, registry.by_release(result.release)) if new else []
+    if breaks:
         say(f"{result.release} quebra quem usa a API hoje: {'; '.join(breaks)}")
         say("avise os clientes; para promovê-la: registry promote --accept-contract-change")
-    elif result.passed and str(result.number) not in served:
+    elif new:
         with clock.step("promote"):
             promote(registry, result.release, "retreino aprovado nos critérios")
         say(f"{result.release} é a champion; a API a adota em segundos")
+    elif registry.aliases().get(names.CHAMPION) == result.number:
+        say(f"{result.release} já é a champion")
     elif result.passed:
         say(f"{result.release} já foi champion; para voltar a ela: registry promote")
     say(f"tempo: {clock}")
+
+
+def was_served(registry: "Registry", release: str) -> bool:
+    """Return whether a version was ever champion, by the ledger.
+
+    An entry older than the version speaks of a deleted model's version of the same number; an hour
+    is allowed for clocks that differ, since the ledger's time is the client's.
+    """
+    from mlflow_project.ledger import Ledger
+
+    version = registry.by_release(release)
+    return any(
+        entry.moved_champion
+        and entry.after == str(version.number)
+        and entry.when >= version.created - timedelta(hours=1)
+        for entry in Ledger(registry).entries()
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
