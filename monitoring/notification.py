@@ -13,6 +13,7 @@ from monitoring.escalation import Escalation
 from monitoring.runs import JobRun, Registry
 from monitoring.version import Version
 
+_NOT_SENT = "Aviso não enviado: confira NOTIFY_URLS e a rede. O próximo relatório tenta de novo."
 _ORDER = ("NONE", "L1", "L2", "L3")
 
 
@@ -34,10 +35,7 @@ def notify(
         registry.set_tag(version, names.TAG_NOTIFIED, escalation.level)
         outcome, line = "sent", "Aviso enviado (NOTIFY_URLS)."
     else:
-        outcome, line = (
-            "failed",
-            ("Aviso não enviado: confira NOTIFY_URLS e a rede. O próximo relatório tenta de novo."),
-        )
+        outcome, line = "failed", _NOT_SENT
     run.log({}, {}, {"notification": outcome})
     return line
 
