@@ -133,15 +133,18 @@ class Gate:
         self._port = port
         self.uri = f"http://127.0.0.1:{port}"
         self._sockets: list[socket.socket] = []
+        self._shut = True
 
     def open(self) -> None:
         """Accept connections."""
+        self._shut = False
         listener = socket.create_server(("127.0.0.1", self._port), backlog=32)
         self._sockets.append(listener)
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def shut(self) -> None:
         """Refuse new connections and cut the old."""
+        self._shut = True
         while self._sockets:
             sock = self._sockets.pop()
             with contextlib.suppress(OSError):
@@ -154,6 +157,9 @@ class Gate:
                 near, _ = listener.accept()
                 far = socket.create_connection(self._server)
                 self._sockets += [near, far]
+                if self._shut:  # while this one was being accepted
+                    self.shut()
+                    return
                 for ends in ((near, far), (far, near)):
                     threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
