@@ -226,7 +226,6 @@ def test_five_retrains_on_growing_data_see_promotions(
     for number, share in enumerate((0.5, 0.65, 0.8, 0.9, 1.0)):
         dataset[part < share].to_parquet(tmp_path / "data.parquet")
         result = train(tmp_path / "data.parquet")
-        print(number, registry.by_release(result.release).tags)  # noqa: T201
         if result.passed:
             promote(registry, result.release, "aprovada")
             promoted.append(number)
