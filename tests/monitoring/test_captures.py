@@ -192,6 +192,22 @@ def test_extra_columns_come_along(writer: Any) -> None:
     assert [name for name in batch.schema.names if name not in FEATURES] == ["score", "label"]
 
 
+def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are open at once: every row, in the files' order, and the damaged one named."""
+    files = [
+        writer.parquet(writer.journal([scored(f"{name}{i}", 0.5) for i in range(3)]))
+        for name in "abc"
+    ]
+    together = read(writer.folder)[1]
+    monkeypatch.setattr("monitoring.captures._FILES_AT_ONCE", 1)
+    captures, apart = read(writer.folder)
+    assert apart == together
+    assert captures.n_entities == 9
+    files[1].write_bytes(b"PAR1 damaged")
+    with pytest.raises(CaptureError, match=files[1].name):
+        read(writer.folder)
+
+
 @pytest.mark.parametrize("width", [2, 64])
 @pytest.mark.parametrize("fold", [1, 7, 10**6])
 def test_latest_per_entity_equals_a_dictionary(
