@@ -26,6 +26,7 @@ ServingError
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 
 class ServingError(Exception):
@@ -64,10 +65,12 @@ class RegistryUnreachable(RegistryError):
     """MLflow does not answer, or answers with an error of its own."""
 
     def __init__(self, uri: str, cause: str) -> None:
-        """Name the server and the kind of failure."""
+        """Name the server, without what its address may hold of credentials, and the failure."""
         self.reason = cause
+        parts = urlsplit(uri)
+        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
         super().__init__(
-            f"o MLflow em {uri} não responde ({cause}); nova tentativa a cada consulta"
+            f"o MLflow em {shown} não responde ({cause}); nova tentativa a cada consulta"
         )
 
 

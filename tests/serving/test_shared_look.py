@@ -83,3 +83,10 @@ def test_a_torn_file_or_a_lost_folder_stops_nobody(tmp_path: Path) -> None:
     gone = SharedLook(registry, tmp_path / "gone", 60)
     assert [gone.resolve(), gone.resolve()] == [TARGET, TARGET]
     assert registry.asked == 3
+
+
+def test_credentials_in_the_address_are_not_told() -> None:
+    """The text goes to `/health`, which needs no key."""
+    told = str(RegistryUnreachable("http://ana:segredo@mlflow:5000/a", "sem conexão"))
+    assert "http://mlflow:5000/a" in told
+    assert "segredo" not in told
