@@ -64,6 +64,7 @@ def honest(
         metrics=metrics,
         train_metrics=metrics,
         persistence=label_metrics(target, persistence(test)),
+        model=fit,
     )
 
 

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 import skops.io
 
+from mlflow_project.contract.plain_types import PLAIN_TYPES
 from mlflow_project.families import BOOSTING, EXTRA_TREES, FAMILIES, LINEAR, Family
 from mlflow_project.make_dataset import STUDENT, TARGET
 from mlflow_project.model import TRUSTED_TYPES, build_pipeline, fit_calibrated
 from mlflow_project.pede import FEATURES
 from mlflow_project.risk import DIFFERENCE, FEATURE_NAMES
 from mlflow_project.selection import Trial, choose, select_family
-from serving.loading import ALLOWED_TYPES
 from serving.scoring import Scorer
 
 
@@ -68,7 +68,7 @@ def test_every_family_can_be_served(
     path = tmp_path_factory.mktemp("skops") / "model.skops"
     skops.io.dump(model, path)
     asked = set(skops.io.get_untrusted_types(file=path))
-    assert asked <= set(TRUSTED_TYPES) <= ALLOWED_TYPES
+    assert asked <= set(TRUSTED_TYPES) <= PLAIN_TYPES
     loaded = skops.io.load(path, trusted=sorted(asked))
     rows: list[list[float | None]] = [[None] * len(FEATURES)]
     scorer = Scorer(loaded.predict_proba, FEATURES, 1)

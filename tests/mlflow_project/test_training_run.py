@@ -293,9 +293,9 @@ def test_the_served_score_is_the_reports_for_the_same_student(
     """The proxy's scorer, on the version's own files, gives what training logged of each row."""
     import skops.io
 
+    from mlflow_project.contract.plain_types import PLAIN_TYPES
     from mlflow_project.pede import FEATURES
     from mlflow_project.training import row_digests
-    from serving.loading import ALLOWED_TYPES
     from serving.scoring import Scorer
 
     registry, result = trained
@@ -303,7 +303,7 @@ def test_the_served_score_is_the_reports_for_the_same_student(
     where = f"runs:/{version.run_id}/evaluation/training_rows.parquet"
     logged = pd.read_parquet(mlflow.artifacts.download_artifacts(where)).set_index("row")
     folder = Path(mlflow.artifacts.download_artifacts(version.uri))
-    model = skops.io.load(folder / "model.skops", trusted=sorted(ALLOWED_TYPES))
+    model = skops.io.load(folder / "model.skops", trusted=sorted(PLAIN_TYPES))
     scorer = Scorer(model.predict_proba, FEATURES, 1)
     assert scorer.shortcut is not None
     students = dataset.sample(200, random_state=0)
