@@ -42,7 +42,8 @@ def test_two_retrains_and_two_promotions_at_once(
 ) -> None:
     """Two releases, each with a baseline; one champion, and the other version is `previous`."""
     monkeypatch.setenv("MODEL_NAME", "at-once")
-    command = ("mlflow_project.train", "--source", str(dataset_file))
+    # Forced: of the same data, the second would only find the first one's version.
+    command = ("mlflow_project.train", "--source", str(dataset_file), "--force")
     told = at_once(tmp_path, command, command)
     registry = Registry()
     versions = registry.versions()
