@@ -162,7 +162,8 @@ def count_profiles(
 
 def _fit_profile(name: str, column: pa.ChunkedArray) -> Profile:
     try:
-        profiler = Profiler(name, fit_bins(column))
+        binning = fit_bins(column)
+        profiler = Profiler(name, binning.over_probabilities() if name == SCORE else binning)
     except ColumnError as exc:
         raise ColumnError(f"Coluna {name}: {exc}.") from exc
     for chunk in column.chunks:

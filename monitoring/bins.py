@@ -103,6 +103,18 @@ class Binning:
         inside = self._count_numbers(numbers, len(numbers) - missing)
         return np.array([*inside, missing], dtype=np.int64), total, finite
 
+    def over_probabilities(self) -> "Binning":
+        """Return the bins with the outer intervals reaching to 0 and 1, if these are probabilities.
+
+        Their range is known beforehand. A fit on a few more rows is a little surer of itself, and a
+        score beyond the highest one seen is no news as a value beyond a feature's range is.
+        """
+        if self.kind != "numeric" or len(self.points) < 3:
+            return self
+        if not 0 <= self.points[0] <= self.points[-1] <= 1:
+            return self
+        return Binning("numeric", (0.0, *self.points[1:-1], 1.0))
+
     def _count_numbers(self, numbers: npt.NDArray[np.float64], known: int) -> list[int]:
         """Return the counts of all bins but the missing one; `known` numbers are not NaN.
 

@@ -281,3 +281,23 @@ def test_error_rates_over_many_draws(scenario: Any) -> None:
         counted = statuses(scenario, rows, 1000, seed=13)
         assert share(counted, [Status.RED]) <= 0.01
         assert share(counted, [Status.YELLOW, Status.RED]) <= 0.05
+
+
+def test_a_surer_score_is_not_outside_of_anything() -> None:
+    """Scores beyond those of the reference, still probabilities, fall in the outer intervals."""
+    rng = np.random.default_rng(5)
+    seen, x = rng.uniform(0.05, 0.95, 765), rng.normal(size=765)
+    baseline = fit_baseline(pa.table({"x": x, "score": seen}))
+    now = np.where(seen > 0.9, 0.99, seen)
+    result = compare(baseline, pa.table({"x": x, "score": now}))
+    assert result.score is not None
+    assert (result.score.novel_rows, result.score.psi) == (0, 0)
+    # A feature's range is what was seen of it, and other scores than probabilities are no others.
+    for name, change in (("x", 0.0), ("score", 3.0)):
+        table = pa.table({"x": x, "score": seen + change})
+        changed = {"x": x, "score": seen + change}
+        changed[name] = changed[name] + 10
+        result = compare(fit_baseline(table), pa.table(changed))
+        found = result.score if name == "score" else result.features[0]
+        assert found is not None
+        assert found.novel_rows == 765
