@@ -72,6 +72,7 @@ def assert_sound(registry: Registry) -> None:
     assert names.CHAMPION not in registry.aliases()
 
 
+@pytest.mark.slow
 def test_killed_before_its_baseline_a_version_cannot_be_promoted_until_repeated(
     mlflow_server: str, dataset_file: Path, tmp_path: Path
 ) -> None:

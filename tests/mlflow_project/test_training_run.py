@@ -330,6 +330,7 @@ def test_the_same_training_again_gives_the_existing_version(
     assert len(registry.client.search_runs([runs[0].info.experiment_id])) == len(runs)
 
 
+@pytest.mark.slow
 def test_a_forced_training_reproduces_the_version(
     trained: Trained, dataset_file: Path, dataset: pd.DataFrame
 ) -> None:
