@@ -47,27 +47,15 @@ def _linear(seed: int) -> Any:
     )
 
 
-def _boosting(seed: int) -> Any:
-    return HistGradientBoostingClassifier(
+def _boosting(leaves: int, rows_a_leaf: int, share_of_features: float) -> Callable[[int], Any]:
+    """Return what makes a boosting of trees of so many leaves."""
+    return lambda seed: HistGradientBoostingClassifier(
         max_iter=120,
-        max_leaf_nodes=6,
+        max_leaf_nodes=leaves,
         learning_rate=0.05,
-        min_samples_leaf=15,
+        min_samples_leaf=rows_a_leaf,
         l2_regularization=5.0,
-        max_features=0.4,
-        early_stopping=False,
-        random_state=seed,
-    )
-
-
-def _deep_boosting(seed: int) -> Any:
-    return HistGradientBoostingClassifier(
-        max_iter=120,
-        max_leaf_nodes=16,
-        learning_rate=0.05,
-        min_samples_leaf=8,
-        l2_regularization=5.0,
-        max_features=0.3,
+        max_features=share_of_features,
         early_stopping=False,
         random_state=seed,
     )
@@ -80,8 +68,8 @@ def _extra_trees(seed: int) -> Any:
 
 
 LINEAR = Family("linear", "regressão logística", True, _linear)
-BOOSTING = Family("boosting", "boosting de árvores rasas", True, _boosting)
-DEEP_BOOSTING = Family("deep_boosting", "boosting de árvores fundas", True, _deep_boosting)
+BOOSTING = Family("boosting", "boosting de árvores rasas", True, _boosting(6, 15, 0.4))
+DEEP_BOOSTING = Family("deep_boosting", "boosting de árvores fundas", True, _boosting(16, 8, 0.3))
 EXTRA_TREES = Family("extra_trees", "árvores muito aleatórias", False, _extra_trees)
 
 FAMILIES: tuple[Family, ...] = (LINEAR, BOOSTING, DEEP_BOOSTING, EXTRA_TREES)

@@ -45,7 +45,7 @@ def _job(args: argparse.Namespace) -> int:
     right = Selection(shadow.model_name, shadow.number, start, end, ROLE_SHADOW)
     paired = pair(_rows(args, left), _rows(args, right))
     result = agree(paired)
-    with registry.run(shadow, "shadow", f"shadow {shadow.release} {days:g}d") as run:
+    with registry.run(shadow, ARTIFACT_FOLDER, f"shadow {shadow.release} {days:g}d") as run:
         facts = ShadowFacts(
             model_name=shadow.model_name,
             model_version=shadow.release,
