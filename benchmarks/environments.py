@@ -57,7 +57,8 @@ def environment(peer: str) -> Path:
 
 def _environment(name: str, wanted: Sequence[str | Path]) -> Path:
     folder = PEERS / name
-    ready = folder / "ready"
+    # Without bytecode each start would compile all that it imports.
+    ready = folder / "compiled"
     if ready.exists():
         return folder
     uv = Path(sys.executable).parent / "uv"
@@ -65,7 +66,7 @@ def _environment(name: str, wanted: Sequence[str | Path]) -> Path:
     try:
         for command in (
             [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder],
-            [uv, "pip", "install", "--quiet", "--python", python, *wanted],
+            [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *wanted],
         ):
             subprocess.run(
                 [str(word) for word in command],

@@ -26,6 +26,7 @@ from serving.gathering import gatherer
 from serving.history import HistoryReader
 from serving.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
 from serving.logs import JsonLog
+from serving.memory import share_one_arena
 from serving.metrics import Metrics
 from serving.middleware import RequestMiddleware
 from serving.openapi import complete
@@ -129,6 +130,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def app_from_environment() -> FastAPI:
     """Return the proxy for this process's environment; the server calls it in each worker."""
+    share_one_arena()
     # A thread that converts journals or polls the registry lets requests in after this long.
     sys.setswitchinterval(_SWITCH_SECONDS)
     return create_app(Settings.from_env())

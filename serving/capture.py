@@ -1,8 +1,8 @@
 """Capture: every scored instance is a row in a journal before its answer leaves.
 
 A plain append survives the process, whatever kills it. Parquet comes later and elsewhere: a thread
-seals the open journals now and then, and `serving.parquet` converts every journal that nobody
-holds, this worker's own and those that dead ones left.
+seals the open journals now and then, and a process of its own converts every journal that nobody
+holds, this worker's and those that dead ones left (`serving.conversion`).
 """
 
 import threading
@@ -18,7 +18,8 @@ from mlflow_project.contract.identity import pseudonym
 from mlflow_project.contract.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from mlflow_project.contract.store import ROLE_PRIMARY
 from serving.batcher import Job
-from serving.errors import CaptureFailed, StoreUnreachable
+from serving.conversion import convert_free
+from serving.errors import CaptureFailed, ConversionFailed
 from serving.journal import Journal
 from serving.loading import LoadedVersion
 from serving.logs import JsonLog, location
@@ -50,6 +51,7 @@ class Capture:
         self._sealed: dict[Path, int] = {}
         self._captured = self._lost = 0
         self._writing_fails = False
+        self._conversion_fails: str | None = None
         self._unconverted: dict[Path, str] = {}
         self._request_seen = 0
         self._stop = threading.Event()
@@ -113,35 +115,41 @@ class Capture:
             found.append("a captura falha e, com CAPTURE_REQUIRED=true, nada é respondido")
         if self._lost:
             found.append(f"{self._lost} linhas respondidas não puderam ser capturadas")
+        if self._conversion_fails:
+            found.append(self._conversion_fails)
         if self._unconverted:
             found.append(f"{len(self._unconverted)} journals não puderam virar Parquet")
         return found
 
     def flush(self) -> None:
-        """Seal the open journals and convert every journal that nobody holds."""
+        """Seal the open journals and have every journal converted that nobody holds."""
         with self._lock:
             for journal in self._open.values():
                 self._sealed[journal.path] = journal.rows
                 journal.close()
             self._open.clear()
-        from serving.parquet import collect
-
-        for path, error in collect(self._folder, self._store):
-            self._outcome(path, error)
+        self._convert()
         with self._lock:
             # A journal may have been converted by another worker.
             self._sealed = {p: n for p, n in self._sealed.items() if p.exists()}
-        self._unconverted = {p: why for p, why in self._unconverted.items() if p.exists()}
 
-    def _outcome(self, path: Path, error: Exception | None) -> None:
-        """Remember a failed conversion, log it once, and forget it when it has succeeded."""
-        if error is None:
-            self._unconverted.pop(path, None)
+    def _convert(self) -> None:
+        """Remember and log once what could not be converted; it is tried again at the next turn."""
+        try:
+            outcomes = convert_free(self._folder, self._store)
+        except Exception as exc:
+            problem = str(exc) if isinstance(exc, ConversionFailed) else location(exc)
+            if problem != self._conversion_fails:
+                self._log.event("ERROR", problem)
+            self._conversion_fails = problem
             return
-        reason = str(error) if isinstance(error, StoreUnreachable) else location(error)
-        if self._unconverted.get(path) != reason:
-            self._log.event("ERROR", f"o journal {path.name} não virou Parquet: {reason}")
-        self._unconverted[path] = reason
+        self._conversion_fails = None
+        for path, reason in outcomes.items():
+            if reason is not None and self._unconverted.get(path) != reason:
+                self._log.event("ERROR", f"o journal {path.name} não virou Parquet: {reason}")
+        failed = {path: reason for path, reason in outcomes.items() if reason is not None}
+        left = {p: why for p, why in self._unconverted.items() if p.exists()}
+        self._unconverted = left | failed
 
     def _journal(self, version: LoadedVersion) -> Journal:
         journal = self._open.get(version.number)
@@ -170,15 +178,9 @@ class Capture:
         ]
 
     def _run(self) -> None:
-        reported = None
-        while True:
-            try:
-                self.flush()
-            except Exception as exc:
-                if reported != (reported := location(exc)):
-                    self._log.event("ERROR", f"a captura não pôde ser convertida: {reported}")
-            if self._rest():
-                return
+        self.flush()
+        while not self._rest():
+            self.flush()
 
     def _rest(self) -> bool:
         """Wait for the next turn or a job's request to rotate; return whether to stop instead."""

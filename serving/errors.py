@@ -49,6 +49,15 @@ class StoreUnreachable(ServingError):
         super().__init__(f"o inference store {uri} não recebe arquivos ({cause})")
 
 
+class ConversionFailed(ServingError):
+    """The process that converts journals ended before it was done."""
+
+    def __init__(self, code: int) -> None:
+        """Name its exit code, or the signal that ended it."""
+        how = f"o sinal {-code}" if code < 0 else f"o código {code}"
+        super().__init__(f"a conversão dos journals em Parquet terminou com {how}")
+
+
 class CacheDamaged(ServingError):
     """Files of the local cache that are gone or changed."""
 

@@ -68,5 +68,3 @@ def _write(journal: Path, target: Folder | Bucket, stem: str) -> None:
     with target.new_file(stem) as file, pq.ParquetWriter(file, first.schema) as writer:
         for table in itertools.chain([first], tables):
             writer.write_table(table)
-    # What Arrow keeps for next time would count as this worker's memory until then.
-    pa.default_memory_pool().release_unused()

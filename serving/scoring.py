@@ -30,7 +30,8 @@ class Scorer:
         """Keep the method and the columns."""
         self._method = method
         self._features = features
-        self._columns = pd.Index([feature.name for feature in features])
+        # Labels of pandas' own string type would load Arrow's compute functions for nothing.
+        self._columns = pd.Index([feature.name for feature in features], dtype=object)
         self._numeric = all(feature.type == "double" for feature in features)
         self._positive_class = positive_class
         self.shortcut = verified_shortcut(method, features, self.frame)
