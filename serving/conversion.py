@@ -54,8 +54,9 @@ def _is_free(path: Path) -> bool:
 
 def main() -> int:
     """Convert, and write the name of each journal and what went wrong as a line of JSON."""
-    # Ctrl-C reaches the whole group, and the worker waits for the end of its last conversion.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What ends a server may reach its whole group, and a worker waits for its last conversion.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     from serving.parquet import collect
 
