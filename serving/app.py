@@ -131,7 +131,7 @@ def create_app(settings: Settings) -> FastAPI:
 def app_from_environment() -> FastAPI:
     """Return the proxy for this process's environment; the server calls it in each worker."""
     share_one_arena()
-    # A thread that converts journals or polls the registry lets requests in after this long.
+    # A thread that polls the registry or loads a version lets requests in after this long.
     sys.setswitchinterval(_SWITCH_SECONDS)
     return create_app(Settings.from_env())
 

@@ -122,34 +122,37 @@ class Capture:
         return found
 
     def flush(self) -> None:
-        """Seal the open journals and have every journal converted that nobody holds."""
+        """Seal the open journals and have every journal converted that nobody holds.
+
+        What fails is logged once and said in `problems`; the next turn tries again.
+        """
+        try:
+            self._seal_and_convert()
+        except Exception as exc:
+            known = isinstance(exc, ConversionFailed)
+            problem = str(exc) if known else f"a captura não pôde ser convertida: {location(exc)}"
+            if problem != self._conversion_fails:
+                self._log.event("ERROR", problem)
+            self._conversion_fails = problem
+        else:
+            self._conversion_fails = None
+
+    def _seal_and_convert(self) -> None:
         with self._lock:
             for journal in self._open.values():
                 self._sealed[journal.path] = journal.rows
                 journal.close()
             self._open.clear()
-        self._convert()
-        with self._lock:
-            # A journal may have been converted by another worker.
-            self._sealed = {p: n for p, n in self._sealed.items() if p.exists()}
-
-    def _convert(self) -> None:
-        """Remember and log once what could not be converted; it is tried again at the next turn."""
-        try:
-            outcomes = convert_free(self._folder, self._store)
-        except Exception as exc:
-            problem = str(exc) if isinstance(exc, ConversionFailed) else location(exc)
-            if problem != self._conversion_fails:
-                self._log.event("ERROR", problem)
-            self._conversion_fails = problem
-            return
-        self._conversion_fails = None
-        for path, reason in outcomes.items():
-            if reason is not None and self._unconverted.get(path) != reason:
-                self._log.event("ERROR", f"o journal {path.name} não virou Parquet: {reason}")
+        outcomes = convert_free(self._folder, self._store)
         failed = {path: reason for path, reason in outcomes.items() if reason is not None}
-        left = {p: why for p, why in self._unconverted.items() if p.exists()}
+        for path, reason in failed.items():
+            if self._unconverted.get(path) != reason:
+                self._log.event("ERROR", f"o journal {path.name} não virou Parquet: {reason}")
+        # A journal may have been converted by another worker.
+        left = {path: why for path, why in self._unconverted.items() if path.exists()}
         self._unconverted = left | failed
+        with self._lock:
+            self._sealed = {path: rows for path, rows in self._sealed.items() if path.exists()}
 
     def _journal(self, version: LoadedVersion) -> Journal:
         journal = self._open.get(version.number)

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,16 @@ def wait_for(url: str, seconds: float, process: subprocess.Popen[bytes] | None =
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"{url} did not answer within {seconds} s")
+
+
+def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Return the first truthy result of `check`; fail when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (result := check()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {check}")
+        time.sleep(0.05)
+    return result
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from live import Gate
+from live import Gate, eventually
 
 from serving.app import create_app
 from serving.settings import Settings
@@ -25,16 +24,6 @@ from serving.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 _NUMBERS = itertools.count(1)
-
-
-def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Return the first truthy result of `check`; fail when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not (result := check()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {check}")
-        time.sleep(0.05)
-    return result
 
 
 @dataclass

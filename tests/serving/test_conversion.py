@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from live import wait_for
 from test_capture import ROW, Register, write_journal
 
+from mlflow_project.contract.locks import owned
 from serving.conversion import convert_free
 from serving.errors import ConversionFailed
-from serving.journal import Journal
 
 
 def test_each_journal_is_converted_or_named(tmp_path: Path) -> None:
@@ -49,14 +50,9 @@ def test_nothing_to_convert_starts_no_process(
     monkeypatch.setattr(subprocess, "run", refuse)
     assert convert_free(tmp_path, tmp_path) == {}
     assert convert_free(tmp_path / "none", tmp_path) == {}
-    from types import SimpleNamespace
-
-    version: Any = SimpleNamespace(
-        name="m", number=1, contract=SimpleNamespace(release="v1.0.0", features=())
-    )
-    held = Journal(tmp_path, version, sync=False)
-    assert convert_free(tmp_path, tmp_path) == {}
-    held.close()
+    with owned(write_journal(tmp_path, "a", 1)) as held:
+        assert held
+        assert convert_free(tmp_path, tmp_path) == {}
     with pytest.raises(AssertionError, match="started"):
         convert_free(tmp_path, tmp_path)
 
@@ -116,19 +112,11 @@ def test_a_worker_never_loads_parquet(
     register_version(name)
     settings = settings_for(name, capture_flush_seconds=0.1, inference_store=tmp_path / "store")
     with spawned(settings, free_port()) as (process, proxy):
-        eventually(lambda: _answers(proxy), 60)
+        wait_for(f"{proxy.http.base_url}/ready", 60, process)
+        assert proxy.predict(ROW).status_code == 200
         eventually(lambda: list((tmp_path / "store").glob("*.parquet")), 30)
         maps = Path(f"/proc/{process.pid}/maps")
         if not maps.exists():
             pytest.skip("no /proc here")
         assert "/pyarrow/lib." in maps.read_text()
         assert "/pyarrow/_parquet." not in maps.read_text()
-
-
-def _answers(proxy: Any) -> bool:
-    import httpx
-
-    try:
-        return proxy.http.post("/predict", json={"instances": [ROW]}).status_code == 200
-    except httpx.TransportError:
-        return False
