@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,15 @@ from typing import Any
 
 from benchmarks import load, servers
 from benchmarks.environments import Unavailable, shipped_python
-from benchmarks.processes import DidNotStart, free_port, mlflow_server, resident, running, wait_for
+from benchmarks.processes import (
+    DidNotStart,
+    free_port,
+    mlflow_server,
+    processor_seconds,
+    resident,
+    running,
+    wait_for,
+)
 from benchmarks.results import keep
 from benchmarks.servers import Server
 from benchmarks.serving_report import (
@@ -36,6 +45,7 @@ from benchmarks.serving_report import (
     SHADOWED,
     TWO,
     TWO_BARE,
+    Busy,
     Measured,
     Plan,
     report,
@@ -82,13 +92,13 @@ def measure(plan: Plan, folder: Path) -> Measured:
         rows = instances(1000)
         start_s = _starts(uri, folder, rows[:1], plan.starts)
         up, skipped = _start_all(stack, uri, folder, rows[:1])
-        loads = _loads(up, plan, folder)
+        loads, busy = _loads(up, plan, folder)
         memory = {server.name: resident(process) for server, process in up}
         ours, process = next(pair for pair in up if pair[0].name == OURS)
         say("1,000-row requests")
         large = _large(ours, rows, pinned)
         growth = _growth(ours, process, rows, plan.rows_for_memory)
-    return Measured(loads, memory, skipped, large, growth, start_s)
+    return Measured(loads, busy, memory, skipped, large, growth, start_s)
 
 
 def say(text: str) -> None:
@@ -144,20 +154,33 @@ def _answers(server: Server, lua: Path) -> bool:
 
 def _loads(
     up: list[tuple[Server, Any]], plan: Plan, folder: Path
-) -> dict[tuple[str, int], load.Load]:
-    """Let all servers take turns, round by round."""
-    found: dict[tuple[str, int], list[load.Load]] = defaultdict(list)
+) -> tuple[dict[tuple[str, int], load.Load], dict[tuple[str, int], Busy]]:
+    """Let all servers take turns, round by round; tell also how many cores each turn kept busy."""
+    loads: dict[tuple[str, int], list[load.Load]] = defaultdict(list)
+    busy: dict[tuple[str, int], list[Busy]] = defaultdict(list)
     for number in range(plan.rounds):
         say(f"round {number + 1} of {plan.rounds}")
         for connections in CONNECTIONS:
-            for server, _ in up:
+            for server, process in up:
                 if server.name in ONLY_AT_MOST and connections != CONNECTIONS[-1]:
                     continue
                 lua = folder / f"{server.name.replace(' ', '-')}.lua"
-                found[server.name, connections].append(
-                    load.run(server.url, lua, connections, plan.seconds)
-                )
-    return {key: load.Load.median(loads) for key, loads in found.items()}
+                began, used, sent = time.perf_counter(), processor_seconds(process), _ended()
+                found = load.run(server.url, lua, connections, plan.seconds)
+                seconds = time.perf_counter() - began
+                cores = (processor_seconds(process) - used) / seconds
+                loads[server.name, connections].append(found)
+                busy[server.name, connections].append(Busy(cores, (_ended() - sent) / seconds))
+    return (
+        {key: load.Load.median(turns) for key, turns in loads.items()},
+        {key: Busy.median(turns) for key, turns in busy.items()},
+    )
+
+
+def _ended() -> float:
+    """Return the processor seconds of this process's ended children: during a turn, of wrk."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _large(server: Server, rows: list[dict[str, float]], model: Any) -> tuple[float, float]:

@@ -1,6 +1,8 @@
 """What was measured of the proxy and its peers, as a section of benchmarks/RESULTS.md."""
 
-from collections.abc import Iterator
+import os
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks import load
@@ -25,11 +27,32 @@ class Plan:
     rows_for_memory: int
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """How many cores a turn kept busy: those of the server's processes, and those of wrk."""
+
+    server: float
+    generator: float
+
+    @classmethod
+    def median(cls, turns: Sequence["Busy"]) -> "Busy":
+        """Return the median of each."""
+        return cls(
+            statistics.median(turn.server for turn in turns),
+            statistics.median(turn.generator for turn in turns),
+        )
+
+    def __str__(self) -> str:
+        """Return both as a cell."""
+        return f"{self.server:.2f} + {self.generator:.2f}"
+
+
 @dataclass(slots=True)
 class Measured:
-    """What came out: loads by (server, connections), memory in MB by server, and the rest."""
+    """What came out: loads and cores by (server, connections), memory in MB, and the rest."""
 
     loads: dict[tuple[str, int], load.Load]
+    busy: dict[tuple[str, int], Busy]
     memory: dict[str, float]
     skipped: dict[str, str]
     large_ms: tuple[float, float]
@@ -88,6 +111,12 @@ def _goals(measured: Measured) -> Iterator[str]:
     yield f"| two workers, × one, at 64 | ≥ 1.6 | {rate(TWO, 64) / rate(OURS, 64):.2f} |"
     ratio = rate(TWO_BARE, 64) / rate(BARE, 64)
     yield f"| the same of the {BARE} | | {ratio:.2f} |"
+    one, two = measured.busy.get((OURS, 64)), measured.busy.get((TWO, 64))
+    if one and two:
+        cores = os.cpu_count() or 1
+        yield f"| cores busy then, server + wrk: one worker, two | {cores} | {one}, {two} |"
+        most = cores / (one.server + one.generator)
+        yield f"| two workers, × one, if they filled all {cores} at no loss | | {most:.2f} |"
     for connections in (1, 64):
         ratio = rate(SHADOWED, connections) / rate(OURS, connections)
         yield f"| {SHADOWED}, × without, at {connections} | ≥ 0.5 | {ratio:.2f} |"
