@@ -19,10 +19,10 @@ up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops 
 	  --mlflow-port "$(MLFLOW_PORT)" --workers "$(WORKERS)" $(if $(SOURCE),--source "$(SOURCE)")
 
 test: .venv/dev ## the tests, under 8 minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: .venv/dev .venv/spark ## the tests and the slow ones, under 25 minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m ""
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
 
 spark: .venv/spark ## what --engine spark needs, besides Java 17
 
