@@ -18,8 +18,9 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files first whose tests may take longest: none of them runs alone at the end."""
+    """Put the files first whose chosen tests may take longest: none runs alone at the end."""
     longest: dict[Path, float] = defaultdict(float)
     for item in items:
         limit = item.get_closest_marker("timeout")
