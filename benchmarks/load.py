@@ -80,7 +80,7 @@ def parse(text: str) -> Load:
 
 
 def _milliseconds(percentile: str, text: str) -> float:
-    found = re.search(rf"^\s*{percentile}%\s+([\d.]+)(us|ms|s|m)$", text, re.MULTILINE)
+    found = re.search(rf"^\s*{percentile}%\s+([\d.]+)(us|ms|s|m)\s*$", text, re.MULTILINE)
     return float(found[1]) * _UNITS[found[2]] if found else float("nan")
 
 

@@ -1,8 +1,9 @@
 """How fast the proxy is, beside its peers and its own ceiling, all up at the same time.
 
-`python -m benchmarks.serving` (`make bench-serving`) takes up to eight minutes and rewrites its
+`python -m benchmarks.serving` (`make bench-serving`) takes up to 15 minutes and rewrites its
 section of benchmarks/RESULTS.md; `--quick` takes two and writes nothing. Each number is the median
-of rounds in which all servers take turns, so that a noisy minute touches all of them.
+of rounds in which all servers take turns, so that a noisy minute touches all of them; a turn begins
+once what the one before left behind is done, requests nobody waits for as well as captured rows.
 """
 
 import argparse
@@ -52,10 +53,11 @@ from benchmarks.serving_report import (
 )
 
 _BARE_IMPORTS = "import mlflow.pyfunc, skops.io, fastapi, uvicorn"
+_QUIET_SECONDS, _IDLE_CORES = 0.25, 0.2
 _ENVIRON = {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
-FULL = Plan(rounds=3, seconds=4, starts=3, rows_for_memory=1_000_000)
+FULL = Plan(rounds=5, seconds=3, starts=3, rows_for_memory=1_000_000)
 QUICK = Plan(rounds=1, seconds=1, starts=1, rows_for_memory=20_000)
 
 
@@ -154,7 +156,7 @@ def _answers(server: Server, lua: Path) -> bool:
 
 def _loads(
     up: list[tuple[Server, Any]], plan: Plan, folder: Path
-) -> tuple[dict[tuple[str, int], load.Load], dict[tuple[str, int], Busy]]:
+) -> tuple[dict[tuple[str, int], list[load.Load]], dict[tuple[str, int], list[Busy]]]:
     """Let all servers take turns, round by round; tell also how many cores each turn kept busy."""
     loads: dict[tuple[str, int], list[load.Load]] = defaultdict(list)
     busy: dict[tuple[str, int], list[Busy]] = defaultdict(list)
@@ -165,16 +167,25 @@ def _loads(
                 if server.name in ONLY_AT_MOST and connections != CONNECTIONS[-1]:
                     continue
                 lua = folder / f"{server.name.replace(' ', '-')}.lua"
+                _settle([process for _, process in up], folder)
                 began, used, sent = time.perf_counter(), processor_seconds(process), _ended()
                 found = load.run(server.url, lua, connections, plan.seconds)
                 seconds = time.perf_counter() - began
                 cores = (processor_seconds(process) - used) / seconds
                 loads[server.name, connections].append(found)
                 busy[server.name, connections].append(Busy(cores, (_ended() - sent) / seconds))
-    return (
-        {key: load.Load.median(turns) for key, turns in loads.items()},
-        {key: Busy.median(turns) for key, turns in busy.items()},
-    )
+    return loads, busy
+
+
+def _settle(processes: list[Any], folder: Path, seconds: float = 20) -> None:
+    """Wait until no captured row waits for conversion and nobody is busy, at most so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        used = sum(map(processor_seconds, processes))
+        time.sleep(_QUIET_SECONDS)
+        spent = sum(map(processor_seconds, processes)) - used
+        if spent < _IDLE_CORES * _QUIET_SECONDS and not any(folder.glob("*/store/journal/*.jsonl")):
+            return
 
 
 def _ended() -> float:

@@ -49,15 +49,31 @@ class Busy:
 
 @dataclass(slots=True)
 class Measured:
-    """What came out: loads and cores by (server, connections), memory in MB, and the rest."""
+    """What came out.
 
-    loads: dict[tuple[str, int], load.Load]
-    busy: dict[tuple[str, int], Busy]
+    Attributes:
+        loads: of each round, by server and connections.
+        busy: cores in the same turns.
+        memory: MB by server.
+    """
+
+    loads: dict[tuple[str, int], list[load.Load]]
+    busy: dict[tuple[str, int], list[Busy]]
     memory: dict[str, float]
     skipped: dict[str, str]
     large_ms: tuple[float, float]
     growth_mb: tuple[float, float]
     start_s: tuple[float, float]
+
+    def ratio(self, name: str, other: str, connections: int, number: str = "rate") -> float:
+        """Return the median of the rounds' ratios of two servers; NaN where one is missing."""
+        pairs = zip(
+            self.loads.get((name, connections), ()),
+            self.loads.get((other, connections), ()),
+            strict=False,
+        )
+        ratios = [getattr(mine, number) / getattr(its, number) for mine, its in pairs]
+        return statistics.median(ratios) if ratios else float("nan")
 
 
 def report(measured: Measured, plan: Plan) -> list[str]:
@@ -65,7 +81,8 @@ def report(measured: Measured, plan: Plan) -> list[str]:
     lines = [f"Machine: {machine()}.", ""]
     lines.append(
         f"Medians of {plan.rounds} rounds of {plan.seconds:g} s, all servers up and taking turns, "
-        "wrk over loopback, one row a request, one worker each; requests/s (p50 / p99 in ms)."
+        "wrk over loopback, one row a request, one worker each; requests/s (p50 / p99 in ms). "
+        "Ratios are medians of the rounds' own."
     )
     lines += [
         "",
@@ -79,51 +96,49 @@ def report(measured: Measured, plan: Plan) -> list[str]:
     return [*lines, "", "| to reach | limit | measured |", "|---|---|---|", *_goals(measured)]
 
 
-def _cell(found: load.Load | None) -> str:
-    if found is None:
+def _cell(turns: Sequence[load.Load] | None) -> str:
+    if not turns:
         return ""
+    found = load.Load.median(turns)
     failed = f", {found.failed} failed" if found.failed else ""
     return f"{found.rate:,.0f} ({found.p50:.2f} / {found.p99:.2f}{failed})"
 
 
 def _goals(measured: Measured) -> Iterator[str]:
     """Yield a line per number of the goal."""
-
-    def rate(name: str, connections: int) -> float:
-        found = measured.loads.get((name, connections))
-        return found.rate if found else float("nan")
-
+    ratio = measured.ratio
     for connections, least in ((1, 10), (16, 50), (64, 50)):
-        ratio = rate(OURS, connections) / rate(MLFLOW, connections)
-        yield f"| × `{MLFLOW}` at {connections} | ≥ {least} | {ratio:.1f} |"
-    for ceiling, least in ((CEILING, "≥ 0.75"), (BARE, "")):
+        times = ratio(OURS, MLFLOW, connections)
+        yield f"| × `{MLFLOW}` at {connections} | ≥ {least} | {times:.1f} |"
+    for ceiling, limit in ((CEILING, "≥ 0.75"), (BARE, "")):
         for connections in (16, 64):
-            ratio = rate(OURS, connections) / rate(ceiling, connections)
-            yield f"| share of the {ceiling} at {connections} | {least} | {ratio:.2f} |"
-    tails = [
-        measured.loads[name, 16].p99 for name in (OURS, CEILING) if (name, 16) in measured.loads
-    ]
-    if len(tails) == 2:
-        yield f"| p99 at 16, × the ceiling's | ≤ 3 | {tails[0] / tails[1]:.1f} |"
+            share = ratio(OURS, ceiling, connections)
+            yield f"| share of the {ceiling} at {connections} | {limit} | {share:.2f} |"
+    yield f"| p99 at 16, × the ceiling's | ≤ 3 | {ratio(OURS, CEILING, 16, 'p99'):.1f} |"
     asked, worked = measured.large_ms
-    times = f"{asked / worked:.2f} ({asked:.1f} / {worked:.1f} ms)"
-    yield f"| 1,000 rows, × bare predict_proba and JSON | ≤ 2 | {times} |"
-    yield f"| two workers, × one, at 64 | ≥ 1.6 | {rate(TWO, 64) / rate(OURS, 64):.2f} |"
-    ratio = rate(TWO_BARE, 64) / rate(BARE, 64)
-    yield f"| the same of the {BARE} | | {ratio:.2f} |"
-    one, two = measured.busy.get((OURS, 64)), measured.busy.get((TWO, 64))
-    if one and two:
-        cores = os.cpu_count() or 1
-        yield f"| cores busy then, server + wrk: one worker, two | {cores} | {one}, {two} |"
-        most = cores / (one.server + one.generator)
-        yield f"| two workers, × one, if they filled all {cores} at no loss | | {most:.2f} |"
+    both = f"{asked / worked:.2f} ({asked:.1f} / {worked:.1f} ms)"
+    yield f"| 1,000 rows, × bare predict_proba and JSON | ≤ 2 | {both} |"
+    yield f"| two workers, × one, at 64 | ≥ 1.6 | {ratio(TWO, OURS, 64):.2f} |"
+    yield from _what_cores_allow(measured)
+    yield f"| the same of the {BARE} | | {ratio(TWO_BARE, BARE, 64):.2f} |"
     for connections in (1, 64):
-        ratio = rate(SHADOWED, connections) / rate(OURS, connections)
-        yield f"| {SHADOWED}, × without, at {connections} | ≥ 0.5 | {ratio:.2f} |"
-    ratio = measured.memory.get(OURS, float("nan")) / measured.memory.get(MLFLOW, float("nan"))
-    yield f"| memory, × `{MLFLOW}` | ≤ 1 | {ratio:.2f} |"
+        share = ratio(SHADOWED, OURS, connections)
+        yield f"| {SHADOWED}, × without, at {connections} | ≥ 0.5 | {share:.2f} |"
+    memory = measured.memory.get(OURS, float("nan")) / measured.memory.get(MLFLOW, float("nan"))
+    yield f"| memory, × `{MLFLOW}` | ≤ 1 | {memory:.2f} |"
     before, after = measured.growth_mb
     yield f"| memory over 1,000,000 predictions, MB | flat | {before:.0f} → {after:.0f} |"
     ready, bare = measured.start_s
-    times = f"{ready / bare:.2f} ({ready:.1f} / {bare:.1f} s)"
-    yield f"| start to /ready, × bare imports | ≤ 1.5 | {times} |"
+    both = f"{ready / bare:.2f} ({ready:.1f} / {bare:.1f} s)"
+    yield f"| start to /ready, × bare imports | ≤ 1.5 | {both} |"
+
+
+def _what_cores_allow(measured: Measured) -> Iterator[str]:
+    """Yield how full the cores were, and what two workers could show on so many at most."""
+    one, two = measured.busy.get((OURS, 64)), measured.busy.get((TWO, 64))
+    if not one or not two:
+        return
+    alone, together, cores = Busy.median(one), Busy.median(two), os.cpu_count() or 1
+    yield f"| cores busy then, server + wrk: one worker, two | {cores} | {alone}, {together} |"
+    most = cores / (alone.server + alone.generator)
+    yield f"| two workers, × one, if they filled all {cores} at no loss | | {most:.2f} |"

@@ -1,29 +1,46 @@
 """The table of the serving benchmark."""
 
+import math
+from typing import Any
+
 import pytest
 
-from benchmarks import serving_report
 from benchmarks.load import Load
 from benchmarks.serving_report import OURS, TWO, Busy, Measured, Plan, report
 
 
+def measured(**changes: Any) -> Measured:
+    """Return what a run of two rounds has measured."""
+    known: dict[str, Any] = {
+        "loads": {
+            (OURS, 64): [Load(1000, 1, 2, 0), Load(2000, 1, 4, 0)],
+            (TWO, 64): [Load(1400, 1, 2, 3), Load(3000, 1, 4, 0)],
+        },
+        "busy": {(OURS, 64): [Busy(1.0, 0.25)], (TWO, 64): [Busy(1.6, 0.3)]},
+        "memory": {OURS: 260.0, TWO: 262.0},
+        "skipped": {"MLServer": "mlserver cannot be installed"},
+        "large_ms": (3.0, 2.0),
+        "growth_mb": (260.0, 260.0),
+        "start_s": (4.0, 3.0),
+    }
+    return Measured(**{**known, **changes})
+
+
 def test_what_the_cores_allow_stands_beside_two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two cores, of which one worker and its load take 1.25, can show 1.6 times at most."""
-    monkeypatch.setattr(serving_report.os, "cpu_count", lambda: 2)
-    measured = Measured(
-        loads={(OURS, 64): Load(1000, 1, 2, 0), (TWO, 64): Load(1400, 1, 2, 3)},
-        busy={(OURS, 64): Busy(1.0, 0.25), (TWO, 64): Busy(1.6, 0.3)},
-        memory={OURS: 260.0, TWO: 262.0},
-        skipped={},
-        large_ms=(3.0, 2.0),
-        growth_mb=(260.0, 260.0),
-        start_s=(4.0, 3.0),
-    )
-    text = "\n".join(report(measured, Plan(1, 1, 1, 1)))
-    assert "| two workers, × one, at 64 | ≥ 1.6 | 1.40 |" in text
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    text = "\n".join(report(measured(), Plan(2, 1, 1, 1)))
     assert "one worker, two | 2 | 1.00 + 0.25, 1.60 + 0.30 |" in text
     assert "filled all 2 at no loss | | 1.60 |" in text
-    assert "1,400 (1.00 / 2.00, 3 failed)" in text
+    assert "2,200 (1.00 / 3.00, 3 failed)" in text
+    assert "| MLServer | skipped: mlserver cannot be installed |||| |" in text
+
+
+def test_a_ratio_compares_turns_of_one_round() -> None:
+    """A round in which the machine was twice as fast moves both, and not their ratio."""
+    assert measured().ratio(TWO, OURS, 64) == pytest.approx((1.4 + 1.5) / 2)
+    assert measured().ratio(TWO, OURS, 64, "p99") == 1
+    assert math.isnan(measured().ratio(TWO, "MLServer", 64))
 
 
 def test_the_median_of_turns_is_taken_of_each_number() -> None:
