@@ -57,7 +57,7 @@ _QUIET_SECONDS, _IDLE_CORES = 0.25, 0.2
 _ENVIRON = {"OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
-FULL = Plan(rounds=5, seconds=3, starts=3, rows_for_memory=1_000_000)
+FULL = Plan(rounds=8, seconds=2, starts=3, rows_for_memory=1_000_000)
 QUICK = Plan(rounds=1, seconds=1, starts=1, rows_for_memory=20_000)
 
 
@@ -111,16 +111,19 @@ def say(text: str) -> None:
 def _start_all(
     stack: contextlib.ExitStack, uri: str, folder: Path, row: Any
 ) -> tuple[list[tuple[Server, Any]], dict[str, str]]:
-    """Start every server that can be; return them with their processes, and why others are not."""
+    """Start every server that can be; return them with their processes, and why others are not.
+
+    They take turns in this order: those that are compared most closely follow each other.
+    """
     model = folder / "pinned.joblib"
     makers: dict[str, Callable[[], Server]] = {
         OURS: lambda: servers.ours(OURS, uri, folder, free_port(), row),
         TWO: lambda: servers.ours(TWO, uri, folder, free_port(), row, workers=2),
-        CHAMPION: lambda: servers.champion(CHAMPION, uri, folder, free_port(), row),
-        SHADOWED: lambda: servers.shadowed(SHADOWED, uri, folder, free_port(), row),
         CEILING: lambda: servers.ceiling(CEILING, uri, folder, free_port(), row),
         BARE: lambda: servers.ceiling(BARE, uri, folder, free_port(), row, "/bare"),
         TWO_BARE: lambda: servers.ceiling(TWO_BARE, uri, folder, free_port(), row, "/bare", 2),
+        SHADOWED: lambda: servers.shadowed(SHADOWED, uri, folder, free_port(), row),
+        CHAMPION: lambda: servers.champion(CHAMPION, uri, folder, free_port(), row),
         MLFLOW: lambda: servers.mlflow_serve(uri, free_port(), row),
         "MLServer": lambda: servers.mlserver(model, folder, [free_port() for _ in "hgm"], row),
         "BentoML": lambda: servers.bentoml(model, folder, free_port(), row),
@@ -168,12 +171,12 @@ def _loads(
                     continue
                 lua = folder / f"{server.name.replace(' ', '-')}.lua"
                 _settle([process for _, process in up], folder)
-                began, used, sent = time.perf_counter(), processor_seconds(process), _ended()
+                used, sent = processor_seconds(process), _ended()
                 found = load.run(server.url, lua, connections, plan.seconds)
-                seconds = time.perf_counter() - began
-                cores = (processor_seconds(process) - used) / seconds
                 loads[server.name, connections].append(found)
-                busy[server.name, connections].append(Busy(cores, (_ended() - sent) / seconds))
+                used, sent = processor_seconds(process) - used, _ended() - sent
+                turn = Busy(used / plan.seconds, sent / plan.seconds)
+                busy[server.name, connections].append(turn)
     return loads, busy
 
 
