@@ -1,6 +1,8 @@
 """Real processes for tests: ports, waiting, stopping, and an MLflow server."""
 
 import contextlib
+import importlib
+import io
 import os
 import shutil
 import signal
@@ -11,9 +13,11 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT.parent / "shared" / "data" / "pede_sample.xlsx"
@@ -133,6 +137,24 @@ def clean_environment() -> dict[str, str]:
         if not name.startswith("MLFLOW_") and name not in ours
     }
     return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+def run_here(
+    command: Sequence[str], environ: Mapping[str, str] | None = None, folder: Path = ROOT
+) -> str:
+    """Run `python -m` this command in this process, which has imported MLflow already.
+
+    Returns what it printed. Only for commands whose own start-up is not what is tested.
+    """
+    module, *arguments = command
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        for name, value in (environ or {}).items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        code = importlib.import_module(module).main(list(arguments))
+    assert code == 0, printed.getvalue()
+    return printed.getvalue()
 
 
 class Gate:

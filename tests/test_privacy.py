@@ -5,7 +5,6 @@ under their hands, and nobody else is.
 """
 
 import contextlib
-import importlib
 import itertools
 import json
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from live import ROOT, clean_environment, eventually, stop, wait_for
+from live import ROOT, clean_environment, eventually, run_here, stop, wait_for
 
 from mlflow_project.contract.identity import pseudonym
 from mlflow_project.contract.locks import owned
@@ -90,13 +89,9 @@ class System:
 
     def job_here(self, module: str, *arguments: str) -> None:
         """Run a job that names nobody in this process, which has imported MLflow already."""
-        main = importlib.import_module(f"monitoring.{module}").main
-        with (self.folder / "jobs.out").open("a") as out, pytest.MonkeyPatch.context() as patch:
-            for name, value in self.env.items():
-                patch.setenv(name, value)
-            patch.chdir(self.folder)
-            with contextlib.redirect_stdout(out):
-                assert main(list(arguments)) == 0
+        told = run_here([f"monitoring.{module}", *arguments], self.env, self.folder)
+        with (self.folder / "jobs.out").open("a") as out:
+            out.write(told)
 
     def ask(self, serial: str, times: int) -> None:
         """Score somebody, each time over a new connection, so that both workers do."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import mlflow
 import pytest
-from live import ROOT, find_free_port, start_mlflow, stop, wait_for
+from live import ROOT, find_free_port, run_here, start_mlflow, stop, wait_for
 
 from mlflow_project import promotion, trial
 from mlflow_project.bundle import MANIFEST
@@ -76,7 +76,7 @@ def bundle(
         judged = {"gate": "passed", "gate.recall": "passed: 0.800 (>= 0.75)"}
         register_version(MODEL, "v1.1.0", alias=None, seed=1, tags=judged, rows=200)
         registry = Registry()
-        run("-m", "monitoring.build_baseline", "--model_version", "v1.1.0")
+        run_here(["monitoring.build_baseline", "--model_version", "v1.1.0"])
         promotion.promote(registry, "v1.0.0", "first")
         promotion.promote(registry, "v1.1.0", "better")
         promotion.set_threshold(registry, "v1.1.0", 0.35, "more recall")
@@ -111,12 +111,12 @@ def test_everything_that_hangs_on_a_version_arrives(
     assert (got.number, got.aliases) == (1, ())
     assert trial.read_contract(got) == contract
     assert mlflow.models.get_model_info(got.uri).signature == signature
-    run_here = target.client.get_run(got.run_id)
-    assert run_here.data.params == first.data.params
-    assert run_here.data.metrics == first.data.metrics
-    assert run_here.info.start_time == first.info.start_time
-    assert run_here.info.status == "FINISHED"
-    assert [m.model_id for m in run_here.outputs.model_outputs]
+    got_run = target.client.get_run(got.run_id)
+    assert got_run.data.params == first.data.params
+    assert got_run.data.metrics == first.data.metrics
+    assert got_run.info.start_time == first.info.start_time
+    assert got_run.info.status == "FINISHED"
+    assert [m.model_id for m in got_run.outputs.model_outputs]
     listed = target.client.list_artifacts(got.run_id, "reference")
     assert [item.path for item in listed] == [names.ARTIFACT_REFERENCE]
     moved = ("model_version", "threshold", "gate", "gate.recall")

@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import httpx
 import matplotlib.image
 import numpy as np
 import pytest
-from live import ROOT, Gate, wait_for
+from live import Gate, run_here, wait_for
 
 from serving.settings import Settings
 
@@ -36,14 +35,8 @@ class Site:
 
     def run(self, *command: str) -> str:
         """Run one of the project's commands on this model; return what it printed."""
-        settings = self.proxy.settings
-        env = {**os.environ, "MODEL_NAME": self.name}
-        env["INFERENCE_STORE"] = str(settings.inference_store)
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=ROOT, env=env, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        store = str(self.proxy.settings.inference_store)
+        return run_here(command, {"MODEL_NAME": self.name, "INFERENCE_STORE": store})
 
     def page(self) -> str:
         """Return the page's text."""
