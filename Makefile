@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # How to move it: make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx
 HOST ?= 127.0.0.1
@@ -18,11 +19,11 @@ up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops 
 	@exec $(BIN)/python scripts/up.py --host "$(HOST)" --api-port "$(API_PORT)" \
 	  --mlflow-port "$(MLFLOW_PORT)" --workers "$(WORKERS)" $(if $(SOURCE),--source "$(SOURCE)")
 
-test: .venv/dev ## the tests, under 8 minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: .venv/dev ## the tests, about 8 minutes
+	@$(PYTEST)
 
-test-all: .venv/dev .venv/spark ## the tests and the slow ones, under 25 minutes
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m ""
+test-all: .venv/dev .venv/spark ## the tests and the slow ones, about 25 minutes
+	@$(PYTEST) -m ""
 
 spark: .venv/spark ## what --engine spark needs, besides Java 17
 

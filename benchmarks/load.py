@@ -1,11 +1,12 @@
 """A real load generator: wrk, one thread, a fixed body."""
 
 import re
+import resource
 import shutil
 import statistics
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
@@ -21,21 +22,30 @@ class NoLoadGenerator(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one target did: requests a second, latencies in milliseconds, answers other than 2xx."""
+    """What one target did.
+
+    Attributes:
+        rate: requests a second; `p50` and `p99` are latencies in milliseconds.
+        failed: answers other than 2xx, and connections that failed.
+        wrk_cores: cores that the load generator kept busy; `server_cores` those of the target,
+            where the caller has measured it.
+    """
 
     rate: float
     p50: float
     p99: float
     failed: int
+    wrk_cores: float = 0.0
+    server_cores: float = 0.0
 
     @classmethod
     def median(cls, loads: Sequence["Load"]) -> "Load":
         """Return the median of each number; failures are added up."""
-        rate, p50, p99 = (
-            statistics.median(getattr(load, name) for load in loads)
-            for name in ("rate", "p50", "p99")
-        )
-        return cls(rate, p50, p99, sum(load.failed for load in loads))
+        medians = {
+            name: statistics.median(getattr(load, name) for load in loads)
+            for name in ("rate", "p50", "p99", "wrk_cores", "server_cores")
+        }
+        return cls(failed=sum(load.failed for load in loads), **medians)
 
 
 def script(folder: Path, name: str, body: bytes) -> Path:
@@ -59,13 +69,21 @@ def run(url: str, lua: Path, connections: int, seconds: float) -> Load:
     """
     if shutil.which("wrk") is None:
         raise NoLoadGenerator
+    seconds = max(1, round(seconds))
     command = [
         *("wrk", "--latency", "--threads", "1", "--connections", str(connections)),
-        *("--duration", f"{max(1, round(seconds))}s", "--timeout", "20s"),
+        *("--duration", f"{seconds}s", "--timeout", "20s"),
         *("--script", str(lua), url),
     ]
+    before = _processor_seconds_of_children()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return parse(done.stdout)
+    used = _processor_seconds_of_children() - before
+    return replace(parse(done.stdout), wrk_cores=used / seconds)
+
+
+def _processor_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def parse(text: str) -> Load:

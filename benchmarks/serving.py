@@ -1,7 +1,7 @@
 """How fast the proxy is, beside its peers and its own ceiling, all up at the same time.
 
 `python -m benchmarks.serving` (`make bench-serving`) takes up to 15 minutes and rewrites its
-section of benchmarks/RESULTS.md; `--quick` takes two and writes nothing. Each number is the median
+section of benchmarks/RESULTS.md; `--quick` takes four and writes nothing. Each number is the median
 of rounds in which all servers take turns, so that a noisy minute touches all of them; a turn begins
 once what the one before left behind is done, requests nobody waits for as well as captured rows.
 """
@@ -11,7 +11,6 @@ import contextlib
 import http.client
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ from benchmarks.serving_report import (
     SHADOWED,
     TWO,
     TWO_BARE,
-    Busy,
     Measured,
     Plan,
     report,
@@ -94,13 +93,13 @@ def measure(plan: Plan, folder: Path) -> Measured:
         rows = instances(1000)
         start_s = _starts(uri, folder, rows[:1], plan.starts)
         up, skipped = _start_all(stack, uri, folder, rows[:1])
-        loads, busy = _loads(up, plan, folder)
+        loads = _loads(up, plan, folder)
         memory = {server.name: resident(process) for server, process in up}
         ours, process = next(pair for pair in up if pair[0].name == OURS)
         say("1,000-row requests")
         large = _large(ours, rows, pinned)
         growth = _growth(ours, process, rows, plan.rows_for_memory)
-    return Measured(loads, busy, memory, skipped, large, growth, start_s)
+    return Measured(loads, memory, skipped, large, growth, start_s)
 
 
 def say(text: str) -> None:
@@ -159,10 +158,9 @@ def _answers(server: Server, lua: Path) -> bool:
 
 def _loads(
     up: list[tuple[Server, Any]], plan: Plan, folder: Path
-) -> tuple[dict[tuple[str, int], list[load.Load]], dict[tuple[str, int], list[Busy]]]:
-    """Let all servers take turns, round by round; tell also how many cores each turn kept busy."""
-    loads: dict[tuple[str, int], list[load.Load]] = defaultdict(list)
-    busy: dict[tuple[str, int], list[Busy]] = defaultdict(list)
+) -> dict[tuple[str, int], list[load.Load]]:
+    """Let all servers take turns, round by round."""
+    found: dict[tuple[str, int], list[load.Load]] = defaultdict(list)
     for number in range(plan.rounds):
         say(f"round {number + 1} of {plan.rounds}")
         for connections in CONNECTIONS:
@@ -171,13 +169,11 @@ def _loads(
                     continue
                 lua = folder / f"{server.name.replace(' ', '-')}.lua"
                 _settle([process for _, process in up], folder)
-                used, sent = processor_seconds(process), _ended()
-                found = load.run(server.url, lua, connections, plan.seconds)
-                loads[server.name, connections].append(found)
-                used, sent = processor_seconds(process) - used, _ended() - sent
-                turn = Busy(used / plan.seconds, sent / plan.seconds)
-                busy[server.name, connections].append(turn)
-    return loads, busy
+                before = processor_seconds(process)
+                turn = load.run(server.url, lua, connections, plan.seconds)
+                cores = (processor_seconds(process) - before) / plan.seconds
+                found[server.name, connections].append(replace(turn, server_cores=cores))
+    return found
 
 
 def _settle(processes: list[Any], folder: Path, seconds: float = 20) -> None:
@@ -189,12 +185,6 @@ def _settle(processes: list[Any], folder: Path, seconds: float = 20) -> None:
         spent = sum(map(processor_seconds, processes)) - used
         if spent < _IDLE_CORES * _QUIET_SECONDS and not any(folder.glob("*/store/journal/*.jsonl")):
             return
-
-
-def _ended() -> float:
-    """Return the processor seconds of this process's ended children: during a turn, of wrk."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _large(server: Server, rows: list[dict[str, float]], model: Any) -> tuple[float, float]:

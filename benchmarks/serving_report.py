@@ -27,38 +27,16 @@ class Plan:
     rows_for_memory: int
 
 
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """How many cores a turn kept busy: those of the server's processes, and those of wrk."""
-
-    server: float
-    generator: float
-
-    @classmethod
-    def median(cls, turns: Sequence["Busy"]) -> "Busy":
-        """Return the median of each."""
-        return cls(
-            statistics.median(turn.server for turn in turns),
-            statistics.median(turn.generator for turn in turns),
-        )
-
-    def __str__(self) -> str:
-        """Return both as a cell."""
-        return f"{self.server:.2f} + {self.generator:.2f}"
-
-
 @dataclass(slots=True)
 class Measured:
     """What came out.
 
     Attributes:
         loads: of each round, by server and connections.
-        busy: cores in the same turns.
         memory: MB by server.
     """
 
     loads: dict[tuple[str, int], list[load.Load]]
-    busy: dict[tuple[str, int], list[Busy]]
     memory: dict[str, float]
     skipped: dict[str, str]
     large_ms: tuple[float, float]
@@ -135,10 +113,12 @@ def _goals(measured: Measured) -> Iterator[str]:
 
 def _what_cores_allow(measured: Measured) -> Iterator[str]:
     """Yield how full the cores were, and what two workers could show on so many at most."""
-    one, two = measured.busy.get((OURS, 64)), measured.busy.get((TWO, 64))
-    if not one or not two:
+    turns = [measured.loads.get((name, 64)) for name in (OURS, TWO)]
+    one, two = (load.Load.median(found) if found else None for found in turns)
+    if one is None or two is None:
         return
-    alone, together, cores = Busy.median(one), Busy.median(two), os.cpu_count() or 1
-    yield f"| cores busy then, server + wrk: one worker, two | {cores} | {alone}, {together} |"
-    most = cores / (alone.server + alone.generator)
+    cores = os.cpu_count() or 1
+    busy = ", ".join(f"{found.server_cores:.2f} + {found.wrk_cores:.2f}" for found in (one, two))
+    yield f"| cores busy then, server + wrk: one worker, two | {cores} | {busy} |"
+    most = cores / (one.server_cores + one.wrk_cores)
     yield f"| two workers, × one, if they filled all {cores} at no loss | | {most:.2f} |"

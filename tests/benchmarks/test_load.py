@@ -38,3 +38,9 @@ def test_medians_are_taken_number_by_number_and_failures_added() -> None:
     """One noisy round moves no median, and no failure is lost in it."""
     rounds = [Load(100, 1, 9, 0), Load(300, 3, 7, 2), Load(200, 2, 8, 1)]
     assert Load.median(rounds) == Load(200, 2, 8, 3)
+
+
+def test_the_cores_of_server_and_generator_have_medians_apart() -> None:
+    """Each number's own, not those of the turn in the middle."""
+    turns = [Load(1, 1, 1, 0, wrk, server) for wrk, server in ((0.3, 1.0), (0.1, 1.2), (0.2, 1.1))]
+    assert Load.median(turns) == Load(1, 1, 1, 0, wrk_cores=0.2, server_cores=1.1)

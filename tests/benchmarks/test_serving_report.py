@@ -6,17 +6,16 @@ from typing import Any
 import pytest
 
 from benchmarks.load import Load
-from benchmarks.serving_report import OURS, TWO, Busy, Measured, Plan, report
+from benchmarks.serving_report import OURS, TWO, Measured, Plan, report
 
 
 def measured(**changes: Any) -> Measured:
     """Return what a run of two rounds has measured."""
     known: dict[str, Any] = {
         "loads": {
-            (OURS, 64): [Load(1000, 1, 2, 0), Load(2000, 1, 4, 0)],
-            (TWO, 64): [Load(1400, 1, 2, 3), Load(3000, 1, 4, 0)],
+            (OURS, 64): [Load(1000, 1, 2, 0, 0.25, 1.0), Load(2000, 1, 4, 0, 0.25, 1.0)],
+            (TWO, 64): [Load(1400, 1, 2, 3, 0.3, 1.6), Load(3000, 1, 4, 0, 0.3, 1.6)],
         },
-        "busy": {(OURS, 64): [Busy(1.0, 0.25)], (TWO, 64): [Busy(1.6, 0.3)]},
         "memory": {OURS: 260.0, TWO: 262.0},
         "skipped": {"MLServer": "mlserver cannot be installed"},
         "large_ms": (3.0, 2.0),
@@ -41,8 +40,3 @@ def test_a_ratio_compares_turns_of_one_round() -> None:
     assert measured().ratio(TWO, OURS, 64) == pytest.approx((1.4 + 1.5) / 2)
     assert measured().ratio(TWO, OURS, 64, "p99") == 1
     assert math.isnan(measured().ratio(TWO, "MLServer", 64))
-
-
-def test_the_median_of_turns_is_taken_of_each_number() -> None:
-    """Server and load generator apart."""
-    assert Busy.median([Busy(1.0, 0.3), Busy(1.2, 0.1), Busy(1.1, 0.2)]) == Busy(1.1, 0.2)
