@@ -33,6 +33,7 @@ COPY MLproject conda.yaml .env.example ./
 COPY docker docker
 COPY scripts scripts
 COPY data data
+COPY core core
 COPY mlflow_project mlflow_project
 COPY serving serving
 COPY monitoring monitoring

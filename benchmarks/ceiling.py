@@ -25,8 +25,8 @@ class Ceiling:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body and answer."""
-        from serving.middleware import send_json
-        from serving.predict import read_body
+        from serving.http.middleware import send_json
+        from serving.http.predict import read_body
 
         self._reader.read(await read_body(scope, receive, self._limit))
         await send_json(200, self._answer, send)
@@ -34,11 +34,11 @@ class Ceiling:
 
 def build() -> Any:
     """Return our app with the routes `/ceiling` and `/bare`, its request log switched off."""
-    from mlflow_project.risk import build_contract
+    from mlflow_project.dataset.risk import build_contract
     from serving.app import create_app
-    from serving.instances import InstanceReader
-    from serving.logs import JsonLog
-    from serving.settings import Settings
+    from serving.config.settings import Settings
+    from serving.protocol.instances import InstanceReader
+    from serving.telemetry.logs import JsonLog
 
     JsonLog.request = lambda *_: None  # type: ignore[method-assign]
     settings = Settings.from_env()

@@ -25,7 +25,7 @@ from benchmarks.drift_store import MODEL, N_REFERENCE, draw, repeat_store, write
 from benchmarks.environments import Unavailable, environment
 from benchmarks.processes import ROOT, mlflow_server
 from benchmarks.results import keep
-from mlflow_project.risk import FEATURE_NAMES
+from mlflow_project.dataset.risk import FEATURE_NAMES
 
 FULL = Plan(rows=1_000_000, entities=200_000, repeats=7, rounds=2, jobs=3)
 QUICK = Plan(rows=100_000, entities=20_000, repeats=3, rounds=1, jobs=1)

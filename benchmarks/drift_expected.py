@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from monitoring.expected import ScoreTally
-from monitoring.metrics import Evaluation
+from core.metrics.resampled import Evaluation
+from monitoring.drift.expected import ScoreTally
 
 NAMES = ("recall", "precision", "f2", "roc_auc")
 ROWS = 20_000

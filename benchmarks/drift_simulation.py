@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from monitoring.build_baseline import fit_baseline
-from monitoring.drift import Status, compare
-from monitoring.policy import DriftPolicy
+from monitoring.drift.comparison import Status, compare
+from monitoring.drift.policy import DriftPolicy
 
 N_BASELINE = 765
 N_FEATURES = 14

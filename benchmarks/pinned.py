@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlflow_project.contract import names
-from mlflow_project.model import TRUSTED_TYPES, build_pipeline, fit_calibrated
-from mlflow_project.risk import DIFFERENCE, EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract
+from core.contract import names
+from mlflow_project.dataset.risk import DIFFERENCE, EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract
+from mlflow_project.modelling.pipeline import TRUSTED_TYPES, build_pipeline, fit_calibrated
 
 PINNED, CHAMPION = "bench-pinned", "bench-champion"
 

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.environments import environment, shipped_python
 from benchmarks.pinned import CHAMPION, PINNED
 from benchmarks.processes import ROOT
-from mlflow_project.risk import FEATURE_NAMES
+from mlflow_project.dataset.risk import FEATURE_NAMES
 
 _BENTO = """
 import bentoml, joblib, numpy as np

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlflow_project.contract.store import LEADING_COLUMNS, TRAILING_COLUMNS, JournalHeader
+from core.store.schema import LEADING_COLUMNS, TRAILING_COLUMNS, JournalHeader
 
 SIZES = (1, 10, 100, 1_000, 16_384, 200_000)
 _TYPES = {

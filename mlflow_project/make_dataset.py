@@ -16,8 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from mlflow_project.contract.identity import pseudonym
-from mlflow_project.contract.names import configure_mlflow_environment
+from core.contract.names import configure_mlflow_environment
+from core.contract.pseudonym import pseudonym
 from mlflow_project.pede import FEATURE_NAMES, ReadingReport, read_workbook
 from mlflow_project.pede.errors import DataError, OutputError, PairError
 
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _labels(workbook: Path, output: Path) -> int:
-    from mlflow_project.late_labels import write_labels
+    from mlflow_project.dataset.late_labels import write_labels
 
     try:
         told = write_labels(workbook, output, os.environ.get("PSEUDONYM_KEY"))

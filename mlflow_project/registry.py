@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlflow_project.contract import names
-from mlflow_project.registry_arguments import build_parser
+from core.contract import names
+from mlflow_project.versions.arguments import build_parser
 
 if TYPE_CHECKING:
-    from mlflow_project.versions import Registry
+    from mlflow_project.versions.registry import Registry
 
 
 def _exported(args: argparse.Namespace) -> tuple[str, Path]:
@@ -26,9 +26,9 @@ def _exported(args: argparse.Namespace) -> tuple[str, Path]:
 
 def run(args: argparse.Namespace) -> str:
     """Carry out one command; return what to tell the operator."""
-    from mlflow_project import promotion
-    from mlflow_project.registry_tables import list_versions, show_history
-    from mlflow_project.versions import Registry
+    from mlflow_project.versions import promotion
+    from mlflow_project.versions.listing import list_versions, show_history
+    from mlflow_project.versions.registry import Registry
 
     registry = Registry()
     match args.command:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> str:
         case "history":
             return show_history(registry, promotion.settled(registry).entries())
         case "diff":
-            from mlflow_project.version_diff import diff
+            from mlflow_project.versions.diff import diff
 
             return diff(registry, args.first, args.second)
         case "export" | "import":
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> str:
 
 
 def _transfer(registry: "Registry", args: argparse.Namespace) -> str:
-    from mlflow_project.transfer import export_version, import_version
+    from mlflow_project.migration.transfer import export_version, import_version
 
     if args.command == "export":
         release, file = _exported(args)
@@ -86,7 +86,7 @@ def _transfer(registry: "Registry", args: argparse.Namespace) -> str:
 
 
 def _adopt(registry: "Registry", args: argparse.Namespace) -> str:
-    from mlflow_project.adopt import Request, adopt
+    from mlflow_project.migration.adopt import Request, adopt
 
     done = adopt(
         registry,
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
         parser.error("export quer uma versão e um arquivo: export v1.1.0 bundle.zip")
     names.configure_mlflow_environment()
-    from mlflow_project.versions import RegistryError
+    from mlflow_project.versions.registry import RegistryError
 
     try:
         sys.stdout.write(run(args) + "\n")

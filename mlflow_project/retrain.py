@@ -11,9 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlflow_project.contract import names
+from core.cli.progress import Clock, say
+from core.contract import names
 from mlflow_project.make_dataset import DEFAULT_OUTPUT, make_dataset
-from mlflow_project.progress import Clock, say
 from mlflow_project.train import (
     add_training_options,
     guarded,
@@ -22,7 +22,7 @@ from mlflow_project.train import (
 )
 
 if TYPE_CHECKING:
-    from mlflow_project.versions import Registry
+    from mlflow_project.versions.registry import Registry
 
 
 def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool = False) -> None:
@@ -41,9 +41,9 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
         reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
     sys.stdout.write(reading.table() + "\n")
     with clock.step("import"):
-        from mlflow_project.promotion import breaking_changes, promote
-        from mlflow_project.training_run import train
-        from mlflow_project.versions import Registry
+        from mlflow_project.runs.training_run import train
+        from mlflow_project.versions.promotion import breaking_changes, promote
+        from mlflow_project.versions.registry import Registry
 
     result = train(dataset, requested, reading.to_dict(), force=force, clock=clock)
     report_result(result)
@@ -70,7 +70,7 @@ def was_served(registry: "Registry", release: str) -> bool:
     An entry older than the version speaks of a deleted model's version of the same number; an hour
     is allowed for clocks that differ, since the ledger's time is the client's.
     """
-    from mlflow_project.ledger import Ledger
+    from mlflow_project.versions.ledger import Ledger
 
     version = registry.by_release(release)
     return any(

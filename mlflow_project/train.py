@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlflow_project.contract import names
+from core.cli.progress import Clock, say
+from core.contract import names
 from mlflow_project.make_dataset import DEFAULT_OUTPUT
 from mlflow_project.pede.errors import DataError
-from mlflow_project.progress import Clock, say
 
 if TYPE_CHECKING:
-    from mlflow_project.training_run import Registered
+    from mlflow_project.runs.training_run import Registered
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +55,8 @@ def guarded(work: Callable[[], None]) -> int:
     # spinning threads made it seventy times slower; it reads this when scikit-learn is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     names.configure_mlflow_environment()
-    from mlflow_project.training import TrainingError
-    from mlflow_project.versions import RegistryError
+    from mlflow_project.modelling.training import TrainingError
+    from mlflow_project.versions.registry import RegistryError
 
     try:
         work()
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def work() -> None:
-        from mlflow_project.training_run import train
+        from mlflow_project.runs.training_run import train
 
         clock = Clock()
         release = requested_release(args.version)

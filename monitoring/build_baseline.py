@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mlflow_project.contract import names
+from core.contract import names
 from monitoring import command
-from monitoring.baseline import SCORE, Baseline, fit_profiles
-from monitoring.captures import Captures, Selection
+from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
+from monitoring.drift.reference import Reference, read_source, score_rows, select_features
 from monitoring.errors import BaselineError
-from monitoring.reference import Reference, read_source, score_rows, select_features
-from monitoring.runs import Registry
-from monitoring.version import Version
+from monitoring.store.reader import Captures, Selection
+from monitoring.tracking.registry import Registry
+from monitoring.tracking.version import Version
 
 FEW_ROWS = 100
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mlflow_project.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
-from mlflow_project.contract.places import journal_folder as journal_folder_of
-from mlflow_project.contract.places import store_place
+from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
+from core.store.places import journal_folder as journal_folder_of
+from core.store.places import store_place
 from monitoring.errors import MonitoringError
-from monitoring.store import Store
+from monitoring.store.filesystem import Store
 
 EXIT_FAILED = 1
 EXIT_DRIFT = 3

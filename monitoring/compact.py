@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from monitoring.command import add_store, run, say
-from monitoring.compaction import KEEP_MINUTES, compact
 from monitoring.errors import CaptureError
-from monitoring.store import Store
+from monitoring.store.compaction import KEEP_MINUTES, compact
+from monitoring.store.filesystem import Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,18 +10,25 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlflow_project.contract import names
+from core.contract import names
 from monitoring import command
-from monitoring.baseline import Baseline
-from monitoring.captures import Captures, Selection
-from monitoring.drift import ColumnDrift, DriftResult, Status, compare
-from monitoring.escalation import escalate
-from monitoring.expected import FLAG, ScoreTally
-from monitoring.notification import notify
-from monitoring.output import to_json, write_files
-from monitoring.report import EXPECTED, ReportFacts, expectation, headline, render, repeated
-from monitoring.runs import JobRun, Registry
-from monitoring.store import Store
+from monitoring.drift.baseline import Baseline
+from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
+from monitoring.drift.expected import FLAG, ScoreTally
+from monitoring.pages.drift_page import (
+    EXPECTED,
+    ReportFacts,
+    expectation,
+    headline,
+    render,
+    repeated,
+)
+from monitoring.store.filesystem import Store
+from monitoring.store.reader import Captures, Selection
+from monitoring.tracking.escalation import escalate
+from monitoring.tracking.notification import notify
+from monitoring.tracking.output import to_json, write_files
+from monitoring.tracking.registry import JobRun, Registry
 
 __all__ = ["DriftResult", "Status", "compare", "main"]
 
@@ -86,7 +93,7 @@ def _job(args: argparse.Namespace) -> int:
 def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
     """Compare on this machine or on Spark; the counts are the same."""
     if engine == "spark":
-        from monitoring.spark import compare_on_spark
+        from monitoring.drift.spark import compare_on_spark
 
         return compare_on_spark(baseline, captures)
     tally = ScoreTally()

@@ -12,21 +12,28 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlflow_project.contract import names
+from core.contract import names
 from monitoring import command
-from monitoring.captures import Captures, Selection
 from monitoring.errors import LabelsError
-from monitoring.escalation import escalate
-from monitoring.labels import KEYS, TARGET, Labels, read_labels
-from monitoring.matching import COLUMNS, Matched, match
-from monitoring.notification import notify
-from monitoring.output import to_json, write_files
-from monitoring.performance import PerformanceResult, PerformanceStatus, assess
-from monitoring.performance_page import NAMES, PerformanceFacts, coverage, headline, render, volumes
-from monitoring.plots import number
-from monitoring.runs import JobRun, Registry
-from monitoring.store import Store
-from monitoring.version import Version
+from monitoring.pages.performance_page import (
+    NAMES,
+    PerformanceFacts,
+    coverage,
+    headline,
+    render,
+    volumes,
+)
+from monitoring.pages.plots import number
+from monitoring.performance.labels import KEYS, TARGET, Labels, read_labels
+from monitoring.performance.matching import COLUMNS, Matched, match
+from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
+from monitoring.store.filesystem import Store
+from monitoring.store.reader import Captures, Selection
+from monitoring.tracking.escalation import escalate
+from monitoring.tracking.notification import notify
+from monitoring.tracking.output import to_json, write_files
+from monitoring.tracking.registry import JobRun, Registry
+from monitoring.tracking.version import Version
 
 ARTIFACT_FOLDER = names.JOB_PERFORMANCE
 _MAX_GROUPS = 50

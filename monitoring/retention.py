@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from monitoring import aged_files
 from monitoring.command import add_output, add_store, days, run, say
-from monitoring.erasure import Found, count, erase
-from monitoring.person import DRY, export, forget
-from monitoring.rules import OlderThan
-from monitoring.runs import Registry
+from monitoring.privacy import aged_files
+from monitoring.privacy.person import DRY, export, forget
+from monitoring.store.erasure import Found, count, erase
+from monitoring.store.row_filters import OlderThan
+from monitoring.tracking.registry import Registry
 
 DEFAULT_LOG = Path("logs/app.log")
 

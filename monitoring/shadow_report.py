@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mlflow_project.contract import names
-from mlflow_project.contract.store import LEADING_COLUMNS, ROLE_SHADOW, TRAILING_COLUMNS
+from core.contract import names
+from core.store.schema import LEADING_COLUMNS, ROLE_SHADOW, TRAILING_COLUMNS
 from monitoring import command
-from monitoring.agreement import COLUMNS, Agreement, agree, pair
-from monitoring.captures import ARROW_TYPES, Captures, Selection
 from monitoring.errors import SameVersionError
-from monitoring.output import to_json, write_files
-from monitoring.runs import Registry
-from monitoring.shadow_page import ShadowFacts, headline, render
+from monitoring.pages.shadow_page import ShadowFacts, headline, render
+from monitoring.performance.agreement import COLUMNS, Agreement, agree, pair
+from monitoring.store.reader import ARROW_TYPES, Captures, Selection
+from monitoring.tracking.output import to_json, write_files
+from monitoring.tracking.registry import Registry
 
 DEFAULT_DAYS = 7.0
 ARTIFACT_FOLDER = "shadow"

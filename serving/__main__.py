@@ -22,8 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ.setdefault(name, "1")
     # Arrow's own allocator keeps what it once held; a worker's memory should stay flat.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    from serving.config.settings import Settings
     from serving.errors import SettingsError
-    from serving.settings import Settings
 
     try:
         Settings.from_env()

@@ -15,27 +15,27 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.routing import Route
 
-from serving.auth import ApiKeys
-from serving.batcher import Batcher, Job
-from serving.capture import Capture
-from serving.direct import DirectScorer
+from serving.capture.recorder import Capture
+from serving.config.settings import Settings
+from serving.deployment.shadow import Shadow
+from serving.engine.batcher import Batcher, Job
+from serving.engine.direct import DirectScorer
 from serving.errors import RouteError
-from serving.exposition import scrape_route, state_of
-from serving.follower import Follower
-from serving.gathering import gatherer
-from serving.history import HistoryReader
-from serving.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
-from serving.logs import JsonLog
-from serving.memory import share_one_arena
-from serving.metrics import Metrics
-from serving.middleware import RequestMiddleware
-from serving.openapi import complete
-from serving.panel_page import panel_routes
-from serving.predict import PredictEndpoint
-from serving.registry import Registry
-from serving.routes import build_router
-from serving.settings import Settings
-from serving.shadow import Shadow
+from serving.following.follower import Follower
+from serving.following.history import HistoryReader
+from serving.following.registry import Registry
+from serving.http.auth import ApiKeys
+from serving.http.exposition import scrape_route, state_of
+from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
+from serving.http.middleware import RequestMiddleware
+from serving.http.openapi import complete
+from serving.http.predict import PredictEndpoint
+from serving.http.status import build_router
+from serving.panel.gathering import gatherer
+from serving.panel.page import panel_routes
+from serving.telemetry.logs import JsonLog
+from serving.telemetry.memory import share_one_arena
+from serving.telemetry.metrics import Metrics
 
 _SWITCH_SECONDS = 0.0005
 _FIRST_LOOK_SECONDS = 15.0

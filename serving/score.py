@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from serving.capture import Capture
-    from serving.served import ServedModel
+    from serving.capture.recorder import Capture
+    from serving.following.served import ServedModel
 
 Chunks = Callable[[], Iterator[list[Mapping[str, Any]]]]
 _ADDED = ("model_version", "threshold")
@@ -43,13 +43,13 @@ def _run(options: argparse.Namespace) -> None:
         ServingError: there is no version, or the file or its rows cannot be used.
         OSError: the output cannot be written.
     """
-    from mlflow_project.contract.store import ROLE_BATCH
-    from serving.capture import Capture
-    from serving.follower import Follower
-    from serving.logs import JsonLog
-    from serving.registry import Registry
-    from serving.settings import Settings
-    from serving.tables import read_chunks
+    from core.store.schema import ROLE_BATCH
+    from serving.capture.recorder import Capture
+    from serving.config.settings import Settings
+    from serving.following.follower import Follower
+    from serving.following.registry import Registry
+    from serving.protocol.tables import read_chunks
+    from serving.telemetry.logs import JsonLog
 
     settings = replace(Settings.from_env(), max_instances=options.chunk)
     log = JsonLog(settings.log_file)
@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> None:
     model = follower.current()
     _say(f"{model.version.name} {model.release}, versão {model.version.number} no registro")
     if options.engine == "spark":
-        from serving.spark import score_on_spark
+        from serving.batch.spark import score_on_spark
 
         rows = score_on_spark(model, registry, options)
         log.close()
@@ -158,12 +158,12 @@ def _scored(
     capture: "Capture",
 ) -> list[dict[str, Any]]:
     """Return a chunk's rows with their outputs, after they were captured."""
-    from serving.batcher import Job
-    from serving.context import RequestContext
-    from serving.direct import outputs_of
-    from serving.instances import Instances
-    from serving.outputs import named_row
-    from serving.predict import scored_rows
+    from serving.engine.batcher import Job
+    from serving.engine.context import RequestContext
+    from serving.engine.direct import outputs_of
+    from serving.http.predict import scored_rows
+    from serving.protocol.instances import Instances
+    from serving.protocol.outputs import named_row
 
     contract = model.version.contract
     rows, entities = model.version.validator.read_instances(_only_features(chunk, keep))

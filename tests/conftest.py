@@ -84,8 +84,8 @@ def register_version(mlflow_server: str) -> Callable[..., int]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    from mlflow_project.contract import names
-    from mlflow_project.contract.model import Example, Feature, ModelContract
+    from core.contract import names
+    from core.contract.model import Example, Feature, ModelContract
 
     mlflow.set_tracking_uri(mlflow_server)
     client = mlflow.MlflowClient()

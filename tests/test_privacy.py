@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 from live import ROOT, clean_environment, eventually, run_here, stop, wait_for
 
-from mlflow_project.contract.identity import pseudonym
-from mlflow_project.contract.locks import owned
-from mlflow_project.contract.store import read_journal
+from core.contract.pseudonym import pseudonym
+from core.store.journal_locks import owned
+from core.store.schema import read_journal
 
 NAME = "Plantada da Silva"
 PERSON = "RA-PLANTADO-4711"

@@ -1,6 +1,6 @@
 """The model's inputs: what is known of a student in year t, as the served contract states it."""
 
-from mlflow_project.contract.model import Feature
+from core.contract.model import Feature
 
 GRADE_MAX = 10.1
 """Notes and indicators go to 10; sums of rounded parts reach 10.01 in the programme's sheets."""

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mlflow_project.tables import text_table
+from core.cli.text_tables import text_table
 
 Action = Literal["convertido", "mantido", "descartado", "ilegível", "ausente"]
 """convertido: read as another value than written; mantido: doubtful, kept as written; descartado:

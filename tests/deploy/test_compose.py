@@ -160,7 +160,7 @@ def test_defaults_of_example_and_compose_are_the_same() -> None:
 
 def test_the_proxy_gets_every_setting_it_reads() -> None:
     """No setting of the proxy is lost between `.env` and its container."""
-    source = (ROOT / "serving/settings.py").read_text(encoding="utf-8")
+    source = (ROOT / "serving/config/settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'env\.read\(\s*"(\w+)"', source))
     assert len(read) > 15
     assert read <= set(services()["datathon-api"]["environment"])

@@ -8,7 +8,7 @@ import pytest
 
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.make_dataset import make_dataset
-from mlflow_project.versions import Registry
+from mlflow_project.versions.registry import Registry
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.contract.pseudonym import pseudonym
 from data.synthetic import generate_workbook, write_workbook
-from mlflow_project.contract.identity import pseudonym
 from mlflow_project.make_dataset import (
     DATASET_COLUMNS,
     READING_ARTIFACT,

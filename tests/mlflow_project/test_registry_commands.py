@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from mlflow_project import promotion
-from mlflow_project.contract import names
-from mlflow_project.contract.model import ModelContract
-from mlflow_project.ledger import Ledger
+from core.contract import names
+from core.contract.model import ModelContract
 from mlflow_project.registry import main
-from mlflow_project.versions import Refused, Registry, UnknownVersion, Unreachable
+from mlflow_project.versions import promotion
+from mlflow_project.versions.ledger import Ledger
+from mlflow_project.versions.registry import Refused, Registry, UnknownVersion, Unreachable
 
 
 def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
@@ -99,7 +99,7 @@ def test_a_version_that_does_not_give_its_own_score_is_not_promoted(
     """The target is loaded and tried before anything moves."""
     from dataclasses import replace
 
-    from mlflow_project.contract.model import Example
+    from core.contract.model import Example
 
     register_version(
         two_versions.name,

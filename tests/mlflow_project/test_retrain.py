@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from mlflow_project.contract import names
-from mlflow_project.promotion import promote, rollback
+from core.contract import names
 from mlflow_project.retrain import was_served
-from mlflow_project.versions import Registry
+from mlflow_project.versions.promotion import promote, rollback
+from mlflow_project.versions.registry import Registry
 
 
 def test_a_version_that_was_rolled_back_counts_as_served(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlflow_project.contract.store import (
+from core.store.schema import (
     JOURNAL_FOLDER,
     JOURNAL_SUFFIX,
     PARQUET_SUFFIX,
@@ -21,7 +21,7 @@ from mlflow_project.contract.store import (
     JournalHeader,
     file_stem,
 )
-from monitoring.store import Store
+from monitoring.store.filesystem import Store
 
 Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}

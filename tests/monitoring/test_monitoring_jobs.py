@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlflow_project.contract import names
+from core.contract import names
 from monitoring import build_baseline, compact, drift_report
-from monitoring.store import Store
+from monitoring.store.filesystem import Store
 
 MODEL = "monitored-machine"
 

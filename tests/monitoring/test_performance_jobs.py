@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_project.contract import names
-from mlflow_project.contract.identity import pseudonym
+from core.contract import names
+from core.contract.pseudonym import pseudonym
 from monitoring import build_baseline, drift_report, performance_report
 
 MODEL = "judged-machine"

@@ -15,13 +15,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from mlflow_project.contract.identity import pseudonym
-from monitoring import aged_files
-from monitoring.erasure import count
+from core.contract.pseudonym import pseudonym
+from monitoring.privacy import aged_files
 from monitoring.retention import main
-from monitoring.rules import OfPerson
-from monitoring.store import Store
-from serving.logs import JsonLog
+from monitoring.store.erasure import count
+from monitoring.store.filesystem import Store
+from monitoring.store.row_filters import OfPerson
+from serving.telemetry.logs import JsonLog
 
 MODEL = "kept-machine"
 KEY = "a key of the tests"
@@ -191,7 +191,7 @@ def test_rows_that_come_meanwhile_are_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """An exit code of its own asks to stop sending the person and to repeat."""
-    from monitoring import person
+    from monitoring.privacy import person
 
     genuine = person.erase
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlflow_project.contract import names
-from mlflow_project.contract.store import ROLE_SHADOW
+from core.contract import names
+from core.store.schema import ROLE_SHADOW
 from monitoring import shadow_report
 
 MODEL = "shadowed-machine"

@@ -19,7 +19,7 @@ import uvicorn
 from live import Gate, eventually
 
 from serving.app import create_app
-from serving.settings import Settings
+from serving.config.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}

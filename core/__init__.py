@@ -1,0 +1,1 @@
+"""What training, serving and monitoring share; imports none of the three packages."""

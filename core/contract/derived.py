@@ -1,0 +1,76 @@
+"""A contract for a version that states none, derived from its MLflow signature.
+
+The signature says names, types and what is required; it knows no units, ranges or threshold, so the
+outputs are returned as the model gives them.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.contract.model import ContractError, Feature, FeatureType, ModelContract
+
+DEFAULT_OUTPUT = "prediction"
+"""Name of an output that the signature does not name."""
+
+_TYPES: Mapping[str, FeatureType] = {
+    "double": "double",
+    "float": "double",
+    "long": "long",
+    "integer": "long",
+    "boolean": "boolean",
+    "string": "string",
+}
+_RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+
+Specs = Sequence[Mapping[str, Any]]
+
+
+def contract_of_signature(
+    number: int, tagged: str | None, inputs: Specs, outputs: Specs | None
+) -> ModelContract:
+    """Return the contract that a signature amounts to.
+
+    Args:
+        number: the registry's number of the version.
+        tagged: the version's release tag; without a usable one the release is `v0.0.<number>`.
+        inputs: the signature's input schema, as MLflow's `Schema.to_dict` gives it.
+        outputs: its output schema, likewise; None where it has none.
+
+    Raises:
+        ContractError: an input is of a kind that no flat row can hold, or its name is reserved.
+    """
+    usable = tagged is not None and _RELEASE.fullmatch(tagged)
+    return ModelContract(
+        release=tagged if usable and tagged else f"v0.0.{number}",
+        features=tuple(feature for spec in inputs for feature in _features(spec)),
+        target="",
+        # No output is compared with it, since the outputs are named.
+        threshold=0.5,
+        outputs=output_names(outputs),
+    )
+
+
+def output_names(outputs: Specs | None) -> tuple[str, ...]:
+    """Return a name for each output column, `prediction` where the schema has none."""
+    names = [str(spec["name"]) for spec in outputs or [] if spec.get("name")]
+    return tuple(names) if names and len(names) == len(outputs or []) else (DEFAULT_OUTPUT,)
+
+
+def _features(spec: Mapping[str, Any]) -> list[Feature]:
+    if spec.get("type") == "tensor":
+        return _columns(spec["tensor-spec"])
+    kind = _TYPES.get(str(spec.get("type")))
+    name = spec.get("name")
+    if kind is None or not name:
+        raise ContractError(f"input {name!r} of type {spec.get('type')!r} is no plain column")
+    return [Feature(str(name), kind, nullable=not spec.get("required", True))]
+
+
+def _columns(tensor: Mapping[str, Any]) -> list[Feature]:
+    """Return `x0`, `x1`, ... for a matrix of numbers of known width."""
+    shape, dtype = tuple(tensor["shape"]), str(tensor["dtype"])
+    kind: FeatureType | None = {"f": "double", "i": "long", "b": "boolean"}.get(dtype[0])  # type: ignore[assignment]
+    if len(shape) != 2 or shape[1] < 1 or kind is None:
+        raise ContractError(f"inputs of shape {shape} and type {dtype} are no flat rows")
+    return [Feature(f"x{column}", kind, nullable=False) for column in range(shape[1])]

@@ -1,0 +1,168 @@
+"""What a model version says about itself: features, outputs, threshold, and how to check it.
+
+A `ModelContract` is logged as MLflow metadata of the version, which is immutable, so it travels
+with the version wherever an alias points.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from core.store.schema import RESERVED_COLUMNS
+
+FeatureType = Literal["double", "long", "boolean", "string"]
+_TYPES = ("double", "long", "boolean", "string")
+_NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
+_RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+
+
+class ContractError(ValueError):
+    """A contract that cannot be served as written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One input column: MLflow type, unit, inclusive range, and whether null may stand for it.
+
+    `values` lists the categories a string feature may take; empty means any.
+    """
+
+    name: str
+    type: FeatureType = "double"
+    unit: str = ""
+    min: float | None = None
+    max: float | None = None
+    nullable: bool = True
+    description: str = ""
+    values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a feature that could not be stored or checked.
+
+        Raises:
+            ContractError: bad name, reserved name, unknown type, or an empty range.
+        """
+        if not _NAME.fullmatch(self.name):
+            raise ContractError(f"feature name {self.name!r} is no name of a column")
+        if self.name in RESERVED_COLUMNS:
+            raise ContractError(f"feature name {self.name!r} is a column of the inference store")
+        if self.type not in _TYPES:
+            raise ContractError(f"feature {self.name!r}: type {self.type!r} is none of {_TYPES}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ContractError(f"feature {self.name!r}: min {self.min} exceeds max {self.max}")
+        object.__setattr__(self, "values", tuple(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A synthetic instance (never a person's row) and the score this version must give it."""
+
+    instance: Mapping[str, Any]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContract:
+    """Everything a proxy or a job needs to know of a version besides its weights.
+
+    Attributes:
+        release: the operator's name of the version, `v<major>.<minor>.<patch>`.
+        features: inputs in the order the pipeline takes them.
+        target: what the score predicts.
+        threshold: score at or above which the label is 1, in [0, 1].
+        threshold_policy: how the threshold was chosen, for people.
+        score_name, label_name: names of the two outputs in an answer.
+        positive_class: element of the model's output row that is the score.
+        entity: request field that identifies a person; never a feature, never stored in clear.
+        example: a check that the loaded model is the one that was logged; None skips it.
+        outputs: names of the outputs of a model that has no score and no label, whose answers are
+            what the model returns; then threshold and positive class mean nothing. Empty for one
+            that has.
+    """
+
+    release: str
+    features: tuple[Feature, ...]
+    target: str
+    threshold: float
+    threshold_policy: Mapping[str, Any] = field(default_factory=dict)
+    score_name: str = "score"
+    label_name: str = "label"
+    positive_class: int = 1
+    entity: str | None = None
+    example: Example | None = None
+    outputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no proxy could serve.
+
+        Raises:
+            ContractError: bad release, no or repeated features, threshold outside [0, 1], clashing
+                names, or an example that does not fit the features.
+        """
+        object.__setattr__(self, "features", tuple(self.features))
+        object.__setattr__(self, "outputs", tuple(self.outputs))
+        names = self.feature_names
+        if not _RELEASE.fullmatch(self.release):
+            raise ContractError(f"release {self.release!r} is not of the form v1.2.3")
+        if not names:
+            raise ContractError("a contract needs at least one feature")
+        if len(set(names)) != len(names):
+            raise ContractError("a feature is listed twice")
+        if not (math.isfinite(self.threshold) and 0.0 <= self.threshold <= 1.0):
+            raise ContractError(f"threshold {self.threshold} lies outside [0, 1]")
+        if len(set(self.outputs)) != len(self.outputs):
+            raise ContractError("an output is listed twice")
+        if self.score_name == self.label_name:
+            raise ContractError(f"score and label are both called {self.score_name!r}")
+        if self.entity in names:
+            raise ContractError(f"{self.entity!r} is both the entity and a feature")
+        if self.example is not None and set(self.example.instance) != set(names):
+            raise ContractError("the example's fields are not the contract's features")
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Return the feature names in pipeline order."""
+        return tuple(feature.name for feature in self.features)
+
+    def digest(self) -> str:
+        """Return 16 hexadecimal digits that change when what a client may send or gets changes.
+
+        Release, threshold and example are left out: two retrained versions of one schema agree.
+        """
+        schema: dict[str, Any] = {
+            "features": [asdict(feature) for feature in self.features],
+            "target": self.target,
+            "outputs": [self.score_name, self.label_name, self.positive_class],
+            "entity": self.entity,
+        }
+        if self.outputs:
+            schema["outputs"] = list(self.outputs)
+        text = json.dumps(schema, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, fit for MLflow metadata and JSON; `from_dict` reads it back."""
+        data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if not self.outputs:
+            # Readers older than this field refuse what they do not know.
+            del data["outputs"]
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "ModelContract":
+        """Read what `to_dict` wrote; unknown keys of later writers are refused, not ignored.
+
+        Raises:
+            ContractError: a key is missing, unknown or of the wrong kind.
+        """
+        try:
+            fields = dict(data)
+            example = fields.pop("example", None)
+            fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
+            return cls(**fields, example=Example(**example) if example else None)
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise ContractError(f"the contract cannot be read: {exc}") from exc

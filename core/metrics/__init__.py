@@ -1,0 +1,1 @@
+"""One definition of each metric, the same in training and in monitoring. Pure arithmetic."""

@@ -1,0 +1,1 @@
+"""What both Spark jobs need: the project's code as one file."""

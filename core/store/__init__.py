@@ -1,0 +1,1 @@
+"""The inference store: what a captured row is, where it lies, and who holds its journals."""

@@ -1,0 +1,1 @@
+"""From yearly tables to pairs of years and outcomes."""

@@ -1,0 +1,56 @@
+"""The question asked of PEDE data: who will lag in year t+1, and what we answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.contract.model import Example, ModelContract
+from mlflow_project.pede import FEATURES
+
+TARGET = "em_risco"
+FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
+DIFFERENCE = ("fase", "idade")
+"""Age minus phase: how far a child is ahead or behind, before the school's own table says so."""
+
+EXAMPLE_INSTANCE: Mapping[str, float] = {
+    "fase": 3.0,
+    "idade": 13.0,
+    "fase_ideal": 4.0,
+    "defasagem": -1.0,
+    "anos_no_programa": 2.0,
+    "iaa": 8.0,
+    "ieg": 7.5,
+    "ips": 7.0,
+    "ipp": 7.0,
+    "ida": 6.5,
+    "ipv": 7.0,
+    "mat": 6.0,
+    "por": 6.5,
+    "ing": 6.0,
+}
+"""An invented student; never a child's row."""
+
+
+def persistence(frame: pd.DataFrame) -> np.ndarray:
+    """Return bool flags (n,) of "lagging now, so lagging next year", which a model must beat."""
+    return (frame["defasagem"] < 0).to_numpy()
+
+
+def build_contract(
+    release: str, threshold: float, policy: Mapping[str, Any], score_of_example: float
+) -> ModelContract:
+    """Return the contract of a version that answers this question."""
+    return ModelContract(
+        release=release,
+        features=FEATURES,
+        target="defasagem < 0 no ano seguinte",
+        threshold=threshold,
+        threshold_policy=policy,
+        score_name="risk_score",
+        label_name="risk_label",
+        positive_class=1,
+        entity="ra",
+        example=Example(EXAMPLE_INSTANCE, score_of_example),
+    )

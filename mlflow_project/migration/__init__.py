@@ -1,0 +1,1 @@
+"""Versions from elsewhere: old files, other servers."""

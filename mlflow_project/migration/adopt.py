@@ -1,0 +1,225 @@
+"""An old `model.joblib` becomes a registered version: read once, by consent, and verified equal.
+
+A joblib file is a pickle, and reading a pickle runs whatever program is in it. After this it is
+data: skops, with a contract made from the files that stood beside it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.sklearn
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
+
+from core.contract import names
+from core.contract.model import ContractError, Example, ModelContract
+from core.contract.trusted_types import PLAIN_TYPES
+from mlflow_project.migration.invented import invent_example, invent_rows, read_example
+from mlflow_project.migration.old_files import read_old_files
+from mlflow_project.migration.old_model import CONSENT, OldEstimator, read_pickle
+from mlflow_project.migration.renaming import rename_inputs
+from mlflow_project.runs.fingerprint import PACKAGES
+from mlflow_project.versions.ledger import ADOPT, Ledger, exclusive
+from mlflow_project.versions.registration import register_tried
+from mlflow_project.versions.registry import Refused, Registry, Version
+from mlflow_project.versions.trial import frame_of
+
+EQUAL = 1e-12
+"""How far the scores of the adopted model may lie from the old one's."""
+_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to adopt. `release`, `threshold` and `example` win over what the files say."""
+
+    model: Path
+    metadata: Path
+    signature: Path
+    release: str | None = None
+    threshold: float | None = None
+    example: Path | None = None
+    trust_pickle: bool = False
+    keep_pickle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The new version, how its model is stored (`skops` or `cloudpickle`), what to know of it.
+
+    `renamed` maps old names of inputs to the year-free ones, where they differ.
+    """
+
+    version: Version
+    serialization: str
+    renamed: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def adopt(registry: Registry, request: Request) -> Adopted:
+    """Register an old model as a version; no alias moves.
+
+    Raises:
+        Refused: there is no consent; the files do not tell release, threshold or inputs; the model
+            is no binary classifier over these inputs; it cannot be stored as data and
+            `keep_pickle` is not given; or the stored one does not score alike.
+    """
+    if not request.trust_pickle:
+        raise Refused(CONSENT.format(path=request.model))
+    stated = read_old_files(request.metadata, request.signature)
+    release = request.release or stated.release
+    threshold = stated.threshold if request.threshold is None else request.threshold
+    if release is None:
+        raise Refused(f"{request.metadata} não diz a versão do modelo; diga com --version.")
+    if threshold is None:
+        raise Refused(f"{request.metadata} não diz o limiar do modelo; diga com --threshold.")
+    registry.next_release(release)  # a taken release is refused before the pickle is read
+    old = read_pickle(request.model, stated, consent=request.trust_pickle)
+    contract = _contract(old, release, threshold, request.example)
+    renamed = {column: name for name, column in old.old.columns.items() if name != column}
+    new = deepcopy(old.model)
+    rename_inputs(new, renamed)
+    stored, kind = _as_data(new, request.keep_pickle)
+    _compare(old, stored, contract)
+    with exclusive(registry):
+        registry.next_release(release)  # nobody took it since
+        version = _register(registry, request, stated.metrics, contract, stored, kind)
+        why = f"{request.model.name} (SHA-256 {_digest(request.model)[:16]}), pickle lido uma vez"
+        number = str(version.number)
+        Ledger(registry).record(ADOPT, why, after=number, version=number)
+    return Adopted(version, kind, renamed, old.warnings)
+
+
+def _contract(
+    estimator: OldEstimator, release: str, threshold: float, example: Path | None
+) -> ModelContract:
+    """Make the contract; a feature is nullable where the model itself scores a null."""
+    old = estimator.old
+    invented = read_example(example, old.columns) if example else invent_example(old.features)
+    try:
+        draft = ModelContract(
+            release=release,
+            features=old.features,
+            target=old.target,
+            threshold=threshold,
+            threshold_policy={"rule": "adotado", "scores": "do serviço antigo"},
+            score_name=old.score_name,
+            label_name=old.label_name,
+            positive_class=estimator.positive,
+            entity="ra",
+        )
+        row = frame_of(draft, Example(invented, 0.0))
+        score = float(estimator.scores(row)[0])
+    except ContractError as exc:
+        raise Refused(f"O contrato não pode ser servido: {exc}") from exc
+    except Exception as exc:
+        raise Refused(
+            f"O modelo não pontua o exemplo ({type(exc).__name__}); dê um com --example."
+        ) from exc
+    features = tuple(
+        replace(f, nullable=f.nullable and estimator.takes_null(row, f)) for f in old.features
+    )
+    return replace(draft, features=features, example=Example(invented, score))
+
+
+def _as_data(model: Any, keep_pickle: bool) -> tuple[Any, str]:
+    """Return the model as it will be loaded, and how it is stored.
+
+    Raises:
+        Refused: skops cannot hold it as data, and `keep_pickle` is not given.
+    """
+    import cloudpickle  # type: ignore[import-untyped]
+    import skops.io
+
+    try:
+        content = skops.io.dumps(model)
+        asked = set(skops.io.get_untrusted_types(data=content))
+        foreign = sorted(asked - PLAIN_TYPES)
+        if not foreign:
+            return skops.io.loads(content, trusted=sorted(asked)), "skops"
+        reason = f"usa tipos fora da lista aceita: {', '.join(foreign)}"
+    except Exception as exc:
+        # skops refuses what it cannot describe (a lambda, a class of a script) in many ways.
+        reason = f"o skops não o descreve ({type(exc).__name__})"
+    if not keep_pickle:
+        raise Refused(
+            f"O modelo não pode ser guardado como dados: {reason}. Guardado como pickle "
+            "(--keep-pickle), a API só o carrega com ALLOW_PICKLE=true; melhor é retreinar."
+        )
+    return cloudpickle.loads(cloudpickle.dumps(model)), "cloudpickle"
+
+
+def _compare(old: OldEstimator, stored: Any, contract: ModelContract) -> None:
+    """Refuse unless old and stored model score 256 invented rows alike, nulls among them."""
+    assert contract.example is not None  # noqa: S101 (made with one)
+    frame = invent_rows(contract.features, contract.example.instance, _ROWS)
+    asked = frame if hasattr(stored, "feature_names_in_") else frame.to_numpy()
+    try:
+        after = np.asarray(stored.predict_proba(asked))[:, contract.positive_class]
+    except Exception as exc:
+        raise Refused(
+            f"Com nomes sem ano, o modelo não pontua ({type(exc).__name__}); retreine-o."
+        ) from exc
+    worst = float(np.max(np.abs(after - old.scores(frame))))
+    if not worst <= EQUAL:
+        raise Refused(f"O modelo convertido difere do antigo em até {worst:.2g}; nada foi feito.")
+
+
+def _register(
+    registry: Registry,
+    request: Request,
+    metrics: Mapping[str, float],
+    contract: ModelContract,
+    model: Any,
+    kind: str,
+) -> Version:
+    """Log and register; a version that a server could not load is removed again."""
+    mlflow.set_experiment(f"{registry.name}-training")
+    with mlflow.start_run(run_name=f"adopt {contract.release}"):
+        mlflow.log_params(
+            {
+                "release": contract.release,
+                "threshold": contract.threshold,
+                "contract_digest": contract.digest(),
+                "adopted_file": request.model.name,
+                "adopted_sha256": _digest(request.model),
+                "serialization": kind,
+            }
+        )
+        # Not `test_...`: nobody here measured them, and nobody can repeat them.
+        mlflow.log_metrics({f"reported_{name}": value for name, value in metrics.items()})
+        mlflow.log_artifact(str(request.metadata), "adopted")
+        info = _log(model, contract, kind)
+    tags = {names.TAG_RELEASE: contract.release, "adopted": kind}
+    text = f"{contract.release}: adotada de {request.model.name}, limiar {contract.threshold}"
+    return register_tried(registry, info.model_uri, tags, text)
+
+
+def _log(model: Any, contract: ModelContract, kind: str) -> Any:
+    assert contract.example is not None  # noqa: S101 (made with one)
+    data = {"skops_trusted_types": sorted(PLAIN_TYPES)} if kind == "skops" else {}
+    inputs = Schema([ColSpec(f.type, f.name) for f in contract.features])
+    outputs = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
+    return mlflow.sklearn.log_model(
+        model,
+        name="model",
+        serialization_format=kind,
+        pyfunc_predict_fn="predict_proba",
+        signature=ModelSignature(inputs, outputs),
+        input_example=frame_of(contract, contract.example),
+        metadata={names.METADATA_CONTRACT: contract.to_dict()},
+        pip_requirements=[f"{package}=={installed(package)}" for package in PACKAGES],
+        **data,
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

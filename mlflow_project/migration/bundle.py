@@ -1,0 +1,119 @@
+"""A bundle: one zip file with a manifest that names every file, its size and its SHA-256.
+
+It is read as something a stranger may have made: only what the manifest names is unpacked, nowhere
+but below the folder given, never more bytes than it says, and each file only if its digest agrees.
+"""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlflow_project.versions.registry import Refused
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+_CHUNK = 1 << 20
+_MANIFEST_LIMIT = 16 << 20
+
+
+def write_bundle(folder: Path, facts: Mapping[str, Any], target: Path) -> str:
+    """Pack every file below `folder`; return the manifest's SHA-256. Whole or not at all.
+
+    Raises:
+        Refused: `target` exists already, or cannot be written.
+    """
+    if target.exists():
+        raise Refused(f"O arquivo {target} já existe; escolha outro nome.")
+    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    files = {
+        name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
+        for name, path in sorted(paths.items())
+    }
+    manifest = json.dumps({"format": FORMAT, **facts, "files": files}, indent=1).encode()
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(MANIFEST, manifest)
+            for name in files:
+                archive.write(paths[name], name)
+        temporary.replace(target)
+    except OSError as exc:
+        raise Refused(f"Não foi possível gravar {target}: {exc.strerror}.") from exc
+    finally:
+        temporary.unlink(missing_ok=True)
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def read_bundle(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
+    """Unpack a bundle into `folder`; return its manifest and the manifest's SHA-256.
+
+    Raises:
+        Refused: it is no bundle, or damaged, or made up; names the file in it that is wrong.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest, digest = _manifest(archive, path)
+            for name, stated in manifest["files"].items():
+                _unpack(archive, name, stated, folder, path)
+            return manifest, digest
+    except FileNotFoundError as exc:
+        raise Refused(f"O arquivo {path} não existe.") from exc
+    except Refused:
+        raise
+    except Exception as exc:
+        # zipfile and zlib raise half a dozen kinds for bytes that are not what they should be.
+        raise Refused(f"{path} não é um bundle, ou está danificado.") from exc
+
+
+def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, Any], str]:
+    """Read the manifest; refuse a name that is not in both, or that leads out of the folder."""
+    held = archive.namelist()
+    try:
+        with archive.open(MANIFEST) as file:
+            content = file.read(_MANIFEST_LIMIT)
+        manifest: dict[str, Any] = json.loads(content)
+        named, version = set(manifest["files"]), manifest["format"]
+    except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as exc:
+        raise Refused(f"{path}: o manifesto ({MANIFEST}) falta ou está danificado.") from exc
+    if version != FORMAT:
+        raise Refused(f"{path} tem o formato {version}; este comando lê o formato {FORMAT}.")
+    for name in sorted(named):
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or set(name) & {"\\", ":", "\0"}:
+            raise Refused(f"{path}: o nome {name!r} sai da pasta do bundle; nada foi importado.")
+    wrong = sorted({MANIFEST, *named} ^ set(held)) or [n for n in held if held.count(n) > 1]
+    if wrong:
+        raise Refused(f"{path}: {wrong[0]} falta, sobra ou se repete; nada foi importado.")
+    return manifest, hashlib.sha256(content).hexdigest()
+
+
+def _unpack(
+    archive: zipfile.ZipFile, name: str, stated: Mapping[str, Any], folder: Path, path: Path
+) -> None:
+    """Write one file below the folder and compare it with what the manifest says of it."""
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest, left = hashlib.sha256(), int(stated.get("bytes", 0))
+    damaged = Refused(f"{path}: {name} está danificado ou foi alterado; nada foi importado.")
+    try:
+        with archive.open(name) as source, target.open("wb") as file:
+            while chunk := source.read(_CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise damaged
+                digest.update(chunk)
+                file.write(chunk)
+    except Refused:
+        raise
+    except Exception as exc:
+        raise damaged from exc  # whatever zlib and zipfile call it
+    if left or digest.hexdigest() != stated.get("sha256"):
+        raise damaged
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

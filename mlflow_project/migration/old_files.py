@@ -1,0 +1,205 @@
+"""The JSON files that stood beside `model.joblib` in the file-based service, read with tolerance.
+
+`model_metadata.json` gave version, threshold and metrics, `model_signature.json` the inputs. Both
+were written by hand-made code, so several spellings of each are known; what cannot be found is said
+with the names under which it was looked for.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.contract.model import ContractError, Feature, FeatureType
+from mlflow_project.versions.registry import Refused
+
+_VERSION = ("model_version", "version", "release")
+_THRESHOLD = ("threshold", "decision_threshold", "optimal_threshold", "best_threshold")
+_POLICY = ("threshold_policy", "threshold", "metrics")
+_IN_POLICY = ("threshold_value", "value", *_THRESHOLD)
+_INPUTS = ("input_schema", "inputs", "features", "columns", "schema")
+_FEATURES = ("expected_features", "features", "feature_names", "input_features")
+_METRICS = ("metrics", "test_metrics", "evaluation")
+_TYPES: Sequence[tuple[str, FeatureType]] = (
+    ("bool", "boolean"),
+    ("int", "double"),
+    ("long", "double"),
+    ("float", "double"),
+    ("double", "double"),
+    ("num", "double"),
+    ("obj", "string"),
+    ("str", "string"),
+    ("categ", "string"),
+)
+"""Beginnings of the types' names. Whole numbers are `double`: JSON knows one kind of number, and a
+`double` may be missing."""
+_YEAR = re.compile(r"(.+)_(?:19|20)\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class OldModel:
+    """What the two files say.
+
+    `features` are year-free, `columns` maps each to its name in the model file; `release` and
+    `threshold` are None where the files do not tell.
+    """
+
+    release: str | None
+    threshold: float | None
+    features: tuple[Feature, ...]
+    columns: Mapping[str, str]
+    metrics: Mapping[str, float]
+    target: str
+    score_name: str
+    label_name: str
+
+
+def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
+    """Read both files.
+
+    Raises:
+        Refused: one is no JSON object, or the inputs are not in them in a way known here.
+    """
+    metadata, signature = _object(metadata_path), _object(signature_path)
+    listed = _inputs(signature, signature_path) or _named(metadata)
+    if not listed:
+        raise Refused(
+            f"{signature_path} não diz as entradas do modelo. Procurado: "
+            f"{', '.join(_INPUTS)} (nome → tipo); em {metadata_path}: {', '.join(_FEATURES)}."
+        )
+    try:
+        features = [_feature(name, facts, signature_path) for name, facts in listed]
+        columns = year_free([feature.name for feature in features])
+        renamed = [
+            replace(feature, name=name) for name, feature in zip(columns, features, strict=True)
+        ]
+    except ContractError as exc:
+        raise Refused(f"{signature_path}: {exc}") from exc
+    score, label = _outputs(signature)
+    return OldModel(
+        release=_release(metadata),
+        threshold=_threshold(metadata),
+        features=tuple(renamed),
+        columns=columns,
+        metrics=_metrics(metadata),
+        target=str(metadata.get("target_definition") or metadata.get("target") or "não informado"),
+        score_name=score,
+        label_name=label,
+    )
+
+
+def year_free(names: Iterable[str]) -> dict[str, str]:
+    """Map each name without its trailing year to the name as it is.
+
+    A name keeps its year where two would become one, and where it ends in two years.
+    """
+    given = list(names)
+    bare = [match.group(1) if (match := _YEAR.fullmatch(name)) else name for name in given]
+    taken = {name for name in bare if bare.count(name) > 1}
+    return {
+        (name if short in taken or _YEAR.fullmatch(short) else short): name
+        for name, short in zip(given, bare, strict=True)
+    }
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise Refused(f"Não foi possível ler {path}: {exc.strerror}.") from exc
+    except ValueError as exc:
+        raise Refused(f"{path} não é JSON: {exc}") from exc
+    if not isinstance(content, dict):
+        raise Refused(f"{path} deveria ser um objeto JSON.")
+    return content
+
+
+def _inputs(signature: Mapping[str, Any], path: Path) -> list[tuple[str, Any]]:
+    """Return (name, facts) of `{name: type}`, `{name: {...}}`, `[{"name": ...}]` or `[name]`."""
+    found: Any = next((signature[key] for key in _INPUTS if signature.get(key)), None)
+    if isinstance(found, str):  # as MLflow writes a signature: JSON inside JSON
+        found = json.loads(found)
+    if isinstance(found, dict) and isinstance(found.get("properties"), dict):
+        found = found["properties"]
+    if isinstance(found, dict):
+        return list(found.items())
+    if isinstance(found, list):
+        named = [(e.get("name"), e) if isinstance(e, dict) else (e, "float") for e in found]
+        if all(isinstance(name, str) for name, _ in named):
+            return [(str(name), facts) for name, facts in named]
+        raise Refused(f"{path}: há uma entrada sem nome.")
+    return []
+
+
+def _named(metadata: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found: Sequence[Any] = next((metadata[key] for key in _FEATURES if metadata.get(key)), ())
+    return [(str(name), "float") for name in found]
+
+
+def _feature(name: str, facts: Any, path: Path) -> Feature:
+    stated = facts if isinstance(facts, dict) else {"type": facts}
+    kind = str(stated.get("type") or stated.get("dtype") or "float").lower()
+    known = next((ours for begin, ours in _TYPES if kind.startswith(begin)), None)
+    if known is None:
+        raise Refused(f"{path}: a entrada {name} tem o tipo {kind!r}, que não se conhece.")
+    low, high = (_first(stated, keys) for keys in (("min", "minimum"), ("max", "maximum")))
+    values = stated.get("values") or stated.get("categories") or stated.get("enum") or ()
+    return Feature(
+        name,
+        known,
+        unit=str(stated.get("unit") or ""),
+        min=None if low is None else float(low),
+        max=None if high is None else float(high),
+        nullable=not stated.get("required", False) and bool(stated.get("nullable", True)),
+        description=str(stated.get("description") or ""),
+        values=tuple(map(str, values)) if known == "string" else (),
+    )
+
+
+def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    return next((facts[key] for key in keys if facts.get(key) is not None), None)
+
+
+def _release(metadata: Mapping[str, Any]) -> str | None:
+    match = re.fullmatch(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?", str(_first(metadata, _VERSION) or ""))
+    return f"v{match[1]}.{match[2] or 0}.{match[3] or 0}" if match else None
+
+
+def _threshold(metadata: Mapping[str, Any]) -> float | None:
+    places: list[tuple[Mapping[str, Any], Sequence[str]]] = [(metadata, _THRESHOLD)]
+    places += [(p, _IN_POLICY) for k in _POLICY if isinstance(p := metadata.get(k), dict)]
+    for facts, keys in places:
+        for key in keys:
+            if _number(facts.get(key)):
+                return float(facts[key])
+    return None
+
+
+def _metrics(metadata: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of the first group of metrics, nested ones by a dotted name."""
+    group: Mapping[str, Any] = next(
+        (metadata[key] for key in _METRICS if isinstance(metadata.get(key), dict)), {}
+    )
+    flat: dict[str, float] = {}
+    for name, value in group.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        for key, number in inner.items():
+            if _number(number):
+                flat[f"{name}.{key}".rstrip(".")] = float(number)
+    return flat
+
+
+def _outputs(signature: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the names of score and label: the answers of the old service, if it names them."""
+    outputs = signature.get("output_schema") or signature.get("outputs") or {}
+    names = list(outputs) if isinstance(outputs, dict) else []
+    score = next((name for name in names if "score" in name), "risk_score")
+    label = next((name for name in names if "label" in name), "risk_label")
+    return score, label
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

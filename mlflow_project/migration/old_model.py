@@ -1,0 +1,102 @@
+"""The old model itself: a pickle that is read once, and asked under our names of its columns."""
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.contract.model import Feature
+from mlflow_project.migration.old_files import OldModel
+from mlflow_project.versions.registry import Refused
+
+CONSENT = (
+    "{path} é um pickle: só de ser lido, pode executar qualquer programa com os seus direitos "
+    "(apagar ou enviar arquivos, instalar algo). Leia-o uma única vez, e só se souber quem o fez "
+    "e por onde passou. Se confia nele, repita com --trust-pickle."
+)
+_HOLDERS = ("model", "pipeline", "estimator", "classifier")
+"""Keys under which a pickled dictionary may hold the classifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class OldEstimator:
+    """The fitted classifier, what its files say of it, and what scikit-learn warned of."""
+
+    model: Any
+    old: OldModel
+    warnings: tuple[str, ...]
+
+    @property
+    def positive(self) -> int:
+        """Return which of the two classes is the risk: the one that is 1, true or named last."""
+        classes = [str(one).lower() for one in self.model.classes_]
+        return next((i for i, one in enumerate(classes) if one in ("1", "1.0", "true")), 1)
+
+    def scores(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the scores of a frame with our names and order of columns; (n,)."""
+        asked = frame.rename(columns=dict(self.old.columns))
+        named = hasattr(self.model, "feature_names_in_")
+        rows = asked if named else asked.to_numpy()
+        return np.asarray(self.model.predict_proba(rows))[:, self.positive]
+
+    def takes_null(self, row: pd.DataFrame, feature: Feature) -> bool:
+        """Tell whether the model scores a row (1, k) in which this feature is missing."""
+        numeric = feature.type == "double"
+        column = pd.Series([np.nan if numeric else None], dtype="float64" if numeric else "object")
+        try:
+            scores = self.scores(row.assign(**{feature.name: column}))
+        except Exception:
+            return False  # whatever the model has to say against a null
+        return bool(np.isfinite(scores).all())
+
+
+def read_pickle(path: Path, old: OldModel, *, consent: bool) -> OldEstimator:
+    """Read the classifier in a joblib file; the features come in the order it was fitted with.
+
+    Raises:
+        Refused: there is no consent, or it is no binary classifier over these features.
+    """
+    if not consent:
+        raise Refused(CONSENT.format(path=path))
+    if not path.is_file():
+        raise Refused(f"O arquivo {path} não existe.")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = _load(path)
+    if isinstance(model, dict):
+        model = next((model[key] for key in _HOLDERS if key in model), model)
+    if not hasattr(model, "predict_proba") or len(getattr(model, "classes_", ())) != 2:
+        raise Refused(f"{path} não traz um classificador de duas classes com predict_proba.")
+    told = {str(w.message).split(". ")[0] for w in caught if "Version" in w.category.__name__}
+    return OldEstimator(model, _in_model_order(old, model), tuple(sorted(told)))
+
+
+def _load(path: Path) -> Any:
+    import joblib  # type: ignore[import-untyped]
+
+    try:
+        return joblib.load(path)
+    except (ModuleNotFoundError, AttributeError) as exc:
+        raise Refused(
+            f"{path} precisa de código que não está aqui ({exc}). Ponha-o no PYTHONPATH para "
+            "lê-lo; servida, a versão só pode ter peças do scikit-learn."
+        ) from exc
+    except Exception as exc:
+        raise Refused(f"{path} não pôde ser lido ({type(exc).__name__}).") from exc
+
+
+def _in_model_order(old: OldModel, model: Any) -> OldModel:
+    fitted = [str(name) for name in getattr(model, "feature_names_in_", ())]
+    if not fitted:
+        width = getattr(model, "n_features_in_", len(old.features))
+        if width != len(old.features):
+            raise Refused(f"O modelo tem {width} entradas; a assinatura, {len(old.features)}.")
+        return old
+    by_column = {old.columns[feature.name]: feature for feature in old.features}
+    wrong = sorted(set(fitted) ^ set(by_column))
+    if wrong:
+        raise Refused(f"As entradas do modelo e as da assinatura diferem em: {', '.join(wrong)}.")
+    return replace(old, features=tuple(by_column[column] for column in fitted))

@@ -1,0 +1,243 @@
+"""Moving a version between MLflow servers: everything that hangs on it, in one bundle.
+
+The bundle holds the model folder (weights, signature, contract), the source run and the baseline's
+run with their artifacts, the version's tags and description, and its ledger entries.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+from core.contract import names
+from mlflow_project.migration.bundle import read_bundle, write_bundle
+from mlflow_project.migration.plain import program_parts
+from mlflow_project.migration.run_copy import finish, load_run, save_run
+from mlflow_project.versions.ledger import IMPORT, Entry, Ledger, exclusive
+from mlflow_project.versions.registration import register_tried
+from mlflow_project.versions.registry import Refused, Registry, UnknownVersion, Version, translated
+from mlflow_project.versions.trial import check_example, contract_of, read_contract
+
+_STAYS = (names.TAG_BASELINE_RUN_ID, names.TAG_DRIFT_STATUS, names.TAG_PERFORMANCE_STATUS)
+"""Version tags that speak of the server they were set on."""
+_SERVERS_OWN = ("model_id", "run_id", "artifact_path")
+"""Entries of an `MLmodel` file that another server gives anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What was exported or imported; `sha256` is the manifest's, which fixes all the rest."""
+
+    release: str
+    number: int
+    sha256: str
+    identical: bool = False
+
+
+def export_version(registry: Registry, release: str, target: Path) -> Transferred:
+    """Write a version and all that hangs on it to a bundle.
+
+    Raises:
+        UnknownVersion: there is no such release.
+        Refused: it has no contract, its run is gone, or `target` exists.
+    """
+    version = registry.by_release(release)
+    read_contract(version)
+    with tempfile.TemporaryDirectory() as name, translated(registry.tracking_uri):
+        folder = Path(name)
+        _download_model(version, folder / "model")
+        try:
+            save_run(registry.client, version.run_id, folder / "run")
+            if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
+                save_run(registry.client, baseline, folder / "baseline")
+        except MlflowException as exc:
+            raise Refused(
+                f"A run de {release} ou a de sua baseline não existe mais: {exc}"
+            ) from exc
+        facts = {
+            "model_name": version.name,
+            "release": release,
+            "number": version.number,
+            "description": _description(registry, version),
+            "tags": {k: v for k, v in version.tags.items() if k not in _STAYS},
+            "ledger": [_told(registry, entry) for entry in _entries(registry, version)],
+        }
+        digest = write_bundle(folder, {"version": facts}, target)
+    return Transferred(release, version.number, digest)
+
+
+def import_version(
+    registry: Registry, path: Path, *, trust_pickle: bool = False, sha256: str | None = None
+) -> Transferred:
+    """Register the version of a bundle here; no alias moves.
+
+    The model is checked before it is uploaded and again as a server loads it; if that fails, the
+    version is removed. A release that exists here is left as it is.
+
+    Raises:
+        Refused: the bundle is damaged or another than `sha256` says, the model is a program and
+            `trust_pickle` is not given, it does not give its example's score, or another version
+            has its release.
+    """
+    with tempfile.TemporaryDirectory() as name, translated(registry.tracking_uri):
+        folder = Path(name)
+        manifest, digest = read_bundle(path, folder)
+        if sha256 is not None and sha256.lower() != digest:
+            raise Refused(f"{path} não é o bundle esperado: o SHA-256 do manifesto é {digest}.")
+        facts = _facts(manifest, path)
+        release = str(facts["release"])
+        _check_model(folder / "model", release, trust_pickle)
+        with exclusive(registry):
+            present = _present(registry, release)
+            if present is not None:
+                _compare(present, folder)
+                return Transferred(release, present.number, digest, identical=True)
+            version = _register(registry, facts, folder, digest)
+            ledger = Ledger(registry)
+            for entry in facts["ledger"]:
+                ledger.copy(entry)
+            why = f"de {facts['model_name']} nº {facts['number']}, bundle {digest[:16]}"
+            ledger.record(IMPORT, why, after=str(version.number), version=str(version.number))
+    return Transferred(release, version.number, digest)
+
+
+def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = manifest["version"]
+        needed = ("release", "model_name", "number", "tags", "description", "ledger")
+        return {key: facts[key] for key in needed}
+    except (KeyError, TypeError) as exc:
+        raise Refused(f"{path}: o manifesto não descreve uma versão.") from exc
+
+
+def _check_model(folder: Path, release: str, trust_pickle: bool) -> None:
+    try:
+        reasons = program_parts(folder)
+        _bind(folder, None, None, None)
+        contract = contract_of(str(folder), release)
+    except (MlflowException, OSError) as exc:
+        raise Refused(f"O bundle de {release} não traz um modelo legível.") from exc
+    if reasons and not trust_pickle:
+        raise Refused(
+            f"O modelo de {release} {'; '.join(reasons)}. Carregá-lo pode executar qualquer "
+            "programa com os seus direitos. Se confia em quem o fez: --trust-pickle"
+        )
+    if contract.release != release:
+        raise Refused(f"O bundle diz {release}, mas o contrato do modelo diz {contract.release}.")
+    check_example(str(folder), contract)
+
+
+def _present(registry: Registry, release: str) -> Version | None:
+    try:
+        return registry.by_release(release)
+    except UnknownVersion:
+        return None
+
+
+def _compare(present: Version, folder: Path) -> None:
+    """Refuse a release that is taken by another model."""
+    here = folder.with_name(f"{folder.name}-present")
+    try:
+        _download_model(present, here)
+        same = fingerprint(here) == fingerprint(folder / "model")
+    finally:
+        shutil.rmtree(here, ignore_errors=True)
+    if not same:
+        raise Refused(
+            f"A versão {present.release} já existe aqui (nº {present.number}) e é outro modelo; "
+            "nada foi importado."
+        )
+
+
+def fingerprint(folder: Path) -> str:
+    """Return a digest of a model folder that does not depend on the server that keeps it."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            if path.name == "MLmodel":
+                stated = Model.load(str(path)).to_dict()
+                kept = {k: v for k, v in stated.items() if k not in _SERVERS_OWN}
+                content = json.dumps(kept, sort_keys=True, default=str).encode()
+            digest.update(f"{path.relative_to(folder)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _register(registry: Registry, facts: dict[str, Any], folder: Path, digest: str) -> Version:
+    """Upload runs, model and baseline; the version comes last, with all its tags at once."""
+    client, release = registry.client, str(facts["release"])
+    run_id = load_run(client, folder / "run", f"{registry.name}-training")
+    model_uri = _upload_model(registry, run_id, folder / "model")
+    finish(client, run_id, folder / "run")
+    tags = {**facts["tags"], names.TAG_RELEASE: release, "imported_bundle": digest}
+    if (folder / "baseline").is_dir():
+        baseline = load_run(client, folder / "baseline", f"{registry.name}-monitoring")
+        finish(client, baseline, folder / "baseline")
+        tags[names.TAG_BASELINE_RUN_ID] = baseline
+    return register_tried(registry, model_uri, tags, facts["description"] or "")
+
+
+def _upload_model(registry: Registry, run_id: str, folder: Path) -> str:
+    """Log a model folder as a model of the run, as `log_model` would; return its URI."""
+    client = registry.client
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id)
+    _bind(folder, logged.model_id, run_id, logged.artifact_location)
+    client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return f"models:/{logged.model_id}"
+
+
+def _bind(folder: Path, model_id: str | None, run_id: str | None, place: str | None) -> None:
+    """Write into a model folder to which server's entities it belongs; None to none.
+
+    MLflow asks its server for the model that a folder names, and it would be another server's.
+    """
+    stated = Model.load(str(folder))
+    stated.model_id, stated.run_id, stated.artifact_path = model_id, run_id, place
+    stated.save(str(folder / "MLmodel"))
+
+
+def _download_model(version: Version, folder: Path) -> None:
+    """Fetch a version's model folder, without the file that names the registry it came from."""
+    mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
+    (folder / "registered_model_meta").unlink(missing_ok=True)
+
+
+def _description(registry: Registry, version: Version) -> str:
+    found = registry.client.get_model_version(version.name, str(version.number))
+    return str(found.description or "")
+
+
+def _entries(registry: Registry, version: Version) -> list[Entry]:
+    """Return the ledger entries that speak of a version."""
+    number = str(version.number)
+    return [
+        entry
+        for entry in Ledger(registry).entries()
+        if (version.release if entry.origin else number)
+        in (
+            entry.version,
+            *(() if entry.action == "threshold" else (entry.before, entry.after)),
+        )
+    ]
+
+
+def _told(registry: Registry, entry: Entry) -> dict[str, Any]:
+    """Return an entry as plain data, versions by release: numbers mean nothing elsewhere."""
+    releases = {str(v.number): v.release for v in registry.versions()}
+    facts = {**asdict(entry), "when": round(entry.when.timestamp() * 1000)}
+    if not entry.origin:
+        moved = () if entry.action == "threshold" else ("before", "after")
+        for key in ("version", *moved):
+            facts[key] = releases.get(facts[key], facts[key])
+    return facts

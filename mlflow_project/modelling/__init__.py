@@ -1,0 +1,1 @@
+"""Fitting: pipelines, procedures, thresholds."""

@@ -1,0 +1,1 @@
+"""One training as one MLflow run."""

@@ -1,0 +1,126 @@
+"""From a logged model to a finished version, such that an interruption leaves none to promote.
+
+A version is born refused, with the reason that its registration is not finished; only when its
+baseline is built and its alias set does it get the gate's verdict. Whoever repeats the training
+finishes what was begun.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import mlflow
+
+from core.cli.progress import say
+from core.contract import names
+from mlflow_project.modelling.training import TrainingError
+from mlflow_project.versions.criteria import Criterion
+from mlflow_project.versions.gate import gate_tags
+from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
+from mlflow_project.versions.registry import Registry, Version, translated
+
+UNFINISHED = f"{GATE_TAG}.registration"
+"""Version tag: there until the version has all that it needs; why it cannot be promoted yet."""
+NOTE = "mlflow.note.content"
+"""Run tag that the MLflow UI shows as the run's description."""
+TAG_TRAINING = "training_digest"
+"""Version tag: digest of all that the training depended on."""
+
+
+def register(
+    registry: Registry,
+    model_uri: str,
+    release: str,
+    criteria: Sequence[Criterion],
+    digest: str,
+) -> Version:
+    """Register a logged model as an unfinished version; its tags come with it, in one request."""
+    tags = {
+        names.TAG_RELEASE: release,
+        TAG_TRAINING: digest,
+        **gate_tags(criteria),
+        GATE_TAG: GATE_FAILED,
+        UNFINISHED: f"{GATE_FAILED}: registro interrompido; repita o treino, que o termina",
+    }
+    mlflow.register_model(model_uri, registry.name, tags=tags)
+    return registry.by_release(release)
+
+
+def is_unfinished(version: Version) -> bool:
+    """Return whether the registration of a version stopped half-way."""
+    return UNFINISHED in version.tags
+
+
+def finish(registry: Registry, version: Version) -> bool:
+    """Build the first baseline, set `challenger`, then give the verdict; return whether it passed.
+
+    Every step may be repeated. The verdict comes before the reason goes, so that at no moment the
+    version looks finished and is not. A finished version is left as it is.
+
+    Raises:
+        TrainingError: the baseline failed; its own words were printed.
+    """
+    if not is_unfinished(version):
+        return version.tags.get(GATE_TAG) == GATE_PASSED
+    with translated(registry.tracking_uri):
+        registry.client.update_model_version(
+            registry.name, str(version.number), described(registry, version)
+        )
+    if names.TAG_BASELINE_RUN_ID not in version.tags:
+        _build_baseline(version.release)
+    registry.set_alias(names.CHALLENGER, version.number)
+    verdict = GATE_PASSED if _all_passed(version) else GATE_FAILED
+    registry.set_tag(version, GATE_TAG, verdict)
+    with translated(registry.tracking_uri):
+        registry.client.delete_model_version_tag(registry.name, str(version.number), UNFINISHED)
+    return verdict == GATE_PASSED
+
+
+def described(registry: Registry, version: Version) -> str:
+    """Return the line that says all of a version: its run's note, logged before it existed."""
+    with translated(registry.tracking_uri):
+        tags = registry.client.get_run(version.run_id).data.tags
+    return str(tags.get(NOTE, ""))
+
+
+def same_training(registry: Registry, digest: str) -> Version | None:
+    """Return the newest version of the same digest, a finished one if there is any.
+
+    An unfinished one counts only while the champion that it was judged against is still served.
+    """
+    same = [v for v in registry.versions() if v.tags.get(TAG_TRAINING) == digest]
+    finished = next((v for v in same if not is_unfinished(v)), None)
+    if finished is not None or not same:
+        return finished
+    with translated(registry.tracking_uri):
+        judged = registry.client.get_run(same[0].run_id).data.params.get("judged_against")
+    return same[0] if judged == champion_release(registry) else None
+
+
+def champion_release(registry: Registry) -> str:
+    """Return the release of the champion, or a dash."""
+    champion = registry.by_alias(names.CHAMPION)
+    return champion.release if champion else "–"
+
+
+def _all_passed(version: Version) -> bool:
+    prefix = f"{GATE_TAG}."
+    each = [v for k, v in version.tags.items() if k.startswith(prefix) and k != UNFINISHED]
+    return bool(each) and all(value.startswith(GATE_PASSED) for value in each)
+
+
+def _build_baseline(release: str) -> None:
+    """Ask monitoring for the first baseline by its command: training does not import it.
+
+    Raises:
+        TrainingError: the command failed; its own words were printed.
+    """
+    say("construindo a primeira baseline")
+    command = [sys.executable, "-m", "monitoring.build_baseline", "--model_version", release]
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_RUN_ID"}
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise TrainingError(
+            f"A baseline de {release} falhou; a versão não pode ser promovida assim. "
+            "Repita o treino: com os mesmos dados ele só termina o que falta."
+        )

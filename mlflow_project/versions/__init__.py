@@ -1,0 +1,1 @@
+"""Registered versions: the gate, flips and the ledger."""

@@ -1,0 +1,133 @@
+"""The gate: may a new version be served? Compared with the champion on rows neither had seen."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.contract import names
+from core.contract.model import ModelContract
+from mlflow_project.dataset.risk import FEATURE_NAMES, persistence
+from mlflow_project.make_dataset import GROUPS, TARGET, YEAR
+from mlflow_project.modelling.training import Evaluation, row_digests
+from mlflow_project.versions.criteria import Criterion, GatePolicy, judge
+from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
+from mlflow_project.versions.registry import Refused, Registry, Version, translated
+from mlflow_project.versions.trial import read_contract
+
+ARTIFACT_TEST_SCORES = "evaluation/test_scores.parquet"
+"""Artifact of a source run: `row` (digest), `target`, `score`, `flagged`, `persistence`, groups."""
+ARTIFACT_TRAINING_ROWS = "evaluation/training_rows.parquet"
+"""Artifact of a source run: `row` (digest) of every row that the served model was fitted on."""
+ARTIFACT_GATE = "evaluation/gate.json"
+"""Artifact of a source run: the criteria as a table that the MLflow UI shows."""
+
+
+def run_gate(registry: Registry, evaluation: Evaluation, policy: GatePolicy) -> list[Criterion]:
+    """Judge an evaluation against the limits, persistence, groups and the present champion."""
+    champion = registry.by_alias(names.CHAMPION)
+    test = tested_rows(evaluation)
+    common = None if champion is None else common_rows(registry, champion, evaluation)
+    return judge(policy, evaluation.metrics, test, GROUPS, common)
+
+
+def tested_rows(evaluation: Evaluation, features: Sequence[str] = FEATURE_NAMES) -> pd.DataFrame:
+    """Return the test rows as they are logged and judged: no feature, no student.
+
+    `features` are those by which a row is known; another version may know fewer or more.
+    """
+    test = evaluation.test
+    return test[[*GROUPS, "score"]].assign(
+        row=row_digests(test, features),
+        target=test[TARGET],
+        flagged=test["score"] >= evaluation.threshold,
+        persistence=persistence(test),
+    )
+
+
+def gate_tags(criteria: Sequence[Criterion]) -> dict[str, str]:
+    """Return the verdict and each criterion as version tags."""
+    verdict = GATE_PASSED if all(c.passed for c in criteria) else GATE_FAILED
+    each = {
+        f"{GATE_TAG}.{c.name}": f"{GATE_PASSED if c.passed else GATE_FAILED}: "
+        f"{c.found} ({c.wanted})"
+        for c in criteria
+    }
+    return {GATE_TAG: verdict, **each}
+
+
+def log_gate(criteria: Sequence[Criterion]) -> None:
+    """Log the criteria as a table of the current run, one row each."""
+    import mlflow
+
+    table = pd.DataFrame([asdict(criterion) for criterion in criteria])
+    mlflow.log_table(table, ARTIFACT_GATE)
+
+
+def common_rows(registry: Registry, champion: Version, evaluation: Evaluation) -> pd.DataFrame:
+    """Return the test rows with `champion_score` and `champion_flagged` where they are honest.
+
+    Rows that the champion's evaluation fit was tested on carry what it said then. Rows of a year
+    that the champion has never seen are scored by the served champion, which knows the years before
+    as the challenger's evaluation fit does. The rest are left out: a fit flatters itself on rows it
+    was trained on, and in a year it was trained on it knows more than its rival. So are all of them
+    where nobody can tell what the champion has seen: a version adopted from elsewhere, or one with
+    a feature that is gone.
+    """
+    seen = _seen_by(registry, champion)
+    if seen is None or not set(seen.contract.feature_names) <= set(evaluation.test.columns):
+        return tested_rows(evaluation).head(0)
+    # Digests speak of the champion's features: by ours, rows it knows would pass for new ones.
+    rows = tested_rows(evaluation, seen.contract.feature_names)
+    known = seen.tested.drop_duplicates("row").set_index("row")
+    rows["champion_score"] = rows["row"].map(known["score"])
+    rows["champion_flagged"] = rows["row"].map(known["flagged"])
+    year = evaluation.test[YEAR]
+    met = rows["champion_score"].notna() | rows["row"].isin(seen.fitted)
+    fresh = (~year.isin(year[met])).to_numpy()
+    if fresh.any():
+        scores, threshold = _score_by(champion, seen.contract, evaluation.test[fresh])
+        rows.loc[fresh, "champion_score"] = scores
+        rows.loc[fresh, "champion_flagged"] = scores >= threshold
+    return rows.dropna(subset=["champion_score"]).reset_index(drop=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a version was tested on and fitted on; `fitted` holds digests of rows."""
+
+    contract: ModelContract
+    tested: pd.DataFrame
+    fitted: set[str]
+
+
+def _seen_by(registry: Registry, champion: Version) -> _Seen | None:
+    """Return what the champion has seen, or None where its run does not tell."""
+    frames = []
+    try:
+        contract = read_contract(champion)
+        with tempfile.TemporaryDirectory() as folder, translated(registry.tracking_uri):
+            listed = registry.client.list_artifacts(champion.run_id, "evaluation")
+            if not {ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS} <= {f.path for f in listed}:
+                return None
+            for artifact in (ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS):
+                path = registry.client.download_artifacts(champion.run_id, artifact, folder)
+                frames.append(pd.read_parquet(Path(path)))
+    except Refused:
+        return None
+    tested, fitted = frames
+    return _Seen(contract, tested, set(fitted["row"]))
+
+
+def _score_by(
+    champion: Version, contract: ModelContract, rows: pd.DataFrame
+) -> tuple[np.ndarray, float]:
+    """Return the served champion's scores of rows, and its threshold."""
+    import mlflow.pyfunc
+
+    output = mlflow.pyfunc.load_model(champion.uri).predict(rows[list(contract.feature_names)])
+    threshold = float(champion.tags.get(names.TAG_THRESHOLD, contract.threshold))
+    return np.asarray(output)[:, contract.positive_class], threshold

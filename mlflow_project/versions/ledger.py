@@ -1,0 +1,182 @@
+"""The ledger: one MLflow run per flip or threshold change made by our commands.
+
+MLflow records neither time nor user of an alias change. An entry is opened before the aliases move
+and closed after, so a flip that died in between is seen: it is the newest entry and still open.
+"""
+
+import fcntl
+import getpass
+import hashlib
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Run, ViewType
+
+from core.contract import names
+from mlflow_project.versions.registry import Registry, translated
+
+PROMOTE, ROLLBACK = names.LEDGER_PROMOTE, names.LEDGER_ROLLBACK
+THRESHOLD, UNRECORDED = names.LEDGER_THRESHOLD, names.LEDGER_UNRECORDED
+CONFLICT, ADOPT, IMPORT = names.LEDGER_CONFLICT, "adopt", "import"
+NOTICED, FLIPS, ORIGIN = names.LEDGER_NOTICED, names.LEDGER_FLIPS, names.LEDGER_ORIGIN
+_OPEN = "RUNNING"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger.
+
+    `before` and `after` are registry version numbers for a flip (None: there was no champion), and
+    thresholds as text for a threshold change. `previous` is where the alias stood before the flip,
+    `forced` what the gate had against it. `origin` is true for an entry that was made on another
+    server; then versions are given by release.
+    """
+
+    run_id: str
+    action: str
+    when: datetime
+    who: str
+    why: str
+    before: str
+    after: str
+    version: str
+    previous: str
+    open: bool
+    host: str = ""
+    forced: str = ""
+    origin: bool = False
+
+    @property
+    def moved_champion(self) -> bool:
+        """Tell whether the entry is of a move of this server's `champion`."""
+        return self.action in FLIPS and not self.origin
+
+
+class Ledger:
+    """The flips of one registered model, oldest first."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Open the ledger that belongs to this registry's model."""
+        self._registry = registry
+        self._client = registry.client
+
+    def _experiment(self) -> str:
+        name = names.ledger_experiment(self._registry.name)
+        with translated(self._registry.tracking_uri):
+            found = self._client.get_experiment_by_name(name)
+            return str(found.experiment_id if found else self._client.create_experiment(name))
+
+    def entries(self) -> list[Entry]:
+        """Return all entries, oldest first; undone ones are left out."""
+        runs: list[Run] = []
+        token: str | None = None
+        experiment = self._experiment()
+        with translated(self._registry.tracking_uri):
+            while True:
+                page = self._client.search_runs(
+                    [experiment], "", ViewType.ACTIVE_ONLY, 1000, ["attribute.start_time"], token
+                )
+                runs.extend(page)
+                token = page.token
+                if not token:
+                    break
+        return [self._read(run) for run in runs if run.info.status in (_OPEN, "FINISHED")]
+
+    def _read(self, run: Run) -> Entry:
+        tags = run.data.tags
+        return Entry(
+            run_id=run.info.run_id,
+            action=tags.get("action", ""),
+            when=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+            who=tags.get("mlflow.user", ""),
+            why=tags.get("reason", ""),
+            before=tags.get("before", ""),
+            after=tags.get("after", ""),
+            version=tags.get("version", ""),
+            previous=tags.get("previous", ""),
+            open=run.info.status == _OPEN,
+            host=tags.get("host", ""),
+            forced=tags.get("forced", ""),
+            origin=ORIGIN in tags,
+        )
+
+    def flips(self) -> list[Entry]:
+        """Return the entries that moved `champion`, oldest first, open or not."""
+        return [entry for entry in self.entries() if entry.moved_champion]
+
+    def begin(self, action: str, why: str, **facts: str) -> str:
+        """Write an open entry; return its run's id. Empty facts are left out.
+
+        It is later than every other one, whatever the clocks of the hosts: order is what counts.
+        """
+        title = f"{action} {facts.get('before') or '–'} → {facts.get('after') or '–'}"
+        tags = {"host": this_host(), **{k: v for k, v in facts.items() if v}}
+        tags |= {"action": action, "reason": why, "mlflow.user": getpass.getuser()}
+        newest = max((e.when.timestamp() for e in self.entries()), default=0.0)
+        start = max(int(time.time() * 1000), round(newest * 1000) + 1)
+        with translated(self._registry.tracking_uri):
+            run = self._client.create_run(self._experiment(), start, tags, title)
+        return str(run.info.run_id)
+
+    def record(self, action: str, why: str, **facts: str) -> None:
+        """Write an entry of something that is done."""
+        self.close(self.begin(action, why, **facts))
+
+    def copy(self, facts: Mapping[str, Any]) -> None:
+        """Write an entry of another server's ledger, once; it moves nothing here."""
+        origin = str(facts["run_id"])
+        with translated(self._registry.tracking_uri):
+            experiment = self._experiment()
+            if self._client.search_runs([experiment], f"tags.{ORIGIN} = '{origin}'"):
+                return
+            kept = ("action", "before", "after", "version", "host", "forced")
+            tags = {key: str(facts[key]) for key in kept if facts.get(key)}
+            tags |= {ORIGIN: origin, "reason": facts["why"], "mlflow.user": facts["who"]}
+            title = f"{facts['action']} ({origin[:8]})"
+            run = self._client.create_run(experiment, int(facts["when"]), tags, title)
+            self._client.set_terminated(run.info.run_id, "FINISHED", int(facts["when"]))
+
+    def close(self, run_id: str) -> None:
+        """Mark an entry as done."""
+        with translated(self._registry.tracking_uri):
+            self._client.set_terminated(run_id, "FINISHED")
+
+    def undo(self, run_id: str) -> None:
+        """Mark an entry as taken back; it no longer counts."""
+        with translated(self._registry.tracking_uri):
+            self._client.set_terminated(run_id, "KILLED")
+
+
+def this_host() -> str:
+    """Return the name of this machine or container."""
+    return socket.gethostname()
+
+
+@contextmanager
+def exclusive(registry: Registry) -> Iterator[None]:
+    """Hold this host's lock for the model's aliases; wait for whoever holds it."""
+    key = hashlib.sha256(f"{registry.tracking_uri} {registry.name}".encode()).hexdigest()[:16]
+    descriptor = _lock_file(Path(tempfile.gettempdir()) / f"mlflow-flip-{key}.lock")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(path: Path) -> int:
+    """Open a file that every user of the host can lock; reading is enough for that."""
+    with suppress(FileNotFoundError):
+        return os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    with suppress(PermissionError):  # another user has created it since
+        os.fchmod(descriptor, 0o644)  # whatever the umask
+    return descriptor

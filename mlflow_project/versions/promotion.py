@@ -1,0 +1,162 @@
+"""Moving the aliases: promote, roll back, change a threshold.
+
+`previous` is set first, then `champion`: MLflow has no transaction over two aliases, and `champion`
+is the one that is served, so until it moves nothing has happened.
+"""
+
+import math
+from dataclasses import replace
+
+from core.contract import names
+from core.contract.compatibility import incompatible_changes
+from mlflow_project.versions.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive
+from mlflow_project.versions.registry import Refused, Registry, UnknownVersion, Version
+from mlflow_project.versions.settlement import refuse_if_in_flight, refuse_if_overtaken, settle
+from mlflow_project.versions.trial import read_contract, try_version
+
+GATE_TAG = "gate"
+GATE_PASSED, GATE_FAILED = "passed", "failed"
+
+
+def promote(
+    registry: Registry,
+    release: str,
+    reason: str,
+    *,
+    force: bool = False,
+    accept_contract_change: bool = False,
+) -> Version:
+    """Make `release` the champion; the champion before it becomes `previous`.
+
+    Raises:
+        Refused: it is champion already, failed the gate without `force`, does not load, would break
+            clients without `accept_contract_change`, or there is `force` without a reason.
+        UnknownVersion: there is no such release.
+    """
+    if force and not reason.strip():
+        raise Refused('Promover contra os critérios exige um motivo: --reason "..."')
+    with exclusive(registry):
+        ledger = settle(registry)
+        target = registry.by_release(release)
+        against = _failures(target) if target.tags.get(GATE_TAG) == GATE_FAILED else ""
+        if against and not force:
+            raise Refused(
+                f"A versão {release} não passou pelos critérios: {against}. "
+                'Para promovê-la assim mesmo: --force --reason "..."'
+            )
+        return _flip(
+            registry, ledger, PROMOTE, target, reason, accept_contract_change, forced=against
+        )
+
+
+def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
+    """Make `to`, or what `champion` was before the last recorded flip, the champion again.
+
+    Raises:
+        Refused: no `to` is given and `champion` was moved outside these commands or by two at
+            once, so `previous` may not be what was served before; or the target does not load.
+        UnknownVersion: there is no such release, or no previous champion.
+    """
+    with exclusive(registry):
+        ledger = settle(registry)
+        if to is not None:
+            return _flip(registry, ledger, ROLLBACK, registry.by_release(to), reason, True)
+        flips = ledger.flips()
+        if flips and flips[-1].action in NOTICED:
+            raise Refused(
+                "O alias champion foi mudado fora destes comandos ou por dois ao mesmo tempo; "
+                "'previous' pode não ser a versão servida antes. Diga para qual voltar: "
+                "rollback --to v1.0.0 --reason ..."
+            )
+        target = registry.by_alias(names.PREVIOUS)
+        if target is None:
+            raise UnknownVersion("Não há versão anterior: o alias 'previous' não existe.")
+        return _flip(registry, ledger, ROLLBACK, target, reason, True)
+
+
+def set_threshold(registry: Registry, release: str, value: float, reason: str) -> Version:
+    """Set the tag that the proxy prefers to the contract's threshold; no restart is needed.
+
+    Raises:
+        Refused: the value lies outside [0, 1].
+        UnknownVersion: there is no such release.
+    """
+    if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+        raise Refused(f"O limiar {value} não está entre 0 e 1.")
+    with exclusive(registry):
+        ledger = settle(registry)
+        version = registry.by_release(release)
+        before = version.tags.get(names.TAG_THRESHOLD) or f"{read_contract(version).threshold:.6f}"
+        facts = {"before": before, "after": str(value), "version": str(version.number)}
+        entry = ledger.begin(THRESHOLD, reason, **facts)
+        registry.set_tag(version, names.TAG_THRESHOLD, str(value))
+        ledger.close(entry)
+        return version
+
+
+def settled(registry: Registry) -> Ledger:
+    """Return the ledger after it was brought into agreement with the aliases."""
+    with exclusive(registry):
+        return settle(registry)
+
+
+def breaking_changes(registry: Registry, target: Version) -> list[str]:
+    """Return what of the champion's clients would break under `target`, in words."""
+    champion = registry.by_alias(names.CHAMPION)
+    if champion is None:
+        return []
+    try:
+        served = read_contract(champion)
+    except Refused:
+        return []
+    return incompatible_changes(served, read_contract(target))
+
+
+def _flip(
+    registry: Registry,
+    ledger: Ledger,
+    action: str,
+    target: Version,
+    reason: str,
+    accept_contract_change: bool,
+    forced: str = "",
+) -> Version:
+    try_version(target)
+    breaks = breaking_changes(registry, target)
+    if breaks and not accept_contract_change:
+        raise Refused(
+            f"A versão {target.release} quebra quem usa a API hoje: {'; '.join(breaks)}. "
+            "Avise os clientes; para promovê-la: --accept-contract-change"
+        )
+    known = refuse_if_in_flight(ledger)
+    aliases = registry.aliases()
+    before = aliases.get(names.CHAMPION)
+    if before == target.number:
+        raise Refused(f"A versão {target.release} já é a champion.")
+    entry = ledger.begin(
+        action,
+        reason,
+        before=str(before or ""),
+        after=str(target.number),
+        previous=str(aliases.get(names.PREVIOUS) or ""),
+        forced=forced,
+    )
+    refuse_if_overtaken(ledger, entry, known)
+    if breaks:
+        # Before the alias: a proxy that meets the version must know that this is wanted.
+        registry.set_tag(target, names.TAG_CONTRACT_CHANGE, names.CONTRACT_CHANGE_ACCEPTED)
+    if before is not None:
+        registry.set_alias(names.PREVIOUS, before)
+    registry.set_alias(names.CHAMPION, target.number)
+    ledger.close(entry)
+    return replace(target, aliases=(*target.aliases, names.CHAMPION))
+
+
+def _failures(version: Version) -> str:
+    prefix = f"{GATE_TAG}."
+    failed = [
+        f"{key.removeprefix(prefix)} {value.removeprefix(GATE_FAILED).strip(' :')}"
+        for key, value in sorted(version.tags.items())
+        if key.startswith(prefix) and value.startswith(GATE_FAILED)
+    ]
+    return "; ".join(failed) or "motivo não registrado"

@@ -1,0 +1,117 @@
+"""Before anything moves: finish what died half-way, and note what happened without us.
+
+A flip of ours that died is finished or taken back. A flip by hand, and two flips at once from hosts
+that share no lock, leave a ledger that disagrees with the alias or with itself; both are noted in
+the ledger, once, and said to whoever runs the next command.
+"""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from core.contract import names
+from mlflow_project.versions.ledger import CONFLICT, UNRECORDED, Entry, Ledger, this_host
+from mlflow_project.versions.registry import Refused, Registry
+
+IN_FLIGHT = timedelta(minutes=2)
+"""How long another host's open entry is left alone: a flip takes less than a second."""
+
+
+def settle(registry: Registry) -> Ledger:
+    """Bring ledger and aliases into agreement; call it with this host's lock held."""
+    ledger = Ledger(registry)
+    flips = ledger.flips()
+    if flips and flips[-1].open:
+        if _in_flight(flips[-1]):
+            return ledger
+        _recover(registry, ledger, flips[-1])
+        flips = ledger.flips()
+    champion = str(registry.aliases().get(names.CHAMPION) or "")
+    recorded = flips[-1].after if flips else ""
+    clash = _clash(flips)
+    if clash is not None:
+        text = _told(clash, champion)
+        ledger.record(CONFLICT, text, before=recorded, after=champion)
+    elif champion != recorded:
+        text = "mudança feita fora destes comandos"
+        ledger.record(UNRECORDED, text, before=recorded, after=champion)
+        text = f"champion foi de nº {recorded or '–'} a nº {champion or '–'}: {text}"
+    else:
+        return ledger
+    sys.stderr.write(f"aviso: {text} (veja: registry history)\n")
+    return ledger
+
+
+def refuse_if_in_flight(ledger: Ledger) -> list[Entry]:
+    """Return the flips so far.
+
+    Raises:
+        Refused: another host is moving the aliases now.
+    """
+    flips = ledger.flips()
+    if flips and flips[-1].open:
+        raise _at_once(flips[-1])
+    return flips
+
+
+def refuse_if_overtaken(ledger: Ledger, own: str, known: Sequence[Entry]) -> None:
+    """Take our open entry back if somebody began a flip since `known` was read.
+
+    Everyone writes first and looks afterwards, so of two at once at least one sees the other.
+
+    Raises:
+        Refused: somebody did; nothing has been moved.
+    """
+    before = {own, *(entry.run_id for entry in known)}
+    others = [entry for entry in ledger.flips() if entry.run_id not in before]
+    if others:
+        ledger.undo(own)
+        raise _at_once(others[-1])
+
+
+def _at_once(other: Entry) -> Refused:
+    return Refused(
+        f"{_author(other)} está mudando a champion neste momento (ou acabou de mudar). "
+        "Nada foi mudado aqui; veja registry history e repita o comando."
+    )
+
+
+def _in_flight(entry: Entry) -> bool:
+    """Tell whether an open entry may still be worked on: by another host, a moment ago.
+
+    One of this host is not: its author would hold the lock that we hold.
+    """
+    elsewhere = entry.host not in ("", this_host())
+    return elsewhere and datetime.now(UTC) - entry.when < IN_FLIGHT
+
+
+def _recover(registry: Registry, ledger: Ledger, died: Entry) -> None:
+    """Close a flip that reached `champion`; take back one that moved `previous` alone."""
+    if str(registry.aliases().get(names.CHAMPION) or "") == died.after:
+        ledger.close(died.run_id)
+        return
+    registry.set_alias(names.PREVIOUS, int(died.previous) if died.previous else None)
+    ledger.undo(died.run_id)
+
+
+def _clash(flips: Sequence[Entry]) -> tuple[Entry, Entry] | None:
+    """Return two neighbours of which the second did not start where the first had ended.
+
+    What was noted before the last conflict is not told again.
+    """
+    noted = [i for i, entry in enumerate(flips) if entry.action == CONFLICT]
+    recent = flips[noted[-1] :] if noted else flips
+    return next(((a, b) for a, b in pairwise(recent) if a.after != b.before), None)
+
+
+def _told(clash: tuple[Entry, Entry], champion: str) -> str:
+    first, second = clash
+    return (
+        f"{_author(first)} e {_author(second)} mudaram a champion ao mesmo tempo, "
+        f"para nº {first.after} e nº {second.after}; ficou a nº {champion or '–'}"
+    )
+
+
+def _author(entry: Entry) -> str:
+    return f"{entry.who or '?'}@{entry.host or '?'}"

@@ -1,0 +1,247 @@
+"""Compare a window with a baseline: numbers and statuses, no input or output. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from monitoring.drift import stats
+from monitoring.drift.baseline import Baseline, Profile, count_profiles
+from monitoring.drift.policy import DriftPolicy
+
+
+class Status(StrEnum):
+    """Verdict on a column or on a whole window, best first (runbook §5.1)."""
+
+    NO_DATA = "NO_DATA"
+    GREEN = "GREEN"
+    YELLOW = "YELLOW"
+    RED = "RED"
+
+
+_RANK = {status: rank for rank, status in enumerate(Status)}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDrift:
+    """Everything measured on one column; numbers are None where a side has no rows.
+
+    Attributes:
+        name, type: the column, and the kind of its bins.
+        psi: population stability index as it comes, biased upwards in small windows.
+        expected_psi: what it would be on average with no drift in a window of this size.
+        effect: `psi` less `expected_psi`, at least 0; the thresholds apply to it.
+        p_value: of no drift, adjusted for all tests of the result (Holm); likewise
+            `missing_p_value`, of an unchanged missing rate.
+        missing_delta: current less baseline missing rate; thresholds apply to its absolute value.
+        novel_rows: rows of the window whose value lies outside what the baseline has.
+        psi_status, missing_status, status: the two verdicts and the worse of them.
+        baseline, current: the counts behind the numbers.
+    """
+
+    name: str
+    type: str
+    psi: float | None
+    expected_psi: float | None
+    effect: float | None
+    p_value: float | None
+    baseline_missing_rate: float | None
+    current_missing_rate: float | None
+    missing_delta: float | None
+    missing_p_value: float | None
+    baseline_mean: float | None
+    current_mean: float | None
+    delta_mean: float | None
+    novel_rows: int
+    psi_status: Status
+    missing_status: Status
+    status: Status
+    baseline: Profile
+    current: Profile
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as plain data, bins and counts included."""
+        data = asdict(self)
+        name, before, now = data.pop("name"), data.pop("baseline"), data.pop("current")
+        bins = {"points": list(before["binning"]["points"])}
+        counts = {"baseline_counts": list(before["counts"]), "current_counts": list(now["counts"])}
+        return {"name": name, **data, "bins": {**bins, **counts}}
+
+
+@dataclass(frozen=True, slots=True)
+class DriftResult:
+    """Verdict on a window, and all the numbers it rests on."""
+
+    global_status: Status
+    features: tuple[ColumnDrift, ...]
+    score: ColumnDrift | None
+    n_baseline: int
+    n_current: int
+    policy: DriftPolicy
+
+    def of_status(self, status: Status) -> list[ColumnDrift]:
+        """Return the features that have this status."""
+        return [feature for feature in self.features if feature.status is status]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data without NaN, fit for JSON."""
+        features = [feature.to_dict() for feature in self.features]
+        score = self.score.to_dict() if self.score else {"name": "score", "status": Status.NO_DATA}
+        score.pop("name")
+        return {
+            "global_status": str(self.global_status),
+            "feature_drift": {feature.pop("name"): feature for feature in features},
+            "score_drift": score,
+            "summary": {
+                "n_features": len(self.features),
+                "n_red": len(self.of_status(Status.RED)),
+                "n_yellow": len(self.of_status(Status.YELLOW)),
+                "n_green": len(self.of_status(Status.GREEN)),
+            },
+            "thresholds_used": self.policy.to_dict(),
+        }
+
+
+def compare(
+    baseline: Baseline,
+    current: pa.Table | Iterable[pa.RecordBatch],
+    policy: DriftPolicy | None = None,
+) -> DriftResult:
+    """Compare the rows of a window with a baseline.
+
+    Args:
+        baseline: what `fit_baseline` made of the reference.
+        current: features and `score` as columns, one row per instance; other columns are ignored.
+        policy: thresholds; the runbook's by default.
+
+    Raises:
+        ColumnError: a column of the baseline is absent from `current`, or of another kind.
+    """
+    before = [*baseline.features, *([baseline.score] if baseline.score else [])]
+    return judge(baseline, count_profiles(before, current), policy)
+
+
+def judge(
+    baseline: Baseline, now: Sequence[Profile], policy: DriftPolicy | None = None
+) -> DriftResult:
+    """Compare counts with a baseline, whoever counted them: features, then score, in its order."""
+    policy = policy or DriftPolicy()
+    before = [*baseline.features, *([baseline.score] if baseline.score else [])]
+    columns = _judge(before, now, policy)
+    score = columns.pop() if baseline.score else None
+    judged = [*columns, *([score] if score else [])]
+    worst = max((column.status for column in judged), key=_RANK.__getitem__)
+    n_current = now[0].n_rows
+    return DriftResult(worst, tuple(columns), score, baseline.n_rows, n_current, policy)
+
+
+def _judge(
+    before: Sequence[Profile], now: Sequence[Profile], policy: DriftPolicy
+) -> list[ColumnDrift]:
+    """Measure each column, adjust all p-values together, and turn them into statuses."""
+    pairs = list(zip(before, now, strict=True))
+    # A test that could not reject whatever it saw (None) takes no share of the error.
+    evidence = [_drift_p_value(*pair) for pair in pairs] + [
+        _missing_p_value(*pair) for pair in pairs
+    ]
+    informative = iter(stats.holm([p for p in evidence if p is not None]))
+    adjusted = [None if p is None else next(informative) for p in evidence]
+    return [
+        _column(*pair, adjusted[index], adjusted[index + len(pairs)], policy)
+        for index, pair in enumerate(pairs)
+    ]
+
+
+def _drift_p_value(before: Profile, now: Profile) -> float | None:
+    """Return the p-value of no drift in one column: the least of up to three tests, times three.
+
+    Shape sees any change, location sees a shift early, novelty sees values that the reference never
+    had and that would drown in a joined bin. None when both sides fill one and the same bin.
+    """
+    x, y = before.vector(), now.vector()
+    if not before.n_rows or not now.n_rows or len((x + y).nonzero()[0]) < 2:
+        return None
+    binning = before.binning
+    p_values = [stats.shape_p_value(x, y)]
+    if binning.ordered is not None:
+        p_values.append(stats.location_p_value(x[binning.ordered], y[binning.ordered]))
+    if binning.novel:
+        p_values.append(
+            stats.novelty_p_value(
+                _novel_rows(now),
+                now.n_rows - now.n_missing,
+                before.n_rows - before.n_missing,
+                binning.novelty_margin(x),
+            )
+        )
+    return min(1.0, len(p_values) * min(p_values))
+
+
+def _missing_p_value(before: Profile, now: Profile) -> float | None:
+    """Return the p-value of one missing rate on both sides; None when it could not be low."""
+    if not before.n_rows or not now.n_rows:
+        return None
+    if before.n_missing + now.n_missing in (0, before.n_rows + now.n_rows):
+        return None
+    return stats.rate_p_value(before.n_missing, before.n_rows, now.n_missing, now.n_rows)
+
+
+def _column(
+    before: Profile,
+    now: Profile,
+    p_value: float | None,
+    missing_p: float | None,
+    policy: DriftPolicy,
+) -> ColumnDrift:
+    """Put one column's numbers together."""
+    raw = expected = effect = delta = None
+    psi_status = missing_status = Status.NO_DATA
+    if before.missing_rate is not None and now.missing_rate is not None:
+        raw = stats.psi(before.vector(), now.vector())
+        expected = stats.expected_psi(before.vector(), now.vector())
+        effect = max(0.0, raw - expected)
+        delta = now.missing_rate - before.missing_rate
+        psi_status = _status(effect, p_value, policy.psi_warning, policy.psi_alert, policy)
+        limits = policy.missing_delta_warning, policy.missing_delta_alert
+        missing_status = _status(abs(delta), missing_p, *limits, policy)
+    known = before.mean is not None and now.mean is not None
+    return ColumnDrift(
+        name=before.name,
+        type=before.binning.kind,
+        psi=raw,
+        expected_psi=expected,
+        effect=effect,
+        p_value=p_value,
+        baseline_missing_rate=before.missing_rate,
+        current_missing_rate=now.missing_rate,
+        missing_delta=delta,
+        missing_p_value=missing_p,
+        baseline_mean=before.mean,
+        current_mean=now.mean,
+        delta_mean=(now.mean or 0.0) - (before.mean or 0.0) if known else None,
+        novel_rows=_novel_rows(now),
+        psi_status=psi_status,
+        missing_status=missing_status,
+        status=max(psi_status, missing_status, key=_RANK.__getitem__),
+        baseline=before,
+        current=now,
+    )
+
+
+def _status(
+    effect: float, p_value: float | None, warning: float, alert: float, policy: DriftPolicy
+) -> Status:
+    """Return a status from the size of a change and the evidence that there is one."""
+    if p_value is None:
+        return Status.GREEN
+    if effect >= alert and p_value <= policy.significance_alert:
+        return Status.RED
+    if effect >= warning and p_value <= policy.significance_warning:
+        return Status.YELLOW
+    return Status.GREEN
+
+
+def _novel_rows(now: Profile) -> int:
+    return sum(now.counts[index] for index in now.binning.novel)

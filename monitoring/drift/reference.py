@@ -1,0 +1,107 @@
+"""The rows that a baseline is made of: a version's own reference, a file, or what was captured."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from core.contract.model import ModelContract
+from monitoring.drift.baseline import SCORE
+from monitoring.errors import BaselineError
+from monitoring.store.reader import ARROW_TYPES
+
+Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Rows of features and `score`, where they came from, and who scored how many."""
+
+    table: pa.Table
+    source: str
+    scored_by: dict[str, int] = field(default_factory=dict)
+
+
+def read_source(path: Path) -> pa.Table:
+    """Read a Parquet file.
+
+    Raises:
+        BaselineError: it is absent, or no Parquet file.
+    """
+    if not path.is_file():
+        raise BaselineError(f"O arquivo {path} não existe; confira --source.")
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as exc:
+        raise BaselineError(f"O arquivo {path} não é um Parquet legível.") from exc
+
+
+def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa.Table:
+    """Return the contract's features in its order and types; other columns are left out.
+
+    Raises:
+        BaselineError: a feature is absent, or its values do not fit its type; names it.
+    """
+    absent = [name for name in contract.feature_names if name not in table.column_names]
+    if absent:
+        raise BaselineError(f"Em {source} faltam colunas do contrato: {', '.join(absent)}.")
+    columns = {}
+    for feature in contract.features:
+        try:
+            columns[feature.name] = table.column(feature.name).cast(ARROW_TYPES[feature.type])
+        except pa.ArrowException:
+            # The text of the error quotes the value, which may be a person's: leave it out.
+            text = f"Em {source} a coluna {feature.name} tem valores que não são {feature.type}."
+            raise BaselineError(text) from None
+    return pa.table(columns)
+
+
+def score_rows(features: pa.Table, known: pa.Table | None, scorer: Scorer) -> Reference:
+    """Give each row a score that no fit which had seen the row has made.
+
+    Rows that equal a row of `known` (the training reference: the features and `score`) take its
+    score, since the served fit has learnt them and would score them too well; rows that several
+    known rows equal take their scores in turn. `scorer` scores the others.
+    """
+    scores = np.full(features.num_rows, np.nan)
+    by_row = _scores_by_row(known, features.column_names) if known is not None else {}
+    unseen = []
+    for index, key in enumerate(_keys(features)):
+        waiting = by_row.get(key)
+        if waiting:
+            scores[index] = waiting[0]
+            waiting.rotate(-1)
+        else:
+            unseen.append(index)
+    if unseen:
+        scores[unseen] = scorer(features.take(unseen))
+    table = features.append_column(SCORE, pa.array(scores))
+    counted = {"reference": features.num_rows - len(unseen), "model": len(unseen)}
+    return Reference(table, "", counted)
+
+
+def _scores_by_row(known: pa.Table, names: Sequence[str]) -> dict[tuple[Any, ...], deque[float]]:
+    scores: dict[tuple[Any, ...], deque[float]] = defaultdict(deque)
+    if SCORE in known.column_names and set(names) <= set(known.column_names):
+        pairs = zip(_keys(known.select(names)), known.column(SCORE).to_pylist(), strict=True)
+        for key, score in pairs:
+            if score is not None:
+                scores[key].append(score)
+    return scores
+
+
+def _keys(table: pa.Table) -> list[tuple[Any, ...]]:
+    """Return each row as a tuple that equals another where the values do; NaN is None."""
+    columns = []
+    for column in table.columns:
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        columns.append(column.to_pylist())
+    return list(zip(*columns, strict=True))

@@ -1,0 +1,215 @@
+"""Drift counts on Apache Spark, for stores that one machine cannot read in time.
+
+Executors read the store's files with Arrow, as `monitoring.captures` does, and count them with the
+same profiles; what they send back is some kilobytes of counts each. Counts are sums, so adding them
+up gives what one machine would have counted, and `monitoring.drift.judge` finishes the job.
+
+Local reading keeps the last row read of an entity's newest ones. The same order is made here of the
+source's place (journals, then files by name) and the row's position in it.
+"""
+
+import os
+import pickle
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from core.spark.shipped_code import pack_code
+from monitoring.drift.baseline import Baseline, Profile, Profiler
+from monitoring.drift.comparison import DriftResult, judge
+from monitoring.drift.expected import FLAG, ScoreTally
+from monitoring.errors import EngineError
+from monitoring.store.reader import Captures, ReadingPlan
+
+if TYPE_CHECKING:
+    from pyspark.sql import (  # type: ignore[import-not-found,unused-ignore]
+        DataFrame,
+        SparkSession,
+    )
+
+_PLACE, _POSITION, _WHEN, _LATEST = "__place", "__position", "__when", "__latest"
+_SPARK_TYPES = {"string": "string", "long": "bigint", "double": "double", "boolean": "boolean"}
+
+
+def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
+    """Compare what `captures` selects with a baseline; fill in the counters of `captures`.
+
+    Raises:
+        EngineError: Spark is not there, or it failed.
+        CaptureError: a footer or a journal cannot be read.
+    """
+    profiles = [*baseline.features, *([baseline.score] if baseline.score else [])]
+    plan, part = captures.plan((FLAG,)), Part(profiles)
+    if plan.sources:
+        with spark_session() as session:
+            part = _count(session, plan, profiles)
+    captures.n_instances, captures.n_requests = part.n_instances, part.n_requests
+    captures.n_entities = part.n_entities
+    now = [profiler.profile() for profiler in part.profilers]
+    return judge(baseline, now), part.tally
+
+
+class Part:
+    """What was counted in a share of the rows."""
+
+    def __init__(self, profiles: Sequence[Profile]) -> None:
+        """Start with no row."""
+        self.profilers = [Profiler(profile.name, profile.binning) for profile in profiles]
+        self.tally = ScoreTally()
+        self.n_instances = self.n_requests = self.n_entities = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch: every row as an instance, the latest of each entity in the profiles."""
+        self.n_instances += batch.num_rows
+        self.n_requests += int(pc.sum(pc.equal(batch.column("instance"), 0)).as_py() or 0)
+        kept = batch.filter(batch.column(_LATEST))
+        self.n_entities += kept.num_rows
+        for rows in self.tally.watch([kept] if kept.num_rows else []):
+            for profiler in self.profilers:
+                profiler.add(rows.column(profiler.name))
+
+    def merge(self, other: "Part") -> None:
+        """Add what another share counted."""
+        for mine, theirs in zip(self.profilers, other.profilers, strict=True):
+            mine.merge(theirs)
+        self.tally.merge(other.tally)
+        self.n_instances += other.n_instances
+        self.n_requests += other.n_requests
+        self.n_entities += other.n_entities
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the files that a partition names; runs on executors."""
+
+    plan: ReadingPlan
+    filesystem: Any
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for place, path in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                source = ds.dataset(
+                    [path], schema=self.plan.schema, format="parquet", filesystem=self.filesystem
+                )
+                yield from _placed(source, place, self.plan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """Counts a partition's rows into one pickled `Part`; runs on executors."""
+
+    profiles: Sequence[Profile]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        part = Part(self.profiles)
+        for batch in batches:
+            part.add(batch)
+        yield pa.RecordBatch.from_pydict({"part": pa.array([pickle.dumps(part)], pa.binary())})
+
+
+def _count(session: "SparkSession", plan: ReadingPlan, profiles: Sequence[Profile]) -> Part:
+    """Count every selected row on the executors and add the parts up."""
+    rows = _with_latest(_rows(session, plan), plan.has_entities)
+    total = Part(profiles)
+    for row in rows.mapInArrow(_Counter(profiles), "part binary").collect():
+        total.merge(pickle.loads(row.part))  # noqa: S301 - our own executors wrote it
+    return total
+
+
+def _rows(session: "SparkSession", plan: ReadingPlan) -> "DataFrame":
+    """Return the selected rows of journals and files as one data frame."""
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in _columns(plan).items())
+    memory = [s for s in plan.sources if not isinstance(s, ds.FileSystemDataset)]
+    journals = [b for place, s in enumerate(memory) for b in _placed(s, place, plan)]
+    stored = [s for s in plan.sources if isinstance(s, ds.FileSystemDataset)]
+    paths = [path for source in stored for path in source.files]
+    named = [(len(memory) + number, path) for number, path in enumerate(paths)]
+    tasks = max(1, min(len(named), 4 * session.sparkContext.defaultParallelism))
+    frame = session.createDataFrame(named, f"{_PLACE} bigint, path string").repartition(tasks)
+    reader = _Reader(plan.without_sources(), stored[0].filesystem if stored else None)
+    rows = frame.mapInArrow(reader, schema)
+    if journals:
+        rows = rows.unionByName(session.createDataFrame(pa.Table.from_batches(journals), schema))
+    return rows
+
+
+def _with_latest(rows: "DataFrame", has_entities: bool) -> "DataFrame":
+    """Say of each row whether it is its entity's latest or has no entity."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as f
+
+    if not has_entities:
+        return rows.withColumn(_LATEST, f.lit(True))
+    # Rows without an entity are each their own, so that they do not all meet in one task.
+    alone = f.concat(f.lit("\0"), f.col(_PLACE), f.lit(":"), f.col(_POSITION))
+    newest = [f.col(name).desc() for name in (_WHEN, _PLACE, _POSITION)]
+    window = Window.partitionBy(f.coalesce(f.col("entity"), alone)).orderBy(*newest)
+    return rows.withColumn(_LATEST, f.row_number().over(window) == 1)
+
+
+def _columns(plan: ReadingPlan) -> dict[str, str]:
+    """Return the columns of the data frame and their Spark types."""
+    leading = {_PLACE: "bigint", _POSITION: "bigint", _WHEN: "bigint", "instance": "bigint"}
+    return {
+        **leading,
+        "entity": "string",
+        **{name: _SPARK_TYPES[plan.types[name]] for name in plan.columns},
+    }
+
+
+def _placed(source: ds.Dataset, place: int, plan: ReadingPlan) -> Iterator[pa.RecordBatch]:
+    """Yield a source's selected rows with their place and position."""
+    read = [*plan.columns, "instance", "entity", "timestamp"]
+    position = 0
+    for batch in source.scanner(columns=read, filter=plan.selection.filter()).to_batches():
+        n = batch.num_rows
+        values = {
+            _PLACE: pa.array(np.full(n, place, dtype=np.int64)),
+            _POSITION: pa.array(np.arange(position, position + n, dtype=np.int64)),
+            _WHEN: batch.column("timestamp").cast(pa.int64()),
+        }
+        columns = [values[k] if k in values else batch.column(k) for k in _columns(plan)]
+        position += n
+        if n:
+            yield pa.RecordBatch.from_arrays(columns, names=list(_columns(plan)))
+
+
+@contextmanager
+def spark_session() -> Iterator["SparkSession"]:
+    """Start Spark or join the one that `spark-submit` has started; executors get this code.
+
+    Where nothing else is said (`spark.master`), Spark runs in this machine's processes.
+
+    Raises:
+        EngineError: pyspark or Java is missing, or Spark failed.
+    """
+    try:
+        from pyspark.errors import (  # type: ignore[import-not-found,unused-ignore]
+            PySparkException,
+        )
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise EngineError("o pyspark não está instalado; instale-o com: make spark") from None
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            builder = SparkSession.builder.appName("monitoring").config("spark.ui.enabled", "false")
+            session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+            session.sparkContext.setLogLevel("ERROR")
+            session.sparkContext.addPyFile(str(pack_code(Path(folder), "monitoring")))
+            try:
+                yield session
+            finally:
+                session.stop()
+    except PySparkException as exc:
+        # Its text may quote rows.
+        raise EngineError(f"{type(exc).__name__}; o Spark precisa de Java 17") from exc

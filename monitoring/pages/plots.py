@@ -1,0 +1,119 @@
+"""Geometry of the report's small plots; the template draws it as inline SVG."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+from monitoring.drift.baseline import Profile
+from monitoring.drift.bins import MAX_OWN_CATEGORIES
+
+WIDTH = 320.0
+HEIGHT = 84.0
+_GAP = 0.18
+_APART = 0.6
+_TICK_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bin: where its slot starts, how wide a bar is, both heights, and what to call it."""
+
+    x: float
+    width: float
+    baseline: float
+    current: float
+    title: str
+    short: str
+    special: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Shares per bin of baseline and window, with the labels under the first and last bins."""
+
+    bars: tuple[Bar, ...]
+    first: str
+    last: str
+    split: float | None
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number as Portuguese writes it; a dash for None."""
+    if value is None:
+        return "–"
+    text = f"{value:,.{digits}f}".replace(",", " ").replace(".", ",").replace(" ", ".")
+    return "0" + text[2:] if text.startswith("-0") and not text.strip("-0,") else text
+
+
+def plain(value: float, span: float = 0.0) -> str:
+    """Return an axis value, to about a thousandth of `span` where one is given."""
+    if span > 0:
+        digits = max(0, 3 - math.ceil(math.log10(span)))
+        value = round(value, digits) + 0.0
+    return f"{value:.6g}".replace(".", ",")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a share as a percentage; a dash for None."""
+    return "–" if value is None else f"{number(100 * value, digits)} %"
+
+
+def histogram(
+    baseline: Profile, current: Profile, sides: tuple[str, str] = ("baseline", "janela")
+) -> Histogram:
+    """Lay out the bins that either side occupies, the special ones (missing, new) at the end."""
+    labels = _labels(baseline)
+    n_before, n_now = max(baseline.n_rows, 1), max(current.n_rows, 1)
+    last = len(labels) - 1
+    special = {last, *(i for i in baseline.binning.novel if labels[i] in _UNORDERED)}
+    occupied = [i for i in range(last + 1) if baseline.counts[i] or current.counts[i]]
+    shown = [i for i in occupied if i not in special]
+    extra = [i for i in occupied if i in special]
+    shares = [(i, baseline.counts[i] / n_before, current.counts[i] / n_now) for i in shown + extra]
+    top = max((max(a, b) for _, a, b in shares), default=1.0) or 1.0
+    gap = _APART if shown and extra else 0.0
+    slot = WIDTH / max(len(shares) + gap, 4)
+    bars = []
+    for place, (i, before, now) in enumerate(shares):
+        x = slot * (place + (gap if i in special else 0.0))
+        title = f"{labels[i]}: {sides[0]} {percent(before)}, {sides[1]} {percent(now)}"
+        heights = HEIGHT * before / top, HEIGHT * now / top
+        width = slot * (1 - _GAP) / 2
+        short = "novos" if i in baseline.binning.novel else labels[i]
+        bars.append(Bar(x + slot * _GAP / 2, width, *heights, title, short, i in special))
+    split = slot * (len(shown) + gap / 2) if gap else None
+    ends = [_tick(baseline, labels, i) for i in dict.fromkeys(shown[:1] + shown[-1:])]
+    first, final = (*ends, "", "")[:2]
+    return Histogram(tuple(bars), first, final, split)
+
+
+_UNORDERED = ("valores novos", "categorias novas")
+
+
+def _labels(profile: Profile) -> list[str]:
+    """Return what each bin holds, in bin order."""
+    kind, points = profile.binning.kind, profile.binning.points
+    if kind == "boolean":
+        return ["não", "sim", "ausente"]
+    if kind == "categorical":
+        rare = ["categorias raras"] if len(points) > MAX_OWN_CATEGORIES else []
+        return [*points[:MAX_OWN_CATEGORIES], *rare, "categorias novas", "ausente"]
+    if not points:
+        return ["abaixo", "valores nunca vistos", "ausente"]
+    span = points[-1] - points[0] if kind == "numeric" else 0.0
+    below, above = f"menos de {plain(points[0], span)}", f"mais de {plain(points[-1], span)}"
+    if kind == "discrete":
+        return [below, *map(plain, points), above, "valores novos", "ausente"]
+    pairs = itertools.pairwise(points)
+    inner = [f"{plain(a, span)} a {plain(b, span)}" for a, b in pairs] or [plain(points[0])]
+    return [below, *inner, above, "ausente"]
+
+
+def _tick(profile: Profile, labels: list[str], index: int) -> str:
+    """Return a short label for one end of the axis: an edge of the range, or a category."""
+    points = profile.binning.points
+    if profile.binning.kind == "numeric" and points:
+        end = points[0] if index <= profile.binning.n_own / 2 else points[-1]
+        return plain(end, points[-1] - points[0])
+    label = labels[index]
+    return label if len(label) <= _TICK_LENGTH else f"{label[: _TICK_LENGTH - 1]}…"

@@ -1,0 +1,1 @@
+"""Labels, and the judgement of a version by them."""

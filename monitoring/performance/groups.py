@@ -1,0 +1,104 @@
+"""Metrics of parts of the labelled rows: one per month, and one per value of a column. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.metrics.resampled import Estimate, Evaluation, Floats, estimates, wilson
+from monitoring.drift.policy import PerformancePolicy
+from monitoring.pages.plots import plain
+
+SEED = 20_240_501
+"""Of the bootstrap: the same rows give the same intervals."""
+OTHERS = "outros"
+"""Name of the values that too few rows have."""
+ABSENT = "ausente"
+"""Name of rows without a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the rows, with the metrics that they define; none where they are too few to show."""
+
+    name: str
+    n_rows: int
+    n_positive: int | None
+    metrics: Mapping[str, Estimate]
+
+    def to_dict(self, key: str) -> dict[str, Any]:
+        """Return plain data; the name is under `key`."""
+        metrics = {name: found.to_dict() for name, found in self.metrics.items()}
+        return {
+            key: self.name,
+            "n_rows": self.n_rows,
+            "n_positive": self.n_positive,
+            "metrics": metrics,
+        }
+
+
+def by_name(
+    target: npt.NDArray[np.int64],
+    score: Floats,
+    flag: npt.NDArray[np.int64],
+    names: Sequence[str],
+    policy: PerformancePolicy,
+) -> tuple[Part, ...]:
+    """Return one part per name, in order; every array has shape (n,), `names` too."""
+    labels = np.asarray(names)
+    resamples = max(1, policy.resamples_of(len(target)) // 4)
+    found = []
+    for name in np.unique(labels):
+        chosen = labels == name
+        rows = Evaluation(target[chosen], score[chosen], flag[chosen])
+        samples = rows.bootstrap(resamples, SEED)
+        metrics = estimates(rows, samples, policy.confidence) | _shares(rows)
+        found.append(Part(str(name), rows.n_rows, rows.n_positive, metrics))
+    return tuple(found)
+
+
+def _shares(rows: Evaluation) -> dict[str, Estimate]:
+    """Return the metrics that are shares of rows, with intervals that hold in small parts."""
+    hit, flagged = int(rows.target @ rows.flag), int(rows.flag.sum())
+    return {
+        "recall": wilson(hit, rows.n_positive),
+        "precision": wilson(hit, flagged),
+        "share_flagged": wilson(flagged, rows.n_rows),
+        "positive_rate": wilson(rows.n_positive, rows.n_rows),
+    }
+
+
+def by_group(
+    target: npt.NDArray[np.int64],
+    score: Floats,
+    flag: npt.NDArray[np.int64],
+    values: Sequence[str],
+    policy: PerformancePolicy,
+) -> tuple[Part, ...]:
+    """Return one part per value of a column, those of few rows together.
+
+    A value that fewer than `policy.min_group_rows` rows have could be a person: it is not named,
+    and where all such rows together are too few as well, only their number is told.
+    """
+    counted = Counter(values)
+    names = [v if counted[v] >= policy.min_group_rows else OTHERS for v in values]
+    parts = by_name(target, score, flag, names, policy)
+    shown = sorted(parts, key=lambda part: part.name == OTHERS)
+    return tuple(
+        part if part.n_rows >= policy.min_group_rows else Part(part.name, part.n_rows, None, {})
+        for part in shown
+    )
+
+
+def named(value: Any) -> str:
+    """Return a value of a column as a report names it."""
+    if value is None or value != value or value == "":
+        return ABSENT
+    if isinstance(value, bool):
+        return "sim" if value else "não"
+    if isinstance(value, float):
+        return plain(value)
+    return str(value)

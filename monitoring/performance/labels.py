@@ -1,0 +1,186 @@
+"""Late labels: what became of those who were scored, read from a file that a person made.
+
+A row is known by `request_id` and `instance`, or by its entity: a column named as the contract
+names it, in clear (it becomes a pseudonym at once), or a column `entity` that holds the pseudonym.
+No message quotes a value of the file.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
+
+from core.contract.model import ModelContract
+from core.contract.pseudonym import pseudonym
+from monitoring.errors import LabelsError
+
+Key = tuple[str, int] | str
+By = Literal["request", "entity"]
+TARGET = "target"
+KEYS = ("request_id", "instance", "entity")
+"""Columns that may say whose a label is, beside the one that the contract names."""
+
+_TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels by key, and what was wrong with the file's rows.
+
+    Attributes:
+        by: what the keys are: `(request_id, instance)` or the entity's pseudonym.
+        targets: 0 or 1 by key; keys with conflicting labels are left out.
+        n_rows: rows of the file.
+        n_unknown: rows without a key or without a label yet.
+        n_duplicates: rows that repeat a key with the same label.
+        n_conflicts: keys whose rows say different things.
+        columns: other columns asked for, each with its value by key.
+    """
+
+    by: By
+    targets: Mapping[Key, int]
+    n_rows: int
+    n_unknown: int
+    n_duplicates: int
+    n_conflicts: int
+    columns: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
+
+
+def read_labels(
+    path: Path, contract: ModelContract, target: str = TARGET, columns: Sequence[str] = ()
+) -> Labels:
+    """Read a file of labels: `.csv`, `.parquet` or `.jsonl`; `columns` that it has come along.
+
+    Raises:
+        LabelsError: the file is absent or damaged, its key or target column is missing or there
+            twice, a label is neither 0 nor 1, or identities in clear come without `PSEUDONYM_KEY`.
+    """
+    table = _read(path)
+    twice = [
+        n
+        for n in (target, *KEYS, contract.entity, *columns)
+        if table.column_names.count(str(n)) > 1
+    ]
+    if twice:
+        raise LabelsError(f"O arquivo {path} tem mais de uma coluna {twice[0]}.")
+    if target not in table.column_names:
+        raise LabelsError(f"O arquivo {path} não tem a coluna {target}; indique-a com --target.")
+    by, keys = _keys(table, path, contract)
+    labels = [_label(v, row, path, target) for row, v in enumerate(_cells(table, target), start=1)]
+    targets: dict[Key, int] = {}
+    conflicts: set[Key] = set()
+    unknown = duplicates = 0
+    for key, label in zip(keys, labels, strict=True):
+        if key is None or label is None:
+            unknown += 1
+        elif targets.setdefault(key, label) != label:
+            conflicts.add(key)
+        else:
+            duplicates += 1
+    duplicates -= len(targets)
+    for key in conflicts:
+        del targets[key]
+    more = {name: _by_key(table, name, keys) for name in columns if name in table.column_names}
+    return Labels(by, targets, table.num_rows, unknown, duplicates, len(conflicts), more)
+
+
+def _by_key(table: pa.Table, name: str, keys: Sequence[Key | None]) -> dict[Key, str]:
+    """Return the last value that each key has in a column."""
+    cells = zip(keys, _cells(table, name), strict=True)
+    return {key: value for key, value in cells if key is not None and value}
+
+
+def _read(path: Path) -> pa.Table:
+    readers: Mapping[str, Callable[[Path], pa.Table]] = {
+        ".csv": _read_csv,
+        ".parquet": lambda found: pq.read_table(found),
+        ".jsonl": lambda found: pa_json.read_json(found),
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise LabelsError(f"O arquivo {path} não é .csv, .parquet nem .jsonl.")
+    if not path.is_file():
+        raise LabelsError(f"O arquivo {path} não existe; confira --labels.")
+    try:
+        return reader(path)
+    except (pa.ArrowException, OSError, UnicodeError):
+        # The text of the error quotes the line, which names a person.
+        text = f"O arquivo {path} não é um {path.suffix.lower()[1:]} legível (em UTF-8)."
+        raise LabelsError(text) from None
+
+
+def _read_csv(path: Path) -> pa.Table:
+    """Read every cell as text, so that identities keep their leading zeros; `;` may separate."""
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    delimiter = ";" if header.count(";") > header.count(",") else ","
+    columns = [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)]
+    return pa_csv.read_csv(
+        path,
+        read_options=pa_csv.ReadOptions(column_names=columns, skip_rows=1),
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter),
+        convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string())),
+    )
+
+
+def _keys(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, list[Key | None]]:
+    names = table.column_names
+    if "request_id" in names and "instance" in names:
+        pairs = zip(_cells(table, "request_id"), _cells(table, "instance"), strict=True)
+        rows = enumerate(pairs, start=1)
+        return "request", [_place(i, n, row, path) for row, (i, n) in rows]
+    if contract.entity and contract.entity in names:
+        key = os.environ.get("PSEUDONYM_KEY") or ""
+        if not key:
+            raise LabelsError(
+                f"O arquivo {path} traz {contract.entity} em claro, e PSEUDONYM_KEY não está "
+                "definida; defina a mesma chave que a API usa."
+            )
+        people = _cells(table, contract.entity)
+        return "entity", [pseudonym(person, key) if person else None for person in people]
+    if "entity" in names:
+        return "entity", [person.lower() if person else None for person in _cells(table, "entity")]
+    clear = f", ou {contract.entity}" if contract.entity else ""
+    raise LabelsError(
+        f"O arquivo {path} não diz de quem é cada resultado: faltam as colunas request_id e "
+        f"instance{clear}, ou entity."
+    )
+
+
+def _cells(table: pa.Table, name: str) -> list[str]:
+    """Return a column as stripped text, empty where there is no value."""
+    return [_text(value) for value in table.column(name).to_pylist()]
+
+
+def _text(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _place(request_id: str, instance: str, row: int, path: Path) -> Key | None:
+    if not request_id or not instance:
+        return None
+    if not (instance.isascii() and instance.isdigit()):
+        raise LabelsError(
+            f"No arquivo {path}, linha de dados {row}: instance não é a posição no pedido (0, 1, "
+            "2, ...)."
+        )
+    return request_id, int(instance)
+
+
+def _label(value: str, row: int, path: Path, target: str) -> int | None:
+    if not value:
+        return None
+    label = _TARGETS.get(value.lower())
+    if label is None:
+        raise LabelsError(f"No arquivo {path}, linha de dados {row}: {target} não é 0 nem 1.")
+    return label

@@ -1,0 +1,202 @@
+"""Judge labelled rows against a version's own test metrics: numbers and a verdict. Pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.metrics.resampled import CalibrationBin, Estimate, Evaluation, Floats, estimates, interval
+from monitoring.drift.policy import PerformancePolicy
+from monitoring.performance.groups import SEED, Part, by_group, by_name
+
+LABEL_METRICS = frozenset({"recall", "precision", "f2", "share_flagged"})
+"""Metrics that depend on the threshold."""
+
+
+class PerformanceStatus(StrEnum):
+    """Verdict on a version by what became of those it scored."""
+
+    OK = "OK"
+    DEGRADED = "DEGRADED"
+    NO_DATA = "NO_DATA"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A metric against the version's own test.
+
+    Attributes:
+        test: what the source run logged; None where it did not, or nothing can be compared.
+        change: now less then.
+        allowed: largest change for the worse that is accepted, signed; None: not guarded.
+        low, high: interval of `change` at the confidence of the verdict.
+        degraded: whether that interval lies wholly beyond `allowed`.
+    """
+
+    test: float | None
+    change: float | None = None
+    allowed: float | None = None
+    low: float | None = None
+    high: float | None = None
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceResult:
+    """Verdict, and all the numbers it rests on.
+
+    Attributes:
+        reason: why there is no verdict; None where there is one.
+        months, groups: the metrics by month of the answer, and by each value of each column asked
+            for; no verdict rests on them.
+        same_threshold: whether every row was answered under the threshold of the test.
+    """
+
+    status: PerformanceStatus
+    reason: str | None
+    n_rows: int
+    n_positive: int
+    metrics: Mapping[str, Estimate]
+    against_test: Mapping[str, Comparison]
+    calibration: tuple[CalibrationBin, ...]
+    months: tuple[Part, ...]
+    groups: Mapping[str, tuple[Part, ...]]
+    same_threshold: bool
+    policy: PerformancePolicy
+
+    def degraded(self) -> list[str]:
+        """Return the metrics that are certainly worse than allowed."""
+        return [name for name, found in self.against_test.items() if found.degraded]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data without NaN, fit for JSON."""
+        return {
+            "performance_status": str(self.status),
+            "reason": self.reason,
+            "n_rows": self.n_rows,
+            "n_positive": self.n_positive,
+            "same_threshold": self.same_threshold,
+            "metrics": _plain(self.metrics),
+            "against_test": {
+                name: {field: getattr(found, field) for field in Comparison.__slots__}
+                for name, found in self.against_test.items()
+            },
+            "calibration": [
+                {"n": b.n, "mean_score": b.mean_score, "positive_rate": b.positive_rate}
+                for b in self.calibration
+            ],
+            "by_month": [month.to_dict("month") for month in self.months],
+            "by_group": {
+                column: [part.to_dict("value") for part in parts]
+                for column, parts in self.groups.items()
+            },
+            "policy": self.policy.to_dict(),
+        }
+
+
+def assess(
+    target: npt.NDArray[np.int64],
+    score: Floats,
+    flag: npt.NDArray[np.int64],
+    months: Sequence[str],
+    test: Mapping[str, float],
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    same_threshold: bool = True,
+    policy: PerformancePolicy | None = None,
+) -> PerformanceResult:
+    """Measure labelled rows and compare them with the version's test.
+
+    Args:
+        target: labels, 0 or 1, shape (n,).
+        score: scores in [0, 1], shape (n,).
+        flag: what was answered, 0 or 1, shape (n,).
+        months: when each was scored, for example `2025-03`; n of them.
+        test: the version's test metrics by name, without prefix; absent ones are not compared.
+        groups: values of columns to measure apart, by column; n of them each.
+        same_threshold: False leaves the metrics of the flags out of the comparison.
+        policy: when worse is DEGRADED.
+    """
+    policy = policy or PerformancePolicy()
+    if not len(target):
+        return _nothing(same_threshold, policy)
+    rows = Evaluation(target, score, flag)
+    samples = rows.bootstrap(policy.resamples_of(rows.n_rows), SEED)
+    metrics = estimates(rows, samples, policy.confidence)
+    compared = {
+        name: _compare(name, found, samples[name], test, policy)
+        for name, found in metrics.items()
+        if same_threshold or name not in LABEL_METRICS
+    }
+    reason = _too_few(rows, compared, policy)
+    if reason:
+        status = PerformanceStatus.NO_DATA
+    elif any(found.degraded for found in compared.values()):
+        status = PerformanceStatus.DEGRADED
+    else:
+        status = PerformanceStatus.OK
+    return PerformanceResult(
+        status=status,
+        reason=reason,
+        n_rows=rows.n_rows,
+        n_positive=rows.n_positive,
+        metrics=metrics,
+        against_test=compared,
+        calibration=tuple(rows.calibration()),
+        months=by_name(target, score, flag, months, policy),
+        groups={
+            column: by_group(target, score, flag, values, policy)
+            for column, values in (groups or {}).items()
+        },
+        same_threshold=same_threshold,
+        policy=policy,
+    )
+
+
+def _too_few(
+    rows: Evaluation, compared: Mapping[str, Comparison], policy: PerformancePolicy
+) -> str | None:
+    """Return why the rows allow no verdict, or None."""
+    if rows.n_rows < policy.min_rows:
+        return f"menos de {policy.min_rows} resultados ligados a predições"
+    if min(rows.n_positive, rows.n_rows - rows.n_positive) < policy.min_per_class:
+        return f"menos de {policy.min_per_class} resultados de uma das classes"
+    if all(found.allowed is None for found in compared.values()):
+        return "a versão não guarda métricas de teste com que comparar"
+    return None
+
+
+def _compare(
+    name: str,
+    found: Estimate,
+    samples: Floats,
+    test: Mapping[str, float],
+    policy: PerformancePolicy,
+) -> Comparison:
+    """Compare one metric; the interval of a guarded one has its share of the policy's error."""
+    before = test.get(name)
+    if before is None or not math.isfinite(before) or found.value is None:
+        return Comparison(None)
+    change, allowed = found.value - before, policy.allowed.get(name)
+    if allowed is None:
+        return Comparison(before, change)
+    guarded = len(policy.allowed)
+    # One-sided: only the side that is better matters, so each tail has the whole share.
+    low, high = interval(samples - before, 1 - 2 * policy.error / guarded)
+    beyond = (high is not None and high < allowed) if allowed < 0 else (low or -1.0) > allowed
+    return Comparison(before, change, allowed, low, high, beyond)
+
+
+def _nothing(same_threshold: bool, policy: PerformancePolicy) -> PerformanceResult:
+    reason = "nenhum resultado se liga a uma predição da janela"
+    return PerformanceResult(
+        PerformanceStatus.NO_DATA, reason, 0, 0, {}, {}, (), (), {}, same_threshold, policy
+    )
+
+
+def _plain(metrics: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: found.to_dict() for name, found in metrics.items()}

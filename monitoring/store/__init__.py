@@ -1,0 +1,1 @@
+"""Jobs on the inference store: reading, compaction, erasure."""

@@ -1,0 +1,1 @@
+"""The jobs' side of MLflow, and whom to tell."""

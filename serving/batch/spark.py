@@ -1,0 +1,205 @@
+"""Batch scoring on Apache Spark through MLflow's own UDF, for files too large for one machine.
+
+The served version is loaded and verified here first, as for any answer; executors then load the
+same version by number. As on one machine, every row is checked against the contract before one is
+scored. What is scored is not captured: the output has every column that a capture would have.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from core.contract.model import ModelContract
+from core.spark.shipped_code import pack_code
+from serving.errors import InvalidInstances, ServingError
+from serving.protocol.validation import Validator
+
+if TYPE_CHECKING:
+    from pyspark.sql import (  # type: ignore[import-not-found,unused-ignore]
+        Column,
+        DataFrame,
+        SparkSession,
+    )
+
+    from serving.following.registry import Registry
+    from serving.following.served import ServedModel
+
+_MOST_LISTED = 100
+_TYPES = {"double": "double", "long": "bigint", "boolean": "boolean", "string": "string"}
+_PROBLEMS = "total bigint, field string, problem string, allowed string, rows bigint"
+
+
+def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse.Namespace) -> int:
+    """Score a Parquet file or folder into a folder of Parquet files; return the number of rows.
+
+    Raises:
+        ServingError: Spark is not there or failed, or rows do not fit the contract.
+    """
+    if model.version.contract.outputs:
+        raise ServingError("este modelo não tem score; use --engine local")
+    with spark_session() as session:
+        frame = session.read.parquet(str(options.source))
+        rows = _check(frame, model.version.contract, options.keep)
+        udf = registry.spark_udf(session, model.version.number)
+        scored = _scored(frame, model, udf, options.keep)
+        scored.write.mode("overwrite").parquet(str(options.output))
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """Checks batches against the contract; runs on executors. Yields counts, never a value."""
+
+    contract: ModelContract
+    keep: frozenset[str]
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        found: Counter[tuple[str, str, str]] = Counter()
+        rows = total = 0
+        for batch in batches:
+            rows += batch.num_rows
+            try:
+                self._validate(batch)
+            except InvalidInstances as exc:
+                total += exc.total
+                found.update((d["field"] or "", d["problem"], d["allowed"]) for d in exc.details)
+        yield _batch([(rows, "", "", "", total)])
+        if found:
+            listed = found.most_common(_MOST_LISTED)
+            yield _batch([(0, *problem, times) for problem, times in listed])
+
+    def _validate(self, batch: pa.RecordBatch) -> None:
+        """Raise InvalidInstances if a row does not fit; NaN is null, as pandas writes it."""
+        if not batch.num_rows:
+            return
+        names = [name for name in batch.schema.names if name not in self.keep]
+        cells = [batch.column(name).to_pylist() for name in names]
+        rows = [
+            {n: None if v != v else v for n, v in zip(names, row, strict=True)}
+            for row in zip(*cells, strict=True)
+        ]
+        Validator(self.contract, len(rows)).read_instances(rows)
+
+
+def _check(frame: "DataFrame", contract: ModelContract, keep: frozenset[str]) -> int:
+    """Return the number of rows, all of which fit the contract.
+
+    Raises:
+        ServingError: some do not; lists field, problem, what is allowed, and how often.
+    """
+    found = frame.mapInArrow(_Checker(contract, keep), _PROBLEMS).collect()
+    rows = sum(row.total for row in found)
+    problems = sum(row.rows for row in found if not row.problem)
+    if not rows:
+        raise ServingError("o arquivo não tem linhas")
+    if problems:
+        times: Counter[tuple[str, str, str]] = Counter()
+        for row in found:
+            if row.problem:
+                times[row.field, row.problem, row.allowed] += row.rows
+        listed = times.most_common(_MOST_LISTED)
+        lines = "\n".join(f"  {n} × {field} {what} ({ok})" for (field, what, ok), n in listed)
+        raise ServingError(f"{problems} problemas; nada foi pontuado. Os mais frequentes:\n{lines}")
+    return int(rows)
+
+
+def _scored(
+    frame: "DataFrame", model: "ServedModel", udf: Any, keep: frozenset[str]
+) -> "DataFrame":
+    """Return kept columns, features and outputs, under the names that the local engine gives."""
+    from pyspark.sql import functions as f
+
+    contract = model.version.contract
+    known = {name: Validator(contract, 1).known(name) for name in frame.columns if name not in keep}
+    given = {ours: name for name, ours in known.items() if ours}
+    features = [
+        _feature(given.get(feature.name), feature.type).alias(feature.name)
+        for feature in contract.features
+    ]
+    kept = [f.col(f"`{name}`") for name in frame.columns if name in keep]
+    outputs = udf(f.struct(*(f.col(f"`{feature.name}`") for feature in contract.features)))
+    names = [*sorted(keep & set(frame.columns), key=frame.columns.index), *contract.feature_names]
+    score = f.col("__outputs")[
+        f.when(f.size("__outputs") > 1, f.lit(contract.positive_class)).otherwise(f.lit(0))
+    ]
+    return (
+        frame.select(*kept, *features)
+        .withColumn("__outputs", outputs)
+        .withColumn(contract.score_name, score)
+        .withColumn(
+            contract.label_name,
+            (f.col(contract.score_name) >= f.lit(model.threshold)).cast("bigint"),
+        )
+        .withColumn("model_version", f.lit(model.release))
+        .withColumn("threshold", f.lit(model.threshold).cast("double"))
+        .select(
+            *(f"`{name}`" for name in names),
+            *(contract.score_name, contract.label_name, "model_version", "threshold"),
+        )
+    )
+
+
+def _feature(given: str | None, kind: str) -> "Column":
+    """Return a feature's column in the contract's type: NaN is null, and so is an absent one."""
+    from pyspark.sql import functions as f
+
+    if given is None:
+        return f.lit(None).cast(_TYPES[kind])
+    column = f.col(f"`{given}`").cast(_TYPES[kind])
+    return f.when(~f.isnan(column), column) if kind == "double" else column
+
+
+def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    total, field, problem, allowed, times = zip(*rows, strict=True)
+    return pa.RecordBatch.from_pydict(
+        {
+            "total": pa.array(total, pa.int64()),
+            "field": pa.array(field, pa.string()),
+            "problem": pa.array(problem, pa.string()),
+            "allowed": pa.array(allowed, pa.string()),
+            "rows": pa.array(times, pa.int64()),
+        }
+    )
+
+
+@contextmanager
+def spark_session() -> Iterator["SparkSession"]:
+    """Start Spark or join the one that `spark-submit` has started; executors get this code.
+
+    Where nothing else is said (`spark.master`), Spark runs in this machine's processes.
+
+    Raises:
+        ServingError: pyspark or Java is missing, or Spark failed.
+    """
+    try:
+        from pyspark.errors import (  # type: ignore[import-not-found,unused-ignore]
+            PySparkException,
+        )
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise ServingError("o pyspark não está instalado; instale-o com: make spark") from None
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            builder = SparkSession.builder.appName("serving").config("spark.ui.enabled", "false")
+            session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+            session.sparkContext.setLogLevel("ERROR")
+            session.sparkContext.addPyFile(str(pack_code(Path(folder), "serving")))
+            try:
+                yield session
+            finally:
+                session.stop()
+    except PySparkException as exc:
+        # Its text may quote rows.
+        raise ServingError(
+            f"o Spark falhou ({type(exc).__name__}); ele precisa de Java 17, e --source de Parquet"
+        ) from exc

@@ -1,0 +1,1 @@
+"""Record every answered row: journals, and their conversion to Parquet."""

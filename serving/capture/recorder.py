@@ -1,0 +1,205 @@
+"""Capture: every scored instance is a row in a journal before its answer leaves.
+
+A plain append survives the process, whatever kills it. Parquet comes later and elsewhere: a thread
+seals the open journals now and then, and a process of its own converts every journal that nobody
+holds, this worker's and those that dead ones left (`serving.capture.conversion`).
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.contract.pseudonym import pseudonym
+from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
+from core.store.schema import ROLE_PRIMARY
+from serving.capture.conversion import convert_free
+from serving.capture.journal import Journal
+from serving.config.settings import Settings
+from serving.engine.batcher import Job
+from serving.errors import CaptureFailed, ConversionFailed
+from serving.model.loading import LoadedVersion
+from serving.telemetry.logs import JsonLog, location
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureCounters:
+    """Rows of this worker since it started: journalled, not yet Parquet, not written at all."""
+
+    captured: int
+    pending: int
+    lost: int
+
+
+class Capture:
+    """Journals what a worker answers, and turns journals into Parquet in a thread of its own."""
+
+    def __init__(self, settings: Settings, log: JsonLog, role: str = ROLE_PRIMARY) -> None:
+        """Remember where, and the role of the rows; nothing is touched before `start`."""
+        self._role = role
+        self._store, self._folder = settings.inference_store, settings.journal_dir
+        self._key, self._seconds = settings.pseudonym_key, settings.capture_flush_seconds
+        self._sync, self._required = settings.capture_sync, settings.capture_required
+        self._log = log
+        self._encoder = msgspec.json.Encoder()
+        self._lock = threading.Lock()
+        self._open: dict[int, Journal] = {}
+        self._sealed: dict[Path, int] = {}
+        self._captured = self._lost = 0
+        self._writing_fails = False
+        self._conversion_fails: str | None = None
+        self._unconverted: dict[Path, str] = {}
+        self._request_seen = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to convert; what earlier processes left comes first."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Seal and convert what is open. Call it when nothing is answered any more."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.flush()
+
+    def append(self, jobs: Sequence[Job]) -> None:
+        """Journal the rows of scored jobs, all of one version, in one write.
+
+        A failure is logged. The rows are counted as lost, since their answers leave all the same,
+        unless capture is required.
+
+        Raises:
+            CaptureFailed: the rows could not be written, capture is required, nothing was written.
+        """
+        version = jobs[0].model.version
+        rows = [row for job in jobs for row in self._rows(job)]
+        data = self._encoder.encode_lines(rows)
+        try:
+            with self._lock:
+                self._journal(version).append(data, len(rows))
+                self._captured += len(rows)
+        except OSError as exc:
+            self._fail(exc, len(rows))
+            return
+        if self._writing_fails:
+            self._writing_fails = False
+            self._log.event("ERROR", f"captura retomada; {self._lost} linhas foram perdidas")
+
+    def _fail(self, exc: OSError, rows: int) -> None:
+        """Log the first failure of a row of them; count what is lost, or refuse to lose it."""
+        consequence = "requisições recusadas" if self._required else "linhas perdidas"
+        if not self._writing_fails:
+            self._log.event("ERROR", f"captura falhou, {consequence}: {exc.strerror}")
+        self._writing_fails = True
+        if self._required:
+            raise CaptureFailed from exc
+        with self._lock:
+            self._lost += rows
+
+    def counters(self) -> CaptureCounters:
+        """Return this worker's counters."""
+        with self._lock:
+            pending = sum(j.rows for j in self._open.values()) + sum(self._sealed.values())
+            return CaptureCounters(self._captured, pending, self._lost)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong now, for people."""
+        found = []
+        if self._writing_fails and self._required:
+            found.append("a captura falha e, com CAPTURE_REQUIRED=true, nada é respondido")
+        if self._lost:
+            found.append(f"{self._lost} linhas respondidas não puderam ser capturadas")
+        if self._conversion_fails:
+            found.append(self._conversion_fails)
+        if self._unconverted:
+            found.append(f"{len(self._unconverted)} journals não puderam virar Parquet")
+        return found
+
+    def flush(self) -> None:
+        """Seal the open journals and have every journal converted that nobody holds.
+
+        What fails is logged once and said in `problems`; the next turn tries again.
+        """
+        try:
+            self._seal_and_convert()
+        except Exception as exc:
+            known = isinstance(exc, ConversionFailed)
+            problem = str(exc) if known else f"a captura não pôde ser convertida: {location(exc)}"
+            if problem != self._conversion_fails:
+                self._log.event("ERROR", problem)
+            self._conversion_fails = problem
+        else:
+            self._conversion_fails = None
+
+    def _seal_and_convert(self) -> None:
+        with self._lock:
+            for journal in self._open.values():
+                self._sealed[journal.path] = journal.rows
+                journal.close()
+            self._open.clear()
+        outcomes = convert_free(self._folder, self._store)
+        failed = {path: reason for path, reason in outcomes.items() if reason is not None}
+        for path, reason in failed.items():
+            if self._unconverted.get(path) != reason:
+                self._log.event("ERROR", f"o journal {path.name} não virou Parquet: {reason}")
+        # A journal may have been converted by another worker.
+        left = {path: why for path, why in self._unconverted.items() if path.exists()}
+        self._unconverted = left | failed
+        with self._lock:
+            self._sealed = {path: rows for path, rows in self._sealed.items() if path.exists()}
+
+    def _journal(self, version: LoadedVersion) -> Journal:
+        journal = self._open.get(version.number)
+        if journal is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            journal = self._open[version.number] = Journal(
+                self._folder, version, self._sync, self._role
+            )
+        return journal
+
+    def _rows(self, job: Job) -> list[list[Any]]:
+        """Return a job's rows in the order of the journal's header."""
+        request_id, latency_ms = job.context.request_id, job.context.elapsed_ms()
+        timestamp, threshold = time.time_ns() // 1000, job.model.threshold
+        columns = zip(
+            job.instances.rows, job.instances.entities, job.scores, job.labels, strict=True
+        )
+        return [
+            [
+                *(request_id, number, timestamp),
+                pseudonym(entity, self._key) if entity and self._key else None,
+                *row,
+                *(score, label, threshold, latency_ms),
+            ]
+            for number, (row, entity, score, label) in enumerate(columns)
+        ]
+
+    def _run(self) -> None:
+        self.flush()
+        while not self._rest():
+            self.flush()
+
+    def _rest(self) -> bool:
+        """Wait for the next turn or a job's request to rotate; return whether to stop instead."""
+        until = time.monotonic() + self._seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._stop.wait(min(left, ROTATE_LOOK_SECONDS)):
+                return True
+            if self._asked_to_rotate():
+                return False
+        return self._stop.is_set()
+
+    def _asked_to_rotate(self) -> bool:
+        """Tell whether a request has come since the last look (see `contract.places`)."""
+        try:
+            found = (self._folder / ROTATE_REQUEST).stat().st_mtime_ns
+        except OSError:
+            return False
+        seen, self._request_seen = self._request_seen, found
+        return found != seen

@@ -1,0 +1,1 @@
+"""What one served model consists of, its shadow included."""

@@ -1,0 +1,1 @@
+"""Gather concurrent requests into batches and score them."""

@@ -1,0 +1,257 @@
+"""Follows the alias: resolve, load, verify, swap one reference; on failure keep the old one."""
+
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.contract import names
+from serving.config.settings import Settings
+from serving.errors import (
+    CacheDamaged,
+    NotReady,
+    RegistryError,
+    RegistryUnreachable,
+    VersionRefused,
+)
+from serving.following.cache import ModelCache
+from serving.following.registry import AliasTarget, Registry, RunFacts
+from serving.following.served import ModelSource, ServedModel, check_successor
+from serving.following.shared_lookup import SharedLook
+from serving.following.threshold import override_text, threshold_in_force
+from serving.model.loading import LoadedVersion, load_version, read_version
+from serving.telemetry.logs import JsonLog, location
+from serving.telemetry.memory import freeze_loaded
+
+_MAX_PAUSE_SECONDS = 30.0
+_OWN_LOOK = 0.2
+"""Share of the interval after which a worker reads what the last look of its server found."""
+_JITTER = 0.25
+"""Share of the interval by which a look at the alias may come early, so that workers spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How the last look at the alias went.
+
+    `alias_version` is what the alias says, None if that is not known; `problem` is why it is not
+    served as it says.
+    """
+
+    alias_version: int | None = None
+    reachable: bool = False
+    problem: str | None = "o registro ainda não foi consultado"
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A version that did not load, why, and until when it is not tried again."""
+
+    target: AliasTarget
+    error: Exception
+    until: float
+    pause: float
+
+
+class Follower:
+    """Keeps `served` what the alias says. One thread polls; requests only read a reference."""
+
+    def __init__(
+        self, registry: Registry, settings: Settings, log: JsonLog, verb: str = "servindo"
+    ) -> None:
+        """Remember what to follow and how the log calls it; `start` begins."""
+        self._verb = verb
+        self._registry, self._settings, self._log = registry, settings, log
+        self._resolve, self._pause = registry.resolve, settings.poll_seconds
+        if settings.workers_dir is not None:
+            # Together they take no longer than a worker that asks by itself.
+            self._pause = settings.poll_seconds * _OWN_LOOK
+            good_for = settings.poll_seconds - self._pause
+            self._resolve = SharedLook(registry, settings.workers_dir, good_for).resolve
+        self._cache = ModelCache(settings.model_cache, registry.uri, registry.name, registry.alias)
+        self._cache_tried = False
+        self._tags: Mapping[str, str] = {}
+        self._failure: _Failure | None = None
+        self._reported: str | None = None
+        self._stop = threading.Event()
+        self.looked = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self.served: ServedModel | None = None
+        self.since: datetime | None = None
+        self.following = Following()
+
+    def start(self) -> None:
+        """Begin to follow, in a thread of its own."""
+        if self._settings.threshold is not None:
+            self._log.event("WARNING", override_text(self._settings.threshold))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following; a download under way is not waited for long."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def current(self) -> ServedModel:
+        """Return what answers requests now.
+
+        Raises:
+            NotReady: nothing has been loaded yet.
+        """
+        if self.served is None:
+            raise NotReady(self.following.problem or "aguardando o registro")
+        return self.served
+
+    def poll(self) -> None:
+        """Look at the alias once and serve what it says; note the problem if that fails."""
+        try:
+            target = self._resolve()
+        except RegistryError as exc:
+            reachable = not isinstance(exc, RegistryUnreachable)
+            if not reachable and self.served is None:
+                self._start_from_cache()
+            known = None if reachable else self.following.alias_version
+            self._note(Following(known, reachable, self._without_registry(exc)))
+            return
+        try:
+            self._follow(target)
+        except (RegistryError, OSError) as exc:
+            reachable = not isinstance(exc, RegistryUnreachable)
+            text = str(exc) if isinstance(exc, RegistryError) else f"sem disco: {exc.strerror}"
+            self._note(Following(target.number, reachable, self._behind(target, text)))
+        else:
+            self._note(Following(target.number, True, None))
+
+    def _follow(self, target: AliasTarget) -> None:
+        served = self.served
+        if served is None or not served.version.target.is_version_of(target):
+            self._swap(self._dress(self._load(target), target.tags))
+        elif served.source == "cache" or dict(target.tags) != dict(self._tags):
+            self._swap(self._dress(served.version, target.tags))
+            self._in_cache(lambda: self._cache.remember(target))
+        self._tags = target.tags
+
+    def _start_from_cache(self) -> None:
+        """Serve the last good version that this host kept; say once if there is none that will."""
+        if self._cache_tried:
+            return
+        self._cache_tried = True
+        try:
+            with self._cache.opened() as kept:
+                if kept is None:
+                    return
+                package = self._registry.open(kept.target.number, kept.folder)
+                version = read_version(
+                    self._registry, kept.target, package, kept.facts, self._settings
+                )
+        except (CacheDamaged, VersionRefused, OSError) as exc:
+            text = exc.strerror if isinstance(exc, OSError) else exc
+            self._log.event("ERROR", f"a cópia local não pôde ser servida: {text}")
+            return
+        self._swap(self._dress(version, kept.target.tags, "cache"))
+        self._tags = kept.target.tags
+
+    def _accept(self, version: LoadedVersion, files: Path, facts: RunFacts) -> None:
+        """Keep a copy of a good version, if clients of the served one can go on with it.
+
+        Raises:
+            VersionRefused: they cannot.
+        """
+        if self.served is not None:
+            check_successor(self.served.version, version)
+        self._in_cache(lambda: self._cache.keep(version.target, files, facts))
+
+    def _in_cache(self, change: Callable[[], None]) -> None:
+        """Change the local copy; serving goes on when that fails."""
+        try:
+            change()
+        except OSError as exc:
+            self._log.event("WARNING", f"a cópia local não pôde ser guardada: {exc.strerror}")
+
+    def _load(self, target: AliasTarget) -> LoadedVersion:
+        """Load the target, unless it failed before and it is too soon to try again."""
+        before = self._failure
+        if before is not None and before.target != target:
+            before = None
+        if before is not None and time.monotonic() < before.until:
+            raise before.error.with_traceback(None)
+        try:
+            version = load_version(self._registry, target, self._settings, self._accept)
+        except VersionRefused as exc:
+            # Its files never change, so neither would the verdict while its tags stay.
+            self._failure = _Failure(target, exc, math.inf, 0.0)
+            raise
+        except (RegistryError, OSError) as exc:
+            pause = min(2 * before.pause, _MAX_PAUSE_SECONDS) if before else 1.0
+            self._failure = _Failure(target, exc, time.monotonic() + pause, pause)
+            raise
+        self._failure = None
+        return version
+
+    def _dress(
+        self, version: LoadedVersion, tags: Mapping[str, str], source: ModelSource = "registry"
+    ) -> ServedModel:
+        """Combine a version with its tags and the environment."""
+        run_id = tags.get(names.TAG_BASELINE_RUN_ID)
+        baseline = None
+        if run_id:
+            # A copy is served when there is no server to ask.
+            created = self._registry.run_facts(run_id).started if source == "registry" else None
+            baseline = {"run_id": run_id, "created_at": created}
+        threshold, from_where, warning = threshold_in_force(self._settings.threshold, version, tags)
+        return ServedModel(version, threshold, from_where, baseline, source, warning)
+
+    def _swap(self, model: ServedModel) -> None:
+        if self.served is None:
+            freeze_loaded()
+        if self.served is None or self.served.version is not model.version:
+            self.since = datetime.now(UTC)
+        self.served = model
+        version = model.version
+        text = f"{self._verb} {version.name} versão {version.number}"
+        text += " da cópia local" if model.source == "cache" else ""
+        if model.threshold is not None:
+            text += f", threshold {model.threshold:g} ({model.threshold_source})"
+        self._log.event("INFO", text, model.release)
+        if model.warning:
+            self._log.event("ERROR", model.warning, model.release)
+
+    def _without_registry(self, exc: RegistryError) -> str:
+        """Say what serves on, if the registry does not say what should."""
+        if self.served is None or self.served.source == "registry":
+            return str(exc)
+        return f"{exc}; servindo a cópia local da versão {self.served.version.number}"
+
+    def _behind(self, target: AliasTarget, reason: str) -> str:
+        serving = "nenhuma" if self.served is None else f"a {self.served.version.number}"
+        return (
+            f"o alias {self._registry.alias} aponta para a versão {target.number}, "
+            f"servindo {serving}, porque {reason}"
+        )
+
+    def _note(self, following: Following) -> None:
+        """Keep the outcome; log it once, when it changes."""
+        self.following = following
+        if following.problem == self._reported:
+            return
+        release = self.served.release if self.served else None
+        if following.problem:
+            self._log.event("ERROR", following.problem, release)
+        elif self._reported:
+            self._log.event("INFO", "o alias voltou a ser seguido", release)
+        self._reported = following.problem
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.poll()
+            except Exception as exc:
+                text = f"falha inesperada ao seguir o alias: {location(exc)}"
+                self._note(replace(self.following, problem=text))
+            self.looked.set()
+            early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
+            self._stop.wait(self._pause * (1 - early))

@@ -1,0 +1,53 @@
+"""What answers requests, and whether another version may take its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.contract import names
+from core.contract.compatibility import incompatible_changes
+from serving.errors import VersionRefused
+from serving.following.threshold import ThresholdSource
+from serving.model.loading import LoadedVersion
+
+ModelSource = Literal["registry", "cache"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedModel:
+    """What answers requests now: a version, and what its tags and the environment add to it.
+
+    The threshold is None for a version that has neither score nor label.
+    """
+
+    version: LoadedVersion
+    threshold: float | None
+    threshold_source: ThresholdSource | None
+    baseline: Mapping[str, Any] | None
+    source: ModelSource = "registry"
+    warning: str | None = None
+
+    @property
+    def release(self) -> str:
+        """Return the operator's name of the version."""
+        return self.version.contract.release
+
+
+def check_successor(served: LoadedVersion, successor: LoadedVersion) -> None:
+    """Let a version take the place of the served one if that breaks no client of it.
+
+    A tag on the version can say that the change is wanted; so can a restart, after which there is
+    no served one.
+
+    Raises:
+        VersionRefused: clients would break; names each change.
+    """
+    tag = successor.target.tags.get(names.TAG_CONTRACT_CHANGE)
+    changes = incompatible_changes(served.contract, successor.contract)
+    if changes and tag != names.CONTRACT_CHANGE_ACCEPTED:
+        raise VersionRefused(
+            successor.number,
+            f"contrato incompatível com o da versão {served.number}: {'; '.join(changes)} "
+            "(para trocar assim mesmo: registry promote --accept-contract-change, ou reinicie "
+            "a API)",
+        )

@@ -1,0 +1,77 @@
+"""One look at the alias for all workers of a server: whoever comes first asks, the others read.
+
+A read costs the MLflow server milliseconds of its processor; without this, each worker would cost
+them again. What was found lies in a small file beside its lock; monotonic clocks agree within a
+host, so each worker can tell how old it is.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from serving.errors import AliasMissing, ModelMissing, RegistryUnreachable
+from serving.following.registry import AliasTarget, Registry
+
+
+class SharedLook:
+    """Resolves an alias, at most once per interval among the processes that share a folder."""
+
+    def __init__(self, registry: Registry, folder: Path, seconds: float) -> None:
+        """Remember whom to ask, where the answer lies, and how long it is good for."""
+        self._registry, self._seconds = registry, seconds
+        self._path = folder / f"alias-{registry.alias}.look"
+
+    def resolve(self) -> AliasTarget:
+        """Return what the alias points to, as of at most the interval ago.
+
+        Raises:
+            ModelMissing, AliasMissing, RegistryUnreachable: what the registry said then.
+        """
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o640)
+        except OSError:
+            # Somebody tidied up the temporary folder; following goes on without it.
+            return self._registry.resolve()
+        try:
+            # While another worker asks, this one waits for its answer.
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            found = _read(fd)
+            if found is None or not 0 <= time.monotonic() - found["at"] < self._seconds:
+                found = self._ask()
+                os.ftruncate(fd, os.pwrite(fd, json.dumps(found).encode(), 0))
+        finally:
+            os.close(fd)
+        return self._told(found)
+
+    def _ask(self) -> dict[str, Any]:
+        said: dict[str, Any]
+        try:
+            said = {"target": asdict(self._registry.resolve())}
+        except ModelMissing:
+            said = {"missing": "model"}
+        except AliasMissing:
+            said = {"missing": "alias"}
+        except RegistryUnreachable as exc:
+            said = {"unreachable": exc.reason}
+        return {"at": time.monotonic(), **said}
+
+    def _told(self, found: Mapping[str, Any]) -> AliasTarget:
+        if "unreachable" in found:
+            raise RegistryUnreachable(self._registry.uri, found["unreachable"])
+        if "missing" in found:
+            name, alias = self._registry.name, self._registry.alias
+            raise ModelMissing(name) if found["missing"] == "model" else AliasMissing(name, alias)
+        return AliasTarget(**found["target"])
+
+
+def _read(fd: int) -> Any:
+    """Return what was found last; None where nothing was, or a killed worker left half of it."""
+    try:
+        return json.loads(os.pread(fd, os.fstat(fd).st_size, 0))
+    except ValueError:
+        return None

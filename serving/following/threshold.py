@@ -1,0 +1,50 @@
+"""Which threshold is in force: the environment's over the version's tag over its contract's."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from core.contract import names
+from serving.model.loading import LoadedVersion
+
+ThresholdSource = Literal["env", "tag", "metadata"]
+
+
+def threshold_in_force(
+    override: float | None, version: LoadedVersion, tags: Mapping[str, str]
+) -> tuple[float | None, ThresholdSource | None, str | None]:
+    """Return the threshold, where it comes from, and what is wrong with the tag.
+
+    All are None for a version that has neither score nor label.
+    """
+    if version.contract.outputs:
+        return None, None, None
+    if override is not None:
+        return override, "env", None
+    tagged = tags.get(names.TAG_THRESHOLD)
+    if tagged is None:
+        return version.contract.threshold, "metadata", None
+    value = read_threshold(tagged)
+    if value is not None:
+        return value, "tag", None
+    warning = (
+        f"a tag {names.TAG_THRESHOLD} da versão {version.number} não é um número entre 0 e 1; "
+        "vale o threshold dos metadados"
+    )
+    return version.contract.threshold, "metadata", warning
+
+
+def override_text(threshold: float) -> str:
+    """Say that the environment's threshold is on."""
+    return (
+        f"THRESHOLD={threshold:g} do ambiente está em vigor: vale para qualquer versão, "
+        "também depois de promoções e rollbacks"
+    )
+
+
+def read_threshold(text: str) -> float | None:
+    """Return a tag's threshold, or None if it is no number in [0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None

@@ -1,0 +1,1 @@
+"""ASGI endpoints, middleware, authentication and OpenAPI."""

@@ -1,0 +1,63 @@
+"""`/invocations`, `/ping` and `/version`, as MLflow's own scoring server defines them.
+
+A client written for `mlflow models serve` needs no change. Instances are checked by the served
+contract, captured and logged like those of `/predict`; errors have the proxy's one shape.
+"""
+
+from importlib.metadata import version as installed_version
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from serving.engine.batcher import Job
+from serving.engine.direct import DirectScorer
+from serving.following.follower import Follower
+from serving.http.middleware import send_json
+from serving.http.predict import read_body
+from serving.protocol.instances import Instances
+from serving.protocol.mlflow_input import read_instances
+
+
+class InvocationsEndpoint:
+    """Answers `{"predictions": ...}` with the outputs that pyfunc gives, in its shape."""
+
+    def __init__(self, follower: Follower, direct: DirectScorer, max_body_bytes: int) -> None:
+        """Keep the parts."""
+        self._follower, self._direct, self._limit = follower, direct, max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; every error goes to the middleware."""
+        context = scope["context"]
+        body = await read_body(scope, receive, self._limit)
+        model = self._follower.current()
+        context.model_version = model.release
+        version = model.version
+        kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
+        instances = read_instances(body, kind.decode("latin-1"), version.contract.features)
+        job = Job(model, Instances(*version.validator.read_instances(instances)), context)
+        context.n_instances = len(instances)
+        outputs = await self._direct.score(job)
+        await send_json(200, msgspec.json.encode({"predictions": outputs}), send)
+
+
+async def mlflow_version(_: Request) -> Response:
+    """Answer with the version of MLflow.
+
+    The body is what MLflow's server sends; that one calls it JSON, which it is not.
+    """
+    return Response(installed_version("mlflow"), media_type="text/plain")
+
+
+class PingEndpoint:
+    """200 with a model, 404 without one: what MLflow's server answers."""
+
+    def __init__(self, follower: Follower) -> None:
+        """Keep what knows whether there is a model."""
+        self._follower = follower
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        status = 404 if self._follower.served is None else 200
+        await Response("\n", status, media_type="text/plain")(scope, receive, send)

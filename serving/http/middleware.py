@@ -1,0 +1,132 @@
+"""Around every request: its id, its key, its errors in one shape, its line in the log."""
+
+from collections.abc import Callable, Collection, Mapping
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.engine.context import RequestContext
+from serving.errors import InternalError, RequestError
+from serving.http.auth import ApiKeys
+from serving.telemetry.logs import JsonLog, RequestRecord, location, now
+
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+_UNKNOWN_PATH = "-"
+_PROBE = "/ready"
+
+
+class RequestMiddleware:
+    """Outermost part of the app, in plain ASGI since every request pays for it.
+
+    Args:
+        app: what answers; it finds the `RequestContext` in `scope["context"]`.
+        observe: called with each request's line for the log.
+        paths: the app's own paths; the log shows no other, since a client may put data in a path.
+        hot: by method and path, what answers without going through `app` and its router.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        log: JsonLog,
+        keys: ApiKeys,
+        paths: Collection[str],
+        hot: Mapping[tuple[str, str], ASGIApp],
+        observe: Callable[[RequestRecord], None],
+    ) -> None:
+        """Keep the parts."""
+        self._observe = observe
+        self._app, self._log, self._keys, self._paths = app, log, keys, paths
+        self.hot = dict(hot)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = scope["headers"]
+        proposed = next((value for name, value in headers if name == b"x-request-id"), None)
+        context = scope["context"] = RequestContext(proposed)
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                context.status = message["status"]
+                identity = (b"x-request-id", context.request_id.encode())
+                message["headers"] = [*message.get("headers", ()), identity, *_HEADERS]
+            await send(message)
+
+        try:
+            self._keys.check(scope["path"], headers)
+            app = self.hot.get((scope["method"], scope["path"]), self._app)
+            await app(scope, receive, answer)
+        except Exception as exc:
+            error = self._translate(context, exc)
+            if not started:
+                await send_error(error, context, answer)
+        finally:
+            record = self._record(scope, context)
+            self._log.request(record)
+            self._observe(record)
+
+    def _translate(self, context: RequestContext, exc: Exception) -> RequestError:
+        """Return the error to answer with, and note in the context what the log should say."""
+        if not isinstance(exc, RequestError):
+            context.message = f"erro interno: {location(exc)}"
+            return InternalError()
+        context.message = f"requisição recusada: {exc.code}: {exc.message}"
+        if exc.status >= 500:
+            cause = exc.__cause__
+            context.message = str(exc) if cause is None else f"{exc.code}: {location(cause)}"
+        return exc
+
+    def _record(self, scope: Scope, context: RequestContext) -> RequestRecord:
+        level = "INFO"
+        if context.status >= 400:
+            # A probe that is told to wait is no error.
+            expected = context.status < 500 or scope["path"] == _PROBE
+            level = "WARNING" if expected else "ERROR"
+        path = scope["path"]
+        return RequestRecord(
+            timestamp=now(),
+            level=level,
+            message=context.message,
+            request_id=context.request_id,
+            method=scope["method"],
+            path=path if path in self._paths else _UNKNOWN_PATH,
+            status_code=context.status,
+            latency_ms=context.elapsed_ms(),
+            model_version=context.model_version,
+            n_instances=context.n_instances,
+        )
+
+
+async def send_error(error: RequestError, context: RequestContext, send: Send) -> None:
+    """Send an error in the one shape that all of them have."""
+    body = msgspec.json.encode(
+        {
+            "error": {"code": error.code, "message": error.message, "details": error.details},
+            "request_id": context.request_id,
+        }
+    )
+    extra = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    await send_json(error.status, body, send, extra)
+
+
+async def send_json(
+    status: int, body: bytes, send: Send, headers: Collection[tuple[bytes, bytes]] = ()
+) -> None:
+    """Send a whole answer whose body is JSON already."""
+    fixed = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
+    await send({"type": "http.response.body", "body": body})

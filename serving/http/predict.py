@@ -1,0 +1,101 @@
+"""`POST /predict`: read the body, validate, score, record, answer.
+
+Plain ASGI: a framework's own body parsing and answer building would cost more than the model.
+"""
+
+import asyncio
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from serving.engine.batcher import Batcher, Job
+from serving.engine.direct import DirectScorer
+from serving.errors import BodyTooLarge, BodyTooSlow
+from serving.following.follower import Follower
+from serving.http.middleware import send_json
+from serving.protocol.outputs import named_row
+
+BODY_SECONDS = 30.0
+"""Longest time that a body may take to arrive, so that idle senders do not pile up."""
+
+
+class PredictEndpoint:
+    """Answers with the scores of the version that is served when the body has arrived."""
+
+    def __init__(
+        self, follower: Follower, batcher: Batcher, direct: DirectScorer, max_body_bytes: int
+    ) -> None:
+        """Keep the parts."""
+        self._follower, self._batcher, self._direct = follower, batcher, direct
+        self._limit = max_body_bytes
+        self._encoder = msgspec.json.Encoder()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; every error goes to the middleware."""
+        context = scope["context"]
+        body = await read_body(scope, receive, self._limit)
+        model = self._follower.current()
+        context.model_version = model.release
+        instances = model.version.reader.read(body)
+        context.n_instances = len(instances.rows)
+        job = Job(model, instances, context)
+        names = model.version.contract.outputs
+        if names:
+            outputs = await self._direct.score(job)
+            predictions = [named_row(row, names) for row in outputs]
+        else:
+            await self._batcher.score(job)
+            predictions = scored_rows(job)
+        if instances.explain:
+            found = await self._direct.explain(job)
+            for prediction, effects in zip(predictions, found, strict=True):
+                prediction["explanation"] = effects
+        await send_json(200, self._encoder.encode(answer(job, predictions)), send)
+
+
+def scored_rows(job: Job) -> list[dict[str, object]]:
+    """Return the outputs of a scored job under the contract's names."""
+    contract = job.model.version.contract
+    score_name, label_name = contract.score_name, contract.label_name
+    return [
+        {score_name: score, label_name: label}
+        for score, label in zip(job.scores, job.labels, strict=True)
+    ]
+
+
+def answer(job: Job, predictions: list[dict[str, object]]) -> dict[str, object]:
+    """Return the body of a job's answer; each prediction also names the release."""
+    release = job.model.release
+    for prediction in predictions:
+        prediction["model_version"] = release
+    return {
+        "predictions": predictions,
+        "model_version": release,
+        "threshold": job.model.threshold,
+        "request_id": job.context.request_id,
+        "processing_time_ms": job.context.elapsed_ms(),
+    }
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        BodyTooLarge: it is longer than `limit` bytes, said or found; the rest is not read.
+        BodyTooSlow: it has not come whole within `BODY_SECONDS`.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise BodyTooLarge(limit)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            while message.get("more_body", False) and len(body) <= limit:
+                message = await receive()
+                body += message.get("body", b"")
+    except TimeoutError:
+        raise BodyTooSlow(BODY_SECONDS) from None
+    if len(body) > limit:
+        raise BodyTooLarge(limit)
+    return body

@@ -1,0 +1,1 @@
+"""From a downloaded model to a verified scoring function."""

@@ -1,0 +1,159 @@
+"""`/painel`: the operators' page, and the reports that it links to.
+
+Routes are plain functions, so they run in threads: MLflow is never waited for on the event loop.
+The page has no script, and its policy lets the browser take nothing but its own style sheet.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from core.contract import names
+from serving.errors import HistoryUnavailable, RegistryError, RouteError
+from serving.following.history import Report
+from serving.following.registry import Registry
+from serving.http.auth import PAGE, REPORT_PATH
+from serving.panel import concerns, wording
+from serving.panel import content as panel
+from serving.panel.trend import trend
+
+if TYPE_CHECKING:
+    import jinja2
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_LARGEST_REPORT = 5 * 1024 * 1024
+_RUN_ID = re.compile("[0-9a-f]{32}")
+_JOBS = (names.JOB_DRIFT, names.JOB_PERFORMANCE)
+# What a report holds was written by whoever may log a run: it gets no script and no origin.
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
+
+def panel_routes(registry: Registry, gather: Callable[[], panel.PanelFacts]) -> list[Route]:
+    """Return the page's routes; `gather` is called for each look at it and may block."""
+
+    def page(_: Request) -> Response:
+        return HTMLResponse(render(gather()), headers={"Content-Security-Policy": policy()})
+
+    def report(request: Request) -> Response:
+        job, run_id = request.path_params["job"], request.path_params["run_id"]
+        if job not in _JOBS or not _RUN_ID.fullmatch(run_id):
+            raise RouteError(404)
+        experiment = names.monitoring_experiment(registry.name)
+        try:
+            html = registry.run_file(experiment, run_id, job, ".html", _LARGEST_REPORT)
+        except RegistryError as exc:
+            raise HistoryUnavailable from exc
+        if html is None:
+            raise RouteError(404)
+        return HTMLResponse(html, headers={"Content-Security-Policy": _REPORT_POLICY})
+
+    return [Route(PAGE, page, methods=["GET"]), Route(REPORT_PATH, report, methods=["GET"])]
+
+
+def render(facts: panel.PanelFacts) -> str:
+    """Return the page; it needs no other file and no network."""
+    history = facts.reading.history
+    drift = panel.latest(facts, names.JOB_DRIFT)
+    performance = panel.latest(facts, names.JOB_PERFORMANCE)
+    return (
+        _environment()
+        .get_template("painel.html")
+        .render(
+            facts=facts,
+            health=facts.health,
+            headline=concerns.headline(facts),
+            concerns=concerns.concerns(facts),
+            whose_flip=panel.whose_flip(facts),
+            since=panel.served_since(facts),
+            threshold_origin=panel.threshold_origin(facts),
+            windows=[(name, lev, panel.covered(lev)) for name, lev in _windows(facts)],
+            verdicts=[("Drift", drift), ("Desempenho", performance)],
+            trend=trend(history.drift),
+            reports=sorted([*history.drift, *history.performance], key=_when, reverse=True),
+            links=Links(facts.mlflow_url, facts.model_name),
+            verdict=panel.verdict,
+            names={names.JOB_DRIFT: "drift", names.JOB_PERFORMANCE: "desempenho"},
+            style=style(),
+        )
+    )
+
+
+def _windows(facts: panel.PanelFacts) -> list[tuple[str, Any]]:
+    return [("Última hora", facts.hour), ("Último dia", facts.day)]
+
+
+def _when(report: Report) -> datetime:
+    return report.when
+
+
+class Links:
+    """Addresses in MLflow's pages; None where MLflow is no server that a browser could open."""
+
+    def __init__(self, url: str, model: str) -> None:
+        """Leave out credentials that the address may hold: the page is no place for them."""
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        address = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        self._base = address if parts.scheme in ("http", "https") else None
+        self._model = quote(model, safe="")
+
+    def model(self) -> str | None:
+        """Return the page of the registered model."""
+        return self._base and f"{self._base}/#/models/{self._model}"
+
+    def version(self, number: int | None) -> str | None:
+        """Return the page of a version."""
+        return self._base and f"{self._base}/#/models/{self._model}/versions/{number}"
+
+    def run(self, report: Report) -> str | None:
+        """Return the page of a report's run."""
+        place = f"{quote(report.experiment_id, safe='')}/runs/{quote(report.run_id, safe='')}"
+        return self._base and f"{self._base}/#/experiments/{place}"
+
+    def report(self, report: Report) -> str:
+        """Return where the proxy shows the report itself, relative to the page."""
+        return f"painel/{report.job}/{quote(report.run_id, safe='')}"
+
+
+@cache
+def style() -> str:
+    """Return the style sheet."""
+    return (_TEMPLATES / "painel.css").read_text(encoding="utf-8")
+
+
+@cache
+def policy() -> str:
+    """Return the page's content security policy: its own style sheet, by digest, and no more."""
+    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+@cache
+def _environment() -> "jinja2.Environment":
+    # A worker whose page nobody opens does without it.
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = ("number", "percent", "milliseconds", "moment", "duration", "color", "word")
+    environment.filters.update({name: getattr(wording, name) for name in filters})
+    environment.filters["counted"] = wording.counted
+    return environment

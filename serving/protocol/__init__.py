@@ -1,0 +1,1 @@
+"""From bytes to rows and from outputs to answers: the formats that clients send and read."""

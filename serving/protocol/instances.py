@@ -1,0 +1,101 @@
+"""From a request's body to rows in the contract's order.
+
+Two ways give one result. The first decodes straight into a type made from the contract and is taken
+by every request written exactly as the contract is. Whatever it refuses is read again, slowly, by
+`serving.protocol.validation`, which alone knows year suffixes and alone explains what is wrong.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from core.contract.model import Feature, ModelContract
+from serving.protocol.validation import Validator
+
+LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Validated instances of one request.
+
+    Attributes:
+        rows: one sequence per instance, a value per feature in contract order, None for null.
+        entities: the person of each instance as sent, None where absent; never stored as it is.
+        explain: whether the client asked why.
+    """
+
+    rows: Sequence[Sequence[Any]]
+    entities: Sequence[str | None]
+    explain: bool = False
+
+
+class InstanceReader:
+    """Reads bodies for one contract."""
+
+    def __init__(self, contract: ModelContract, max_instances: int) -> None:
+        """Make the decoder for the contract's features and entity."""
+        self._validator = Validator(contract, max_instances)
+        instance: Any = _instance_type(contract)
+        several = Annotated[list[instance], Meta(min_length=1, max_length=max_instances)]
+        body: Any = msgspec.defstruct("Body", [("instances", several)], forbid_unknown_fields=True)
+        self._decoder = msgspec.json.Decoder(body)
+
+    def read(self, body: bytes) -> Instances:
+        """Decode and check one body.
+
+        Raises:
+            MalformedBody: it is not JSON.
+            InvalidInstances: it does not fit the contract; lists every problem.
+        """
+        try:
+            decoded = self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return Instances(*self._validator.read(body))
+        rows, entities = [], []
+        for instance in decoded.instances:
+            *row, entity = msgspec.structs.astuple(instance)
+            if entity is not None:
+                entity = str(entity).strip()
+                if not entity:
+                    return Instances(*self._validator.read(body))
+            rows.append(row)
+            entities.append(entity)
+        return Instances(rows, entities)
+
+
+def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
+    """Return a struct with a field per feature in order, and the entity last."""
+    fields: list[Any] = []
+    for feature in contract.features:
+        kind = _value_type(feature)
+        fields.append(
+            (feature.name, kind | None, None) if feature.nullable else (feature.name, kind)
+        )
+    # Without an entity the field takes a name that no contract allows, and stays absent.
+    fields.append(("entity_", str | Annotated[int, Meta(ge=LONG_MIN, le=LONG_MAX)] | None, None))
+    return msgspec.defstruct(
+        "Instance",
+        fields,
+        kw_only=True,
+        forbid_unknown_fields=True,
+        gc=False,
+        rename={"entity_": contract.entity or "$"},
+    )
+
+
+def _value_type(feature: Feature) -> Any:
+    """Return the msgspec type that accepts what the feature accepts, or less."""
+    if feature.type == "boolean":
+        return bool
+    if feature.type == "string":
+        return Literal[feature.values] if feature.values else str
+    if feature.type == "long":
+        low = LONG_MIN if feature.min is None else math.ceil(feature.min)
+        high = LONG_MAX if feature.max is None else math.floor(feature.max)
+        return Annotated[int, Meta(ge=low, le=high)]
+    return Annotated[float, Meta(ge=feature.min, le=feature.max)]

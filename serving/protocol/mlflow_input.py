@@ -1,0 +1,140 @@
+"""The bodies that MLflow's scoring server takes, as instances: one mapping per row.
+
+JSON with one of `dataframe_split`, `dataframe_records`, `instances`, `inputs`, and CSV. Unlike
+MLflow's server this one takes no column that the model does not have, and answers no value back.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.contract.model import Feature, FeatureType
+from serving.errors import InvalidInstances, UnsupportedMediaType
+from serving.protocol.validation import YEAR, decode
+
+FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+CSV, JSON = "text/csv", "application/json"
+_NULLS = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
+_BOOLEANS = {"true": True, "false": False}
+
+
+def read_instances(
+    body: bytes, content_type: str, features: Sequence[Feature]
+) -> list[Mapping[str, Any]]:
+    """Return the rows of a body; their names and values are still unchecked.
+
+    Raises:
+        UnsupportedMediaType: it is neither JSON nor CSV in UTF-8.
+        MalformedBody: it is not JSON.
+        InvalidInstances: it has none of the formats.
+    """
+    kind = _kind(content_type)
+    return _from_csv(body, features) if kind == CSV else _from_json(decode(body), features)
+
+
+def _kind(content_type: str) -> str:
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if kind not in (CSV, JSON) or any(p != "charset=utf-8" for p in parameters if p):
+        raise UnsupportedMediaType((JSON, CSV))
+    return kind
+
+
+def _from_json(document: Any, features: Sequence[Feature]) -> list[Mapping[str, Any]]:
+    allowed = "um objeto com exatamente um de: " + ", ".join(FORMATS)
+    if not isinstance(document, dict):
+        raise _refusal("o corpo não é um objeto", allowed)
+    # MLflow's clients send `params`; no scikit-learn model takes any.
+    given = [key for key, value in document.items() if not (key == "params" and not value)]
+    if len(given) != 1 or given[0] not in FORMATS:
+        raise _refusal("formato desconhecido ou repetido", allowed)
+    data = document[given[0]]
+    if given[0] == "dataframe_split":
+        return _split(data)
+    if given[0] == "dataframe_records":
+        if not isinstance(data, list):
+            raise _refusal("dataframe_records não é uma lista", "uma lista de objetos")
+        return data
+    return _tensor_like(data, given[0], [feature.name for feature in features])
+
+
+def _split(data: Any) -> list[Mapping[str, Any]]:
+    allowed = '{"columns": [nomes], "data": [[valores]]}, com "index" ou sem'
+    if not isinstance(data, dict) or not {"columns", "data"} <= set(data) <= _SPLIT_KEYS:
+        raise _refusal("dataframe_split não tem a forma esperada", allowed)
+    columns, rows = data["columns"], data["data"]
+    # The index names rows; no model reads it, so it is only looked at for its shape.
+    if not all(isinstance(part, list) for part in (columns, rows, data.get("index", []))):
+        raise _refusal("dataframe_split não tem a forma esperada", allowed)
+    return _named(columns, rows)
+
+
+_SPLIT_KEYS = {"columns", "data", "index"}
+
+
+def _tensor_like(data: Any, name: str, columns: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Read rows as mappings, rows as lists in the signature's order, columns, or one row."""
+    if isinstance(data, dict):
+        if not any(isinstance(value, list) for value in data.values()):
+            return [data]
+        lengths = {len(v) if isinstance(v, list) else -1 for v in data.values()}
+        if len(lengths) != 1 or -1 in lengths:
+            raise _refusal(f"as colunas de {name} têm comprimentos diferentes", "o mesmo em todas")
+        return _named(list(data), list(zip(*data.values(), strict=True)))
+    if isinstance(data, list) and data and all(isinstance(row, list) for row in data):
+        return _named(columns, data)
+    if isinstance(data, list):
+        return data
+    raise _refusal(f"{name} não é uma lista nem um objeto", "linhas ou colunas")
+
+
+def _named(columns: Sequence[Any], rows: Sequence[Any]) -> list[Mapping[str, Any]]:
+    if not all(isinstance(column, str) for column in columns):
+        raise _refusal("há nomes de coluna que não são texto", "texto")
+    if len(set(columns)) != len(columns):
+        raise _refusal("há colunas repetidas", "cada coluna uma vez")
+    for number, row in enumerate(rows):
+        if not isinstance(row, list | tuple) or len(row) != len(columns):
+            raise _refusal("a linha não tem um valor por coluna", f"{len(columns)} valores", number)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _from_csv(body: bytes, features: Sequence[Feature]) -> list[Mapping[str, Any]]:
+    try:
+        lines = [row for row in csv.reader(io.StringIO(body.decode("utf-8-sig"), "")) if row]
+    except (UnicodeDecodeError, csv.Error):
+        raise _refusal("o corpo não é CSV em UTF-8", "CSV com cabeçalho") from None
+    if not lines:
+        raise _refusal("o corpo não tem cabeçalho", "CSV com cabeçalho")
+    header, rows = lines[0], lines[1:]
+    # `DataFrame.to_csv` writes the index as a first column without a name, which MLflow drops too.
+    start = 1 if header[0] == "" else 0
+    named = _named(header[start:], [row[start:] for row in rows])
+    types = types_of(header, features)
+    return [{name: cell_value(types.get(name), text) for name, text in r.items()} for r in named]
+
+
+def types_of(columns: Sequence[str], features: Sequence[Feature]) -> dict[str, FeatureType]:
+    """Return the type of each column that is a feature, with a year at its end or without."""
+    types = {feature.name: feature.type for feature in features}
+    bare = {column: column if column in types else YEAR.sub("", column) for column in columns}
+    return {column: types[name] for column, name in bare.items() if name in types}
+
+
+def cell_value(kind: str | None, text: str) -> Any:
+    """Return a cell as its feature's type; one that is not of it stays text and is refused."""
+    if text in _NULLS:
+        return None
+    if kind == "boolean":
+        return _BOOLEANS.get(text.lower(), text)
+    if kind in ("double", "long"):
+        try:
+            return int(text) if kind == "long" else float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _refusal(problem: str, allowed: str, instance: int | None = None) -> InvalidInstances:
+    detail = {"instance": instance, "field": None, "problem": problem, "allowed": allowed}
+    return InvalidInstances([detail], 1)

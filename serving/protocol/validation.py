@@ -1,0 +1,264 @@
+"""The careful reading of a body: year suffixes, and every problem at once.
+
+Problems name instance and field and say what is allowed; they never repeat a value. An unknown
+field's own name is repeated only when it looks like a column name, since a client may have put a
+value where the name belongs.
+"""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from core.contract.model import Feature, ModelContract
+from serving.errors import InvalidInstances, MalformedBody
+
+MAX_LISTED = 100
+"""Most problems listed in one answer; the rest are counted."""
+
+YEAR = re.compile(r"_20\d\d$")
+"""A year at the end of a field's name, which is ignored where the bare name is known."""
+_COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
+_LONG = range(-(2**63), 2**63)
+
+
+class Validator:
+    """Checks bodies against one contract, collecting problems."""
+
+    def __init__(self, contract: ModelContract, max_instances: int) -> None:
+        """Prepare the contract's fields by name."""
+        self._contract = contract
+        self._max_instances = max_instances
+        self._features = {feature.name: feature for feature in contract.features}
+        self._names = [*self._features, *([contract.entity] if contract.entity else [])]
+        self._accepted = "campos aceitos: " + ", ".join(self._names)
+
+    def read(self, body: bytes) -> tuple[list[list[Any]], list[str | None], bool]:
+        """Return rows, entities, and whether to explain, as `Instances` holds them.
+
+        Raises:
+            MalformedBody: it is not JSON.
+            InvalidInstances: there are problems.
+        """
+        problems = Problems()
+        document = decode(body)
+        rows, entities = self._read(self._instances(document, problems), problems)
+        return rows, entities, document.get("explain", False)
+
+    def read_instances(self, instances: list[Any]) -> tuple[list[list[Any]], list[str | None]]:
+        """Return rows and entities of instances that came in another envelope.
+
+        Raises:
+            InvalidInstances: there are problems.
+        """
+        problems = Problems()
+        return self._read(self._bounded(instances, problems), problems)
+
+    def _read(
+        self, instances: list[Any], problems: "Problems"
+    ) -> tuple[list[list[Any]], list[str | None]]:
+        rows, entities = [], []
+        for number, instance in enumerate(instances):
+            fields = self._fields(number, instance, problems)
+            rows.append([self._value(number, f, fields, problems) for f in self._features.values()])
+            entities.append(self._entity(number, fields, problems))
+        problems.check()
+        return rows, entities
+
+    def _instances(self, document: Any, problems: "Problems") -> list[Any]:
+        allowed = f'{{"instances": [{{...}}]}}, de 1 a {self._max_instances} instâncias'
+        if not isinstance(document, dict):
+            problems.add(None, None, "o corpo não é um objeto", allowed)
+            return []
+        for position, name in enumerate(document, start=1):
+            if name == "explain":
+                self._check_explain(document[name], problems)
+            elif name != "instances":
+                problems.add(None, _shown(name, position), "campo desconhecido", allowed)
+        instances = document.get("instances")
+        if not isinstance(instances, list):
+            problem = "não é uma lista" if "instances" in document else "ausente"
+            problems.add(None, "instances", problem, allowed)
+            return []
+        return self._bounded(instances, problems)
+
+    def _check_explain(self, value: Any, problems: "Problems") -> None:
+        if not isinstance(value, bool):
+            problems.add(None, "explain", "tipo errado", "true ou false")
+        elif value and self._contract.outputs:
+            problems.add(None, "explain", "o modelo não tem score a explicar", "false")
+
+    def _bounded(self, instances: list[Any], problems: "Problems") -> list[Any]:
+        allowed = f"de 1 a {self._max_instances} instâncias"
+        if not instances:
+            problems.add(None, "instances", "lista vazia", allowed)
+        if len(instances) > self._max_instances:
+            problems.add(None, "instances", f"{len(instances)} instâncias são demais", allowed)
+            return []
+        return instances
+
+    def _fields(self, number: int, instance: Any, problems: "Problems") -> dict[str, Any]:
+        """Return the instance's values by contract name, year suffixes stripped."""
+        if not isinstance(instance, dict):
+            problems.add(number, None, "a instância não é um objeto", self._accepted)
+            return {}
+        fields: dict[str, Any] = {}
+        for position, (given, value) in enumerate(instance.items(), start=1):
+            known = self.known(given)
+            if known is None:
+                # Looking for a likeness is slow; a body may hold a hundred thousand such fields.
+                hint = "" if problems.full else self._hint(given)
+                shown = _shown(given, position)
+                problems.add(number, shown, f"campo desconhecido{hint}", self._accepted)
+            elif known in fields:
+                problems.add(number, known, "informado duas vezes", "um só nome e um só ano")
+            else:
+                fields[known] = value
+        return fields
+
+    def known(self, given: str) -> str | None:
+        """Return the contract's name of a field, year suffix stripped; None if it has none."""
+        if given in self._names:
+            return given
+        bare = YEAR.sub("", given)
+        return bare if bare in self._names else None
+
+    def _hint(self, given: str) -> str:
+        close = difflib.get_close_matches(given[:64].lower(), self._names, n=1, cutoff=0.75)
+        return f"; talvez {close[0]}" if close else ""
+
+    def _value(
+        self, number: int, feature: Feature, fields: Mapping[str, Any], problems: "Problems"
+    ) -> Any:
+        if fields.get(feature.name) is None:
+            if not feature.nullable:
+                missing = "null" if feature.name in fields else "ausente"
+                problems.add(number, feature.name, missing, allowed(feature))
+            return None
+        value, problem = _checked(feature, fields[feature.name])
+        if problem:
+            problems.add(number, feature.name, problem, allowed(feature))
+        return value
+
+    def _entity(self, number: int, fields: Mapping[str, Any], problems: "Problems") -> str | None:
+        name = self._contract.entity
+        value = None if name is None else fields.get(name)
+        if value is None:
+            return None
+        text = str(value).strip() if _is_text(value) or _is_integer(value) else ""
+        if not text:
+            problem = "vazio" if _is_text(value) else "tipo errado"
+            problems.add(number, name, problem, "texto não vazio ou inteiro")
+            return None
+        return text
+
+
+class Problems:
+    """Problems found so far: the first ones in full, the rest as a number."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._listed: list[dict[str, Any]] = []
+        self._total = 0
+
+    @property
+    def full(self) -> bool:
+        """Tell whether further problems are only counted."""
+        return len(self._listed) >= MAX_LISTED
+
+    def add(self, instance: int | None, field: str | None, problem: str, allowed: str) -> None:
+        """Note one problem."""
+        self._total += 1
+        if not self.full:
+            self._listed.append(
+                {"instance": instance, "field": field, "problem": problem, "allowed": allowed}
+            )
+
+    def check(self) -> None:
+        """Raise InvalidInstances if there is any."""
+        if self._total:
+            raise InvalidInstances(self._listed, self._total)
+
+
+def allowed(feature: Feature) -> str:
+    """Say in words what a feature accepts."""
+    kinds = {"double": "número", "long": "inteiro", "boolean": "true ou false", "string": "texto"}
+    text = kinds[feature.type]
+    if feature.values:
+        text = "um de: " + ", ".join(feature.values)
+    low, high = feature.min, feature.max
+    if low is not None and high is not None:
+        text += f" entre {low:g} e {high:g}"
+    elif low is not None or high is not None:
+        text += f" a partir de {low:g}" if low is not None else f" até {high:g}"
+    if feature.unit:
+        text += f" ({feature.unit})"
+    return text + (", ou null" if feature.nullable else "")
+
+
+def decode(body: bytes) -> Any:
+    """Decode with the standard library, which reads NaN and Infinity so that they can be named.
+
+    Raises:
+        MalformedBody: not JSON, not UTF-8, or nested beyond reason.
+    """
+    try:
+        return json.loads(body.decode())
+    except json.JSONDecodeError as exc:
+        raise MalformedBody(exc.pos) from None
+    except UnicodeDecodeError as exc:
+        raise MalformedBody(exc.start) from None
+    except (ValueError, RecursionError):
+        raise MalformedBody from None
+
+
+def _checked(feature: Feature, value: Any) -> tuple[Any, str | None]:
+    """Return the value as the feature's Python type, or None and what is wrong with it."""
+    if feature.type == "boolean":
+        return (value, None) if isinstance(value, bool) else (None, "tipo errado")
+    if feature.type == "string":
+        if not _is_text(value):
+            return None, "tipo errado"
+        known = not feature.values or value in feature.values
+        return (value, None) if known else (None, "categoria desconhecida")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None, "tipo errado"
+    return _number(feature, value)
+
+
+def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None, "não é um número finito"
+    if feature.type == "long" and value != int(value):
+        return None, "não é um inteiro"
+    try:
+        number = int(value) if feature.type == "long" else float(value)
+    except OverflowError:
+        return None, "fora do intervalo"
+    if feature.type == "long" and number not in _LONG:
+        return None, "fora do intervalo"
+    low = -math.inf if feature.min is None else feature.min
+    high = math.inf if feature.max is None else feature.max
+    return (number, None) if low <= number <= high else (None, "fora do intervalo")
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether it is text that UTF-8 can hold (JSON may escape half a surrogate pair)."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _shown(name: str, position: int) -> str:
+    """Return an unknown field's name if it looks like one, else its position."""
+    return name if _COLUMN_LIKE.fullmatch(name) else f"campo nº {position}"

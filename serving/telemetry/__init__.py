@@ -1,0 +1,1 @@
+"""Logs, counters and service levels of a worker."""

@@ -1,0 +1,132 @@
+"""Metrics against hand-counted answers; the threshold policy at its borders."""
+
+import numpy as np
+import pytest
+
+from core.metrics.classification import (
+    CAPACITY,
+    PolicyUnmetError,
+    ThresholdPolicy,
+    calibration_error,
+    label_metrics,
+    score_metrics,
+    thinned,
+    trade_off,
+)
+from mlflow_project.versions.criteria import GatePolicy
+
+TARGET = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+SCORES = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.5, 0.4, 0.3, 0.1, 0.05])
+
+
+def test_label_metrics_by_hand() -> None:
+    """Three of four found with one false alarm: the ratios follow from the counts."""
+    metrics = label_metrics(TARGET, SCORES >= 0.6)
+    assert metrics["recall"] == 3 / 4
+    assert metrics["precision"] == 3 / 4
+    assert metrics["f2"] == pytest.approx(5 * 3 / (5 * 3 + 4 * 1 + 1))
+    assert metrics["share_flagged"] == 4 / 10
+    assert metrics["accuracy"] == 8 / 10
+
+
+def test_nothing_flagged_and_nobody_at_risk_give_zero_not_an_error() -> None:
+    """Empty denominators are 0."""
+    assert label_metrics(TARGET, np.zeros(10, bool))["precision"] == 0
+    assert label_metrics(np.zeros(10), np.ones(10, bool))["recall"] == 0
+
+
+def test_score_metrics_by_hand() -> None:
+    """ROC-AUC is the share of pairs in the right order: 24 pairs, 19 right."""
+    metrics = score_metrics(TARGET, SCORES, 0.6)
+    right = sum(a > b for a in SCORES[TARGET == 1] for b in SCORES[TARGET == 0])
+    assert metrics["roc_auc"] == pytest.approx(right / 24)
+    assert metrics["brier"] == pytest.approx(float(np.mean((SCORES - TARGET) ** 2)))
+
+
+def test_one_class_is_an_error() -> None:
+    """A window with one class has no ROC-AUC; that is said, not returned as a number."""
+    with pytest.raises(ValueError, match="one class"):
+        score_metrics(np.ones(5), np.linspace(0, 1, 5), 0.5)
+
+
+def test_threshold_reaches_the_recall_with_the_fewest_flags() -> None:
+    """The highest score that still finds three of four."""
+    assert ThresholdPolicy(0.75, 1.0).choose(TARGET, SCORES) == (0.6, "min_recall")
+
+
+def test_threshold_falls_back_to_f_beta_within_the_capacity() -> None:
+    """Recall 1.0 does not fit; of the thresholds within the capacity the best F2 is taken."""
+    policy = ThresholdPolicy(1.0, 0.5, floor_recall=0.5, base_rate=0.4)
+    threshold, rule = policy.choose(TARGET, SCORES)
+    assert rule == "best_f_beta"
+    allowed = [t for t in SCORES if (t <= SCORES).mean() <= 0.5]
+    best = max((label_metrics(TARGET, t <= SCORES)["f2"], t) for t in allowed)
+    assert threshold == best[1]
+
+
+def test_an_unmet_policy_says_how_close_it_came() -> None:
+    """The error gives the best recall within the capacity, and the share that enough would need."""
+    policy = ThresholdPolicy(0.9, 0.2, floor_recall=0.7, base_rate=0.4)
+    with pytest.raises(PolicyUnmetError, match=r"melhor recall é 0\.50") as caught:
+        policy.choose(TARGET, SCORES)
+    assert (caught.value.recall, caught.value.share) == (0.5, 0.2)
+    assert caught.value.needed == pytest.approx(0.4)
+    with pytest.raises(PolicyUnmetError, match="sinalizando 0%"):
+        ThresholdPolicy(0.9, 0.1).choose(np.array([1, 0]), np.array([0.7, 0.7]))
+
+
+def test_capacity_is_counted_at_the_planned_base_rate() -> None:
+    """Rows repeated to another base rate give the same threshold: only the two rates count."""
+    rng = np.random.default_rng(3)
+    target = rng.integers(0, 2, 400)
+    scores = np.round(0.4 * target + 0.6 * rng.random(400), 3)
+    many = np.concatenate([np.flatnonzero(target == 1).repeat(3), np.flatnonzero(target == 0)])
+    policy = ThresholdPolicy(0.9, 0.5, floor_recall=0.3)
+    first = trade_off(target, scores)
+    again = trade_off(target[many], scores[many])
+    np.testing.assert_allclose(again["share_planned"], first["share_planned"])
+    assert again["share_flagged"][50] > first["share_flagged"][50]
+    threshold, rule = ThresholdPolicy(0.85, 0.55).choose(target, scores)
+    assert rule == "min_recall"
+    assert ThresholdPolicy(0.85, 0.55).choose(target[many], scores[many])[0] == threshold
+    chosen, _ = policy.choose(target, scores)
+    assert first["share_planned"][first["threshold"] == chosen][0] <= 0.5
+
+
+def test_trade_off_is_what_each_threshold_does() -> None:
+    """Every row of the curve equals the metrics of flags at that threshold, ties included."""
+    target = np.array([1, 0, 1, 0, 1, 0])
+    scores = np.array([0.9, 0.5, 0.5, 0.5, 0.2, 0.1])
+    curve = trade_off(target, scores)
+    assert curve["threshold"].tolist() == [0.9, 0.5, 0.2, 0.1]
+    for i, threshold in enumerate(curve["threshold"]):
+        metrics = label_metrics(target, scores >= threshold)
+        for name in ("recall", "precision", "share_flagged"):
+            assert curve[name][i] == pytest.approx(metrics[name])
+        assert curve["f_beta"][i] == pytest.approx(metrics["f2"])
+    rows = thinned(curve, 2)
+    assert [row["threshold"] for row in rows] == [0.9, 0.1]
+
+
+def test_calibration_error_by_hand_and_by_simulation() -> None:
+    """Two bins off by 0.1 and 0.3, weighed by rows; nearly 0 where outcomes follow the scores."""
+    scores = np.array([0.15] * 4 + [0.85] * 4)
+    target = np.array([0, 0, 0, 1, 1, 1, 0, 0])
+    assert calibration_error(target, scores) == pytest.approx((0.1 * 4 + 0.35 * 4) / 8)
+    rng = np.random.default_rng(0)
+    said = rng.random(100_000)
+    assert calibration_error((rng.random(100_000) < said).astype(int), said) < 0.01
+    assert calibration_error((rng.random(100_000) < said**2).astype(int), said) > 0.1
+    assert calibration_error(np.array([1, 0]), np.array([1.0, 0.0])) == 0
+
+
+def test_gate_and_threshold_go_by_one_capacity() -> None:
+    """What the schools can follow up is one number."""
+    assert ThresholdPolicy().max_share_flagged == CAPACITY == GatePolicy().max_share_flagged
+
+
+@pytest.mark.parametrize("values", [(0.0, 0.5), (1.1, 0.5), (0.5, float("nan"))])
+def test_policy_refuses_shares_outside_its_range(values: tuple[float, float]) -> None:
+    """A policy is checked when it is made."""
+    with pytest.raises(ValueError, match="must lie"):
+        ThresholdPolicy(*values)

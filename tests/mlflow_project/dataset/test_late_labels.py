@@ -1,0 +1,98 @@
+"""A new workbook becomes the labels that monitoring reads, and names nobody."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core.contract.pseudonym import pseudonym
+from data.synthetic import generate_workbook, write_workbook
+from mlflow_project.dataset.risk import build_contract
+from mlflow_project.make_dataset import main
+from mlflow_project.pede import read_workbook
+from monitoring.performance.labels import read_labels
+
+KEY = "segredo"
+
+
+@pytest.fixture(scope="module")
+def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workbook that holds the sheet of the newest year alone."""
+    sheets = generate_workbook(80, seed=5)
+    path = tmp_path_factory.mktemp("labels") / "PEDE2024.xlsx"
+    write_workbook({"PEDE2024": sheets["PEDE2024"]}, path)
+    return path
+
+
+def write(workbook: Path, output: Path) -> int:
+    """Run the command as an operator does, in this process."""
+    return main(["--labels", str(workbook), "--output", str(output)])
+
+
+def test_monitoring_reads_what_the_command_writes(
+    workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each student by the pseudonym that the proxy stores, 1 where the sheet says a lag."""
+    monkeypatch.setenv("PSEUDONYM_KEY", KEY)
+    output = tmp_path / "out" / "labels.parquet"
+    assert write(workbook, output) == 0
+    labels = read_labels(output, build_contract("v1.0.0", 0.5, {}, 0.5))
+    assert (labels.by, labels.n_unknown, labels.n_duplicates, labels.n_conflicts) == (
+        "entity",
+        0,
+        0,
+        0,
+    )
+    sheet = pd.read_excel(workbook, sheet_name="PEDE2024")
+    expected = {
+        pseudonym(ra, KEY): int(lag < 0)
+        for ra, lag in zip(sheet["RA"], sheet["Defasagem"], strict=True)
+        if lag == lag
+    }
+    assert labels.targets == expected
+    assert set(expected.values()) == {0, 1}
+
+
+def test_nothing_written_identifies_a_child(
+    workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No RA, no name, no note: pseudonym, label and year alone."""
+    monkeypatch.setenv("PSEUDONYM_KEY", KEY)
+    output = tmp_path / "labels.parquet"
+    write(workbook, output)
+    assert b"RA-" not in output.read_bytes()
+    assert list(pd.read_parquet(output).columns) == ["entity", "target", "year"]
+
+
+def test_the_newest_sheet_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a workbook with all years, the students of the last one are labelled."""
+    monkeypatch.setenv("PSEUDONYM_KEY", KEY)
+    path = tmp_path / "all.xlsx"
+    write_workbook(generate_workbook(60, seed=6), path)
+    write(path, tmp_path / "labels.parquet")
+    labels = pd.read_parquet(tmp_path / "labels.parquet")
+    frame, _ = read_workbook(path)
+    newest = frame[frame["ano"] == 2024]
+    assert set(labels["entity"]) == {pseudonym(ra, KEY) for ra in newest["ra"]}
+    assert set(labels["year"]) == {2024}
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "said"), [("", "", "PSEUDONYM_KEY"), (KEY, "x", "arquivo")]
+)
+def test_what_is_missing_is_said_in_one_line(
+    workbook: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    key: str,
+    file: str,
+    said: str,
+) -> None:
+    """No key, or no workbook: exit code 2, one line, no file."""
+    monkeypatch.setenv("PSEUDONYM_KEY", key)
+    output = tmp_path / "labels.parquet"
+    assert write(workbook.with_name(file) if file else workbook, output) == 2
+    error = capsys.readouterr().err
+    assert said in error and len(error.splitlines()) == 1
+    assert not output.exists()

@@ -1,0 +1,323 @@
+"""A version moves from one live MLflow server to another with all that hangs on it."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import mlflow
+import pytest
+from live import ROOT, find_free_port, run_here, start_mlflow, stop, wait_for
+
+from core.contract import names
+from mlflow_project.migration.bundle import MANIFEST
+from mlflow_project.registry import main
+from mlflow_project.versions import promotion, trial
+from mlflow_project.versions.ledger import Ledger
+from mlflow_project.versions.registry import Registry
+from serving.config.settings import Settings
+from serving.following.registry import Registry as ServingRegistry
+from serving.model.loading import load_version
+
+MODEL = "moved"
+
+
+@pytest.fixture(scope="module")
+def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Yield the address of a second MLflow server that knows nothing yet."""
+    port = find_free_port()
+    process = start_mlflow(tmp_path_factory.mktemp("other-mlflow"), port)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", 120, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Registry]]:
+    """Return a function that makes a server the one that our commands speak to."""
+    before = mlflow.get_tracking_uri()
+
+    def use(uri: str) -> Registry:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        monkeypatch.setenv("MODEL_NAME", MODEL)
+        mlflow.set_tracking_uri(uri)
+        return Registry()
+
+    yield use
+    mlflow.set_tracking_uri(before)
+
+
+def run(*command: str, **extra: str) -> str:
+    """Run one of our commands in a process of its own; return what it printed."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **extra}
+    done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def bundle(
+    mlflow_server: str,
+    register_version: Callable[..., int],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Export a version that was judged, given a baseline, promoted, and given another threshold."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_NAME", MODEL)
+        register_version(MODEL, "v1.0.0", alias=None, rows=200)
+        judged = {"gate": "passed", "gate.recall": "passed: 0.800 (>= 0.75)"}
+        register_version(MODEL, "v1.1.0", alias=None, seed=1, tags=judged, rows=200)
+        registry = Registry()
+        run_here(["monitoring.build_baseline", "--model_version", "v1.1.0"])
+        promotion.promote(registry, "v1.0.0", "first")
+        promotion.promote(registry, "v1.1.0", "better")
+        promotion.set_threshold(registry, "v1.1.0", 0.35, "more recall")
+        version = registry.by_release("v1.1.0")
+        registry.set_tag(version, names.TAG_DRIFT_STATUS, "RED")
+        file = tmp_path_factory.mktemp("bundle") / "bundle.zip"
+        assert main(["export", "v1.1.0", str(file)]) == 0
+        return file
+
+
+def test_everything_that_hangs_on_a_version_arrives(
+    bundle: Path,
+    mlflow_server: str,
+    other_server: str,
+    on: Callable[[str], Registry],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Contract, signature, run, baseline, tags and ledger; the proxy's own loader accepts it."""
+    source = on(mlflow_server)
+    sent = source.by_release("v1.1.0")
+    contract = trial.read_contract(sent)
+    first = source.client.get_run(sent.run_id)
+    signature = mlflow.models.get_model_info(sent.uri).signature
+    digest = sha256(zipfile.ZipFile(bundle).read(MANIFEST)).hexdigest()
+
+    target = on(other_server)
+    assert main(["import", str(bundle), "--sha256", "0" * 64]) == 1
+    assert target.versions() == []
+    assert main(["import", str(bundle), "--sha256", digest]) == 0
+    assert digest in capsys.readouterr().out
+    got = target.by_release("v1.1.0")
+    assert (got.number, got.aliases) == (1, ())
+    assert trial.read_contract(got) == contract
+    assert mlflow.models.get_model_info(got.uri).signature == signature
+    got_run = target.client.get_run(got.run_id)
+    assert got_run.data.params == first.data.params
+    assert got_run.data.metrics == first.data.metrics
+    assert got_run.info.start_time == first.info.start_time
+    assert got_run.info.status == "FINISHED"
+    assert [m.model_id for m in got_run.outputs.model_outputs]
+    listed = target.client.list_artifacts(got.run_id, "reference")
+    assert [item.path for item in listed] == [names.ARTIFACT_REFERENCE]
+    moved = ("model_version", "threshold", "gate", "gate.recall")
+    assert {k: got.tags[k] for k in moved} == {k: sent.tags[k] for k in moved}
+    # What was observed on the other server is no status of this one.
+    assert names.TAG_DRIFT_STATUS not in got.tags
+    baselines = []
+    for registry, version in ((source, sent), (target, got)):
+        run_id = version.tags[names.TAG_BASELINE_RUN_ID]
+        on(registry.tracking_uri)
+        baselines.append(mlflow.artifacts.load_dict(f"runs:/{run_id}/{names.ARTIFACT_BASELINE}"))
+    assert baselines[0] == baselines[1]
+
+    assert main(["history"]) == 0
+    told = capsys.readouterr().out.splitlines()[2:]
+    assert ["promote (na origem)" in line for line in told] == [True, False, False]
+    assert told[0].split("(na origem)")[1].split()[:2] == ["v1.0.0", "v1.1.0"]
+    assert "more recall" in told[1]
+    assert "import" in told[2]
+    assert target.aliases() == {}  # the entries of the other server moved nothing here
+
+    promotion.promote(target, "v1.1.0", "moved here")
+    assert Ledger(target).flips()[-1].before == ""
+    served = ServingRegistry(other_server, MODEL, names.CHAMPION)
+    loaded = load_version(served, served.resolve(), Settings(), lambda *_: None)
+    assert loaded.contract == contract
+
+
+def test_importing_again_changes_nothing(
+    bundle: Path,
+    other_server: str,
+    on: Callable[[str], Registry],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same bundle is noted as identical; another model under the release is refused."""
+    target = on(other_server)
+    main(["import", str(bundle)])
+    before = [version.number for version in target.versions()]
+    entries = len(Ledger(target).entries())
+    capsys.readouterr()
+    assert main(["import", str(bundle)]) == 0
+    assert "idêntica" in capsys.readouterr().out
+    assert [version.number for version in target.versions()] == before
+    assert len(Ledger(target).entries()) == entries
+
+
+def test_another_model_under_the_same_release_is_refused(
+    bundle: Path,
+    mlflow_server: str,
+    on: Callable[[str], Registry],
+    register_version: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is overwritten, nothing added."""
+    on(mlflow_server)
+    monkeypatch.setenv("MODEL_NAME", "taken")
+    register_version("taken", "v1.1.0", alias=None, seed=3, rows=120)
+    assert main(["import", str(bundle)]) == 1
+    assert "já existe aqui (nº 1) e é outro modelo" in capsys.readouterr().err
+    assert len(Registry().versions()) == 1
+
+
+def with_files(bundle: Path, target: Path, changed: dict[str, bytes]) -> Path:
+    """Write a bundle with other files and a manifest that vouches for them, as a forger would."""
+    with zipfile.ZipFile(bundle) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()} | changed
+    manifest = json.loads(parts[MANIFEST])
+    for name, content in changed.items():
+        stated = {"bytes": len(content), "sha256": sha256(content).hexdigest()}
+        manifest["files"][name] = stated
+    parts[MANIFEST] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return target
+
+
+class Touch:
+    """A pickle that leaves a file behind when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        """Remember which file."""
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
+        """Write the file on loading."""
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b"serialization_format: skops", b"serialization_format: pickle", "está em pickle"),
+        (b"loader_module: mlflow.sklearn", b"loader_module: evil.module", "outro carregador"),
+        (b"    model_path: model.skops", b"    model_path: other.pkl", "dois arquivos"),
+        (b"    code: null", b"    code: code", "código próprio"),
+        (b"    - numpy.dtype", b"    - builtins.eval", "tipos fora da lista"),
+    ],
+)
+def test_a_forged_model_is_refused_before_it_is_loaded(
+    bundle: Path,
+    other_server: str,
+    on: Callable[[str], Registry],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    old: bytes,
+    new: bytes,
+    said: str,
+) -> None:
+    """All digests agree, but the model would run a program: not without explicit consent."""
+    on(other_server)
+    described = zipfile.ZipFile(bundle).read("model/MLmodel")
+    assert old in described
+    trap = tmp_path / "trap"
+    changed = {"model/MLmodel": described.replace(old, new)}
+    if "pickle" in said:
+        changed["model/model.skops"] = pickle.dumps(Touch(trap))
+    forged = with_files(bundle, tmp_path / "forged.zip", changed)
+    capsys.readouterr()
+    assert main(["import", str(forged)]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert "--trust-pickle" in error
+    assert not trap.exists()
+
+
+def test_a_damaged_bundle_is_refused_by_the_command(
+    bundle: Path,
+    other_server: str,
+    on: Callable[[str], Registry],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line that names the file inside, exit code 1, nothing registered."""
+    on(other_server)
+    with zipfile.ZipFile(bundle) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["model/MLmodel"] = parts["model/MLmodel"].replace(b"v1.1.0", b"v1.1.1")
+    with zipfile.ZipFile(tmp_path / "damaged.zip", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    before = len(Registry().versions())
+    assert main(["import", str(tmp_path / "damaged.zip")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "model/MLmodel está danificado" in line
+    assert len(Registry().versions()) == before
+
+
+def test_export_accepts_both_ways_of_naming_the_version(
+    bundle: Path,
+    mlflow_server: str,
+    on: Callable[[str], Registry],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`--model_version` as everywhere else; a version alone, or a taken file name, is refused."""
+    on(mlflow_server)
+    file = tmp_path / "b.zip"
+    assert main(["export", "--model_version", "v1.0.0", str(file)]) == 0
+    assert file.exists()
+    assert main(["export", "v1.0.0", str(file)]) == 1
+    assert "já existe" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["export", "v1.0.0"])
+
+
+@pytest.mark.slow
+def test_an_imported_version_is_served_and_watched(
+    bundle: Path, other_server: str, on: Callable[[str], Registry], tmp_path: Path
+) -> None:
+    """A live proxy answers with it at the moved threshold; the drift report finds its baseline."""
+    target = on(other_server)
+    main(["import", str(bundle)])
+    if names.CHAMPION not in target.aliases():
+        promotion.promote(target, "v1.1.0", "moved here")
+    contract = trial.read_contract(target.by_release("v1.1.0"))
+    assert contract.example is not None
+    port = find_free_port()
+    places = {
+        "INFERENCE_STORE": str(tmp_path / "store"),
+        "LOG_FILE": str(tmp_path / "app.log"),
+        "CAPTURE_FLUSH_SECONDS": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving", "--port", str(port)],
+        cwd=tmp_path,
+        env={**os.environ, **places},
+        start_new_session=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/ready", 90, process)
+        body = {"instances": [dict(contract.example.instance)] * 50}
+        answer = httpx.post(f"http://127.0.0.1:{port}/predict", json=body, timeout=30).json()
+    finally:
+        stop(process)
+    assert answer["model_version"] == "v1.1.0"
+    assert answer["threshold"] == 0.35
+    first = answer["predictions"][0]
+    assert first["failure_score"] == pytest.approx(contract.example.score, abs=1e-9)
+    report = ("-m", "monitoring.drift_report", "--model_version", "v1.1.0", "--last_n_days", "1")
+    told = run(*report, "--output", str(tmp_path / "reports"), **places)
+    assert "RED" in told  # fifty times one row is no sample of anything

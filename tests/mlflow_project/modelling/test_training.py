@@ -1,0 +1,162 @@
+"""Fits that do not peek: folds by student, a test year seen once, digests of rows."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.metrics.classification import ThresholdPolicy
+from mlflow_project.dataset.risk import DIFFERENCE, FEATURE_NAMES, persistence
+from mlflow_project.make_dataset import STUDENT, TARGET, YEAR
+from mlflow_project.modelling import pipeline as model_module
+from mlflow_project.modelling.pipeline import (
+    build_pipeline,
+    fit_calibrated,
+    grouped_folds,
+    out_of_fold_scores,
+)
+from mlflow_project.modelling.training import (
+    TrainingError,
+    check_dataset,
+    data_digest,
+    evaluate_fit,
+    row_digests,
+    split_for_test,
+)
+
+FEATURES = list(FEATURE_NAMES)
+
+
+@pytest.fixture(autouse=True)
+def one_shuffle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One shuffle of few folds is enough to see how they are cut."""
+    monkeypatch.setattr(model_module, "REPEATS", 1)
+    monkeypatch.setattr(model_module, "FOLDS", 4)
+
+
+def test_no_student_is_on_both_sides_of_a_fold(dataset: pd.DataFrame) -> None:
+    """A student with two pairs of years falls wholly into train or into test."""
+    assert dataset[STUDENT].duplicated().any(), "no student has two pairs: nothing is tested"
+    tested: list[int] = []
+    for train, test in grouped_folds(dataset[TARGET], dataset[STUDENT], folds=5, seed=0):
+        assert not set(dataset[STUDENT].iloc[train]) & set(dataset[STUDENT].iloc[test])
+        tested.extend(test)
+    assert sorted(tested) == list(range(len(dataset)))
+
+
+def test_out_of_fold_scores_know_nothing_of_random_targets(dataset: pd.DataFrame) -> None:
+    """With targets drawn by coin the scores rank no better than chance; in-sample they would."""
+    coin = pd.Series(np.random.default_rng(0).integers(0, 2, len(dataset)))
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    scores = out_of_fold_scores(pipeline, dataset[FEATURES], coin, dataset[STUDENT], 0)
+    from sklearn.metrics import roc_auc_score
+
+    assert scores.shape == (1, len(dataset))
+    assert abs(roc_auc_score(coin, scores[0]) - 0.5) < 0.07
+    fitted = pipeline.fit(dataset[FEATURES], coin)
+    assert roc_auc_score(coin, fitted.predict_proba(dataset[FEATURES])[:, 1]) > 0.8
+
+
+def test_the_newest_pair_is_the_test(dataset: pd.DataFrame) -> None:
+    """Two pairs: by time. One pair: a quarter of the students."""
+    train, test, how = split_for_test(dataset, 0)
+    assert (set(train[YEAR]), set(test[YEAR])) == ({2022}, {2023})
+    assert "2023→2024" in how
+    one = dataset[dataset[YEAR] == 2023].reset_index(drop=True)
+    train, test, how = split_for_test(one, 0)
+    assert not set(train[STUDENT]) & set(test[STUDENT])
+    assert 0.2 < len(test) / len(one) < 0.3
+
+
+def test_the_test_year_does_not_touch_fit_or_threshold(dataset: pd.DataFrame) -> None:
+    """Turning the test year's targets around changes the metrics and nothing else."""
+    honest = evaluate_fit(dataset, ThresholdPolicy(), 0)
+    turned = dataset.copy()
+    newest = turned[YEAR] == turned[YEAR].max()
+    turned.loc[newest, TARGET] = 1 - turned.loc[newest, TARGET]
+    other = evaluate_fit(turned, ThresholdPolicy(), 0)
+    assert other.threshold == honest.threshold
+    np.testing.assert_array_equal(other.test["score"], honest.test["score"])
+    assert other.metrics["roc_auc"] == pytest.approx(1 - honest.metrics["roc_auc"])
+    again = evaluate_fit(dataset, ThresholdPolicy(), 0)
+    assert again.metrics == honest.metrics, "the same seed gives the same numbers"
+
+
+def test_the_model_beats_persistence_on_data_like_the_real(dataset: pd.DataFrame) -> None:
+    """The gate's first question, on the synthetic workbook."""
+    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7)
+    assert evaluation.metrics["f2"] > evaluation.persistence["f2"]
+    assert evaluation.metrics["roc_auc"] > 0.8
+
+
+def test_an_all_missing_column_and_an_all_missing_row_are_scored(dataset: pd.DataFrame) -> None:
+    """2022 has no IPP, and the runbook's example sends three of fourteen features."""
+    frame = dataset[FEATURES].assign(ipp=np.nan)
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    fitted = fit_calibrated(pipeline, frame, dataset[TARGET], dataset[STUDENT], 0)
+    nothing = pd.DataFrame([dict.fromkeys(FEATURES, np.nan)])
+    assert np.isfinite(fitted.predict_proba(nothing)).all()
+
+
+def test_the_served_model_keeps_no_row_numbers(dataset: pd.DataFrame) -> None:
+    """The folds of calibration are no part of what is served."""
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    fitted = fit_calibrated(pipeline, dataset[FEATURES], dataset[TARGET], dataset[STUDENT], 0)
+    assert fitted.cv is None
+
+
+def test_out_of_fold_scores_are_spread_as_the_served_fits_are(dataset: pd.DataFrame) -> None:
+    """A threshold and a drift baseline that are taken from them hold for the served fit.
+
+    Half of the students are new to it; their mean and spread of scores are nearly those of the
+    other half's out-of-fold scores.
+    """
+    fit, new = next(grouped_folds(dataset[TARGET], dataset[STUDENT], folds=2, seed=0))
+    rows = dataset.iloc[fit].reset_index(drop=True)
+    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, 0)
+    arguments = (rows[FEATURES], rows[TARGET], rows[STUDENT], 0)
+    scores = out_of_fold_scores(pipeline, *arguments, folds=10)[0]
+    served = fit_calibrated(pipeline, *arguments)
+    unseen = served.predict_proba(dataset[FEATURES].iloc[new])[:, 1]
+    assert abs(scores.mean() - unseen.mean()) < 0.04
+    assert scores.std() == pytest.approx(unseen.std(), rel=0.12)
+
+
+def test_one_definition_of_age_for_all_years(dataset: pd.DataFrame) -> None:
+    """The age is that which a child reaches in the year: a year on, everybody is one year older."""
+    ages = dataset.pivot(index=STUDENT, columns=YEAR, values="idade").dropna()
+    assert len(ages) > 50
+    assert set(ages[2023] - ages[2022]) == {1.0}
+
+
+def test_persistence_is_lagging_now() -> None:
+    """Negative lag is flagged; zero and unknown are not."""
+    frame = pd.DataFrame({"defasagem": [-1.0, 0.0, 2.0, np.nan]})
+    assert persistence(frame).tolist() == [True, False, False, False]
+
+
+def test_digests_depend_on_rows_alone(dataset: pd.DataFrame) -> None:
+    """Order and names of students do not count; one changed value does."""
+    shuffled = dataset.sample(frac=1, random_state=0).assign(**{STUDENT: "someone else"})
+    assert data_digest(shuffled) == data_digest(dataset)
+    assert row_digests(shuffled).sort_index().tolist() == row_digests(dataset).tolist()
+    changed = dataset.copy()
+    changed.loc[0, "ida"] = 9.99
+    assert data_digest(changed) != data_digest(dataset)
+    assert (row_digests(changed) != row_digests(dataset)).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda d: d.drop(columns=["ida", "por"]), "ida, por"),
+        (lambda d: d[(d[TARGET] == 0) | (d[YEAR] == 2022)], "2023→2024"),
+    ],
+)
+def test_a_dataset_that_cannot_be_learnt_from_is_refused(
+    dataset: pd.DataFrame, spoil: Callable[[pd.DataFrame], pd.DataFrame], said: str
+) -> None:
+    """The error names the missing columns, or the pair of years with too few of a class."""
+    with pytest.raises(TrainingError, match=said):
+        check_dataset(spoil(dataset))

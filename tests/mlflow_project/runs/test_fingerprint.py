@@ -1,0 +1,60 @@
+"""What makes a training another one."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from live import ROOT
+
+from mlflow_project.runs.fingerprint import ROOMS, code_digest, training_digest
+
+
+def test_code_digest_depends_on_names_and_contents_alone(tmp_path: Path) -> None:
+    """A copy elsewhere agrees; a changed line, a new file or another name does not."""
+    first, copy = tmp_path / "a", tmp_path / "b"
+    for folder in (first, copy):
+        (folder / "room" / "inner").mkdir(parents=True)
+        (folder / "room" / "inner" / "one.py").write_text("x = 1\n")
+        (folder / "room" / "notes.txt").write_text(str(folder))
+    rooms = ("room",)
+    assert code_digest(first, rooms) == code_digest(copy, rooms)
+    before = code_digest(copy, rooms)
+    (copy / "room" / "inner" / "one.py").write_text("x = 2\n")
+    assert code_digest(copy, rooms) != before
+    (copy / "room" / "inner" / "one.py").write_text("x = 1\n")
+    (copy / "room" / "inner" / "one.py").rename(copy / "room" / "inner" / "two.py")
+    assert code_digest(copy, rooms) != before
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_changed_training_room_is_another_training(tmp_path: Path, room: str) -> None:
+    """Each of the rooms that decide what a training yields counts."""
+    copied = copy_of_the_project(tmp_path)
+    first = next((copied / room).rglob("*.py"))
+    first.write_text(first.read_text("utf-8") + "# another line\n", "utf-8")
+    assert code_digest(copied) != code_digest()
+
+
+@pytest.mark.parametrize("room", ["mlflow_project/migration", "mlflow_project/versions", "serving"])
+def test_a_comment_in_another_room_makes_no_new_training(tmp_path: Path, room: str) -> None:
+    """What only moves, shows or serves a version does not make another one."""
+    copied = copy_of_the_project(tmp_path)
+    for path in (copied / room).rglob("*.py"):
+        path.write_text(path.read_text("utf-8") + "# another line\n", "utf-8")
+    assert code_digest(copied) == code_digest()
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """Return a copy of the packages' sources."""
+    for package in ("core", "mlflow_project", "serving"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
+    return folder
+
+
+def test_training_digest_depends_on_data_and_parameters() -> None:
+    """The order of the parameters does not count, their values do."""
+    base = training_digest("d", {"seed": 7, "capacity": 0.6})
+    assert training_digest("d", {"capacity": 0.6, "seed": 7}) == base
+    others = [training_digest("e", {"seed": 7, "capacity": 0.6}), training_digest("d", {"seed": 8})]
+    assert base not in others and len(set(others)) == 2

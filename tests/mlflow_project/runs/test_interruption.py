@@ -1,0 +1,117 @@
+"""A training that is killed leaves nothing that could be promoted; repeating it finishes it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from live import ROOT
+
+from core.contract import names
+from mlflow_project.runs.completion import UNFINISHED, is_unfinished
+from mlflow_project.versions.promotion import promote
+from mlflow_project.versions.registry import Refused, Registry
+
+QUICK = """
+import sys
+from mlflow_project import model, selection
+model.REPEATS, model.FOLDS = 1, 3
+selection.TRIAL_REPEATS, selection.TRIAL_FOLDS = 1, 2
+from mlflow_project.train import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def start(dataset: Path, folder: Path, model: str) -> subprocess.Popen[str]:
+    """Start a training as a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", QUICK, "--source", str(dataset)],
+        cwd=folder,
+        env={**os.environ, "MODEL_NAME": model, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill_at(process: subprocess.Popen[str], words: str, delay: float = 0.0) -> bool:
+    """Kill the group `delay` seconds after it said `words`; return whether it was still at work."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if words in line:
+            break
+    else:
+        raise AssertionError(f"it never said: {words}")
+    time.sleep(delay)
+    alive = process.poll() is None
+    if alive:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(20)
+    process.stdout.close()
+    return alive
+
+
+def finish(dataset: Path, folder: Path, model: str) -> str:
+    """Run a training to its end; return what it said."""
+    with start(dataset, folder, model) as process:
+        told, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, told
+    return told
+
+
+def assert_sound(registry: Registry) -> None:
+    """Every version is whole, or the gate's own reason keeps it from being promoted."""
+    for version in registry.versions():
+        if names.TAG_BASELINE_RUN_ID in version.tags and not is_unfinished(version):
+            continue
+        with pytest.raises(Refused, match="registro interrompido"):
+            promote(registry, version.release, "for the test")
+    assert names.CHAMPION not in registry.aliases()
+
+
+@pytest.mark.slow
+def test_killed_before_its_baseline_a_version_cannot_be_promoted_until_repeated(
+    mlflow_server: str, dataset_file: Path, tmp_path: Path
+) -> None:
+    """The same command finishes that very version: baseline, alias, verdict, description."""
+    assert kill_at(start(dataset_file, tmp_path, "killed"), "primeira baseline")
+    registry = Registry("killed")
+    (half,) = registry.versions()
+    assert is_unfinished(half) and half.tags["gate"] == "failed"
+    assert_sound(registry)
+    told = finish(dataset_file, tmp_path, "killed")
+    assert "mesmos dados, código e parâmetros de v1.0.0" in told
+    (whole,) = registry.versions()
+    assert whole.number == half.number
+    assert names.TAG_BASELINE_RUN_ID in whole.tags and UNFINISHED not in whole.tags
+    assert whole.aliases == (names.CHALLENGER,)
+    each = [v for k, v in whole.tags.items() if k.startswith("gate.")]
+    passed = all(v.startswith("passed") for v in each)
+    assert whole.tags["gate"] == ("passed" if passed else "failed")
+    assert registry.client.get_model_version("killed", str(whole.number)).description
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_anywhere_no_half_version_can_be_promoted(
+    mlflow_server: str, dataset_file: Path, tmp_path: Path
+) -> None:
+    """Moments from the first family to the last tag; in the end one training completes."""
+    registry = Registry("killed-anywhere")
+    moments = [("tentando", 1.0), ("ajuste de avaliação", 0.5), ("ajuste para servir", 0.5)]
+    moments += [("registrando", delay) for delay in (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)]
+    for words, delay in moments:
+        process = start(dataset_file, tmp_path, registry.name)
+        try:
+            kill_at(process, words, delay)
+        except AssertionError:
+            # A version was registered by an earlier attempt, and this one finished it.
+            assert process.wait(60) == 0
+        assert_sound(registry)
+    finish(dataset_file, tmp_path, registry.name)
+    newest = registry.versions()[0]
+    assert not is_unfinished(newest)
+    assert len([v for v in registry.versions() if is_unfinished(v)]) == 0

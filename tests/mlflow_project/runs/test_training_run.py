@@ -1,0 +1,362 @@
+"""One training against a live server: what the run holds, what the version carries, the gate."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from live import ROOT
+from mlflow.entities import Run
+
+from core.contract import names
+from core.metrics.classification import ThresholdPolicy
+from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
+from mlflow_project.make_dataset import TARGET, YEAR
+from mlflow_project.modelling import pipeline as model_module
+from mlflow_project.modelling import selection as selection_module
+from mlflow_project.modelling.families import FAMILIES
+from mlflow_project.modelling.training import data_digest, evaluate_fit
+from mlflow_project.runs import training_run
+from mlflow_project.runs.training_run import Registered, train
+from mlflow_project.versions.criteria import GatePolicy
+from mlflow_project.versions.gate import common_rows, gate_tags, run_gate
+from mlflow_project.versions.promotion import promote
+from mlflow_project.versions.registry import Registry
+from mlflow_project.versions.trial import read_contract
+
+MODEL = "trained"
+
+
+@pytest.fixture(scope="module")
+def trained(
+    mlflow_server: str, dataset_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Registry, Registered]]:
+    """Train once, in a folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_NAME", MODEL)
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setattr(model_module, "REPEATS", 1)
+        patch.setattr(model_module, "FOLDS", 4)
+        patch.setattr(selection_module, "TRIAL_REPEATS", 1)
+        patch.setattr(selection_module, "TRIAL_FOLDS", 2)
+        patch.setattr(training_run, "BUDGET", 1e9)
+        patch.chdir(tmp_path_factory.mktemp("train"))
+        mlflow.set_tracking_uri(mlflow_server)
+        yield Registry(), train(dataset_file, None, {"sheets": [], "entries": []})
+
+
+Trained = tuple[Registry, Registered]
+
+
+def test_the_version_carries_all_it_needs(trained: Trained) -> None:
+    """Release, verdict, baseline and alias hang on the version; the contract is its metadata."""
+    registry, result = trained
+    version = registry.by_release("v1.0.0")
+    assert version.number == result.number
+    assert version.tags["gate"] == ("passed" if result.passed else "failed")
+    assert version.aliases == (names.CHALLENGER,)
+    baseline = registry.client.get_run(version.tags[names.TAG_BASELINE_RUN_ID])
+    listed = registry.client.list_artifacts(baseline.info.run_id, "baseline")
+    assert [item.path for item in listed] == [names.ARTIFACT_BASELINE]
+    contract = read_contract(version)
+    assert contract.release == "v1.0.0"
+    assert contract.feature_names == FEATURE_NAMES
+    assert contract.example is not None
+    assert dict(contract.example.instance) == dict(EXAMPLE_INSTANCE)
+    assert type(contract).from_dict(contract.to_dict()) == contract
+
+
+def test_the_run_holds_parameters_metrics_dataset_and_plots(
+    trained: Trained, dataset: pd.DataFrame
+) -> None:
+    """What the UI compares is in the run that holds the model."""
+    registry, result = trained
+    version = registry.by_release(result.release)
+    run = registry.client.get_run(version.run_id)
+    contract = read_contract(version)
+    assert run.data.params["release"] == "v1.0.0"
+    assert float(run.data.params["threshold"]) == contract.threshold
+    assert run.data.params["data_digest"] == data_digest(dataset)
+    assert run.data.params["contract_digest"] == contract.digest()
+    assert {"test_roc_auc", "test_f2", "oof_recall", "persistence_f2"} <= run.data.metrics.keys()
+    (entry,) = run.inputs.dataset_inputs
+    assert entry.dataset.digest == data_digest(dataset)
+    assert {"one_row_ms", "test_ece", "test_log_loss"} <= run.data.metrics.keys()
+    files = {f.path for f in registry.client.list_artifacts(version.run_id, "plots")}
+    plots = ("roc", "precision_recall", "reliability", "threshold_tradeoff")
+    drawn = {*plots, "confusion_matrix", "permutation_importance"}
+    assert files == {f"plots/{name}.png" for name in drawn}
+    logged = {f.path for f in registry.client.list_artifacts(version.run_id, "evaluation")}
+    assert "evaluation/threshold_tradeoff.json" in logged
+    assert "evaluation/permutation_importance.json" in logged
+    text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_report.md")
+    assert text == result.report.read_text(encoding="utf-8")
+    assert f"{run.data.metrics['test_roc_auc']:.3f}" in text
+    reading = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/data/reading_report.json")
+    assert reading == {"sheets": [], "entries": []}
+
+
+def test_the_model_loads_without_our_code_and_gives_the_logged_score(trained: Trained) -> None:
+    """pyfunc, in a process that cannot import this project, reproduces the example's score."""
+    registry, result = trained
+    version = registry.by_release(result.release)
+    contract = read_contract(version)
+    assert contract.example is not None
+    code = (
+        "import json, sys, mlflow.pyfunc, pandas as pd\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "frame = pd.DataFrame([json.loads(sys.argv[2])])\n"
+        "print(repr(float(model.predict(frame)[0][1])))\n"
+        "assert 'mlflow_project' not in sys.modules\n"
+    )
+    instance = json.dumps(dict(contract.example.instance))
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, version.uri, instance],
+        cwd=result.report.parent,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) == pytest.approx(contract.example.score, abs=1e-12)
+
+
+def test_no_row_of_a_child_is_the_input_example(trained: Trained, dataset: pd.DataFrame) -> None:
+    """The example is invented: no row of the data equals it."""
+    same = (dataset[list(FEATURE_NAMES)] == pd.Series(dict(EXAMPLE_INSTANCE))).all(axis=1)
+    assert not same.any()
+    registry, result = trained
+    folder = mlflow.artifacts.download_artifacts(registry.by_release(result.release).uri)
+    saved = json.loads((Path(folder) / "input_example.json").read_text())
+    assert saved["data"] == [[EXAMPLE_INSTANCE[name] for name in saved["columns"]]]
+
+
+def test_the_reference_has_scores_of_fits_that_had_not_seen_the_row(
+    trained: Trained, dataset: pd.DataFrame
+) -> None:
+    """They differ from the served model's own scores, and separate the classes less well."""
+    from sklearn.metrics import roc_auc_score
+
+    registry, result = trained
+    version = registry.by_release(result.release)
+    path = mlflow.artifacts.download_artifacts(f"runs:/{version.run_id}/{names.ARTIFACT_REFERENCE}")
+    reference = pd.read_parquet(path)
+    assert list(reference.columns) == [*FEATURE_NAMES, "score"]
+    own = mlflow.pyfunc.load_model(version.uri).predict(reference[list(FEATURE_NAMES)])[:, 1]
+    target = dataset[TARGET]
+    assert roc_auc_score(target, own) > roc_auc_score(target, reference["score"]) + 0.01
+
+
+def test_gate_compares_on_rows_that_neither_had_seen(
+    trained: Trained, dataset: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same test rows carry the champion's flags; a new year is scored by the champion."""
+    registry, result = trained
+    monkeypatch.setattr(model_module, "REPEATS", 1)
+    monkeypatch.setattr(model_module, "FOLDS", 4)
+    version = registry.by_release(result.release)
+    family = run_of(registry, result).data.params["family"]
+    chosen = next(one for one in FAMILIES if one.name == family)
+    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7, chosen)
+    common = common_rows(registry, version, evaluation)
+    assert len(common) == len(evaluation.test)
+    np.testing.assert_allclose(common["champion_score"].astype(float), common["score"], atol=1e-12)
+    assert (common["champion_flagged"].astype(bool) == common["flagged"]).all()
+
+    # Half of the test rows become rows of a new year that the champion has never seen.
+    test = evaluation.test.copy()
+    half = len(test) // 2
+    test.loc[test.index[:half], YEAR] += 1
+    mixed = common_rows(registry, version, replace(evaluation, test=test))
+    assert len(mixed) == len(test)
+    served = mlflow.pyfunc.load_model(version.uri).predict(test[list(FEATURE_NAMES)])[:, 1]
+    new = mixed["champion_score"].astype(float).to_numpy()
+    np.testing.assert_allclose(new[:half], served[:half], atol=1e-12)
+    np.testing.assert_allclose(new[half:], evaluation.test["score"][half:], atol=1e-12)
+
+    # Rows that the champion was fitted on, and not tested on, are left out.
+    older = dataset[dataset[YEAR] == 2022].reset_index(drop=True).assign(score=0.5)
+    assert common_rows(registry, version, replace(evaluation, test=older)).empty
+
+
+def test_gate_stops_a_planted_bad_version(
+    trained: Trained, dataset: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores turned around fail every criterion, the comparison with the champion too."""
+    registry, result = trained
+    monkeypatch.setattr(model_module, "REPEATS", 1)
+    monkeypatch.setattr(model_module, "FOLDS", 4)
+    promote(registry, result.release, "for the test", force=True)
+    good = evaluate_fit(dataset, ThresholdPolicy(), 7)
+    from core.metrics.classification import score_metrics
+
+    worse = 1 - good.test["score"]
+    target = good.test[TARGET].to_numpy()
+    bad = replace(
+        good,
+        test=good.test.assign(score=worse),
+        metrics=score_metrics(target, worse.to_numpy(), good.threshold),
+    )
+    criteria = {c.name: c.passed for c in run_gate(registry, bad, GatePolicy())}
+    assert criteria["f2_above_persistence"] is False
+    assert criteria["f2_gain"] is False
+    assert criteria["brier_gain"] is False
+    tags = gate_tags(run_gate(registry, bad, GatePolicy()))
+    assert tags["gate"] == "failed"
+    assert tags["gate.recall"].startswith("failed: ")
+
+
+def test_taken_release_is_refused_before_anything_is_fitted(
+    trained: Trained, dataset_file: Path
+) -> None:
+    """No run, no version: the registry is as it was."""
+    from mlflow_project.versions.registry import Refused
+
+    registry, _ = trained
+    before = [v.number for v in registry.versions()]
+    with pytest.raises(Refused, match="já existe"):
+        train(dataset_file, "v1.0.0")
+    assert [v.number for v in registry.versions()] == before
+
+
+def test_scores_of_the_report_are_those_of_the_logged_test_rows(trained: Trained) -> None:
+    """The metrics can be computed again from the artifact that the gate reads."""
+    from sklearn.metrics import roc_auc_score
+
+    registry, result = trained
+    version = registry.by_release(result.release)
+    path = mlflow.artifacts.download_artifacts(
+        f"runs:/{version.run_id}/evaluation/test_scores.parquet"
+    )
+    tested = pd.read_parquet(path)
+    metrics = registry.client.get_run(version.run_id).data.metrics
+    assert roc_auc_score(tested["target"], tested["score"]) == pytest.approx(
+        metrics["test_roc_auc"]
+    )
+    found = np.mean(tested["flagged"][tested["target"] == 1])
+    assert found == pytest.approx(metrics["test_recall"])
+
+
+def test_families_are_child_runs_and_the_parent_holds_the_model(trained: Trained) -> None:
+    """Each trial is a run of its own; metrics and model of the chosen one are the parent's."""
+    registry, result = trained
+    parent = registry.client.get_run(registry.by_release(result.release).run_id)
+    children = registry.client.search_runs(
+        [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+    )
+    assert {c.data.params["family"] for c in children} == {f.name for f in FAMILIES}
+    for child in children:
+        assert {"cv_brier", "cv_roc_auc", "cv_ece", "one_row_ms"} <= child.data.metrics.keys()
+        assert child.info.status == "FINISHED"
+        assert child.outputs is None or not child.outputs.model_outputs
+    assert parent.outputs.model_outputs
+    assert parent.data.params["family"] in {f.name for f in FAMILIES}
+
+
+def test_where_the_time_went_is_logged(trained: Trained) -> None:
+    """Seconds and share per step are metrics, and a table ends the report."""
+    registry, result = trained
+    metrics = registry.client.get_run(registry.by_release(result.release).run_id).data.metrics
+    shares = {k: v for k, v in metrics.items() if k.startswith("share_")}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert {"share_evaluate", "share_baseline", "seconds_select"} <= metrics.keys()
+    assert "## Tempo" in result.report.read_text(encoding="utf-8")
+
+
+def test_nothing_of_a_run_lies_where_it_was_started(trained: Trained) -> None:
+    """The server may be another machine: only the report is written beside the caller."""
+    _, result = trained
+    here = result.report.parent.parent
+    assert [path.name for path in here.iterdir()] == ["artifacts"]
+
+
+def test_the_description_says_it_all_in_its_first_line(trained: Trained) -> None:
+    """The UI shows it raw in the list of versions: no heading mark, one line."""
+    registry, result = trained
+    version = registry.client.get_model_version(MODEL, str(result.number))
+    assert version.description == result.headline
+    assert version.description.startswith("v1.0.0: recall 0.")
+    assert "\n" not in version.description
+
+
+def test_the_served_score_is_the_reports_for_the_same_student(
+    trained: Trained, dataset: pd.DataFrame
+) -> None:
+    """The proxy's scorer, on the version's own files, gives what training logged of each row."""
+    import skops.io
+
+    from core.contract.trusted_types import PLAIN_TYPES
+    from mlflow_project.modelling.training import row_digests
+    from mlflow_project.pede import FEATURES
+    from serving.model.scoring import Scorer
+
+    registry, result = trained
+    version = registry.by_release(result.release)
+    where = f"runs:/{version.run_id}/evaluation/training_rows.parquet"
+    logged = pd.read_parquet(mlflow.artifacts.download_artifacts(where)).set_index("row")
+    folder = Path(mlflow.artifacts.download_artifacts(version.uri))
+    model = skops.io.load(folder / "model.skops", trusted=sorted(PLAIN_TYPES))
+    scorer = Scorer(model.predict_proba, FEATURES, 1)
+    assert scorer.shortcut is not None
+    students = dataset.sample(200, random_state=0)
+    frame = students[list(FEATURE_NAMES)].astype(object)
+    rows = frame.where(frame.notna(), None).to_numpy().tolist()
+    expected = logged.loc[row_digests(students)]["served_score"].to_numpy()
+    np.testing.assert_allclose(scorer(rows), expected, atol=1e-12)
+    contract = read_contract(version)
+    assert contract.example is not None
+    assert f"{contract.example.score:.12f}" in result.report.read_text(encoding="utf-8")
+
+
+def test_the_same_training_again_gives_the_existing_version(
+    trained: Trained, dataset_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A note, no new version and no new run; another row, parameter or line of code is new."""
+    registry, result = trained
+    runs = registry.client.search_runs([run_of(registry, result).info.experiment_id])
+    again = train(dataset_file)
+    assert (again.release, again.number, again.existing) == (result.release, result.number, True)
+    assert again.headline == result.headline
+    assert "mesmos dados, código e parâmetros de v1.0.0" in capsys.readouterr().out
+    assert len(registry.versions()) == 1
+    assert len(registry.client.search_runs([runs[0].info.experiment_id])) == len(runs)
+
+
+@pytest.mark.slow
+def test_a_forced_training_reproduces_the_version(
+    trained: Trained, dataset_file: Path, dataset: pd.DataFrame
+) -> None:
+    """Every metric but the times, every parameter but the release and every score is the same.
+
+    So the UI compares two versions line by line: both have the same names.
+    """
+    registry, result = trained
+    forced = train(dataset_file, None, {"sheets": [], "entries": []}, force=True)
+    assert forced.release == "v1.1.0" and not forced.existing
+    first, second = run_of(registry, result).data, run_of(registry, forced).data
+    assert first.params.keys() == second.params.keys()
+    assert first.metrics.keys() == second.metrics.keys()
+    differing = {k for k in first.params if first.params[k] != second.params[k]}
+    assert differing == {"release", "judged_against"} or differing == {"release"}
+    timed = ("seconds_", "share_", "one_row_ms")
+    for name, value in first.metrics.items():
+        assert name.startswith(timed) or value == second.metrics[name], name
+    frame = dataset[list(FEATURE_NAMES)]
+    models = [
+        mlflow.pyfunc.load_model(registry.by_release(r.release).uri) for r in (result, forced)
+    ]
+    np.testing.assert_array_equal(*(model.predict(frame) for model in models))
+
+
+def run_of(registry: Registry, result: Registered) -> Run:
+    """Return the run that a version came of."""
+    run: Run = registry.client.get_run(registry.by_release(result.release).run_id)
+    return run

@@ -1,0 +1,155 @@
+"""The gate on planted challengers: good, worse, unfair, uncalibrated, and too little to judge."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.metrics.classification import score_metrics
+from mlflow_project.versions.criteria import Criterion, GatePolicy, judge
+
+GROUPS = ("gender",)
+
+
+def rows(size: int = 600, seed: int = 0) -> pd.DataFrame:
+    """Return calibrated scores, the champion's equal to the challenger's, two groups alike."""
+    rng = np.random.default_rng(seed)
+    score = rng.beta(0.6, 0.8, size)
+    target = (rng.random(size) < score).astype(int)
+    frame = pd.DataFrame({"target": target, "score": score, "flagged": score >= 0.3})
+    frame["champion_score"], frame["champion_flagged"] = frame["score"], frame["flagged"]
+    # Knows three of four of those at risk, and raises as many false alarms as true ones.
+    frame["persistence"] = np.where(target == 1, rng.random(size) < 0.75, rng.random(size) < 0.6)
+    frame["gender"] = np.where(rng.random(size) < 0.5, "a", "b")
+    return frame
+
+
+def verdicts(
+    frame: pd.DataFrame,
+    common: pd.DataFrame | None,
+    **policy: float,
+) -> dict[str, Criterion]:
+    """Judge a frame as the challenger's test; return the criteria by name."""
+    metrics = score_metrics(frame["target"].to_numpy(), frame["score"].to_numpy(), 0.3)
+    limits = GatePolicy(**policy)  # type: ignore[arg-type]
+    found = judge(limits, metrics, frame, GROUPS, common)
+    return {criterion.name: criterion for criterion in found}
+
+
+def failed(found: Mapping[str, Criterion]) -> set[str]:
+    """Return the names of the criteria that do not hold."""
+    return {name for name, criterion in found.items() if not criterion.passed}
+
+
+def test_a_good_version_passes_with_and_without_a_champion() -> None:
+    """Equal to the champion is not worse; every criterion is reported."""
+    frame = rows()
+    assert failed(verdicts(frame, None)) == set()
+    found = verdicts(frame, frame)
+    assert failed(found) == set()
+    assert {"recall_gain", "f2_gain", "brier_gain", "recall_gap.gender.a"} <= found.keys()
+    assert found["f2_gain"].found == "+0.000 [+0.000, +0.000] em 600 linhas"
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        ({"min_recall": 0.99}, "recall"),
+        ({"max_share_flagged": 0.3}, "share_flagged"),
+        ({"min_test_rows": 601}, "test_rows"),
+    ],
+)
+def test_each_limit_fails_by_itself(policy: dict[str, float], name: str) -> None:
+    """One limit out of reach, one criterion that fails."""
+    assert failed(verdicts(rows(), None, **policy)) == {name}
+
+
+def test_no_better_than_persistence_fails() -> None:
+    """A tie is no gain, whatever else the version can do."""
+    frame = rows()
+    found = verdicts(frame.assign(persistence=frame["flagged"]), None)
+    assert failed(found) == {"f2_above_persistence"}
+    assert found["f2_above_persistence"].found == "+0.000 [+0.000, +0.000]"
+
+
+def test_a_champion_beyond_capacity_does_not_lock_the_gate() -> None:
+    """It flags everyone, so its recall is 1; it is compared at the share a challenger may flag."""
+    frame = rows()
+    all_flagged = frame.assign(champion_flagged=True)
+    judged = verdicts(frame, all_flagged)
+    assert failed(judged) == set()
+    # Within its capacity it is still a rival: the same scores, a few more flags, a little recall.
+    assert judged["recall_gain"].found.startswith("-0.0")
+    share = frame["flagged"].mean()
+    assert failed(verdicts(frame, all_flagged, max_share_flagged=share)) == set()
+
+
+def test_worse_than_the_champion_fails() -> None:
+    """A challenger that misses a tenth of those whom the champion finds."""
+    frame = rows()
+    worse = frame.copy()
+    found = frame.index[(frame["target"] == 1) & frame["flagged"]]
+    worse.loc[found[: len(found) // 10], "flagged"] = False
+    assert {"recall_gain", "f2_gain"} <= failed(verdicts(frame, worse))
+
+
+def test_better_than_the_champion_passes() -> None:
+    """A champion that misses a fifth is no obstacle, and the gain is shown."""
+    frame = rows()
+    found = frame.index[(frame["target"] == 1) & frame["flagged"]]
+    frame.loc[found[: len(found) // 5], "champion_flagged"] = False
+    judged = verdicts(frame, frame)
+    assert failed(judged) == set()
+    assert judged["recall_gain"].found.startswith("+0.1")
+
+
+def test_uncalibrated_fails_on_brier_alone() -> None:
+    """Scores pushed to the extremes rank the same and flag the same, but claim too much."""
+    frame = rows()
+    pushed = frame.assign(score=np.where(frame["score"] >= 0.3, 0.99, 0.01))
+    assert failed(verdicts(frame, pushed)) == {"brier_gain"}
+
+
+def test_unfair_fails_for_the_group_it_overlooks() -> None:
+    """A third of group b's positives go unflagged; group a is served as before."""
+    frame = rows(2000)
+    overlooked = frame.index[(frame["gender"] == "b") & (frame["target"] == 1)]
+    frame.loc[overlooked[::3], "flagged"] = False
+    assert failed(verdicts(frame, None)) == {"recall_gap.gender.b"}
+
+
+def test_a_small_group_is_reported_and_not_judged() -> None:
+    """Under 30 positives the gap proves nothing."""
+    frame = rows()
+    few = frame.index[(frame["target"] == 1)][:20]
+    frame.loc[few, "gender"] = "c"
+    frame.loc[few, "flagged"] = False
+    found = verdicts(frame, None)
+    assert found["recall_gap.gender.c"].passed
+    assert "20 positivos" in found["recall_gap.gender.c"].found
+
+
+def test_a_gap_that_chance_explains_does_not_fail() -> None:
+    """40 positives with a gap a little over 0.10: the interval holds 0.10, so it passes."""
+    frame = rows(1000, seed=3)
+    few = frame.index[(frame["target"] == 1) & frame["flagged"]][:40]
+    frame.loc[few, "gender"] = "c"
+    frame.loc[few[:9], "flagged"] = False
+    assert verdicts(frame, None)["recall_gap.gender.c"].passed
+
+
+def test_unknown_membership_is_no_group() -> None:
+    """Rows whose gender nobody wrote down are judged overall only."""
+    frame = rows()
+    frame.loc[:50, "gender"] = None
+    names = [name for name in verdicts(frame, None) if name.startswith("recall_gap")]
+    assert names == ["recall_gap.gender.a", "recall_gap.gender.b"]
+
+
+def test_too_few_common_rows_decide_nothing() -> None:
+    """A gate that could not be passed for want of data would never open again."""
+    frame = rows()
+    found = verdicts(frame, frame.head(49).assign(flagged=False))
+    assert failed(found) == set()
+    assert found["champion"].wanted == ">= 50 para julgar"

@@ -1,0 +1,160 @@
+"""What the next command makes of flips by hand, of two at once, and of hosts without our lock."""
+
+import stat
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from core.contract import names
+from mlflow_project.registry import main
+from mlflow_project.versions import ledger as ledger_module
+from mlflow_project.versions import promotion
+from mlflow_project.versions.ledger import CONFLICT, PROMOTE, Ledger, exclusive
+from mlflow_project.versions.registry import Refused, Registry
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Make every thread a host of its own: another name, another folder for its lock."""
+
+    def folder() -> str:
+        path = tmp_path / threading.current_thread().name
+        path.mkdir(exist_ok=True)
+        return str(path)
+
+    monkeypatch.setattr(ledger_module, "this_host", lambda: threading.current_thread().name)
+    monkeypatch.setattr("mlflow_project.versions.settlement.this_host", ledger_module.this_host)
+    monkeypatch.setattr(ledger_module.tempfile, "gettempdir", folder)
+
+
+def test_a_flip_by_hand_is_told_and_noted_once(
+    two_versions: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`list` warns; `history` says when it was noticed, and names nobody; then all is quiet."""
+    promotion.promote(two_versions, "v1.0.0", "first")
+    two_versions.client.set_registered_model_alias(two_versions.name, names.CHAMPION, "2")
+    assert main(["list"]) == 0
+    assert "champion foi de nº 1 a nº 2" in capsys.readouterr().err
+    assert main(["history"]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    line = told.out.splitlines()[-1]
+    assert line.startswith("notada em 2")
+    assert "não registrada" in line
+    assert line.split("não registrada")[1].split()[:3] == ["v1.0.0", "v1.1.0", "–"]
+
+
+def test_two_flips_from_one_champion_are_told_by_the_next_command(
+    two_versions: Registry,
+    register_version: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As two hosts without a common lock would leave them; rollback asks for --to until decided."""
+    register_version(two_versions.name, "v1.2.0", alias=None, rows=120)
+    promotion.promote(two_versions, "v1.0.0", "first")
+    ledger = Ledger(two_versions)
+    for after in ("2", "3"):
+        ledger.record(PROMOTE, "at once", before="1", after=after, host=f"host-{after}")
+    two_versions.set_alias(names.PREVIOUS, 1)
+    two_versions.set_alias(names.CHAMPION, 2)
+    assert main(["rollback", "--reason", "which one?"]) == 1
+    told = capsys.readouterr().err
+    assert "@host-2 e " in told
+    assert "@host-3 mudaram a champion ao mesmo tempo" in told
+    assert "--to" in told
+    last = ledger.flips()[-1]
+    assert (last.action, last.before, last.after) == (CONFLICT, "3", "2")
+    assert main(["history"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "conflito" in shown.out.splitlines()[-1]
+    promotion.rollback(two_versions, "decided", to="v1.0.0")
+    promotion.rollback(two_versions, "and back")
+    assert two_versions.aliases() == {"champion": 2, "previous": 1}
+
+
+def test_another_hosts_flip_under_way_is_left_alone(
+    two_versions: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not taken back by a `list` that comes between; a promotion waits for its turn."""
+    promotion.promote(two_versions, "v1.0.0", "first")
+    ledger = Ledger(two_versions)
+    begun = ledger.begin(PROMOTE, "under way", before="1", after="2", host="elsewhere")
+    two_versions.set_alias(names.PREVIOUS, 1)
+    assert main(["list"]) == 0
+    assert capsys.readouterr().err == ""
+    with pytest.raises(Refused, match="elsewhere está mudando a champion"):
+        promotion.promote(two_versions, "v1.1.0", "me too")
+    two_versions.set_alias(names.CHAMPION, 2)
+    ledger.close(begun)
+    assert main(["list"]) == 0
+    assert capsys.readouterr().err == ""
+    assert two_versions.aliases() == {"champion": 2, "previous": 1}
+
+
+def test_two_hosts_at_once_never_leave_a_broken_ledger(
+    two_versions: Registry, hosts: None, register_version: Callable[..., int]
+) -> None:
+    """Races without a common lock: each is done or refused, and what is left tells one story."""
+    register_version(two_versions.name, "v1.2.0", alias=None, rows=120)
+    promotion.promote(two_versions, "v1.0.0", "first")
+    barrier = threading.Barrier(2)
+
+    def flip(release: str) -> str:
+        barrier.wait(30)
+        try:
+            return promotion.rollback(Registry(two_versions.name), "race", to=release).release
+        except Refused as exc:
+            return str(exc)
+
+    done: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            done += pool.map(flip, ("v1.1.0", "v1.2.0"))
+    ledger = promotion.settled(two_versions)
+    flips = ledger.flips()
+    assert [e.action for e in flips if e.action == CONFLICT or e.open] == []
+    assert all(a.after == b.before for a, b in pairwise(flips))
+    aliases = two_versions.aliases()
+    assert str(aliases["champion"]) == flips[-1].after
+    assert len(flips) == 1 or str(aliases["previous"]) == flips[-1].before
+    assert len(flips) == 1 + sum(text.startswith("v1") for text in done), done
+
+
+def test_entries_keep_their_order_under_a_clock_that_is_ahead(two_versions: Registry) -> None:
+    """A host an hour ahead promotes; the next flip, by a right clock, is still the last one."""
+    client, ledger = two_versions.client, Ledger(two_versions)
+    ledger.begin("promote", "opens the ledger")
+    experiment = client.get_experiment_by_name(f"{two_versions.name}-ledger").experiment_id
+    import time
+
+    tags = {"action": "promote", "after": "1", "reason": "ahead", "mlflow.user": "a"}
+    run = client.create_run(experiment, int(time.time() * 1000) + 3_600_000, tags)
+    client.set_terminated(run.info.run_id, "FINISHED")
+    ledger.record("promote", "later", before="1", after="2")
+    assert ledger.flips()[-1].why == "later"
+
+
+def test_the_lock_can_be_taken_by_every_user_of_the_host(
+    two_versions: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is readable whatever the creator's umask, and never opened for writing."""
+    import os
+
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    before = os.umask(0o077)
+    try:
+        with exclusive(two_versions):
+            pass
+    finally:
+        os.umask(before)
+    (file,) = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    file.chmod(0o444)
+    with exclusive(two_versions):
+        assert file.stat().st_size == 0

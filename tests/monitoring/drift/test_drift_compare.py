@@ -1,0 +1,303 @@
+"""Baseline and comparison: what a person may rely on, column kinds, edge cases, error rates."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from benchmarks.drift_simulation import HALF_OF_TWO, SCENARIOS, SIZES, share, statuses
+from monitoring.build_baseline import fit_baseline
+from monitoring.drift.baseline import Baseline
+from monitoring.drift_report import DriftResult, Status, compare
+from monitoring.errors import BaselineError, ColumnError
+
+
+def sample(seed: int = 0, rows: int = 300) -> pa.Table:
+    """Draw a table with a column of every kind."""
+    rng = np.random.default_rng(seed)
+    return pa.table(
+        {
+            "amount": pa.array(rng.normal(10, 2, rows), mask=rng.random(rows) < 0.1),
+            "level": pa.array(rng.integers(0, 6, rows)),
+            "flag": pa.array(rng.random(rows) < 0.4),
+            "group": pa.array(rng.choice(["a", "b", "c"], rows, p=[0.6, 0.3, 0.1])),
+            "constant": pa.array(np.full(rows, 3.0)),
+            "empty": pa.nulls(rows, pa.float64()),
+            "score": pa.array(rng.beta(2, 5, rows)),
+        }
+    )
+
+
+def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
+    """Replace one column."""
+    return table.set_column(table.column_names.index(name), name, pa.array(values))
+
+
+def numbers(result: DriftResult) -> str:
+    """Return strict JSON; NaN anywhere is an error."""
+    return json.dumps(result.to_dict(), allow_nan=False)
+
+
+def column(result: DriftResult, name: str) -> Any:
+    """Return one feature's drift."""
+    return next(feature for feature in result.features if feature.name == name)
+
+
+def test_baseline_against_itself_is_exactly_zero() -> None:
+    """The reference itself has PSI 0, delta 0, and is GREEN everywhere."""
+    table = sample()
+    result = compare(fit_baseline(table), table)
+    assert result.global_status is Status.GREEN
+    for drift in [*result.features, result.score]:
+        assert (drift.psi, drift.effect, drift.missing_delta, drift.novel_rows) == (0, 0, 0, 0)
+        assert drift.status is Status.GREEN
+
+
+def test_order_of_rows_and_batches_does_not_matter() -> None:
+    """A permuted window, cut into batches, gives the same numbers."""
+    baseline, window = fit_baseline(sample()), sample(1, 150)
+    order = np.random.default_rng(0).permutation(150)
+    batches = iter(window.take(order).to_batches(max_chunksize=17))
+    first, second = compare(baseline, window).to_dict(), compare(baseline, batches).to_dict()
+    assert first["score_drift"].pop("current_mean") == pytest.approx(
+        second["score_drift"].pop("current_mean")
+    )
+    for name in ("amount", "group", "level", "flag"):
+        assert first["feature_drift"][name]["psi"] == second["feature_drift"][name]["psi"]
+
+
+def test_changing_the_unit_does_not_matter() -> None:
+    """Quantile bins make PSI blind to an increasing change of scale on both sides."""
+    before, now = sample(), sample(1, 150)
+    scaled = [
+        with_column(t, "amount", np.array(t["amount"].to_pylist(), float) * 8)
+        for t in (before, now)
+    ]
+    assert column(compare(fit_baseline(before), now), "amount").psi == pytest.approx(
+        column(compare(fit_baseline(scaled[0]), scaled[1]), "amount").psi
+    )
+
+
+def test_kinds_are_told_from_the_values() -> None:
+    """Many values are numeric, few discrete; booleans and strings keep their kind."""
+    kinds = {p.name: p.binning.kind for p in fit_baseline(sample()).features}
+    assert kinds == {
+        "amount": "numeric",
+        "level": "discrete",
+        "flag": "boolean",
+        "group": "categorical",
+        "constant": "discrete",
+        "empty": "numeric",
+    }
+
+
+def test_baseline_survives_json() -> None:
+    """Written and read back it is equal, and its JSON holds no NaN."""
+    baseline = fit_baseline(sample())
+    text = json.dumps(baseline.to_dict(), allow_nan=False)
+    assert Baseline.from_dict(json.loads(text)) == baseline
+
+
+@pytest.mark.parametrize("damage", [{"format": 99}, {"features": [{"name": "x"}]}, {"extra": 1}])
+def test_a_damaged_baseline_is_refused(damage: dict[str, Any]) -> None:
+    """A baseline of another format or with wrong parts ends in our error, not in numbers."""
+    with pytest.raises(BaselineError):
+        Baseline.from_dict({**fit_baseline(sample()).to_dict(), **damage})
+
+
+def test_batches_fit_as_a_table_does() -> None:
+    """A reference may come as an iterator of record batches."""
+    table = sample()
+    first, second = fit_baseline(table), fit_baseline(iter(table.to_batches(max_chunksize=50)))
+    assert [p.counts for p in first.features] == [p.counts for p in second.features]
+
+
+def test_an_empty_reference_is_refused() -> None:
+    """No rows, no batches, or nothing but a score: no baseline."""
+    for reference in (sample().slice(0, 0), iter([]), sample().select(["score"])):
+        with pytest.raises(BaselineError):
+            fit_baseline(reference)
+
+
+def test_an_empty_window_is_no_data() -> None:
+    """Nothing to compare is said as such, with nulls and never NaN."""
+    result = compare(fit_baseline(sample()), iter([]))
+    assert result.global_status is Status.NO_DATA
+    assert result.to_dict()["feature_drift"]["amount"]["psi"] is None
+    assert result.to_dict()["summary"] == {"n_features": 6, "n_red": 0, "n_yellow": 0, "n_green": 0}
+    numbers(result)
+
+
+def test_values_outside_the_range_raise_the_alarm() -> None:
+    """Rows beyond the baseline's extremes have bins of their own and are evidence by themselves."""
+    window = with_column(sample(1, 60), "amount", np.r_[np.full(8, 99.0), np.full(52, 10.0)])
+    drift = column(compare(fit_baseline(sample()), window), "amount")
+    assert drift.novel_rows == 8
+    assert drift.status is Status.RED
+
+
+def test_unseen_categories_raise_the_alarm() -> None:
+    """A category that the baseline never had is counted apart, and a tenth of it is RED."""
+    window = with_column(sample(1, 100), "group", ["z"] * 10 + ["a"] * 54 + ["b"] * 27 + ["c"] * 9)
+    drift = column(compare(fit_baseline(sample()), window), "group")
+    assert drift.novel_rows == 10
+    assert drift.status is Status.RED
+
+
+def test_unseen_discrete_values_are_counted_apart() -> None:
+    """Between, below and above the listed values there are bins of their own."""
+    window = with_column(sample(1, 4), "level", [2.5, -1.0, 9.0, 3.0])
+    drift = column(compare(fit_baseline(sample()), window), "level")
+    assert drift.novel_rows == 3
+    assert drift.current.counts == (1, 0, 0, 0, 1, 0, 0, 1, 1, 0)
+
+
+def test_every_value_falls_where_its_edges_say() -> None:
+    """Counts equal those of one look per value, on the edges, beyond them, and without a value."""
+    rng = np.random.default_rng(4)
+    baseline = fit_baseline(pa.table({"x": np.round(rng.normal(size=500), 2)}))
+    points = baseline.features[0].binning.points
+    values = [*points, *(p + 1e-9 for p in points), -9.0, 9.0, np.inf, -np.inf, np.nan, None]
+    expected = np.zeros(len(points) + 2, dtype=int)
+    for value in values:
+        if value is None or np.isnan(value):
+            expected[-1] += 1
+        elif value == points[0]:
+            expected[1] += 1
+        else:
+            expected[sum(value > p for p in points)] += 1
+    counts = compare(baseline, pa.table({"x": values})).features[0].current.counts
+    assert counts == tuple(expected.tolist())
+
+
+def test_null_and_nan_are_both_missing() -> None:
+    """Missing is one thing however it is written."""
+    values = pa.array([1.0, None, float("nan"), 2.0])
+    result = compare(fit_baseline(sample()), with_column(sample(1, 4), "amount", values))
+    assert column(result, "amount").current.n_missing == 2
+
+
+def test_a_rising_missing_rate_is_red() -> None:
+    """From a tenth to four tenths missing is RED by its own threshold."""
+    window = sample(1, 200)
+    mask = np.random.default_rng(0).random(200) < 0.4
+    values = pa.array(np.random.default_rng(1).normal(10, 2, 200), mask=mask)
+    drift = column(compare(fit_baseline(sample()), with_column(window, "amount", values)), "amount")
+    assert drift.missing_status is Status.RED
+    assert drift.missing_delta == pytest.approx(mask.mean() - drift.baseline_missing_rate)
+
+
+def test_a_column_that_was_empty_and_is_filled_now_is_red() -> None:
+    """An all-missing baseline column needs no edges to notice values."""
+    window = with_column(sample(1, 50), "empty", np.ones(50))
+    assert column(compare(fit_baseline(sample()), window), "empty").status is Status.RED
+
+
+def test_a_column_that_goes_missing_altogether_is_red() -> None:
+    """All missing in the window: RED, and the mean is null, not NaN."""
+    window = with_column(sample(1, 50), "amount", pa.nulls(50, pa.float64()))
+    result = compare(fit_baseline(sample()), window)
+    assert column(result, "amount").status is Status.RED
+    assert column(result, "amount").current_mean is None
+    numbers(result)
+
+
+def test_a_constant_that_changes_is_red() -> None:
+    """A constant column has one bin, and another value lies outside of it."""
+    window = with_column(sample(1, 50), "constant", np.full(50, 4.0))
+    assert column(compare(fit_baseline(sample()), window), "constant").status is Status.RED
+
+
+def test_infinities_never_reach_the_json() -> None:
+    """An infinite value counts as out of range and leaves the mean finite."""
+    window = with_column(sample(1, 50), "amount", np.r_[np.inf, -np.inf, np.full(48, 10.0)])
+    result = compare(fit_baseline(sample()), window)
+    assert column(result, "amount").novel_rows == 2
+    assert column(result, "amount").current_mean == pytest.approx(10.0)
+    numbers(result)
+
+
+def test_dictionary_encoded_and_rare_categories() -> None:
+    """Dictionary encoding changes nothing; categories beyond the fiftieth share a bin."""
+    names = [f"c{i:02d}" for i in range(60) for _ in range(60 - i)]
+    baseline = fit_baseline(pa.table({"group": names}))
+    encoded = pa.table({"group": pa.array(names).dictionary_encode()})
+    result = compare(baseline, encoded)
+    assert column(result, "group").psi == 0
+    assert len(baseline.features[0].counts) == 53
+
+
+def test_one_row_is_no_alarm() -> None:
+    """A single ordinary row has a large raw PSI and says nothing."""
+    result = compare(fit_baseline(sample()), sample(3, 1))
+    assert result.global_status is Status.GREEN
+    numbers(result)
+
+
+def test_columns_that_do_not_fit_are_named() -> None:
+    """An absent column, and one of another kind, end in an error that names it."""
+    baseline = fit_baseline(sample())
+    with pytest.raises(ColumnError, match="amount"):
+        compare(baseline, sample().drop_columns(["amount"]))
+    with pytest.raises(ColumnError, match="amount"):
+        compare(baseline, with_column(sample(), "amount", ["x"] * 300))
+    with pytest.raises(ColumnError, match="when"):
+        fit_baseline(pa.table({"when": pa.array([0], pa.timestamp("us"))}))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+def test_quiet_when_nothing_happened(scenario: Any) -> None:
+    """Same distribution: over all sizes RED stays within 1 % and any alarm within 5 %."""
+    counted = sum((statuses(scenario, rows, 30, seed=11) for rows in SIZES), Counter())
+    assert counted.total() == 30 * len(SIZES)
+    assert share(counted, [Status.RED]) <= 0.01
+    assert share(counted, [Status.YELLOW, Status.RED]) <= 0.05
+
+
+@pytest.mark.parametrize(("rows", "shift"), [(200, 0.5), (50, 1.0)])
+@pytest.mark.parametrize(
+    "scenario", [SCENARIOS[0], SCENARIOS[1], SCENARIOS[3]], ids=lambda s: s.name
+)
+def test_loud_when_one_feature_shifts(scenario: Any, rows: int, shift: float) -> None:
+    """One of 14 features shifted: at least YELLOW in nine of ten windows."""
+    counted = statuses(scenario, rows, 100, shift=shift, seed=12)
+    assert share(counted, [Status.YELLOW, Status.RED]) >= 0.90
+
+
+def test_loud_when_two_values_change_places() -> None:
+    """A feature of two values moved by half of its own sd, 50 % to 75 %, at n = 200."""
+    counted = statuses(SCENARIOS[5], 200, 100, shift=HALF_OF_TWO, seed=12)
+    assert share(counted, [Status.YELLOW, Status.RED]) >= 0.90
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+def test_error_rates_over_many_draws(scenario: Any) -> None:
+    """Every size keeps global RED within 1 % and any alarm within 5 %."""
+    for rows in SIZES:
+        counted = statuses(scenario, rows, 400, seed=13)
+        assert share(counted, [Status.RED]) <= 0.01
+        assert share(counted, [Status.YELLOW, Status.RED]) <= 0.05
+
+
+def test_a_surer_score_is_not_outside_of_anything() -> None:
+    """Scores beyond those of the reference, still probabilities, fall in the outer intervals."""
+    rng = np.random.default_rng(5)
+    seen, x = rng.uniform(0.05, 0.95, 765), rng.normal(size=765)
+    baseline = fit_baseline(pa.table({"x": x, "score": seen}))
+    now = np.where(seen > 0.9, 0.99, seen)
+    result = compare(baseline, pa.table({"x": x, "score": now}))
+    assert result.score is not None
+    assert (result.score.novel_rows, result.score.psi) == (0, 0)
+    # A feature's range is what was seen of it, and other scores than probabilities are no others.
+    for name, change in (("x", 0.0), ("score", 3.0)):
+        table = pa.table({"x": x, "score": seen + change})
+        changed = {"x": x, "score": seen + change}
+        changed[name] = changed[name] + 10
+        result = compare(fit_baseline(table), pa.table(changed))
+        found = result.score if name == "score" else result.features[0]
+        assert found is not None
+        assert found.novel_rows == 765

@@ -1,0 +1,152 @@
+"""Drift counted on a real local Spark: the same numbers as this machine's, to the last count."""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from live import ROOT
+
+from monitoring import drift_report
+from monitoring.drift.baseline import fit_profiles
+from monitoring.drift.comparison import Baseline, DriftResult, compare
+from monitoring.drift.expected import FLAG, ScoreTally
+from monitoring.store.compaction import compact
+from monitoring.store.reader import Captures, Selection
+
+FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
+WITHOUT = next(
+    (
+        why
+        for found, why in (
+            (find_spec("pyspark"), "no pyspark (make spark)"),
+            (shutil.which("java"), "no Java (Debian: apt install openjdk-17-jre-headless)"),
+        )
+        if not found
+    ),
+    None,
+)
+needs_spark = pytest.mark.skipif(WITHOUT is not None, reason=str(WITHOUT))
+
+
+def draw(seed: int, n: int, people: int) -> list[dict[str, Any]]:
+    """Draw captured rows; each person comes several times, and some rows name nobody."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for index in range(n):
+        person = rng.integers(0, people + 1)
+        rows.append(
+            {
+                "temperature": float(rng.normal(21, 5)),
+                "pressure": None if rng.random() < 0.2 else float(rng.normal(1000, 10)),
+                "wear": float(rng.integers(0, 5)),
+                "score": float(rng.random()),
+                "label": int(rng.random() < 0.4),
+                "entity": f"{person:064x}" if people and person else None,
+                # Many rows of one person share a moment: which is the latest hangs on the order.
+                "timestamp": int(
+                    (datetime.now(UTC) - timedelta(hours=int(rng.integers(1, 9)))).timestamp() // 1
+                )
+                * 1_000_000,
+                "instance": index % 10,
+            }
+        )
+    return rows
+
+
+def baseline() -> Baseline:
+    """Return a baseline of the same kind of rows."""
+    table = pa.Table.from_pylist(draw(1, 500, 0)).select([*FEATURES, "score"])
+    *features, score = fit_profiles(table)
+    return Baseline(tuple(features), score, 500, "2026-01-01T00:00:00+00:00")
+
+
+def captures_of(folder: Path) -> Captures:
+    """Select the last week of version 1."""
+    now = datetime.now(UTC)
+    return Captures(folder, Selection("modelo", 1, now - timedelta(days=7), now), FEATURES)
+
+
+def both(folder: Path) -> tuple[tuple[DriftResult, ScoreTally, Captures], ...]:
+    """Compare with the same baseline here and on Spark."""
+    from monitoring.drift.spark import compare_on_spark
+
+    local, reference, tally = captures_of(folder), baseline(), ScoreTally()
+    here = compare(reference, tally.watch(local.batches((FLAG,))))
+    spark = captures_of(folder)
+    there, spark_tally = compare_on_spark(reference, spark)
+    return (here, tally, local), (there, spark_tally, spark)
+
+
+def close(mine: Any, theirs: Any) -> bool:
+    """Compare plain data: floats to 12 digits (sums come in another order), all else exactly."""
+    if isinstance(mine, float) and isinstance(theirs, float):
+        return bool(np.isclose(mine, theirs, rtol=1e-12, atol=1e-12))
+    if isinstance(mine, dict):
+        return mine.keys() == theirs.keys() and all(close(mine[k], theirs[k]) for k in mine)
+    if isinstance(mine, list | tuple):
+        return len(mine) == len(theirs) and all(map(close, mine, theirs))
+    return bool(mine == theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@needs_spark
+@pytest.mark.parametrize("people", [0, 40], ids=["nobody named", "people asked about again"])
+def test_spark_counts_what_this_machine_counts(writer: Any, people: int) -> None:
+    """Journals, files, compacted files, other versions and repeated people: every count agrees."""
+    past = timedelta(days=3)
+    for seed in range(4):
+        writer.parquet(writer.journal(draw(seed, 150, people), age=past))
+    compact(writer.folder, 0.0)
+    for seed in range(4, 7):
+        writer.parquet(writer.journal(draw(seed, 200, people)), keep_journal=seed == 5)
+    writer.parquet(writer.journal(draw(8, 90, people), number=2))
+    writer.journal(draw(9, 60, people))
+    (here, tally, local), (there, spark_tally, spark) = both(writer.folder)
+    for name in ("n_instances", "n_requests", "n_entities"):
+        assert getattr(spark, name) == getattr(local, name), name
+    assert local.n_instances == 4 * 150 + 3 * 200 + 60
+    assert (local.n_entities < local.n_instances) == bool(people)
+    for mine, theirs in zip(here.features, there.features, strict=True):
+        assert mine.current.counts == theirs.current.counts
+    assert here.score is not None and there.score is not None
+    assert here.score.current.counts == there.score.current.counts
+    assert close(here.to_dict(), there.to_dict())
+    expected, found = tally.estimate(), spark_tally.estimate()
+    assert expected is not None and found is not None
+    assert close(dataclasses.asdict(expected), dataclasses.asdict(found))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@needs_spark
+def test_an_empty_store_is_no_data_on_spark_too(tmp_path: Path) -> None:
+    """No file at all: no row, no status, no failure."""
+    (here, _, _), (there, _, spark) = both(tmp_path / "nothing")
+    assert here.global_status == there.global_status == "NO_DATA"
+    assert spark.n_instances == spark.n_entities == 0
+
+
+@pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
+def test_without_pyspark_the_command_says_what_to_install() -> None:
+    """One line, no traceback."""
+    from monitoring.drift.spark import spark_session
+    from monitoring.errors import EngineError
+
+    with pytest.raises(EngineError, match="make spark"), spark_session():
+        pass
+
+
+def test_the_default_engine_imports_no_spark() -> None:
+    """Who does not ask for Spark neither needs it nor waits for it."""
+    code = "import sys, monitoring.drift_report; sys.exit('monitoring.spark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+    assert drift_report._parser().parse_args([]).engine == "local"

@@ -1,0 +1,180 @@
+"""The page an operator reads: verdict first, in Portuguese, nothing from elsewhere, escaped."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.contract.model import Feature, ModelContract
+from monitoring.build_baseline import fit_baseline
+from monitoring.drift.comparison import compare
+from monitoring.drift.expected import ExpectedPerformance, ScoreTally
+from monitoring.pages.drift_page import ReportFacts, headline, render
+from monitoring.pages.plots import number, percent
+from monitoring.tracking.escalation import escalate
+
+
+def table(rows: int, shift: float = 0.0) -> pa.Table:
+    """Draw two features and a score."""
+    rng = np.random.default_rng([rows, int(shift)])
+    return pa.table(
+        {
+            "speed": rng.normal(shift, 1, rows),
+            "kind": rng.choice(["<b>a</b>", "b"], rows),
+            "score": rng.random(rows),
+        }
+    )
+
+
+def facts(
+    n_instances: int,
+    n_entities: int | None = None,
+    drift: str | None = None,
+    performance: str | None = None,
+    foretold: ExpectedPerformance | None = None,
+) -> ReportFacts:
+    """Return the facts of a report on `n_instances`."""
+    now = datetime.now(UTC)
+    return ReportFacts(
+        contract=ModelContract(
+            "v1.2.0",
+            (
+                Feature("speed", unit="km/h", description="Speed <of> it"),
+                Feature("kind", type="string"),
+            ),
+            target="failure",
+            threshold=0.5,
+        ),
+        model_name="modelo",
+        model_version="v1.2.0",
+        registry_version=3,
+        baseline_created_at=now.isoformat(),
+        baseline_source="arquivo",
+        window_start=now - timedelta(days=7),
+        window_end=now,
+        n_requests=n_instances,
+        n_instances=n_instances,
+        n_entities=n_instances if n_entities is None else n_entities,
+        escalation=escalate(drift, performance, release="v1.2.0", served=True),
+        expected=foretold,
+        test_metrics={"recall": 0.875},
+        run_id="run",
+        run_url="http://mlflow/#/experiments/1/runs/run",
+        version_url="http://mlflow/#/models/modelo/versions/3",
+    )
+
+
+def page(rows: int, shift: float = 0.0) -> str:
+    """Render the report of one window."""
+    result = compare(fit_baseline(table(700)), table(rows, shift) if rows else iter([]))
+    return render(result, facts(rows, drift=result.global_status))
+
+
+@pytest.mark.parametrize(
+    ("rows", "shift", "words"),
+    [
+        (200, 0.0, ["Verde", "Nenhuma mudança", "Nada a fazer"]),
+        (200, 2.0, ["Vermelho", "Mudança forte em speed", "em até 4 horas", "§3.1"]),
+        (0, 0.0, ["Sem dados", "Nenhuma predição", "INFERENCE_STORE"]),
+    ],
+)
+def test_the_verdict_comes_first_and_says_what_to_do(
+    rows: int, shift: float, words: list[str]
+) -> None:
+    """The header holds the status, one sentence, and the runbook's next step."""
+    header = re.search(r"<header.*?</header>", page(rows, shift), re.DOTALL)
+    assert header is not None
+    assert all(word in header.group() for word in words)
+
+
+def test_the_page_needs_nothing_else() -> None:
+    """No script, no style sheet, image or font from another address; small enough to mail."""
+    html = page(200, 2.0)
+    assert "<script" not in html
+    assert not re.search(r"(src=|@import|<link|url\()", html)
+    assert set(re.findall(r'href="(http://[^/]+)', html)) == {"http://mlflow"}
+    assert len(html) < 500_000
+
+
+def test_what_comes_from_data_is_escaped() -> None:
+    """Categories and descriptions are text, whatever they contain."""
+    html = page(200)
+    assert "<b>a</b>" not in html
+    assert "&lt;b&gt;a&lt;/b&gt;" in html
+    assert "Speed &lt;of&gt; it" in html
+
+
+def test_the_worst_feature_is_on_top() -> None:
+    """The table is sorted by status, then by the size of the change."""
+    html = page(200, 2.0)
+    assert html.index("<b>speed</b>") < html.index("<b>kind</b>")
+
+
+def test_thresholds_and_volumes_are_told() -> None:
+    """Window volumes and the runbook's limits appear as Portuguese writes numbers."""
+    html = page(200)
+    assert "≥ 0,10" in html
+    assert "≥ 0,25" in html
+    assert "200 instâncias" in html
+
+
+def test_a_yellow_headline_names_what_moved() -> None:
+    """A moderate change is called that."""
+    result = compare(fit_baseline(table(700)), table(400, 0.4))
+    assert result.global_status == "YELLOW"
+    assert headline(result, facts(400)).startswith("Mudança moderada em speed nos dados")
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(1234.5, 1, "1.234,5"), (-0.001, 2, "0,00"), (None, 2, "–"), (-1.25, 2, "-1,25")],
+)
+def test_numbers_as_portuguese_writes_them(value: float | None, digits: int, text: str) -> None:
+    """Comma for decimals, point for thousands, no minus zero."""
+    assert number(value, digits) == text
+
+
+def test_percentages() -> None:
+    """Shares are written as percentages."""
+    assert percent(0.125) == "12,5 %"
+
+
+def test_one_instance_is_singular() -> None:
+    """A window of one row is spoken of as one."""
+    result = compare(fit_baseline(table(700)), table(1))
+    assert "1 instância comparada com a baseline" in headline(result, facts(1))
+    assert "em 1 requisição" in render(result, facts(1))
+
+
+def test_repeated_scoring_is_said() -> None:
+    """Volume before and entities after, in the facts and in a sentence."""
+    result = compare(fit_baseline(table(700)), table(40))
+    html = render(result, facts(400, 40))
+    assert "400 instâncias" in html
+    assert "contam 40 entidades" in html
+    assert "40 entidades comparadas" in headline(result, facts(400, 40))
+    assert "entidade" not in render(result, facts(40))
+
+
+def test_the_third_level_prints_the_rollback() -> None:
+    """RED drift with worse performance: the page says L3 and holds the very command."""
+    result = compare(fit_baseline(table(700)), table(200, 2.0))
+    html = render(result, facts(200, drift="RED", performance="DEGRADED"))
+    assert "L3: drift vermelho e desempenho pior" in html
+    assert "python -m mlflow_project.registry rollback --reason" in html
+    assert "registry rollback" not in page(200, 2.0)
+
+
+def test_the_expected_performance_is_shown_with_its_assumption() -> None:
+    """Estimate, range and the version's own test, and what it rests on; nothing without scores."""
+    result = compare(fit_baseline(table(700)), table(200))
+    tally = ScoreTally()
+    tally.add(np.array([0.9, 0.8, 0.1, 0.2]), np.array([1, 1, 0, 0]))
+    html = render(result, facts(200, foretold=tally.estimate()))
+    assert "Desempenho esperado" in html
+    assert "0,850" in html  # (0.9 + 0.8) / 2, both recall and precision
+    assert "0,875" in html
+    assert "calibrado" in html
+    assert "Desempenho esperado" not in render(result, facts(200))

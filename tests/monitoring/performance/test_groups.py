@@ -1,0 +1,78 @@
+"""Metrics by group: those of the group's rows, small groups together and not named."""
+
+import numpy as np
+import pytest
+
+from core.metrics.resampled import Evaluation
+from monitoring.drift.policy import PerformancePolicy
+from monitoring.performance.groups import ABSENT, OTHERS, by_group, named
+from monitoring.performance.verdict import assess
+
+POLICY = PerformancePolicy(resamples=400)
+
+
+def drawn(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw labels, calibrated scores and flags."""
+    rng = np.random.default_rng(n)
+    score = rng.random(n)
+    return (rng.random(n) < score).astype(int), score, (score >= 0.4).astype(int)
+
+
+def test_a_group_has_the_metrics_of_its_rows() -> None:
+    """Each part equals an evaluation of its rows alone, within its interval."""
+    target, score, flag = drawn(200)
+    values = ["a", "b"] * 100
+    first, second = by_group(target, score, flag, values, POLICY)
+    assert (first.name, second.name) == ("a", "b")
+    alone = Evaluation(target[::2], score[::2], flag[::2]).metrics()
+    for name, found in first.metrics.items():
+        assert found.value == pytest.approx(alone[name][0])
+    recall = first.metrics["recall"]
+    assert recall.low < recall.value < recall.high
+    assert first.n_positive + second.n_positive == target.sum()
+
+
+def test_a_perfect_small_group_is_not_certain() -> None:
+    """Ten found of ten: the interval of recall ends at 1 and begins at 0.72."""
+    ones, values = np.ones(10, dtype=int), ["a"] * 10
+    (part,) = by_group(ones, np.linspace(0.5, 1, 10), ones, values, POLICY)
+    recall = part.metrics["recall"]
+    assert (recall.value, recall.high) == pytest.approx((1, 1))
+    assert recall.low == pytest.approx(0.7225, abs=1e-4)
+
+
+def test_small_groups_are_together_and_not_named() -> None:
+    """Values of nine rows could be persons: they are measured as `outros`."""
+    values = ["a"] * 82 + ["zoe"] * 9 + ["ana"] * 9
+    parts = by_group(*drawn(100), values, POLICY)
+    assert [(part.name, part.n_rows) for part in parts] == [("a", 82), (OTHERS, 18)]
+    assert parts[1].metrics["recall"].value is not None
+
+
+def test_too_few_others_are_only_counted() -> None:
+    """Nine rows outside the large groups have no metrics, and no number of positives."""
+    parts = by_group(*drawn(100), ["a"] * 91 + ["zoe"] * 9, POLICY)
+    assert (parts[1].n_rows, parts[1].n_positive, parts[1].metrics) == (9, None, {})
+
+
+def test_groups_do_not_touch_the_verdict() -> None:
+    """The verdict is that of all rows; the JSON holds each column's parts."""
+    target, score, flag = drawn(300)
+    test = {"recall": 0.7, "roc_auc": 0.8}
+    months = ["2025-03"] * 300
+    plain = assess(target, score, flag, months, test, policy=POLICY)
+    groups = {"site": ["x"] * 150 + ["y"] * 150}
+    found = assess(target, score, flag, months, test, groups=groups, policy=POLICY)
+    assert found.status == plain.status
+    assert found.metrics == plain.metrics
+    parts = found.to_dict()["by_group"]["site"]
+    assert [(part["value"], part["n_rows"]) for part in parts] == [("x", 150), ("y", 150)]
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(None, ABSENT), ("", ABSENT), (float("nan"), ABSENT), (True, "sim"), (3.0, "3"), ("x", "x")],
+)
+def test_values_as_a_report_names_them(value: object, name: str) -> None:
+    """Missing in any form is one group; a whole number has no decimals."""
+    assert named(value) == name

@@ -1,0 +1,192 @@
+"""Files of labels as people make them, and how they meet the answers of the store."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core.contract.model import Feature, ModelContract
+from core.contract.pseudonym import pseudonym
+from monitoring.errors import LabelsError
+from monitoring.performance.labels import Labels, read_labels
+from monitoring.performance.matching import COLUMNS, Matched, match
+from monitoring.store.reader import Captures, Selection
+
+CONTRACT = ModelContract("v1.0.0", (Feature("wear"),), "failure", 0.5, entity="serial")
+KEY = "a key of the tests"
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the key of the pseudonyms."""
+    monkeypatch.setenv("PSEUDONYM_KEY", KEY)
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., Labels]:
+    """Return a function that writes a text and reads it as labels."""
+
+    def run(text: str, suffix: str = ".csv", target: str = "target") -> Labels:
+        path = tmp_path / f"labels{suffix}"
+        path.write_text(text, encoding="utf-8")
+        return read_labels(path, CONTRACT, target)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "request_id,instance,target\na,0,1\na,1,0\n",
+        "target;instance;request_id\n1;0;a\n0;1;a\n",
+        "\ufeffrequest_id,instance,target\r\na,0,true\r\na,1,0.0\r\n",
+    ],
+)
+def test_csv_by_request(read: Callable[..., Labels], text: str) -> None:
+    """Comma or semicolon, byte-order mark or not, 1 or true."""
+    labels = read(text)
+    assert labels.by == "request"
+    assert labels.targets == {("a", 0): 1, ("a", 1): 0}
+
+
+def test_every_format_says_the_same(read: Callable[..., Labels], tmp_path: Path) -> None:
+    """JSON lines and Parquet with numbers in them equal the CSV."""
+    rows = [{"request_id": "a", "instance": i, "target": i % 2} for i in range(4)]
+    expected = {("a", i): i % 2 for i in range(4)}
+    assert read("\n".join(map(json.dumps, rows)), ".jsonl").targets == expected
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "labels.parquet")
+    assert read_labels(tmp_path / "labels.parquet", CONTRACT).targets == expected
+
+
+def test_identities_in_clear_become_pseudonyms(read: Callable[..., Labels], tmp_path: Path) -> None:
+    """Leading zeros count, space and case do not; a number is its digits."""
+    labels = read("serial,target\n007,1\n sn-8 ,0\n")
+    assert labels.by == "entity"
+    assert labels.targets == {pseudonym("007", KEY): 1, pseudonym("SN-8", KEY): 0}
+    pq.write_table(pa.table({"serial": [12.0, None], "target": [1, 1]}), tmp_path / "l.parquet")
+    found = read_labels(tmp_path / "l.parquet", CONTRACT)
+    assert found.targets == {pseudonym("12", KEY): 1}
+    assert found.n_unknown == 1
+
+
+def test_pseudonyms_are_taken_as_they_are(read: Callable[..., Labels]) -> None:
+    """A column `entity` needs no key."""
+    known = pseudonym("SN-1", KEY)
+    assert read(f"entity,passed\n{known.upper()},1\n", target="passed").targets == {known: 1}
+
+
+def test_what_is_wrong_is_counted(read: Callable[..., Labels]) -> None:
+    """Repeated rows once, contradictions not at all, rows without key or label apart."""
+    labels = read("serial,target\na,1\na,1\nb,0\nb,1\nb,0\nc,\n,1\nd,0\n")
+    assert labels.targets == {pseudonym("a", KEY): 1, pseudonym("d", KEY): 0}
+    assert (labels.n_rows, labels.n_unknown) == (8, 2)
+    assert (labels.n_duplicates, labels.n_conflicts) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "words"),
+    [
+        ("serial,goal\nPLANTED,1\n", ".csv", "não tem a coluna target"),
+        ("name,target\nPLANTED,1\n", ".csv", "request_id"),
+        ("serial,target,target\nPLANTED,1,0\n", ".csv", "mais de uma coluna target"),
+        ("", ".csv", "legível"),
+        ("serial,target\nPLANTED,PLANTED\n", ".csv", "linha de dados 1"),
+        ("request_id,instance,target\na,PLANTED,1\n", ".csv", "linha de dados 1"),
+        ("serial,target\nPLANTED\n", ".csv", "legível"),
+        ('{"serial": "PLANTED", ', ".jsonl", "legível"),
+        ("PLANTED", ".parquet", "legível"),
+        ("PLANTED", ".xlsx", "não é .csv"),
+    ],
+)
+def test_errors_quote_no_value(
+    read: Callable[..., Labels], text: str, suffix: str, words: str
+) -> None:
+    """One line that says what is wrong and where, and nobody's name."""
+    with pytest.raises(LabelsError) as caught:
+        read(text, suffix)
+    assert words in str(caught.value)
+    assert "PLANTED" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_identities_in_clear_need_the_key(
+    read: Callable[..., Labels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the key nothing can be joined; the error says which variable is missing."""
+    monkeypatch.delenv("PSEUDONYM_KEY")
+    with pytest.raises(LabelsError, match="PSEUDONYM_KEY"):
+        read("serial,target\nPLANTED,1\n")
+
+
+def joined(writer: Any, labels: Labels, days: float = 30) -> Matched:
+    """Join labels with what version 1 answered."""
+    now = datetime.now(UTC)
+    selection = Selection("modelo", 1, now - timedelta(days=days), now)
+    features = {"temperature": "double", "pressure": "double", "wear": "double"}
+    return match(labels, Captures(writer.folder, selection, features).rows(COLUMNS))
+
+
+def answer(entity: str | None, score: float) -> dict[str, Any]:
+    """Return an answered row."""
+    return {"entity": entity, "score": score, "label": int(score >= 0.5)}
+
+
+def labelled(by: Any, targets: dict[Any, int]) -> Labels:
+    """Return labels without blemish."""
+    return Labels(by, targets, len(targets), 0, 0, 0)
+
+
+def test_an_entitys_label_judges_its_latest_answer(writer: Any) -> None:
+    """Within the window; others of the window count for the coverage, unknown labels are said."""
+    for hours, score in ((300, 0.9), (30, 0.2), (3, 0.6)):
+        journal = writer.journal([answer("a", score)], age=timedelta(hours=hours))
+        if hours == 30:
+            writer.parquet(journal)
+    writer.journal([answer("b", 0.1), answer(None, 0.4)])
+    labels = labelled("entity", {"a": 1, "nobody": 0})
+    found = joined(writer, labels)
+    assert (found.score.tolist(), found.flag.tolist(), found.target.tolist()) == ([0.6], [1], [1])
+    assert (found.n_answers, found.n_entities, found.n_labelled) == (5, 3, 3)
+    assert found.n_unmatched == 1
+    assert found.coverage == pytest.approx(1 / 3)
+    assert joined(writer, labels, days=2).n_answers == 4
+
+
+def test_a_requests_label_judges_that_answer(writer: Any) -> None:
+    """By request and position; the month is that of the answer."""
+    writer.parquet(writer.journal([answer(None, i / 20) for i in range(20)]))
+    found = joined(writer, labelled("request", {("r1", 3): 1, ("r0", 2): 0, ("r9", 0): 1}))
+    assert sorted(zip(found.score.tolist(), found.target.tolist(), strict=True)) == [
+        (0.1, 0),
+        (0.65, 1),
+    ]
+    moment = datetime.now(UTC) - timedelta(hours=1)
+    assert found.months == [moment.strftime("%Y-%m")] * 2
+    assert found.thresholds == (0.5,)
+
+
+def test_an_entity_labelled_by_two_requests_counts_once(writer: Any) -> None:
+    """The latest of its labelled answers, however old the others."""
+    rows = [answer("a", 0.9), answer("b", 0.8)]
+    writer.journal([{**row, "request_id": "old"} for row in rows], age=timedelta(days=9))
+    writer.journal([{**answer("a", 0.3), "request_id": "new"}])
+    keys = {("old", 0): 1, ("old", 1): 1, ("new", 0): 0}
+    found = joined(writer, labelled("request", keys))
+    assert sorted(found.score.tolist()) == [0.3, 0.8]
+    assert (found.n_labelled, found.n_rows) == (3, 2)
+
+
+def test_nothing_matched_is_empty(writer: Any) -> None:
+    """No answers, no labels, answers without a score: empty arrays, not errors."""
+    empty = joined(writer, labelled("entity", {}))
+    assert (empty.n_rows, empty.n_answers, empty.coverage) == (0, 0, None)
+    writer.journal([{"entity": "a", "score": None, "label": None}])
+    found = joined(writer, labelled("entity", {"a": 1}))
+    assert (found.n_rows, found.n_answers) == (0, 1)
+    assert found.target.dtype == np.int64

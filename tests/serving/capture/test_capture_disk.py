@@ -1,0 +1,186 @@
+"""Capture when the disk is full, when Parquet cannot be written, and when each row must be safe."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+
+from core.store.schema import read_journal
+from serving.capture.journal import Journal
+
+ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
+Register = Callable[..., int]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder on a disk of 64 kB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Leave no room on a disk; return the file that takes it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"0" * 512)
+        except OSError:
+            return filler
+
+
+def test_with_a_full_disk_predictions_go_on_and_losses_are_counted(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    small_disk: Path,
+) -> None:
+    """The journal ends with a whole row; log and health say what is lost; then it resumes."""
+    name = new_model()
+    register_version(name)
+    proxy = start(name, journal_dir=small_disk / "journal").wait_ready()
+    assert proxy.predict(ROW).status_code == 200
+    filler = fill(small_disk)
+    answers = [proxy.predict(*[ROW] * 50) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    health = proxy.health()
+    lost = health["capture"]["lost"]
+    assert lost >= 150
+    assert health["capture"]["captured"] == 201 - lost
+    assert health["status"] == "degraded"
+    assert f"{lost} linhas" in health["reasons"][0]
+    (journal,) = proxy.journals()
+    assert journal.read_bytes().endswith(b"]\n")
+    filler.unlink()
+    assert proxy.predict(ROW).status_code == 200
+    assert len(read_journal(journal)[1]) == 202 - lost
+    errors = [line["message"] for line in proxy.log() if line["level"] == "ERROR"]
+    assert len(errors) == 2
+    assert "No space left" in errors[0]
+    assert f"{lost} linhas foram perdidas" in errors[1]
+
+
+def test_required_capture_refuses_what_it_cannot_keep(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    small_disk: Path,
+) -> None:
+    """Nothing is answered unless it was captured whole, in small requests as in large ones."""
+    name = new_model()
+    register_version(name)
+    proxy = start(name, journal_dir=small_disk / "journal", capture_required=True).wait_ready()
+    assert proxy.predict(ROW).status_code == 200
+    filler = fill(small_disk)
+    for count in (50, 200):
+        refused = next(a for a in (proxy.predict(*[ROW] * count) for _ in range(3)) if a.is_error)
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "capture_failed"
+        assert refused.headers["Retry-After"] == "5"
+    health = proxy.health()
+    assert health["capture"]["lost"] == 0
+    assert "CAPTURE_REQUIRED" in health["reasons"][0]
+    (journal,) = proxy.journals()
+    assert len(read_journal(journal)[1]) == health["capture"]["captured"]
+    filler.unlink()
+    assert proxy.predict(ROW).status_code == 200
+    assert proxy.health()["status"] == "healthy"
+
+
+def test_rows_wait_in_journals_while_parquet_cannot_be_written(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    eventually: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """A store that is no folder is reported; once it is one, each row gets there once."""
+    name = new_model()
+    register_version(name)
+    store = tmp_path / "blocked"
+    store.write_text("a file where a folder is needed")
+    options = {"inference_store": store, "capture_flush_seconds": 0.1}
+    proxy = start(name, journal_dir=tmp_path / "j", **options).wait_ready()
+    answers: list[httpx.Response] = []
+
+    def failing() -> bool:
+        answers.append(proxy.predict(ROW))
+        return any("Parquet" in reason for reason in proxy.health()["reasons"])
+
+    eventually(failing)
+    answers.append(proxy.predict(ROW))
+    assert proxy.health()["capture"]["pending"] == len(answers)
+    store.unlink()
+    proxy.wait_for(status="healthy", capture={"captured": len(answers), "pending": 0, "lost": 0})
+    frame = pd.concat([pd.read_parquet(path) for path in proxy.parquet()])
+    assert sorted(frame["request_id"]) == sorted(a.json()["request_id"] for a in answers)
+
+
+def test_sync_waits_for_the_disk_once_a_batch(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With CAPTURE_SYNC=always the journal is on the disk before the answer; else nobody waits."""
+    synced: list[int] = []
+    genuine = os.fdatasync
+
+    def watched(fd: int) -> None:
+        genuine(fd)
+        synced.append(os.fstat(fd).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", watched)
+    name = new_model()
+    register_version(name)
+    relaxed = start(name).wait_ready()
+    assert relaxed.predict(ROW).status_code == 200
+    assert not synced
+    careful = start(name, capture_sync=True, journal_dir=relaxed.settings.journal_dir / "2")
+    careful.wait_ready()
+    for count in (1, 2, 3):
+        assert careful.predict(*[ROW] * count).status_code == 200
+        (journal,) = careful.journals()
+        assert synced[-1] == journal.stat().st_size
+    assert len(synced) == 4  # the header, and three batches
+
+
+def test_a_disk_that_fails_to_sync_keeps_nothing_of_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch whose sync failed is taken back, since it will be counted as lost or refused."""
+    version = _version()
+    journal = Journal(tmp_path, version, sync=True)
+    before = journal.path.read_bytes()
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(OSError, match="Input"):
+        journal.append(b"[1]\n", 1)
+    assert journal.path.read_bytes() == before
+    journal.close()
+
+
+def _version() -> Any:
+    """Return as much of a loaded version as a journal's header needs."""
+    from types import SimpleNamespace
+
+    from core.contract.model import Feature
+
+    contract = SimpleNamespace(release="v1.0.0", features=(Feature("x"),))
+    return SimpleNamespace(name="m", number=1, contract=contract)

@@ -1,0 +1,122 @@
+"""Conversion in a process of its own: what it says, what it costs a worker, what if it dies."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from live import wait_for
+from test_capture import ROW, Register, write_journal
+
+from core.store.journal_locks import owned
+from serving.capture.conversion import convert_free
+from serving.errors import ConversionFailed
+
+
+def test_each_journal_is_converted_or_named(tmp_path: Path) -> None:
+    """The outcome names a damaged journal and the place in our code, and no captured value."""
+    damaged = write_journal(tmp_path / "j", "a", 1, b'"SECRET"\n[1]\n')
+    good = write_journal(tmp_path / "j", "b", 2)
+    outcomes = convert_free(tmp_path / "j", tmp_path / "store")
+    assert outcomes[good] is None
+    assert "ValueError" in str(outcomes[damaged])
+    assert "SECRET" not in str(outcomes)
+    assert [path.name for path in (tmp_path / "j").iterdir()] == [damaged.name]
+    (target,) = (tmp_path / "store").iterdir()
+    assert len(pd.read_parquet(target)) == 2
+
+
+def test_relative_places_are_those_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process works elsewhere and must not look there."""
+    monkeypatch.chdir(tmp_path)
+    write_journal(Path("j"), "a", 1)
+    assert list(convert_free(Path("j"), Path("store")).values()) == [None]
+    assert len(list((tmp_path / "store").iterdir())) == 1
+
+
+def test_nothing_to_convert_starts_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle proxy costs nothing, also beside a journal that somebody holds."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("started")
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    assert convert_free(tmp_path, tmp_path) == {}
+    assert convert_free(tmp_path / "none", tmp_path) == {}
+    with owned(write_journal(tmp_path, "a", 1)) as held:
+        assert held
+        assert convert_free(tmp_path, tmp_path) == {}
+    with pytest.raises(AssertionError, match="started"):
+        convert_free(tmp_path, tmp_path)
+
+
+def test_a_killed_conversion_is_an_error_and_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system's killer ends leaves its journals where they are."""
+    journal = write_journal(tmp_path / "j", "a", 1)
+    dies = tmp_path / "python"
+    dies.write_text("#!/bin/sh\nkill -9 $$\n")
+    dies.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(dies))
+        with pytest.raises(ConversionFailed, match="sinal 9"):
+            convert_free(tmp_path / "j", tmp_path / "store")
+    assert journal.exists()
+    assert convert_free(tmp_path / "j", tmp_path / "store") == {journal: None}
+
+
+def test_health_and_log_tell_of_conversions_that_die(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Predictions go on; one ERROR line; healthy again, with nothing lost, once it works."""
+    name = new_model()
+    register_version(name)
+    fails = tmp_path / "python"
+    fails.write_text("#!/bin/sh\nexit 3\n")
+    fails.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(fails))
+        proxy = start(name, capture_flush_seconds=0.1).wait_ready()
+        assert proxy.predict(ROW).status_code == 200
+        proxy.wait_for(status="degraded")
+        assert any("código 3" in reason for reason in proxy.health()["reasons"])
+        assert proxy.predict(ROW).status_code == 200
+    proxy.wait_for(status="healthy", capture={"captured": 2, "pending": 0, "lost": 0})
+    errors = [line["message"] for line in proxy.log() if line["level"] == "ERROR"]
+    assert len(errors) == 1
+
+
+def test_a_worker_never_loads_parquet(
+    register_version: Register,
+    new_model: Callable[[], str],
+    settings_for: Callable[..., Any],
+    free_port: Callable[[], int],
+    eventually: Callable[..., Any],
+    spawned: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """Its memory after a conversion is what it was before: the module is not even there."""
+    name = new_model()
+    register_version(name)
+    settings = settings_for(name, capture_flush_seconds=0.1, inference_store=tmp_path / "store")
+    with spawned(settings, free_port()) as (process, proxy):
+        wait_for(f"{proxy.http.base_url}/ready", 60, process)
+        assert proxy.predict(ROW).status_code == 200
+        eventually(lambda: list((tmp_path / "store").glob("*.parquet")), 30)
+        maps = Path(f"/proc/{process.pid}/maps")
+        if not maps.exists():
+            pytest.skip("no /proc here")
+        assert "/pyarrow/lib." in maps.read_text()
+        assert "/pyarrow/_parquet." not in maps.read_text()

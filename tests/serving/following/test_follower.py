@@ -1,0 +1,331 @@
+"""Following the alias: flips, thresholds, refusals, and recovery, against a live registry."""
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from core.contract.model import Example, Feature, ModelContract
+from serving.following.threshold import read_threshold
+from serving.model.loading import LoadedVersion
+
+ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
+Register = Callable[..., int]
+
+
+def test_a_flip_is_followed_without_restart(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """Promotion and rollback move model, release and threshold together."""
+    name, client = new_model(), MlflowClient()
+    first = register_version(name, "v1.0.0", threshold=0.3)
+    second = register_version(name, "v1.1.0", threshold=0.6, seed=5, alias=None)
+    proxy = start(name).wait_ready()
+    before = proxy.predict(ROW).json()
+    client.set_registered_model_alias(name, "champion", str(second))
+    assert proxy.wait_for(registry_version=second)["model_version"] == "v1.1.0"
+    after = proxy.predict(ROW).json()
+    assert (after["model_version"], after["threshold"]) == ("v1.1.0", 0.6)
+    assert after["predictions"] != before["predictions"]
+    client.set_registered_model_alias(name, "champion", str(first))
+    proxy.wait_for(registry_version=first)
+    assert proxy.predict(ROW).json()["predictions"] == before["predictions"]
+
+
+def test_the_threshold_follows_tag_and_metadata(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """A tag wins over the metadata, at once and without loading; removing it gives that back."""
+    name, client = new_model(), MlflowClient()
+    number = str(register_version(name, threshold=0.3))
+    proxy = start(name).wait_ready()
+    assert proxy.http.get("/metadata").json()["threshold"] == 0.3
+    client.set_model_version_tag(name, number, "threshold", "0.95")
+    proxy.wait_for(threshold_source="tag")
+    answer = proxy.predict(ROW).json()
+    assert answer["threshold"] == 0.95
+    score = answer["predictions"][0]["failure_score"]
+    assert answer["predictions"][0]["failure_label"] == int(score >= 0.95)
+    client.delete_model_version_tag(name, number, "threshold")
+    proxy.wait_for(threshold_source="metadata")
+    assert proxy.predict(ROW).json()["threshold"] == 0.3
+
+
+def test_a_bad_threshold_tag_is_ignored_loudly(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """The metadata's threshold stays in force and health says why."""
+    name = new_model()
+    register_version(name, threshold=0.3, tags={"threshold": "high"})
+    proxy = start(name).wait_ready()
+    health = proxy.wait_for(threshold_source="metadata")
+    assert health["status"] == "degraded"
+    assert "tag threshold" in health["reasons"][0]
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.35", 0.35), ("1", 1.0), ("0", 0.0)])
+def test_threshold_tags_are_read(text: str, value: float) -> None:
+    """Any spelling of a number in [0, 1] is a threshold."""
+    assert read_threshold(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.01", "-0.1", "nan", "inf"])
+def test_other_threshold_tags_are_none(text: str) -> None:
+    """Nothing else is."""
+    assert read_threshold(text) is None
+
+
+def test_the_environment_threshold_survives_a_flip_and_is_said(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """THRESHOLD wins over tag and metadata of every version; health and log say that it is on."""
+    name, client = new_model(), MlflowClient()
+    register_version(name, "v1.0.0", threshold=0.3, tags={"threshold": "0.4"})
+    second = register_version(name, "v1.1.0", threshold=0.6, alias=None)
+    proxy = start(name, threshold=0.05).wait_ready()
+    client.set_registered_model_alias(name, "champion", str(second))
+    health = proxy.wait_for(registry_version=second)
+    assert proxy.predict(ROW).json()["threshold"] == 0.05
+    assert (health["status"], health["threshold_source"]) == ("healthy", "env")
+    assert "THRESHOLD=0.05" in health["reasons"][0]
+    assert any("THRESHOLD=0.05" in line["message"] for line in proxy.log())
+
+
+def test_a_baseline_named_later_shows_in_metadata(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    eventually: Callable[..., Any],
+) -> None:
+    """The baseline's run is taken from the version's tag whenever that changes."""
+    name, client = new_model(), MlflowClient()
+    number = str(register_version(name))
+    run_id = client.get_model_version(name, number).run_id
+    proxy = start(name).wait_ready()
+    client.set_model_version_tag(name, number, "baseline_run_id", run_id)
+
+    def named() -> Any:
+        baseline = proxy.http.get("/metadata").json()["baseline"]
+        return baseline and baseline["run_id"] == run_id and baseline["created_at"]
+
+    assert eventually(named)
+
+
+def log_pipeline(name: str, pipeline: BaseEstimator, **options: Any) -> int:
+    """Register a one-feature version with a pipeline of the caller's."""
+    contract = ModelContract("v9.0.0", (Feature("temperature"),), "t", 0.5)
+    with mlflow.start_run():
+        info = mlflow.sklearn.log_model(
+            pipeline,
+            name="model",
+            signature=ModelSignature(
+                Schema([ColSpec("double", "temperature")]),
+                Schema([TensorSpec(np.dtype("float64"), (-1, 2))]),
+            ),
+            metadata={"contract": contract.to_dict()},
+            pip_requirements=[],
+            serialization_format="skops",
+            pyfunc_predict_fn="predict_proba",
+            **options,
+        )
+    return int(mlflow.register_model(info.model_uri, name).version)
+
+
+def hostile(register: Register, name: str) -> int:
+    """Register a pipeline whose file names a function to be called."""
+    x = np.array([[0.0], [1.0]])
+    pipeline = make_pipeline(FunctionTransformer(os.path.exists), LogisticRegression())
+    pipeline[-1].fit(x, [0, 1])
+    return log_pipeline(name, pipeline, skops_trusted_types=["genericpath.exists"])
+
+
+def without_signature(register: Register, name: str) -> int:
+    """Register a version without a signature."""
+    options = {"signature": None, "input_example": None}
+    return register(name, "v9.0.0", alias=None, log_options=options)
+
+
+def pickled(register: Register, name: str) -> int:
+    """Register a version as a pickle."""
+    options = {"serialization_format": "cloudpickle", "skops_trusted_types": None}
+    return register(name, "v9.0.0", alias=None, log_options=options)
+
+
+def with_code(register: Register, name: str) -> int:
+    """Register a version that brings a module."""
+    return register(name, "v9.0.0", alias=None, log_options={"code_paths": [__file__]})
+
+
+def wrong_score(register: Register, name: str) -> int:
+    """Register a version whose example has another score."""
+
+    def change(contract: ModelContract) -> ModelContract:
+        assert contract.example
+        example = Example(contract.example.instance, contract.example.score + 1e-3)
+        return replace(contract, example=example)
+
+    return register(name, "v9.0.0", alias=None, change=change)
+
+
+def other_features(register: Register, name: str) -> int:
+    """Register a version whose contract has another order than its signature."""
+
+    def change(contract: ModelContract) -> ModelContract:
+        return replace(contract, features=contract.features[::-1])
+
+    return register(name, "v9.0.0", alias=None, change=change)
+
+
+def narrower(register: Register, name: str) -> int:
+    """Register a version that refuses values which the served one takes."""
+
+    def change(contract: ModelContract) -> ModelContract:
+        first, *others = contract.features
+        return replace(contract, features=(replace(first, max=0.0), *others), example=None)
+
+    return register(name, "v9.0.0", alias=None, change=change)
+
+
+def without_contract(register: Register, name: str) -> int:
+    """Register a version without a contract, whose outputs bear other names."""
+    return register(name, "v9.0.0", alias=None, log_options={"metadata": {"a": 1}})
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (hostile, "genericpath.exists"),
+        (without_signature, "assinatura"),
+        (pickled, "ALLOW_PICKLE"),
+        (with_code, "code_paths"),
+        (wrong_score, "score"),
+        (other_features, "contrato"),
+        (without_contract, "incompatível"),
+        (narrower, "o máximo cai para 0"),
+    ],
+)
+def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
+    make: Callable[[Register, str], int], why: str, register_version: Register, proxy: Any
+) -> None:
+    """Health says alias, served and reason; the log says it once; a good version mends it."""
+    name, client, good = proxy.settings.model_name, MlflowClient(), 1
+    bad = make(register_version, name)
+    modules = set(sys.modules)
+    client.set_registered_model_alias(name, "champion", str(bad))
+    health = proxy.wait_for(alias_version=bad)
+    assert (health["status"], health["registry_version"]) == ("degraded", good)
+    (reason,) = health["reasons"]
+    assert f"aponta para a versão {bad}, servindo a {good}, porque" in reason
+    assert why in reason
+    assert proxy.predict(ROW).status_code == 200
+    time.sleep(0.4)  # several polls, of which only the first may log
+    client.set_registered_model_alias(name, "champion", str(good))
+    assert proxy.wait_for(alias_version=good)["status"] == "healthy"
+    errors = [line["message"] for line in proxy.log() if line["level"] == "ERROR"]
+    assert errors.count(reason) == 1
+    assert errors[-1] == reason
+    assert not {m for m in set(sys.modules) - modules if m.startswith("test_")}
+
+
+def test_a_change_of_the_contract_is_served_once_it_is_accepted(
+    register_version: Register, proxy: Any
+) -> None:
+    """The tag on the version says that breaking clients is wanted; no restart is needed."""
+    name, client = proxy.settings.model_name, MlflowClient()
+    bad = narrower(register_version, name)
+    client.set_registered_model_alias(name, "champion", str(bad))
+    assert proxy.wait_for(alias_version=bad)["registry_version"] == 1
+    client.set_model_version_tag(name, str(bad), "contract_change", "accepted")
+    assert proxy.wait_for(registry_version=bad)["status"] == "healthy"
+
+
+def test_a_deleted_alias_is_said_and_recovered_from(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """Without its alias the proxy serves on, degraded; with it back, all is well."""
+    name, client = new_model(), MlflowClient()
+    number = register_version(name)
+    proxy = start(name).wait_ready()
+    client.delete_registered_model_alias(name, "champion")
+    health = proxy.wait_for(alias_version=None)
+    assert (health["status"], health["registry_version"]) == ("degraded", number)
+    assert "não tem o alias champion" in health["reasons"][0]
+    assert proxy.predict(ROW).status_code == 200
+    client.set_registered_model_alias(name, "champion", str(number))
+    assert proxy.wait_for(alias_version=number)["status"] == "healthy"
+
+
+def test_an_unreachable_server_is_said(
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    free_port: Callable[[], int],
+    eventually: Callable[..., Any],
+) -> None:
+    """A dead MLflow is a state of its own, told apart from a missing model."""
+    proxy = start(new_model(), mlflow_tracking_uri=f"http://127.0.0.1:{free_port()}")
+
+    eventually(lambda: "não responde" in str(proxy.health()["reasons"]))
+    assert proxy.health()["registry_reachable"] is False
+
+
+def test_a_model_registered_later_is_picked_up(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """The proxy may start before there is anything to serve."""
+    name = new_model()
+    proxy = start(name)
+    proxy.wait_for(registry_reachable=True, model_loaded=False)
+    register_version(name)
+    assert proxy.wait_ready().predict(ROW).status_code == 200
+
+
+def test_a_pickle_is_served_where_the_operator_trusts_it(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """ALLOW_PICKLE=true serves it with the same scores; code_paths stay refused."""
+    name, client = new_model(), MlflowClient()
+    good = register_version(name)
+    proxy = start(name, allow_pickle=True).wait_ready()
+    expected = proxy.predict(ROW).json()["predictions"][0]["failure_score"]
+    number = pickled(register_version, name)
+    client.set_registered_model_alias(name, "champion", str(number))
+    proxy.wait_for(registry_version=number, status="healthy")
+    answer = proxy.predict(ROW).json()
+    assert answer["model_version"] == "v9.0.0"
+    assert answer["predictions"][0]["failure_score"] == pytest.approx(expected, abs=1e-12)
+    bad = with_code(register_version, name)
+    client.set_registered_model_alias(name, "champion", str(bad))
+    assert proxy.wait_for(alias_version=bad)["registry_version"] == number
+    assert good != number
+
+
+def test_old_versions_are_released(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """After many flips under requests only the served version is alive."""
+    name, client = new_model(), MlflowClient()
+    first = register_version(name, "v1.0.0")
+    second = register_version(name, "v1.1.0", seed=5, alias=None)
+    proxy = start(name, poll_seconds=0.02).wait_ready()
+    for flip in range(12):
+        number = (second, first)[flip % 2]
+        client.set_registered_model_alias(name, "champion", str(number))
+        proxy.wait_for(registry_version=number)
+        assert proxy.predict(ROW).status_code == 200
+    gc.collect()
+    alive = [o for o in gc.get_objects() if isinstance(o, LoadedVersion) and o.name == name]
+    assert [version.number for version in alive] == [first]

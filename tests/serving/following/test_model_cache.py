@@ -1,0 +1,208 @@
+"""The local copy of the last good version: a start without MLflow, and what is never served."""
+
+import json
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live import Gate
+from mlflow import MlflowClient
+
+from serving.errors import CacheDamaged
+from serving.following.cache import ModelCache, digest
+from serving.following.registry import AliasTarget, RunFacts
+
+ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
+FACTS = RunFacts({"test_recall": 0.8}, "2026-01-01T00:00:00+00:00")
+
+
+def target(number: int, **tags: str) -> AliasTarget:
+    """Return what an alias may point to."""
+    return AliasTarget(number, tags, f"run-{number}", "2026-01-01T00:00:00+00:00")
+
+
+def files(folder: Path, text: str) -> Path:
+    """Return a folder with a version's files."""
+    (folder / "inner").mkdir(parents=True, exist_ok=True)
+    (folder / "MLmodel").write_text(text)
+    (folder / "inner" / "weights").write_bytes(text.encode() * 100)
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ModelCache:
+    """Return an empty cache."""
+    return ModelCache(tmp_path / "cache", "http://one", "machine/1 é", "champion")
+
+
+def test_what_is_kept_comes_back(cache: ModelCache, tmp_path: Path) -> None:
+    """Files, target and facts survive; only the last version stays; new tags are taken over."""
+    with cache.opened() as kept:
+        assert kept is None
+    cache.keep(target(1), files(tmp_path / "a", "one"), FACTS)
+    cache.keep(target(2, threshold="0.3"), files(tmp_path / "b", "two"), FACTS)
+    cache.remember(target(2, threshold="0.4"))
+    cache.remember(target(1, threshold="0.9"))
+    with cache.opened() as kept:
+        assert kept is not None
+        assert (kept.target, kept.facts) == (target(2, threshold="0.4"), FACTS)
+        assert (kept.folder / "MLmodel").read_text() == "two"
+        assert [p.name for p in kept.folder.parent.iterdir() if p.is_dir()] == [kept.folder.name]
+
+
+def test_another_server_model_or_alias_has_its_own_copy(tmp_path: Path) -> None:
+    """A version of one registry is never taken for that of another."""
+    source = files(tmp_path / "a", "one")
+    one = ("http://one", "machine", "champion")
+    ModelCache(tmp_path / "cache", *one).keep(target(1), source, FACTS)
+    others = [
+        ("http://two", "machine", "champion"),
+        ("http://one", "machine2", "champion"),
+        ("http://one", "machine", "challenger"),
+    ]
+    for other in others:
+        with ModelCache(tmp_path / "cache", *other).opened() as kept:
+            assert kept is None
+
+
+@pytest.mark.parametrize("damage", ["changed", "added", "removed", "gone"])
+def test_files_that_changed_are_not_handed_out(
+    cache: ModelCache, tmp_path: Path, damage: str
+) -> None:
+    """The digest covers every file's name and content; a good download mends the copy."""
+    source = files(tmp_path / "a", "one")
+    cache.keep(target(1), source, FACTS)
+    with cache.opened() as kept:
+        assert kept is not None
+        folder = kept.folder
+    weights = folder / "inner" / "weights"
+    if damage == "changed":
+        weights.write_bytes(b"x" + weights.read_bytes()[1:])
+    elif damage == "added":
+        (folder / "more").touch()
+    else:
+        weights.unlink()
+    if damage == "gone":
+        (folder / "MLmodel").unlink()
+        (folder / "inner").rmdir()
+        folder.rmdir()
+    with pytest.raises(CacheDamaged, match="não confere"), cache.opened():
+        pass
+    cache.keep(target(1), source, FACTS)
+    with cache.opened() as kept:
+        assert kept is not None
+        assert digest(kept.folder) == digest(source)
+
+
+def test_a_torn_record_counts_as_none(cache: ModelCache, tmp_path: Path) -> None:
+    """A record that is no record is not believed."""
+    cache.keep(target(1), files(tmp_path / "a", "one"), FACTS)
+    (record,) = (tmp_path / "cache").rglob("record.json")
+    for text in ("", "{", "[]", "{}", json.dumps({"files": "x", "target": {}, "facts": {}})):
+        record.write_text(text)
+        with cache.opened() as kept:
+            assert kept is None
+
+
+def keep_many(root: str, name: str, source: str) -> None:
+    """Keep two versions in turn, many times."""
+    cache = ModelCache(Path(root), "u", "m", "a")
+    for number in range(40):
+        version = 1 + (number + len(name)) % 2
+        cache.keep(target(version), Path(source) / str(version), FACTS)
+
+
+def test_several_workers_share_one_copy(tmp_path: Path) -> None:
+    """Processes that keep versions at the same time leave one whole copy, never a mixed one."""
+    for number in (1, 2):
+        files(tmp_path / "source" / str(number), f"version {number}")
+    spawn = multiprocessing.get_context("fork")
+    arguments = [(str(tmp_path / "c"), "x" * n, str(tmp_path / "source")) for n in (1, 2, 3)]
+    workers = [spawn.Process(target=keep_many, args=a) for a in arguments]
+    for worker in workers:
+        worker.start()
+    cache = ModelCache(tmp_path / "c", "u", "m", "a")
+    seen = 0
+    while any(worker.is_alive() for worker in workers) or not seen:
+        with cache.opened() as kept:
+            if kept is not None:
+                seen += 1
+                assert (kept.folder / "MLmodel").read_text() == f"version {kept.target.number}"
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+
+
+def test_digest_tells_names_from_contents(tmp_path: Path) -> None:
+    """Moving a byte from a name to a content changes the digest."""
+    for name, content in (("ab", "c"), ("a", "bc")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(content)
+    assert digest(tmp_path / "ab") != digest(tmp_path / "a")
+
+
+def test_the_proxy_starts_without_mlflow_and_returns_to_it(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    gate: Gate,
+) -> None:
+    """The copy serves, marked as such, with the threshold last set; then the registry takes over.
+
+    A copy whose version the registry now knows as another one is not mistaken for it.
+    """
+    name, client = new_model(), MlflowClient()
+    number = register_version(name, threshold=0.3)
+    proxy = start(name, mlflow_tracking_uri=gate.uri).wait_ready()
+    client.set_model_version_tag(name, str(number), "threshold", "0.7")
+    proxy.wait_for(threshold_source="tag")
+    expected = proxy.predict(ROW).json()["predictions"]
+    gate.shut()
+    proxy.wait_for(registry_reachable=False, model_source="registry")
+    again = start(name, mlflow_tracking_uri=gate.uri).wait_ready()
+    health = again.wait_for(model_source="cache")
+    assert (health["status"], health["registry_reachable"]) == ("degraded", False)
+    assert f"cópia local da versão {number}" in health["reasons"][0]
+    assert again.http.get("/metadata").json()["model_source"] == "cache"
+    answer = again.predict(ROW).json()
+    assert (answer["predictions"], answer["threshold"]) == (expected, 0.7)
+    gate.open()
+    assert again.wait_for(model_source="registry", status="healthy")["registry_version"] == number
+    assert again.predict(ROW).json()["predictions"] == expected
+
+
+def test_a_damaged_copy_is_not_served(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    gate: Gate,
+    eventually: Callable[..., Any],
+) -> None:
+    """Without MLflow and with a copy that was tampered with, the proxy waits and says why."""
+    name = new_model()
+    register_version(name)
+    good = start(name, mlflow_tracking_uri=gate.uri).wait_ready()
+    (model,) = good.settings.model_cache.rglob("model.skops")
+    model.write_bytes(model.read_bytes() + b"\0")
+    gate.shut()
+    proxy = start(name, mlflow_tracking_uri=gate.uri)
+    eventually(lambda: any("não confere" in line["message"] for line in proxy.log()))
+    assert proxy.http.get("/ready").status_code == 503
+    gate.open()
+    assert proxy.wait_ready().wait_for(model_source="registry", status="healthy")
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """Serving needs no copy; the log says that there is none."""
+    name = new_model()
+    register_version(name)
+    (tmp_path / "file").touch()
+    proxy = start(name, model_cache=tmp_path / "file" / "cache").wait_ready()
+    assert any("não pôde ser guardada" in line["message"] for line in proxy.log())

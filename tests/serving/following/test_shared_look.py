@@ -1,0 +1,92 @@
+"""The workers of one server share each look at the alias."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from serving.errors import AliasMissing, ModelMissing, RegistryError, RegistryUnreachable
+from serving.following.registry import AliasTarget, Registry
+from serving.following.shared_lookup import SharedLook
+
+TARGET = AliasTarget(7, {"threshold": "0.4"}, "run", "2026-01-02T03:04:05+00:00")
+
+
+class Counting(Registry):
+    """A registry without a server, which counts how often it is asked."""
+
+    def __init__(self, outcome: AliasTarget | RegistryError = TARGET) -> None:
+        """Remember what to say."""
+        super().__init__("http://127.0.0.1:9", "machine", "champion")
+        self.outcome, self.asked = outcome, 0
+
+    def resolve(self) -> AliasTarget:
+        """Count, then say it."""
+        self.asked += 1
+        if isinstance(self.outcome, RegistryError):
+            raise self.outcome
+        return self.outcome
+
+
+def test_whoever_comes_first_asks_and_the_others_read(tmp_path: Path) -> None:
+    """Eight workers that look at once, and again, cost one read of the registry."""
+    registry = Counting()
+    looks = [SharedLook(registry, tmp_path, 60) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda look: look.resolve(), looks * 3))
+    assert found == [TARGET] * 24
+    assert registry.asked == 1
+
+
+def test_an_old_look_is_made_again(tmp_path: Path) -> None:
+    """What is older than the interval is not believed."""
+    registry = Counting()
+    look = SharedLook(registry, tmp_path, 0)
+    assert [look.resolve(), look.resolve()] == [TARGET, TARGET]
+    assert registry.asked == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelMissing("machine"),
+        AliasMissing("machine", "champion"),
+        RegistryUnreachable("http://127.0.0.1:9", "sem conexão"),
+    ],
+)
+def test_what_went_wrong_is_shared_too(tmp_path: Path, error: RegistryError) -> None:
+    """A worker that did not ask raises the same error with the same words."""
+    registry = Counting(error)
+    for _ in range(3):
+        with pytest.raises(type(error)) as raised:
+            SharedLook(registry, tmp_path, 60).resolve()
+        assert str(raised.value) == str(error)
+    assert registry.asked == 1
+
+
+def test_aliases_do_not_mix(tmp_path: Path) -> None:
+    """The shadow's alias has a look of its own."""
+    first, second = Counting(), Counting(AliasMissing("machine", "challenger"))
+    second.alias = "challenger"
+    assert SharedLook(first, tmp_path, 60).resolve() == TARGET
+    with pytest.raises(AliasMissing):
+        SharedLook(second, tmp_path, 60).resolve()
+
+
+def test_a_torn_file_or_a_lost_folder_stops_nobody(tmp_path: Path) -> None:
+    """Half a line of a killed worker is written anew; without the folder each asks for itself."""
+    registry = Counting()
+    (tmp_path / "alias-champion.look").write_text('{"at": 1')
+    look = SharedLook(registry, tmp_path, 60)
+    assert [look.resolve(), look.resolve()] == [TARGET, TARGET]
+    assert registry.asked == 1
+    gone = SharedLook(registry, tmp_path / "gone", 60)
+    assert [gone.resolve(), gone.resolve()] == [TARGET, TARGET]
+    assert registry.asked == 3
+
+
+def test_credentials_in_the_address_are_not_told() -> None:
+    """The text goes to `/health`, which needs no key."""
+    told = str(RegistryUnreachable("http://ana:segredo@mlflow:5000/a", "sem conexão"))
+    assert "http://mlflow:5000/a" in told
+    assert "segredo" not in told

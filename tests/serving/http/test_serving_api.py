@@ -1,0 +1,348 @@
+"""The proxy's HTTP face over a live registry and a real server."""
+
+import json
+import re
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from serving.config.settings import Settings
+
+ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
+SECRET = "SERIAL-SECRET"
+NUMBER = 987654.321
+
+
+def random_rows(n: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Return n valid instances, every third without a pressure."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "temperature": rng.normal(20, 5, n),
+            "pressure": rng.uniform(900, 1100, n),
+            "wear": rng.integers(0, 9, n),
+        }
+    )
+    rows = frame.to_dict("records")
+    for row in rows[::3]:
+        row["pressure"] = None
+    return rows
+
+
+def test_an_answer_has_the_promised_shape(proxy: Any) -> None:
+    """Outputs bear the contract's names; release, threshold, id and time come along."""
+    answer = proxy.predict({**ROW, "serial": "S-1"})
+    body = answer.json()
+    assert answer.status_code == 200
+    assert list(body) == [
+        *("predictions", "model_version", "threshold", "request_id", "processing_time_ms")
+    ]
+    (prediction,) = body["predictions"]
+    assert list(prediction) == ["failure_score", "failure_label", "model_version"]
+    assert prediction["failure_label"] == int(prediction["failure_score"] >= 0.25)
+    assert (body["model_version"], prediction["model_version"]) == ("v1.2.0", "v1.2.0")
+    assert body["threshold"] == 0.25
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert body["processing_time_ms"] > 0
+
+
+@pytest.mark.parametrize("n", [1, 64, 300])
+def test_scores_equal_those_of_pyfunc(proxy: Any, n: int) -> None:
+    """The same rows get the same scores as from mlflow.pyfunc, in small and large requests."""
+    import mlflow
+
+    rows = random_rows(n)
+    model = mlflow.pyfunc.load_model(f"models:/{proxy.settings.model_name}/1")
+    expected = model.predict(pd.DataFrame(rows).astype(float))[:, 1]
+    answer = proxy.predict(*rows).json()
+    scores = [prediction["failure_score"] for prediction in answer["predictions"]]
+    assert np.abs(np.array(scores) - expected).max() <= 1e-12
+
+
+def test_concurrent_requests_get_their_own_scores(proxy: Any) -> None:
+    """Requests that are scored in one call are not mixed up."""
+    rows = random_rows(120, seed=1)
+    alone = [proxy.predict(row).json()["predictions"][0]["failure_score"] for row in rows]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda row: proxy.predict(row).json(), rows))
+    together = [answer["predictions"][0]["failure_score"] for answer in answers]
+    assert together == pytest.approx(alone, abs=1e-12)
+
+
+def test_year_suffixes_give_the_same_score(proxy: Any) -> None:
+    """The way operators write fields today works."""
+    plain = proxy.predict({"temperature": 25, "wear": 3})
+    dated = proxy.predict({"temperature_2023": 25, "wear_2023": 3})
+    assert dated.json()["predictions"] == plain.json()["predictions"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"{", 400, "invalid_json"),
+        (b'{"instances": []}', 422, "validation_failed"),
+        (json.dumps({"instances": [ROW] * 301}).encode(), 422, "validation_failed"),
+        (b'{"instances": [{"wear": NaN}]}', 422, "validation_failed"),
+        (b'{"instances": [{"wear": Infinity}]}', 422, "validation_failed"),
+        (b'{"instances": [{"wear": 1, "color": 1}]}', 422, "validation_failed"),
+        (b" " * 200_001, 413, "body_too_large"),
+    ],
+)
+def test_a_refused_body_has_the_one_error_shape(
+    proxy: Any, content: bytes, status: int, code: str
+) -> None:
+    """Every refusal says what kind it is, in one shape, with the request id."""
+    answer = proxy.http.post("/predict", content=content)
+    assert answer.status_code == status
+    check_error(answer, code)
+
+
+def check_error(answer: httpx.Response, code: str) -> None:
+    """Assert the one error shape."""
+    body = answer.json()
+    assert set(body) == {"error", "request_id"}
+    assert set(body["error"]) == {"code", "message", "details"}
+    assert body["error"]["code"] == code
+    assert body["request_id"] == answer.headers["x-request-id"]
+    for detail in body["error"]["details"]:
+        assert set(detail) == {"instance", "field", "problem", "allowed"}
+
+
+def test_a_body_without_a_length_is_limited_too(proxy: Any) -> None:
+    """The limit holds while reading, not only by what the header says."""
+    answer = proxy.http.post("/predict", content=(b" " * 50_000 for _ in range(10)))
+    assert answer.status_code == 413
+    check_error(answer, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/predict", 405, "method_not_allowed"),
+        ("POST", "/health", 405, "method_not_allowed"),
+        ("GET", "/nothing", 404, "not_found"),
+        ("POST", "/predict/", 404, "not_found"),
+    ],
+)
+def test_router_refusals_have_the_one_error_shape(
+    proxy: Any, method: str, path: str, status: int, code: str
+) -> None:
+    """A wrong path or method is answered like any other error."""
+    answer = proxy.http.request(method, path)
+    assert answer.status_code == status
+    check_error(answer, code)
+
+
+def test_values_are_in_no_answer_and_no_log(proxy: Any, eventually: Callable[..., Any]) -> None:
+    """A planted value never comes back, wherever in the request it was put."""
+    bodies: list[Any] = [
+        {"instances": [{**ROW, "temperature": NUMBER, "serial": SECRET}]},
+        {"instances": [{**ROW, "temperature": str(NUMBER)}]},
+        {"instances": [{**ROW, "serial": {SECRET: NUMBER}}]},
+        {"instances": [{**ROW, SECRET: NUMBER}]},
+        {"instances": SECRET},
+        {SECRET: [ROW]},
+        [SECRET, NUMBER],
+    ]
+    contents = [json.dumps(body).encode() for body in bodies]
+    contents += [contents[0][:-2], contents[0] + SECRET.encode(), SECRET.encode()]
+    for content in contents:
+        answer = proxy.http.post("/predict", content=content)
+        assert answer.status_code in (400, 422)
+        assert SECRET not in answer.text
+        assert str(NUMBER) not in answer.text
+    proxy.http.get(f"/predict/{SECRET}", params={"serial": SECRET})
+    proxy.http.get("/health", params={"serial": SECRET}, headers={"X-Request-ID": "the-last"})
+    eventually(lambda: any(line.get("request_id") == "the-last" for line in proxy.log()))
+    text = proxy.settings.log_file.read_text("utf-8")
+    assert SECRET not in text
+    assert str(NUMBER) not in text
+
+
+@pytest.mark.parametrize("sent", ["abc123", "a.b_c-D", "x" * 64])
+def test_a_sane_request_id_is_honoured(
+    proxy: Any, sent: str, eventually: Callable[..., Any]
+) -> None:
+    """The caller's id comes back in header, body and log."""
+    answer = proxy.predict(ROW, headers={"X-Request-ID": sent})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == sent
+    eventually(lambda: any(line.get("request_id") == sent for line in proxy.log()))
+
+
+@pytest.mark.parametrize("sent", ["", "x" * 65, "a b", 'a"b', "a/b", None])
+def test_another_request_id_is_made(proxy: Any, sent: str | None) -> None:
+    """What could break a log line or a grep is replaced, on errors too."""
+    headers = {} if sent is None else {"X-Request-ID": sent}
+    for answer in (proxy.predict(ROW, headers=headers), proxy.predict({}, headers=headers)):
+        assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+def test_health_has_the_promised_shape(proxy: Any) -> None:
+    """Health names the version, the alias and the counters."""
+    proxy.predict(ROW)
+    health = proxy.health()
+    assert list(health) == [
+        *("status", "model_loaded", "model_version", "registry_version", "model_source"),
+        *("alias", "alias_version", "threshold_source", "registry_reachable", "capture"),
+        *("shadow", "uptime_seconds", "reasons"),
+    ]
+    assert health["shadow"] is None
+    assert set(health["capture"]) == {"captured", "pending", "lost"}
+    assert health["capture"]["captured"] > 0
+    assert (health["status"], health["reasons"]) == ("healthy", [])
+    assert (health["registry_version"], health["alias_version"]) == (1, 1)
+    assert (health["alias"], health["threshold_source"]) == ("champion", "metadata")
+
+
+def test_metadata_describes_the_served_version(proxy: Any) -> None:
+    """Metadata gives contract, signature, metrics and origin."""
+    metadata = proxy.http.get("/metadata").json()
+    assert list(metadata) == [
+        *("model_name", "model_version", "registry_version", "model_source", "run_id", "alias"),
+        *(
+            "threshold",
+            "threshold_source",
+            "features",
+            "signature",
+            "metrics",
+            "trained_at",
+            "baseline",
+        ),
+    ]
+    assert metadata["features"][0] == {
+        "name": "temperature",
+        "type": "double",
+        "unit": "°C",
+        "min": -50,
+        "max": 100,
+        "nullable": True,
+        "description": "Bearing",
+    }
+    assert metadata["metrics"]["test_roc_auc"] == 0.9
+    assert [column["name"] for column in metadata["signature"]["inputs"]] == [
+        *("temperature", "pressure", "wear")
+    ]
+    assert metadata["baseline"] is None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", metadata["trained_at"])
+
+
+def test_openapi_shows_the_served_contract(proxy: Any) -> None:
+    """The documentation's example is one that works, and /docs is there."""
+    page = proxy.http.get("/docs")
+    assert page.status_code == 200
+    for script in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert script.startswith("/"), "the page must open where there is no internet"
+        assert proxy.http.get(script).status_code == 200
+    document = proxy.http.get("/openapi.json").json()
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    fields = content["schema"]["properties"]["instances"]["items"]
+    assert set(fields["properties"]) == {"temperature", "pressure", "wear", "serial"}
+    assert fields["required"] == ["wear"]
+    answer = proxy.http.post("/predict", json=content["example"])
+    assert answer.status_code == 200
+    said = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
+    promised, given = said["example"]["predictions"], answer.json()["predictions"]
+    assert promised == [{**given[0], "failure_score": pytest.approx(given[0]["failure_score"])}]
+    assert (said["example"]["threshold"], set(said["example"])) == (0.25, set(answer.json()))
+
+
+def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
+    """Each route's real answer, good or bad, is one that the document foresees, keys and type."""
+    document = proxy.http.get("/openapi.json").json()
+    example = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    bodies = [example["example"], {}, {"instances": [{}]}, {"dataframe_records": [ROW]}]
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for body in bodies if method == "post" else [None]:
+                answer = proxy.http.request(method, path, json=body)
+                said = operation["responses"][str(answer.status_code)]
+                kind = answer.headers["content-type"].split(";")[0]
+                assert kind in said["content"], (path, answer.status_code)
+                schema = said["content"][kind]["schema"]
+                if "properties" in schema:
+                    assert set(answer.json()) == set(schema["required"]), path
+    assert set(document["paths"]) == {
+        *("/health", "/ready", "/metadata", "/metrics", "/predict", "/invocations"),
+        *("/ping", "/version", "/painel", "/painel/{job}/{run_id}"),
+    }
+
+
+@pytest.mark.parametrize("path", ["/health", "/predict", "/nothing", "/painel"])
+def test_every_answer_bears_the_security_headers(proxy: Any, path: str) -> None:
+    """Good or bad, and without a word about the server's make."""
+    headers = proxy.http.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that stops in the middle is told so when its time is over."""
+    monkeypatch.setattr("serving.http.predict.BODY_SECONDS", 0.2)
+    with socket.create_connection(("127.0.0.1", proxy.http.base_url.port), timeout=10) as sock:
+        sock.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        answer = sock.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 408")
+
+
+def test_keys_protect_all_but_the_probes(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+) -> None:
+    """With API_KEYS set, either header opens the API; health and readiness stay open."""
+    name = new_model()
+    register_version(name)
+    digests = Settings.from_env({"API_KEYS": "first,second"}).api_key_digests
+    proxy = start(name, api_key_digests=digests).wait_ready()
+    assert proxy.http.get("/health").status_code == 200
+    good: list[dict[str, str]] = [
+        {"X-API-Key": "first"},
+        {"Authorization": "Bearer second"},
+        {"authorization": "bearer first"},
+    ]
+    bad: list[dict[str, str]] = [
+        {},
+        {"X-API-Key": "third"},
+        {"X-API-Key": ""},
+        {"X-API-Key": "first,second"},
+        {"Authorization": "first"},
+        {"Authorization": "Basic first"},
+    ]
+    for headers in good:
+        assert proxy.predict(ROW, headers=headers).status_code == 200
+    for headers in bad:
+        for answer in (
+            proxy.predict(ROW, headers=headers),
+            proxy.http.get("/metadata", headers=headers),
+        ):
+            assert answer.status_code == 401
+            check_error(answer, "unauthorized")
+
+
+def test_before_a_model_is_there_the_proxy_lives_but_is_not_ready(
+    new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """Live is not ready: health answers 200 and says why, the rest says 503."""
+    proxy = start(new_model())
+    health = proxy.wait_for(registry_reachable=True)
+    assert (health["status"], health["model_loaded"]) == ("degraded", False)
+    assert "ainda não existe" in health["reasons"][0]
+    for answer in (
+        proxy.http.get("/ready"),
+        proxy.http.get("/metadata"),
+        proxy.predict(ROW),
+    ):
+        assert answer.status_code == 503
+        check_error(answer, "not_ready")
+        assert "ainda não existe" in answer.json()["error"]["message"]
+    assert proxy.http.get("/openapi.json").status_code == 200

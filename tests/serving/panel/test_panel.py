@@ -1,0 +1,301 @@
+"""What the operators' page says, from facts alone: concerns, origins, links, escaping."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.contract import names
+from serving.following.history import Change, History, Reading, Report
+from serving.http.schemas import CaptureState, Health
+from serving.panel.concerns import concerns, headline
+from serving.panel.content import Group, PanelFacts, served_since, threshold_origin, whose_flip
+from serving.panel.page import Links, policy, render
+from serving.panel.trend import trend
+from serving.panel.wording import duration, milliseconds, moment, number, percent
+from serving.telemetry.metrics import LATENCY_BOUNDS
+from serving.telemetry.slo import DAY, HOUR, Slices, Tally, levels, window
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+EVIL = "<script>alert('x')</script>"
+
+
+def health(**changes: Any) -> Health:
+    """Return the health of a worker that serves version 3."""
+    fine = Health(
+        status="healthy",
+        model_loaded=True,
+        model_version="v1.2.0",
+        registry_version=3,
+        model_source="registry",
+        alias="champion",
+        alias_version=3,
+        threshold_source="metadata",
+        registry_reachable=True,
+        capture=CaptureState(10, 2, 0),
+        shadow=None,
+        uptime_seconds=60.0,
+        reasons=[],
+    )
+    return replace(fine, **changes)
+
+
+def report(job: str = "drift", status: str | None = "GREEN", **changes: Any) -> Report:
+    """Return a report on version 3, a day old."""
+    made = Report(
+        job=job,
+        run_id="a" * 32,
+        experiment_id="7",
+        when=NOW - timedelta(days=1),
+        release="v1.2.0",
+        number="3",
+        status=status,
+        failed=False,
+        escalation="NONE",
+        sentence="Nenhuma mudança comprovada.",
+        params={"psi_warning": "0.1", "psi_alert": "0.25"},
+        metrics={"psi_effect_max": 0.05, "n_entities": 1200.0},
+    )
+    return replace(made, **changes)
+
+
+def change(action: str = names.LEDGER_PROMOTE, **changes: Any) -> Change:
+    """Return the ledger's entry that put version 3 on the air."""
+    made = Change(action, NOW - timedelta(days=3), "ana", "melhor recall", "2", "3", "")
+    return replace(made, **changes)
+
+
+def history(*reports: Report, changes: tuple[Change, ...] = (change(),)) -> Reading:
+    """Return a reading of a moment ago."""
+    by_job = {job: tuple(r for r in reports if r.job == job) for job in ("drift", "performance")}
+    return Reading(History(changes, by_job["drift"], by_job["performance"]), NOW)
+
+
+def facts(tally: Tally | None = None, **changes: Any) -> PanelFacts:
+    """Return the facts of a service in which all is well."""
+    counts = (100,) + (0,) * len(LATENCY_BOUNDS)
+    slices = [Slices(0.0, {300: tally or Tally(100, 0, 300.0, 0.0, counts)})]
+    fine = PanelFacts(
+        now=NOW,
+        model_name="máquina",
+        health=health(),
+        threshold=0.4,
+        since=NOW - timedelta(hours=2),
+        started=NOW - timedelta(hours=30),
+        groups=(Group("v1.2.0", "3", 2),),
+        degraded=0,
+        capture=CaptureState(1200, 5, 0),
+        hour=levels(window(slices, 90_000.0, HOUR), LATENCY_BOUNDS),
+        day=levels(window(slices, 90_000.0, DAY), LATENCY_BOUNDS),
+        reading=history(report()),
+        mlflow_url="http://mlflow:5000",
+    )
+    return replace(fine, **changes)
+
+
+def test_all_is_well() -> None:
+    """No concern, and the page says that there is nothing to do."""
+    assert concerns(facts()) == []
+    assert headline(facts()).color == "green"
+    page = render(facts())
+    assert "Tudo em ordem: máquina v1.2.0 no ar" in page
+    assert "Nada a fazer." in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "color", "words"),
+    [
+        (
+            {
+                "health": health(
+                    model_loaded=False,
+                    model_version=None,
+                    registry_version=None,
+                    status="degraded",
+                    reasons=["sem versão"],
+                ),
+                "threshold": None,
+            },
+            "red",
+            "a API responde 503",
+        ),
+        ({"capture": CaptureState(5, 0, 2)}, "red", "2 respostas não foram guardadas"),
+        ({"reading": history(report(status="RED"))}, "red", "Drift vermelho"),
+        ({"reading": history(report(status="RED", escalation="L3"))}, "red", "rollback (§3.4)"),
+        ({"reading": history(report("performance", "DEGRADED"), report())}, "red", "§3.2"),
+        ({"health": health(status="degraded", reasons=["disco"])}, "yellow", "(§1.5): disco."),
+        ({"degraded": 1}, "yellow", "1 outro processo está degradado"),
+        (
+            {"groups": (Group("v1.1.0", "2", 1), Group("v1.2.0", "3", 3))},
+            "yellow",
+            "v1.1.0 em 1 e v1.2.0 em 3",
+        ),
+        ({"reading": history(report(status="YELLOW"))}, "yellow", "acompanhar por 24 horas"),
+        (
+            {"reading": history(report(when=NOW - timedelta(days=12)))},
+            "yellow",
+            "tem 12 dias; a rotina é semanal",
+        ),
+        ({"reading": history(report(status=None, failed=True), report())}, "yellow", "falhou"),
+        ({"reading": replace(history(report()), problem="fora")}, "yellow", "fora"),
+        ({"reading": history(report(number="2"))}, "none", "Ainda não há relatório de drift"),
+        (
+            {"health": health(threshold_source="env", reasons=["THRESHOLD=0.5 em vigor"])},
+            "none",
+            "THRESHOLD=0.5 em vigor (§3.3).",
+        ),
+    ],
+)
+def test_a_concern_leads_the_page(changes: dict[str, Any], color: str, words: str) -> None:
+    """It gives the header its color and stands in it, with where the runbook says what to do."""
+    found = facts(**changes)
+    assert headline(found).color == color
+    header = re.search(r"<header.*?</header>", render(found), re.DOTALL)
+    assert header is not None
+    assert f'class="verdict {color}"' in header.group()
+    assert words in header.group()
+
+
+def test_a_missed_target_is_said_with_its_window() -> None:
+    """Latency, errors and availability are judged over the hour and over the day."""
+    slow = (0,) * (len(LATENCY_BOUNDS) - 1) + (100, 0)
+    found = facts(Tally(100, 5, 300.0, 30.0, slow))
+    texts = [concern.text for concern in concerns(found)]
+    all_three = "latência (§1.4), taxa de erro (§1.3) e disponibilidade (§1.5)"
+    assert texts == [f"Fora da meta na última hora e no último dia: {all_three}."]
+    fine = facts(hour=found.hour)
+    assert [c.text for c in concerns(fine)] == [f"Fora da meta na última hora: {all_three}."]
+    page = render(found)
+    assert page.count("Fora da meta</span>") == 6
+    assert "5 de 100 pedidos" in page
+    assert "90,00 %" in page
+
+
+def test_reports_of_another_version_do_not_judge_the_served_one() -> None:
+    """They stay in the trend; the verdict waits for a report of the served version."""
+    found = facts(reading=history(report(status="RED", number="2", release="v1.1.0")))
+    assert headline(found).color == "none"
+    assert "Vermelho</span></td>" in render(found).replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ((change(),), "promoção por ana: melhor recall"),
+        ((change(names.LEDGER_ROLLBACK, why=""),), "rollback por ana"),
+        ((change(names.LEDGER_THRESHOLD, after="0.5", version="3"), change()), "promoção por ana"),
+        ((change(names.LEDGER_UNRECORDED),), "fora dos comandos, notada em"),
+        ((change(after="2"), change()), "fora dos comandos, ainda sem registro"),
+        ((), "fora dos comandos, ainda sem registro"),
+    ],
+)
+def test_whose_flip_it_was(changes: tuple[Change, ...], words: str) -> None:
+    """The ledger's newest flip counts, and only if it led to the served version."""
+    found = facts(reading=history(report(), changes=changes))
+    assert words in whose_flip(found)
+    recorded = "por ana" in words
+    assert served_since(found) == (NOW - timedelta(days=3) if recorded else found.since)
+
+
+def test_the_ledger_is_the_champions() -> None:
+    """A proxy that follows another alias does not claim its flips."""
+    found = facts(health=health(alias="challenger"))
+    assert "o servido é challenger" in whose_flip(found)
+    assert served_since(found) == found.since
+
+
+def test_the_threshold_has_an_origin() -> None:
+    """From training, from the environment, or from whoever set the version's tag."""
+    by = change(names.LEDGER_THRESHOLD, after="0.3", version="3", why="mais recall")
+    reading = history(report(), changes=(by, change()))
+    tagged = facts(health=health(threshold_source="tag"), reading=reading)
+    assert "mudado por ana" in threshold_origin(tagged)
+    assert "mais recall" in threshold_origin(tagged)
+    assert "tag" in threshold_origin(facts(health=health(threshold_source="tag")))
+    assert "THRESHOLD" in threshold_origin(facts(health=health(threshold_source="env")))
+    assert "treino" in threshold_origin(facts())
+
+
+def test_without_mlflow_the_page_says_so_and_shows_the_rest() -> None:
+    """No history is no claim that there are no reports."""
+    gone = Reading(problem="o MLflow não responde")
+    page = render(facts(reading=gone, health=health(registry_reachable=False)))
+    assert "o MLflow não responde" in page
+    assert "que não foi lido" in page
+    assert "Nenhum relatório ainda" not in page
+    assert "Ainda não há relatório" not in page
+    assert "1.200 linhas" in page
+
+
+def test_what_people_wrote_in_mlflow_is_text() -> None:
+    """Reasons, users, sentences, releases and even odd run ids cannot become markup."""
+    evil = report(
+        sentence=EVIL, release=EVIL, run_id='"><b>', status="RED", escalation=EVIL, number="3"
+    )
+    page = render(
+        facts(
+            model_name=EVIL,
+            health=health(model_version=EVIL, reasons=[EVIL], status="degraded"),
+            reading=Reading(History((change(who=EVIL, why=EVIL),), (evil, evil)), NOW, EVIL),
+            groups=(Group(EVIL, "3", 1),),
+        )
+    )
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert '"><b>' not in page
+
+
+def test_the_page_needs_nothing_else() -> None:
+    """No script, no image or sheet from elsewhere; the policy names its style sheet by digest."""
+    page = render(facts())
+    assert not re.search(r"<script|<img|<link|src=|@import|url\(|style=|\son[a-z]+=", page)
+    assert page.count("<style>") == 1
+    assert "script-src" not in policy()
+    assert policy().startswith("default-src 'none'; style-src 'sha256-")
+    assert len(page) < 50_000
+
+
+def test_links_lead_to_mlflow_without_its_password() -> None:
+    """A tracking address may hold credentials; a local file is no link at all."""
+    links = Links("https://user:secret@mlflow.example:5000/base/", "m/1")
+    assert links.model() == "https://mlflow.example:5000/base/#/models/m%2F1"
+    assert links.run(report()) == (
+        f"https://mlflow.example:5000/base/#/experiments/7/runs/{'a' * 32}"
+    )
+    assert Links("sqlite:///x.db", "m").version(3) is None
+    page = render(facts(mlflow_url="https://user:secret@mlflow.example"))
+    assert "secret" not in page
+    assert "javascript:" not in render(facts(mlflow_url="javascript:alert(1)"))
+
+
+def test_the_trend_goes_from_old_to_new_within_its_box() -> None:
+    """A bar per finished report; a huge or an absurd value stays in the picture."""
+    values = [0.05, 0.3, 40.0, float("nan"), float("inf"), -1.0]
+    reports = [report(metrics={"psi_effect_max": value}) for value in values]
+    chart = trend([*reports, report(status=None, failed=True)])
+    assert chart is not None
+    assert len(chart.bars) == 6
+    heights = [bar.height for bar in reversed(chart.bars)]
+    assert heights[0] < heights[1] < heights[2] == 100.0
+    assert set(heights[3:]) == {2.0}
+    assert [bar.x for bar in chart.bars] == sorted(bar.x for bar in chart.bars)
+    assert all(bar.y >= 0 and bar.y + bar.height <= 100.001 for bar in chart.bars)
+    warning, alert = (y for y, _ in chart.lines)
+    assert 0 < alert < warning < 100
+    assert trend([report()]) is None
+    assert trend([report(params={}), report(params={"psi_alert": "x"})]) is not None
+
+
+def test_words_and_numbers_are_portuguese() -> None:
+    """Decimal commas, plain units, no rounding to a flattering 100 %."""
+    assert (number(1234.5, 1), number(None), number(-0.001, 2)) == ("1.234,5", "–", "0,00")
+    assert (percent(1.0), percent(0.0), percent(0.98765, 2)) == ("100 %", "0 %", "98,77 %")
+    assert percent(0.99996, 2) == "mais de 99,99 %"
+    assert percent(0.00001, 2) == "menos de 0,01 %"
+    assert (milliseconds(0.0042), milliseconds(0.25)) == ("4,2 ms", "250 ms")
+    assert [duration(timedelta(seconds=s)) for s in (1, 90, 7300, 200_000)] == [
+        *("1 segundo", "1 minuto", "2 horas", "2 dias"),
+    ]
+    assert re.fullmatch(r"\d\d/\d\d/2026 \d\d:\d\d", moment(NOW))

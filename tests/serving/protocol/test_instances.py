@@ -1,0 +1,232 @@
+"""Reading a body: what passes, what does not, and that nothing of it is repeated."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.contract.model import Feature, ModelContract
+from serving.errors import InvalidInstances, MalformedBody
+from serving.protocol.instances import InstanceReader, Instances
+from serving.protocol.validation import MAX_LISTED, Validator
+
+CONTRACT = ModelContract(
+    release="v1.0.0",
+    features=(
+        Feature("speed", min=0, max=30, unit="m/s"),
+        Feature("wear", nullable=False, min=0),
+        Feature("count", type="long", min=-2, max=1000),
+        Feature("hot", type="boolean"),
+        Feature("kind", type="string", values=("a", "b")),
+        Feature("note", type="string"),
+    ),
+    target="failure",
+    threshold=0.5,
+    entity="serial",
+)
+READER = InstanceReader(CONTRACT, 5)
+SECRET = "SECRET-987654.321"
+
+
+def read(*instances: Any) -> Instances:
+    """Read instances as a request would bring them."""
+    return READER.read(json.dumps({"instances": instances}).encode())
+
+
+def problems_of(body: Any) -> list[dict[str, Any]]:
+    """Return the problems for which a body is refused."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with pytest.raises(InvalidInstances) as caught:
+        READER.read(data)
+    return list(caught.value.details)
+
+
+def test_rows_are_in_contract_order_with_null_for_absent() -> None:
+    """Order in the request does not matter; absent nullable features become null."""
+    result = read({"kind": "b", "wear": 3, "speed": 1.5}, {"wear": 0.25, "serial": 12})
+    assert result.rows == [[1.5, 3.0, None, None, "b", None], [None, 0.25, None, None, None, None]]
+    assert result.entities == [None, "12"]
+
+
+def test_a_trailing_year_is_stripped() -> None:
+    """A known name with a year means the bare name, the identity's too."""
+    plain = read({"speed": 3, "wear": 1, "count": 4, "serial": "s"})
+    assert read({"speed_2023": 3, "wear_2023": 1, "count_2024": 4, "serial_2023": "s"}) == plain
+
+
+def test_a_name_that_itself_ends_in_a_year_is_left_alone() -> None:
+    """Stripping happens only when the full name is unknown and the bare one is known."""
+    contract = ModelContract("v1.0.0", (Feature("sales_2020"), Feature("sales")), "t", 0.5)
+    body = b'{"instances": [{"sales_2020": 1, "sales_2021": 2}]}'
+    assert InstanceReader(contract, 5).read(body).rows == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"speed": 1, "speed_2023": 1}, {"speed_2022": 1, "speed_2023": 2}]
+)
+def test_two_spellings_of_one_feature_are_an_error(fields: dict[str, float]) -> None:
+    """Nobody can say which of the two was meant."""
+    (problem,) = problems_of({"instances": [{"wear": 1, **fields}]})
+    assert (problem["instance"], problem["field"]) == (0, "speed")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("speed", "3"),
+        ("speed", SECRET),
+        ("speed", True),
+        ("speed", [1]),
+        ("speed", {}),
+        ("speed", -0.001),
+        ("speed", 30.001),
+        ("speed", math.nan),
+        ("speed", math.inf),
+        ("speed", -math.inf),
+        ("speed", 10**400),
+        ("wear", None),
+        ("wear", "x"),
+        ("count", 1.5),
+        ("count", 1001),
+        ("count", -3),
+        ("count", 10**30),
+        ("count", False),
+        ("count", math.nan),
+        ("hot", 1),
+        ("hot", "true"),
+        ("kind", "c"),
+        ("kind", 1),
+        ("note", 1),
+        ("note", "\ud800"),
+        ("serial", 1.5),
+        ("serial", True),
+        ("serial", ""),
+        ("serial", "  "),
+        ("serial", [SECRET]),
+    ],
+)
+def test_a_wrong_value_is_named_by_instance_and_field(field: str, value: Any) -> None:
+    """The problem says where and what is allowed, and does not hold the value."""
+    good = {"wear": 1}
+    (problem,) = problems_of({"instances": [good, {**good, field: value}]})
+    assert (problem["instance"], problem["field"]) == (1, field)
+    assert problem["problem"]
+    assert problem["allowed"]
+    assert SECRET not in json.dumps(problem)
+
+
+@pytest.mark.parametrize("value", [0, 30, 7.5, -0.0, None])
+def test_bounds_are_inclusive_and_integers_are_numbers(value: float | None) -> None:
+    """Both ends of a range are allowed; an integer is read as a double."""
+    assert read({"wear": 1, "speed": value}).rows[0][0] == value
+
+
+def test_an_absent_required_feature_is_a_problem() -> None:
+    """What the contract does not let be null must be sent."""
+    (problem,) = problems_of({"instances": [{"speed": 1}]})
+    assert (problem["field"], problem["problem"]) == ("wear", "ausente")
+
+
+def test_all_problems_come_at_once() -> None:
+    """A client can mend everything after one answer."""
+    bad = [{"speed": 99, "hot": 3}, {"wear": 1}, 5, {"wear": -1, "color": 1}]
+    found = {(p["instance"], p["field"]) for p in problems_of({"instances": bad})}
+    assert found >= {(0, "speed"), (0, "hot"), (0, "wear"), (2, None), (3, "wear"), (3, "color")}
+    assert not any(instance == 1 for instance, _ in found)
+
+
+def test_an_unknown_field_lists_what_is_accepted() -> None:
+    """The accepted names are shown, and the nearest one is suggested."""
+    (problem,) = problems_of({"instances": [{"wear": 1, "sped": 2}]})
+    assert problem["field"] == "sped"
+    assert "talvez speed" in problem["problem"]
+    assert all(name in problem["allowed"] for name in (*CONTRACT.feature_names, "serial"))
+
+
+@pytest.mark.parametrize("name", ["SERIAL-123", "Maria da Silva", "x" * 60, "12", "", "Ana"])
+def test_an_unknown_name_that_may_be_a_value_is_not_repeated(name: str) -> None:
+    """Such a field is named by its position."""
+    (problem,) = problems_of({"instances": [{"wear": 1, name: 2}]})
+    assert problem["field"] == "campo nº 2"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        3,
+        None,
+        {},
+        {"instances": None},
+        {"instances": {}},
+        {"instances": []},
+        {"instances": [{"wear": 1}] * 6},
+        {"instances": [{"wear": 1}], "other": 1},
+    ],
+)
+def test_a_wrong_outline_is_a_problem_of_no_instance(body: Any) -> None:
+    """What does not belong to one instance has instance null."""
+    assert problems_of(body)[0]["instance"] is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"instances": [{"note": "SECRET',
+        b"SECRET",
+        b"\xff\xfe",
+        b'{"instances": [{"note": "SECRET\xff"}]}',
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b'{"instances": [' + b"9" * 10_000 + b"]}",
+        b'{"instances": []} SECRET',
+    ],
+)
+def test_no_json_is_malformed_and_not_repeated(body: bytes) -> None:
+    """The message may hold a position, never the text."""
+    with pytest.raises(MalformedBody) as caught:
+        READER.read(body)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_problems_are_counted_beyond_those_listed() -> None:
+    """A body full of problems gets a bounded answer with the true number, and quickly."""
+    fields = {f"f{number}": 1 for number in range(20_000)}
+    with pytest.raises(InvalidInstances) as caught:
+        read({"wear": 1, **fields})
+    assert len(caught.value.details) == MAX_LISTED
+    assert caught.value.total == 20_000
+    assert "20000" in caught.value.message
+
+
+_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 1200),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(0, 30),
+    st.sampled_from(["a", "b", "c", "", " s "]),
+)
+_FIELDS = st.dictionaries(st.sampled_from([*CONTRACT.feature_names, "serial"]), _VALUES)
+
+
+@given(st.lists(_FIELDS, min_size=1, max_size=5))
+@settings(max_examples=400, deadline=None)
+def test_the_quick_reading_agrees_with_the_careful_one(instances: list[dict[str, Any]]) -> None:
+    """Any body gives the same rows, or the same problems, whichever way it is read."""
+    body = json.dumps({"instances": instances}).encode()
+    outcomes = []
+    for reading in (READER.read, lambda data: Instances(*Validator(CONTRACT, 5).read(data))):
+        try:
+            result = reading(body)
+            kinds = [[type(value) for value in row] for row in result.rows]
+            outcomes.append((result.rows, kinds, result.entities))
+        except InvalidInstances as exc:
+            outcomes.append(list(exc.details))
+    assert outcomes[0] == outcomes[1]
