@@ -192,6 +192,8 @@ class ModelContract:
             # Readers older than these fields refuse what they do not know.
             if not data[name]:
                 del data[name]
+        if self.year_suffixes:
+            del data["year_suffixes"]  # what its absence means
         return data
 
     @classmethod
