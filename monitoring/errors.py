@@ -10,19 +10,18 @@ MonitoringError
 │   ├── StoreChangedError
 │   └── StoreUnreachableError
 ├── StoreBusyError           another job is changing the store (see `store_lock`)
-├── EngineError              Spark is missing, or failed
-├── OutputError              a report that cannot be written
-├── BaselineError            a baseline that cannot be made or read
-├── SameVersionError         a version that is compared with itself
-├── LabelsError              a file of labels that cannot be used
-└── ColumnError              a table that does not fit
+└── EngineError              Spark is missing, or failed
+
+Errors of the other rooms: `drift.errors`, `performance.errors`, `tracking.output`.
 """
 
 from collections.abc import Iterable
-from pathlib import Path, PurePath
+from pathlib import PurePath
+
+from core.errors import ProjectError
 
 
-class MonitoringError(Exception):
+class MonitoringError(ProjectError):
     """A job cannot go on; its text says what was wrong, where, and what to do (Portuguese)."""
 
 
@@ -115,39 +114,9 @@ class StoreUnreachableError(CaptureError):
         )
 
 
-class OutputError(MonitoringError):
-    """A report cannot be written."""
-
-    def __init__(self, folder: Path, reason: str) -> None:
-        """Name the folder and the system's reason."""
-        super().__init__(f"Não foi possível gravar o relatório em {folder}: {reason}.")
-
-
 class EngineError(MonitoringError):
     """The engine that was asked for is not there, or failed."""
 
     def __init__(self, reason: str) -> None:
         """Say why."""
         super().__init__(f"O motor spark não pode ser usado: {reason}.")
-
-
-class BaselineError(MonitoringError):
-    """A baseline that cannot be made or read."""
-
-
-class ColumnError(MonitoringError):
-    """A table whose columns do not fit what is asked of them."""
-
-
-class LabelsError(MonitoringError):
-    """A file of labels that cannot be used; its text never quotes a value of the file."""
-
-
-class SameVersionError(MonitoringError):
-    """A version that is compared with itself."""
-
-    def __init__(self, release: str) -> None:
-        """Name the version."""
-        super().__init__(
-            f"A versão {release} seria comparada com ela mesma; indique outra com --shadow."
-        )

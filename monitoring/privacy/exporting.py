@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from monitoring.errors import MonitoringError, OutputError
+from monitoring.errors import MonitoringError
+from monitoring.tracking.output import OutputError
 
 
 class ExportFormatError(MonitoringError):
@@ -53,7 +54,7 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
             os.fsync(f.fileno())
         temporary.replace(path)
     except OSError as exc:
-        raise OutputError(path.parent, exc.strerror or type(exc).__name__) from exc
+        raise OutputError(folder=path.parent, reason=exc.strerror or type(exc).__name__) from exc
     return int(whole.num_rows)
 
 

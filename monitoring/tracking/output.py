@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monitoring.errors import OutputError
+from core.errors import ProjectError
+from core.messages import N_
+
+
+class OutputError(ProjectError):
+    """A report cannot be written."""
+
+    code = "output"
+    message = N_("The report cannot be written to {folder}: {reason}.")
 
 
 def to_json(data: Mapping[str, Any]) -> str:
@@ -27,5 +35,5 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> list[Path]:
             temporary.write_text(text, encoding="utf-8")
             paths.append(temporary.replace(folder / name))
     except OSError as exc:
-        raise OutputError(folder, exc.strerror or type(exc).__name__) from exc
+        raise OutputError(folder=folder, reason=exc.strerror or type(exc).__name__) from exc
     return paths
