@@ -11,7 +11,7 @@ MLFLOW_PORT ?= 5000
 WORKERS ?= 1
 SOURCE ?=
 
-.PHONY: help up test test-all spark check format lock bench-serving bench-drift clean
+.PHONY: help up test test-all spark check format lock messages bench-serving bench-drift clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -43,6 +43,12 @@ lock: .venv/runtime ## write the lock files from pyproject.toml
 	$$compile pyproject.toml -o requirements.lock && \
 	$$compile pyproject.toml --extra spark -c requirements.lock -o requirements-spark.lock && \
 	$$compile --group dev -c requirements.lock -o requirements-dev.lock
+
+messages: .venv/dev ## take new strings into the catalogues of core/messages, and compile them
+	@pot=$$(mktemp) && trap 'rm -f "$$pot"' EXIT && \
+	$(BIN)/pybabel -q extract -F babel.cfg -k N_ -k ngettext:1,2 --no-location --omit-header --sort-output -o "$$pot" . && \
+	$(BIN)/pybabel -q update -i "$$pot" -d core/messages -l pt_BR --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 100 && \
+	$(BIN)/pybabel -q compile -d core/messages -l pt_BR --statistics
 
 bench-serving: .venv/dev ## the proxy beside its peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.serving

@@ -82,6 +82,9 @@ class ModelContract:
         outputs: names of the outputs of a model that has no score and no label, whose answers are
             what the model returns; then threshold and positive class mean nothing. Empty for one
             that has.
+        horizon: years from a row's period to the year that the target is about; None: not stated.
+        period_field: request field that states a row's period, its year; never a feature.
+        year_suffixes: whether a field may be sent as `<feature>_<year>`; the year is the period.
     """
 
     release: str
@@ -95,6 +98,9 @@ class ModelContract:
     entity: str | None = None
     example: Example | None = None
     outputs: tuple[str, ...] = ()
+    horizon: int | None = None
+    period_field: str | None = None
+    year_suffixes: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no proxy could serve.
@@ -105,21 +111,27 @@ class ModelContract:
         """
         object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "outputs", tuple(self.outputs))
-        names = self.feature_names
         if not _RELEASE.fullmatch(self.release):
             raise ContractError(f"release {self.release!r} is not of the form v1.2.3")
+        if not (math.isfinite(self.threshold) and 0.0 <= self.threshold <= 1.0):
+            raise ContractError(f"threshold {self.threshold} lies outside [0, 1]")
+        if self.horizon is not None and self.horizon < 0:
+            raise ContractError(f"horizon {self.horizon} lies in the past")
+        self._check_names()
+
+    def _check_names(self) -> None:
+        names = self.feature_names
         if not names:
             raise ContractError("a contract needs at least one feature")
         if len(set(names)) != len(names):
             raise ContractError("a feature is listed twice")
-        if not (math.isfinite(self.threshold) and 0.0 <= self.threshold <= 1.0):
-            raise ContractError(f"threshold {self.threshold} lies outside [0, 1]")
         if len(set(self.outputs)) != len(self.outputs):
             raise ContractError("an output is listed twice")
         if self.score_name == self.label_name:
             raise ContractError(f"score and label are both called {self.score_name!r}")
-        if self.entity in names:
-            raise ContractError(f"{self.entity!r} is both the entity and a feature")
+        for name, meaning in ((self.entity, "entity"), (self.period_field, "period")):
+            if name in names:
+                raise ContractError(f"{name!r} is both the {meaning} and a feature")
         if self.example is not None and set(self.example.instance) != set(names):
             raise ContractError("the example's fields are not the contract's features")
 
@@ -141,15 +153,18 @@ class ModelContract:
         }
         if self.outputs:
             schema["outputs"] = list(self.outputs)
+        if self.period_field:
+            schema["period_field"] = self.period_field
         text = json.dumps(schema, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for MLflow metadata and JSON; `from_dict` reads it back."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        if not self.outputs:
-            # Readers older than this field refuse what they do not know.
-            del data["outputs"]
+        for name in ("outputs", "horizon", "period_field"):
+            # Readers older than these fields refuse what they do not know.
+            if not data[name]:
+                del data[name]
         return data
 
     @classmethod
@@ -162,6 +177,8 @@ class ModelContract:
         try:
             fields = dict(data)
             example = fields.pop("example", None)
+            # Before the field existed every stated contract took years at the end of names.
+            fields.setdefault("year_suffixes", True)
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
             return cls(**fields, example=Example(**example) if example else None)
         except (KeyError, TypeError, AttributeError) as exc:

@@ -52,5 +52,8 @@ def build_contract(
         label_name="risk_label",
         positive_class=1,
         entity="ra",
+        horizon=1,
+        period_field="ano",
+        year_suffixes=True,
         example=Example(EXAMPLE_INSTANCE, score_of_example),
     )

@@ -1,0 +1,87 @@
+"""How numbers, shares, times and lists are written in the reader's language: one rule each.
+
+Numbers, dates and lists are Babel's; what Babel does not know is the rule that a share is never
+shown as all or nothing when it is neither.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from babel import dates, lists, numbers
+
+from core.messages import _, language, ngettext
+
+NONE = "–"
+"""What stands where there is no value."""
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """Return a number with `digits` decimals, for example `1.234,5`; a dash for None."""
+    if value is None:
+        return NONE
+    pattern = "#,##0" + ("." + "0" * digits if digits else "")
+    # A rounded nothing has no sign.
+    return numbers.format_decimal(round(value, digits) + 0.0, pattern, language())
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share as a percentage; never 100 % of what is not all, nor 0 % of what is some."""
+    if share is None:
+        return NONE
+    value = 100 * share
+    least = 10**-digits
+    if 0 < value < least:
+        return _("less than {number} %", number=number(least, digits))
+    if 100 - least < value < 100:
+        return _("more than {number} %", number=number(100 - least, digits))
+    return f"{number(value, 0 if value in (0, 100) else digits)} %"
+
+
+def significant(value: float, digits: int = 6) -> str:
+    """Return a number with at most `digits` significant digits and no thousands separator."""
+    text = f"{value:.{digits}g}"
+    return text if language() == "en" else text.replace(".", ",")
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Return a time in milliseconds."""
+    if seconds is None:
+        return NONE
+    value = 1000 * seconds
+    return f"{number(value, 1 if value < 10 else 0)} ms"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return a list as a sentence has it: `a, b e c`."""
+    return lists.format_list(list(words), "standard", language()) if words else NONE
+
+
+def moment(value: datetime | str | None) -> str:
+    """Return a date and time in the machine's zone, with the zone."""
+    if value is None:
+        return NONE
+    time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    pattern = "yyyy-MM-dd HH:mm ZZZZ" if language() == "en" else "dd/MM/yyyy HH:mm ZZZZ"
+    local = time.astimezone()
+    return dates.format_datetime(local, pattern, local.tzinfo, language())
+
+
+def day(value: datetime | str | None) -> str:
+    """Return a date in the machine's zone."""
+    if value is None:
+        return NONE
+    time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    pattern = "yyyy-MM-dd" if language() == "en" else "dd/MM/yyyy"
+    return dates.format_date(time.astimezone().date(), pattern, language())
+
+
+def duration(span: timedelta) -> str:
+    """Return a span of time by its largest unit, rounded down."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds >= 86_400:
+        return ngettext("{n} day", "{n} days", seconds // 86_400)
+    if seconds >= 3600:
+        return ngettext("{n} hour", "{n} hours", seconds // 3600)
+    if seconds >= 60:
+        return ngettext("{n} minute", "{n} minutes", seconds // 60)
+    return ngettext("{n} second", "{n} seconds", seconds)

@@ -1,0 +1,35 @@
+"""The Jinja environment of every page: escaped, strict, translated, with the formats as filters."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from core.messages import _, formats, language, ngettext, statuses
+
+FILTERS: Mapping[str, object] = {
+    "number": formats.number,
+    "percent": formats.percent,
+    "moment": formats.moment,
+    "day": formats.day,
+    "joined": formats.joined,
+    "milliseconds": formats.milliseconds,
+    "word": statuses.word,
+    "color": statuses.color,
+}
+
+
+@cache
+def environment(folder: Path) -> jinja2.Environment:
+    """Return the environment of a folder of templates; an unknown name in one is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(_=_, ngettext=ngettext, language=language)
+    made.filters.update(FILTERS)
+    return made

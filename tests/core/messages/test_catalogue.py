@@ -1,0 +1,125 @@
+"""Every string that people read has a translation; the compiled catalogue is the current one."""
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+from live import ROOT
+
+from core.messages import DOMAIN, LOCALES, _, grouped, ngettext
+
+PACKAGES = ("core", "mlflow_project", "serving", "monitoring", "data", "scripts")
+KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+Msgid = str | tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def extracted() -> set[Msgid]:
+    """Return every source string that the code and the templates mark."""
+    with (ROOT / "babel.cfg").open() as file:
+        methods, options = parse_mapping_cfg(file)
+    found = set()
+    for name, _line, message, _comments, _context in extract_from_dir(
+        ROOT, methods, options, KEYWORDS, directory_filter=_is_ours
+    ):
+        assert message, name
+        found.add(message if isinstance(message, str) else tuple(message))
+    assert len(found) > 20
+    return found
+
+
+def _is_ours(folder: str) -> bool:
+    relative = Path(folder).relative_to(ROOT)
+    return not relative.parts or relative.parts[0] in PACKAGES
+
+
+def read(name: str, reader: object) -> Catalog:
+    """Return the Portuguese catalogue, from its source or from its compiled file."""
+    with (LOCALES / "pt_BR" / "LC_MESSAGES" / name).open("rb") as file:
+        return reader(file, "pt_BR") if reader is read_po else reader(file)  # type: ignore[operator]
+
+
+def translations(catalogue: Catalog) -> dict[Msgid, Msgid]:
+    """Return source string → translation, without the header."""
+    return {_plain(message.id): _plain(message.string) for message in catalogue if message.id}
+
+
+def _plain(text: Any) -> Msgid:
+    return text if isinstance(text, str) else tuple(text)
+
+
+def test_every_string_is_translated(extracted: set[Msgid]) -> None:
+    """A string without a translation, or one that no code shows any more, fails."""
+    known = translations(read(f"{DOMAIN}.po", read_po))
+    assert not extracted - known.keys(), "run `make messages` and translate the new strings"
+    assert not known.keys() - extracted, "run `make messages`: no code shows these any more"
+    assert not [source for source, target in known.items() if not all(_each(target))]
+
+
+def _each(text: Msgid) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else text
+
+
+def test_the_compiled_catalogue_is_the_current_one() -> None:
+    """`messages.mo` holds what `messages.po` says."""
+    compiled = translations(read(f"{DOMAIN}.mo", read_mo))
+    assert compiled == translations(read(f"{DOMAIN}.po", read_po)), "run `make messages`"
+
+
+def test_a_translation_names_the_facts_of_its_source() -> None:
+    """A fact that is left out or misspelt would be an error when the message is shown."""
+    for source, target in translations(read(f"{DOMAIN}.po", read_po)).items():
+        known = set().union(*map(fields, _each(source)))
+        # A singular may say "one" where the plural gives the number.
+        optional = {"n"} if isinstance(source, tuple) else set()
+        for text in _each(target):
+            assert known - optional <= fields(text) <= known, source
+
+
+def fields(text: str) -> set[str]:
+    """Return the names between braces."""
+    return {name for _text, name, _spec, _conversion in string.Formatter().parse(text) if name}
+
+
+def test_no_message_hides_in_an_f_string() -> None:
+    """Babel does not look into f-strings, and a message must be one literal."""
+    wrong = [where for package in PACKAGES for where in _unseen(ROOT / package)]
+    assert not wrong
+
+
+def _unseen(folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        within = {
+            id(node)
+            for joined in ast.walk(tree)
+            if isinstance(joined, ast.JoinedStr)
+            for node in ast.walk(joined)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in KEYWORDS:
+                first = node.args[0] if node.args else None
+                hidden = id(node) in within and isinstance(first, ast.Constant)
+                if hidden or isinstance(first, ast.JoinedStr | ast.BinOp):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_the_language_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portuguese unless `APP_LANGUAGE` says English; floats are written as the language does."""
+    monkeypatch.delenv("APP_LANGUAGE", raising=False)
+    assert _("Green") == "Verde"
+    assert ngettext("{n} day", "{n} days", 1234) == "1.234 dias"
+    assert _("less than {number} %", number=0.5) == "menos de 0,5 %"
+    monkeypatch.setenv("APP_LANGUAGE", "en")
+    assert _("Green") == "Green"
+    assert ngettext("{n} day", "{n} days", 1) == "1 day"
+    assert _("less than {number} %", number=0.5) == "less than 0.5 %"
+    assert grouped(1234) == "1,234"
