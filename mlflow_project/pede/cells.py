@@ -48,9 +48,9 @@ _GENDERS = {
     "f": "feminino",
     "m": "masculino",
 }
-_SUMMARIES = frozenset(
-    "contagem desvio fonte legenda maximo media mediana minimo nota obs observacao quantidade soma "
-    "subtotal total".split()
+_SUMMARY = re.compile(
+    r"(contagem|desvio|fonte|legenda|maximo|media|mediana|minimo|nota|obs|observacao|quantidade|"
+    r"soma|subtotal|total)\b"
 )
 _PRIVATE_NETWORKS = ("rede decisao", "escola jp ii")
 _FIRST_REAL_YEAR = 1920
@@ -82,8 +82,7 @@ def read_identity(cell: Any) -> Category:
 
 def is_summary(ra: str) -> bool:
     """Return whether a row of this RA sums up others: `Total`, `Média`; every RA has a digit."""
-    words = plain(ra).split()
-    return not any(c.isdigit() for c in ra) or bool(words and words[0] in _SUMMARIES)
+    return not any(c.isdigit() for c in ra) or _SUMMARY.match(plain(ra)) is not None
 
 
 def read_number(cell: Any, epoch: datetime) -> Number:

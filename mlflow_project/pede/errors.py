@@ -59,8 +59,8 @@ class PairError(DataError):
 
     code = "pairs"
     message = N_(
-        "{source}: no RA appears in two consecutive years (years read: {years}). Check that RAs are "
-        "written alike in all sheets."
+        "{source}: no RA appears in two consecutive years (years read: {years}). Check that RAs "
+        "are written alike in all sheets."
     )
 
 

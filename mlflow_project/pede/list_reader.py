@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from core.messages import _
-from mlflow_project.pede.errors import SheetError
 from mlflow_project.pede.features import FEATURE_NAMES
 from mlflow_project.pede.reading_report import Entry, Tally
 from mlflow_project.pede.sheet import LeftOut, read_students
-from mlflow_project.pede.workbook import Source, read_sheets
+from mlflow_project.pede.workbook import Source, read_sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +41,12 @@ def read_list(source: Source, year: int | None = None) -> ChildrenList:
     Raises:
         DataError: the workbook, or the sheet, cannot be read; the message says what to do.
     """
-    sheets = {sheet.year: sheet for sheet in read_sheets(source)}
-    newest = max(sheets)
-    sheet = sheets.get(year or newest)
-    if sheet is None:
-        remedy = _("Sheets of a year in it: {years}.", years=", ".join(map(str, sheets)))
-        raise SheetError(
-            source=sheets[newest].source,
-            sheet=f"PEDE{year}",
-            problem=_("no such sheet"),
-            remedy=remedy,
-        )
+    sheet = read_sheet(source, year)
     tally = Tally()
     students = read_students(sheet, tally)
     inputs = students.frame[["ra", *FEATURE_NAMES]].astype("object")
-    rows = inputs.where(inputs.notna(), None).to_dict("records")
+    inputs = inputs.where(inputs.notna(), None)
+    rows = [dict(zip(inputs.columns, row, strict=True)) for row in inputs.to_numpy()]
     return ChildrenList(
         sheet.year, rows, students.labels, students.left_out, tally.report().entries
     )

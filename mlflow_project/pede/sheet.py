@@ -38,9 +38,7 @@ from mlflow_project.pede.reading_report import Note, Tally
 from mlflow_project.pede.workbook import Sheet
 
 COLUMNS: tuple[str, ...] = tuple(
-    dict.fromkeys(
-        ("ra", "ano", *FEATURE_NAMES, "ano_nascimento", "genero", "instituicao", "inde")
-    )
+    dict.fromkeys(("ra", "ano", *FEATURE_NAMES, "ano_nascimento", "genero", "instituicao", "inde"))
 )
 """Columns of the frame of a sheet's students."""
 
@@ -98,7 +96,8 @@ def read_students(sheet: Sheet, tally: Tally) -> Students:
     for concept in CONCEPTS[1:]:
         if concept.kind != "text":
             frame[concept.name] = _column(table, concept)
-    refuse_mixed_up(frame, sheet.source, sheet.title, {c.name: table.header(c.name) for c in CONCEPTS})
+    headers = {concept.name: table.header(concept.name) for concept in CONCEPTS}
+    refuse_mixed_up(frame, sheet.source, sheet.title, headers)
     _complete(frame, table)
     known = frame["defasagem"].notna().to_numpy()
     table.note("defasagem", NO_LAG, int((~known).sum()))

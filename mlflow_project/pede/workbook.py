@@ -73,6 +73,22 @@ def read_sheets(source: Source) -> list[Sheet]:
         raise WorkbookError(source=name, problem=problem, remedy=remedy) from exc
 
 
+def read_sheet(source: Source, year: int | None = None) -> Sheet:
+    """Return the newest year's sheet of a workbook, or the given year's.
+
+    Raises:
+        DataError: as `read_sheets`; SheetError also where the given year has no sheet.
+    """
+    sheets = {sheet.year: sheet for sheet in read_sheets(source)}
+    found = sheets.get(year or max(sheets))
+    if found is None:
+        problem = _("no such sheet")
+        remedy = _("Years in the workbook: {years}.", years=", ".join(map(str, sheets)))
+        name = named(source)
+        raise SheetError(source=name, sheet=f"PEDE{year}", problem=problem, remedy=remedy)
+    return found
+
+
 def named(source: Source) -> str:
     """Return what messages call a workbook."""
     return _("the workbook") if isinstance(source, bytes) else str(source)
@@ -88,7 +104,9 @@ def require_consecutive(sheets: Sequence[Sheet]) -> None:
     first, last = min(years), max(years)
     for year in range(first, last + 1):
         if year not in years:
-            problem = _("no such sheet, although there are {first} and {last}", first=first, last=last)
+            problem = _(
+                "no such sheet, although there are {first} and {last}", first=first, last=last
+            )
             remedy = _("Add the sheet: each year counts only with the next.")
             raise SheetError(source=name, sheet=f"PEDE{year}", problem=problem, remedy=remedy)
     if first == last:
