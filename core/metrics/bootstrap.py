@@ -49,7 +49,9 @@ def bootstrap(statistic: Statistic, rows: int, seed: int) -> Interval:
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return part / whole, NaN where whole is zero."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
+    quotient: np.ndarray = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=quotient, where=whole > 0)
+    return quotient
 
 
 def recall_of(target: np.ndarray, flagged: np.ndarray) -> Statistic:
