@@ -121,7 +121,7 @@ def copy_project(folder: Path) -> None:
     for name in ("MLproject", "conda.yaml", "README.md", "RUNBOOK.md", ".env.example"):
         shutil.copy(ROOT / name, folder)
     ignore = shutil.ignore_patterns("__pycache__", "inference_store", "reports", "raw", "processed")
-    for name in ("mlflow_project", "serving", "monitoring", "data", "scripts", "docker"):
+    for name in ("core", "mlflow_project", "serving", "monitoring", "data", "scripts", "docker"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
 
 

@@ -199,7 +199,7 @@ def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.Mo
         for name in "abc"
     ]
     together = read(writer.folder)[1]
-    monkeypatch.setattr("monitoring.store.filesystem.reader._FILES_AT_ONCE", 1)
+    monkeypatch.setattr("monitoring.store.reader._FILES_AT_ONCE", 1)
     captures, apart = read(writer.folder)
     assert apart == together
     assert captures.n_entities == 9
@@ -214,7 +214,7 @@ def test_latest_per_entity_equals_a_dictionary(
     fold: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often the state is folded, the kept rows are those a plain loop keeps."""
-    monkeypatch.setattr("monitoring.store.filesystem.latest._FOLD_ROWS", fold)
+    monkeypatch.setattr("monitoring.store.latest._FOLD_ROWS", fold)
     rng = np.random.default_rng(3)
     stamps = rng.integers(0, 50, 600)
     # Pseudonyms have 64 digits; shorter and mixed lengths go another way.

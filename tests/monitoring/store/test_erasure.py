@@ -170,7 +170,7 @@ def test_a_claim_left_behind_in_a_bucket_expires(
     store.filesystem.open_output_stream(store.path(".claims/dead")).close()
     with pytest.raises(StoreBusyError, match="apague"), exclusive(store):
         pass
-    monkeypatch.setattr("monitoring.store.filesystem.job_lock.CLAIM_SECONDS", -1.0)
+    monkeypatch.setattr("monitoring.store.job_lock.CLAIM_SECONDS", -1.0)
     with exclusive(store):
         assert len(store.listed(".claims")) == 1
     assert store.listed(".claims") == []
