@@ -41,7 +41,7 @@ def override_text(threshold: float) -> str:
     return _(
         "THRESHOLD={threshold} of the environment is in force: it holds for any version, "
         "after promotions and rollbacks too",
-        threshold=threshold,
+        threshold=f"{threshold:g}",
     )
 
 

@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from serving.telemetry.logs import RequestRecord
 from serving.metrics.counters import LATENCY_BOUNDS, Metrics
 from serving.metrics.slo import (
     DAY,
@@ -22,6 +21,7 @@ from serving.metrics.slo import (
     quantile,
 )
 from serving.metrics.slo import window as window_of
+from serving.telemetry.logs import RequestRecord
 
 BOUNDS = LATENCY_BOUNDS
 START = 1_000_000.0

@@ -10,12 +10,12 @@ import pytest
 from core.contract import names
 from serving.following.history import Change, History, Reading, Report
 from serving.http.schemas import CaptureState, Health
+from serving.metrics.counters import LATENCY_BOUNDS
+from serving.metrics.slo import DAY, HOUR, Slices, Tally, levels, window
 from serving.panel.concerns import concerns, headline
 from serving.panel.content import Group, PanelFacts, served_since, threshold_origin, whose_flip
 from serving.panel.page import Links, policy, render
 from serving.panel.trend import trend
-from serving.metrics.counters import LATENCY_BOUNDS
-from serving.metrics.slo import DAY, HOUR, Slices, Tally, levels, window
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 EVIL = "<script>alert('x')</script>"
