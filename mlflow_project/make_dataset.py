@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pandas as pd
 
 from core.contract.names import configure_mlflow_environment
 from core.contract.pseudonym import pseudonym
+from core.files.whole import replacing
 from mlflow_project.pede import FEATURE_NAMES, ReadingReport, read_workbook
 from mlflow_project.pede.errors import DataError, OutputError, PairError
 
@@ -67,9 +68,10 @@ def make_dataset(source: Path, output: Path, pseudonym_key: str | None) -> Readi
     content = {"reading": report.to_dict(), "pairs": count_pairs(dataset)}
     text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(report_path(output), lambda path: path.write_text(text, encoding="utf-8"))
-        replace_file(output, lambda path: dataset.to_parquet(path, index=False))
+        with replacing(report_path(output)) as path:
+            path.write_text(text, encoding="utf-8")
+        with replacing(output) as path:
+            dataset.to_parquet(path, index=False)
     except OSError as exc:
         raise OutputError(output, exc.strerror or type(exc).__name__) from exc
     return report
@@ -126,16 +128,6 @@ def _pseudonyms(ra: pd.Series, key: str | None) -> dict[str, str]:
     salt = hashlib.sha256("\n".join(distinct).encode()).digest()
     shuffled = sorted(distinct, key=lambda one: hashlib.sha256(salt + one.encode()).digest())
     return {identity: f"aluno-{number:06d}" for number, identity in enumerate(shuffled, start=1)}
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, then put it there in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _summary(pairs: Sequence[dict[str, Any]], output: Path) -> str:

@@ -1,11 +1,11 @@
-"""A journal's rows as Arrow tables: what becomes a Parquet file.
+"""A journal's rows as Arrow tables: what becomes a Parquet file, and what jobs read before it does.
 
 Arrow's CSV reader takes an eighth of the time of decoding: a JSON array without its brackets is a
 line of CSV, but for escapes in its strings. A block that has any, or that Arrow refuses, is decoded
 as the JSON it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,19 +13,39 @@ import msgspec
 import pyarrow as pa
 from pyarrow import csv
 
-from core.store.schema import JournalHeader, read_journal
+from core.messages import _
+from core.store.arrow_types import ARROW_TYPES, arrow_schema
+from core.store.errors import FileDamaged
+from core.store.schema import JOURNAL_SUFFIX, JournalHeader, read_journal
 
 BLOCK_BYTES = 2 << 20
 """Bytes read at once, ten thousand rows or so: one row group, and all that has to fit in memory."""
 
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "long": pa.int64(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
 _DECODER: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[Any])
+
+
+def journals_of(folder: Path) -> list[Path]:
+    """Return the journals in order of time."""
+    return sorted(folder.glob(f"*{JOURNAL_SUFFIX}"))
+
+
+def read_header(journal: Path) -> JournalHeader | None:
+    """Return a journal's header, None where not even that line is complete.
+
+    Raises:
+        FileNotFoundError: the journal has become a Parquet file.
+        FileDamaged: it is no journal.
+    """
+    with journal.open("rb") as file:
+        head = file.readline()
+    if not head.endswith(b"\n"):
+        return None
+    try:
+        header = JournalHeader.from_line(head)
+        arrow_schema(header.schema())
+    except (ValueError, KeyError, AttributeError):
+        raise FileDamaged(path=journal, reason=_("not a journal")) from None
+    return header
 
 
 def read_tables(journal: Path) -> Iterator[pa.Table]:
@@ -35,16 +55,31 @@ def read_tables(journal: Path) -> Iterator[pa.Table]:
     answered.
 
     Raises:
-        ValueError: a complete line is damaged; names the file and the line.
+        FileNotFoundError: the journal has become a Parquet file.
+        FileDamaged: a complete line is damaged; names the file and the line.
     """
+    header = read_header(journal)
+    if header is None:
+        return
     with journal.open("rb") as file:
-        head = file.readline()
-        if not head.endswith(b"\n"):
-            return
-        header = JournalHeader.from_line(head)
+        file.readline()
         for block in _blocks(file):
             table = _from_csv(header, block)
             yield _from_json(journal, header, block) if table is None else table
+
+
+def read_whole(journal: Path) -> pa.Table | None:
+    """Return all complete rows of a journal as one table, None where it has no header yet.
+
+    Raises:
+        FileNotFoundError: the journal has become a Parquet file.
+        FileDamaged: a complete line is damaged; names the file and the line.
+    """
+    header = read_header(journal)
+    if header is None:
+        return None
+    schema = arrow_schema(header.schema())
+    return pa.concat_tables([schema.empty_table(), *read_tables(journal)])
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
@@ -62,7 +97,7 @@ def _from_csv(header: JournalHeader, block: bytes) -> pa.Table | None:
     if b"\\" in block or ends != (b"[", b"]\n", block.count(b"\n")):
         return None
     types = {
-        name: pa.int64() if kind == "timestamp" else _ARROW_TYPES[kind]
+        name: pa.int64() if kind == "timestamp" else ARROW_TYPES[kind]
         for name, kind in header.columns.items()
     }
     lines = block[1:-2].replace(b"]\n[", b"\n")
@@ -85,7 +120,7 @@ def _from_csv(header: JournalHeader, block: bytes) -> pa.Table | None:
         )
     except pa.ArrowInvalid:
         return None
-    columns = {name: table[name].cast(_ARROW_TYPES[kind]) for name, kind in header.columns.items()}
+    columns = {name: table[name].cast(ARROW_TYPES[kind]) for name, kind in header.columns.items()}
     return _with_constants(header, columns, table.num_rows)
 
 
@@ -97,19 +132,36 @@ def _from_json(journal: Path, header: JournalHeader, block: bytes) -> pa.Table:
     except msgspec.DecodeError:
         rows = []
     if len(rows) != block.count(b"\n") or any(len(row) != width for row in rows):
-        read_journal(journal)  # names the line
-        raise ValueError(f"{journal}: damaged")
+        raise _damage(journal)
     values = zip(header.columns.items(), zip(*rows, strict=True), strict=True)
-    columns = {name: pa.array(column, _ARROW_TYPES[kind]) for (name, kind), column in values}
+    columns = {name: _column(journal, column, kind) for (name, kind), column in values}
     return _with_constants(header, columns, len(rows))
 
 
+def _column(journal: Path, values: Sequence[Any], kind: str) -> pa.Array:
+    try:
+        return pa.array(values, ARROW_TYPES[kind])
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        # The text of the error quotes the value, which may be a person's: leave it out.
+        reason = _("a value is not a {kind}", kind=kind)
+        raise FileDamaged(path=journal, reason=reason) from None
+
+
+def _damage(journal: Path) -> FileDamaged:
+    """Return the error that names the first damaged line."""
+    try:
+        read_journal(journal)
+    except ValueError as exc:
+        return FileDamaged(path=journal, reason=str(exc))
+    return FileDamaged(path=journal, reason=_("not a journal"))
+
+
 def _with_constants(header: JournalHeader, columns: dict[str, Any], rows: int) -> pa.Table:
-    """Return the columns of the Parquet file, in file order."""
-    arrays = {
-        name: columns[name]
+    """Return the columns of the Parquet file, in file order; what nobody wrote is null."""
+    arrays = [
+        columns[name]
         if name in columns
-        else pa.repeat(pa.scalar(header.constants[name], _ARROW_TYPES[kind]), rows)
+        else pa.repeat(pa.scalar(header.constants.get(name), ARROW_TYPES[kind]), rows)
         for name, kind in header.schema().items()
-    }
-    return pa.table(arrays)
+    ]
+    return pa.table(arrays, schema=arrow_schema(header.schema()))

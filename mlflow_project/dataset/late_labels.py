@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.contract.pseudonym import pseudonym
-from mlflow_project.make_dataset import replace_file
+from core.files.whole import replacing
 from mlflow_project.pede import read_sheet
 from mlflow_project.pede.errors import KeyMissingError, OutputError, SheetError
 from mlflow_project.pede.reading_report import Tally
@@ -53,8 +53,8 @@ def write_labels(workbook: Path, output: Path, key: str | None) -> str:
         raise KeyMissingError(workbook)
     labels = read_labels(workbook, key)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(output, lambda path: labels.to_parquet(path, index=False))
+        with replacing(output) as path:
+            labels.to_parquet(path, index=False)
     except OSError as exc:
         raise OutputError(output, exc.strerror or type(exc).__name__) from exc
     return (

@@ -7,18 +7,19 @@ holds, this worker's and those that dead ones left (`serving.capture.conversion`
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from core.contract.pseudonym import pseudonym
+from core.store.journal import Journal
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
-from core.store.schema import ROLE_PRIMARY
+from core.store.schema import ROLE_PRIMARY, JournalHeader
 from serving.capture.conversion import convert_free
-from serving.capture.journal import Journal
 from serving.config.settings import Settings
 from serving.engine.batcher import Job
 from serving.errors import CaptureFailed, ConversionFailed
@@ -47,6 +48,7 @@ class Capture:
         self._log = log
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
+        self._headers: dict[int, JournalHeader] = {}
         self._open: dict[int, Journal] = {}
         self._sealed: dict[Path, int] = {}
         self._captured = self._lost = 0
@@ -78,11 +80,12 @@ class Capture:
             CaptureFailed: the rows could not be written, capture is required, nothing was written.
         """
         version = jobs[0].model.version
-        rows = [row for job in jobs for row in self._rows(job)]
+        header = self._header(version)
+        rows = [row for job in jobs for row in header.rows(self._cells(job))]
         data = self._encoder.encode_lines(rows)
         try:
             with self._lock:
-                self._journal(version).append(data, len(rows))
+                self._journal(header).append(data, len(rows))
                 self._captured += len(rows)
         except OSError as exc:
             self._fail(exc, len(rows))
@@ -154,31 +157,46 @@ class Capture:
         with self._lock:
             self._sealed = {path: rows for path, rows in self._sealed.items() if path.exists()}
 
-    def _journal(self, version: LoadedVersion) -> Journal:
-        journal = self._open.get(version.number)
+    def _header(self, version: LoadedVersion) -> JournalHeader:
+        """Return what the rows of a version share."""
+        header = self._headers.get(version.number)
+        if header is None:
+            constants = {
+                "model_name": version.name,
+                "model_version": version.contract.release,
+                "registry_version": version.number,
+                "role": self._role,
+            }
+            features = {feature.name: feature.type for feature in version.contract.features}
+            header = self._headers[version.number] = JournalHeader.of(constants, features)
+        return header
+
+    def _journal(self, header: JournalHeader) -> Journal:
+        number = header.constants["registry_version"]
+        journal = self._open.get(number)
         if journal is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            journal = self._open[version.number] = Journal(
-                self._folder, version, self._sync, self._role
-            )
+            journal = self._open[number] = Journal(self._folder, header, self._sync)
         return journal
 
-    def _rows(self, job: Job) -> list[list[Any]]:
-        """Return a job's rows in the order of the journal's header."""
-        request_id, latency_ms = job.context.request_id, job.context.elapsed_ms()
-        timestamp, threshold = time.time_ns() // 1000, job.model.threshold
-        columns = zip(
-            job.instances.rows, job.instances.entities, job.scores, job.labels, strict=True
-        )
-        return [
-            [
-                *(request_id, number, timestamp),
-                pseudonym(entity, self._key) if entity and self._key else None,
-                *row,
-                *(score, label, threshold, latency_ms),
-            ]
-            for number, (row, entity, score, label) in enumerate(columns)
-        ]
+    def _cells(self, job: Job) -> dict[str, Iterable[Any]]:
+        """Return a job's rows as columns by name."""
+        given, n = job.instances, len(job.instances.rows)
+        names = job.model.version.contract.feature_names
+        return {
+            "request_id": repeat(job.context.request_id, n),
+            "instance": range(n),
+            "timestamp": repeat(time.time_ns() // 1000, n),
+            "entity": [self._pseudonym(entity) for entity in given.entities],
+            "period": given.periods or repeat(None, n),
+            **dict(zip(names, zip(*given.rows, strict=True), strict=True)),
+            "score": job.scores,
+            "label": job.labels,
+            "threshold": repeat(job.model.threshold, n),
+            "latency_ms": repeat(job.context.elapsed_ms(), n),
+        }
+
+    def _pseudonym(self, entity: str | None) -> str | None:
+        return pseudonym(entity, self._key) if entity and self._key else None
 
     def _run(self) -> None:
         self.flush()
@@ -196,7 +214,7 @@ class Capture:
         return self._stop.is_set()
 
     def _asked_to_rotate(self) -> bool:
-        """Tell whether a request has come since the last look (see `contract.places`)."""
+        """Tell whether a request has come since the last look (see `core.store.places`)."""
         try:
             found = (self._folder / ROTATE_REQUEST).stat().st_mtime_ns
         except OSError:
