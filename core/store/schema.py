@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.messages import _
 
 JOURNAL_FOLDER = "journal"
 """Folder of the journals inside a local store."""
@@ -114,16 +115,17 @@ def read_journal(path: Path) -> tuple[JournalHeader | None, list[Sequence[Any]]]
     try:
         header = JournalHeader.from_line(lines[0])
     except ValueError as exc:
-        raise ValueError(f"line 1: {exc}") from exc
+        raise ValueError(_("line {n}: {problem}", n=1, problem=_("not a journal"))) from exc
     width = len(header.columns)
     rows: list[Sequence[Any]] = []
     for number, line in enumerate(lines[1:], start=2):
         try:
             row = json.loads(line)
         except ValueError as exc:
-            raise ValueError(f"line {number}: not JSON") from exc
+            raise ValueError(_("line {n}: {problem}", n=number, problem=_("not JSON"))) from exc
         if len(row) != width:
-            raise ValueError(f"line {number}: {len(row)} values for {width} columns")
+            problem = _("{given} values for {width} columns", given=len(row), width=width)
+            raise ValueError(_("line {n}: {problem}", n=number, problem=problem))
         rows.append(row)
     return header, rows
 

@@ -90,7 +90,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, damage: bytes) -> None:
     row = ["r", 0, 1, None, 2024, 0.5, 0, False, "x", 0.5, 1, 0.5, 1.0]
     tail = damage + json.dumps(row).encode() + b"\n"
     path = journal(tmp_path / "j.jsonl", [row, row], tail)
-    with pytest.raises(FileDamaged, match="line 4"):
+    with pytest.raises(FileDamaged, match="linha 4"):
         list(read_tables(path))
 
 
