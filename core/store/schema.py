@@ -15,9 +15,10 @@ reader that listed the folder before has finished; so nobody sees a row twice or
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,13 @@ class JournalHeader:
         }
         return {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
 
-    def rows(self, cells: Mapping[str, Iterable[Any]]) -> Iterator[tuple[Any, ...]]:
-        """Yield rows in the journal's order from columns of one length, given by name.
+    def row_maker(self, given: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """Return what puts values, given in this order of columns, into the journal's order.
 
         Raises:
-            KeyError: a column is not given.
-            ValueError: one is longer than another.
+            ValueError: a column is not given.
         """
-        return zip(*[cells[name] for name in self.columns], strict=True)
+        return itemgetter(*(given.index(name) for name in self.columns))
 
     def to_line(self) -> bytes:
         """Return the header as the journal's first line."""

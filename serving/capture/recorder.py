@@ -7,11 +7,10 @@ holds, this worker's and those that dead ones left (`serving.capture.conversion`
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,6 +24,19 @@ from serving.engine.batcher import Job
 from serving.errors import CaptureFailed, ConversionFailed
 from serving.model.loading import LoadedVersion
 from serving.telemetry.logs import JsonLog, location
+
+_GIVEN = (
+    *("request_id", "instance", "timestamp", "entity", "period"),
+    *("score", "label", "threshold", "latency_ms"),
+)
+"""Columns that every row has, in the order in which they are given; the features follow."""
+
+
+class _Format(NamedTuple):
+    """A version's journal header, and what makes a row of it from `_GIVEN` and the features."""
+
+    header: JournalHeader
+    row_of: Callable[[Sequence[Any]], Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class Capture:
         self._log = log
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
-        self._headers: dict[int, JournalHeader] = {}
+        self._formats: dict[int, _Format] = {}
         self._open: dict[int, Journal] = {}
         self._sealed: dict[Path, int] = {}
         self._captured = self._lost = 0
@@ -80,8 +92,8 @@ class Capture:
             CaptureFailed: the rows could not be written, capture is required, nothing was written.
         """
         version = jobs[0].model.version
-        header = self._header(version)
-        rows = [row for job in jobs for row in header.rows(self._cells(job))]
+        header, row_of = self._format(version)
+        rows = [row for job in jobs for row in self._rows(job, row_of)]
         data = self._encoder.encode_lines(rows)
         try:
             with self._lock:
@@ -157,10 +169,10 @@ class Capture:
         with self._lock:
             self._sealed = {path: rows for path, rows in self._sealed.items() if path.exists()}
 
-    def _header(self, version: LoadedVersion) -> JournalHeader:
-        """Return what the rows of a version share."""
-        header = self._headers.get(version.number)
-        if header is None:
+    def _format(self, version: LoadedVersion) -> "_Format":
+        """Return how the rows of a version are written."""
+        found = self._formats.get(version.number)
+        if found is None:
             constants = {
                 "model_name": version.name,
                 "model_version": version.contract.release,
@@ -168,8 +180,10 @@ class Capture:
                 "role": self._role,
             }
             features = {feature.name: feature.type for feature in version.contract.features}
-            header = self._headers[version.number] = JournalHeader.of(constants, features)
-        return header
+            header = JournalHeader.of(constants, features)
+            found = _Format(header, header.row_maker((*_GIVEN, *features)))
+            self._formats[version.number] = found
+        return found
 
     def _journal(self, header: JournalHeader) -> Journal:
         number = header.constants["registry_version"]
@@ -178,25 +192,27 @@ class Capture:
             journal = self._open[number] = Journal(self._folder, header, self._sync)
         return journal
 
-    def _cells(self, job: Job) -> dict[str, Iterable[Any]]:
-        """Return a job's rows as columns by name."""
-        given, n = job.instances, len(job.instances.rows)
-        names = job.model.version.contract.feature_names
-        return {
-            "request_id": repeat(job.context.request_id, n),
-            "instance": range(n),
-            "timestamp": repeat(time.time_ns() // 1000, n),
-            "entity": [self._pseudonym(entity) for entity in given.entities],
-            "period": given.periods or repeat(None, n),
-            **dict(zip(names, zip(*given.rows, strict=True), strict=True)),
-            "score": job.scores,
-            "label": job.labels,
-            "threshold": repeat(job.model.threshold, n),
-            "latency_ms": repeat(job.context.elapsed_ms(), n),
-        }
-
-    def _pseudonym(self, entity: str | None) -> str | None:
-        return pseudonym(entity, self._key) if entity and self._key else None
+    def _rows(self, job: Job, row_of: Callable[..., Sequence[Any]]) -> list[Sequence[Any]]:
+        """Return a job's rows as the version's journal has them."""
+        given, request_id, latency_ms = (
+            job.instances,
+            job.context.request_id,
+            job.context.elapsed_ms(),
+        )
+        timestamp, threshold = time.time_ns() // 1000, job.model.threshold
+        periods = given.periods or (None,) * len(given.rows)
+        columns = zip(given.rows, given.entities, periods, job.scores, job.labels, strict=True)
+        return [
+            row_of(
+                (
+                    *(request_id, number, timestamp),
+                    pseudonym(entity, self._key) if entity and self._key else None,
+                    *(period, score, label, threshold, latency_ms),
+                    *row,
+                )
+            )
+            for number, (row, entity, period, score, label) in enumerate(columns)
+        ]
 
     def _run(self) -> None:
         self.flush()
