@@ -2,7 +2,6 @@
 
 ServingError
 ├── SettingsError               the process cannot start as configured
-├── StoreUnreachable            the object store of the captures takes no file now
 ├── CacheDamaged                the local copy of the last good version is not what was kept
 ├── RegistryError               what following the alias may meet
 │   ├── RegistryUnreachable     no answer, or not one that can be used; worth trying again
@@ -39,14 +38,6 @@ class SettingsError(ServingError):
     def __init__(self, variable: str, problem: str) -> None:
         """Name the variable and what it may be."""
         super().__init__(f"{variable} {problem} (veja .env.example)")
-
-
-class StoreUnreachable(ServingError):
-    """The object store does not answer, or refuses; journals wait for it."""
-
-    def __init__(self, uri: str, cause: str) -> None:
-        """Name the store and the kind of failure."""
-        super().__init__(f"o inference store {uri} não recebe arquivos ({cause})")
 
 
 class ConversionFailed(ServingError):

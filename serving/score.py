@@ -25,11 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Score a file; return the exit code."""
     options = _parser().parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from core.errors import ProjectError
     from serving.errors import ServingError
 
     try:
         _run(options)
-    except ServingError as exc:
+    except (ServingError, ProjectError) as exc:
         return _fail(str(exc))
     except OSError as exc:
         return _fail(f"{exc.filename or options.output}: {exc.strerror}")
@@ -130,10 +131,10 @@ def score(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    temporary = options.output.with_name(f".{options.output.name}.tmp")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    from core.files.whole import replacing
+
     run, done, writer = uuid.uuid4().hex, 0, None
-    try:
+    with replacing(options.output) as temporary:
         for number, chunk in enumerate(chunks()):
             rows = _scored(model, chunk, options.keep, f"batch-{run}-{number:06d}", capture)
             table = pa.Table.from_pylist(rows, schema=None if writer is None else writer.schema)
@@ -145,9 +146,6 @@ def score(
             _say(f"  {done} de {total} linhas ({100 * done // total} %)")
         if writer is not None:
             writer.close()
-        temporary.replace(options.output)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _scored(
@@ -187,9 +185,10 @@ def _schema(model: "ServedModel", found: Any) -> Any:
     """Return the file's schema: a column that is all null so far may hold its type's values."""
     import pyarrow as pa
 
-    kinds = {"double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_()}
-    known = {f.name: kinds.get(f.type, pa.string()) for f in model.version.contract.features}
-    known |= {"threshold": pa.float64()}
+    from core.store.arrow_types import ARROW_TYPES
+
+    known = {f.name: ARROW_TYPES[f.type] for f in model.version.contract.features}
+    known |= {"threshold": ARROW_TYPES["double"]}
     return pa.schema([pa.field(f.name, known.get(f.name, f.type)) for f in found])
 
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
+from core.contract.types import FEATURE_TYPES, LONG_RANGE
 from serving.http.number_pattern import number_pattern
 
-_JSON_TYPES = {"double": "number", "long": "integer", "boolean": "boolean", "string": "string"}
-_INT64 = {"minimum": -(2**63), "maximum": 2**63 - 1}
+_INT64 = {"minimum": LONG_RANGE[0], "maximum": LONG_RANGE[-1]}
 _DATED = "um ano no fim do nome (_20xx) é aceito e ignorado; dois anos do mesmo campo, não"
 
 
@@ -114,7 +114,7 @@ def _row(features: Sequence[Feature]) -> dict[str, Any]:
 
 
 def _feature(feature: Feature) -> dict[str, Any]:
-    kind = _JSON_TYPES[feature.type]
+    kind = FEATURE_TYPES[feature.type].json
     schema: dict[str, Any] = {"type": [kind, "null"] if feature.nullable else kind}
     if feature.values:
         schema["enum"] = [*feature.values, *([None] if feature.nullable else [])]
