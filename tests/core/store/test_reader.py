@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitoring.errors import CaptureError
-from monitoring.store.latest import LatestPerEntity
-from monitoring.store.reader import Captures, Selection
+from core.store.errors import FileDamaged, StoreChanged
+from core.store.latest import LatestPerEntity
+from core.store.reader import Captures, Selection
 
 ROWS = [
     {"temperature": float(i), "pressure": None if i % 3 else 1.5, "wear": 1.0, "score": i / 100}
@@ -52,16 +52,16 @@ def test_a_journal_converted_while_reading_is_read_once(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A journal that vanishes between its listing and its reading is found as Parquet."""
-    import monitoring.store.reader as module
+    import core.store.reader as module
 
-    genuine = module.read_journal
+    genuine = module.read_whole
 
     def converted_meanwhile(path: Path) -> Any:
         writer.parquet(path)
         return genuine(path)
 
     writer.journal(ROWS)
-    monkeypatch.setattr(module, "read_journal", converted_meanwhile)
+    monkeypatch.setattr(module, "read_whole", converted_meanwhile)
     captures, _ = read(writer.folder)
     assert captures.n_instances == 25
 
@@ -110,7 +110,7 @@ def test_a_damaged_parquet_file_is_named(writer: Any) -> None:
     writer.parquet(writer.journal(ROWS))
     damaged = writer.folder / "20200101T000000.000000Z-v1-x.parquet"
     damaged.write_bytes(b"PAR1 not really")
-    with pytest.raises(CaptureError, match=damaged.name):
+    with pytest.raises(FileDamaged, match=damaged.name):
         read(writer.folder)
 
 
@@ -119,12 +119,12 @@ def test_a_damaged_journal_is_named_without_its_values(writer: Any) -> None:
     journal = writer.journal(ROWS)
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'["segredo", broken\n')
-    with pytest.raises(CaptureError, match=journal.name) as caught:
+    with pytest.raises(FileDamaged, match=journal.name) as caught:
         read(writer.folder)
     assert "segredo" not in str(caught.value)
     journal.unlink()
     journal = writer.journal([{**ROWS[0], "temperature": "segredo"}])
-    with pytest.raises(CaptureError, match=journal.name) as caught:
+    with pytest.raises(FileDamaged, match=journal.name) as caught:
         read(writer.folder)
     assert "segredo" not in str(caught.value)
 
@@ -172,7 +172,7 @@ def test_without_entities_nothing_is_read_twice(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store without entities does not pay for telling them apart."""
-    import monitoring.store.reader as module
+    import core.store.reader as module
 
     monkeypatch.setattr(module, "LatestPerEntity", lambda: pytest.fail("looked for entities"))
     writer.parquet(writer.journal(ROWS))
@@ -199,12 +199,12 @@ def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.Mo
         for name in "abc"
     ]
     together = read(writer.folder)[1]
-    monkeypatch.setattr("monitoring.store.reader._FILES_AT_ONCE", 1)
+    monkeypatch.setattr("core.store.reader._FILES_AT_ONCE", 1)
     captures, apart = read(writer.folder)
     assert apart == together
     assert captures.n_entities == 9
     files[1].write_bytes(b"PAR1 damaged")
-    with pytest.raises(CaptureError, match=files[1].name):
+    with pytest.raises(FileDamaged, match=files[1].name):
         read(writer.folder)
 
 
@@ -214,7 +214,7 @@ def test_latest_per_entity_equals_a_dictionary(
     fold: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often the state is folded, the kept rows are those a plain loop keeps."""
-    monkeypatch.setattr("monitoring.store.latest._FOLD_ROWS", fold)
+    monkeypatch.setattr("core.store.latest._FOLD_ROWS", fold)
     rng = np.random.default_rng(3)
     stamps = rng.integers(0, 50, 600)
     # Pseudonyms have 64 digits; shorter and mixed lengths go another way.
@@ -248,5 +248,5 @@ def test_a_file_replaced_between_the_passes_is_said(
         return genuine(latest)
 
     monkeypatch.setattr(LatestPerEntity, "kept", replaced_meanwhile)
-    with pytest.raises(CaptureError, match="repita o comando"):
+    with pytest.raises(StoreChanged, match="repita o comando"):
         read(writer.folder)

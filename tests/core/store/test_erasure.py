@@ -12,18 +12,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from core.store import journals as journal_module
+from core.store.compaction import Compaction, compact
+from core.store.erasure import Found, count, erase, find
+from core.store.errors import FileDamaged, JournalHeld, StoreBusy, StoreUnreachable
+from core.store.filesystem import Store
+from core.store.job_lock import exclusive
+from core.store.listing import list_store
 from core.store.places import ROTATE_REQUEST
+from core.store.reader import Captures, Selection
+from core.store.row_filters import OfPerson, OlderThan
 from core.store.schema import REPLACED_KEY
-from monitoring.errors import CaptureError, StoreUnreachableError
-from monitoring.store import journals as journal_module
-from monitoring.store.compaction import Compaction, compact
-from monitoring.store.erasure import Found, count, erase, find
-from monitoring.store.filesystem import Store
-from monitoring.store.job_lock import StoreBusyError, exclusive
-from monitoring.store.journals import JournalHeldError
-from monitoring.store.listing import list_store
-from monitoring.store.reader import Captures, Selection
-from monitoring.store.row_filters import OfPerson, OlderThan
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -156,7 +155,7 @@ def test_one_job_at_a_time(place: Any, writer: Any) -> None:
     upload()
     with exclusive(store):
         for job in (lambda: compact(store), lambda: erase(store, OfPerson("a"))):
-            with pytest.raises(StoreBusyError, match="em andamento"):
+            with pytest.raises(StoreBusy, match="em andamento"):
                 job()
     assert len(store.files()) == 2
     assert erase(store, OfPerson("a")).rows == 2
@@ -168,9 +167,9 @@ def test_a_claim_left_behind_in_a_bucket_expires(
     """Counted by the bucket's own clock, and removed by who finds it."""
     store = Store(bucket, tmp_path)
     store.filesystem.open_output_stream(store.path(".claims/dead")).close()
-    with pytest.raises(StoreBusyError, match="apague"), exclusive(store):
+    with pytest.raises(StoreBusy, match="apague"), exclusive(store):
         pass
-    monkeypatch.setattr("monitoring.store.job_lock.CLAIM_SECONDS", -1.0)
+    monkeypatch.setattr("core.store.job_lock.CLAIM_SECONDS", -1.0)
     with exclusive(store):
         assert len(store.listed(".claims")) == 1
     assert store.listed(".claims") == []
@@ -208,7 +207,7 @@ def test_a_journal_that_is_never_let_go_of_is_named(
     parquet = writer.parquet(writer.journal(rows("a")))
     with journal.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(JournalHeldError, match=journal.name):
+        with pytest.raises(JournalHeld, match=journal.name):
             erase(Store(writer.folder), OfPerson("a"))
     assert pq.read_metadata(parquet).num_rows == 1
 
@@ -253,7 +252,7 @@ def test_a_damaged_file_ends_the_job_and_is_named(writer: Any) -> None:
     """Nobody is told that all is gone while one file could not be read."""
     writer.folder.mkdir()
     (writer.folder / "20200101T000000.000000Z-v1-x.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(CaptureError, match="v1-x"):
+    with pytest.raises(FileDamaged, match="v1-x"):
         erase(Store(writer.folder), OfPerson("a"))
 
 
@@ -267,7 +266,7 @@ def test_an_absent_store_holds_nothing(tmp_path: Path) -> None:
 def test_a_bucket_that_is_not_there_is_one_clear_error(bucket: str, tmp_path: Path) -> None:
     """It names the store and the variables to look at, and no key."""
     store = Store("s3://no-such-bucket-here/x", tmp_path)
-    with pytest.raises(StoreUnreachableError, match="AWS_ENDPOINT_URL") as caught:
+    with pytest.raises(StoreUnreachable, match="AWS_ENDPOINT_URL") as caught:
         compact(store)
     assert "secret" not in str(caught.value)
 

@@ -6,15 +6,14 @@ other's claim and gives up; that may be both, never none. A claim that its job l
 was killed counts for `CLAIM_SECONDS` by the bucket's own clock.
 """
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from core.store.journal_locks import lock
-from monitoring.errors import MonitoringError
-from monitoring.store.filesystem import Store
+from core.files.locks import locked
+from core.files.whole import make_folder
+from core.store.errors import BucketBusy, StoreBusy
+from core.store.filesystem import Store
 
 CLAIM_SECONDS = 6 * 3600.0
 """Longer than any job takes."""
@@ -23,38 +22,22 @@ _LOCK = ".compact.lock"
 _CLAIMS = ".claims"
 
 
-class StoreBusyError(MonitoringError):
-    """Another job is changing the store."""
-
-    def __init__(self, store: Store) -> None:
-        """Name the store, and what to do when a killed job has left its claim in a bucket."""
-        killed = "" if store.folder else f", ou apague {store}/{_CLAIMS}/ se ela foi interrompida"
-        super().__init__(
-            f"Outra compactação ou retenção de {store} está em andamento; repita depois{killed}."
-        )
-
-
 @contextmanager
 def exclusive(store: Store) -> Iterator[None]:
     """Hold the store for this job.
 
     Raises:
-        StoreBusyError: another job holds it.
+        StoreBusy: another job holds it.
     """
-    with _locked(store, store.folder) if store.folder else _claimed(store):
+    if store.folder is None:
+        with _claimed(store):
+            yield
+        return
+    make_folder(store.folder)
+    with locked(store.folder / _LOCK, wait=False) as fd:
+        if fd is None:
+            raise StoreBusy(store=store)
         yield
-
-
-@contextmanager
-def _locked(store: Store, folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o640)
-    try:
-        if not lock(fd):
-            raise StoreBusyError(store)
-        yield
-    finally:
-        os.close(fd)
 
 
 @contextmanager
@@ -67,7 +50,7 @@ def _claimed(store: Store) -> Iterator[None]:
     try:
         for other in claims.values():
             if mine.modified - other.modified < CLAIM_SECONDS:
-                raise StoreBusyError(store)
+                raise BucketBusy(store=store, claims=f"{store}/{_CLAIMS}/")
             store.delete(other.path)
         yield
     finally:

@@ -12,15 +12,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from core.files import whole
+from core.store.compaction import Compaction, compact
+from core.store.errors import FileDamaged, StoreBusy
+from core.store.filesystem import Store
+from core.store.listing import list_store
+from core.store.reader import Captures, Selection
 from core.store.schema import REPLACED_KEY
 from monitoring.compact import main
-from monitoring.errors import CaptureError
-from monitoring.store import filesystem as files
-from monitoring.store.compaction import Compaction, compact
-from monitoring.store.filesystem import Store
-from monitoring.store.job_lock import StoreBusyError
-from monitoring.store.listing import list_store
-from monitoring.store.reader import Captures, Selection
 from serving.capture.parquet import convert
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
@@ -126,7 +125,7 @@ def test_a_crash_is_mended_by_the_next_run(
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Path if moment == "replace" else files, moment, die)
+        patch.setattr(Path if moment == "replace" else whole, moment, die)
         compact(writer.folder)
     assert temperatures(writer.folder) == [float(n) for n in range(40)]
     compact(writer.folder)
@@ -175,7 +174,7 @@ def test_a_journal_that_outlived_its_file_counts_once(writer: Any) -> None:
     compact(writer.folder)
     compact(writer.folder, keep_minutes=0)
     assert len(temperatures(writer.folder)) == 20
-    convert(journal, writer.folder)
+    convert(journal, Store(writer.folder))
     assert not journal.exists()
     assert len(list(writer.folder.glob("*.parquet"))) == 1
     assert len(temperatures(writer.folder)) == 20
@@ -187,7 +186,7 @@ def test_two_at_once_are_refused(writer: Any) -> None:
     fd = os.open(writer.folder / ".compact.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
     try:
-        with pytest.raises(StoreBusyError, match="em andamento"):
+        with pytest.raises(StoreBusy, match="em andamento"):
             compact(writer.folder)
     finally:
         os.close(fd)
@@ -198,7 +197,7 @@ def test_a_damaged_file_is_named(writer: Any) -> None:
     """Nothing is merged around it in silence."""
     damaged = fill(writer)[1]
     damaged.write_bytes(b"PAR1")
-    with pytest.raises(CaptureError, match=damaged.name):
+    with pytest.raises(FileDamaged, match=damaged.name):
         compact(writer.folder)
 
 

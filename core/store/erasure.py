@@ -13,27 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from core.store.journal_locks import owned
+from core.files.locks import owned
+from core.messages import _
+from core.store.errors import FileDamaged, StoreChanged, StoreUnwritable
+from core.store.filesystem import Store
+from core.store.job_lock import exclusive
+from core.store.journals import end_rotation, read_all, rotate, take_out
+from core.store.listing import list_store
+from core.store.row_filters import Rule
 from core.store.schema import JOURNAL_SUFFIX, PARQUET_SUFFIX
-from monitoring.errors import CaptureError, MonitoringError, StoreChangedError
-from monitoring.store.filesystem import Store
-from monitoring.store.job_lock import exclusive
-from monitoring.store.journals import end_rotation, read_tables, rotate, take_out
-from monitoring.store.listing import list_store
-from monitoring.store.row_filters import Rule
 
 _GROUP_ROWS = 131_072
-
-
-class ErasureError(MonitoringError):
-    """The store cannot be changed."""
-
-    def __init__(self, store: Store, reason: str) -> None:
-        """Name the store and the system's reason."""
-        super().__init__(
-            f"Não foi possível apagar em {store}: {reason}. Parte pode ter sido apagada; "
-            "resolva e repita."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +44,18 @@ class Found:
 
     def where(self) -> str:
         """Return for people what holds the rows."""
-        return f"arquivos Parquet: {self.files}, journals: {self.journals}"
+        return _(
+            "Parquet files: {files}, journals: {journals}", files=self.files, journals=self.journals
+        )
 
 
 def find(store: Store, rule: Rule) -> Iterator[tuple[bool, pa.Table]]:
     """Yield the rule's rows by file, each row once: whether the file is a journal, and its rows.
 
     Raises:
-        CaptureError: a file is damaged, or the bucket does not answer.
+        FileDamaged: a file is damaged, or the bucket does not answer.
     """
-    journals = [(stem, _only(table, rule)) for stem, table in read_tables(store.journals)]
+    journals = [(stem, _only(table, rule)) for stem, table in read_all(store.journals)]
     files = list_store(store)
     for stem, rows in journals:
         if rows.num_rows and stem not in files.stems:
@@ -77,7 +69,7 @@ def count(store: Store, rule: Rule) -> Found:
     """Count the rule's rows without changing anything.
 
     Raises:
-        CaptureError: a file is damaged, or the bucket does not answer.
+        FileDamaged: a file is damaged, or the bucket does not answer.
     """
     rows = files = journals = 0
     for is_journal, table in find(store, rule):
@@ -93,10 +85,10 @@ def erase(store: Store, rule: Rule) -> Found:
     is not looked at.
 
     Raises:
-        StoreBusyError: another job is changing the store.
-        JournalHeldError: a proxy does not let go of a journal.
-        CaptureError: a file is damaged, or the bucket does not answer.
-        ErasureError: a file cannot be written.
+        StoreBusy: another job is changing the store.
+        JournalHeld: a proxy does not let go of a journal.
+        FileDamaged: a file is damaged, or the bucket does not answer.
+        StoreUnwritable: a file cannot be written.
     """
     if not store.journals.is_dir() and not store.exists():
         return Found(0, 0, 0)
@@ -104,7 +96,7 @@ def erase(store: Store, rule: Rule) -> Found:
         with exclusive(store):
             return _erase(store, rule)
     except OSError as exc:
-        raise ErasureError(store, exc.strerror or type(exc).__name__) from exc
+        raise StoreUnwritable(store=store, reason=exc.strerror or type(exc).__name__) from exc
 
 
 def _erase(store: Store, rule: Rule) -> Found:
@@ -150,7 +142,7 @@ def _count(store: Store, path: PurePath, rule: Rule) -> int:
     try:
         with store.parquet(path) as file:
             if rule.column not in file.schema_arrow.names:
-                raise CaptureError(path, f"não tem a coluna {rule.column}")
+                raise FileDamaged(path=path, reason=_("no column {name}", name=rule.column))
             batches = file.iter_batches(_GROUP_ROWS, columns=[rule.column])
             found = (pc.sum(rule.matches(batch.column(0))).as_py() for batch in batches)
             return sum(number or 0 for number in found)
@@ -166,7 +158,7 @@ def _matching(store: Store, path: PurePath, rule: Rule) -> pa.Table:
             batches = [batch.replace_schema_metadata(None) for batch in batches]
             return pa.Table.from_batches(batches, schema)
     except FileNotFoundError as exc:
-        raise StoreChangedError(store) from exc
+        raise StoreChanged(store=store) from exc
 
 
 def _only(table: Any, rule: Rule) -> Any:

@@ -1,42 +1,41 @@
 """The journal: one version's captured rows, appended before their answers leave."""
 
-import fcntl
 import os
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.store.schema import JOURNAL_SUFFIX, ROLE_PRIMARY, JournalHeader, file_stem
-from serving.capture.durable import sync_folder
-from serving.model.loading import LoadedVersion
+from core.files.locks import is_linked, lock
+from core.files.whole import FILE_MODE, make_folder, sync
+from core.store.schema import JOURNAL_SUFFIX, JournalHeader, file_stem
 
 
 class Journal:
     """One open journal of one version; this process holds its lock until `close`."""
 
-    def __init__(
-        self, folder: Path, version: LoadedVersion, sync: bool, role: str = ROLE_PRIMARY
-    ) -> None:
-        """Create the file, lock it, and write the header; with `sync`, wait for the disk too.
+    def __init__(self, folder: Path, header: JournalHeader, sync_each: bool = False) -> None:
+        """Create the file, lock it, and write the header; `sync_each` waits for the disk, always.
 
         Raises:
             OSError: it cannot be created or written.
         """
-        self.rows = 0
+        self.header, self.rows = header, 0
         self._size = 0
-        self._sync = sync
+        self._sync = sync_each
+        make_folder(folder)
         owner = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        stem = file_stem(datetime.now(UTC), owner, version.number)
+        stem = file_stem(datetime.now(UTC), owner, header.constants["registry_version"])
         self.path = folder / f"{stem}{JOURNAL_SUFFIX}"
-        self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
+        self._fd = os.open(self.path, flags, FILE_MODE)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-            self.append(_header(version, role).to_line(), 0)
+            lock(self._fd, wait=True)
+            self.append(header.to_line(), 0)
             # Between creation and lock a collector may have taken it for a dead one's.
-            if not os.path.samestat(self.path.stat(), os.fstat(self._fd)):
+            if not is_linked(self.path, self._fd):
                 raise FileNotFoundError(self.path)
-            if sync:
-                sync_folder(folder)
+            if sync_each:
+                sync(folder)
         except OSError:
             self.path.unlink(missing_ok=True)
             os.close(self._fd)
@@ -63,13 +62,3 @@ class Journal:
     def close(self) -> None:
         """Let go of the lock; from now on any collector may convert the file."""
         os.close(self._fd)
-
-
-def _header(version: LoadedVersion, role: str) -> JournalHeader:
-    constants = {
-        "model_name": version.name,
-        "model_version": version.contract.release,
-        "registry_version": version.number,
-        "role": role,
-    }
-    return JournalHeader.of(constants, {f.name: f.type for f in version.contract.features})

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from core.messages import _
+from core.store.errors import FileDamaged
+from core.store.filesystem import Store, StoredFile
 from core.store.schema import is_compacted, replaced_stems
-from monitoring.errors import CaptureError
-from monitoring.store.filesystem import Store, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ def list_store(store: Store | Path) -> StoreFiles:
     """Look at the store once.
 
     Raises:
-        CaptureError: a compacted file's footer cannot be read; names it.
-        StoreUnreachableError: the bucket does not answer.
+        FileDamaged: a compacted file's footer cannot be read; names it.
+        StoreUnreachable: the bucket does not answer.
     """
     store = Store.at(store)
     listed = {file.path.stem: file for file in store.files()}
@@ -43,6 +44,17 @@ def list_store(store: Store | Path) -> StoreFiles:
     replaced = _replaced(store, (path for path in paths if is_compacted(path.stem)))
     live = tuple(path for path in paths if path.stem not in replaced)
     return StoreFiles(live, replaced, listed)
+
+
+def is_replaced(store: Store, stem: str) -> bool:
+    """Tell whether a compacted file holds a stem's rows; it bears the same day.
+
+    Raises:
+        FileDamaged: a compacted file's footer cannot be read; names it.
+        StoreUnreachable: the bucket does not answer.
+    """
+    paths = (file.path for file in store.files() if file.path.stem[:8] == stem[:8])
+    return stem in _replaced(store, (path for path in paths if is_compacted(path.stem)))
 
 
 def _replaced(store: Store, compacted: Iterable[PurePath]) -> dict[str, PurePath]:
@@ -55,7 +67,7 @@ def _replaced(store: Store, compacted: Iterable[PurePath]) -> dict[str, PurePath
         except FileNotFoundError:
             continue  # A later compaction has replaced and removed it.
         except (OSError, ValueError) as exc:
-            raise CaptureError(path, "Parquet inválido") from exc
+            raise FileDamaged(path=path, reason=_("not a valid Parquet file")) from exc
     gone = frozenset().union(*spoken_for.values())
     # A file that replaces a compacted one lists what that one listed, so live ones come last.
     ordered = sorted(spoken_for, key=lambda path: path.stem not in gone)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.store import journal_arrow as journal_tables
+from core.store.errors import FileDamaged
+from core.store.journal_arrow import read_tables
 from core.store.schema import JournalHeader, read_journal
-from serving.capture import journal_arrow as journal_tables
-from serving.capture.journal_arrow import read_tables
 
 CONSTANTS = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
 HEADER = JournalHeader.of(
@@ -22,7 +23,7 @@ LONG = st.integers(-(2**63), 2**63 - 1)
 FLOAT = st.floats(allow_nan=False, allow_infinity=False) | LONG.map(float)
 TEXT = st.text(max_size=12) | st.sampled_from(['"', "null", "true", "1.5", "]\n[", ",", "", " a "])
 ROW = st.tuples(
-    *(TEXT, st.integers(0, 2**31), st.integers(0, 2**53), st.none() | TEXT),
+    *(TEXT, st.integers(0, 2**31), st.integers(0, 2**53), st.none() | TEXT, st.none() | LONG),
     *(st.none() | FLOAT, st.none() | LONG, st.none() | st.booleans(), st.none() | TEXT),
     *(FLOAT, st.none() | st.integers(0, 1), st.none() | FLOAT, FLOAT),
 )
@@ -55,7 +56,7 @@ def test_every_value_comes_back_as_it_was_written(
 @pytest.mark.parametrize("text", ["plain", 'a "quoted" word', "null", "a, b", "maçã"])
 def test_both_ways_agree(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The quick way takes lines without escapes, and gives what the plain way gives."""
-    row = ["id", 0, 1_700_000_000_000_000, None, 0.1, -3, True, text, 1e-300, 1, 0.5, 12.25]
+    row = ["id", 0, 1_700_000_000_000_000, None, 2024, 0.1, -3, True, text, 1e-300, 1, 0.5, 12.25]
     path = journal(tmp_path / "j.jsonl", [row, row])
     quick = pa.concat_tables(read_tables(path))
     taken = journal_tables._from_csv(HEADER, path.read_bytes().split(b"\n", 1)[1]) is not None
@@ -67,7 +68,7 @@ def test_both_ways_agree(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPa
 def test_a_large_journal_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are bounded, their rows complete and in order, half a last line left out."""
     monkeypatch.setattr(journal_tables, "BLOCK_BYTES", 10_000)
-    rows = [["r", n, 1, None, 0.5, n, False, "x", 0.5, 1, 0.5, 1.0] for n in range(2_000)]
+    rows = [["r", n, 1, None, None, 0.5, n, False, "x", 0.5, 1, 0.5, 1.0] for n in range(2_000)]
     tables = list(read_tables(journal(tmp_path / "j.jsonl", rows, b'["half')))
     assert 5 < len(tables) < 20
     numbers = [n for table in tables for n in table["instance"].to_pylist()]
@@ -77,19 +78,19 @@ def test_a_large_journal_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "damage",
     [
-        b'["r",0,1,null,0.5,0,false,"x",0.5,1,0.5\n',
-        b'["r",0,1,null,0.5,0,false,"x",0.5,1,0.5]\n',
-        b'["r",0,1,null,0.5,0,false,"x",0.5,1,0.5,1.0]]\n',
+        b'["r",0,1,null,null,0.5,0,false,"x",0.5,1,0.5\n',
+        b'["r",0,1,null,null,0.5,0,false,"x",0.5,1,0.5]\n',
+        b'["r",0,1,null,null,0.5,0,false,"x",0.5,1,0.5,1.0]]\n',
         b"\n",
         b"\x00\x00\n",
     ],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, damage: bytes) -> None:
     """A complete line that is no row of the header is an error with its number, never a guess."""
-    row = ["r", 0, 1, None, 0.5, 0, False, "x", 0.5, 1, 0.5, 1.0]
+    row = ["r", 0, 1, None, 2024, 0.5, 0, False, "x", 0.5, 1, 0.5, 1.0]
     tail = damage + json.dumps(row).encode() + b"\n"
     path = journal(tmp_path / "j.jsonl", [row, row], tail)
-    with pytest.raises(ValueError, match="line 4"):
+    with pytest.raises(FileDamaged, match="linha 4"):
         list(read_tables(path))
 
 

@@ -11,7 +11,7 @@ from core.spark.shipped_code import pack_code
 
 @pytest.mark.parametrize(
     ("package", "module"),
-    [("monitoring", "monitoring.store.reader"), ("serving", "serving.protocol.validation")],
+    [("monitoring", "monitoring.drift.comparison"), ("serving", "serving.protocol.validation")],
 )
 def test_a_package_is_imported_from_its_zip(tmp_path: Path, package: str, module: str) -> None:
     """With nothing of the project on the path but the zip, the package imports from it."""

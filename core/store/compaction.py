@@ -2,7 +2,7 @@
 
 Nobody who reads meanwhile sees a row twice or not at all: the merged file appears at once (in a
 folder by a rename, in a bucket when its upload ends), and its footer names the files it replaces,
-which readers leave out from then on (see `mlflow_project.contract.store`). The replaced files stay
+which readers leave out from then on (see `core.store.schema`). The replaced files stay
 until a later run, for readers that listed the store before. Each step can be repeated after a
 crash.
 """
@@ -19,27 +19,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.store.errors import StoreUnwritable
+from core.store.filesystem import Store
+from core.store.job_lock import exclusive
+from core.store.listing import list_store
 from core.store.schema import CONSTANT_COLUMNS, REPLACED_KEY, compacted_stem, replaced_stems
-from monitoring.errors import MonitoringError
-from monitoring.store.filesystem import Store
-from monitoring.store.job_lock import exclusive
-from monitoring.store.listing import list_store
 
 KEEP_MINUTES = 60.0
 """How long replaced files stay: longer than any reader takes, in minutes."""
 
 _GROUP_ROWS = 131_072
-
-
-class CompactionError(MonitoringError):
-    """The store cannot be changed."""
-
-    def __init__(self, store: Store, reason: str) -> None:
-        """Name the store and the system's reason."""
-        super().__init__(
-            f"Não foi possível compactar {store}: {reason}. Nenhuma inferência foi perdida; "
-            "libere espaço ou permissão e repita."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +48,9 @@ def compact(
     `today` (aware; default now) is the day, in UTC, that is left alone with all later ones.
 
     Raises:
-        StoreBusyError: another job is changing the store.
-        CaptureError: a file is damaged, or the bucket does not answer.
-        CompactionError: the folder cannot be written.
+        StoreBusy: another job is changing the store.
+        FileDamaged: a file is damaged, or the bucket does not answer.
+        StoreUnwritable: the folder cannot be written.
     """
     store = Store.at(store)
     try:
@@ -72,7 +61,7 @@ def compact(
                 _merge(store, group)
                 merged, written = merged + len(group), written + 1
     except OSError as exc:
-        raise CompactionError(store, exc.strerror or type(exc).__name__) from exc
+        raise StoreUnwritable(store=store, reason=exc.strerror or type(exc).__name__) from exc
     return Compaction(merged, written, removed)
 
 

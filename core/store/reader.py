@@ -15,29 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from core.store.schema import (
-    JOURNAL_SUFFIX,
-    LEADING_COLUMNS,
-    ROLE_PRIMARY,
-    TRAILING_COLUMNS,
-    JournalHeader,
-    read_journal,
-)
-from monitoring.drift.baseline import SCORE
-from monitoring.errors import CaptureError, StoreChangedError
-from monitoring.store.filesystem import Store
-from monitoring.store.footers import damaged_file, has_entities
-from monitoring.store.latest import LatestPerEntity
-from monitoring.store.listing import list_store
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.messages import _
+from core.store.arrow_types import ARROW_TYPES, arrow_schema
+from core.store.errors import FileDamaged, StoreChanged, StoreError
+from core.store.filesystem import Store
+from core.store.footers import damaged_file, has_entities
+from core.store.journal_arrow import journals_of, read_header, read_whole
+from core.store.latest import LatestPerEntity
+from core.store.listing import list_store
+from core.store.schema import ROLE_PRIMARY, JournalHeader
 
-ARROW_TYPES: Mapping[str, pa.DataType] = {
-    "string": pa.string(),
-    "long": pa.int64(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
-"""Arrow types of the store's and the contract's type names."""
+SCORE = "score"
+"""Column of the store that holds the score."""
 _FILES_AT_ONCE = 8
 """Arrow reads ahead of a slow reader, up to a gigabyte, but not beyond the files it was given."""
 
@@ -117,7 +107,7 @@ class Captures:
         self._store, self._selection = Store.at(store, journals), selection
         self._columns = (*features, SCORE)
         self._types = {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
-        self._schema = pa.schema((name, ARROW_TYPES[kind]) for name, kind in self._types.items())
+        self._schema = arrow_schema(self._types)
         self.n_instances = self.n_entities = self.n_requests = 0
 
     def batches(self, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
@@ -127,7 +117,7 @@ class Captures:
         the latest takes where there are entities (`LatestPerEntity`).
 
         Raises:
-            CaptureError: a file is damaged; names it.
+            FileDamaged: a file is damaged; names it.
         """
         sources = self._sources()
         kept = self._latest(sources)
@@ -141,19 +131,19 @@ class Captures:
             batch = batch.select(columns)
             if kept is not None:
                 if self.n_instances > len(kept):
-                    raise StoreChangedError(self._store)
+                    raise StoreChanged(store=self._store)
                 batch = batch.filter(pa.array(kept[start : self.n_instances]))
             self.n_entities += batch.num_rows
             if batch.num_rows:
                 yield batch
         if kept is not None and self.n_instances < len(kept):
-            raise StoreChangedError(self._store)
+            raise StoreChanged(store=self._store)
 
     def rows(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield columns of every selected row, each scoring of an entity included.
 
         Raises:
-            CaptureError: a file is damaged; names it.
+            FileDamaged: a file is damaged; names it.
         """
         yield from self._scan(self._sources(), columns)
 
@@ -161,7 +151,7 @@ class Captures:
         """Look at the store once; return how to read the features, `score` and `extra` columns.
 
         Raises:
-            CaptureError: a file is damaged; names it.
+            FileDamaged: a file is damaged; names it.
         """
         sources = self._sources()
         return ReadingPlan(
@@ -201,11 +191,11 @@ class Captures:
             except (pa.ArrowException, OSError) as exc:
                 raise self._failure(source) from exc
 
-    def _failure(self, *sources: ds.Dataset) -> CaptureError:
+    def _failure(self, *sources: ds.Dataset) -> StoreError:
         damaged = next(filter(None, map(damaged_file, sources)), None)
         if damaged is None:
-            return StoreChangedError(self._store)
-        return CaptureError(damaged, "Parquet inválido")
+            return StoreChanged(store=self._store)
+        return FileDamaged(path=damaged, reason=_("not a valid Parquet file"))
 
     def _latest(self, sources: Sequence[ds.Dataset]) -> npt.NDArray[np.bool_] | None:
         """Return which selected rows to keep, or None where no row has an entity."""
@@ -225,32 +215,27 @@ class Captures:
 
     def _journals(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield the wanted journals by stem, each as a table of the store's schema."""
-        for path in sorted(self._store.journals.glob(f"*{JOURNAL_SUFFIX}")):
+        for path in journals_of(self._store.journals):
             try:
-                header, rows = read_journal(path)
+                header = read_header(path)
+                if header is None or not self._selection.wants(header):
+                    continue
+                table = read_whole(path)
             except FileNotFoundError:
                 continue  # It has become a Parquet file, which the listing that follows will show.
-            except (OSError, ValueError) as exc:
-                raise CaptureError(path, str(exc)) from exc
-            if header is not None and rows and self._selection.wants(header):
-                yield path.stem, self._table(path, header, rows)
+            if table is not None and table.num_rows:
+                yield path.stem, self._fitted(path, table)
 
-    def _table(self, path: Path, header: JournalHeader, rows: list) -> pa.Table:
-        """Turn journal rows into columns; a feature that the journal lacks is null."""
-        values = dict(zip(header.columns, zip(*rows, strict=True), strict=True))
-        columns = []
-        for name, kind in self._types.items():
-            if name in header.constants:
-                column = pa.repeat(pa.scalar(header.constants[name], ARROW_TYPES[kind]), len(rows))
-            else:
-                column = _array(path, values.get(name, (None,) * len(rows)), kind)
-            columns.append(column)
-        return pa.table(columns, schema=self._schema)
-
-
-def _array(path: Path, values: tuple, kind: str) -> pa.Array:
-    try:
-        return pa.array(values, ARROW_TYPES[kind])
-    except (pa.ArrowException, TypeError, ValueError):
-        # The text of the error quotes the value, which may be a person's: leave it out.
-        raise CaptureError(path, f"um valor não é {kind}") from None
+    def _fitted(self, path: Path, table: pa.Table) -> pa.Table:
+        """Return a journal's rows under the selection's schema; a column that it lacks is null."""
+        rows = table.num_rows
+        columns = [
+            table[field.name] if field.name in table.column_names else pa.nulls(rows)
+            for field in self._schema
+        ]
+        try:
+            return pa.table(columns, names=self._schema.names).cast(self._schema)
+        except pa.ArrowException:
+            # The text of the error may quote a value.
+            reason = _("a column has another type than the model's")
+            raise FileDamaged(path=path, reason=reason) from None

@@ -5,7 +5,6 @@ shows when it is complete. A reader never meets half a file.
 """
 
 import mmap
-import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -19,9 +18,11 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from core.files.whole import make_folder, replacing
+from core.messages import _
+from core.store.errors import FileDamaged, StoreUnreachable
 from core.store.places import journal_folder
 from core.store.schema import PARQUET_SUFFIX
-from monitoring.errors import CaptureError, StoreUnreachableError
 
 _CODE = re.compile(r"AWS Error (\w+)")
 
@@ -41,7 +42,7 @@ class Store:
     """
 
     def __init__(self, place: Path | str, journals: Path | None = None) -> None:
-        """Name the place (`contract.places.store_place`), and where its journals were moved to."""
+        """Name the place (`places.store_place`), and where its journals were moved to."""
         self.place = place
         self.journals = journals or journal_folder(place)
 
@@ -72,6 +73,12 @@ class Store:
         """Return the Parquet files in order of name, which is that of time."""
         return [f for f in self.listed() if f.path.suffix == PARQUET_SUFFIX]
 
+    def has(self, stem: str) -> bool:
+        """Tell whether there is a Parquet file of the stem."""
+        with self.reaching():
+            found = self.filesystem.get_file_info(self.path(f"{stem}{PARQUET_SUFFIX}"))
+        return bool(found.type == pafs.FileType.File)
+
     def listed(self, within: str = "") -> list[StoredFile]:
         """Return the files in the store, or in a folder within it, but for hidden ones."""
         try:
@@ -98,8 +105,8 @@ class Store:
 
         Raises:
             FileNotFoundError: it has been removed.
-            CaptureError: it is none; names it.
-            StoreUnreachableError: the bucket does not give it.
+            FileDamaged: it is none; names it.
+            StoreUnreachable: the bucket does not give it.
         """
         try:
             with (
@@ -109,7 +116,7 @@ class Store:
             ):
                 yield file
         except pa.ArrowException as exc:
-            raise CaptureError(path, "Parquet inválido") from exc
+            raise FileDamaged(path=path, reason=_("not a valid Parquet file")) from exc
 
     @contextmanager
     def new_file(self, stem: str) -> Iterator[IO[bytes]]:
@@ -117,11 +124,15 @@ class Store:
 
         Raises:
             OSError: the folder cannot be written.
-            StoreUnreachableError: the bucket does not take it.
+            StoreUnreachable: the bucket does not take it.
         """
-        new = _renamed if self.folder else self._uploaded
-        with new(self.path(f"{stem}{PARQUET_SUFFIX}")) as file:
-            yield file
+        target = self.path(f"{stem}{PARQUET_SUFFIX}")
+        if self.folder is None:
+            with self._uploaded(target) as file:
+                yield file
+        else:
+            with replacing(Path(target)) as path, path.open("wb") as file:
+                yield file
 
     def delete(self, path: PurePath) -> None:
         """Remove a file; one that is gone already is no error."""
@@ -142,11 +153,12 @@ class Store:
             if self.folder is not None:
                 raise
             code = _CODE.search(str(exc))
-            raise StoreUnreachableError(self, code[1] if code else type(exc).__name__) from exc
+            cause = code[1] if code else type(exc).__name__
+            raise StoreUnreachable(store=self, cause=cause) from exc
 
     @contextmanager
     def _uploaded(self, target: str) -> Iterator[IO[bytes]]:
-        self.journals.mkdir(parents=True, exist_ok=True)
+        make_folder(self.journals)
         with tempfile.TemporaryFile(dir=self.journals) as file:
             yield file
             file.flush()
@@ -164,24 +176,3 @@ class Store:
         with self.reaching():
             filesystem, root = pafs.FileSystem.from_uri(self.place)
         return filesystem, root
-
-
-@contextmanager
-def _renamed(target: str) -> Iterator[IO[bytes]]:
-    path = Path(target)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make a folder's list of names durable."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
