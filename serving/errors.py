@@ -2,7 +2,6 @@
 
 ServingError
 ├── SettingsError               the process cannot start as configured
-├── StoreUnreachable            the object store of the captures takes no file now
 ├── ConversionFailed            the process that converts journals ended early
 ├── CacheDamaged                the local copy of the last good version is not what was kept
 ├── FileRefused                 a file to be scored cannot be read, or holds what cannot be scored
@@ -43,17 +42,6 @@ class SettingsError(ServingError):
 
     code = "invalid_setting"
     message = N_("invalid configuration: {variable} {problem} (see .env.example)")
-
-
-class StoreUnreachable(ServingError):
-    """The object store does not answer, or refuses; journals wait for it."""
-
-    code = "store_unreachable"
-    message = N_("the inference store {uri} takes no files ({cause})")
-
-    def __init__(self, uri: str, cause: str) -> None:
-        """Name the store and the kind of failure."""
-        super().__init__(uri=uri, cause=cause)
 
 
 class ConversionFailed(ServingError):

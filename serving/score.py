@@ -156,10 +156,10 @@ def score(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    temporary = options.output.with_name(f".{options.output.name}.tmp")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    from core.files.whole import replacing
+
     run, done, writer = uuid.uuid4().hex, 0, None
-    try:
+    with replacing(options.output) as temporary:
         for number, chunk in enumerate(chunks()):
             rows = _scored(model, chunk, options.keep, f"batch-{run}-{number:06d}", capture)
             table = pa.Table.from_pylist(rows, schema=None if writer is None else writer.schema)
@@ -172,9 +172,6 @@ def score(
             say("  " + _("{done} of {total} rows ({share} %)", done=done, total=total, share=share))
         if writer is not None:
             writer.close()
-        temporary.replace(options.output)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _scored(
@@ -214,9 +211,10 @@ def _schema(model: "ServedModel", found: Any) -> Any:
     """Return the file's schema: a column that is all null so far may hold its type's values."""
     import pyarrow as pa
 
-    kinds = {"double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_()}
-    known = {f.name: kinds.get(f.type, pa.string()) for f in model.version.contract.features}
-    known |= {"threshold": pa.float64()}
+    from core.store.arrow_types import ARROW_TYPES
+
+    known = {f.name: ARROW_TYPES[f.type] for f in model.version.contract.features}
+    known |= {"threshold": ARROW_TYPES["double"]}
     return pa.schema([pa.field(f.name, known.get(f.name, f.type)) for f in found])
 
 

@@ -38,10 +38,11 @@ def threshold_in_force(
 
 def override_text(threshold: float) -> str:
     """Say that the environment's threshold is on."""
+    shown = f"{threshold:g}"  # as it is set, whatever the language
     return _(
         "THRESHOLD={threshold} of the environment is in force: it holds for any version, "
         "after promotions and rollbacks too",
-        threshold=f"{threshold:g}",
+        threshold=shown,
     )
 
 

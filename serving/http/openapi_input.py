@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
+from core.contract.types import FEATURE_TYPES, LONG_RANGE
 from core.messages import _
 
-_JSON_TYPES = {"double": "number", "long": "integer", "boolean": "boolean", "string": "string"}
-_INT64 = {"minimum": -(2**63), "maximum": 2**63 - 1}
+_INT64 = {"minimum": LONG_RANGE[0], "maximum": LONG_RANGE[-1]}
 
 
 def closed_object(properties: dict[str, Any], optional: Sequence[str] = ()) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _row(features: Sequence[Feature]) -> dict[str, Any]:
 
 
 def _feature(feature: Feature) -> dict[str, Any]:
-    kind = _JSON_TYPES[feature.type]
+    kind = FEATURE_TYPES[feature.type].json
     schema: dict[str, Any] = {"type": [kind, "null"] if feature.nullable else kind}
     if feature.values:
         schema["enum"] = [*feature.values, *([None] if feature.nullable else [])]

@@ -9,7 +9,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.contract.model import Feature, FeatureType
+from core.contract.model import Feature
+from core.contract.types import FeatureType
 from core.messages import _
 from serving.errors import InvalidInstances, UnsupportedMediaType
 from serving.protocol.validation import YEAR, decode

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
+from core.contract.types import LONG_RANGE
 from core.messages import N_, _
 from serving.errors import InvalidInstances, MalformedBody
 
@@ -22,7 +23,6 @@ MAX_LISTED = 100
 YEAR = re.compile(r"_20\d\d$")
 """A year at the end of a field's name, which is ignored where the bare name is known."""
 _COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
-_LONG = range(-(2**63), 2**63)
 
 
 class Validator:
@@ -249,7 +249,7 @@ def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
         number = int(value) if feature.type == "long" else float(value)
     except OverflowError:
         return None, _("out of range")
-    if feature.type == "long" and number not in _LONG:
+    if feature.type == "long" and number not in LONG_RANGE:
         return None, _("out of range")
     low = -math.inf if feature.min is None else feature.min
     high = math.inf if feature.max is None else feature.max
