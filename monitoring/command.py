@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
+from core.errors import ProjectError
 from core.store.places import journal_folder as journal_folder_of
 from core.store.places import store_place
-from monitoring.errors import MonitoringError
 from monitoring.store.filesystem import Store
 
 EXIT_FAILED = 1
@@ -98,7 +98,7 @@ def run(job: Callable[[], int]) -> int:
     """Run a job and return its exit code; an error that a person can meet becomes one line."""
     try:
         return job()
-    except MonitoringError as exc:
+    except ProjectError as exc:
         sys.stderr.write(f"Erro: {exc}\n")
         return EXIT_FAILED
     except KeyboardInterrupt:

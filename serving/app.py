@@ -15,6 +15,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.routing import Route
 
+from core.registry.versions import Registry
 from serving.capture.recorder import Capture
 from serving.config.settings import Settings
 from serving.deployment.shadow import Shadow
@@ -23,7 +24,6 @@ from serving.engine.direct import DirectScorer
 from serving.errors import RouteError
 from serving.following.follower import Follower
 from serving.following.history import HistoryReader
-from serving.following.registry import Registry
 from serving.http.auth import ApiKeys
 from serving.http.exposition import scrape_route, state_of
 from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
@@ -47,7 +47,7 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 def create_app(settings: Settings) -> FastAPI:
     """Return the proxy for `settings`; nothing is read, opened or started before its lifespan."""
     log = JsonLog(settings.log_file)
-    registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+    registry = Registry(settings.model_name, settings.mlflow_tracking_uri, settings.model_alias)
     follower = Follower(registry, settings, log)
     capture = Capture(settings, log)
     shadow = Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None

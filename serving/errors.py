@@ -4,11 +4,6 @@ ServingError
 ├── SettingsError               the process cannot start as configured
 ├── StoreUnreachable            the object store of the captures takes no file now
 ├── CacheDamaged                the local copy of the last good version is not what was kept
-├── RegistryError               what following the alias may meet
-│   ├── RegistryUnreachable     no answer, or not one that can be used; worth trying again
-│   ├── ModelMissing            no registered model of that name
-│   ├── AliasMissing            the model has no such alias
-│   └── VersionRefused          this version must not or cannot be served; trying again is vain
 └── RequestError                answered to the client: a status, a code, details
     ├── MalformedBody           400
     ├── Unauthorized            401
@@ -26,7 +21,6 @@ ServingError
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 
 class ServingError(Exception):
@@ -64,47 +58,6 @@ class CacheDamaged(ServingError):
     def __init__(self, folder: object) -> None:
         """Name the folder."""
         super().__init__(f"a cópia local em {folder} não confere com o que foi guardado")
-
-
-class RegistryError(ServingError):
-    """The registry does not give a version to serve."""
-
-
-class RegistryUnreachable(RegistryError):
-    """MLflow does not answer, or answers with an error of its own."""
-
-    def __init__(self, uri: str, cause: str) -> None:
-        """Name the server, without what its address may hold of credentials, and the failure."""
-        self.reason = cause
-        parts = urlsplit(uri)
-        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        super().__init__(
-            f"o MLflow em {shown} não responde ({cause}); nova tentativa a cada consulta"
-        )
-
-
-class ModelMissing(RegistryError):
-    """The registered model does not exist (yet)."""
-
-    def __init__(self, name: str) -> None:
-        """Name the model."""
-        super().__init__(f"o modelo registrado {name} ainda não existe no MLflow")
-
-
-class AliasMissing(RegistryError):
-    """The alias does not exist (any more)."""
-
-    def __init__(self, name: str, alias: str) -> None:
-        """Name the model and the alias."""
-        super().__init__(f"o modelo {name} não tem o alias {alias}")
-
-
-class VersionRefused(RegistryError):
-    """A version that is not served, and why."""
-
-    def __init__(self, number: int, reason: str) -> None:
-        """Name the version and the reason."""
-        super().__init__(f"a versão {number} foi recusada: {reason}")
 
 
 class RequestError(ServingError):

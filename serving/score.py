@@ -25,11 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Score a file; return the exit code."""
     options = _parser().parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from core.registry.errors import RegistryError
     from serving.errors import ServingError
 
     try:
         _run(options)
-    except ServingError as exc:
+    except (ServingError, RegistryError) as exc:
         return _fail(str(exc))
     except OSError as exc:
         return _fail(f"{exc.filename or options.output}: {exc.strerror}")
@@ -43,17 +44,17 @@ def _run(options: argparse.Namespace) -> None:
         ServingError: there is no version, or the file or its rows cannot be used.
         OSError: the output cannot be written.
     """
+    from core.registry.versions import Registry
     from core.store.schema import ROLE_BATCH
     from serving.capture.recorder import Capture
     from serving.config.settings import Settings
     from serving.following.follower import Follower
-    from serving.following.registry import Registry
     from serving.protocol.tables import read_chunks
     from serving.telemetry.logs import JsonLog
 
     settings = replace(Settings.from_env(), max_instances=options.chunk)
     log = JsonLog(settings.log_file)
-    registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+    registry = Registry(settings.model_name, settings.mlflow_tracking_uri, settings.model_alias)
     follower = Follower(registry, settings, log)
     follower.poll()
     model = follower.current()

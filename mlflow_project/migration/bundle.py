@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlflow_project.versions.registry import Refused
+from mlflow_project.versions.errors import Refused
 
 MANIFEST = "manifest.json"
 FORMAT = 1

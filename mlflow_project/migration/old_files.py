@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.contract.model import ContractError, Feature, FeatureType
-from mlflow_project.versions.registry import Refused
+from mlflow_project.versions.errors import Refused
 
 _VERSION = ("model_version", "version", "release")
 _THRESHOLD = ("threshold", "decision_threshold", "optimal_threshold", "best_threshold")

@@ -19,9 +19,11 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from core.contract import names
-from serving.errors import HistoryUnavailable, RegistryError, RouteError
+from core.registry.errors import RegistryError
+from core.registry.runs import run_file
+from core.registry.versions import Registry
+from serving.errors import HistoryUnavailable, RouteError
 from serving.following.history import Report
-from serving.following.registry import Registry
 from serving.http.auth import PAGE, REPORT_PATH
 from serving.panel import concerns, wording
 from serving.panel import content as panel
@@ -50,7 +52,7 @@ def panel_routes(registry: Registry, gather: Callable[[], panel.PanelFacts]) -> 
             raise RouteError(404)
         experiment = names.monitoring_experiment(registry.name)
         try:
-            html = registry.run_file(experiment, run_id, job, ".html", _LARGEST_REPORT)
+            html = run_file(registry, experiment, run_id, job, ".html", _LARGEST_REPORT)
         except RegistryError as exc:
             raise HistoryUnavailable from exc
         if html is None:
