@@ -9,9 +9,9 @@ from core.cli.arguments import EXIT_FAILED, Parser, complain, parser, run_comman
 from core.cli.arguments import release as _release
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
 from core.messages import _
+from core.store.filesystem import Store
 from core.store.places import journal_folder as journal_folder_of
 from core.store.places import store_place
-from monitoring.store.filesystem import Store
 from monitoring.tracking.window import Window
 
 run = run_command

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from core.contract import names
 from core.messages import _
 from core.messages.formats import number, percent
+from core.store.filesystem import Store
+from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
@@ -23,12 +25,10 @@ from monitoring.pages.drift_page import (
     render,
     repeated,
 )
-from monitoring.store.filesystem import Store
-from monitoring.store.reader import Captures
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import escalate
+from monitoring.tracking.jobs import JobRegistry
 from monitoring.tracking.publishing import Report, publish
-from monitoring.tracking.registry import Registry
 
 __all__ = ["DriftResult", "Status", "compare", "main"]
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _job(args: argparse.Namespace) -> int:
     window = command.Window.of(args.last_n_days)
-    registry = Registry()
+    registry = JobRegistry()
     version = registry.version(args.model_version)
     baseline = registry.baseline(version)
     captures = window.captures(args.inference_store, version)

@@ -29,9 +29,8 @@ from monitoring.performance.matching import COLUMNS, Matched, match
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import escalate
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
-from monitoring.tracking.registry import Registry
-from monitoring.tracking.version import Version
 
 _MAX_GROUPS = 50
 _LEVEL = {PerformanceStatus.OK: 0.0, PerformanceStatus.DEGRADED: 2.0}
@@ -47,7 +46,7 @@ def _job(args: argparse.Namespace) -> int:
     if not args.labels.is_file():
         raise LabelsError(N_("The file {path} does not exist; check --labels."), path=args.labels)
     window = command.Window.of(args.last_n_days)
-    registry = Registry()
+    registry = JobRegistry()
     version = registry.version(args.model_version)
     if version.contract.outputs:
         text = N_("Version {version} gives no score; there is nothing to measure.")
@@ -97,14 +96,14 @@ def _job(args: argparse.Namespace) -> int:
     return command.EXIT_DRIFT if failed else 0
 
 
-def _standing(result: PerformanceResult, version: Version) -> str:
+def _standing(result: PerformanceResult, version: MonitoredVersion) -> str:
     """Return the verdict that now holds: too few labels take back no earlier one."""
     if result.status is PerformanceStatus.NO_DATA and version.performance_status:
         return version.performance_status
     return str(result.status)
 
 
-def _groups(args: argparse.Namespace, version: Version, labels: Labels) -> list[str]:
+def _groups(args: argparse.Namespace, version: MonitoredVersion, labels: Labels) -> list[str]:
     """Return the columns to measure by: those asked for, else what is text or boolean by nature.
 
     Raises:
@@ -136,7 +135,7 @@ def _shown(matched: Matched, wanted: Sequence[str]) -> dict[str, list[str]]:
     return {name: values for name, values in matched.groups.items() if name not in many}
 
 
-def _same(matched: Matched, version: Version) -> bool:
+def _same(matched: Matched, version: MonitoredVersion) -> bool:
     """Tell whether all rows were answered under the threshold that the test metrics are of."""
     tested = version.contract.threshold
     return all(math.isclose(found, tested, abs_tol=1e-9) for found in matched.thresholds)

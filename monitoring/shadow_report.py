@@ -11,16 +11,18 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from core.contract import names
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
 from core.messages import _
-from core.store.schema import LEADING_COLUMNS, ROLE_SHADOW, TRAILING_COLUMNS
+from core.store.arrow_types import ARROW_TYPES
+from core.store.reader import Captures
+from core.store.schema import ROLE_SHADOW
 from monitoring import command
 from monitoring.pages.shadow_page import ShadowFacts, headline, render
 from monitoring.performance.agreement import COLUMNS, Agreement, agree, pair
 from monitoring.performance.errors import SameVersionError
-from monitoring.store.reader import ARROW_TYPES, Captures
 from monitoring.tracking.about import About
+from monitoring.tracking.jobs import JobRegistry
 from monitoring.tracking.publishing import Report, publish
-from monitoring.tracking.registry import Registry
 
 JOB = "shadow"
 
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _job(args: argparse.Namespace) -> int:
     window = command.Window.of(args.last_n_days)
-    registry = Registry()
+    registry = JobRegistry()
     answered = registry.version(args.model_version)
     shadow = registry.version(args.shadow, alias=names.CHALLENGER)
     if answered.number == shadow.number:

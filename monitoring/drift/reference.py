@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from core.contract.model import ModelContract
 from core.messages import N_
+from core.store.arrow_types import ARROW_TYPES
 from monitoring.drift.baseline import SCORE
 from monitoring.drift.errors import BaselineError
-from monitoring.store.reader import ARROW_TYPES
 
 Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 

@@ -5,15 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.errors import ProjectError
-from core.messages import N_
-
-
-class OutputError(ProjectError):
-    """A report cannot be written."""
-
-    code = "output"
-    message = N_("The report cannot be written to {folder}: {reason}.")
+from core.files.whole import replacing
+from monitoring.tracking.errors import OutputError
 
 
 def to_json(data: Mapping[str, Any]) -> str:
@@ -27,13 +20,10 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     Raises:
         OutputError: the folder or a file cannot be written.
     """
-    paths = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            temporary = folder / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            paths.append(temporary.replace(folder / name))
+            with replacing(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     except OSError as exc:
         raise OutputError(folder=folder, reason=exc.strerror or type(exc).__name__) from exc
-    return paths
+    return [folder / name for name in texts]

@@ -12,12 +12,12 @@ from typing import Any
 from core.cli.arguments import say
 from core.contract import names
 from core.messages import _
+from core.registry.runs import OpenRun
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.notification import notify
 from monitoring.tracking.output import to_json, write_files
-from monitoring.tracking.registry import JobRun, Registry
-from monitoring.tracking.version import Version
 from monitoring.tracking.window import Window
 
 
@@ -58,8 +58,8 @@ class Report:
 
 
 def publish(
-    registry: Registry,
-    version: Version,
+    registry: JobRegistry,
+    version: MonitoredVersion,
     job: str,
     window: Window,
     output: Path,
@@ -99,7 +99,7 @@ def publish(
     return report
 
 
-def _about(registry: Registry, version: Version, window: Window, run: JobRun) -> About:
+def _about(registry: JobRegistry, version: MonitoredVersion, window: Window, run: OpenRun) -> About:
     return About(
         model_name=version.model_name,
         model_version=version.release,
@@ -112,7 +112,7 @@ def _about(registry: Registry, version: Version, window: Window, run: JobRun) ->
     )
 
 
-def _tell(report: Report, paths: Sequence[Path], run: JobRun, told: str | None) -> None:
+def _tell(report: Report, paths: Sequence[Path], run: OpenRun, told: str | None) -> None:
     """Print the verdict, what lies behind it, and where to read on."""
     action = report.escalation
     say(

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from core.store.filesystem import Store
+from core.store.reader import Captures, Selection
 from core.store.schema import ROLE_PRIMARY
-from monitoring.store.filesystem import Store
-from monitoring.store.reader import Captures, Selection
-from monitoring.tracking.version import Version
+from monitoring.tracking.jobs import MonitoredVersion
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -29,7 +29,12 @@ class Window:
         return None if self.days is None else self.end - timedelta(days=self.days)
 
     def captures(
-        self, store: Store, version: Version, role: str = ROLE_PRIMARY, *, features: bool = True
+        self,
+        store: Store,
+        version: MonitoredVersion,
+        role: str = ROLE_PRIMARY,
+        *,
+        features: bool = True,
     ) -> Captures:
         """Return what a version answered in the window, with its features or without."""
         start = self.start or _BEGINNING

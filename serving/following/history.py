@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.contract import names
-from serving.errors import RegistryError
-from serving.following.registry import Registry, RunRecord
+from core.messages import _
+from core.registry.errors import RegistryError
+from core.registry.runs import RunRecord, newest_runs
+from core.registry.versions import Registry
 from serving.telemetry.logs import location
 
 KEPT_SECONDS = 10.0
@@ -81,11 +83,11 @@ def read_history(registry: Registry) -> History:
     Raises:
         RegistryUnreachable: the server does not answer as it should.
     """
-    ledger = registry.runs(names.ledger_experiment(registry.name), most=_ENTRIES)
+    ledger = newest_runs(registry, names.ledger_experiment(registry.name), most=_ENTRIES)
     experiment = names.monitoring_experiment(registry.name)
 
     def reports(job: str) -> tuple[Report, ...]:
-        found = registry.runs(experiment, f"tags.{names.TAG_JOB} = '{job}'", REPORTS)
+        found = newest_runs(registry, experiment, f"tags.{names.TAG_JOB} = '{job}'", REPORTS)
         return tuple(_report(job, run) for run in found)
 
     return History(
@@ -119,7 +121,7 @@ class HistoryReader:
         if thread is not None:
             thread.join(max(0.0, self._begun + PATIENCE_SECONDS - time.monotonic()))
             if thread.is_alive():
-                text = f"o MLflow não respondeu em {PATIENCE_SECONDS:g} segundos"
+                text = _("MLflow did not answer within {seconds} seconds", seconds=PATIENCE_SECONDS)
                 return Reading(self._last.history, self._last.when, text)
         return self._last
 
