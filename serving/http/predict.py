@@ -9,7 +9,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from serving.deployment.deployment import Deployment
-from serving.engine.batcher import Job
+from serving.engine.batcher import Batcher, Job
+from serving.engine.direct import DirectScorer
 from serving.errors import BodyTooLarge, BodyTooSlow
 from serving.http.middleware import send_json
 from serving.protocol.outputs import named_row
@@ -24,7 +25,8 @@ class PredictEndpoint:
     def __init__(self, deployment: Deployment) -> None:
         """Keep the parts that answer."""
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
-        self._batcher, self._direct = deployment.batcher, deployment.direct
+        self._batcher: Batcher | DirectScorer = deployment.batcher
+        self._direct = deployment.direct
         self._encoder = msgspec.json.Encoder()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,6 +50,15 @@ class PredictEndpoint:
             for prediction, effects in zip(predictions, found, strict=True):
                 prediction["explanation"] = effects
         await send_json(200, self._encoder.encode(answer(job, predictions)), send)
+
+
+class BatchPredictEndpoint(PredictEndpoint):
+    """The same for a command that makes a list: captured with the role `batch`, in no one's way."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        """Score by the engine of lists."""
+        super().__init__(deployment)
+        self._batcher = self._direct = deployment.batch
 
 
 def scored_rows(job: Job) -> list[dict[str, object]]:

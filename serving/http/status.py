@@ -33,7 +33,7 @@ def status_router(deployment: Deployment) -> APIRouter:
 def health_of(deployment: Deployment, uptime: float) -> Health:
     """Put together what is known; only an override of the threshold is said without alarm."""
     served, following = deployment.follower.served, deployment.follower.following
-    counters, alarms = deployment.capture.counters(), deployment.alarms()
+    counters, alarms = deployment.captured(), deployment.alarms()
     return Health(
         status="degraded" if alarms else "healthy",
         model_loaded=served is not None,
