@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from core.cli.arguments import Parser, parser, run_command, say
+from core.errors import ProjectError
+from core.messages import N_, _
+
 Rows = list[dict[str, Any]]
 SEED = 1
 PER_REQUEST = 50
@@ -33,10 +37,10 @@ class Api:
         """Take its address.
 
         Raises:
-            SystemExit: it is on another machine.
+            ProjectError: it is on another machine.
         """
         if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise SystemExit("erro: o exercício só fala com uma API desta máquina")
+            raise ProjectError(N_("a drill talks only to an API of this machine"))
         self._url = url.rstrip("/")
 
     def features(self) -> dict[str, dict[str, Any]]:
@@ -91,9 +95,9 @@ def yellow(api: Api, args: argparse.Namespace) -> Counter[int]:
     return api.post_all(rows)
 
 
-def errors(api: Api, _: argparse.Namespace) -> Counter[int]:
+def errors(api: Api, _args: argparse.Namespace) -> Counter[int]:
     """Send requests with a field that no version knows."""
-    return Counter(api.post([{"campo_inexistente": 1}]) for _ in range(BAD_REQUESTS))
+    return Counter(api.post([{"campo_inexistente": 1}]) for _number in range(BAD_REQUESTS))
 
 
 def latency(api: Api, args: argparse.Namespace) -> Counter[int]:
@@ -101,7 +105,7 @@ def latency(api: Api, args: argparse.Namespace) -> Counter[int]:
     rows = read_rows(args.rows, api.features())
     heavy = (rows * (HEAVY_ROWS // len(rows) + 1))[:HEAVY_ROWS]
     with ThreadPoolExecutor(HEAVY_AT_ONCE) as pool:
-        jobs = [pool.submit(api.post, heavy, explain=True) for _ in range(HEAVY_REQUESTS)]
+        jobs = [pool.submit(api.post, heavy, explain=True) for _number in range(HEAVY_REQUESTS)]
         return Counter(job.result() for job in jobs)
 
 
@@ -114,24 +118,38 @@ DRILLS: dict[str, Callable[[Api, argparse.Namespace], Counter[int]]] = {
 }
 
 
+def build_parser() -> Parser:
+    """Return the command's options."""
+    arguments = parser(
+        "scripts.drill", _("Cause a symptom of the RUNBOOK on purpose, on a system for rehearsing.")
+    )
+    arguments.add_argument("drill", choices=DRILLS, help=_("the symptom"))
+    arguments.add_argument(
+        "--url", default="http://127.0.0.1:8000", help=_("address of the API (%(default)s)")
+    )
+    arguments.add_argument(
+        "--rows", type=Path, help=_("rows to send (a .parquet file of make_dataset)")
+    )
+    arguments.add_argument("--feature", help=_("the feature that suffers (vermelho, amarelo)"))
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one drill; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description="Provoca de propósito um sintoma do RUNBOOK, num sistema de ensaio."
-    )
-    parser.add_argument("drill", choices=DRILLS, help="o sintoma")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="API (%(default)s)")
-    parser.add_argument("--rows", type=Path, help="linhas a enviar (.parquet de make_dataset)")
-    parser.add_argument("--feature", help="a feature que sofre (vermelho, amarelo)")
-    args = parser.parse_args(argv)
+    arguments = build_parser()
+    args = arguments.parse_args(argv)
     if args.drill != "erros" and args.rows is None:
-        parser.error(f"{args.drill} precisa de --rows")
+        arguments.error(_("{drill} needs {option}", drill=args.drill, option="--rows"))
     if args.drill in ("vermelho", "amarelo") and args.feature is None:
-        parser.error(f"{args.drill} precisa de --feature")
+        arguments.error(_("{drill} needs {option}", drill=args.drill, option="--feature"))
+    return run_command(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the drill and say how often each status came."""
     answered = DRILLS[args.drill](Api(args.url), args)
     told = ", ".join(f"{times} × {status}" for status, times in sorted(answered.items()))
-    sys.stdout.write(f"{args.drill}: {told}\n")
-    return 0
+    say(f"{args.drill}: {told}")
 
 
 if __name__ == "__main__":
