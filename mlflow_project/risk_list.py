@@ -64,12 +64,12 @@ def make_list(options: argparse.Namespace) -> None:
 def _api(url: str | None) -> "AbstractContextManager":
     """Return the API that is named, or one of this command's own."""
     from mlflow_project.lists.own_proxy import own_proxy
-    from mlflow_project.lists.scoring import Api
+    from mlflow_project.lists.scoring import ProxyApi
 
     if url is None:
         return own_proxy()
     keys = os.environ.get("API_KEY") or os.environ.get("API_KEYS", "").split(",")[0]
-    return nullcontext(Api(url, keys.strip()))
+    return nullcontext(ProxyApi(url, keys.strip()))
 
 
 def _told_of_key(key: str) -> list[str]:

@@ -30,7 +30,7 @@ BAD_REQUESTS = 60
 HEAVY_REQUESTS, HEAVY_ROWS, HEAVY_AT_ONCE = 48, 1000, 16
 
 
-class Api:
+class LocalApi:
     """The API on this machine."""
 
     def __init__(self, url: str) -> None:
@@ -74,19 +74,19 @@ def read_rows(path: Path, names: Iterable[str]) -> Rows:
     return rows
 
 
-def usual(api: Api, args: argparse.Namespace) -> Counter[int]:
+def usual(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send the rows as they are."""
     return api.post_all(read_rows(args.rows, api.features()))
 
 
-def red(api: Api, args: argparse.Namespace) -> Counter[int]:
+def red(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send the rows with one feature stuck at its lowest value, as from a broken source."""
     features = api.features()
     lowest = features[args.feature]["min"]
     return api.post_all([{**row, args.feature: lowest} for row in read_rows(args.rows, features)])
 
 
-def yellow(api: Api, args: argparse.Namespace) -> Counter[int]:
+def yellow(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send the rows with one feature missing a little more often than usual."""
     rows = read_rows(args.rows, api.features())
     known = [row for row in rows if row[args.feature] is not None]
@@ -95,12 +95,12 @@ def yellow(api: Api, args: argparse.Namespace) -> Counter[int]:
     return api.post_all(rows)
 
 
-def errors(api: Api, _args: argparse.Namespace) -> Counter[int]:
+def errors(api: LocalApi, _args: argparse.Namespace) -> Counter[int]:
     """Send requests with a field that no version knows."""
     return Counter(api.post([{"campo_inexistente": 1}]) for _number in range(BAD_REQUESTS))
 
 
-def latency(api: Api, args: argparse.Namespace) -> Counter[int]:
+def latency(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send many of the largest and dearest requests at once: a thousand rows, each explained."""
     rows = read_rows(args.rows, api.features())
     heavy = (rows * (HEAVY_ROWS // len(rows) + 1))[:HEAVY_ROWS]
@@ -109,7 +109,7 @@ def latency(api: Api, args: argparse.Namespace) -> Counter[int]:
         return Counter(job.result() for job in jobs)
 
 
-DRILLS: dict[str, Callable[[Api, argparse.Namespace], Counter[int]]] = {
+DRILLS: dict[str, Callable[[LocalApi, argparse.Namespace], Counter[int]]] = {
     "normal": usual,
     "vermelho": red,
     "amarelo": yellow,
@@ -147,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Run the drill and say how often each status came."""
-    answered = DRILLS[args.drill](Api(args.url), args)
+    answered = DRILLS[args.drill](LocalApi(args.url), args)
     told = ", ".join(f"{times} × {status}" for status, times in sorted(answered.items()))
     say(f"{args.drill}: {told}")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.messages import N_
-from mlflow_project.lists.scoring import Api, ApiError, Refused
+from mlflow_project.lists.scoring import ApiError, ProxyApi, RequestRefused
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -24,7 +24,7 @@ class NoProxy(ApiError):
 
 
 @contextmanager
-def own_proxy() -> Iterator[Api]:
+def own_proxy() -> Iterator[ProxyApi]:
     """Yield the API of a proxy on a free port of this machine; it ends, and captures, afterwards.
 
     Raises:
@@ -35,7 +35,7 @@ def own_proxy() -> Iterator[Api]:
     environment = {**os.environ, "API_KEYS": key, "LOG_FILE": LOG}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
-        api = Api(f"http://127.0.0.1:{port}", key)
+        api = ProxyApi(f"http://127.0.0.1:{port}", key)
         _wait(api, process)
         yield api
     finally:
@@ -43,12 +43,12 @@ def own_proxy() -> Iterator[Api]:
         process.wait(STOP_SECONDS)
 
 
-def _wait(api: Api, process: subprocess.Popen[bytes]) -> None:
+def _wait(api: ProxyApi, process: subprocess.Popen[bytes]) -> None:
     deadline, reason = time.monotonic() + READY_SECONDS, ""
     while process.poll() is None and time.monotonic() < deadline:
         try:
             api.call("/metadata")
-        except Refused as exc:
+        except RequestRefused as exc:
             reason = str(exc.facts["reason"])
         except ApiError:
             pass

@@ -30,7 +30,7 @@ class ApiError(ProjectError):
     message = N_("the API at {url} does not answer: {reason}")
 
 
-class Refused(ApiError):
+class RequestRefused(ApiError):
     """The API answered with an error; `details` are its problems, by instance."""
 
     message = N_("the API at {url} answered {status}: {reason}")
@@ -41,7 +41,7 @@ class Refused(ApiError):
         self.details = details
 
 
-class Api:
+class ProxyApi:
     """The API of a proxy."""
 
     def __init__(self, url: str, key: str = "") -> None:
@@ -62,7 +62,7 @@ class Api:
                 found: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as exc:
             details, reason = _told(exc)
-            raise Refused(details, url=self.url, status=exc.code, reason=reason) from exc
+            raise RequestRefused(details, url=self.url, status=exc.code, reason=reason) from exc
         except (OSError, ValueError) as exc:
             reason = str(getattr(exc, "reason", exc))
             raise ApiError(url=self.url, reason=reason) from exc
@@ -78,7 +78,7 @@ def _told(exc: urllib.error.HTTPError) -> tuple[list[dict[str, Any]], str]:
         return [], str(exc.reason)
 
 
-def score_sheet(api: Api, sheet: Sheet, key: str) -> ScoredSheet:
+def score_sheet(api: ProxyApi, sheet: Sheet, key: str) -> ScoredSheet:
     """Return the sheet with a result for each row that the served version accepts.
 
     Args:
@@ -112,7 +112,7 @@ def score_sheet(api: Api, sheet: Sheet, key: str) -> ScoredSheet:
 
 
 def _score(
-    api: Api, sheet: Sheet, places: list[int], known: set[str], key: str
+    api: ProxyApi, sheet: Sheet, places: list[int], known: set[str], key: str
 ) -> tuple[list[int], dict[str, Any], dict[int, str]]:
     """Score rows at once; return the places of those that fit, the answer, and why not the others.
 
@@ -124,7 +124,7 @@ def _score(
         try:
             body = {"instances": instances, "explain": True}
             return places, api.call("/predict/batch", body), refused
-        except Refused as exc:
+        except RequestRefused as exc:
             wrong = {d["instance"]: d for d in exc.details if d.get("instance") is not None}
             if exc.facts["status"] != UNPROCESSABLE or not wrong:
                 raise
