@@ -18,8 +18,8 @@ from starlette.routing import Route
 from serving.capture.recorder import Capture
 from serving.config.settings import Settings
 from serving.deployment.shadow import Shadow
-from serving.engine.batcher import Batcher, Job
-from serving.engine.direct import DirectScorer
+from serving.engine.batcher import Batcher
+from serving.engine.job import Job
 from serving.errors import RouteError
 from serving.following.follower import Follower
 from serving.following.history import HistoryReader
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         if shadow is not None:
             shadow.offer(jobs)
 
-    batcher, direct = Batcher(record), DirectScorer(record)
+    batcher = Batcher(record)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -81,7 +81,6 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             follower.close()
             batcher.close()
-            direct.close()
             if shadow is not None:
                 shadow.close()
             capture.close()
@@ -99,8 +98,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     router = build_router(follower, capture, settings.model_alias, shadow)
     app.include_router(router)
-    predict = PredictEndpoint(follower, batcher, direct, settings.max_body_bytes)
-    invocations = InvocationsEndpoint(follower, direct, settings.max_body_bytes)
+    predict = PredictEndpoint(follower, batcher, settings.max_body_bytes)
+    invocations = InvocationsEndpoint(follower, batcher, settings.max_body_bytes)
     app.router.routes += [
         Route("/predict", predict, methods=["POST"]),
         Route("/invocations", invocations, methods=["POST"]),

@@ -20,7 +20,7 @@ from core.store.schema import ROLE_PRIMARY
 from serving.capture.conversion import convert_free
 from serving.capture.journal import Journal
 from serving.config.settings import Settings
-from serving.engine.batcher import Job
+from serving.engine.job import Job
 from serving.errors import CaptureFailed, ConversionFailed
 from serving.model.loading import LoadedVersion
 from serving.telemetry.logs import JsonLog, location

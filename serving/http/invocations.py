@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serving.engine.batcher import Job
-from serving.engine.direct import DirectScorer
+from serving.engine.batcher import Batcher
+from serving.engine.job import Job
 from serving.following.follower import Follower
 from serving.http.middleware import send_json
 from serving.http.predict import read_body
@@ -23,9 +23,9 @@ from serving.protocol.mlflow_input import read_instances
 class InvocationsEndpoint:
     """Answers `{"predictions": ...}` with the outputs that pyfunc gives, in its shape."""
 
-    def __init__(self, follower: Follower, direct: DirectScorer, max_body_bytes: int) -> None:
+    def __init__(self, follower: Follower, batcher: Batcher, max_body_bytes: int) -> None:
         """Keep the parts."""
-        self._follower, self._direct, self._limit = follower, direct, max_body_bytes
+        self._follower, self._batcher, self._limit = follower, batcher, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""
@@ -38,8 +38,8 @@ class InvocationsEndpoint:
         instances = read_instances(body, kind.decode("latin-1"), version.contract.features)
         job = Job(model, Instances(*version.validator.read_instances(instances)), context)
         context.n_instances = len(instances)
-        outputs = await self._direct.score(job)
-        await send_json(200, msgspec.json.encode({"predictions": outputs}), send)
+        await self._batcher.score(job)
+        await send_json(200, msgspec.json.encode({"predictions": job.outputs()}), send)
 
 
 async def mlflow_version(_: Request) -> Response:

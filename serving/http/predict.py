@@ -8,8 +8,8 @@ import asyncio
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from serving.engine.batcher import Batcher, Job
-from serving.engine.direct import DirectScorer
+from serving.engine.batcher import Batcher
+from serving.engine.job import Job
 from serving.errors import BodyTooLarge, BodyTooSlow
 from serving.following.follower import Follower
 from serving.http.middleware import send_json
@@ -22,12 +22,9 @@ BODY_SECONDS = 30.0
 class PredictEndpoint:
     """Answers with the scores of the version that is served when the body has arrived."""
 
-    def __init__(
-        self, follower: Follower, batcher: Batcher, direct: DirectScorer, max_body_bytes: int
-    ) -> None:
+    def __init__(self, follower: Follower, batcher: Batcher, max_body_bytes: int) -> None:
         """Keep the parts."""
-        self._follower, self._batcher, self._direct = follower, batcher, direct
-        self._limit = max_body_bytes
+        self._follower, self._batcher, self._limit = follower, batcher, max_body_bytes
         self._encoder = msgspec.json.Encoder()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,23 +36,20 @@ class PredictEndpoint:
         instances = model.version.reader.read(body)
         context.n_instances = len(instances.rows)
         job = Job(model, instances, context)
-        names = model.version.contract.outputs
-        if names:
-            outputs = await self._direct.score(job)
-            predictions = [named_row(row, names) for row in outputs]
-        else:
-            await self._batcher.score(job)
-            predictions = scored_rows(job)
+        await self._batcher.score(job)
+        predictions = prediction_rows(job)
         if instances.explain:
-            found = await self._direct.explain(job)
+            found = await self._batcher.explain(job)
             for prediction, effects in zip(predictions, found, strict=True):
                 prediction["explanation"] = effects
         await send_json(200, self._encoder.encode(answer(job, predictions)), send)
 
 
-def scored_rows(job: Job) -> list[dict[str, object]]:
+def prediction_rows(job: Job) -> list[dict[str, object]]:
     """Return the outputs of a scored job under the contract's names."""
     contract = job.model.version.contract
+    if contract.outputs:
+        return [named_row(row, contract.outputs) for row in job.outputs()]
     score_name, label_name = contract.score_name, contract.label_name
     return [
         {score_name: score, label_name: label}

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from serving.engine.batcher import Job
+from serving.engine.job import Job
 from serving.telemetry.logs import RequestRecord
 from serving.telemetry.slo import Slices, Tally, Watch
 
