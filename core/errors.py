@@ -9,6 +9,10 @@ English source string (`core.messages`), and takes its facts by name:
 
     raise UnknownVersion(model=name, wanted=release, known=", ".join(known))
 
+Where one class serves many sentences, the sentence comes first:
+
+    raise ContractError(N_("feature {name} is listed twice"), name=name)
+
 Rooms draw their own trees below this one. Facts never hold a child's values.
 """
 
@@ -23,9 +27,11 @@ class ProjectError(Exception):
     code = "error"
     message = "{reason}"
 
-    def __init__(self, **facts: Any) -> None:
-        """Keep the facts that the message names."""
+    def __init__(self, message: str | None = None, /, **facts: Any) -> None:
+        """Keep the facts that the message names; `message` replaces the class's own."""
         super().__init__()
+        if message is not None:
+            self.message = message
         self.facts = facts
 
     def __str__(self) -> str:
@@ -33,9 +39,11 @@ class ProjectError(Exception):
         return _(self.message, **self.facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by class and facts, for errors that cross a process."""
-        return _restored, (type(self), self.facts)
+        """Pickle as class, message and facts, for errors that cross a process."""
+        return _restored, (type(self), self.message, self.facts)
 
 
-def _restored(kind: type[ProjectError], facts: dict[str, Any]) -> ProjectError:
-    return kind(**facts)
+def _restored(kind: type[ProjectError], message: str, facts: dict[str, Any]) -> ProjectError:
+    error = kind.__new__(kind)
+    ProjectError.__init__(error, message, **facts)
+    return error

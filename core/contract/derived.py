@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.contract.model import ContractError, Feature, FeatureType, ModelContract
+from core.messages import N_
 
 DEFAULT_OUTPUT = "prediction"
 """Name of an output that the signature does not name."""
@@ -63,7 +64,11 @@ def _features(spec: Mapping[str, Any]) -> list[Feature]:
     kind = _TYPES.get(str(spec.get("type")))
     name = spec.get("name")
     if kind is None or not name:
-        raise ContractError(f"input {name!r} of type {spec.get('type')!r} is no plain column")
+        raise ContractError(
+            N_("input {name!r} of type {type!r} is no plain column"),
+            name=name,
+            type=spec.get("type"),
+        )
     return [Feature(str(name), kind, nullable=not spec.get("required", True))]
 
 
@@ -72,5 +77,9 @@ def _columns(tensor: Mapping[str, Any]) -> list[Feature]:
     shape, dtype = tuple(tensor["shape"]), str(tensor["dtype"])
     kind: FeatureType | None = {"f": "double", "i": "long", "b": "boolean"}.get(dtype[0])  # type: ignore[assignment]
     if len(shape) != 2 or shape[1] < 1 or kind is None:
-        raise ContractError(f"inputs of shape {shape} and type {dtype} are no flat rows")
+        raise ContractError(
+            N_("inputs of shape {shape} and type {dtype} are no flat rows"),
+            shape=shape,
+            dtype=dtype,
+        )
     return [Feature(f"x{column}", kind, nullable=False) for column in range(shape[1])]

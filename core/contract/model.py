@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from core.errors import ProjectError
+from core.messages import N_
 from core.store.schema import RESERVED_COLUMNS
 
 FeatureType = Literal["double", "long", "boolean", "string"]
@@ -20,8 +22,10 @@ _NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
 _RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 
-class ContractError(ValueError):
+class ContractError(ProjectError, ValueError):
     """A contract that cannot be served as written."""
+
+    code = "contract_invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,27 @@ class Feature:
             ContractError: bad name, reserved name, unknown type, or an empty range.
         """
         if not _NAME.fullmatch(self.name):
-            raise ContractError(f"feature name {self.name!r} is no name of a column")
+            raise ContractError(
+                N_("feature name {name!r} is not a usable column name"), name=self.name
+            )
         if self.name in RESERVED_COLUMNS:
-            raise ContractError(f"feature name {self.name!r} is a column of the inference store")
+            raise ContractError(
+                N_("feature name {name!r} is a column of the inference store"), name=self.name
+            )
         if self.type not in _TYPES:
-            raise ContractError(f"feature {self.name!r}: type {self.type!r} is none of {_TYPES}")
+            raise ContractError(
+                N_("feature {name!r}: type {type!r} is not one of {known}"),
+                name=self.name,
+                type=self.type,
+                known=", ".join(_TYPES),
+            )
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ContractError(f"feature {self.name!r}: min {self.min} exceeds max {self.max}")
+            raise ContractError(
+                N_("feature {name!r}: min {low} exceeds max {high}"),
+                name=self.name,
+                low=self.min,
+                high=self.max,
+            )
         object.__setattr__(self, "values", tuple(self.values))
 
 
@@ -112,28 +130,37 @@ class ModelContract:
         object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "outputs", tuple(self.outputs))
         if not _RELEASE.fullmatch(self.release):
-            raise ContractError(f"release {self.release!r} is not of the form v1.2.3")
+            raise ContractError(
+                N_("release {release!r} is not of the form v1.2.3"), release=self.release
+            )
         if not (math.isfinite(self.threshold) and 0.0 <= self.threshold <= 1.0):
-            raise ContractError(f"threshold {self.threshold} lies outside [0, 1]")
+            raise ContractError(
+                N_("threshold {threshold} lies outside [0, 1]"), threshold=self.threshold
+            )
         if self.horizon is not None and self.horizon < 0:
-            raise ContractError(f"horizon {self.horizon} lies in the past")
+            raise ContractError(N_("horizon {horizon} lies in the past"), horizon=self.horizon)
         self._check_names()
 
     def _check_names(self) -> None:
         names = self.feature_names
         if not names:
-            raise ContractError("a contract needs at least one feature")
+            raise ContractError(N_("a contract needs at least one feature"))
         if len(set(names)) != len(names):
-            raise ContractError("a feature is listed twice")
+            raise ContractError(N_("a feature is listed twice"))
         if len(set(self.outputs)) != len(self.outputs):
-            raise ContractError("an output is listed twice")
+            raise ContractError(N_("an output is listed twice"))
         if self.score_name == self.label_name:
-            raise ContractError(f"score and label are both called {self.score_name!r}")
-        for name, meaning in ((self.entity, "entity"), (self.period_field, "period")):
-            if name in names:
-                raise ContractError(f"{name!r} is both the {meaning} and a feature")
+            raise ContractError(
+                N_("score and label are both called {name!r}"), name=self.score_name
+            )
+        if self.entity in names:
+            raise ContractError(N_("{name!r} is both the entity and a feature"), name=self.entity)
+        if self.period_field in names:
+            raise ContractError(
+                N_("{name!r} is both the period and a feature"), name=self.period_field
+            )
         if self.example is not None and set(self.example.instance) != set(names):
-            raise ContractError("the example's fields are not the contract's features")
+            raise ContractError(N_("the example's fields are not the contract's features"))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -165,6 +192,8 @@ class ModelContract:
             # Readers older than these fields refuse what they do not know.
             if not data[name]:
                 del data[name]
+        if self.year_suffixes:
+            del data["year_suffixes"]  # what its absence means
         return data
 
     @classmethod
@@ -182,4 +211,6 @@ class ModelContract:
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
             return cls(**fields, example=Example(**example) if example else None)
         except (KeyError, TypeError, AttributeError) as exc:
-            raise ContractError(f"the contract cannot be read: {exc}") from exc
+            raise ContractError(
+                N_("the contract cannot be read: {reason}"), reason=str(exc)
+            ) from exc

@@ -86,5 +86,5 @@ def test_outputs_survive_the_registry_and_leave_other_contracts_as_they_were() -
     plain = ModelContract("v1.0.0", (Feature("a"),), "t", 0.5, outputs=("x", "y"))
     assert ModelContract.from_dict(plain.to_dict()) == plain
     assert plain.digest() != scored.digest()
-    with pytest.raises(ContractError, match="twice"):
+    with pytest.raises(ContractError, match="duas vezes"):
         ModelContract("v1.0.0", (Feature("a"),), "t", 0.5, outputs=("x", "x"))
