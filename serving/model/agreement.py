@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from serving.model.arrays import Undecided
+
 TOLERANCE = 1e-12
 """Largest difference, absolute and relative, between a shortcut and what it replaces."""
 
@@ -16,30 +18,36 @@ Rows = Sequence[Any] | np.ndarray
 
 
 def agree(plain: Callable[[Any], Any], shortcut: Callable[[Any], Any], rows: Rows) -> bool:
-    """Tell whether both give the same for `rows`: all at once, in small batches, and singly.
+    """Tell whether both give the same for `rows`: at once, and many also in parts and singly.
 
-    Where the plain way raises, the shortcut has to raise as well.
+    Where the plain way raises, the shortcut has to raise as well; where it does not, the shortcut
+    may say that a row is undecided, which leaves it to the plain way.
     """
-    starts = range(0, len(rows), BATCH_ROWS)
-    batches = [rows, *(rows[start : start + BATCH_ROWS] for start in starts)]
-    singles = [rows[place : place + 1] for place in range(min(_SINGLE_ROWS, len(rows)))]
-    return all(_agree_on(plain, shortcut, batch) for batch in [*batches, *singles])
+    batches = [rows]
+    if len(rows) > BATCH_ROWS:
+        batches += [rows[at : at + BATCH_ROWS] for at in range(0, len(rows), BATCH_ROWS)]
+        batches += [rows[place : place + 1] for place in range(_SINGLE_ROWS)]
+    return all(_agree_on(plain, shortcut, batch) for batch in batches)
 
 
 def _agree_on(plain: Callable[[Any], Any], shortcut: Callable[[Any], Any], batch: Rows) -> bool:
-    """Compare one batch; one that the plain way refuses is compared row by row."""
+    """Compare one batch; one that either way refuses as a whole is compared row by row."""
     try:
         expected = np.asarray(plain(batch))
     except Exception:
-        if len(batch) > 1:
-            rows = [batch[place : place + 1] for place in range(len(batch))]
-            return all(_agree_on(plain, shortcut, row) for row in rows)
-        return _raises(shortcut, batch)
+        return _each(plain, shortcut, batch) if len(batch) > 1 else raises(shortcut, batch)
     try:
         found = shortcut(batch)
+    except Undecided:
+        return len(batch) == 1 or _each(plain, shortcut, batch)
     except Exception:
         return False
     return equal(found, expected)
+
+
+def _each(plain: Callable[[Any], Any], shortcut: Callable[[Any], Any], batch: Rows) -> bool:
+    rows = [batch[place : place + 1] for place in range(len(batch))]
+    return all(_agree_on(plain, shortcut, row) for row in rows)
 
 
 def equal(found: Any, expected: Any) -> bool:
@@ -52,7 +60,8 @@ def equal(found: Any, expected: Any) -> bool:
     return np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
 
 
-def _raises(method: Callable[[Any], Any], batch: Rows) -> bool:
+def raises(method: Callable[[Any], Any], batch: Rows) -> bool:
+    """Tell whether a method refuses a batch."""
     try:
         method(batch)
     except Exception:

@@ -75,10 +75,14 @@ CLEAR = 1e-9
 """Least lead of a class that rounding cannot turn around."""
 
 
-def labelled(classes: np.ndarray, decide: ArrayMethod) -> ArrayMethod:
+def labelled(
+    classes: np.ndarray, decide: ArrayMethod, exact: ArrayMethod | None = None
+) -> ArrayMethod:
     """Return `predict` of a classifier from its decision values or probabilities.
 
     Decision values (n,) are of the second of two classes; a matrix (n, c) has one for each class.
+    Where two classes are level but for rounding, `exact` decides, whose values are the estimator's
+    to the last bit; without it the rows are undecided.
     """
 
     def predict(matrix: np.ndarray) -> np.ndarray:
@@ -88,8 +92,11 @@ def labelled(classes: np.ndarray, decide: ArrayMethod) -> ArrayMethod:
         else:
             first, second = np.partition(values, -2, axis=1)[:, [-1, -2]].T
             clear, places = first - second > CLEAR, values.argmax(axis=1)
-        if not clear.all():
+        if clear.all():
+            return classes[places]
+        if exact is None:
             raise Undecided
-        return classes[places]
+        values = exact(matrix)
+        return classes[(values > 0).astype(np.intp) if values.ndim == 1 else values.argmax(axis=1)]
 
     return predict

@@ -1,98 +1,97 @@
 """Rows on which a shortcut must agree with what it replaces before it is used.
 
-They hold what the contract allows (random values, ends of ranges, categories that an encoder knows,
-nulls) and what it does not rule out: values far outside, unseen categories, odd text.
+They hold what requests may well hold (random values, ends of ranges, categories that an encoder
+knows, nulls) and what nothing rules out: values far outside, unseen categories, odd text. What an
+estimator may refuse stands in small batches of its own, so that a refusal hides nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from core.contract.model import Feature
 
+Batch = list[list[Any]]
+Known = Mapping[int, Sequence[Any]]
+"""By a feature's position, values that an encoder of it was fitted on."""
+
 ROWS = 256
+NULL_ROWS = 128
+_FEW = 3
 _MISSING_SHARE = 0.15
-_UNSEEN_SHARE = 0.1
 _MOST_CATEGORIES = 100
 _ODD_TEXT = ("", " ", "nan", "None", "NaN", "0", "1.0", "ção ☃ 漢", "x" * 300, "\x00", "a,b;\n'\"")
 _HUGE = (3.5e38, -1e300, 1e-300)
 """Values that single precision cannot hold."""
 
 
-def within(features: Sequence[Feature], known: Mapping[int, Sequence[Any]]) -> list[list[Any]]:
-    """Return rows that requests may well hold.
-
-    Args:
-        features: the k features.
-        known: by a feature's position, values that an encoder of it has seen.
-    """
+def usual(features: Sequence[Feature], known: Known) -> Batch:
+    """Return rows without nulls that the contract allows and the estimator has seen the like of."""
     rng = np.random.default_rng(0)
     columns = [_column(f, known.get(place, ()), rng) for place, f in enumerate(features)]
-    rows = [list(row) for row in zip(*columns, strict=True)]
-    for row in rows:
-        for place, feature in enumerate(features):
-            if feature.nullable and rng.random() < _MISSING_SHARE:
-                row[place] = None
-    emptied = [None if f.nullable else v for f, v in zip(features, rows[0], strict=True)]
-    return [*rows, emptied]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
-def beyond(features: Sequence[Feature], known: Mapping[int, Sequence[Any]]) -> list[list[Any]]:
-    """Return rows that lie outside of what was seen: far values, text that nobody knows."""
+def with_nulls(rows: Batch, places: Collection[int]) -> Batch:
+    """Return rows with nulls here and there in some columns, and one row with all of them."""
     rng = np.random.default_rng(1)
-    base = within(features, known)
-    rows = []
+    missing = rng.random((len(rows), len(rows[0]))) < _MISSING_SHARE
+    missing[0] = True
+    return [
+        [None if place in places and gone[place] else v for place, v in enumerate(row)]
+        for row, gone in zip(rows, missing, strict=True)
+    ]
+
+
+def odd(features: Sequence[Feature], rows: Batch) -> list[Batch]:
+    """Return small batches, each with one feature's values outside of what was seen."""
+    batches = []
     for place, feature in enumerate(features):
-        for value in _odd_values(feature):
-            row = list(base[rng.integers(len(base))])
-            row[place] = value
-            rows.append(row)
-    for pick in range(3):
-        rows.append([_odd_values(f)[min(pick, len(_odd_values(f)) - 1)] for f in features])
-    return rows
+        for values in _odd_values(feature):
+            chosen = [list(rows[number % len(rows)]) for number in range(len(values))]
+            for row, value in zip(chosen, values, strict=True):
+                row[place] = value
+            batches.append(chosen)
+    return batches
+
+
+def one_null(rows: Batch, place: int) -> Batch:
+    """Return a few rows whose only null is in one column."""
+    return [[*row[:place], None, *row[place + 1 :]] for row in rows[:_FEW]]
 
 
 def _column(feature: Feature, known: Sequence[Any], rng: np.random.Generator) -> list[Any]:
-    """Return `ROWS` values and two more of one feature."""
+    """Return `ROWS` values of one feature."""
     if feature.type == "string":
-        words = [*(feature.values or known)][:_MOST_CATEGORIES] or list(_ODD_TEXT)
-        return [words[i] for i in rng.integers(len(words), size=ROWS)] + words[:1] * 2
+        words = [str(word) for word in feature.values or known][:_MOST_CATEGORIES]
+        words = words or list(_ODD_TEXT)
+        return [words[pick] for pick in rng.integers(len(words), size=ROWS)]
     if feature.type == "boolean":
-        return [bool(bit) for bit in rng.integers(2, size=ROWS + 2)]
+        return [bool(bit) for bit in rng.integers(2, size=ROWS)]
     low, high = limits(feature)
     free = rng.uniform(low, high, ROWS)
     # Data are often rounded, and then values meet thresholds.
-    rounded = np.clip(np.round(free, 1), low, high)
-    small = np.clip(rng.normal(0, 3, ROWS), low, high)
-    kind = rng.integers(4, size=ROWS)
-    values = np.choose(kind, [free, rounded, small, np.where(free < (low + high) / 2, low, high)])
-    seen = [v for v in known if isinstance(v, int | float) and low <= v <= high]
-    mixed = [
-        float(seen[rng.integers(len(seen))]) if seen and rng.random() < 0.5 else float(value)
-        for value in values
-    ]
-    return [_typed(feature, value) for value in [*mixed, low, high]]
+    kinds = [free, np.round(free, 1), rng.normal(0, 3, ROWS), rng.choice([low, high], ROWS)]
+    values = np.choose(rng.integers(len(kinds), size=ROWS), kinds)
+    seen = [v for v in known if isinstance(v, int | float)]
+    if seen:
+        values = np.where(rng.random(ROWS) < 0.5, rng.choice(np.array(seen, float), ROWS), values)
+    values = np.clip(values, low, high)
+    return [round(v) for v in values.tolist()] if feature.type == "long" else values.tolist()
 
 
-def _typed(feature: Feature, value: float) -> Any:
-    if feature.type != "long":
-        return value
-    low, high = limits(feature)
-    return int(min(max(round(value), low), high))
-
-
-def _odd_values(feature: Feature) -> list[Any]:
+def _odd_values(feature: Feature) -> list[Sequence[Any]]:
     if feature.type == "string":
-        return [] if feature.values else list(_ODD_TEXT)
+        return [] if feature.values else [_ODD_TEXT[:_FEW], _ODD_TEXT[_FEW:]]
     if feature.type == "boolean":
-        return [False, True]
+        return []
     low, high = limits(feature)
     width = float(np.ceil(high - low)) + 1
     far = [low - width, high + width, high + 1000 * width]
     if feature.type == "long":
-        return [int(value) for value in far]
-    return [*far, *(_HUGE if feature.min is None and feature.max is None else ())]
+        return [[int(value) for value in far]]
+    return [far, _HUGE] if feature.min is None and feature.max is None else [far]
 
 
 def limits(feature: Feature) -> tuple[float, float]:

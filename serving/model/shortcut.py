@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from core.contract.model import Feature
 from serving.model import probes
-from serving.model.agreement import agree
+from serving.model.agreement import agree, raises
 from serving.model.arrays import ArrayMethod
 from serving.model.compiled import compile_method
 from serving.model.inputs import Inputs
@@ -25,30 +26,35 @@ def verified_shortcut(method: Callable[[Any], Any], inputs: Inputs) -> ArrayMeth
     try:
         shortcut = compile_method(estimator, name)
         known = seen_values(estimator, range(len(inputs.features)))
-        rows = probes.within(inputs.features, known), probes.beyond(inputs.features, known)
+        usual = probes.usual(inputs.features, known)
+
+        def plain(rows: Any) -> Any:
+            return method(inputs(rows))
+
+        def short(rows: Any) -> Any:
+            return shortcut(inputs.matrix(rows))
+
+        with np.errstate(all="ignore"):
+            plain(usual)
+            return shortcut if _agree(plain, short, inputs.features, usual) else None
     except Exception:  # whatever fails here, the plain path is right by definition
         return None
 
-    def plain(some: Any) -> Any:
-        return method(inputs(some))
 
-    def short(some: Any) -> Any:
-        return shortcut(inputs.matrix(some))
-
-    with np.errstate(all="ignore"):
-        agreed = _answered(plain, rows[0]) and all(agree(plain, short, some) for some in rows)
-    return shortcut if agreed else None
-
-
-def _answered(plain: Callable[[Any], Any], rows: Sequence[Any]) -> bool:
-    """Tell whether the plain path answers anything: else agreement would say nothing."""
-    for place in range(len(rows)):
-        try:
-            plain(rows[place : place + 1])
-        except Exception:  # noqa: S112 (the next row may be answered)
-            continue
-        return True
-    return False
+def _agree(
+    plain: Callable[[Any], Any],
+    short: Callable[[Any], Any],
+    features: Sequence[Feature],
+    usual: probes.Batch,
+) -> bool:
+    """Compare usual rows, odd ones, and nulls: alone, and together where they are answered."""
+    nullable = [place for place, feature in enumerate(features) if feature.nullable]
+    nulls = {place: probes.one_null(usual, place) for place in nullable}
+    batches = [usual, *probes.odd(features, usual), *nulls.values()]
+    if not all(agree(plain, short, batch) for batch in batches):
+        return False
+    answered = [place for place, rows in nulls.items() if not raises(plain, rows)]
+    return not answered or agree(plain, short, probes.with_nulls(usual, answered))
 
 
 def seen_values(part: Any, places: Sequence[int]) -> Mapping[int, Sequence[Any]]:

@@ -23,7 +23,9 @@ from serving.model.arrays import (
 from serving.model.linear import probabilities
 
 SMALL_ROWS = 128
-"""Rows up to which GTIL is the faster one."""
+"""Rows up to which GTIL is the faster one for a boosting, whose trees are small."""
+FEW_ROWS = 8
+"""Rows up to which it is the faster one for a forest."""
 
 _CHECKED_ROWS = 1000
 _MISSING_SHARE = 0.05
@@ -33,19 +35,29 @@ def ensemble(estimator: Any, name: str, compile_part: Compile) -> ArrayMethod:
     """Return an ensemble's method, by GTIL if that agrees, else tree by tree."""
     if name == "predict" and hasattr(estimator, "classes_"):
         values = "decision_function" if hasattr(estimator, "decision_function") else "predict_proba"
-        return labelled(estimator.classes_, ensemble(estimator, values, compile_part))
-    plain = asked(estimator, name)
+        quick = ensemble(estimator, values, compile_part)
+        return labelled(estimator.classes_, quick, _tree_by_tree(estimator, values, compile_part))
+    plain = _tree_by_tree(estimator, name, compile_part)
+    # A forest's trees are deep: scikit-learn's own walk is the faster one from few rows on.
+    forest = hasattr(estimator, "estimators_samples_")
+    turn, large = (FEW_ROWS, plain) if forest else (SMALL_ROWS, asked(estimator, name))
     try:
-        return compile_trees(estimator, name, plain)
+        return _by_size(compile_trees(estimator, name, plain), turn, large)
     except ShortcutRefused:
-        pass
+        return plain
+
+
+def _tree_by_tree(estimator: Any, name: str, compile_part: Compile) -> ArrayMethod:
+    """Return an ensemble's method without Treelite, equal to the last bit."""
     if hasattr(estimator, "_bin_mapper"):
         return _finished(estimator, name, _boosting(estimator, compile_part))
-    return _forest(estimator, name) if hasattr(estimator, "estimators_samples_") else plain
+    if hasattr(estimator, "estimators_samples_"):
+        return _forest(estimator, name)
+    return asked(estimator, name)
 
 
 def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
-    """Return `plain`, the estimator's method `name`, with GTIL for small matrices.
+    """Return the estimator's method `name` by GTIL, which agrees with `plain`.
 
     Some ensembles compare in float32, others in float64. Which one it is, is tried: the thresholds
     and their neighbours tell them apart.
@@ -65,12 +77,12 @@ def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
     for single in (False, True):
         method = _finished(estimator, name, _gtil(model, single, nullable))
         if agree(plain, method, rows):
-            return _by_size(method, plain)
+            return method
     raise ShortcutRefused
 
 
-def _by_size(small: ArrayMethod, large: ArrayMethod) -> ArrayMethod:
-    return lambda matrix: small(matrix) if len(matrix) <= SMALL_ROWS else large(matrix)
+def _by_size(small: ArrayMethod, turn: int, large: ArrayMethod) -> ArrayMethod:
+    return lambda matrix: small(matrix) if len(matrix) <= turn else large(matrix)
 
 
 def _gtil(model: Any, single: bool, nullable: bool) -> ArrayMethod:
