@@ -32,7 +32,8 @@ def ece_of(target: npt.NDArray[np.int64], scores: Floats) -> Statistic:
 
     def error(weights: Floats) -> Floats:
         sums = [np.abs((weights[:, rows] * gaps[rows]).sum(axis=1)) for rows in filled]
-        return np.sum(sums, axis=0) / weights.sum(axis=1)
+        mean: Floats = np.sum(sums, axis=0) / weights.sum(axis=1)
+        return mean
 
     return error
 

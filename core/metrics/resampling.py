@@ -52,7 +52,9 @@ class Interval:
 
 def ratio(part: Floats, whole: Floats) -> Floats:
     """Return part / whole, NaN where whole is zero."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
+    quotient: Floats = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=quotient, where=whole > 0)
+    return quotient
 
 
 def difference(first: Statistic, second: Statistic) -> Statistic:

@@ -117,7 +117,7 @@ class Batcher:
 
 def _by_version(jobs: list[Job]) -> list[list[Job]]:
     """Return the jobs by version: those of two meet only in the turn of a flip."""
-    return [list(group) for _, group in groupby(jobs, key=lambda job: id(job.model.version))]
+    return [list(group) for _version, group in groupby(jobs, key=lambda job: id(job.model.version))]
 
 
 def _settle_groups(groups: list[list[Job]]) -> None:

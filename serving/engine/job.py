@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.messages import _
 from serving.engine.context import RequestContext
 from serving.errors import ScoringFailed
 from serving.following.served import ServedModel
@@ -44,7 +45,7 @@ class Job:
         if self.model.version.contract.outputs:
             self.labels = [None] * len(scores)
         elif threshold is None:
-            raise ScoringFailed("o modelo não tem score")
+            raise ScoringFailed(_("the model has no score"))
         else:
             self.labels = [None if s is None else 1 if s >= threshold else 0 for s in scores]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.contract.model import Feature
+from core.contract.types import FEATURE_TYPES
 
 Rows = Sequence[Sequence[Any]]
 """A value per feature and row, None for null."""
@@ -71,12 +72,9 @@ class Inputs:
 
     def _column(self, feature: Feature, values: Sequence[Any]) -> pd.Series:
         """Return one column; a null makes an integer a double and a boolean an object."""
-        has_null = None in values
         narrow = self._narrow.get(feature.name)
-        dtypes = {
-            "double": narrow or "float64",
-            "long": "float64" if has_null else narrow or "int64",
-            "boolean": "object" if has_null else "bool",
-            "string": "str",
-        }
-        return pd.Series(list(values), name=feature.name, dtype=dtypes[feature.type])
+        kind = FEATURE_TYPES[feature.type]
+        dtype = narrow or kind.pandas
+        if None in values and not (feature.type == "double" and narrow):
+            dtype = kind.with_nulls
+        return pd.Series(list(values), name=feature.name, dtype=dtype)

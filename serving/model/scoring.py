@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.contract.model import Feature
+from core.messages import _
 from serving.errors import ScoringFailed
 from serving.model.inputs import Inputs, Rows
 from serving.model.shortcut import verified_shortcut
@@ -72,7 +73,7 @@ class Scorer:
         except Exception as exc:
             raise ScoringFailed(type(exc).__name__) from exc
         if np.ndim(output) == 0 or len(output) != len(rows):
-            raise ScoringFailed("resultado incompleto")
+            raise ScoringFailed(_("incomplete result"))
         scored: Output = output
         return scored
 
@@ -118,5 +119,5 @@ def _named_score(row: Any, positive_class: int) -> float:
     except (TypeError, ValueError, IndexError) as exc:
         raise ScoringFailed(type(exc).__name__) from exc
     if not math.isfinite(score):
-        raise ScoringFailed("resultado não finito ou incompleto")
+        raise ScoringFailed(_("result not finite"))
     return score
