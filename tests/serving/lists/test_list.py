@@ -160,10 +160,12 @@ def test_a_workbook_has_limits(
     answer = post(small, xlsx())
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
     bomb = io.BytesIO()
-    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as member:
-            for _chunk in range(MAX_UNPACKED // 2**20 + 1):
-                member.write(bytes(2**20))
+    with (
+        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as member,
+    ):
+        for _chunk in range(MAX_UNPACKED // 2**20 + 1):
+            member.write(bytes(2**20))
     assert len(bomb.getvalue()) < 200_000
     answer = post(proxy, bomb.getvalue())
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "sheet_too_large")
