@@ -10,7 +10,7 @@ from core.contract import names
 from mlflow_project.versions.arguments import build_parser
 
 if TYPE_CHECKING:
-    from mlflow_project.versions.registry import Registry
+    from core.registry.versions import Registry
 
 
 def _exported(args: argparse.Namespace) -> tuple[str, Path]:
@@ -26,11 +26,11 @@ def _exported(args: argparse.Namespace) -> tuple[str, Path]:
 
 def run(args: argparse.Namespace) -> str:
     """Carry out one command; return what to tell the operator."""
+    from core.registry.versions import open_registry
     from mlflow_project.versions import promotion
     from mlflow_project.versions.listing import list_versions, show_history
-    from mlflow_project.versions.registry import Registry
 
-    registry = Registry()
+    registry = open_registry()
     match args.command:
         case "list":
             promotion.settled(registry)
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
         parser.error("export quer uma versão e um arquivo: export v1.1.0 bundle.zip")
     names.configure_mlflow_environment()
-    from mlflow_project.versions.registry import RegistryError
+    from core.registry.errors import RegistryError
 
     try:
         sys.stdout.write(run(args) + "\n")

@@ -19,8 +19,7 @@ from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
 from monitoring.drift.reference import Reference, read_source, score_rows, select_features
 from monitoring.errors import BaselineError
-from monitoring.tracking.registry import Registry
-from monitoring.tracking.version import Version
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 
 FEW_ROWS = 100
 
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _job(args: argparse.Namespace) -> int:
     source = read_source(args.source) if args.source else None
-    registry = Registry()
+    registry = JobRegistry()
     version = registry.version(args.model_version)
     if args.last_n_days is not None:
         reference = _captured(version, args)
@@ -97,7 +96,7 @@ _SCORERS = {
 }
 
 
-def _trained(registry: Registry, version: Version) -> Reference:
+def _trained(registry: JobRegistry, version: MonitoredVersion) -> Reference:
     """Return the version's own training reference."""
     known = registry.reference(version)
     if known is None or SCORE not in known.column_names:
@@ -109,7 +108,9 @@ def _trained(registry: Registry, version: Version) -> Reference:
     return Reference(table, "referência do treino da versão", {"reference": known.num_rows})
 
 
-def _scored(registry: Registry, version: Version, source: pa.Table, name: str) -> Reference:
+def _scored(
+    registry: JobRegistry, version: MonitoredVersion, source: pa.Table, name: str
+) -> Reference:
     """Return the rows of a file, each with a score by a fit that has not learnt it."""
     known = registry.reference(version)
     if known is not None and SCORE in known.column_names:
@@ -120,12 +121,12 @@ def _scored(registry: Registry, version: Version, source: pa.Table, name: str) -
     return replace(scored, source=name)
 
 
-def _with_score(known: pa.Table, version: Version) -> pa.Table:
+def _with_score(known: pa.Table, version: MonitoredVersion) -> pa.Table:
     features = select_features(known, version.contract, names.ARTIFACT_REFERENCE)
     return features.append_column(SCORE, known.column(SCORE))
 
 
-def _captured(version: Version, args: argparse.Namespace) -> Reference:
+def _captured(version: MonitoredVersion, args: argparse.Namespace) -> Reference:
     now = datetime.now(UTC)
     start = now - timedelta(days=args.last_n_days)
     captures = Captures(
@@ -144,7 +145,7 @@ def _captured(version: Version, args: argparse.Namespace) -> Reference:
     return Reference(pa.Table.from_batches(batches), source, {"capture": captures.n_entities})
 
 
-def _log(registry: Registry, version: Version, baseline: Baseline) -> str:
+def _log(registry: JobRegistry, version: MonitoredVersion, baseline: Baseline) -> str:
     """Log the baseline as a run, then name that run on the version; return the run's address."""
     score = baseline.score
     metrics = {

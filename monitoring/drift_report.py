@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.contract import names
+from core.registry.runs import OpenRun
 from core.store.filesystem import Store
 from core.store.reader import Captures, Selection
 from monitoring import command
@@ -26,9 +27,9 @@ from monitoring.pages.drift_page import (
     repeated,
 )
 from monitoring.tracking.escalation import escalate
+from monitoring.tracking.jobs import JobRegistry
 from monitoring.tracking.notification import notify
 from monitoring.tracking.output import to_json, write_files
-from monitoring.tracking.registry import JobRun, Registry
 
 __all__ = ["DriftResult", "Status", "compare", "main"]
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _job(args: argparse.Namespace) -> int:
     end = datetime.now(UTC)
     days = args.last_n_days or DEFAULT_DAYS
-    registry = Registry()
+    registry = JobRegistry()
     version = registry.version(args.model_version)
     baseline = registry.baseline(version)
     captures = Captures(
@@ -112,7 +113,7 @@ def _write(result: DriftResult, facts: ReportFacts, output: Path) -> tuple[Path,
 
 
 def _log(
-    run: JobRun, result: DriftResult, facts: ReportFacts, paths: Sequence[Path], days: float
+    run: OpenRun, result: DriftResult, facts: ReportFacts, paths: Sequence[Path], days: float
 ) -> None:
     params = {
         "model_version": facts.model_version,

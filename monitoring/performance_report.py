@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.contract import names
+from core.registry.runs import OpenRun
 from core.store.filesystem import Store
 from core.store.reader import Captures, Selection
 from monitoring import command
@@ -30,10 +31,9 @@ from monitoring.performance.labels import KEYS, TARGET, Labels, read_labels
 from monitoring.performance.matching import COLUMNS, Matched, match
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
 from monitoring.tracking.escalation import escalate
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.notification import notify
 from monitoring.tracking.output import to_json, write_files
-from monitoring.tracking.registry import JobRun, Registry
-from monitoring.tracking.version import Version
 
 ARTIFACT_FOLDER = names.JOB_PERFORMANCE
 _MAX_GROUPS = 50
@@ -52,7 +52,7 @@ def _job(args: argparse.Namespace) -> int:
         raise LabelsError(f"O arquivo {args.labels} não existe; confira --labels.")
     end = datetime.now(UTC)
     start = end - timedelta(days=args.last_n_days) if args.last_n_days else None
-    registry = Registry()
+    registry = JobRegistry()
     version = registry.version(args.model_version)
     if version.contract.outputs:
         raise LabelsError(f"A versão {version.release} não dá score; não há o que medir.")
@@ -97,14 +97,14 @@ def _job(args: argparse.Namespace) -> int:
     return command.EXIT_DRIFT if failed else 0
 
 
-def _standing(result: PerformanceResult, version: Version) -> str:
+def _standing(result: PerformanceResult, version: MonitoredVersion) -> str:
     """Return the verdict that now holds: too few labels take back no earlier one."""
     if result.status is PerformanceStatus.NO_DATA and version.performance_status:
         return version.performance_status
     return str(result.status)
 
 
-def _groups(args: argparse.Namespace, version: Version, labels: Labels) -> list[str]:
+def _groups(args: argparse.Namespace, version: MonitoredVersion, labels: Labels) -> list[str]:
     """Return the columns to measure by: those asked for, else what is text or boolean by nature.
 
     Raises:
@@ -138,7 +138,7 @@ def _shown(matched: Matched, wanted: Sequence[str]) -> dict[str, list[str]]:
 
 def _match(
     labels: Labels,
-    version: Version,
+    version: MonitoredVersion,
     store: Store,
     start: datetime,
     end: datetime,
@@ -154,7 +154,7 @@ def _match(
     return match(labels, captures.rows([*COLUMNS, *captured]), groups)
 
 
-def _same(matched: Matched, version: Version) -> bool:
+def _same(matched: Matched, version: MonitoredVersion) -> bool:
     """Tell whether all rows were answered under the threshold that the test metrics are of."""
     tested = version.contract.threshold
     return all(math.isclose(found, tested, abs_tol=1e-9) for found in matched.thresholds)
@@ -171,7 +171,7 @@ def _write(result: PerformanceResult, facts: PerformanceFacts, output: Path) -> 
 
 
 def _log(
-    run: JobRun, result: PerformanceResult, facts: PerformanceFacts, paths: Sequence[Path]
+    run: OpenRun, result: PerformanceResult, facts: PerformanceFacts, paths: Sequence[Path]
 ) -> None:
     start = facts.window_start
     params = {

@@ -21,8 +21,8 @@ from monitoring import command
 from monitoring.errors import SameVersionError
 from monitoring.pages.shadow_page import ShadowFacts, headline, render
 from monitoring.performance.agreement import COLUMNS, Agreement, agree, pair
+from monitoring.tracking.jobs import JobRegistry
 from monitoring.tracking.output import to_json, write_files
-from monitoring.tracking.registry import Registry
 
 DEFAULT_DAYS = 7.0
 ARTIFACT_FOLDER = "shadow"
@@ -38,7 +38,7 @@ def _job(args: argparse.Namespace) -> int:
     end = datetime.now(UTC)
     days = args.last_n_days or DEFAULT_DAYS
     start = end - timedelta(days=days)
-    registry = Registry()
+    registry = JobRegistry()
     answered = registry.version(args.model_version)
     shadow = registry.version(args.shadow, alias=names.CHALLENGER)
     if answered.number == shadow.number:

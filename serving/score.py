@@ -38,15 +38,15 @@ def _run(options: argparse.Namespace) -> None:
         ServingError: there is no version, the file or its rows cannot be used, or the output
             cannot be written.
     """
+    from core.registry.versions import Registry
     from serving.config.settings import Settings
     from serving.errors import FileRefused
     from serving.following.follower import Follower
-    from serving.following.registry import Registry
     from serving.telemetry.logs import JsonLog
 
     settings = Settings.from_env().model_copy(update={"max_instances": options.chunk})
     log = JsonLog(settings.log_file)
-    registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
+    registry = Registry(settings.model_name, settings.mlflow_tracking_uri, settings.model_alias)
     follower = Follower(registry, settings, log)
     follower.poll()
     model = follower.current()

@@ -21,14 +21,15 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from core.contract import names
 from core.contract.model import ContractError, Example, ModelContract
 from core.contract.trusted_types import PLAIN_TYPES
+from core.registry.versions import Registry, Version
 from mlflow_project.migration.invented import invent_example, invent_rows, read_example
 from mlflow_project.migration.old_files import read_old_files
 from mlflow_project.migration.old_model import CONSENT, OldEstimator, read_pickle
 from mlflow_project.migration.renaming import rename_inputs
 from mlflow_project.runs.fingerprint import PACKAGES
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import ADOPT, Ledger, exclusive
-from mlflow_project.versions.registration import register_tried
-from mlflow_project.versions.registry import Refused, Registry, Version
+from mlflow_project.versions.registration import next_release, register_tried
 from mlflow_project.versions.trial import frame_of
 
 EQUAL = 1e-12
@@ -80,7 +81,7 @@ def adopt(registry: Registry, request: Request) -> Adopted:
         raise Refused(f"{request.metadata} não diz a versão do modelo; diga com --version.")
     if threshold is None:
         raise Refused(f"{request.metadata} não diz o limiar do modelo; diga com --threshold.")
-    registry.next_release(release)  # a taken release is refused before the pickle is read
+    next_release(registry, release)  # a taken release is refused before the pickle is read
     old = read_pickle(request.model, stated, consent=request.trust_pickle)
     contract = _contract(old, release, threshold, request.example)
     renamed = {column: name for name, column in old.old.columns.items() if name != column}
@@ -89,7 +90,7 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     stored, kind = _as_data(new, request.keep_pickle)
     _compare(old, stored, contract)
     with exclusive(registry):
-        registry.next_release(release)  # nobody took it since
+        next_release(registry, release)  # nobody took it since
         version = _register(registry, request, stated.metrics, contract, stored, kind)
         why = f"{request.model.name} (SHA-256 {_digest(request.model)[:16]}), pickle lido uma vez"
         number = str(version.number)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.files.whole import replacing
-from mlflow_project.versions.registry import Refused
+from mlflow_project.versions.errors import Refused
 
 MANIFEST = "manifest.json"
 FORMAT = 1

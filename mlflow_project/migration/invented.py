@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.contract.model import Feature
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE
-from mlflow_project.versions.registry import Refused
+from mlflow_project.versions.errors import Refused
 
 
 def read_example(path: Path, columns: Mapping[str, str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.contract.model import ContractError, Feature
 from core.contract.types import FeatureType
-from mlflow_project.versions.registry import Refused
+from mlflow_project.versions.errors import Refused
 
 _VERSION = ("model_version", "version", "release")
 _THRESHOLD = ("threshold", "decision_threshold", "optimal_threshold", "best_threshold")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.contract.model import Feature
 from mlflow_project.migration.old_files import OldModel
-from mlflow_project.versions.registry import Refused
+from mlflow_project.versions.errors import Refused
 
 CONSENT = (
     "{path} é um pickle: só de ser lido, pode executar qualquer programa com os seus direitos "

@@ -12,19 +12,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from mlflow.entities import LoggedModelOutput
-from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from core.contract import names
+from core.contract.derived import contract_of_version
+from core.contract.model import ContractError
+from core.registry.errors import NotFound, UnknownVersion, VersionRefused
+from core.registry.packages import download, open_package, read_contract
+from core.registry.versions import Registry, Version
 from mlflow_project.migration.bundle import read_bundle, write_bundle
 from mlflow_project.migration.plain import program_parts
 from mlflow_project.migration.run_copy import finish, load_run, save_run
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import IMPORT, Entry, Ledger, exclusive
 from mlflow_project.versions.registration import register_tried
-from mlflow_project.versions.registry import Refused, Registry, UnknownVersion, Version, translated
-from mlflow_project.versions.trial import check_example, contract_of, read_contract
+from mlflow_project.versions.trial import check_example
 
 _STAYS = (names.TAG_BASELINE_RUN_ID, names.TAG_DRIFT_STATUS, names.TAG_PERFORMANCE_STATUS)
 """Version tags that speak of the server they were set on."""
@@ -50,15 +53,15 @@ def export_version(registry: Registry, release: str, target: Path) -> Transferre
         Refused: it has no contract, its run is gone, or `target` exists.
     """
     version = registry.by_release(release)
-    read_contract(version)
-    with tempfile.TemporaryDirectory() as name, translated(registry.tracking_uri):
+    read_contract(registry, version)
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _download_model(version, folder / "model")
+        _download_model(registry, version, folder / "model")
         try:
-            save_run(registry.client, version.run_id, folder / "run")
+            save_run(registry.client, version.run_id or "", folder / "run")
             if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
                 save_run(registry.client, baseline, folder / "baseline")
-        except MlflowException as exc:
+        except NotFound as exc:
             raise Refused(
                 f"A run de {release} ou a de sua baseline não existe mais: {exc}"
             ) from exc
@@ -87,18 +90,18 @@ def import_version(
             `trust_pickle` is not given, it does not give its example's score, or another version
             has its release.
     """
-    with tempfile.TemporaryDirectory() as name, translated(registry.tracking_uri):
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest, digest = read_bundle(path, folder)
         if sha256 is not None and sha256.lower() != digest:
             raise Refused(f"{path} não é o bundle esperado: o SHA-256 do manifesto é {digest}.")
         facts = _facts(manifest, path)
         release = str(facts["release"])
-        _check_model(folder / "model", release, trust_pickle)
+        _check_model(registry, facts, folder / "model", trust_pickle)
         with exclusive(registry):
             present = _present(registry, release)
             if present is not None:
-                _compare(present, folder)
+                _compare(registry, present, folder)
                 return Transferred(release, present.number, digest, identical=True)
             version = _register(registry, facts, folder, digest)
             ledger = Ledger(registry)
@@ -118,12 +121,18 @@ def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
         raise Refused(f"{path}: o manifesto não descreve uma versão.") from exc
 
 
-def _check_model(folder: Path, release: str, trust_pickle: bool) -> None:
+def _check_model(
+    registry: Registry, facts: dict[str, Any], folder: Path, trust_pickle: bool
+) -> None:
+    release, number = str(facts["release"]), int(facts["number"])
     try:
+        package = open_package(registry, number, folder)
         reasons = program_parts(folder)
         _bind(folder, None, None, None)
-        contract = contract_of(str(folder), release)
-    except (MlflowException, OSError) as exc:
+        contract = contract_of_version(
+            number, release, package.metadata, package.inputs, package.outputs
+        )
+    except (VersionRefused, ContractError, OSError) as exc:
         raise Refused(f"O bundle de {release} não traz um modelo legível.") from exc
     if reasons and not trust_pickle:
         raise Refused(
@@ -132,7 +141,7 @@ def _check_model(folder: Path, release: str, trust_pickle: bool) -> None:
         )
     if contract.release != release:
         raise Refused(f"O bundle diz {release}, mas o contrato do modelo diz {contract.release}.")
-    check_example(str(folder), contract)
+    check_example(package, contract)
 
 
 def _present(registry: Registry, release: str) -> Version | None:
@@ -142,11 +151,11 @@ def _present(registry: Registry, release: str) -> Version | None:
         return None
 
 
-def _compare(present: Version, folder: Path) -> None:
+def _compare(registry: Registry, present: Version, folder: Path) -> None:
     """Refuse a release that is taken by another model."""
     here = folder.with_name(f"{folder.name}-present")
     try:
-        _download_model(present, here)
+        _download_model(registry, present, here)
         same = fingerprint(here) == fingerprint(folder / "model")
     finally:
         shutil.rmtree(here, ignore_errors=True)
@@ -207,9 +216,10 @@ def _bind(folder: Path, model_id: str | None, run_id: str | None, place: str | N
     stated.save(str(folder / "MLmodel"))
 
 
-def _download_model(version: Version, folder: Path) -> None:
+def _download_model(registry: Registry, version: Version, folder: Path) -> None:
     """Fetch a version's model folder, without the file that names the registry it came from."""
-    mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
+    folder.mkdir()
+    download(registry, version.number, folder)
     (folder / "registered_model_meta").unlink(missing_ok=True)
 
 

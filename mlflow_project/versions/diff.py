@@ -4,8 +4,8 @@ from core.cli.text_tables import text_table
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import ModelContract
-from mlflow_project.versions.registry import Registry, Version, translated
-from mlflow_project.versions.trial import read_contract
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, Version
 
 
 def diff(registry: Registry, first: str, second: str) -> str:
@@ -16,7 +16,7 @@ def diff(registry: Registry, first: str, second: str) -> str:
         Refused: one of them has no readable contract.
     """
     versions = [registry.by_release(first), registry.by_release(second)]
-    contracts = [read_contract(version) for version in versions]
+    contracts = [read_contract(registry, version) for version in versions]
     facts = [_facts(registry, v, c) for v, c in zip(versions, contracts, strict=True)]
     rows = []
     for name in dict.fromkeys([*facts[0], *facts[1]]):
@@ -32,8 +32,7 @@ def diff(registry: Registry, first: str, second: str) -> str:
 
 def _facts(registry: Registry, version: Version, contract: ModelContract) -> dict[str, str]:
     """Return everything comparable of a version as text by name; metrics first."""
-    with translated(registry.tracking_uri):
-        data = registry.client.get_run(version.run_id).data
+    data = registry.client.get_run(version.run_id).data
     facts = {name: f"{value:.4f}" for name, value in sorted(data.metrics.items())}
     facts |= {name: value for name, value in sorted(data.params.items()) if name != "release"}
     served = version.tags.get(names.TAG_THRESHOLD)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from core.cli.text_tables import text_table
 from core.contract import names
+from core.registry.versions import Registry
 from mlflow_project.versions.ledger import CONFLICT, NOTICED, UNRECORDED, Entry
-from mlflow_project.versions.registry import Registry
 
 _VERDICTS = {"passed": "aprovada", "failed": "reprovada"}
 _NOTICED = {UNRECORDED: "não registrada", CONFLICT: "conflito"}

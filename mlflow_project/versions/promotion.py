@@ -9,10 +9,13 @@ from dataclasses import replace
 
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
+from core.registry.errors import UnreadableContract
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, Version
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive
-from mlflow_project.versions.registry import Refused, Registry, UnknownVersion, Version
 from mlflow_project.versions.settlement import refuse_if_in_flight, refuse_if_overtaken, settle
-from mlflow_project.versions.trial import read_contract, try_version
+from mlflow_project.versions.trial import try_version
 
 GATE_TAG = "gate"
 GATE_PASSED, GATE_FAILED = "passed", "failed"
@@ -55,7 +58,7 @@ def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
     Raises:
         Refused: no `to` is given and `champion` was moved outside these commands or by two at
             once, so `previous` may not be what was served before; or the target does not load.
-        UnknownVersion: there is no such release, or no previous champion.
+        UnknownVersion, AliasMissing: there is no such release, or no previous champion.
     """
     with exclusive(registry):
         ledger = settle(registry)
@@ -68,9 +71,7 @@ def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
                 "'previous' pode não ser a versão servida antes. Diga para qual voltar: "
                 "rollback --to v1.0.0 --reason ..."
             )
-        target = registry.by_alias(names.PREVIOUS)
-        if target is None:
-            raise UnknownVersion("Não há versão anterior: o alias 'previous' não existe.")
+        target = registry.at_alias(names.PREVIOUS)
         return _flip(registry, ledger, ROLLBACK, target, reason, True)
 
 
@@ -86,7 +87,10 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
     with exclusive(registry):
         ledger = settle(registry)
         version = registry.by_release(release)
-        before = version.tags.get(names.TAG_THRESHOLD) or f"{read_contract(version).threshold:.6f}"
+        before = (
+            version.tags.get(names.TAG_THRESHOLD)
+            or f"{read_contract(registry, version).threshold:.6f}"
+        )
         facts = {"before": before, "after": str(value), "version": str(version.number)}
         entry = ledger.begin(THRESHOLD, reason, **facts)
         registry.set_tag(version, names.TAG_THRESHOLD, str(value))
@@ -106,10 +110,10 @@ def breaking_changes(registry: Registry, target: Version) -> list[str]:
     if champion is None:
         return []
     try:
-        served = read_contract(champion)
-    except Refused:
+        served = read_contract(registry, champion)
+    except UnreadableContract:
         return []
-    return incompatible_changes(served, read_contract(target))
+    return incompatible_changes(served, read_contract(registry, target))
 
 
 def _flip(
@@ -121,7 +125,7 @@ def _flip(
     accept_contract_change: bool,
     forced: str = "",
 ) -> Version:
-    try_version(target)
+    try_version(registry, target)
     breaks = breaking_changes(registry, target)
     if breaks and not accept_contract_change:
         raise Refused(

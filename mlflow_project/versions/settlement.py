@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from core.contract import names
+from core.registry.versions import Registry
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import CONFLICT, UNRECORDED, Entry, Ledger, this_host
-from mlflow_project.versions.registry import Refused, Registry
 
 IN_FLIGHT = timedelta(minutes=2)
 """How long another host's open entry is left alone: a flip takes less than a second."""

@@ -9,16 +9,20 @@ import logging
 import os
 
 from core.contract import names
+from core.registry.runs import OpenRun
 from monitoring.tracking.escalation import Escalation
-from monitoring.tracking.registry import JobRun, Registry
-from monitoring.tracking.version import Version
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 
 _NOT_SENT = "Aviso não enviado: confira NOTIFY_URLS e a rede. O próximo relatório tenta de novo."
 _ORDER = ("NONE", "L1", "L2", "L3")
 
 
 def notify(
-    registry: Registry, version: Version, run: JobRun, escalation: Escalation, headline: str
+    registry: JobRegistry,
+    version: MonitoredVersion,
+    run: OpenRun,
+    escalation: Escalation,
+    headline: str,
 ) -> str | None:
     """Send a message if the escalation has changed; tag the run with what became of it.
 
@@ -52,7 +56,7 @@ def is_news(before: str, escalation: Escalation) -> bool:
 
 
 def message(
-    version: Version, escalation: Escalation, headline: str, before: str, url: str
+    version: MonitoredVersion, escalation: Escalation, headline: str, before: str, url: str
 ) -> tuple[str, str]:
     """Return title and text, in Portuguese."""
     model = f"{version.model_name} {version.release}"

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from core.messages import _
+from core.registry.versions import Registry
 from serving.capture.recorder import Capture
 from serving.config.settings import Settings
 from serving.deployment.shadow import Shadow
 from serving.engine.batcher import Batcher, Job
 from serving.engine.direct import DirectScorer
 from serving.following.follower import Follower
-from serving.following.registry import Registry
 from serving.following.threshold import override_text
 from serving.telemetry.logs import JsonLog
 
@@ -33,7 +33,7 @@ class Deployment:
         """Put the parts together; nothing is read, opened or started before `start`."""
         self.settings, self._log, self._observe = settings, log, observe
         self.name, self.alias = settings.model_name, settings.model_alias
-        self.registry = Registry(settings.mlflow_tracking_uri, self.name, self.alias)
+        self.registry = Registry(self.name, settings.mlflow_tracking_uri, self.alias)
         self.follower = Follower(self.registry, settings, log)
         self.capture = Capture(settings, log)
         self.shadow = (

@@ -20,8 +20,10 @@ from starlette.routing import Route
 from core.contract import names
 from core.messages import _
 from core.messages.templates import environment
+from core.registry.errors import RegistryError
+from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
-from serving.errors import HistoryUnavailable, RegistryError, RouteError
+from serving.errors import HistoryUnavailable, RouteError
 from serving.following.history import HistoryReader, Report
 from serving.http.auth import PAGE, REPORT_PATH
 from serving.metrics.counters import Metrics
@@ -52,7 +54,7 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
             raise RouteError(404)
         experiment = names.monitoring_experiment(registry.name)
         try:
-            html = registry.run_file(experiment, run_id, job, ".html", _LARGEST_REPORT)
+            html = run_file(registry, experiment, run_id, job, ".html", _LARGEST_REPORT)
         except RegistryError as exc:
             raise HistoryUnavailable from exc
         if html is None:
