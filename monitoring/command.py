@@ -9,9 +9,9 @@ from pathlib import Path
 
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
 from core.errors import ProjectError
+from core.store.filesystem import Store
 from core.store.places import journal_folder as journal_folder_of
 from core.store.places import store_place
-from monitoring.store.filesystem import Store
 
 EXIT_FAILED = 1
 EXIT_DRIFT = 3

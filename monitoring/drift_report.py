@@ -12,6 +12,8 @@ from pathlib import Path
 
 from core.contract import names
 from core.registry.runs import OpenRun
+from core.store.filesystem import Store
+from core.store.reader import Captures, Selection
 from monitoring import command
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
@@ -24,8 +26,6 @@ from monitoring.pages.drift_page import (
     render,
     repeated,
 )
-from monitoring.store.filesystem import Store
-from monitoring.store.reader import Captures, Selection
 from monitoring.tracking.escalation import escalate
 from monitoring.tracking.jobs import JobRegistry
 from monitoring.tracking.notification import notify

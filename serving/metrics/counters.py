@@ -1,0 +1,214 @@
+"""What a worker counts: plain numbers in its memory, published to a file that its siblings read.
+
+Counting costs about a microsecond a request. Every worker writes its numbers to a file of its own
+twice a second, and whichever worker is asked for `/metrics` adds them up
+(`serving.metrics.exposition`).
+"""
+
+import contextlib
+import os
+import threading
+import uuid
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from core.files.locks import is_held, lock
+from core.files.whole import replacing
+from serving.engine.batcher import Job
+from serving.metrics.slo import Slices, Tally, Watch
+from serving.telemetry.logs import RequestRecord
+
+PUBLISH_SECONDS = 0.5
+"""Longest time that a number of another worker lags behind, in seconds."""
+
+LATENCY_BOUNDS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2),
+    *(0.3, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+"""Upper bounds in seconds; 0.2 and 0.5 are those that the runbook judges by."""
+BATCH_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+SCORING_PATHS = ("/predict", "/invocations")
+"""Routes whose answers the service levels are about."""
+
+Labels = tuple[str, ...]
+
+
+class _Published(msgspec.Struct):
+    """A worker's file."""
+
+    numbers: dict[str, Any]
+    slices: Slices
+
+
+class Part(NamedTuple):
+    """What one worker counted, and whether it lives."""
+
+    numbers: Mapping[str, Any]
+    alive: bool
+    slices: Slices
+
+
+class Histogram:
+    """Counts by upper bound (inclusive), the last one open, and the sum of the values."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        """Start at zero."""
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+
+class Metrics:
+    """The numbers of one worker.
+
+    Args:
+        folder: where the workers of one server meet; None for a server of one that tells nobody.
+        state: returns what is read rather than counted (gauges and capture's counters), by metric
+            name and label values.
+        ready: tells whether requests can be answered.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        state: Callable[[], Mapping[str, Mapping[Labels, float]]],
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Start at zero; nothing is written before `start`."""
+        self._folder, self._state, self._ready = folder, state, ready
+        self._watch = Watch()
+        self._requests: dict[Labels, int] = defaultdict(int)
+        self._latency: dict[Labels, Histogram] = {}
+        self._batches = Histogram(BATCH_BOUNDS)
+        self._predictions: dict[Labels, int] = defaultdict(int)
+        self._scores: dict[Labels, float] = defaultdict(float)
+        self._fd = -1
+        self._path: Path | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+
+    def request(self, record: RequestRecord) -> None:
+        """Count an answered request."""
+        method, path = record.method, record.path
+        self._requests[(method, path, str(record.status_code))] += 1
+        latency = self._latency.get((method, path))
+        if latency is None:
+            latency = self._latency[(method, path)] = Histogram(LATENCY_BOUNDS)
+        latency.observe(record.latency_ms / 1000)
+
+    def batch(self, jobs: Sequence[Job]) -> None:
+        """Count the scored jobs of one call of the model."""
+        rows = 0
+        for job in jobs:
+            count, release = len(job.scores), job.model.release
+            rows += count
+            if job.model.threshold is None:
+                self._predictions[(release, "")] += count
+                self._scores[(release,)] += sum(s for s in job.scores if s is not None)
+                continue
+            ones = sum(job.labels)  # type: ignore[arg-type]
+            self._predictions[(release, "1")] += ones
+            self._predictions[(release, "0")] += count - ones
+            self._scores[(release,)] += sum(job.scores)  # type: ignore[arg-type]
+        self._batches.observe(rows)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all numbers as plain data: by metric name, a list of label values and a value."""
+        counted: dict[str, Mapping[Labels, Any]] = {
+            "http_requests": self._requests,
+            "http_request_duration_seconds": self._latency,
+            "model_batch_rows": {(): self._batches},
+            "model_predictions": self._predictions,
+            "model_score_sum": self._scores,
+            "serving_lived_seconds": {(): self._watch.lived},
+            "serving_down_seconds": {(): self._watch.down},
+            **self._state(),
+        }
+        # A copy first: requests go on counting while this is written down in another thread.
+        return {
+            name: [[list(labels), _plain(value)] for labels, value in list(series.items())]
+            for name, series in counted.items()
+        }
+
+    def start(self) -> None:
+        """Begin to publish, if there is a place to."""
+        if self._folder is not None:
+            self._path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.json"
+            # The lock tells siblings that this worker lives, whatever becomes of its number.
+            self._fd = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o640)
+            lock(self._fd)
+        self._thread.start()
+
+    def serving(self) -> None:
+        """Say that requests are taken from now on: time without a model counts as down."""
+        self._watch.begin()
+
+    def close(self) -> None:
+        """Publish the last numbers; the counters of a worker that has ended still count."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._look()
+        self.publish()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def publish(self) -> None:
+        """Write the numbers for the siblings; they are missed, not waited for, when that fails."""
+        if self._path is None:
+            return
+        with contextlib.suppress(OSError), replacing(self._path, durable=False) as temporary:
+            published = _Published(self.snapshot(), self._watch.slices)
+            temporary.write_bytes(msgspec.json.encode(published))
+
+    def parts(self) -> list[Part]:
+        """Return what this worker counted, then what the others published."""
+        return [Part(self.snapshot(), True, self._watch.slices), *self.siblings()]
+
+    def siblings(self) -> list[Part]:
+        """Return what the other workers published."""
+        if self._folder is None:
+            return []
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            if path != self._path:
+                with contextlib.suppress(OSError, ValueError):
+                    read = msgspec.json.decode(path.read_bytes(), type=_Published)
+                    alive = is_held(path.with_suffix(".lock"))
+                    found.append(Part(read.numbers, alive, read.slices))
+        return found
+
+    def _run(self) -> None:
+        while not self._stop.wait(PUBLISH_SECONDS):
+            self._look()
+            self.publish()
+
+    def _look(self) -> None:
+        """Let the watch see what the counters say of the scoring routes."""
+        requests = errors = 0
+        for (_, path, status), count in list(self._requests.items()):
+            if path in SCORING_PATHS:
+                requests += count
+                errors += count if status[0] == "5" else 0
+        counts = [h.counts for (_, path), h in list(self._latency.items()) if path in SCORING_PATHS]
+        none = [0] * (len(LATENCY_BOUNDS) + 1)
+        latencies = tuple(map(sum, zip(none, *counts, strict=True)))
+        self._watch.look(Tally(requests, errors, latencies=latencies), self._ready())
+
+
+def _plain(value: Any) -> Any:
+    return [value.counts, value.total] if isinstance(value, Histogram) else value

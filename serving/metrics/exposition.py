@@ -1,0 +1,125 @@
+"""`/metrics`: the workers' numbers added up, in the text format of Prometheus."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Literal
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving.metrics.counters import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics, Part
+
+Numbers = dict[Labels, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its kind, what it says, and the names of its labels."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    bounds: Sequence[float] = ()
+
+
+FAMILIES: Mapping[str, Family] = {
+    "http_requests": Family(
+        "counter", "Requests answered, by route and status.", ("method", "path", "status")
+    ),
+    "http_request_duration_seconds": Family(
+        "histogram",
+        "Time from a request's headers to the last byte of its answer.",
+        ("method", "path"),
+        LATENCY_BOUNDS,
+    ),
+    "model_batch_rows": Family("histogram", "Rows in one call of the model.", (), BATCH_BOUNDS),
+    "model_predictions": Family(
+        "counter", "Instances scored, by release and label.", ("model_version", "label")
+    ),
+    "model_score_sum": Family("counter", "Sum of the scores, by release.", ("model_version",)),
+    "capture_rows": Family("counter", "Scored instances written to a journal."),
+    "capture_lost_rows": Family("counter", "Scored instances that could not be written."),
+    "capture_pending_rows": Family("gauge", "Captured instances that are not Parquet yet."),
+    "shadow_rows": Family("counter", "Instances that the shadow scored."),
+    "shadow_dropped_rows": Family("counter", "Instances that the shadow had no room for."),
+    "serving_lived_seconds": Family("counter", "Seconds that workers took requests."),
+    "serving_down_seconds": Family(
+        "counter", "Of these, seconds in which a worker could not answer (no model, or only 5xx)."
+    ),
+    "serving_workers": Family(
+        "gauge",
+        "Workers, by the version they serve.",
+        ("model_name", "alias", "model_version", "registry_version", "source"),
+    ),
+    "serving_degraded_workers": Family("gauge", "Workers that have reason to complain."),
+    "serving_registry_reachable_workers": Family("gauge", "Workers whose last poll was answered."),
+}
+
+
+def scrape_route(metrics: Metrics) -> Route:
+    """Return the route that answers with the numbers of all workers since the server started."""
+
+    # Not async: it reads a file per worker, so it runs in a thread.
+    def scrape(_: Request) -> Response:
+        registry = CollectorRegistry()
+        registry.register(_Sum(added(metrics.parts())))
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Route("/metrics", scrape, methods=["GET"])
+
+
+class _Sum(Collector):
+    """Added numbers as metric families."""
+
+    def __init__(self, numbers: Mapping[str, Numbers]) -> None:
+        self._numbers = numbers
+
+    def collect(self) -> Iterator[Metric]:
+        for name, family in FAMILIES.items():
+            yield _metric(name, family, self._numbers.get(name, {}))
+
+
+def added(parts: Sequence[Part]) -> dict[str, Numbers]:
+    """Add workers' snapshots; the gauges of those that have ended are left out."""
+    total: dict[str, Numbers] = {name: {} for name in FAMILIES}
+    for part in parts:
+        for name, series in part.numbers.items():
+            if FAMILIES[name].kind == "gauge" and not part.alive:
+                continue
+            for labels, value in series:
+                key = tuple(labels)
+                before = total[name].get(key)
+                total[name][key] = value if before is None else _plus(before, value)
+    return total
+
+
+def _plus(one: Any, other: Any) -> Any:
+    if not isinstance(one, list):
+        return one + other
+    counts = [a + b for a, b in zip(one[0], other[0], strict=True)]
+    return [counts, one[1] + other[1]]
+
+
+def _metric(name: str, family: Family, numbers: Numbers) -> Metric:
+    if family.kind == "histogram":
+        histogram = HistogramMetricFamily(name, family.help, labels=family.labels)
+        for labels, (counts, total) in sorted(numbers.items()):
+            bounds = [*(str(bound) for bound in family.bounds), "+Inf"]
+            buckets = list(zip(bounds, accumulate(counts), strict=True))
+            histogram.add_metric(labels, buckets, sum_value=total)
+        return histogram
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric = kind(name, family.help, labels=family.labels)
+    for labels, value in sorted(numbers.items()):
+        metric.add_metric(labels, value)
+    return metric

@@ -1,0 +1,205 @@
+"""Service levels over the last hour and day, against the targets of runbook §5.2.
+
+A request pays nothing for this. A thread of each worker looks twice a second at counters that are
+kept anyway, and adds what they grew by to the slice of five minutes that is under way. Slices of
+all workers are added up when someone asks, those of workers that have ended too.
+
+Availability is time, since few requests a day say little by their number: the share of the seconds
+that the workers lived in which they could answer. A second is down when no model is loaded, when
+the process did not run, and while scoring requests fail with 5xx and none succeeds, for at most a
+minute after the last failure. What nobody lived to see, a stopped server, is in no number here.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, zip_longest
+
+import msgspec
+
+SLICE_SECONDS = 300
+HOUR, DAY = 3600, 86_400
+
+LATENCY_TARGET = 0.2
+ERROR_TARGET = 0.01
+AVAILABILITY_TARGET = 0.99
+"""Targets of runbook §5.2: p95 in seconds, share of 5xx, share of time."""
+
+_STALL_SECONDS = 5.0
+"""A look that comes later than this after the one before says that the process stood still."""
+_FAILING_SECONDS = 60.0
+_QUANTILE = 0.95
+
+
+class Tally(msgspec.Struct, frozen=True, array_like=True):
+    """Scoring requests, those answered 5xx, seconds lived and down, and latencies by bound."""
+
+    requests: int = 0
+    errors: int = 0
+    lived: float = 0.0
+    down: float = 0.0
+    latencies: tuple[int, ...] = ()
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Return the sum."""
+        counts = zip_longest(self.latencies, other.latencies, fillvalue=0)
+        return Tally(
+            self.requests + other.requests,
+            self.errors + other.errors,
+            self.lived + other.lived,
+            self.down + other.down,
+            tuple(map(sum, counts)),
+        )
+
+
+class Slices(msgspec.Struct, frozen=True):
+    """When a worker began to serve, and its tallies by number of slice; fit for JSON.
+
+    Times are of the machine's monotonic clock, which its processes share.
+    """
+
+    since: float | None = None
+    tallies: dict[int, Tally] = msgspec.field(default_factory=dict)
+
+
+class Watch:
+    """Looks at one worker's counters and keeps its slices of the last day."""
+
+    def __init__(self) -> None:
+        """Nothing is counted before `begin`."""
+        self.slices = Slices()
+        self.lived = self.down = 0.0
+        self._at = self._failed = 0.0
+        self._before = Tally()
+
+    def begin(self, now: float | None = None) -> None:
+        """Requests are taken from now on: seconds count."""
+        self._at = time.monotonic() if now is None else now
+        self.slices = Slices(self._at)
+
+    def look(self, counted: Tally, ready: bool, now: float | None = None) -> None:
+        """Add what happened since the last look.
+
+        Args:
+            counted: requests, errors and latencies since the worker started.
+            ready: whether a model is loaded.
+            now: monotonic seconds; None asks the clock.
+        """
+        if self.slices.since is None:
+            return
+        now = time.monotonic() if now is None else now
+        before, elapsed = self._before, now - self._at
+        requests, errors = counted.requests - before.requests, counted.errors - before.errors
+        down = self._down(requests, errors, elapsed, ready, now)
+        counts = zip_longest(counted.latencies, before.latencies, fillvalue=0)
+        grown = tuple(a - b for a, b in counts)
+        self._add(int(now // SLICE_SECONDS), Tally(requests, errors, elapsed, down, grown))
+        self.lived += elapsed
+        self.down += down
+        self._at, self._before = now, counted
+
+    def _down(self, requests: int, errors: int, elapsed: float, ready: bool, now: float) -> float:
+        if requests:
+            self._failed = now if errors == requests else 0.0
+        failing = self._failed and now - self._failed < _FAILING_SECONDS
+        if failing or not ready or elapsed > _STALL_SECONDS:
+            return elapsed
+        return 0.0
+
+    def _add(self, number: int, tally: Tally) -> None:
+        tallies = self.slices.tallies
+        if number not in tallies:
+            for old in [n for n in tallies if n < number - DAY // SLICE_SECONDS]:
+                del tallies[old]
+        tallies[number] = tallies.get(number, Tally()) + tally
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was seen of the last `seconds` (and up to a slice more): `covered` of them."""
+
+    seconds: int
+    covered: float
+    tally: Tally
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the server has run for as long as the window is."""
+        return self.covered >= self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One measure against its target; `met` is None where it cannot be judged (yet)."""
+
+    value: float | None
+    met: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The three measures of one window: p95 in seconds, share of errors, share of time."""
+
+    window: Window
+    latency: Level
+    errors: Level
+    availability: Level
+
+
+def window(workers: Sequence[Slices], now: float, seconds: int) -> Window:
+    """Add up the workers' slices that reach into the last `seconds`."""
+    first = int((now - seconds) // SLICE_SECONDS)
+    total = Tally()
+    for worker in workers:
+        for number, tally in list(worker.tallies.items()):  # its worker may add one meanwhile
+            if number >= first:
+                total += tally
+    begun = [worker.since for worker in workers if worker.since is not None]
+    covered = min(now - min(begun), seconds) if begun else 0.0
+    return Window(seconds, covered, total)
+
+
+def levels(over: Window, bounds: Sequence[float]) -> Levels:
+    """Judge a window; `bounds` are those of the latencies, in seconds."""
+    tally = over.tally
+    p95 = quantile(_QUANTILE, tally.latencies, bounds)
+    share = tally.errors / tally.requests if tally.requests else None
+    return Levels(
+        over,
+        Level(p95, None if p95 is None else p95 < LATENCY_TARGET),
+        Level(share, None if share is None else share < ERROR_TARGET),
+        _availability(over),
+    )
+
+
+def _availability(over: Window) -> Level:
+    """Judge the time; a young server that was down for a moment is not judged before its time.
+
+    It has missed the target when no rest of the window could make up for what is lost.
+    """
+    tally = over.tally
+    if tally.lived <= 0:
+        return Level(None, None)
+    up = 1 - tally.down / tally.lived
+    if up > AVAILABILITY_TARGET:
+        return Level(up, True)
+    at_best = 1 - (1 - up) * min(over.covered / over.seconds, 1.0)
+    return Level(up, None if at_best > AVAILABILITY_TARGET else False)
+
+
+def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> float | None:
+    """Return a quantile of counts by upper bound, as Prometheus's `histogram_quantile` does.
+
+    Linear within a bound; what lies beyond the last bound is given as that bound. None without
+    counts.
+    """
+    sums = list(accumulate(counts))
+    if not sums or not sums[-1]:
+        return None
+    rank = share * sums[-1]
+    place = next(i for i, total in enumerate(sums) if total >= rank)
+    if place >= len(bounds):
+        return bounds[-1]
+    low = bounds[place - 1] if place else 0.0
+    below = sums[place - 1] if place else 0
+    return low + (bounds[place] - low) * (rank - below) / counts[place]
