@@ -24,7 +24,10 @@ TAG_CONTRACT_CHANGE = "contract_change"
 now would break; `registry promote --accept-contract-change` and every rollback set it."""
 CONTRACT_CHANGE_ACCEPTED = "accepted"
 TAG_DRIFT_STATUS = "drift_status"
-"""Version tag: GREEN, YELLOW, RED or NO_DATA of the last drift report."""
+"""Version tag: GREEN, YELLOW or RED of the last drift report that could tell; NO_DATA or
+INCONCLUSIVE only where none could yet."""
+TAG_DRIFT_LAST_LOOK = "drift_last_look"
+"""Version tag: the status of the last drift report, NO_DATA and INCONCLUSIVE included."""
 TAG_PERFORMANCE_STATUS = "performance_status"
 """Version tag: OK, DEGRADED or NO_DATA of the last performance report."""
 

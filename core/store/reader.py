@@ -34,10 +34,13 @@ _FILES_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows: those that one version scored in a role within [start, end] (aware times)."""
+    """Which rows: those that a version scored in a role within [start, end] (aware times).
+
+    Without a `registry_version`, those of every version of the model.
+    """
 
     model_name: str
-    registry_version: int
+    registry_version: int | None
     start: datetime
     end: datetime
     role: str = ROLE_PRIMARY
@@ -45,19 +48,21 @@ class Selection:
     def filter(self) -> pc.Expression:
         """Return the selection as an Arrow filter over the store's columns."""
         stamp, kind = pc.field("timestamp"), ARROW_TYPES["timestamp"]
-        return (
-            (pc.field("registry_version") == self.registry_version)
-            & (pc.field("model_name") == self.model_name)
+        wanted = (
+            (pc.field("model_name") == self.model_name)
             & (pc.field("role") == self.role)
             & (stamp >= pa.scalar(self.start, kind))
             & (stamp <= pa.scalar(self.end, kind))
         )
+        if self.registry_version is None:
+            return wanted
+        return (pc.field("registry_version") == self.registry_version) & wanted
 
     def wants(self, header: JournalHeader) -> bool:
         """Return whether a journal's constants allow rows of the selection."""
         constants = header.constants
         return (
-            constants.get("registry_version") == self.registry_version
+            self.registry_version in (None, constants.get("registry_version"))
             and constants.get("model_name") == self.model_name
             and constants.get("role") == self.role
         )
