@@ -20,7 +20,7 @@ from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from core.store.schema import ROLE_PRIMARY, JournalHeader
 from serving.capture.conversion import convert_free
 from serving.config.settings import Settings
-from serving.engine.batcher import Job
+from serving.engine.job import Job
 from serving.errors import CaptureFailed, ConversionFailed
 from serving.model.loading import LoadedVersion
 from serving.telemetry.logs import JsonLog, location
