@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from core.contract import names
-from serving.following.history import Change, History, Reading, Report
 from serving.http.schemas import CaptureState, Health
 from serving.metrics.counters import LATENCY_BOUNDS
 from serving.metrics.slo import DAY, HOUR, Slices, Tally, levels, window
 from serving.panel.concerns import concerns, headline
 from serving.panel.content import Group, PanelFacts, served_since, threshold_origin, whose_flip
+from serving.panel.history import Change, History, Reading, Report
 from serving.panel.page import Links, policy, render
 from serving.panel.trend import trend
 
