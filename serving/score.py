@@ -184,12 +184,10 @@ def _scored(
     capture: "Capture",
 ) -> list[dict[str, Any]]:
     """Return a chunk's rows with their outputs, after they were captured."""
-    from serving.engine.batcher import Job
     from serving.engine.context import RequestContext
-    from serving.engine.direct import outputs_of
-    from serving.http.predict import scored_rows
+    from serving.engine.job import Job, settle
+    from serving.http.predict import prediction_rows
     from serving.protocol.instances import Instances
-    from serving.protocol.outputs import named_row
 
     contract, keep = model.version.contract, options.keep
     rows, entities, periods = model.version.validator.read_instances(
@@ -197,9 +195,8 @@ def _scored(
     )
     instances = Instances(rows, entities, periods=periods)
     job = Job(model, instances, RequestContext(request_id.encode()))
-    outputs = outputs_of(job)
+    settle([job])
     capture.append([job])
-    named = [named_row(o, contract.outputs) for o in outputs] if contract.outputs else None
     added = dict(zip(_ADDED, (model.release, model.threshold), strict=True))
     return [
         {
@@ -208,7 +205,7 @@ def _scored(
             **output,
             **added,
         }
-        for source, row, output in zip(chunk, rows, named or scored_rows(job), strict=True)
+        for source, row, output in zip(chunk, rows, prediction_rows(job), strict=True)
     ]
 
 

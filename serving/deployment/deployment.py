@@ -9,8 +9,8 @@ from core.store.schema import ROLE_BATCH
 from serving.capture.recorder import Capture, CaptureCounters
 from serving.config.settings import Settings
 from serving.deployment.shadow import Shadow
-from serving.engine.batcher import Batcher, Job
-from serving.engine.direct import DirectScorer
+from serving.engine.batcher import Batcher
+from serving.engine.job import Job
 from serving.following.follower import Follower
 from serving.following.threshold import override_text
 from serving.telemetry.logs import JsonLog
@@ -22,7 +22,7 @@ _FIRST_LOOK_SECONDS = 15.0
 class Deployment:
     """What follows the alias, what scores, what captures, and the shadow beside them.
 
-    `batcher` and `direct` answer requests; `batch` scores lists, captured with the role `batch`.
+    `batcher` answers requests; `batch` scores lists, captured with the role `batch`.
 
     Args:
         settings: the model's name, its alias, and where its rows go.
@@ -42,9 +42,9 @@ class Deployment:
         self.shadow = (
             Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
         )
-        self.batcher, self.direct = Batcher(self._record), DirectScorer(self._record)
+        self.batcher = Batcher(self._record)
         self.batch_capture = Capture(settings, log, ROLE_BATCH)
-        self.batch, self._batch_begun = DirectScorer(self._record_batch), False
+        self.batch, self._batch_begun = Batcher(self._record_batch), False
 
     async def start(self) -> None:
         """Start all parts; return when the alias was looked at, or that takes too long."""
@@ -61,7 +61,6 @@ class Deployment:
         """Stop all parts; what was answered is captured first."""
         self.follower.close()
         self.batcher.close()
-        self.direct.close()
         self.batch.close()
         if self.shadow is not None:
             self.shadow.close()

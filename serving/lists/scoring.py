@@ -8,8 +8,8 @@ from typing import Any
 from core.messages import _
 from core.sheets import Result, ScoredSheet, Sheet, Unscored
 from serving.deployment.deployment import Deployment
-from serving.engine.batcher import Job
 from serving.engine.context import RequestContext
+from serving.engine.job import Job
 from serving.errors import InvalidInstances
 from serving.following.served import ServedModel
 from serving.protocol.instances import Instances

@@ -44,7 +44,12 @@ class InstanceReader:
         """Make the decoder for the contract's features and entity."""
         self._validator = Validator(contract, max_instances)
         self._dated = contract.period_field is not None
-        instance: Any = _instance_type(contract)
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        try:
+            instance: Any = _instance_type(contract)
+        except ValueError:
+            # A name that JSON has to escape; the validator reads those too.
+            return
         several = Annotated[list[instance], Meta(min_length=1, max_length=max_instances)]
         body: Any = msgspec.defstruct("Body", [("instances", several)], forbid_unknown_fields=True)
         self._decoder = msgspec.json.Decoder(body)
@@ -56,6 +61,8 @@ class InstanceReader:
             MalformedBody: it is not JSON.
             InvalidInstances: it does not fit the contract; lists every problem.
         """
+        if self._decoder is None:
+            return Instances(*self._validator.read(body))
         try:
             decoded = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -78,11 +85,11 @@ class InstanceReader:
 def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
     """Return a struct with a field per feature in order, the period if any, the entity last."""
     fields: list[Any] = []
-    for feature in contract.features:
+    # Any text names a column; an identifier is only what Python calls the field.
+    sent = {f"f{place}": feature.name for place, feature in enumerate(contract.features)}
+    for field, feature in zip(sent, contract.features, strict=True):
         kind = _value_type(feature)
-        fields.append(
-            (feature.name, kind | None, None) if feature.nullable else (feature.name, kind)
-        )
+        fields.append((field, kind | None, None) if feature.nullable else (field, kind))
     if contract.period_field:
         fields.append(("period_", Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])] | None, None))
     # Without an entity the field takes a name that no contract allows, and stays absent.
@@ -93,7 +100,11 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
         kw_only=True,
         forbid_unknown_fields=True,
         gc=False,
-        rename={"entity_": contract.entity or "$", "period_": contract.period_field or "$"},
+        rename={
+            **sent,
+            "entity_": contract.entity or "$",
+            "period_": contract.period_field or "$",
+        },
     )
 
 
