@@ -13,7 +13,7 @@ from core.messages import N_, _, ngettext
 from core.messages.formats import duration, joined, moment
 from serving.metrics.slo import Levels
 from serving.panel.content import Color, PanelFacts, finished, latest
-from serving.panel.history import Report
+from serving.panel.history import ReportRun
 
 _RANK: tuple[Color, ...] = ("red", "yellow", "none", "green")
 _GRACE = timedelta(days=1)
@@ -197,7 +197,7 @@ def _of_age(facts: PanelFacts) -> list[Concern]:
     return [Concern("none", text, unknown=True)]
 
 
-def _days(report: Report) -> float:
+def _days(report: ReportRun) -> float:
     """Return how many days a report covers, which is how often its routine makes one."""
     try:
         days = float(report.params["last_n_days"])

@@ -11,7 +11,7 @@ from serving.http.schemas import CaptureState, Health
 from serving.metrics.slo import Level, Levels
 from serving.panel.background import Reading
 from serving.panel.counts import Counts
-from serving.panel.history import Change, History, Report
+from serving.panel.history import Change, History, ReportRun
 
 Color = Literal["red", "yellow", "green", "none"]
 
@@ -54,12 +54,12 @@ KNOWING = ("GREEN", "YELLOW", "RED", "OK", "DEGRADED")
 """Statuses that say something; the others are grey, and replace no earlier verdict."""
 
 
-def latest(facts: PanelFacts, job: str) -> Report | None:
+def latest(facts: PanelFacts, job: str) -> ReportRun | None:
     """Return the newest report of a kind about the served version that says something."""
     return next((r for r in finished(facts, job) if r.status in KNOWING), None)
 
 
-def finished(facts: PanelFacts, job: str) -> list[Report]:
+def finished(facts: PanelFacts, job: str) -> list[ReportRun]:
     """Return the finished reports of a kind about the served version, newest first."""
     history = facts.reading.value
     reports = history.drift if job == names.JOB_DRIFT else history.performance

@@ -32,7 +32,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReportRun:
     """One run of a reporting job; `status` is None for one that failed or is still going on."""
 
     job: str
@@ -54,8 +54,8 @@ class History:
     """All of it, newest first."""
 
     changes: tuple[Change, ...] = ()
-    drift: tuple[Report, ...] = ()
-    performance: tuple[Report, ...] = ()
+    drift: tuple[ReportRun, ...] = ()
+    performance: tuple[ReportRun, ...] = ()
 
 
 def read_history(registry: Registry) -> History:
@@ -67,7 +67,7 @@ def read_history(registry: Registry) -> History:
     ledger = newest_runs(registry, names.ledger_experiment(registry.name), most=_ENTRIES)
     experiment = names.monitoring_experiment(registry.name)
 
-    def reports(job: str) -> tuple[Report, ...]:
+    def reports(job: str) -> tuple[ReportRun, ...]:
         found = newest_runs(registry, experiment, f"tags.{names.TAG_JOB} = '{job}'", REPORTS)
         return tuple(_report(job, run) for run in found)
 
@@ -96,10 +96,10 @@ def _change(run: RunRecord) -> Change:
     )
 
 
-def _report(job: str, run: RunRecord) -> Report:
+def _report(job: str, run: RunRecord) -> ReportRun:
     tags = run.tags
     note = tags.get("mlflow.note.content", "").strip()
-    return Report(
+    return ReportRun(
         job=job,
         run_id=run.run_id,
         experiment_id=run.experiment_id,

@@ -29,7 +29,7 @@ from serving.panel import content as panel
 from serving.panel.background import BackgroundReader
 from serving.panel.counts import counted
 from serving.panel.gathering import gather
-from serving.panel.history import History, Report, read_history
+from serving.panel.history import History, ReportRun, read_history
 from serving.panel.trend import cause_of, trend
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -105,7 +105,7 @@ def render(facts: panel.PanelFacts) -> str:
     )
 
 
-def _verdict(facts: panel.PanelFacts, job: str) -> tuple[Report | None, Report | None]:
+def _verdict(facts: panel.PanelFacts, job: str) -> tuple[ReportRun | None, ReportRun | None]:
     """Return the report that stands, and a newer one that says nothing."""
     newest = next(iter(panel.finished(facts, job)), None)
     standing = panel.latest(facts, job) or newest
@@ -116,7 +116,7 @@ def _windows(facts: panel.PanelFacts) -> list[tuple[str, Any]]:
     return [(_("Last hour"), facts.hour), (_("Last day"), facts.day)]
 
 
-def _when(report: Report) -> datetime:
+def _when(report: ReportRun) -> datetime:
     return report.when
 
 
@@ -139,11 +139,11 @@ class Links:
         """Return the page of a version."""
         return self._base and f"{self._base}/#/models/{self._model}/versions/{number}"
 
-    def run(self, report: Report) -> str | None:
+    def run(self, report: ReportRun) -> str | None:
         """Return the page of a report's run."""
         place = f"{quote(report.experiment_id, safe='')}/runs/{quote(report.run_id, safe='')}"
         return self._base and f"{self._base}/#/experiments/{place}"
 
-    def report(self, report: Report) -> str:
+    def report(self, report: ReportRun) -> str:
         """Return where the proxy shows the report itself, relative to the page."""
         return f"painel/{report.job}/{quote(report.run_id, safe='')}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from core.messages import _
 from core.messages.formats import day, number, percent
 from core.messages.statuses import color, word
-from serving.panel.history import Report
+from serving.panel.history import ReportRun
 
 _TOP = 3.0
 _BANDS = {"GREEN": (0.0, 0.94), "YELLOW": (1.06, 1.94), "RED": (2.06, _TOP)}
@@ -23,7 +23,7 @@ _DATES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class TrendBar:
     """One report in the chart; places in a box of 100 by 100, y downwards."""
 
     x: float
@@ -45,7 +45,7 @@ class Bar:
 class Trend:
     """The bars, oldest first, and the lines of warning and alert with their words."""
 
-    bars: tuple[Bar, ...]
+    bars: tuple[TrendBar, ...]
     lines: tuple[tuple[float, str], ...]
 
 
@@ -57,7 +57,7 @@ class Cause:
     text: str
 
 
-def trend(reports: Sequence[Report]) -> Trend | None:
+def trend(reports: Sequence[ReportRun]) -> Trend | None:
     """Return the chart of reports given newest first; None where there are fewer than two."""
     finished = [report for report in reversed(reports) if report.status]
     if len(finished) < 2:
@@ -68,7 +68,7 @@ def trend(reports: Sequence[Report]) -> Trend | None:
         height = 100 * _height(report) / _TOP
         told = [day(report.when), report.release, word(report.status), cause_of(report)]
         bars.append(
-            Bar(
+            TrendBar(
                 *(place * step + 0.15 * step, 100 - height, 0.7 * step, height),
                 color(report.status),
                 ", ".join(filter(None, told)),
@@ -81,20 +81,20 @@ def trend(reports: Sequence[Report]) -> Trend | None:
     return Trend(tuple(bars), lines)
 
 
-def cause_of(report: Report) -> str:
+def cause_of(report: ReportRun) -> str:
     """Return what decided a report's color; nothing for one that is green, or knows nothing."""
     if report.status not in ("YELLOW", "RED"):
         return ""
     return max(_changes(report), key=lambda cause: cause.level, default=Cause(0.0, "")).text
 
 
-def _height(report: Report) -> float:
+def _height(report: ReportRun) -> float:
     levels = [change.level for change in _changes(report)]
     low, high = _BANDS.get(report.status or "", (0.0, 0.0))
     return max(min(max([*levels, low]), high), _LEAST)
 
 
-def _changes(report: Report) -> Iterator[Cause]:
+def _changes(report: ReportRun) -> Iterator[Cause]:
     """Yield what the report measured of each feature and of the score."""
     for name, value in report.metrics.items():
         kind, _dot, column = name.partition(".")
@@ -112,7 +112,7 @@ def _changes(report: Report) -> Iterator[Cause]:
             yield Cause(_level(report, "missing_delta", amount), text)
 
 
-def _level(report: Report, kind: str, value: float) -> float:
+def _level(report: ReportRun, kind: str, value: float) -> float:
     """Return a change on the scale of the chart, by the thresholds that the report judged with."""
     warning, alert = (_limit(report, f"{kind}_{name}") for name in ("warning", "alert"))
     if value < warning:
@@ -122,7 +122,7 @@ def _level(report: Report, kind: str, value: float) -> float:
     return min(2 + (value - alert) / alert, _TOP)
 
 
-def _limit(report: Report, name: str) -> float:
+def _limit(report: ReportRun, name: str) -> float:
     """Return a threshold; infinite where the report does not say it."""
     try:
         return _finite(float(report.params[name])) or math.inf

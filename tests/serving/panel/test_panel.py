@@ -11,12 +11,12 @@ from core.contract import names
 from serving.http.pages import page_policy
 from serving.http.schemas import CaptureState, Health
 from serving.metrics.counters import LATENCY_BOUNDS
-from serving.metrics.slo import DAY, HOUR, Slices, Tally, levels, window
+from serving.metrics.slo import DAY, HOUR, ServiceTally, Slices, levels, window
 from serving.panel.background import Reading
 from serving.panel.concerns import concerns, headline
 from serving.panel.content import Group, PanelFacts, served_since, threshold_origin, whose_flip
 from serving.panel.counts import Count, Counts
-from serving.panel.history import Change, History, Report
+from serving.panel.history import Change, History, ReportRun
 from serving.panel.page import Links, render
 from serving.panel.trend import cause_of, trend
 
@@ -50,9 +50,9 @@ def health(**changes: Any) -> Health:
     return replace(fine, **changes)
 
 
-def report(job: str = "drift", status: str | None = "GREEN", **changes: Any) -> Report:
+def report(job: str = "drift", status: str | None = "GREEN", **changes: Any) -> ReportRun:
     """Return a report on version 3, a day old."""
-    made = Report(
+    made = ReportRun(
         job=job,
         run_id="a" * 32,
         experiment_id="7",
@@ -75,16 +75,16 @@ def change(action: str = names.LEDGER_PROMOTE, **changes: Any) -> Change:
     return replace(made, **changes)
 
 
-def history(*reports: Report, changes: tuple[Change, ...] = (change(),)) -> Reading:
+def history(*reports: ReportRun, changes: tuple[Change, ...] = (change(),)) -> Reading:
     """Return a reading of a moment ago."""
     by_job = {job: tuple(r for r in reports if r.job == job) for job in ("drift", "performance")}
     return Reading(History(changes, by_job["drift"], by_job["performance"]), NOW)
 
 
-def facts(tally: Tally | None = None, **changes: Any) -> PanelFacts:
+def facts(tally: ServiceTally | None = None, **changes: Any) -> PanelFacts:
     """Return the facts of a service in which all is well."""
     counts = (100,) + (0,) * len(LATENCY_BOUNDS)
-    slices = [Slices(0.0, {300: tally or Tally(100, 0, 300.0, 0.0, counts)})]
+    slices = [Slices(0.0, {300: tally or ServiceTally(100, 0, 300.0, 0.0, counts)})]
     fine = PanelFacts(
         now=NOW,
         model_name="máquina",
@@ -171,7 +171,7 @@ def test_a_concern_leads_the_page(changes: dict[str, Any], color: str, words: st
 def test_a_missed_target_is_said_with_its_window() -> None:
     """Latency, errors and availability are judged over the hour and over the day."""
     slow = (0,) * (len(LATENCY_BOUNDS) - 1) + (100, 0)
-    found = facts(Tally(100, 5, 300.0, 30.0, slow))
+    found = facts(ServiceTally(100, 5, 300.0, 30.0, slow))
     texts = [concern.text for concern in concerns(found)]
     all_three = "latência (§1.4), taxa de erro (§1.3) e disponibilidade (§1.5)"
     assert texts == [f"Fora da meta na última hora e no último dia: {all_three}."]
@@ -228,7 +228,7 @@ def test_the_threshold_has_an_origin() -> None:
     assert "treino" in threshold_origin(facts())
 
 
-def daily(age: int, **changes: Any) -> Report:
+def daily(age: int, **changes: Any) -> ReportRun:
     """Return a report of the daily routine, some days old."""
     params = {**POLICY, "last_n_days": "1"}
     return report(when=NOW - timedelta(days=age), params=params, **changes)
@@ -245,7 +245,7 @@ def daily(age: int, **changes: Any) -> Report:
         ((), "Ainda não há relatório de drift"),
     ],
 )
-def test_not_knowing_is_grey_and_never_green(reports: tuple[Report, ...], words: str) -> None:
+def test_not_knowing_is_grey_and_never_green(reports: tuple[ReportRun, ...], words: str) -> None:
     """An old report, an empty window, too few rows: the page is grey and says which."""
     found = facts(reading=history(*reports))
     assert headline(found).color == "none"
