@@ -14,7 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from core.contract import names
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
+from core.store.selection import Selection
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
 from monitoring.drift.reference import Reference, read_source, score_rows, select_features

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from core.contract import names
 from core.store.filesystem import Store
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
+from core.store.selection import Selection
 from monitoring import command
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from core.contract import names
 from core.store.filesystem import Store
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
+from core.store.selection import Selection
 from monitoring import command
 from monitoring.errors import LabelsError
 from monitoring.pages.performance_page import (

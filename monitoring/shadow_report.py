@@ -15,8 +15,9 @@ import pyarrow as pa
 from core.contract import names
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
 from core.store.arrow_types import ARROW_TYPES
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
 from core.store.schema import ROLE_SHADOW
+from core.store.selection import Selection
 from monitoring import command
 from monitoring.errors import SameVersionError
 from monitoring.pages.shadow_page import ShadowFacts, headline, render

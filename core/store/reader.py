@@ -5,82 +5,27 @@ every row that was answered before the job started appear exactly once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
 from core.messages import _
-from core.store.arrow_types import ARROW_TYPES, arrow_schema
-from core.store.errors import FileDamaged, StoreChanged, StoreError
-from core.store.filesystem import Store
-from core.store.footers import damaged_file, has_entities
+from core.store.arrow_types import arrow_schema
+from core.store.errors import FileDamaged, StoreChanged, StoreUnreachable
+from core.store.filesystem import Store, unlike_captures
+from core.store.footers import has_entities
 from core.store.journal_arrow import journals_of, read_header, read_whole
 from core.store.latest import LatestPerEntity
-from core.store.listing import list_store
-from core.store.schema import ROLE_PRIMARY, JournalHeader
+from core.store.quarantine import LeftOut, Quarantined
+from core.store.selection import ReadingPlan, Selection
 
 SCORE = "score"
 """Column of the store that holds the score."""
 _FILES_AT_ONCE = 8
 """Arrow reads ahead of a slow reader, up to a gigabyte, but not beyond the files it was given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rows: those that one version scored in a role within [start, end] (aware times)."""
-
-    model_name: str
-    registry_version: int
-    start: datetime
-    end: datetime
-    role: str = ROLE_PRIMARY
-
-    def filter(self) -> pc.Expression:
-        """Return the selection as an Arrow filter over the store's columns."""
-        stamp, kind = pc.field("timestamp"), ARROW_TYPES["timestamp"]
-        return (
-            (pc.field("registry_version") == self.registry_version)
-            & (pc.field("model_name") == self.model_name)
-            & (pc.field("role") == self.role)
-            & (stamp >= pa.scalar(self.start, kind))
-            & (stamp <= pa.scalar(self.end, kind))
-        )
-
-    def wants(self, header: JournalHeader) -> bool:
-        """Return whether a journal's constants allow rows of the selection."""
-        constants = header.constants
-        return (
-            constants.get("registry_version") == self.registry_version
-            and constants.get("model_name") == self.model_name
-            and constants.get("role") == self.role
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingPlan:
-    """What to read and how, for an engine that reads elsewhere than in this process.
-
-    `sources` are in the order of reading; `types` maps every column to its contract type, and
-    `schema` to its Arrow type.
-    """
-
-    sources: Sequence[ds.Dataset]
-    selection: Selection
-    columns: tuple[str, ...]
-    types: Mapping[str, str]
-    schema: pa.Schema
-    has_entities: bool
-
-    def without_sources(self) -> "ReadingPlan":
-        """Return the plan as it can be sent elsewhere."""
-        return replace(self, sources=())
 
 
 class Captures:
@@ -90,6 +35,7 @@ class Captures:
         n_instances: rows selected, every scoring of one entity counted.
         n_entities: rows after that: the latest of each entity, and every row without one.
         n_requests: requests among the rows selected, counted by their first instance.
+        quarantined: files that cannot be read, whose rows of the selection are missing.
     """
 
     def __init__(
@@ -108,20 +54,23 @@ class Captures:
         self._columns = (*features, SCORE)
         self._types = {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
         self._schema = arrow_schema(self._types)
+        self._left_out = LeftOut(self._store)
         self.n_instances = self.n_entities = self.n_requests = 0
 
     def batches(self, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the features, `score` and `extra` columns of the latest row of each entity.
 
         Rows without an entity all count. Memory does not grow with the store, but for what finding
-        the latest takes where there are entities (`LatestPerEntity`).
+        the latest takes where there are entities (`LatestPerEntity`). What cannot be read is put
+        aside and left out (`quarantined`).
 
         Raises:
-            FileDamaged: a file is damaged; names it.
+            StoreChanged: files were replaced meanwhile.
+            StoreUnreachable: the bucket does not answer.
         """
-        sources = self._sources()
-        kept = self._latest(sources)
         columns = [*self._columns, *extra]
+        sources, latest = self._sound([*columns, "instance"])
+        kept = None if latest is None else latest.kept()
         self.n_instances = self.n_entities = self.n_requests = 0
         for batch in self._scan(sources, [*columns, "instance"]):
             start = self.n_instances
@@ -143,88 +92,155 @@ class Captures:
         """Yield columns of every selected row, each scoring of an entity included.
 
         Raises:
-            FileDamaged: a file is damaged; names it.
+            StoreChanged: files were replaced meanwhile.
+            StoreUnreachable: the bucket does not answer.
         """
-        yield from self._scan(self._sources(), columns)
+        sources, _latest = self._sound(columns, with_latest=False)
+        yield from self._scan(sources, columns)
 
-    def plan(self, extra: Sequence[str] = ()) -> ReadingPlan:
+    def plan(self, extra: Sequence[str] = (), *, verify: bool = False) -> ReadingPlan:
         """Look at the store once; return how to read the features, `score` and `extra` columns.
 
+        Footers are read here; pages only with `verify`, since another engine is there to read them.
+
         Raises:
-            FileDamaged: a file is damaged; names it.
+            StoreUnreachable: the bucket does not answer.
         """
-        sources = self._sources()
+        columns = (*self._columns, *extra)
+        if verify:
+            self._sound(columns, with_latest=False)
+        sources = self._look()
         return ReadingPlan(
             sources=sources,
             selection=self._selection,
-            columns=(*self._columns, *extra),
+            columns=columns,
             types=self._types,
             schema=self._schema,
-            has_entities=self._has_entities(sources),
+            has_entities=any(has_entities(source) for source in sources),
         )
 
-    def _sources(self) -> list[ds.Dataset]:
-        """Look at the store once: what a later pass reads is what an earlier one has read."""
-        journals = dict(self._journals())
-        files = list_store(self._store)
-        sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
-        paths = [str(path) for path in files.live]
-        for start in range(0, len(paths), _FILES_AT_ONCE):
-            sources.append(
-                ds.dataset(
-                    paths[start : start + _FILES_AT_ONCE],
-                    schema=self._schema,
-                    format="parquet",
-                    filesystem=self._store.filesystem,
-                )
-            )
-        return sources
+    @property
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """Return what was put aside and may hold rows of the selection, in this run or before."""
+        return tuple(one for one in self._left_out.all() if self._selection.may_hold(one.name))
+
+    def _sound(
+        self, columns: Sequence[str], *, with_latest: bool = True
+    ) -> tuple[list[ds.Dataset], LatestPerEntity | None]:
+        """Look at the store once, and read it once: what a later pass reads is sound then.
+
+        What cannot be read is put aside, and the look begun anew. Returns what to read and, where
+        there are entities, which of its rows are the latest.
+        """
+        while True:
+            sources, put_aside_before = self._look(), len(self._left_out)
+            several = with_latest and any(has_entities(source) for source in sources)
+            latest = LatestPerEntity() if several else None
+            needed = list(dict.fromkeys([*columns, "entity", "timestamp"]))
+            for source in sources:
+                try:
+                    for batch in self._batches(source, needed):
+                        if latest is not None:
+                            latest.add(batch.column("entity"), batch.column("timestamp"))
+                except (pa.ArrowException, OSError, StoreUnreachable) as exc:
+                    self._leave_out_damaged(source, exc)
+            if len(self._left_out) == put_aside_before:
+                return sources, latest
+
+    def _look(self) -> list[ds.Dataset]:
+        """Look at the store once; its footers can be read, and are those of captured rows."""
+        while True:
+            journals = dict(self._journals())
+            files = self._left_out.files(self._selection.may_hold)
+            sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
+            paths = [str(path) for path in files.live]
+            groups = range(0, len(paths), _FILES_AT_ONCE)
+            stored = [self._dataset(paths[start : start + _FILES_AT_ONCE]) for start in groups]
+            sound = [self._has_sound_footers(source) for source in stored]
+            if all(sound):
+                return [*sources, *stored]
+
+    def _dataset(self, paths: list[str]) -> ds.Dataset:
+        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        return ds.dataset(
+            paths,
+            schema=self._schema,
+            format=ds.ParquetFileFormat(default_fragment_scan_options=options),
+            filesystem=self._store.filesystem,
+        )
+
+    def _has_sound_footers(self, source: ds.Dataset) -> bool:
+        """Read the footers of a group of files; put aside those that cannot be."""
+        sound = True
+        for part in source.get_fragments():
+            try:
+                with self._store.reaching():
+                    problem = unlike_captures(part.metadata.schema.to_arrow_schema())
+            except FileNotFoundError:
+                raise StoreChanged(store=self._store) from None
+            except (pa.ArrowException, OSError, StoreUnreachable):
+                problem = self._store.damage(PurePath(part.path))
+                if problem is None:
+                    raise
+            if problem is not None:
+                sound = False
+                self._left_out.add(FileDamaged(path=part.path, reason=problem))
+        return sound
 
     def _scan(
         self, sources: Sequence[ds.Dataset], columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
         for source in sources:
             try:
-                with self._store.reaching():
-                    scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
-                    yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+                yield from self._batches(source, columns)
             except (pa.ArrowException, OSError) as exc:
-                raise self._failure(source) from exc
+                raise StoreChanged(store=self._store) from exc
 
-    def _failure(self, *sources: ds.Dataset) -> StoreError:
-        damaged = next(filter(None, map(damaged_file, sources)), None)
-        if damaged is None:
-            return StoreChanged(store=self._store)
-        return FileDamaged(path=damaged, reason=_("not a valid Parquet file"))
+    def _batches(self, source: ds.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        with self._store.reaching():
+            scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
+            yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
-    def _latest(self, sources: Sequence[ds.Dataset]) -> npt.NDArray[np.bool_] | None:
-        """Return which selected rows to keep, or None where no row has an entity."""
-        if not self._has_entities(sources):
-            return None
-        latest = LatestPerEntity()
-        for batch in self._scan(sources, ["entity", "timestamp"]):
-            latest.add(batch.column("entity"), batch.column("timestamp"))
-        return latest.kept()
+    def _leave_out_damaged(self, source: ds.Dataset, cause: Exception) -> None:
+        """Put aside the files of a source that cannot be read, each judged by its own reading."""
+        found = False
+        for path in getattr(source, "files", ()):
+            problem = self._store.damage(PurePath(path)) or self._misfit(path)
+            if problem is not None:
+                found = True
+                self._left_out.add(FileDamaged(path=path, reason=problem))
+        if not found:
+            if isinstance(cause, StoreUnreachable):
+                raise cause
+            raise StoreChanged(store=self._store) from cause
 
-    def _has_entities(self, sources: Sequence[ds.Dataset]) -> bool:
+    def _misfit(self, path: str) -> str | None:
+        """Return what is wrong with a sound file whose columns are not those of the model."""
         try:
-            with self._store.reaching():
-                return any(has_entities(source) for source in sources)
-        except (pa.ArrowException, OSError) as exc:
-            raise self._failure(*sources) from exc
+            for _batch in self._batches(self._dataset([path]), self._schema.names):
+                pass
+        except pa.ArrowException:
+            return _("a column has another type than the model's")
+        except FileNotFoundError:
+            pass
+        return None
 
     def _journals(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield the wanted journals by stem, each as a table of the store's schema."""
         for path in journals_of(self._store.journals):
+            if path.name in self._left_out or not self._selection.may_hold(path.name):
+                continue
             try:
                 header = read_header(path)
                 if header is None or not self._selection.wants(header):
                     continue
                 table = read_whole(path)
+                if table is not None and table.num_rows:
+                    yield path.stem, self._fitted(path, table)
             except FileNotFoundError:
                 continue  # It has become a Parquet file, which the listing that follows will show.
-            if table is not None and table.num_rows:
-                yield path.stem, self._fitted(path, table)
+            except FileDamaged as damage:
+                self._left_out.add(damage)
 
     def _fitted(self, path: Path, table: pa.Table) -> pa.Table:
         """Return a journal's rows under the selection's schema; a column that it lacks is null."""

@@ -20,7 +20,8 @@ import pyarrow.dataset as ds
 
 from core.contract.types import FEATURE_TYPES
 from core.spark.session import spark_session
-from core.store.reader import Captures, ReadingPlan
+from core.store.reader import Captures
+from core.store.selection import ReadingPlan
 from monitoring.drift.baseline import Baseline, Profile, Profiler
 from monitoring.drift.comparison import DriftResult, judge
 from monitoring.drift.expected import FLAG, ScoreTally

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.files.locks import owned
 from core.store.errors import FileDamaged, StoreUnreachable
@@ -62,6 +61,6 @@ def _write(journal: Path, store: Store) -> None:
     first = next(tables, None)
     if first is None:
         return
-    with store.new_file(journal.stem) as file, pq.ParquetWriter(file, first.schema) as writer:
+    with store.new_parquet(journal.stem, first.schema) as writer:
         for table in itertools.chain([first], tables):
             writer.write_table(table)

@@ -17,8 +17,9 @@ from core.store.compaction import Compaction, compact
 from core.store.errors import FileDamaged, StoreBusy
 from core.store.filesystem import Store
 from core.store.listing import list_store
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
 from core.store.schema import REPLACED_KEY
+from core.store.selection import Selection
 from monitoring.compact import main
 from serving.capture.parquet import convert
 

@@ -20,9 +20,10 @@ from core.store.filesystem import Store
 from core.store.job_lock import exclusive
 from core.store.listing import list_store
 from core.store.places import ROTATE_REQUEST
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
 from core.store.row_filters import OfPerson, OlderThan
 from core.store.schema import REPLACED_KEY
+from core.store.selection import Selection
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)

@@ -11,7 +11,8 @@ import pytest
 
 from core.store.errors import FileDamaged, StoreChanged
 from core.store.latest import LatestPerEntity
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
+from core.store.selection import Selection
 
 ROWS = [
     {"temperature": float(i), "pressure": None if i % 3 else 1.5, "wear": 1.0, "score": i / 100}
