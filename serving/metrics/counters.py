@@ -2,7 +2,7 @@
 
 Counting costs about a microsecond a request. Every worker writes its numbers to a file of its own
 twice a second, and whichever worker is asked for `/metrics` adds them up
-(`serving.http.exposition`).
+(`serving.metrics.exposition`).
 """
 
 import contextlib
@@ -20,8 +20,8 @@ import msgspec
 from core.files.locks import is_held, lock
 from core.files.whole import replacing
 from serving.engine.batcher import Job
+from serving.metrics.slo import Slices, Tally, Watch
 from serving.telemetry.logs import RequestRecord
-from serving.telemetry.slo import Slices, Tally, Watch
 
 PUBLISH_SECONDS = 0.5
 """Longest time that a number of another worker lags behind, in seconds."""
