@@ -7,7 +7,7 @@ back, or deleted it.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from core.files.locks import owned
 from core.files.whole import make_folder
-from core.messages import _, ngettext
+from core.messages import N_, _, ngettext
 from core.store.errors import FileDamaged
 from core.store.filesystem import Store
 from core.store.listing import StoreFiles, any_name, list_store
@@ -135,6 +135,15 @@ def put_aside(store: Store, damage: FileDamaged, *, move: bool = True) -> Quaran
 def quarantined(store: Store) -> list[Quarantined]:
     """Return what was put aside and is still there, in order of time."""
     return sorted((found for _fs, _path, found in _kept(store)), key=lambda one: one.name)
+
+
+def told(files: Iterable[Quarantined]) -> list[str]:
+    """Return for people a line for each file that cannot be read, and what to do with them."""
+    lines = [str(one) for one in files]
+    advice = N_(
+        "What was put aside is in the folder quarantine: repair it and put it back, or delete it."
+    )
+    return [*lines, _(advice)] if lines else []
 
 
 def drop_quarantined(store: Store, before: datetime) -> int:
