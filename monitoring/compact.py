@@ -9,7 +9,7 @@ from core.messages import N_, _
 from core.store.compaction import KEEP_MINUTES, compact
 from core.store.errors import StoreError
 from core.store.filesystem import Store
-from core.store.quarantine import EXIT_QUARANTINED, told
+from core.store.quarantined import EXIT_QUARANTINED, told
 from monitoring.command import add_store
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from core.cli.arguments import Parser, parser, run_command, say
 from core.messages import _
 from core.store.erasure import Found, count, erase
-from core.store.quarantine import EXIT_QUARANTINED, drop_quarantined, quarantined, told
+from core.store.quarantine import drop_quarantined, quarantined
+from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OlderThan
 from monitoring.command import add_output, add_store, days
 from monitoring.privacy import aged_files
@@ -126,9 +127,10 @@ def _parser() -> Parser:
     )
     what = options.add_mutually_exclusive_group(required=True)
     what.add_argument("--days", type=days, metavar="N", help=_("delete what is older than N days"))
-    person = _("; - reads who from standard input")
-    what.add_argument("--forget", metavar="ID", help=_("delete a person's rows") + person)
-    what.add_argument("--export", metavar="ID", help=_("write a person's rows") + person)
+    forgotten = _("delete a person's rows; - reads who from standard input")
+    exported = _("write a person's rows; - reads who from standard input")
+    what.add_argument("--forget", metavar="ID", help=forgotten)
+    what.add_argument("--export", metavar="ID", help=exported)
     options.add_argument("--apply", action="store_true", help=_("do it, and not only say so"))
     options.add_argument(
         "--to",
@@ -136,12 +138,17 @@ def _parser() -> Parser:
         metavar=_("FILE"),
         help=_("with --export: a .json, .csv or .parquet file"),
     )
-    as_days = _("(default: that of --days)")
     options.add_argument(
-        "--reports_days", type=days, metavar="N", help=f"{_('age of the reports')} {as_days}"
+        "--reports_days",
+        type=days,
+        metavar="N",
+        help=_("age of the reports (default: that of --days)"),
     )
     options.add_argument(
-        "--logs_days", type=days, metavar="N", help=f"{_('age of the log lines')} {as_days}"
+        "--logs_days",
+        type=days,
+        metavar="N",
+        help=_("age of the log lines (default: that of --days)"),
     )
     options.add_argument(
         "--labels",

@@ -101,3 +101,14 @@ def flip_a_page(path: Path) -> None:
 def encode(row: Sequence[Any]) -> bytes:
     """Return one journal line."""
     return json.dumps(row).encode() + b"\n"
+
+
+def fill_disk(folder: Path) -> Path:
+    """Leave no room on a disk; return the file that takes it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"0" * 512)
+        except OSError:
+            return filler

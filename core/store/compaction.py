@@ -21,7 +21,8 @@ import pyarrow as pa
 from core.store.errors import FileDamaged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
-from core.store.quarantine import LeftOut, Quarantined
+from core.store.quarantine import LeftOut
+from core.store.quarantined import Quarantined
 from core.store.schema import CONSTANT_COLUMNS, REPLACED_KEY, compacted_stem, replaced_stems
 
 KEEP_MINUTES = 60.0

@@ -18,7 +18,8 @@ from core.store.errors import FileDamaged, StoreChanged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
 from core.store.journals import end_rotation, read_all, rotate, take_out
-from core.store.quarantine import LeftOut, Quarantined
+from core.store.quarantine import LeftOut
+from core.store.quarantined import Quarantined
 from core.store.row_filters import Rule
 from core.store.schema import JOURNAL_SUFFIX, PARQUET_SUFFIX
 

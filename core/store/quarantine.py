@@ -6,9 +6,8 @@ all the others. It stays there, and every job says so, until a person has repair
 back, or deleted it.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,58 +17,15 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from core.files.locks import owned
-from core.files.whole import make_folder
-from core.messages import N_, _, ngettext
-from core.store.errors import FileDamaged
+from core.files.whole import replacing
+from core.store.errors import FileDamaged, StoreUnreachable
 from core.store.filesystem import Store
 from core.store.listing import StoreFiles, any_name, list_store
-from core.store.schema import JOURNAL_SUFFIX, moment_of
+from core.store.quarantined import FOLDER, REASON_SUFFIX, Quarantined, read_record
+from core.store.schema import JOURNAL_SUFFIX
 
-EXIT_QUARANTINED = 4
-"""Exit code of a job that is done but for files that cannot be read."""
-
-FOLDER = "quarantine"
-REASON_SUFFIX = ".reason.json"
 _NEIGHBOURS = 8
 """Sound files that tell how long a row is, where a file's own footer does not tell its rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A file that was put aside.
-
-    Attributes:
-        name: the file's name.
-        reason: what is wrong with it, for people.
-        rows: about how many rows are in it; None where nothing tells.
-        moved: whether it could be moved; one that could not is left out of the job all the same.
-    """
-
-    name: str
-    reason: str
-    rows: int | None
-    moved: bool = True
-
-    @property
-    def moment(self) -> datetime | None:
-        """Return when its first row was answered, by its name; None where that does not tell."""
-        return moment_of(self.name)
-
-    def __str__(self) -> str:
-        """Return in a sentence what a person should know."""
-        facts = {"name": self.name, "reason": self.reason}
-        if self.rows is None:
-            return _(
-                "{name} cannot be read ({reason}) and was left out; how many rows are missing is "
-                "not known.",
-                **facts,
-            )
-        return ngettext(
-            "{name} cannot be read ({reason}) and was left out: about {n} row is missing.",
-            "{name} cannot be read ({reason}) and was left out: about {n} rows are missing.",
-            self.rows,
-            **facts,
-        )
 
 
 class LeftOut:
@@ -118,32 +74,36 @@ def put_aside(store: Store, damage: FileDamaged, *, move: bool = True) -> Quaran
     """
     path = PurePath(damage.facts["path"])
     found = Quarantined(path.name, damage.facts["reason"], _rows_about(store, path))
+    if not move:
+        return replace(found, moved=False)
     try:
-        if not move:
-            moved = False
-        elif path.suffix == JOURNAL_SUFFIX:
-            moved = _move_journal(Path(path), found)
-        else:
-            with store.reaching():
-                _move(store.filesystem, path, found)
-            moved = True
-    except OSError:
-        moved = False
-    return replace(found, moved=moved)
+        if path.suffix != JOURNAL_SUFFIX:
+            move_aside(store, path, found)
+            return found
+        with owned(Path(path)) as mine:
+            if mine:
+                move_aside(store, path, found)
+            return replace(found, moved=mine)
+    except (OSError, StoreUnreachable):
+        return replace(found, moved=False)
+
+
+def move_aside(store: Store, path: PurePath, found: Quarantined) -> None:
+    """Move a file into the folder `quarantine` beside it, its reason first.
+
+    Raises:
+        OSError: this process may not, or there is no room for the reason.
+        StoreUnreachable: the bucket does not let it.
+    """
+    if store.folder is not None or path.suffix == JOURNAL_SUFFIX:
+        _move_local(Path(path), found)
+    else:
+        _move_object(store, path, found)
 
 
 def quarantined(store: Store) -> list[Quarantined]:
     """Return what was put aside and is still there, in order of time."""
     return sorted((found for _fs, _path, found in _kept(store)), key=lambda one: one.name)
-
-
-def told(files: Iterable[Quarantined]) -> list[str]:
-    """Return for people a line for each file that cannot be read, and what to do with them."""
-    lines = [str(one) for one in files]
-    advice = N_(
-        "What was put aside is in the folder quarantine: repair it and put it back, or delete it."
-    )
-    return [*lines, _(advice)] if lines else []
 
 
 def drop_quarantined(store: Store, before: datetime) -> int:
@@ -159,21 +119,19 @@ def drop_quarantined(store: Store, before: datetime) -> int:
     return len(old)
 
 
-def _move_journal(path: Path, found: Quarantined) -> bool:
-    with owned(path) as mine:
-        if mine:
-            _move(pafs.LocalFileSystem(), path, found)
-    return mine
-
-
-def _move(filesystem: Any, path: PurePath, found: Quarantined) -> None:
+def _move_local(path: Path, found: Quarantined) -> None:
     folder = path.parent / FOLDER
-    if isinstance(filesystem, pafs.LocalFileSystem):
-        make_folder(Path(folder))
-    record = json.dumps({"reason": found.reason, "rows": found.rows}, ensure_ascii=False)
-    with filesystem.open_output_stream(f"{folder / path.name}{REASON_SUFFIX}") as file:
-        file.write(record.encode())
-    filesystem.move(str(path), str(folder / path.name))
+    with replacing(folder / f"{path.name}{REASON_SUFFIX}") as record:
+        record.write_text(found.record(), encoding="utf-8")
+    path.rename(folder / path.name)
+
+
+def _move_object(store: Store, path: PurePath, found: Quarantined) -> None:
+    target = str(path.parent / FOLDER / path.name)
+    with store.reaching():
+        with store.filesystem.open_output_stream(f"{target}{REASON_SUFFIX}") as file:
+            file.write(found.record().encode())
+        store.filesystem.move(str(path), target)
 
 
 def _kept(store: Store) -> Iterator[tuple[Any, str, Quarantined]]:
@@ -188,8 +146,8 @@ def _kept(store: Store) -> Iterator[tuple[Any, str, Quarantined]]:
                 record = f"{path}{REASON_SUFFIX}"
                 if record in listed:
                     with filesystem.open_input_file(record) as file:
-                        facts = json.loads(file.readall())
-                    yield filesystem, path, Quarantined(PurePath(path).name, **facts)
+                        found = read_record(PurePath(path).name, file.readall())
+                    yield filesystem, path, found
 
 
 def _rows_about(store: Store, path: PurePath) -> int | None:

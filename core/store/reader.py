@@ -6,6 +6,7 @@ every row that was answered before the job started appear exactly once.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +20,8 @@ from core.store.filesystem import Store, unlike_captures
 from core.store.footers import has_entities
 from core.store.journal_arrow import journals_of, read_header, read_whole
 from core.store.latest import LatestPerEntity
-from core.store.quarantine import LeftOut, Quarantined
+from core.store.quarantine import LeftOut
+from core.store.quarantined import Quarantined
 from core.store.selection import ReadingPlan, Selection
 
 SCORE = "score"
@@ -152,22 +154,17 @@ class Captures:
         while True:
             journals = dict(self._journals())
             files = self._left_out.files(self._selection.may_hold)
+            filesystem = self._store.filesystem
             sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
             paths = [str(path) for path in files.live]
             groups = range(0, len(paths), _FILES_AT_ONCE)
-            stored = [self._dataset(paths[start : start + _FILES_AT_ONCE]) for start in groups]
+            stored = [
+                stored_files(paths[start : start + _FILES_AT_ONCE], self._schema, filesystem)
+                for start in groups
+            ]
             sound = [self._has_sound_footers(source) for source in stored]
             if all(sound):
                 return [*sources, *stored]
-
-    def _dataset(self, paths: list[str]) -> ds.Dataset:
-        options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-        return ds.dataset(
-            paths,
-            schema=self._schema,
-            format=ds.ParquetFileFormat(default_fragment_scan_options=options),
-            filesystem=self._store.filesystem,
-        )
 
     def _has_sound_footers(self, source: ds.Dataset) -> bool:
         """Read the footers of a group of files; put aside those that cannot be."""
@@ -217,7 +214,9 @@ class Captures:
     def _misfit(self, path: str) -> str | None:
         """Return what is wrong with a sound file whose columns are not those of the model."""
         try:
-            for _batch in self._batches(self._dataset([path]), self._schema.names):
+            for _batch in self._batches(
+                stored_files([path], self._schema, self._store.filesystem), self._schema.names
+            ):
                 pass
         except pa.ArrowException:
             return _("a column has another type than the model's")
@@ -255,3 +254,10 @@ class Captures:
             # The text of the error may quote a value.
             reason = _("a column has another type than the model's")
             raise FileDamaged(path=path, reason=reason) from None
+
+
+def stored_files(paths: list[str], schema: pa.Schema, filesystem: Any) -> ds.Dataset:
+    """Return Parquet files as one dataset whose pages' checksums are verified."""
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    kind = ds.ParquetFileFormat(default_fragment_scan_options=options)
+    return ds.dataset(paths, schema=schema, format=kind, filesystem=filesystem)

@@ -12,7 +12,8 @@ from core.contract.pseudonym import pseudonym
 from core.messages import N_, _, ngettext
 from core.store.erasure import Found, count, erase, find
 from core.store.filesystem import Store
-from core.store.quarantine import EXIT_QUARANTINED, LeftOut, told
+from core.store.quarantine import LeftOut
+from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OfPerson
 from monitoring.privacy import exporting
 from monitoring.privacy.errors import IdentityMissing, KeyMissing
