@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -26,6 +28,8 @@ from core.store.selection import ReadingPlan, Selection
 
 SCORE = "score"
 """Column of the store that holds the score."""
+_ROWS_HELD = 262_144
+"""Rows of one file that are held until all of them are read: some thirty megabytes."""
 _FILES_AT_ONCE = 8
 """Arrow reads ahead of a slow reader, up to a gigabyte, but not beyond the files it was given."""
 
@@ -71,10 +75,9 @@ class Captures:
             StoreUnreachable: the bucket does not answer.
         """
         columns = [*self._columns, *extra]
-        sources, latest = self._sound([*columns, "instance"])
-        kept = None if latest is None else latest.kept()
+        found, kept = self._rows_and_latest([*columns, "instance"])
         self.n_instances = self.n_entities = self.n_requests = 0
-        for batch in self._scan(sources, [*columns, "instance"]):
+        for batch in found:
             start = self.n_instances
             self.n_instances += batch.num_rows
             firsts = pc.sum(pc.equal(batch.column("instance"), 0)).as_py()
@@ -97,8 +100,7 @@ class Captures:
             StoreChanged: files were replaced meanwhile.
             StoreUnreachable: the bucket does not answer.
         """
-        sources, _latest = self._sound(columns, with_latest=False)
-        yield from self._scan(sources, columns)
+        yield from self._by_file(self._look(), columns)
 
     def plan(self, extra: Sequence[str] = (), *, verify: bool = False) -> ReadingPlan:
         """Look at the store once; return how to read the features, `score` and `extra` columns.
@@ -109,8 +111,8 @@ class Captures:
             StoreUnreachable: the bucket does not answer.
         """
         columns = (*self._columns, *extra)
-        if verify:
-            self._sound(columns, with_latest=False)
+        for _batch in self._by_file(self._look(), columns) if verify else ():
+            pass
         sources = self._look()
         return ReadingPlan(
             sources=sources,
@@ -126,28 +128,24 @@ class Captures:
         """Return what was put aside and may hold rows of the selection, in this run or before."""
         return tuple(one for one in self._left_out.all() if self._selection.may_hold(one.name))
 
-    def _sound(
-        self, columns: Sequence[str], *, with_latest: bool = True
-    ) -> tuple[list[ds.Dataset], LatestPerEntity | None]:
-        """Look at the store once, and read it once: what a later pass reads is sound then.
+    def _rows_and_latest(
+        self, columns: Sequence[str]
+    ) -> tuple[Iterator[pa.RecordBatch], npt.NDArray[np.bool_] | None]:
+        """Return the selected rows and, where there are entities, which to keep.
 
-        What cannot be read is put aside, and the look begun anew. Returns what to read and, where
-        there are entities, which of its rows are the latest.
+        To find the latest everything is read once before; a file that cannot be is put aside then,
+        and the look begun anew, since an earlier row may be the latest without it.
         """
+        needed = [*columns, "entity", "timestamp"]
         while True:
-            sources, put_aside_before = self._look(), len(self._left_out)
-            several = with_latest and any(has_entities(source) for source in sources)
-            latest = LatestPerEntity() if several else None
-            needed = list(dict.fromkeys([*columns, "entity", "timestamp"]))
-            for source in sources:
-                try:
-                    for batch in self._batches(source, needed):
-                        if latest is not None:
-                            latest.add(batch.column("entity"), batch.column("timestamp"))
-                except (pa.ArrowException, OSError, StoreUnreachable) as exc:
-                    self._leave_out_damaged(source, exc)
-            if len(self._left_out) == put_aside_before:
-                return sources, latest
+            sources, left_out = self._look(), len(self._left_out)
+            if not any(has_entities(source) for source in sources):
+                return self._by_file(sources, columns), None
+            latest = LatestPerEntity()
+            for batch in self._by_file(sources, needed):
+                latest.add(batch.column("entity"), batch.column("timestamp"))
+            if len(self._left_out) == left_out:
+                return self._scan(sources, columns), latest.kept()
 
     def _look(self) -> list[ds.Dataset]:
         """Look at the store once; its footers can be read, and are those of captured rows."""
@@ -187,21 +185,68 @@ class Captures:
     def _scan(
         self, sources: Sequence[ds.Dataset], columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
+        """Yield rows of sources that were read before."""
         for source in sources:
             try:
                 yield from self._batches(source, columns)
             except (pa.ArrowException, OSError) as exc:
                 raise StoreChanged(store=self._store) from exc
 
+    def _by_file(
+        self, sources: Sequence[ds.Dataset], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield rows as they are read for the first time: all of a file, or none of it.
+
+        What cannot be read is put aside.
+        """
+        for source in sources:
+            paths = list(getattr(source, "files", ()))
+            if not paths:
+                yield from self._batches(source, columns)
+            while paths:
+                try:
+                    yield from self._whole_files(source, columns, paths)
+                except (pa.ArrowException, OSError, StoreUnreachable) as exc:
+                    self._leave_out_damaged(paths, exc)
+                    paths = [path for path in paths if PurePath(path).name not in self._left_out]
+                    if paths:
+                        source = stored_files(paths, self._schema, self._store.filesystem)
+
+    def _whole_files(
+        self, source: ds.Dataset, columns: Sequence[str], paths: list[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield each file's rows once all of them are read, and strike it from `paths` then.
+
+        Files too large to hold are read twice.
+        """
+        if any(part.metadata.num_rows > _ROWS_HELD for part in source.get_fragments()):
+            for _batch in self._batches(source, columns):
+                pass
+            paths.clear()
+            yield from self._scan([source], columns)
+            return
+        scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
+        read: list[pa.RecordBatch] = []
+        with self._store.reaching():
+            for tagged in scanner.scan_batches():
+                while tagged.fragment.path != paths[0]:
+                    yield from read
+                    del paths[0]
+                    read = []
+                if tagged.record_batch.num_rows:
+                    read.append(tagged.record_batch)
+        yield from read
+        paths.clear()
+
     def _batches(self, source: ds.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         with self._store.reaching():
             scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
             yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
-    def _leave_out_damaged(self, source: ds.Dataset, cause: Exception) -> None:
-        """Put aside the files of a source that cannot be read, each judged by its own reading."""
+    def _leave_out_damaged(self, paths: Sequence[str], cause: Exception) -> None:
+        """Put aside those of some files that cannot be read, each judged by its own reading."""
         found = False
-        for path in getattr(source, "files", ()):
+        for path in paths:
             problem = self._store.damage(PurePath(path)) or self._misfit(path)
             if problem is not None:
                 found = True

@@ -131,6 +131,27 @@ def test_a_person_is_forgotten_all_the_same(
     assert count(store, OfPerson("ana")).rows == 0
 
 
+@pytest.mark.parametrize("held", [1, 1000])
+def test_without_entities_each_file_counts_whole_or_not_at_all(
+    held: int, writer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are read once; of a file that turns out to be damaged none has been counted."""
+    monkeypatch.setattr("core.store.reader._ROWS_HELD", held)
+    nobody = [[{**row, "entity": None} for row in rows("x", start=n)] for n in (0, 100, 200, 300)]
+    files = [writer.parquet(writer.journal(part, age=YESTERDAY)) for part in nobody]
+    sound = read(writer.folder)[1]
+    assert len(sound) == 40
+    feature_as_text(files[0])
+    truncate(files[3])
+    captures, found = read(writer.folder)
+    assert found == sound[10:30]
+    assert (captures.n_instances, len(captures.quarantined)) == (20, 2)
+    for path in files[1:3]:
+        path.write_bytes(b"")
+    captures, found = read(writer.folder)
+    assert (found, captures.n_instances, len(captures.quarantined)) == ([], 0, 4)
+
+
 def test_retention_drops_old_rows_and_old_quarantine(place: Any, writer: Any) -> None:
     """What could not be read goes when its time has come, with everything else of its age."""
     store, upload = place
