@@ -22,7 +22,7 @@ from core.store.row_filters import OlderThan
 from monitoring.command import add_output, add_store, days
 from monitoring.privacy import aged_files
 from monitoring.privacy.person import DRY, export, forget
-from monitoring.tracking.registry import Registry
+from monitoring.tracking.jobs import JobRegistry
 
 DEFAULT_LOG = Path("logs/app.log")
 
@@ -73,7 +73,7 @@ def _retain(args: argparse.Namespace) -> int:
         _tell(args, due, found, lines)
         say(_(DRY), *told(found.quarantined))
         return EXIT_QUARANTINED if found.quarantined else 0
-    with Registry().run(None, "retention", f"retention {args.days:g}d") as job:
+    with JobRegistry().run(None, "retention", f"retention {args.days:g}d") as job:
         done = erase(store, due.rows)
         unread = drop_quarantined(store, due.rows.moment)
         aged_files.remove([*due.reports, *due.labels])

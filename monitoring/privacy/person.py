@@ -17,7 +17,7 @@ from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OfPerson
 from monitoring.privacy import exporting
 from monitoring.privacy.errors import IdentityMissing, KeyMissing
-from monitoring.tracking.registry import Registry
+from monitoring.tracking.jobs import JobRegistry
 
 DRY = N_("Nothing was changed; add --apply to do it.")
 EXIT_LEFT = 3
@@ -31,7 +31,7 @@ def forget(store: Store, identity: str, apply: bool) -> int:
         found = count(store, rule)
         say(_rows_of_person(store, found), _(DRY), *told(found.quarantined))
         return EXIT_QUARANTINED if found.quarantined else 0
-    with Registry().run(None, "retention", "forget") as job:
+    with JobRegistry().run(None, "retention", "forget") as job:
         done = erase(store, rule)
         left = count(store, rule).rows
         job.log({"action": "forget"}, {**done.numbers(), "rows_left": left}, {})
@@ -52,7 +52,7 @@ def export(store: Store, identity: str, target: Path | None) -> int:
         return EXIT_QUARANTINED if found.quarantined else 0
     exporting.check_format(target)
     left_out = LeftOut(store, only_look=True)
-    with Registry().run(None, "retention", "export") as job:
+    with JobRegistry().run(None, "retention", "export") as job:
         rows = exporting.write(target, [table for _journal, table in find(store, rule, left_out)])
         job.log({"action": "export"}, {"rows_exported": rows}, {})
     written = ngettext(
