@@ -21,7 +21,7 @@ import pyarrow as pa
 from core.store.errors import FileDamaged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
-from core.store.quarantine import LeftOut
+from core.store.quarantine import Unreadable
 from core.store.quarantined import Quarantined
 from core.store.schema import CONSTANT_COLUMNS, REPLACED_KEY, compacted_stem, replaced_stems
 
@@ -55,7 +55,7 @@ def compact(
         StoreUnwritable: the folder cannot be written.
     """
     store = Store.at(store)
-    left_out = LeftOut(store)
+    left_out = Unreadable(store)
     merged = written = 0
     try:
         with exclusive(store):
@@ -68,7 +68,7 @@ def compact(
     return Compaction(merged, written, removed, left_out.all())
 
 
-def _groups(store: Store, today: datetime, left_out: LeftOut) -> Iterator[list[PurePath]]:
+def _groups(store: Store, today: datetime, left_out: Unreadable) -> Iterator[list[PurePath]]:
     """Yield the live files that belong together and are more than one, in order of time."""
     found: dict[Any, list[PurePath]] = defaultdict(list)
     first_day = today.astimezone(UTC).strftime("%Y%m%d")
@@ -96,7 +96,7 @@ def _kind(store: Store, path: PurePath) -> tuple[Any, ...]:
     return schema, constants
 
 
-def _merge_sound(store: Store, paths: list[PurePath], left_out: LeftOut) -> int:
+def _merge_sound(store: Store, paths: list[PurePath], left_out: Unreadable) -> int:
     """Merge those of a group that can be read; return how many, 0 where that is one or none."""
     while len(paths) > 1:
         try:
@@ -147,7 +147,7 @@ def _take(batches: Iterator[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
     return taken
 
 
-def _remove_replaced(store: Store, keep_minutes: float, left_out: LeftOut) -> int:
+def _remove_replaced(store: Store, keep_minutes: float, left_out: Unreadable) -> int:
     """Remove files that were replaced so long ago that nobody can be reading them.
 
     What replaced them is read once more before: if it cannot be, it is put aside, and they count

@@ -18,7 +18,7 @@ from core.store.errors import FileDamaged, StoreChanged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
 from core.store.journals import end_rotation, read_all, rotate, take_out
-from core.store.quarantine import LeftOut
+from core.store.quarantine import Unreadable
 from core.store.quarantined import Quarantined
 from core.store.row_filters import Rule
 from core.store.schema import JOURNAL_SUFFIX, PARQUET_SUFFIX
@@ -54,7 +54,7 @@ class Found:
         )
 
 
-def find(store: Store, rule: Rule, left_out: LeftOut) -> Iterator[tuple[bool, pa.Table]]:
+def find(store: Store, rule: Rule, left_out: Unreadable) -> Iterator[tuple[bool, pa.Table]]:
     """Yield the rule's rows by file, each row once: whether the file is a journal, and its rows.
 
     Raises:
@@ -83,7 +83,7 @@ def count(store: Store, rule: Rule) -> Found:
         StoreUnreachable: the bucket does not answer.
     """
     rows = files = journals = 0
-    left_out = LeftOut(store, only_look=True)
+    left_out = Unreadable(store, only_look=True)
     for is_journal, table in find(store, rule, left_out):
         rows += table.num_rows
         files, journals = files + (not is_journal), journals + is_journal
@@ -113,7 +113,7 @@ def erase(store: Store, rule: Rule) -> Found:
 
 def _erase(store: Store, rule: Rule) -> Found:
     _remove_leftovers(store)
-    left_out = LeftOut(store)
+    left_out = Unreadable(store)
     rows = files = journals = 0
     for journal in rotate(store.journals):
         try:

@@ -28,7 +28,7 @@ _NEIGHBOURS = 8
 """Sound files that tell how long a row is, where a file's own footer does not tell its rows."""
 
 
-class LeftOut:
+class Unreadable:
     """What one job leaves out: the files that it cannot read, put aside unless it only looks."""
 
     def __init__(self, store: Store, *, only_look: bool = False) -> None:

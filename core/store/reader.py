@@ -22,7 +22,7 @@ from core.store.filesystem import Store, unlike_captures
 from core.store.footers import has_entities
 from core.store.journal_arrow import journals_of, read_header, read_whole
 from core.store.latest import LatestPerEntity
-from core.store.quarantine import LeftOut
+from core.store.quarantine import Unreadable
 from core.store.quarantined import Quarantined
 from core.store.selection import ReadingPlan, Selection
 
@@ -60,7 +60,7 @@ class Captures:
         self._columns = (*features, SCORE)
         self._types = {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
         self._schema = arrow_schema(self._types)
-        self._left_out = LeftOut(self._store)
+        self._left_out = Unreadable(self._store)
         self.n_instances = self.n_entities = self.n_requests = 0
 
     def batches(self, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:

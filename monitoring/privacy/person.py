@@ -12,7 +12,7 @@ from core.contract.pseudonym import pseudonym
 from core.messages import N_, _, ngettext
 from core.store.erasure import Found, count, erase, find
 from core.store.filesystem import Store
-from core.store.quarantine import LeftOut
+from core.store.quarantine import Unreadable
 from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OfPerson
 from monitoring.privacy import exporting
@@ -51,7 +51,7 @@ def export(store: Store, identity: str, target: Path | None) -> int:
         say(_rows_of_person(store, found), unwritten, *told(found.quarantined))
         return EXIT_QUARANTINED if found.quarantined else 0
     exporting.check_format(target)
-    left_out = LeftOut(store, only_look=True)
+    left_out = Unreadable(store, only_look=True)
     with JobRegistry().run(None, "retention", "export") as job:
         rows = exporting.write(target, [table for _journal, table in find(store, rule, left_out)])
         job.log({"action": "export"}, {"rows_exported": rows}, {})

@@ -20,7 +20,7 @@ from core.store.filesystem import Store
 from core.store.job_lock import exclusive
 from core.store.listing import list_store
 from core.store.places import ROTATE_REQUEST
-from core.store.quarantine import LeftOut
+from core.store.quarantine import Unreadable
 from core.store.reader import Captures
 from core.store.row_filters import OfPerson, OlderThan
 from core.store.schema import REPLACED_KEY
@@ -122,7 +122,7 @@ def test_each_row_is_found_once(place: Any, writer: Any) -> None:
     compact(store)
     writer.parquet(writer.journal(rows("a", start=50)), keep_journal=True)
     upload()
-    tables = [table for _, table in find(store, OfPerson("a"), LeftOut(store))]
+    tables = [table for _, table in find(store, OfPerson("a"), Unreadable(store))]
     assert sorted(t for table in tables for t in table.column("temperature").to_pylist()) == [
         *(0, 10, 50)
     ]
