@@ -1,6 +1,7 @@
 """Real small parts that every test can ask for: a live MLflow server, ports, and tiny versions."""
 
 import os
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -115,8 +116,22 @@ def place(request: pytest.FixtureRequest, writer: Any) -> tuple[Any, Callable[[]
 
     def upload() -> None:
         for path in writer.folder.glob("*.parquet"):
-            with store.new_file(path.stem) as file:
+            with store.filesystem.open_output_stream(store.path(path.name)) as file:
                 file.write(path.read_bytes())
             path.unlink()
 
     return store, upload
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder on a disk of 64 kB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
