@@ -25,9 +25,9 @@ def run(args: argparse.Namespace) -> list[str]:
     match args.command:
         case "list":
             promotion.settled(registry)
-            return [list_versions(registry)]
+            return [list_versions(registry, args.last)]
         case "history":
-            return [show_history(registry, promotion.settled(registry).entries())]
+            return [show_history(registry, promotion.settled(registry).entries(args.last))]
         case "diff":
             from mlflow_project.versions.diff import diff
 

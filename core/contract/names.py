@@ -35,8 +35,13 @@ METADATA_CONTRACT = "contract"
 """Key of the `ModelContract` in the model's immutable MLflow metadata."""
 
 ARTIFACT_REFERENCE = "reference/reference.parquet"
-"""Artifact of a version's source run: its training rows, each feature a column, and `score` by
-fits that had not seen the row."""
+"""Among a version's model artifacts: its training rows, each feature a column, and `score` by fits
+that had not seen the row."""
+ARTIFACT_EVALUATION = "evaluation/test_scores.parquet"
+"""Among a version's model artifacts: `row` (digest), `target`, `score`, `flagged`, `persistence`
+and groups of the rows that it was tested on."""
+ARTIFACT_TRAINING_ROWS = "evaluation/training_rows.parquet"
+"""Among a version's model artifacts: `row` (digest) of every row that it was fitted on."""
 ARTIFACT_BASELINE = "baseline/baseline.json"
 """Artifact of the run named by `TAG_BASELINE_RUN_ID`."""
 

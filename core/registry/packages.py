@@ -1,11 +1,13 @@
 """What a version consists of: its files, and what its `MLmodel` file says of them."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.contract import names
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError, ModelContract
 from core.messages import _
@@ -14,6 +16,9 @@ from core.registry.errors import UnreadableContract, VersionRefused
 from core.registry.versions import Registry, Version
 
 _MLMODEL = "MLmodel"
+_EVIDENCE = tuple(
+    Path(artifact).parts[0] for artifact in (names.ARTIFACT_REFERENCE, names.ARTIFACT_EVALUATION)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +50,23 @@ def describe(registry: Registry, version: Version) -> Description:
         NotFound: its files are gone.
     """
     with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        _fetch(registry, f"{version.uri}/{_MLMODEL}", Path(folder), CALL_SECONDS)
+        fetch_uri(registry, f"{version.uri}/{_MLMODEL}", Path(folder), CALL_SECONDS)
         return _describe(registry, version.number, Path(folder))
 
 
-def download(registry: Registry, number: int, folder: Path) -> Package:
+def download(registry: Registry, number: int, folder: Path, *, evidence: bool = False) -> Package:
     """Fetch a version's files into `folder` and read its `MLmodel`.
+
+    What training kept for those who judge a version is removed unless `evidence` asks for it:
+    whoever serves a model needs none of its training rows.
 
     Raises:
         RegistryUnreachable: the files cannot be fetched now.
         VersionRefused: there is no readable `MLmodel` among them.
     """
-    path = _fetch(registry, f"models:/{registry.name}/{number}", folder, TRANSFER_SECONDS)
+    path = fetch_uri(registry, f"models:/{registry.name}/{number}", folder, TRANSFER_SECONDS)
+    for name in () if evidence else _EVIDENCE:
+        shutil.rmtree(path / name, ignore_errors=True)
     return open_package(registry, number, path)
 
 
@@ -150,7 +160,14 @@ def spark_udf(registry: Registry, session: Any, number: int) -> Any:
     return registry.client.call(make, "spark_udf", TRANSFER_SECONDS, repeat=True)
 
 
-def _fetch(registry: Registry, uri: str, folder: Path, seconds: float) -> Path:
+def fetch_uri(registry: Registry, uri: str, folder: Path, seconds: float) -> Path:
+    """Fetch what a `models:/` URI names into a folder, its path kept; return where it lies.
+
+    Raises:
+        NotFound: there is no such version or file.
+        RegistryUnreachable: it cannot be fetched now.
+    """
+
     def fetch() -> Path:
         from mlflow.artifacts import download_artifacts
 

@@ -114,13 +114,12 @@ class Registry:
         except (ModelMissing, AliasMissing):
             return None
 
-    def by_number(self, number: int) -> Version:
-        """Return the version of a number.
-
-        Raises:
-            NotFound: there is none.
-        """
-        return self._read(self.client.get_model_version(self.name, str(number)))
+    def find(self, number: int) -> Version | None:
+        """Return the version of a number, or None."""
+        try:
+            return self._read(self.client.get_model_version(self.name, str(number)))
+        except NotFound:
+            return None
 
     def by_release(self, release: str) -> Version:
         """Return the newest version of a release: tagged, stated by its contract, or `v0.0.<n>`.
@@ -188,7 +187,7 @@ class Registry:
             number=number,
             release=release_of(number, tags.get(names.TAG_RELEASE)),
             run_id=found.run_id or None,
-            model_id=getattr(found, "model_id", None) or None,
+            model_id=_model_id(str(found.source)),
             tags=tags,
             created_ms=int(found.creation_timestamp),
             aliases=tuple(sorted(at)),
@@ -205,6 +204,12 @@ class Registry:
         except (VersionRefused, NotFound):
             return None
         return stated.get("release") if isinstance(stated, Mapping) else None
+
+
+def _model_id(source: str) -> str | None:
+    """Return the logged model that a version was made from; a run's folder is none."""
+    name = source.removeprefix("models:/")
+    return name if name != source and name.startswith("m-") and "/" not in name else None
 
 
 def open_registry(name: str | None = None) -> Registry:

@@ -9,6 +9,8 @@ from core.contract import names
 from core.contract.numbers import NumberError, read_share
 from core.messages import _
 
+_MOST = 100_000
+
 
 def build_parser() -> Parser:
     """Return the parser; it needs no MLflow, so a typing error is answered at once."""
@@ -17,8 +19,12 @@ def build_parser() -> Parser:
         _("Versions of the model: list, promote, roll back, change the threshold."),
     )
     commands = root.add_subparsers(dest="command", required=True, metavar=_("command"))
-    commands.add_parser("list", help=_("table of the versions"))
-    commands.add_parser("history", help=_("who was champion, when and why"))
+    for name, text in (
+        ("list", _("table of the versions")),
+        ("history", _("who was champion, when and why")),
+    ):
+        listing = commands.add_parser(name, help=text)
+        listing.add_argument("--last", type=_count, metavar="N", help=_("only the newest N"))
     difference = commands.add_parser("diff", help=_("what differs between two versions"))
     difference.add_argument("first", metavar="v1.0.0")
     difference.add_argument("second", metavar="v1.1.0")
@@ -115,6 +121,12 @@ def share(text: str) -> float:
         return read_share(text)
     except NumberError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _MOST):
+        raise argparse.ArgumentTypeError(_("{text!r} is not a whole number above 0", text=text))
+    return int(text)
 
 
 def _reason(text: str) -> str:

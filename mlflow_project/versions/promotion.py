@@ -86,7 +86,7 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
     """Set the tag that the proxy prefers to the contract's threshold; no restart is needed.
 
     Raises:
-        Refused: the value lies outside [0, 1].
+        Refused: the value lies outside [0, 1], or the version has no score.
         UnknownVersion: there is no such release.
     """
     if not (math.isfinite(value) and 0.0 <= value <= 1.0):
