@@ -23,6 +23,8 @@ TAG_CONTRACT_CHANGE = "contract_change"
 """Version tag: `accepted` lets proxies serve it although clients of the version that they serve
 now would break; `registry promote --accept-contract-change` and every rollback set it."""
 CONTRACT_CHANGE_ACCEPTED = "accepted"
+TAG_DESCRIPTION = "description_digest"
+"""Version tag: digest of the description among its artifacts that completes its contract."""
 TAG_DRIFT_STATUS = "drift_status"
 """Version tag: GREEN, YELLOW, RED or NO_DATA of the last drift report."""
 TAG_PERFORMANCE_STATUS = "performance_status"
@@ -58,7 +60,7 @@ TAG_REGISTRY_VERSION = "registry_version"
 
 LEDGER_PROMOTE, LEDGER_ROLLBACK = "promote", "rollback"
 LEDGER_THRESHOLD, LEDGER_UNRECORDED = "threshold", "unrecorded"
-LEDGER_CONFLICT = "conflict"
+LEDGER_CONFLICT, LEDGER_DESCRIBE = "conflict", "describe"
 LEDGER_NOTICED = (LEDGER_UNRECORDED, LEDGER_CONFLICT)
 """Moves of `champion` that a later command found: nobody knows when, by whom, or from what."""
 LEDGER_FLIPS = (LEDGER_PROMOTE, LEDGER_ROLLBACK, *LEDGER_NOTICED)

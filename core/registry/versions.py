@@ -16,7 +16,6 @@ from core.registry.errors import (
     NotFound,
     RegistryUnreachable,
     UnknownVersion,
-    VersionRefused,
 )
 
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
@@ -58,8 +57,14 @@ class Version:
         return datetime.fromtimestamp(self.created_ms / 1000, UTC)
 
     def is_version_of(self, other: "Version") -> bool:
-        """Tell whether both are one version; a number alone is used again after a deletion."""
-        mine, theirs = ((v.number, v.run_id, v.created_ms) for v in (self, other))
+        """Tell whether both are one version, described alike.
+
+        A number alone is used again after a deletion.
+        """
+        mine, theirs = (
+            (v.number, v.run_id, v.created_ms, v.tags.get(names.TAG_DESCRIPTION))
+            for v in (self, other)
+        )
         return mine == theirs
 
     def to_dict(self) -> dict[str, Any]:
@@ -197,13 +202,9 @@ class Registry:
         """Return the release in the contract of a version that has no tag of one."""
         if names.TAG_RELEASE in version.tags:
             return None
-        from core.registry.packages import describe
+        from core.registry.packages import stated_release
 
-        try:
-            stated = describe(self, version).metadata.get(names.METADATA_CONTRACT)
-        except (VersionRefused, NotFound):
-            return None
-        return stated.get("release") if isinstance(stated, Mapping) else None
+        return stated_release(self, version)
 
 
 def _model_id(source: str) -> str | None:

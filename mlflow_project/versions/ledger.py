@@ -24,7 +24,11 @@ from core.registry.runs import experiment_id
 from core.registry.versions import Registry
 
 PROMOTE, ROLLBACK = names.LEDGER_PROMOTE, names.LEDGER_ROLLBACK
-THRESHOLD, UNRECORDED = names.LEDGER_THRESHOLD, names.LEDGER_UNRECORDED
+DESCRIBE, THRESHOLD, UNRECORDED = (
+    names.LEDGER_DESCRIBE,
+    names.LEDGER_THRESHOLD,
+    names.LEDGER_UNRECORDED,
+)
 CONFLICT, ADOPT, IMPORT = names.LEDGER_CONFLICT, "adopt", "import"
 NOTICED, FLIPS, ORIGIN = names.LEDGER_NOTICED, names.LEDGER_FLIPS, names.LEDGER_ORIGIN
 _OPEN = "RUNNING"
