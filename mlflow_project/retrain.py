@@ -22,7 +22,7 @@ from mlflow_project.train import (
 )
 
 if TYPE_CHECKING:
-    from mlflow_project.versions.registry import Registry
+    from core.registry.versions import Registry
 
 
 def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool = False) -> None:
@@ -41,13 +41,13 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
         reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
     sys.stdout.write(reading.table() + "\n")
     with clock.step("import"):
+        from core.registry.versions import open_registry
         from mlflow_project.runs.training_run import train
         from mlflow_project.versions.promotion import breaking_changes, promote
-        from mlflow_project.versions.registry import Registry
 
     result = train(dataset, requested, reading.to_dict(), force=force, clock=clock)
     report_result(result)
-    registry = Registry()
+    registry = open_registry()
     new = result.passed and not was_served(registry, result.release)
     breaks = breaking_changes(registry, registry.by_release(result.release)) if new else []
     if breaks:

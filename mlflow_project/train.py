@@ -55,8 +55,8 @@ def guarded(work: Callable[[], None]) -> int:
     # spinning threads made it seventy times slower; it reads this when scikit-learn is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     names.configure_mlflow_environment()
+    from core.registry.errors import RegistryError
     from mlflow_project.modelling.training import TrainingError
-    from mlflow_project.versions.registry import RegistryError
 
     try:
         work()

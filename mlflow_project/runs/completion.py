@@ -14,11 +14,12 @@ import mlflow
 
 from core.cli.progress import say
 from core.contract import names
+from core.registry.client import translated
+from core.registry.versions import Registry, Version
 from mlflow_project.modelling.training import TrainingError
 from mlflow_project.versions.criteria import Criterion
 from mlflow_project.versions.gate import gate_tags
 from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
-from mlflow_project.versions.registry import Registry, Version, translated
 
 UNFINISHED = f"{GATE_TAG}.registration"
 """Version tag: there until the version has all that it needs; why it cannot be promoted yet."""
@@ -63,7 +64,7 @@ def finish(registry: Registry, version: Version) -> bool:
     """
     if not is_unfinished(version):
         return version.tags.get(GATE_TAG) == GATE_PASSED
-    with translated(registry.tracking_uri):
+    with translated(registry.uri):
         registry.client.update_model_version(
             registry.name, str(version.number), described(registry, version)
         )
@@ -72,14 +73,14 @@ def finish(registry: Registry, version: Version) -> bool:
     registry.set_alias(names.CHALLENGER, version.number)
     verdict = GATE_PASSED if _all_passed(version) else GATE_FAILED
     registry.set_tag(version, GATE_TAG, verdict)
-    with translated(registry.tracking_uri):
+    with translated(registry.uri):
         registry.client.delete_model_version_tag(registry.name, str(version.number), UNFINISHED)
     return verdict == GATE_PASSED
 
 
 def described(registry: Registry, version: Version) -> str:
     """Return the line that says all of a version: its run's note, logged before it existed."""
-    with translated(registry.tracking_uri):
+    with translated(registry.uri):
         tags = registry.client.get_run(version.run_id).data.tags
     return str(tags.get(NOTE, ""))
 
@@ -93,7 +94,7 @@ def same_training(registry: Registry, digest: str) -> Version | None:
     finished = next((v for v in same if not is_unfinished(v)), None)
     if finished is not None or not same:
         return finished
-    with translated(registry.tracking_uri):
+    with translated(registry.uri):
         judged = registry.client.get_run(same[0].run_id).data.params.get("judged_against")
     return same[0] if judged == champion_release(registry) else None
 

@@ -13,6 +13,8 @@ from core.cli.progress import Clock, say
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import ModelContract
 from core.metrics.classification import metric_intervals
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, Version, open_registry
 from mlflow_project.dataset.risk import build_contract
 from mlflow_project.make_dataset import READING_ARTIFACT, TARGET
 from mlflow_project.modelling.families import FAMILIES
@@ -51,8 +53,7 @@ from mlflow_project.runs.run_log import (
 from mlflow_project.versions.criteria import Criterion, GatePolicy
 from mlflow_project.versions.gate import log_gate, run_gate
 from mlflow_project.versions.ledger import exclusive
-from mlflow_project.versions.registry import Registry, Version
-from mlflow_project.versions.trial import read_contract
+from mlflow_project.versions.registration import next_release
 
 REPORTS = Path("artifacts")
 SEED = 7
@@ -109,8 +110,8 @@ def train(
         RegistryError: the registry does not answer or refuses the release.
     """
     clock = clock or Clock()
-    registry = Registry()
-    registry.next_release(requested)  # a taken release is refused before anything is fitted for it
+    registry = open_registry()
+    next_release(registry, requested)  # a taken release is refused before anything is fitted for it
     if not source.is_file():
         raise TrainingError(f"O arquivo {source} não existe; gere-o com make_dataset.")
     dataset = pd.read_parquet(source)
@@ -222,10 +223,10 @@ def _contract(registry: Registry, requested: str | None, served: ServedFit) -> M
     score = float(served.model.predict_proba(example_frame())[0, 1])
     draft = build_contract("v0.0.0", served.threshold, policy, score)
     newest = next(iter(registry.versions()), None)
-    breaks = incompatible_changes(read_contract(newest), draft) if newest else []
+    breaks = incompatible_changes(read_contract(registry, newest), draft) if newest else []
     for change in breaks:
         say(f"contrato incompatível com a versão mais nova: {change}")
-    return replace(draft, release=registry.next_release(requested, major=bool(breaks)))
+    return replace(draft, release=next_release(registry, requested, major=bool(breaks)))
 
 
 def _params(

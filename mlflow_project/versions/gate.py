@@ -10,13 +10,15 @@ import pandas as pd
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.registry.client import translated
+from core.registry.errors import UnreadableContract
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, Version
 from mlflow_project.dataset.risk import FEATURE_NAMES, persistence
 from mlflow_project.make_dataset import GROUPS, TARGET, YEAR
 from mlflow_project.modelling.training import Evaluation, row_digests
 from mlflow_project.versions.criteria import Criterion, GatePolicy, judge
 from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
-from mlflow_project.versions.registry import Refused, Registry, Version, translated
-from mlflow_project.versions.trial import read_contract
 
 ARTIFACT_TEST_SCORES = "evaluation/test_scores.parquet"
 """Artifact of a source run: `row` (digest), `target`, `score`, `flagged`, `persistence`, groups."""
@@ -108,15 +110,15 @@ def _seen_by(registry: Registry, champion: Version) -> _Seen | None:
     """Return what the champion has seen, or None where its run does not tell."""
     frames = []
     try:
-        contract = read_contract(champion)
-        with tempfile.TemporaryDirectory() as folder, translated(registry.tracking_uri):
+        contract = read_contract(registry, champion)
+        with tempfile.TemporaryDirectory() as folder, translated(registry.uri):
             listed = registry.client.list_artifacts(champion.run_id, "evaluation")
             if not {ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS} <= {f.path for f in listed}:
                 return None
             for artifact in (ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS):
                 path = registry.client.download_artifacts(champion.run_id, artifact, folder)
                 frames.append(pd.read_parquet(Path(path)))
-    except Refused:
+    except UnreadableContract:
         return None
     tested, fitted = frames
     return _Seen(contract, tested, set(fitted["row"]))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.contract.pseudonym import pseudonym
+from core.contract.pseudonym import stored
 from core.store.journal import Journal
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from core.store.schema import ROLE_PRIMARY, JournalHeader
@@ -206,7 +206,7 @@ class Capture:
             row_of(
                 (
                     *(request_id, number, timestamp),
-                    pseudonym(entity, self._key) if entity and self._key else None,
+                    stored(entity, self._key),
                     *(period, score, label, threshold, latency_ms),
                     *row,
                 )

@@ -36,13 +36,14 @@ class InvocationsEndpoint:
         version = model.version
         kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
         instances = read_instances(body, kind.decode("latin-1"), version.contract.features)
-        job = Job(model, Instances(*version.validator.read_instances(instances)), context)
+        rows, entities, periods = version.validator.read_instances(instances)
+        job = Job(model, Instances(rows, entities, periods=periods), context)
         context.n_instances = len(instances)
         await self._batcher.score(job)
         await send_json(200, msgspec.json.encode({"predictions": job.outputs()}), send)
 
 
-async def mlflow_version(_: Request) -> Response:
+async def mlflow_version(_request: Request) -> Response:
     """Answer with the version of MLflow.
 
     The body is what MLflow's server sends; that one calls it JSON, which it is not.

@@ -45,6 +45,15 @@ class PredictEndpoint:
         await send_json(200, self._encoder.encode(answer(job, predictions)), send)
 
 
+class BatchPredictEndpoint(PredictEndpoint):
+    """The same for a command that makes a list: captured with the role `batch`, in no one's way."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        """Score by the engine of lists."""
+        super().__init__(deployment)
+        self._batcher = deployment.batch
+
+
 def prediction_rows(job: Job) -> list[dict[str, object]]:
     """Return the outputs of a scored job under the contract's names."""
     contract = job.model.version.contract

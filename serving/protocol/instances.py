@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from core.contract.model import Feature, ModelContract
 from core.contract.types import FEATURE_TYPES, LONG_RANGE
-from serving.protocol.validation import Validator
+from serving.protocol.validation import YEARS, Validator
 
 LONG_MIN, LONG_MAX = LONG_RANGE[0], LONG_RANGE[-1]
 
@@ -43,6 +43,7 @@ class InstanceReader:
     def __init__(self, contract: ModelContract, max_instances: int) -> None:
         """Make the decoder for the contract's features and entity."""
         self._validator = Validator(contract, max_instances)
+        self._dated = contract.period_field is not None
         self._decoder: msgspec.json.Decoder[Any] | None = None
         try:
             instance: Any = _instance_type(contract)
@@ -66,7 +67,8 @@ class InstanceReader:
             decoded = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Instances(*self._validator.read(body))
-        rows, entities = [], []
+        rows: list[list[Any]] = []
+        entities: list[str | None] = []
         for instance in decoded.instances:
             *row, entity = msgspec.structs.astuple(instance)
             if entity is not None:
@@ -75,17 +77,21 @@ class InstanceReader:
                     return Instances(*self._validator.read(body))
             rows.append(row)
             entities.append(entity)
-        return Instances(rows, entities)
+        # Where the contract names a field for the period, it stands behind the features.
+        periods = [row.pop() for row in rows] if self._dated else None
+        return Instances(rows, entities, periods=periods)
 
 
 def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
-    """Return a struct with a field per feature in order, and the entity last."""
+    """Return a struct with a field per feature in order, the period if any, the entity last."""
     fields: list[Any] = []
     # Any text names a column; an identifier is only what Python calls the field.
     sent = {f"f{place}": feature.name for place, feature in enumerate(contract.features)}
     for field, feature in zip(sent, contract.features, strict=True):
         kind = _value_type(feature)
         fields.append((field, kind | None, None) if feature.nullable else (field, kind))
+    if contract.period_field:
+        fields.append(("period_", Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])] | None, None))
     # Without an entity the field takes a name that no contract allows, and stays absent.
     fields.append(("entity_", str | Annotated[int, Meta(ge=LONG_MIN, le=LONG_MAX)] | None, None))
     return msgspec.defstruct(
@@ -94,7 +100,11 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
         kw_only=True,
         forbid_unknown_fields=True,
         gc=False,
-        rename={**sent, "entity_": contract.entity or "$"},
+        rename={
+            **sent,
+            "entity_": contract.entity or "$",
+            "period_": contract.period_field or "$",
+        },
     )
 
 
