@@ -25,6 +25,16 @@ _LISTED: tuple[tuple[str, str, str], ...] = (
     ("scipy.interpolate._bsplines", "knots and coefficients of splines", "BSpline"),
     ("scipy.sparse._csr", "a matrix as three arrays", "csr_matrix"),
     ("scipy._lib.array_api_compat.numpy._aliases", "makes an array", "asarray"),
+    ("collections", "a dictionary", "OrderedDict"),
+    # Boosters of other libraries, where those are installed
+    ("xgboost.core", "a model as bytes of the library's own format", "Booster"),
+    (
+        "xgboost.sklearn",
+        "parameters and a booster",
+        "XGBClassifier XGBRFClassifier XGBRFRegressor XGBRanker XGBRegressor",
+    ),
+    ("lightgbm.basic", "a model as text of the library's own format", "Booster"),
+    ("lightgbm.sklearn", "parameters and a booster", "LGBMClassifier LGBMRanker LGBMRegressor"),
     # Trees and their losses
     ("sklearn.tree._tree", "nodes of a tree as arrays", "Tree"),
     ("sklearn.ensemble._hist_gradient_boosting.predictor", "nodes of a tree", "TreePredictor"),
