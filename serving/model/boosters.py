@@ -4,14 +4,23 @@ Both libraries are optional (`pip install xgboost lightgbm`, or the extra `boost
 asked as MLflow's pyfunc asks it; on arrays, where that was seen to give the same.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from serving.model.arrays import ArrayMethod, Compile, ShortcutRefused, asked, labelled, numbers
+from serving.model.arrays import (
+    ArrayMethod,
+    Compile,
+    ShortcutRefused,
+    asked,
+    labelled,
+    numbers,
+    single_precision,
+)
 
+LIGHTGBM_BOOSTER = "lightgbm.basic.Booster"
 XGBOOST_CLASSES = (
     "XGBClassifier",
     "XGBRegressor",
@@ -59,25 +68,15 @@ def load_xgboost(file: Path, flavor: Mapping[str, Any]) -> Any:
     return model
 
 
-def load_lightgbm(file: Path, flavor: Mapping[str, Any]) -> Any:
+def load_lightgbm(file: Path) -> Any:
     """Return the booster in a `.lgb` or `.txt` file.
 
     Raises:
         ImportError: the library is not installed.
-        NotData: the flavour's file is a pickle.
     """
     import lightgbm
 
-    if flavor.get("model_class", "lightgbm.basic.Booster") != "lightgbm.basic.Booster":
-        raise NotData
     return lightgbm.Booster(model_file=file)
-
-
-NATIVE: Mapping[str, Callable[[Path, Mapping[str, Any]], Any]] = {
-    "xgboost": load_xgboost,
-    "lightgbm": load_lightgbm,
-}
-"""By MLflow's flavour, what reads its own file."""
 
 
 def xgboost_booster(model: XgboostBooster, name: str, _: Compile) -> ArrayMethod:
@@ -85,7 +84,7 @@ def xgboost_booster(model: XgboostBooster, name: str, _: Compile) -> ArrayMethod
     if name != "predict":
         raise ShortcutRefused
     predict = model.booster.inplace_predict
-    return lambda matrix: predict(numbers(matrix), validate_features=False)
+    return lambda matrix: predict(single_precision(matrix, True), validate_features=False)
 
 
 def lightgbm_model(model: Any, name: str, _: Compile) -> ArrayMethod:

@@ -12,7 +12,7 @@ from core.messages import _
 from core.registry.packages import Package, load_untrusted
 from serving.config.settings import Settings
 from serving.model.archive import TooLarge, check_archive
-from serving.model.boosters import NotData, load_lightgbm, load_xgboost
+from serving.model.boosters import LIGHTGBM_BOOSTER, NotData, load_lightgbm, load_xgboost
 
 METHODS = ("predict_proba", "predict")
 
@@ -105,9 +105,9 @@ def _xgboost(file: Path, flavor: Flavor, _settings: Settings) -> Any:
 
 def _lightgbm(file: Path, flavor: Flavor, settings: Settings) -> Any:
     """Load a booster's text, or the skops file of an estimator."""
-    if flavor.get("serialization_format") == "skops":
-        return _skops(file, flavor, settings)
-    return load_lightgbm(file, flavor)
+    if flavor.get("model_class", LIGHTGBM_BOOSTER) == LIGHTGBM_BOOSTER:
+        return load_lightgbm(file)
+    return _skops(file, flavor, settings)
 
 
 _READERS: Mapping[str, Callable[[Path, Flavor, Settings], Any]] = {

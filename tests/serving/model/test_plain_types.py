@@ -218,6 +218,15 @@ def test_a_file_that_could_act_is_refused(name: str, tmp_path: Path) -> None:
         load(tmp_path, content)
 
 
+def test_a_partial_of_a_listed_function_is_data(tmp_path: Path) -> None:
+    """The same file by hand, with arithmetic in it, is served: the refusals are of the function."""
+    content = crafted(state_of(functools.partial(np.clip, a_min=0, a_max=1)))
+    loaded = skops.io.loads(content, trusted=sorted(PLAIN_TYPES))
+    assert loaded.transform(X).max() == 1.0
+    with pytest.raises(UnfitError, match="pyfunc_predict_fn"):
+        load(tmp_path, content)  # a transformer: read, but it predicts nothing
+
+
 def test_a_partial_cannot_hide_its_function(tmp_path: Path) -> None:
     """A node that calls itself a listed type, with another loader, is still named."""
     partial = state_of(functools.partial(os.system, "touch harmed"))
