@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import re
+import unicodedata
 
 
 def pseudonym(identity: str, key: str) -> str:
@@ -15,3 +17,17 @@ def pseudonym(identity: str, key: str) -> str:
     if not key:
         raise ValueError("PSEUDONYM_KEY is empty: without a key an identity must not be stored")
     return hmac.new(key.encode(), identity.strip().upper().encode(), hashlib.sha256).hexdigest()
+
+
+def canonical(identity: str, prefix: str) -> str:
+    """Return the one spelling of a numbered identity: `RA 12`, `ra012`, `12` are `RA-12`.
+
+    What is no number after the prefix keeps its own spelling, upper-cased. A pseudonym is made of
+    the canonical spelling wherever the prefix is known; `pseudonym` itself does not normalise,
+    since that would change pseudonyms that are stored.
+    """
+    text = unicodedata.normalize("NFKC", identity).strip().upper()
+    found = re.fullmatch(
+        rf"(?:{re.escape(prefix)})?[\W_]*(?:N[O°.]*[\W_]*)?0*(\d+)(?:[.,]0)?", text
+    )
+    return f"{prefix}-{found[1]}" if found else text

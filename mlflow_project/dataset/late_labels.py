@@ -2,7 +2,8 @@
 
 `python -m mlflow_project.make_dataset --labels PEDE2025.xlsx --output labels.parquet` writes what
 `python -m monitoring.performance_report --labels labels.parquet` reads: `entity`, the pseudonym of
-the RA under the key that the API uses, and `target`, 1 where the student lags.
+the RA under the key that the API uses, `target`, 1 where the student lags, and `outcome_year`, the
+year in which that was seen: it judges the answers of the horizon before, and no others.
 """
 
 from pathlib import Path
@@ -10,55 +11,31 @@ from pathlib import Path
 import pandas as pd
 
 from core.contract.pseudonym import pseudonym
-from mlflow_project.make_dataset import replace_file
-from mlflow_project.pede import read_sheet
-from mlflow_project.pede.errors import KeyMissingError, OutputError, SheetError
+from mlflow_project.dataset.output import write_whole
+from mlflow_project.pede.errors import KeyMissingError
 from mlflow_project.pede.reading_report import Tally
-from mlflow_project.pede.workbook import read_sheets
+from mlflow_project.pede.sheet import read_students
+from mlflow_project.pede.workbook import read_sheet
 
-LABEL_COLUMNS = ("entity", "target", "year")
-
-
-def read_labels(workbook: Path, key: str) -> pd.DataFrame:
-    """Return `LABEL_COLUMNS`: one row per student of the newest sheet, in the pseudonyms' order.
-
-    A label tells of the prediction made the year before, so earlier sheets are not looked at: the
-    predictions that they answer are older.
-
-    Raises:
-        DataError: the workbook or its newest sheet cannot be read.
-    """
-    sheets = read_sheets(workbook)
-    if not sheets:
-        problem = "a planilha não tem nenhuma aba de ano (PEDE2025, ...)"
-        raise SheetError(workbook, "PEDE<ano>", problem, "Use a planilha PEDE original.")
-    students = read_sheet(workbook, sheets[-1], Tally())
-    labels = pd.DataFrame(
-        {
-            "entity": [pseudonym(ra, key) for ra in students["ra"]],
-            "target": (students["defasagem"] < 0).astype("int64"),
-            "year": sheets[-1].year,
-        }
-    )
-    return labels.sort_values("entity", ignore_index=True)
+LABEL_COLUMNS = ("entity", "target", "outcome_year")
 
 
-def write_labels(workbook: Path, output: Path, key: str | None) -> str:
-    """Write the labels of the newest sheet as Parquet, whole or not at all; return what to tell.
+def write_labels(workbook: Path, output: Path, key: str | None, year: int | None) -> pd.DataFrame:
+    """Write the labels of the newest sheet, or of the given year's, as Parquet; return them.
 
     Raises:
         DataError: no key, an unreadable workbook, or a file that cannot be written.
     """
     if not key:
-        raise KeyMissingError(workbook)
-    labels = read_labels(workbook, key)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(output, lambda path: labels.to_parquet(path, index=False))
-    except OSError as exc:
-        raise OutputError(output, exc.strerror or type(exc).__name__) from exc
-    return (
-        f"Aba PEDE{labels['year'].iloc[0]}: {len(labels)} estudantes, "
-        f"{labels['target'].mean():.0%} em defasagem\nGravado: {output}\n"
-        f"Próximo passo: python -m monitoring.performance_report --labels {output}"
-    )
+        raise KeyMissingError(source=workbook)
+    sheet = read_sheet(workbook, year)
+    students = read_students(sheet, Tally()).frame
+    labels = pd.DataFrame(
+        {
+            "entity": [pseudonym(ra, key) for ra in students["ra"]],
+            "target": (students["defasagem"] < 0).astype("int64"),
+            "outcome_year": sheet.year,
+        }
+    ).sort_values("entity", ignore_index=True)
+    write_whole(output, lambda path: labels.to_parquet(path, index=False))
+    return labels

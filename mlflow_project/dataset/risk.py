@@ -7,30 +7,14 @@ import numpy as np
 import pandas as pd
 
 from core.contract.model import Example, ModelContract
-from mlflow_project.pede import FEATURES
+from mlflow_project.pede import EXAMPLE, FEATURES
+from mlflow_project.pede import FEATURE_NAMES as FEATURE_NAMES
 
 TARGET = "em_risco"
-FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
 DIFFERENCE = ("fase", "idade")
 """Age minus phase: how far a child is ahead or behind, before the school's own table says so."""
 
-EXAMPLE_INSTANCE: Mapping[str, float] = {
-    "fase": 3.0,
-    "idade": 13.0,
-    "fase_ideal": 4.0,
-    "defasagem": -1.0,
-    "anos_no_programa": 2.0,
-    "iaa": 8.0,
-    "ieg": 7.5,
-    "ips": 7.0,
-    "ipp": 7.0,
-    "ida": 6.5,
-    "ipv": 7.0,
-    "mat": 6.0,
-    "por": 6.5,
-    "ing": 6.0,
-}
-"""An invented student; never a child's row."""
+EXAMPLE_INSTANCE = EXAMPLE
 
 
 def persistence(frame: pd.DataFrame) -> np.ndarray:

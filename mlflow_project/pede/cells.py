@@ -11,27 +11,32 @@ from typing import Any
 
 from openpyxl.utils.datetime import to_excel
 
+from core.contract.pseudonym import canonical
+from core.messages import N_
+from mlflow_project.pede.archive import UNSTORED
 from mlflow_project.pede.columns import plain
-from mlflow_project.pede.reading_report import Action
+from mlflow_project.pede.reading_report import Note
 
-Note = tuple[str, Action]
 Number = tuple[float | None, Note | None]
 Category = tuple[str | None, Note | None]
 Read = Number | Category
 
-FROM_DATE: Note = ("data do Excel lida como número", "convertido")
-FROM_TEXT: Note = ("número escrito como texto", "convertido")
-FROM_PHASE_NAME: Note = ("fase por extenso ou com turma", "convertido")
-FROM_DATE_TEXT: Note = ("data escrita como texto", "convertido")
-FROM_OTHER_SPELLING: Note = ("outra grafia", "convertido")
-ABOVE_TEN: Note = ("pouco acima de 10 (arredondamento)", "mantido")
-TEXT: Note = ("texto no lugar de número", "ilegível")
-EXCEL_ERROR: Note = ("erro de fórmula do Excel", "ilegível")
-NO_PHASE: Note = ("fase desconhecida", "ilegível")
-NO_YEAR: Note = ("data ou ano desconhecido", "ilegível")
-NO_CATEGORY: Note = ("categoria desconhecida", "ilegível")
-OTHER_SCHOOL: Note = ("situação reunida em “outra”", "convertido")
+FROM_DATE = Note(N_("Excel date read as a number"), "converted")
+FROM_TEXT = Note(N_("number written as text"), "converted")
+FROM_PHASE_NAME = Note(N_("phase in words or with its class"), "converted")
+FROM_DATE_TEXT = Note(N_("date written as text"), "converted")
+FROM_OTHER_SPELLING = Note(N_("other spelling"), "converted")
+ABOVE_TEN = Note(N_("slightly above 10 (rounding)"), "kept")
+TEXT = Note(N_("text in place of a number"), "unreadable")
+EXCEL_ERROR = Note(N_("formula error of Excel"), "unreadable")
+NO_STORED_VALUE = Note(N_("formula without a stored value"), "unreadable")
+NO_PHASE = Note(N_("unknown phase"), "unreadable")
+NO_YEAR = Note(N_("unknown date or year"), "unreadable")
+NO_CATEGORY = Note(N_("unknown category"), "unreadable")
+OTHER_SCHOOL = Note(N_("situation grouped as “outra”"), "converted")
 
+RA = "RA"
+"""What an RA begins with in its canonical spelling, `RA-12`."""
 _DECIMAL = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)")
 _PHASE = re.compile(r"fase ?(\d) ?[a-z]{0,2}(?: .*)?|(\d) ?[a-z]{0,2}")
 _YEAR_IN_DATE = re.compile(r"(\d{4})(?:-\d{1,2}-\d{1,2}.*)?|\d{1,2}[/.-]\d{1,2}[/.-](\d{4}).*")
@@ -43,6 +48,10 @@ _GENDERS = {
     "f": "feminino",
     "m": "masculino",
 }
+_SUMMARY = re.compile(
+    r"(contagem|desvio|fonte|legenda|maximo|media|mediana|minimo|nota|obs|observacao|quantidade|"
+    r"soma|subtotal|total)\b"
+)
 _PRIVATE_NETWORKS = ("rede decisao", "escola jp ii")
 _FIRST_REAL_YEAR = 1920
 """Dates before it are small numbers that Excel shows as dates: nobody here was born then."""
@@ -53,13 +62,27 @@ def is_blank(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
-def read_identity(cell: Any) -> str | None:
-    """Return an RA as text, without space and case so that it is the same in every sheet."""
-    if is_blank(cell):
-        return None
+def read_text(cell: Any) -> str:
+    """Return a cell's text as a person sees it; empty for an empty cell."""
+    if is_blank(cell) or cell == UNSTORED:
+        return ""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
-    return str(cell).strip().upper()
+    return str(cell).strip()
+
+
+def read_identity(cell: Any) -> Category:
+    """Return an RA in its canonical spelling, so that it is the same in every sheet: `RA-12`."""
+    if cell == UNSTORED:
+        return None, NO_STORED_VALUE
+    text = read_text(cell)
+    ra = canonical(text, RA)
+    return ra or None, None if ra == text else FROM_OTHER_SPELLING
+
+
+def is_summary(ra: str) -> bool:
+    """Return whether a row of this RA sums up others: `Total`, `Média`; every RA has a digit."""
+    return not any(c.isdigit() for c in ra) or _SUMMARY.match(plain(ra)) is not None
 
 
 def read_number(cell: Any, epoch: datetime) -> Number:

@@ -4,9 +4,9 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["identity", "number", "phase", "year", "gender", "school"]
+from mlflow_project.pede.features import FEATURE_NAMES, INPUTS, Kind, once
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,7 @@ class Column:
     repeated: tuple[int, ...] = ()
 
 
-CONCEPTS: tuple[Concept, ...] = (
-    Concept("ra", "identity", ("RA", "Registro do aluno", "Registro acadêmico")),
-    Concept("fase", "phase", ("Fase",)),
-    Concept("fase_ideal", "phase", ("Fase ideal", "Nível ideal")),
-    Concept("defasagem", "number", ("Defasagem", "Defas")),
-    Concept("idade", "number", ("Idade", "Idade do aluno", "Idade aluno")),
+_OTHERS = (
     Concept(
         "ano_nascimento",
         "year",
@@ -44,18 +39,17 @@ CONCEPTS: tuple[Concept, ...] = (
     Concept("ano_ingresso", "year", ("Ano ingresso", "Ano de ingresso", "Ingresso")),
     Concept("genero", "gender", ("Gênero", "Sexo")),
     Concept("instituicao", "school", ("Instituição de ensino", "Instituição")),
-    Concept("iaa", "number", ("IAA",)),
-    Concept("ieg", "number", ("IEG",)),
-    Concept("ips", "number", ("IPS",)),
-    Concept("ipp", "number", ("IPP",)),
-    Concept("ida", "number", ("IDA",)),
-    Concept("ipv", "number", ("IPV",)),
-    Concept("mat", "number", ("Mat", "Matem", "Matemática", "Nota mat")),
-    Concept("por", "number", ("Por", "Portug", "Português", "Nota port")),
-    Concept("ing", "number", ("Ing", "Inglês", "Nota ing")),
     Concept("inde", "number", ("INDE",)),
+    Concept("nome", "text", ("Nome", "Nome Anonimizado", "Nome do aluno")),
+    Concept("turma", "text", ("Turma",)),
 )
-"""Everything the reader looks for, the identity first. Names of people are not among it."""
+CONCEPTS: tuple[Concept, ...] = (
+    Concept("ra", "identity", ("RA", "Registro do aluno", "Registro acadêmico")),
+    *(Concept(row.feature.name, row.kind, row.headers) for row in INPUTS if row.headers),
+    *(concept for concept in _OTHERS if concept.name not in FEATURE_NAMES),
+)
+"""Everything the reader looks for, the identity first. Texts (name, class) are read for the list of
+one year alone; no dataset holds them."""
 
 NEEDED: tuple[tuple[str, ...], ...] = (
     ("ra",),
@@ -81,6 +75,7 @@ def plain(text: str) -> str:
 _MEANING: Mapping[str, str] = {
     plain(header): concept.name for concept in CONCEPTS for header in concept.headers
 }
+once([plain(header) for concept in CONCEPTS for header in concept.headers], "header")
 
 
 def meaning(header: Any, year: int) -> tuple[str, bool] | None:

@@ -1,6 +1,19 @@
-"""The model's inputs: what is known of a student in year t, as the served contract states it."""
+"""The model's inputs: what is known of a student in year t. To add one, add a row to `INPUTS`.
+
+Everything that needs the list of inputs is derived from this table: the columns that the reader
+looks for, the dataset's columns, the served contract and its example.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
 
 from core.contract.model import Feature
+
+Kind = Literal["identity", "text", "number", "phase", "year", "gender", "school"]
+"""How a column's cells are read."""
 
 GRADE_MAX = 10.1
 """Notes and indicators go to 10; sums of rounded parts reach 10.01 in the programme's sheets."""
@@ -8,38 +21,102 @@ GRADE_MAX = 10.1
 YOUNGEST, OLDEST = 4, 40
 """Ages in years that the programme could have; a birth year is held to them too."""
 
-_GRADE = "nota 0–10"
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of the model: what the contract says of it, and where its value comes from.
+
+    Attributes:
+        feature: name, unit, inclusive range and description, as the contract states them.
+        example: its value in the contract's example; invented, never a child's.
+        headers: names of its column in a sheet, the usual one first; accents, case and a year at
+            the end do not matter.
+        kind: how the column's cells are read.
+        computed: for an input without a column: its values from the other columns of the year, a
+            frame with all concepts of `columns`.
+    """
+
+    feature: Feature
+    example: float
+    headers: tuple[str, ...] = ()
+    kind: Kind = "number"
+    computed: Callable[[pd.DataFrame], pd.Series] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a row that the reader or the contract could not use.
+
+        Raises:
+            ValueError: neither headers nor a computation, or an example outside the range.
+        """
+        name, low, high = self.feature.name, self.feature.min, self.feature.max
+        if bool(self.headers) == bool(self.computed):
+            raise ValueError(f"input {name!r} needs either headers or a computation")
+        if low is None or high is None or not low <= self.example <= high:
+            raise ValueError(f"input {name!r}: the example {self.example} is not in its range")
 
 
-def _number(name: str, unit: str, low: float, high: float, description: str) -> Feature:
-    return Feature(name, "double", unit, low, high, nullable=True, description=description)
+def _input(
+    name: str,
+    unit: str,
+    bounds: tuple[float, float],
+    example: float,
+    description: str,
+    *headers: str,
+    kind: Kind = "number",
+    computed: Callable[[pd.DataFrame], pd.Series] | None = None,
+) -> Input:
+    feature = Feature(name, "double", unit, *bounds, nullable=True, description=description)
+    return Input(feature, example, headers, kind, computed)
 
 
-def _grade(name: str, description: str) -> Feature:
-    return _number(name, _GRADE, 0, GRADE_MAX, description)
+def _grade(name: str, example: float, description: str, *headers: str) -> Input:
+    return _input(name, "nota 0–10", (0, GRADE_MAX), example, description, *headers)
 
 
-FEATURES: tuple[Feature, ...] = (
-    _number("fase", "fase", 0, 9, "Fase no programa no ano de referência (ALFA = 0)"),
-    _number("idade", "anos", YOUNGEST, OLDEST, "Idade que completa no ano de referência"),
-    _number("fase_ideal", "fase", 0, 9, "Fase esperada para a idade e o ano escolar (ALFA = 0)"),
-    _number("defasagem", "fases", -9, 9, "Fase menos fase ideal; negativa quando há atraso"),
-    _number("anos_no_programa", "anos", 0, OLDEST, "Ano de referência menos ano de ingresso"),
-    _grade("iaa", "Indicador de autoavaliação"),
-    _grade("ieg", "Indicador de engajamento"),
-    _grade("ips", "Indicador psicossocial"),
-    _grade("ipp", "Indicador psicopedagógico"),
-    _grade("ida", "Indicador de aprendizagem"),
-    _grade("ipv", "Indicador de ponto de virada"),
-    _grade("mat", "Nota de matemática"),
-    _grade("por", "Nota de português"),
-    _grade("ing", "Nota de inglês"),
+# fmt: off
+INPUTS: tuple[Input, ...] = (
+    _input("fase", "fase", (0, 9), 3, "Fase no programa no ano de referência (ALFA = 0)",
+           "Fase", kind="phase"),
+    _input("idade", "anos", (YOUNGEST, OLDEST), 13, "Idade que completa no ano de referência",
+           "Idade", "Idade do aluno", "Idade aluno"),
+    _input("fase_ideal", "fase", (0, 9), 4,
+           "Fase esperada para a idade e o ano escolar (ALFA = 0)",
+           "Fase ideal", "Nível ideal", kind="phase"),
+    _input("defasagem", "fases", (-9, 9), -1, "Fase menos fase ideal; negativa quando há atraso",
+           "Defasagem", "Defas"),
+    _input("anos_no_programa", "anos", (0, OLDEST), 2, "Ano de referência menos ano de ingresso",
+           computed=lambda year: year["ano"] - year["ano_ingresso"]),
+    _grade("iaa", 8.0, "Indicador de autoavaliação", "IAA"),
+    _grade("ieg", 7.5, "Indicador de engajamento", "IEG"),
+    _grade("ips", 7.0, "Indicador psicossocial", "IPS"),
+    _grade("ipp", 7.0, "Indicador psicopedagógico", "IPP"),
+    _grade("ida", 6.5, "Indicador de aprendizagem", "IDA"),
+    _grade("ipv", 7.0, "Indicador de ponto de virada", "IPV"),
+    _grade("mat", 6.0, "Nota de matemática", "Mat", "Matem", "Matemática", "Nota mat"),
+    _grade("por", 6.5, "Nota de português", "Por", "Portug", "Português", "Nota port"),
+    _grade("ing", 6.0, "Nota de inglês", "Ing", "Inglês", "Nota ing"),
 )
+# fmt: on
 """In pipeline order. Ranges admit every real row with some slack; what lies outside is no value."""
 
-FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
-BOUNDS: dict[str, tuple[float, float]] = {
+def once(names: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return names that must differ.
+
+    Raises:
+        ValueError: one is there twice.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} twice: {', '.join(twice)}")
+    return tuple(names)
+
+
+FEATURES: tuple[Feature, ...] = tuple(row.feature for row in INPUTS)
+FEATURE_NAMES = once([feature.name for feature in FEATURES], "input")
+EXAMPLE: Mapping[str, float] = {row.feature.name: float(row.example) for row in INPUTS}
+"""An invented student; never a child's row."""
+BOUNDS: Mapping[str, tuple[float, float]] = {
     feature.name: (float(feature.min or 0.0), float(feature.max or 0.0)) for feature in FEATURES
 }
 """Inclusive range of each feature."""

@@ -1,16 +1,37 @@
 """What a reader did to the values it met: counts by sheet, column and reason, never a value."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from core.cli.text_tables import text_table
+from core.messages import N_, _, ngettext
 
-Action = Literal["convertido", "mantido", "descartado", "ilegível", "ausente"]
-"""convertido: read as another value than written; mantido: doubtful, kept as written; descartado:
-left out; ilegível: could not be read, became null; ausente: was not there."""
+Action = Literal["converted", "kept", "dropped", "unreadable", "absent"]
+ACTIONS: Mapping[Action, str] = {
+    "converted": N_("converted"),
+    "kept": N_("kept"),
+    "dropped": N_("dropped"),
+    "unreadable": N_("unreadable"),
+    "absent": N_("absent"),
+}
+"""converted: read as another value than written; kept: doubtful, as written; dropped: left out;
+unreadable: became null; absent: was not there."""
 
-_HEADINGS = ("Aba", "Coluna", "Motivo", "Ação", "Qtde")
+
+class Note(NamedTuple):
+    """What happened to a value: why, as a message of the catalogue, and what was done."""
+
+    reason: str
+    action: Action
+    bounds: tuple[float, float] | None = None
+
+    def text(self) -> str:
+        """Return the reason in the reader's language."""
+        if self.bounds is None:
+            return _(self.reason)
+        return _(self.reason, low=float(self.bounds[0]), high=float(self.bounds[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +69,25 @@ class ReadingReport:
         }
 
     def table(self) -> str:
-        """Return an aligned text table in Portuguese, one line per entry."""
-        lines = [f"{s.sheet}: {s.rows} linhas, {s.kept} estudantes lidos" for s in self.sheets]
+        """Return an aligned text table in the reader's language, one line per entry."""
+        lines = [
+            ngettext(
+                "{sheet}: {n} row, {kept} students read",
+                "{sheet}: {n} rows, {kept} students read",
+                sheet.rows,
+                sheet=sheet.sheet,
+                kept=sheet.kept,
+            )
+            for sheet in self.sheets
+        ]
         if not self.entries:
-            return "\n".join([*lines, "Nenhum valor convertido, descartado ou ilegível."])
-        rows = [(e.sheet, e.column, e.reason, e.action, f"{e.count:5}") for e in self.entries]
-        return "\n".join([*lines, "", text_table(_HEADINGS, rows)])
+            return "\n".join([*lines, _("No value was converted, dropped or unreadable.")])
+        head = (_("Sheet"), _("Column"), _("Reason"), _("Action"), _("Count"))
+        rows = [
+            (e.sheet, e.column, e.reason, _(ACTIONS[e.action]), f"{e.count:5}")
+            for e in self.entries
+        ]
+        return "\n".join([*lines, "", text_table(head, rows)])
 
 
 class Tally:
@@ -61,13 +95,13 @@ class Tally:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._counts: Counter[tuple[str, str, str, Action]] = Counter()
+        self._counts: Counter[tuple[str, str, Note]] = Counter()
         self._sheets: list[SheetCount] = []
 
-    def add(self, sheet: str, column: str, reason: str, action: Action, count: int = 1) -> None:
+    def add(self, sheet: str, column: str, note: Note, count: int = 1) -> None:
         """Count `count` values more; nothing is noted for zero."""
         if count:
-            self._counts[sheet, column, reason, action] += count
+            self._counts[sheet, column, note] += count
 
     def sheet(self, sheet: str, rows: int, kept: int) -> None:
         """Note how many rows a sheet had and how many were kept."""
@@ -76,7 +110,7 @@ class Tally:
     def report(self) -> ReadingReport:
         """Return what was counted, in the order in which it was first met."""
         entries = (
-            Entry(sheet, column, reason, count, action)
-            for (sheet, column, reason, action), count in self._counts.items()
+            Entry(sheet, column, note.text(), count, note.action)
+            for (sheet, column, note), count in self._counts.items()
         )
         return ReadingReport(tuple(self._sheets), tuple(entries))

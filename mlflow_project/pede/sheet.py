@@ -1,21 +1,25 @@
 """One year's sheet as a frame: identify rows, read columns, complete what follows from the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from core.messages import N_, _
+from mlflow_project.pede.archive import UNSTORED
 from mlflow_project.pede.cells import (
     ABOVE_TEN,
+    NO_STORED_VALUE,
     Read,
     is_blank,
+    is_summary,
     read_gender,
     read_identity,
     read_number,
     read_phase,
     read_school,
+    read_text,
     read_year,
 )
 from mlflow_project.pede.columns import (
@@ -27,44 +31,85 @@ from mlflow_project.pede.columns import (
     find_header,
     recognise,
 )
+from mlflow_project.pede.contradictions import age_contradicts, lag_contradicts, refuse_mixed_up
 from mlflow_project.pede.errors import ColumnError, SheetError
-from mlflow_project.pede.features import BOUNDS, FEATURE_NAMES, GRADE_MAX, OLDEST, YOUNGEST
-from mlflow_project.pede.reading_report import Action, Tally
+from mlflow_project.pede.features import BOUNDS, FEATURE_NAMES, GRADE_MAX, INPUTS, OLDEST, YOUNGEST
+from mlflow_project.pede.reading_report import Note, Tally
 from mlflow_project.pede.workbook import Sheet
 
-COLUMNS: tuple[str, ...] = (
-    "ra",
-    "ano",
-    *FEATURE_NAMES,
-    "ano_nascimento",
-    "genero",
-    "instituicao",
-    "inde",
+COLUMNS: tuple[str, ...] = tuple(
+    dict.fromkeys(("ra", "ano", *FEATURE_NAMES, "ano_nascimento", "genero", "instituicao", "inde"))
 )
-"""Columns of the frame that `read_sheet` returns."""
+"""Columns of the frame of a sheet's students."""
+
+LABELS = ("ra", "nome", "turma", "fase")
+"""Concepts that a list of children shows as they are written."""
+
+NO_RA = Note(N_("row without RA"), "dropped")
+SUMMARY = Note(N_("summary row (“Total”, “Média”), no student"), "dropped")
+REPEATED_RA = Note(N_("repeated RA: the first row counts"), "dropped")
+NO_LAG = Note(N_("row without lag"), "dropped")
+REPEATED = Note(N_("repeated column: only one counts"), "dropped")
+NO_COLUMN = Note(N_("column absent"), "absent")
+NO_CELL = Note(N_("column empty"), "absent")
+OUT_OF_RANGE = Note(N_("outside the range {low} to {high}"), "dropped")
+LAG_COMPUTED = Note(N_("computed: phase − ideal phase"), "converted")
+IDEAL_COMPUTED = Note(N_("computed: phase − lag"), "converted")
+PHASE_COMPUTED = Note(N_("computed: ideal phase + lag"), "converted")
+AGE_COMPUTED = Note(N_("computed: year − year of birth"), "converted")
+LAG_DIFFERS = Note(N_("differs from phase − ideal phase"), "kept")
+AGE_DIFFERS = Note(N_("does not fit the birth"), "kept")
 
 
-def read_sheet(path: Path, sheet: Sheet, tally: Tally) -> pd.DataFrame:
-    """Return the sheet's students, one row each, as `COLUMNS`; count every interpretation.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row that is no student's, or one of whom too little is known; by its `labels`."""
+
+    labels: dict[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Students:
+    """A sheet's students, one row each: `frame` has `COLUMNS`, `labels` what names each row."""
+
+    frame: pd.DataFrame
+    labels: list[dict[str, str]]
+    left_out: list[LeftOut]
+
+
+def read_students(sheet: Sheet, tally: Tally) -> Students:
+    """Return the sheet's students; count every interpretation.
+
+    `idade` is the age that a child reaches in the year where the birth is known: the sheet of 2022
+    states that one, later sheets the age on some day of the year.
 
     Raises:
         ColumnError: a needed column is under none of its names.
+        ContradictionError: columns contradict each other in too many rows.
         SheetError: no row has both an RA and a lag.
     """
-    table = _Table.of(path, sheet, tally)
+    table = _Table.of(sheet, tally)
     rows_met = len(table.rows)
-    ra, table = _identified(table)
+    ra, table, left_out = _identified(table)
     frame = pd.DataFrame({"ra": pd.array(ra, dtype="str"), "ano": sheet.year})
     for concept in CONCEPTS[1:]:
-        frame[concept.name] = _column(table, concept)
+        if concept.kind != "text":
+            frame[concept.name] = _column(table, concept)
+    headers = {concept.name: table.header(concept.name) for concept in CONCEPTS}
+    refuse_mixed_up(frame, sheet.source, sheet.title, headers)
     _complete(frame, table)
-    kept = frame[frame["defasagem"].notna()].reset_index(drop=True)
-    table.note("defasagem", "linha sem defasagem", "descartado", len(frame) - len(kept))
-    if kept.empty:
-        remedy = "Confira se é a aba certa e se RA e Defasagem estão preenchidos."
-        raise SheetError(path, sheet.title, "nenhum estudante legível", remedy)
-    tally.sheet(sheet.title, rows_met, len(kept))
-    return kept[list(COLUMNS)]
+    known = frame["defasagem"].notna().to_numpy()
+    table.note("defasagem", NO_LAG, int((~known).sum()))
+    if not known.any():
+        problem = _("no readable student")
+        remedy = _("Check that it is the right sheet and that RA and Defasagem are filled in.")
+        raise SheetError(source=sheet.source, sheet=sheet.title, problem=problem, remedy=remedy)
+    tally.sheet(sheet.title, rows_met, int(known.sum()))
+    labels = list(table.labels())
+    left_out += [LeftOut(labels[i], NO_LAG.text()) for i in (~known).nonzero()[0]]
+    kept = frame.loc[known, list(COLUMNS)].reset_index(drop=True)
+    return Students(kept, [labels[i] for i in known.nonzero()[0]], left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +122,61 @@ class _Table:
     rows: Sequence[tuple[Any, ...]]
 
     @classmethod
-    def of(cls, path: Path, sheet: Sheet, tally: Tally) -> "_Table":
+    def of(cls, sheet: Sheet, tally: Tally) -> "_Table":
         """Find header and columns; raises ColumnError if a needed one is missing."""
         top = find_header(sheet.rows, sheet.year)
         rows = sheet.rows[top + 1 :]
         columns = recognise(sheet.rows[top], rows, sheet.year)
         for group in NEEDED:
             if not columns.keys() & set(group):
-                headers = [header for name in group for header in TITLES[name]]
-                wanted = " ou ".join(f"“{TITLES[name][0]}”" for name in group)
-                raise ColumnError(path, sheet.title, wanted, headers)
+                accepted = ", ".join(f"“{header}”" for name in group for header in TITLES[name])
+                wanted = _(" or ").join(f"“{TITLES[name][0]}”" for name in group)
+                raise ColumnError(
+                    source=sheet.source, sheet=sheet.title, column=wanted, accepted=accepted
+                )
         return cls(sheet, tally, columns, rows)
 
     def cells(self, index: int) -> list[Any]:
         """Return a column's cells; a row may be shorter than the header."""
         return [row[index] if index < len(row) else None for row in self.rows]
 
-    def note(self, name: str, reason: str, action: Action, count: int) -> None:
-        """Count under the column's own header, or its usual name where it has none."""
+    def header(self, name: str) -> str:
+        """Return a concept's own header, or its usual name where it has none."""
         column = self.columns.get(name)
-        header = column.header if column else TITLES.get(name, (name,))[0]
-        self.tally.add(self.sheet.title, header, reason, action, count)
+        return column.header if column else TITLES.get(name, (name,))[0]
+
+    def note(self, name: str, note: Note, count: int = 1) -> None:
+        """Count under the column's header."""
+        self.tally.add(self.sheet.title, self.header(name), note, count)
+
+    def labels(self) -> Iterator[dict[str, str]]:
+        """Give what names each row, by the usual names of the columns, as it is written."""
+        places = {TITLES[name][0]: self.columns.get(name) for name in LABELS}
+        for row in self.rows:
+            yield {
+                title: read_text(row[at.index]) if at and at.index < len(row) else ""
+                for title, at in places.items()
+            }
 
 
-def _identified(table: _Table) -> tuple[list[str], _Table]:
+def _identified(table: _Table) -> tuple[list[str], _Table, list[LeftOut]]:
     """Keep the first row of each RA; a row without one cannot be followed into the next year."""
     first: dict[str, tuple[Any, ...]] = {}
-    nameless = repeated = 0
+    left_out: list[LeftOut] = []
     cells = table.cells(table.columns["ra"].index)
-    for cell, row in zip(cells, table.rows, strict=True):
-        ra = read_identity(cell)
-        if ra is None:
-            nameless += 1
-        elif ra in first:
-            repeated += 1
+    for cell, row, labels in zip(cells, table.rows, table.labels(), strict=True):
+        ra, note = (None, NO_STORED_VALUE) if cell == UNSTORED else read_identity(cell)
+        if note:
+            table.note("ra", note)
+        summary = ra is not None and is_summary(ra)
+        reason = NO_RA if ra is None else SUMMARY if summary else REPEATED_RA
+        if ra is None or summary or ra in first:
+            table.note("ra", reason)
+            if not summary:
+                left_out.append(LeftOut(labels, reason.text()))
         else:
             first[ra] = row
-    table.note("ra", "linha sem RA", "descartado", nameless)
-    table.note("ra", "RA repetido: vale a primeira linha", "descartado", repeated)
-    return list(first), replace(table, rows=list(first.values()))
+    return list(first), replace(table, rows=list(first.values())), left_out
 
 
 def _column(table: _Table, concept: Concept) -> pd.Series:
@@ -124,24 +185,26 @@ def _column(table: _Table, concept: Concept) -> pd.Series:
     column = table.columns.get(concept.name)
     values: list[Any] = [None] * len(table.rows)
     if column is None:
-        table.note(concept.name, "coluna ausente", "ausente", len(values))
+        table.note(concept.name, NO_COLUMN, len(values))
     else:
         cells = table.cells(column.index)
         if all(is_blank(cell) for cell in cells):
-            table.note(concept.name, "coluna vazia", "ausente", len(values))
+            table.note(concept.name, NO_CELL, len(values))
         for index in column.repeated:
             filled = sum(not is_blank(cell) for cell in table.cells(index))
-            table.note(concept.name, "coluna repetida: vale uma só", "descartado", filled)
+            table.note(concept.name, REPEATED, filled)
         for row, cell in enumerate(cells):
             value, note = _read(concept, cell, table.sheet)
             values[row] = value
             if note:
-                table.note(concept.name, *note, 1)
+                table.note(concept.name, note)
     return pd.Series(values, dtype="object" if text else "float64")
 
 
 def _read(concept: Concept, cell: Any, sheet: Sheet) -> Read:
     """Read one cell by its concept's kind and refuse what lies outside the concept's range."""
+    if cell == UNSTORED:
+        return None, NO_STORED_VALUE
     if concept.kind == "gender":
         return read_gender(cell)
     if concept.kind == "school":
@@ -151,7 +214,7 @@ def _read(concept: Concept, cell: Any, sheet: Sheet) -> Read:
         return None, note
     low, high = _bounds(concept.name, sheet.year)
     if not low <= value <= high:
-        return None, (f"fora do intervalo {low:g} a {high:g}", "descartado")
+        return None, OUT_OF_RANGE._replace(bounds=(low, high))
     if high == GRADE_MAX and value > 10:
         return value, ABOVE_TEN
     return value, note
@@ -175,22 +238,22 @@ def _bounds(name: str, year: int) -> tuple[float, float]:
 def _complete(frame: pd.DataFrame, table: _Table) -> None:
     """Fill, in place, what follows from other columns of the same year; count contradictions."""
     phase, ideal, lag = frame["fase"], frame["fase_ideal"], frame["defasagem"]
-    _fill(frame, table, "defasagem", phase - ideal, "calculada: fase − fase ideal")
-    _fill(frame, table, "fase_ideal", phase - lag, "calculada: fase − defasagem")
-    _fill(frame, table, "fase", ideal + lag, "calculada: fase ideal + defasagem")
-    differs = (frame["fase"] - frame["fase_ideal"] - frame["defasagem"]).abs() > 0
-    table.note("defasagem", "difere de fase − fase ideal", "mantido", int(differs.sum()))
+    _fill(frame, table, "defasagem", phase - ideal, LAG_COMPUTED)
+    _fill(frame, table, "fase_ideal", phase - lag, IDEAL_COMPUTED)
+    _fill(frame, table, "fase", ideal + lag, PHASE_COMPUTED)
+    table.note("defasagem", LAG_DIFFERS, int(lag_contradicts(frame).sum()))
 
     reached = frame["ano"] - frame["ano_nascimento"]
-    _fill(frame, table, "idade", reached, "calculada: ano − ano de nascimento")
-    # Before the birthday a child is one year younger than the difference of the years.
-    differs = (reached - frame["idade"]).sub(0.5).abs() > 0.5
-    table.note("idade", "não condiz com o nascimento", "mantido", int(differs.sum()))
-    frame["anos_no_programa"] = frame["ano"] - frame["ano_ingresso"]
+    _fill(frame, table, "idade", reached, AGE_COMPUTED)
+    table.note("idade", AGE_DIFFERS, int(age_contradicts(frame).sum()))
+    frame["idade"] = reached.fillna(frame["idade"])
+    for row in INPUTS:
+        if row.computed:
+            frame[row.feature.name] = row.computed(frame)
 
 
-def _fill(frame: pd.DataFrame, table: _Table, name: str, values: pd.Series, reason: str) -> None:
+def _fill(frame: pd.DataFrame, table: _Table, name: str, values: pd.Series, note: Note) -> None:
     low, high = BOUNDS[name]
     missing = frame[name].isna() & values.between(low, high)
     frame[name] = frame[name].where(~missing, values)
-    table.note(name, reason, "convertido", int(missing.sum()))
+    table.note(name, note, int(missing.sum()))

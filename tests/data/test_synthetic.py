@@ -91,10 +91,10 @@ def test_reader_reads_every_row(read_back: tuple[pd.DataFrame, ReadingReport]) -
     assert all(sheet.rows == sheet.kept for sheet in report.sheets)
     assert frame[["fase", "idade", "fase_ideal", "defasagem", "genero"]].notna().all().all()
     assert (frame["defasagem"] == frame["fase"] - frame["fase_ideal"]).all()
-    assert not [e for e in report.entries if e.action == "descartado" or "condiz" in e.reason]
+    assert not [e for e in report.entries if e.action == "dropped" or "condiz" in e.reason]
     reasons = {(entry.sheet, entry.column, entry.action) for entry in report.entries}
-    assert ("PEDE2023", "Idade", "convertido") in reasons
-    assert ("PEDE2024", "INDE 2024", "ilegível") in reasons
+    assert ("PEDE2023", "Idade", "converted") in reasons
+    assert ("PEDE2024", "INDE 2024", "unreadable") in reasons
 
 
 def test_years_belong_together(dataset: pd.DataFrame) -> None:

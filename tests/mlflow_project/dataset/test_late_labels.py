@@ -61,7 +61,7 @@ def test_nothing_written_identifies_a_child(
     output = tmp_path / "labels.parquet"
     write(workbook, output)
     assert b"RA-" not in output.read_bytes()
-    assert list(pd.read_parquet(output).columns) == ["entity", "target", "year"]
+    assert list(pd.read_parquet(output).columns) == ["entity", "target", "outcome_year"]
 
 
 def test_the_newest_sheet_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,12 @@ def test_the_newest_sheet_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     frame, _ = read_workbook(path)
     newest = frame[frame["ano"] == 2024]
     assert set(labels["entity"]) == {pseudonym(ra, KEY) for ra in newest["ra"]}
-    assert set(labels["year"]) == {2024}
+    assert set(labels["outcome_year"]) == {2024}
+    arguments = ["--labels", str(path), "--year", "2023", "--output", str(tmp_path / "l.parquet")]
+    assert main(arguments) == 0
+    older = pd.read_parquet(tmp_path / "l.parquet")
+    assert set(older["outcome_year"]) == {2023}
+    assert len(older) == (frame["ano"] == 2023).sum()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""Columns that must agree, and from where on their disagreement is no typing error but a mix-up."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import pandas as pd
+
+from core.messages import N_, _
+from mlflow_project.pede.errors import ContradictionError
+
+MAX_SHARE = 0.05
+"""Share of rows that may contradict themselves; in the real sheets it is 0.2 % at most."""
+MIN_ROWS = 3
+"""Fewer contradictions than this are typing errors in a small sheet."""
+MAX_BEHIND = 2
+"""Years that an age may lie below the year minus the birth year: one before the birthday, another
+where ages were taken the year before. Above it no age can lie."""
+SORTED_ALONE = N_("check that nobody sorted or copied one of these columns alone")
+_NEAR = range(-5, 6)
+"""Years that a sheet's title may be off."""
+
+
+def lag_contradicts(frame: pd.DataFrame) -> pd.Series:
+    """Return where phase, ideal phase and lag are there and do not agree."""
+    return _lag_error(frame).abs() > 0
+
+
+def age_contradicts(frame: pd.DataFrame, behind: float = 1.0) -> pd.Series:
+    """Return where an age lies above the years since birth, or further than `behind` below them."""
+    below = _years_below(frame)
+    return (below < 0) | (below > behind)
+
+
+def refuse_mixed_up(
+    frame: pd.DataFrame, source: str, sheet: str, headers: Mapping[str, str]
+) -> None:
+    """Refuse a sheet whose columns contradict each other.
+
+    Args:
+        frame: a row per student with the concepts of `columns`, as read.
+        source: what messages call the workbook.
+        sheet: its title.
+        headers: the header of each concept's column.
+
+    Raises:
+        ContradictionError: names the columns, in how many rows, and what may have happened.
+    """
+    found = []
+    lag, lags = lag_contradicts(frame), int(_lag_error(frame).notna().sum())
+    if _too_many(lag, lags):
+        text = _(
+            "{n} of {of} values of “{lag}” contradict “{phase}” minus “{ideal}”; {hint}",
+            n=int(lag.sum()),
+            of=lags,
+            lag=headers["defasagem"],
+            phase=headers["fase"],
+            ideal=headers["fase_ideal"],
+            hint=_(SORTED_ALONE),
+        )
+        found.append(text)
+    age, ages = age_contradicts(frame, MAX_BEHIND), int(_years_below(frame).notna().sum())
+    if _too_many(age, ages):
+        text = _(
+            "{n} of {of} values of “{age}” contradict “{birth}”; {hint}",
+            n=int(age.sum()),
+            of=ages,
+            age=headers["idade"],
+            birth=headers["ano_nascimento"],
+            hint=_age_hint(frame),
+        )
+        found.append(text)
+    if found:
+        text = "; ".join(found)
+        raise ContradictionError(source=source, sheet=sheet, contradictions=text)
+
+
+def refuse_other_children(
+    frames: Sequence[pd.DataFrame], source: str, titles: Sequence[str]
+) -> None:
+    """Refuse consecutive years in which the same RAs were born in other years.
+
+    Raises:
+        ContradictionError: names both sheets.
+    """
+    for (early, before), (late, sheet) in pairwise(zip(frames, titles, strict=True)):
+        births = early[["ra", "ano_nascimento"]].merge(late[["ra", "ano_nascimento"]], on="ra")
+        births = births.dropna()
+        differs = births["ano_nascimento_x"] != births["ano_nascimento_y"]
+        if _too_many(differs, len(births)):
+            text = _(
+                "{n} of {of} RAs have another year of birth than in the sheet {other}; {hint}",
+                n=int(differs.sum()),
+                of=len(births),
+                other=before,
+                hint=_(SORTED_ALONE),
+            )
+            raise ContradictionError(source=source, sheet=sheet, contradictions=text)
+
+
+def _lag_error(frame: pd.DataFrame) -> pd.Series:
+    return frame["fase"] - frame["fase_ideal"] - frame["defasagem"]
+
+
+def _years_below(frame: pd.DataFrame) -> pd.Series:
+    return frame["ano"] - frame["ano_nascimento"] - frame["idade"]
+
+
+def _too_many(differs: pd.Series, comparable: int) -> bool:
+    n = int(differs.sum())
+    return n >= MIN_ROWS and n > MAX_SHARE * comparable
+
+
+def _age_hint(frame: pd.DataFrame) -> str:
+    """Return what to look at: the year that the ages would fit, where there is one."""
+    below = _years_below(frame).dropna()
+    for off in sorted(_NEAR, key=abs):
+        if (below + off).between(0, 1).mean() > 1 - MAX_SHARE:
+            year = int(frame["ano"].iloc[0]) + off
+            return _("the ages fit {year}: were two sheets exchanged or renamed?", year=year)
+    return _(SORTED_ALONE)
