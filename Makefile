@@ -11,7 +11,7 @@ MLFLOW_PORT ?= 5000
 WORKERS ?= 1
 SOURCE ?=
 
-.PHONY: help up test test-all spark check format lock messages bench-serving bench-drift clean
+.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-drift clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -19,11 +19,16 @@ up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops 
 	@exec $(BIN)/python scripts/up.py --host "$(HOST)" --api-port "$(API_PORT)" \
 	  --mlflow-port "$(MLFLOW_PORT)" --workers "$(WORKERS)" $(if $(SOURCE),--source "$(SOURCE)")
 
-test: .venv/dev ## the tests, about 8 minutes
+test-fast: .venv/dev ## the tests that need no server, under a minute
+	@$(PYTEST) -m "not server and not slow"
+
+test: .venv/dev ## the tests, about 4 minutes
 	@$(PYTEST)
 
-test-all: .venv/dev .venv/spark ## the tests and the slow ones, about 25 minutes
-	@$(PYTEST) -m ""
+test-slow: .venv/dev .venv/spark ## only the slow ones, about 25 minutes
+	@$(PYTEST) -m slow
+
+test-all: test test-slow ## all of them
 
 spark: .venv/spark ## what --engine spark needs, besides Java 17
 

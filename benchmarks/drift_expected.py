@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.metrics.resampled import Evaluation
+from core.metrics.classification import metrics
 from monitoring.drift.expected import ScoreTally
 
 NAMES = ("recall", "precision", "f2", "roc_auc")
@@ -47,8 +47,8 @@ def expected(window: Path) -> Mapping[str, float]:
 def shown(window: Path) -> Mapping[str, float]:
     """Return what the labels of the window show."""
     frame = pd.read_parquet(window)
-    found = Evaluation(frame["target"], frame["score"], frame["label"]).metrics()
-    return {name: float(found[name][0]) for name in NAMES}
+    found = metrics(frame["target"], frame["score"], frame["label"])
+    return {name: found[name] for name in NAMES}
 
 
 def _rows(rng: np.random.Generator, shift: float) -> tuple[np.ndarray, np.ndarray]:

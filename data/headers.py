@@ -27,4 +27,15 @@ HEADERS: Mapping[int, tuple[str, ...]] = {
     2023: tuple(_HEADERS_2023.split("|")),
     2024: tuple(_HEADERS_2024.split("|")),
 }
-"""Headers of each year's sheet, in order."""
+"""Headers of the programme's own sheets, in order."""
+
+
+def headers(year: int) -> tuple[str, ...]:
+    """Return the headers of a year's sheet; a later one is 2024's with one more past year each."""
+    if year in HEADERS:
+        return HEADERS[year]
+    text = _HEADERS_2024.replace("2024", str(year))
+    for name in ("Pedra", "INDE"):
+        past = "|".join(f"{name} {then % 100}" for then in range(2023, year))
+        text = text.replace(f"{name} 23", past)
+    return tuple(text.split("|"))

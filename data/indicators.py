@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data.students import Column, Traits, Year, ages, ideal_phase
+from data.students import LATEST, Column, Traits, Year, ages, ideal_phase
 
 
 def observe(
@@ -53,10 +53,10 @@ def observe(
 
 def _self_assessment(drawn: Column, year: int, rng: np.random.Generator) -> Column:
     """Return IAA in steps of half a note; a share did not answer, which the sheets give as 0."""
-    silent = {2022: 0.04, 2023: 0.18, 2024: 0.02}[year]
+    silent = {2022: 0.04, 2023: 0.18, 2024: 0.02}[min(year, LATEST)]
     answered = np.clip(np.round(2 * (8.8 + drawn)) / 2, 0, 10)
-    # The 2024 sheet sums rounded parts, so full marks read 10.002.
-    answered = np.where(answered > 0, answered + (0.002 if year == 2024 else 0.0), 0.0)
+    # The sheets from 2024 on sum rounded parts, so full marks read 10.002.
+    answered = np.where(answered > 0, answered + (0.002 if year >= 2024 else 0.0), 0.0)
     return np.where(rng.random(len(drawn)) < silent, 0.0, answered)
 
 
@@ -67,7 +67,7 @@ def _psychosocial(drawn: Column, year: int) -> Column:
         2023: ([2.52, 3.77, 5.0, 6.27, 7.52], [-0.6, -0.3, 0.1, 0.4]),
         2024: ([2.51, 5.005, 6.26, 7.51, 8.13], [-1.5, -1.1, -0.6, 1.2]),
     }
-    values, edges = steps[year]
+    values, edges = steps[min(year, LATEST)]
     return np.array(values)[np.digitize(drawn, edges)]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data.headers import HEADERS
+from data.headers import headers
 from data.spelling import (
     DIVISION_BY_ZERO,
     IDEAL,
@@ -27,7 +27,7 @@ from data.spelling import (
     school_labels,
     stones,
 )
-from data.students import Column, Traits, Year
+from data.students import LATEST, Column, Traits, Year
 
 _DATE_AGES = 0.4
 """Share of the 2023 rows whose age stands in a cell formatted as a date."""
@@ -54,31 +54,36 @@ class _Year:
 
 
 def lay_out(
-    traits: Traits, years: Mapping[int, Year], numbers: Column, rng: np.random.Generator
+    traits: Traits,
+    years: Mapping[int, Year],
+    numbers: Column,
+    streams: Mapping[int, np.random.Generator],
 ) -> dict[str, pd.DataFrame]:
     """Return the sheets by title, cells as Python values and None; `numbers` holds each RA's.
 
-    Rows come in no order. Every frame has dtype object, and header names may repeat.
+    `streams` has the source of chance of each year. Rows come in no order. Every frame has dtype
+    object, and header names may repeat.
     """
     sheets: dict[str, pd.DataFrame] = {}
     inde: dict[int, Column] = {}
     for number, observed in years.items():
+        rng = streams[number]
         values = _evaluated(number, observed, rng)
         inde[number] = np.full(len(numbers), np.nan)
         inde[number][values["student"]] = _inde(values)
         ra = [f"RA-{n}" for n in numbers[values["student"]]]
         year = _Year(number, traits, values, ra, inde, rng)
-        sheets[f"PEDE{number}"] = _frame(year, _common(year) | _SPECIFIC[number](year))
+        sheets[f"PEDE{number}"] = _frame(year, _common(year) | _SPECIFIC[min(number, LATEST)](year))
     sheets["dicionario"] = _dictionary()
     return sheets
 
 
 def _frame(year: _Year, cells: Mapping[str, list[Any]]) -> pd.DataFrame:
     """Put columns in the sheet's order and rows in none; a column nobody filled is empty."""
-    headers, size = HEADERS[year.number], len(year.ra)
-    rows = list(zip(*(cells.get(header, [None] * size) for header in headers), strict=True))
+    titles, size = headers(year.number), len(year.ra)
+    rows = list(zip(*(cells.get(title, [None] * size) for title in titles), strict=True))
     frame = pd.DataFrame([rows[i] for i in year.rng.permutation(size)], dtype="object")
-    frame.columns = pd.Index(headers)
+    frame.columns = pd.Index(titles)
     return frame
 
 
@@ -92,14 +97,14 @@ def _evaluated(number: int, year: Year, rng: np.random.Generator) -> dict[str, C
     half = away | ((values["fase"] == 7) & (number == 2023) & (rng.random(len(away)) < 0.56))
     for name in _MEASURED:
         values[name] = np.where(away if name in ("iaa", "ips") else half, np.nan, values[name])
-    if number == 2024:
+    if number >= 2024:
         values["ieg"] = np.where(away, 0.0, values["ieg"])
     return _rounded(number, values)
 
 
 def _rounded(number: int, values: dict[str, Column]) -> dict[str, Column]:
     for name in _MEASURED:
-        digits = 3 if name in ("ips", "iaa") else _DIGITS[number]
+        digits = 3 if name in ("ips", "iaa") else _DIGITS[min(number, LATEST)]
         values[name] = np.round(values[name].astype(float), digits)
     return values
 
@@ -187,12 +192,15 @@ def _sheet_2023(year: _Year) -> dict[str, list[Any]]:
 
 
 def _sheet_2024(year: _Year) -> dict[str, list[Any]]:
-    """Phases as classes, `9` for graduates whose index says INCLUIR, entries not before 2021."""
+    """Phases as classes, `9` for graduates whose index says INCLUIR, entries not before 2021.
+
+    Later years are written like this one.
+    """
     values, student, rng, phase = year.values, year.student, year.rng, year.values["fase"]
     letters = rng.choice(list("ABCDEFGHKLMN"), len(student))
     classes = [class_2024(p, letter) for p, letter in zip(phase.tolist(), letters, strict=True)]
     later = _later(year)
-    for header in ("INDE 2024", "Pedra 2024"):
+    for header in (f"INDE {year.number}", f"Pedra {year.number}"):
         marked = zip(phase, later[header], strict=True)
         later[header] = [
             "INCLUIR" if p == 9 else DIVISION_BY_ZERO if c == NOT_AVAILABLE else c
@@ -214,7 +222,7 @@ _SPECIFIC = {2022: _sheet_2022, 2023: _sheet_2023, 2024: _sheet_2024}
 
 
 def _later(year: _Year) -> dict[str, list[Any]]:
-    """Return what the sheets of 2023 and 2024 have in common and 2022 has not."""
+    """Return what the sheets from 2023 on have in common and 2022 has not."""
     values, student, number = year.values, year.student, year.number
     inde = year.inde[number][student]
     return {

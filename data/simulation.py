@@ -1,4 +1,4 @@
-"""Simulated students over three years: who enters, learns, is promoted, lags behind, leaves.
+"""Simulated students over the years: who enters, learns, is promoted, lags behind, leaves.
 
 Shares, levels and spreads were set by hand so that totals resemble those of the programme's yearly
 sheets; no row of a child is used. A student has lasting traits (learning, engagement, well-being);
@@ -10,7 +10,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from data.indicators import observe, turning_point
-from data.students import YEARS, Column, Traits, Year, ages, draw_traits, ideal_phase
+from data.students import (
+    FIRST,
+    LATEST,
+    Column,
+    Traits,
+    Year,
+    ages,
+    draw_traits,
+    first_seen,
+    ideal_phase,
+    newcomers,
+    together,
+)
 
 _ENTRY_LAGS = np.array([-3, -2, -1, 0, 1])
 _ENTRY_LAG_SHARES: Mapping[int, Sequence[float]] = {
@@ -25,16 +37,30 @@ _PROMOTED: Mapping[int, Column] = {
 }
 """Share promoted into each year by lag before: two phases or more, one, none, ahead."""
 _PULL: Mapping[int, float] = {2023: 7.0, 2024: 8.0}
-"""How strictly promotion follows what the sheets show: more, and the next year is foreseeable."""
+_PULL_LATER = 1.5
+"""How strictly promotion follows what the sheets show: more, and the next year is foreseeable. Less
+after 2024, when the rules no longer change and a model has seen more years."""
 
 
-def simulate(students: int, rng: np.random.Generator) -> tuple[Traits, dict[int, Year]]:
-    """Return the students' traits and, for each year, those present with phase and indicators."""
-    traits = draw_traits(students, rng)
+def simulate(
+    students: int, last: int, streams: Mapping[int, np.random.Generator]
+) -> tuple[Traits, dict[int, Year]]:
+    """Return the students' traits and, for each year, those present with phase and indicators.
+
+    `streams` has the source of chance of each year from the first to `last`. So many students enter
+    until the latest of the programme's own years, and newcomers in each later one.
+    """
+    traits = draw_traits(first_seen(students), streams[FIRST])
     phase = np.full(students, -1)
     present = np.zeros(students, dtype=bool)
     years: dict[int, Year] = {}
-    for year in YEARS:
+    for year in range(FIRST, last + 1):
+        rng = streams[year]
+        if year > LATEST:
+            entry = np.full(newcomers(students), year)
+            traits = together(traits, draw_traits(entry, rng))
+            phase = np.append(phase, np.full(len(entry), -1))
+            present = np.append(present, np.zeros(len(entry), dtype=bool))
         if years:
             present, phase = _next(traits, years[year - 1], present, phase, year, rng)
         new = traits.entry == year
@@ -48,7 +74,7 @@ def _first_phase(traits: Traits, year: int, rng: np.random.Generator) -> Column:
     """Place newcomers: most a phase or two below the ideal, the better learners higher."""
     size = len(traits.entry)
     rank = np.argsort(np.argsort(traits.learning + 1.3 * rng.standard_normal(size)))
-    edges = np.cumsum(_ENTRY_LAG_SHARES[year])[:-1]
+    edges = np.cumsum(_ENTRY_LAG_SHARES[min(year, LATEST)])[:-1]
     lag = _ENTRY_LAGS[np.digitize((rank + 0.5) / size, edges)]
     ideal = ideal_phase(*ages(traits, year), year)
     return np.clip(ideal + lag, 0, 7)
@@ -67,6 +93,8 @@ def _next(
     stay = 0.95 if year == 2023 else 1.15
     logit = stay + 0.6 * last["effort"] + np.where(at >= 8, 2.0, 0.0)
     stays = rng.random(len(student)) < _sigmoid(logit)
+    # Phase 9 is for graduates, who are seen once; the first student keeps small workbooks whole.
+    stays &= at < 9
     stays |= student == 0
     following = np.zeros_like(present)
     following[student[stays]] = True
@@ -76,7 +104,7 @@ def _next(
 
     moved = phase.copy()
     moved[student] = at + _promoted(traits, last, year, rng)
-    return following, np.clip(moved, 0, 9 if year == 2024 else 8)
+    return following, np.clip(moved, 0, 9 if year >= 2024 else 8)
 
 
 def _promoted(traits: Traits, last: Year, year: int, rng: np.random.Generator) -> Column:
@@ -86,11 +114,11 @@ def _promoted(traits: Traits, last: Year, year: int, rng: np.random.Generator) -
     (turning point, learning, engagement) decides among equals.
     """
     at, lag, student = last["fase"], last["fase"] - last["fase_ideal"], last["student"]
-    usual = _PROMOTED[year][np.clip(lag, -2, 1) + 2]
+    usual = _PROMOTED[min(year, LATEST)][np.clip(lag, -2, 1) + 2]
     by_phase = np.array([-0.6, 0.0, 0.3, 0.2, 0.6, 0.0, 0.6, 0.6, -1.6, -9.0])[at]
     base = np.log(usual / (1 - usual)) + by_phase
     shown = turning_point(last["growth"], last["study"], last["effort"])
-    logit = _PULL[year] * (0.55 * base + shown + 0.1 * traits.wellbeing[student])
+    logit = _PULL.get(year, _PULL_LATER) * (0.55 * base + shown + 0.1 * traits.wellbeing[student])
     gained = (rng.random(len(at)) < _sigmoid(logit)).astype(int)
     jump = (lag <= -2) & (gained == 1) & (rng.random(len(at)) < 0.10)
     # Phase 9 is for graduates, whom the sheets know from 2024 on.

@@ -1,16 +1,18 @@
 """Invented students: what stays with each of them, how old they are, where they should be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
-YEARS = (2022, 2023, 2024)
+FIRST, LATEST = 2022, 2024
+"""Years of the programme's own sheets; later ones are simulated and written as the latest."""
 Column = np.ndarray
 Year = Mapping[str, Column]
 """One year's students by column: `student` (index into the traits), and what is known of them."""
 _ENTRY_SHARES = (0.51, 0.25, 0.24)
-"""Share of all students who are first seen in each year."""
+"""Share of all students who are first seen in each of these years; of as many more in each later
+one as in the last."""
 _AGES = np.arange(7, 20)
 _AGE_SHARES = np.array([5, 9, 12, 14, 12, 12, 12, 9, 7, 5, 4, 2, 1]) / 104
 _YEARS_BEFORE_SHARES = (0.48, 0.15, 0.07, 0.16, 0.07, 0.04, 0.03)
@@ -39,19 +41,30 @@ class Traits:
     wellbeing: Column
 
 
-def draw_traits(students: int, rng: np.random.Generator) -> Traits:
-    """Return new students, so many in all; the first is there in every year."""
-    learning = rng.standard_normal(students)
-    engagement = 0.55 * learning + 0.835 * rng.standard_normal(students)
+def first_seen(students: int) -> Column:
+    """Return the year in which each of so many students enters; the first of them is never new."""
     # By quota, not by chance: few students must still fill each year.
     position = (np.arange(students) + 0.5) / students
-    entry = 2022 + np.digitize(position, np.cumsum(_ENTRY_SHARES)[:2])
-    entry[0] = 2022
+    entry = FIRST + np.digitize(position, np.cumsum(_ENTRY_SHARES)[:2])
+    entry[0] = FIRST
+    return entry
+
+
+def newcomers(students: int) -> int:
+    """Return how many enter in a year after the latest sheet, at a cohort of so many."""
+    return round(_ENTRY_SHARES[-1] * students)
+
+
+def draw_traits(entry: Column, rng: np.random.Generator) -> Traits:
+    """Return new students by the year in which each enters."""
+    students = len(entry)
+    learning = rng.standard_normal(students)
+    engagement = 0.55 * learning + 0.835 * rng.standard_normal(students)
     age = rng.choice(_AGES, students, p=_AGE_SHARES)
     before = rng.choice(len(_YEARS_BEFORE_SHARES), students, p=_YEARS_BEFORE_SHARES)
     return Traits(
         entry=entry,
-        joined=entry - np.where(entry == 2022, before, 0),
+        joined=entry - np.where(entry == FIRST, before, 0),
         birth_year=entry - age,
         birth_day=rng.integers(1, 366, students),
         female=rng.random(students) < 0.53,
@@ -60,6 +73,12 @@ def draw_traits(students: int, rng: np.random.Generator) -> Traits:
         engagement=engagement,
         wellbeing=rng.standard_normal(students),
     )
+
+
+def together(first: Traits, more: Traits) -> Traits:
+    """Return all students, those of `first` first."""
+    columns = zip(astuple(first), astuple(more), strict=True)
+    return Traits(*(np.concatenate(pair) for pair in columns))
 
 
 def ages(traits: Traits, year: int) -> tuple[Column, Column]:

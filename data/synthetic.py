@@ -6,6 +6,7 @@ newcomers and tests something to train on that is about as hard as the real thin
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -18,27 +19,53 @@ import pandas as pd
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
+from core.cli import arguments
+from core.errors import ProjectError
+from core.messages import _, ngettext
 from data.layout import lay_out
 from data.simulation import simulate
+from data.students import FIRST, LATEST, newcomers
 
 DEFAULT_OUTPUT = Path("data/raw/pede_synthetic.xlsx")
 _DATE_FORMAT = "mm-dd-yy"
 
 
-def generate_workbook(students: int, seed: int) -> dict[str, pd.DataFrame]:
-    """Return the sheets by title for that many distinct students over 2022, 2023 and 2024.
+class SyntheticError(ProjectError):
+    """The workbook cannot be made as asked."""
 
-    Cells are Python values of dtype object, None for an empty cell, and headers may repeat. The
-    same arguments give the same cells.
+    code = "synthetic"
+    exit_code = 2
+
+
+def generate_workbook(
+    students: int, seed: int, years: Sequence[int] = range(FIRST, LATEST + 1)
+) -> dict[str, pd.DataFrame]:
+    """Return the sheets by title for so many distinct students over 2022, 2023 and 2024.
+
+    In each later year about a quarter as many enter. Cells are Python values of dtype object, None
+    for an empty cell, and headers may repeat. The same students and seed give the same cells in
+    each year, whatever the others: a workbook with one year more is the same one continued.
 
     Raises:
-        ValueError: fewer than one student.
+        SyntheticError: fewer than one student, or a year before 2022.
     """
     if students < 1:
-        raise ValueError("--students: é preciso ao menos 1 estudante")
+        raise SyntheticError(reason=_("--students: at least 1 student is needed"))
+    if not years or min(years) < FIRST:
+        reason = _("--years: {first} or later, for example 2022-2025", first=FIRST)
+        raise SyntheticError(reason=reason)
     rng = np.random.default_rng(seed)
-    traits, years = simulate(students, rng)
-    return lay_out(traits, years, rng.permutation(students) + 1, rng)
+    last = max(LATEST, *years)
+    streams = dict.fromkeys(range(FIRST, LATEST + 1), rng)
+    streams |= {year: np.random.default_rng([seed, year]) for year in range(LATEST + 1, last + 1)}
+    traits, simulated = simulate(students, last, streams)
+    numbers = rng.permutation(students) + 1
+    for year in range(LATEST + 1, last + 1):
+        entered = streams[year].permutation(newcomers(students))
+        numbers = np.append(numbers, entered + len(numbers) + 1)
+    sheets = lay_out(traits, simulated, numbers, streams)
+    left_out = {f"PEDE{year}" for year in simulated} - {f"PEDE{year}" for year in years}
+    return {title: frame for title, frame in sheets.items() if title not in left_out}
 
 
 def write_workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> None:
@@ -58,18 +85,32 @@ def write_workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, or 2 where the workbook cannot be made."""
-    options = _parser().parse_args(arguments)
-    try:
-        sheets = generate_workbook(options.students, options.seed)
-        write_workbook(sheets, options.output)
-    except (ValueError, OSError) as exc:
-        sys.stderr.write(f"erro: {exc}\n")
-        return 2
-    rows = ", ".join(f"{title}: {len(frame)} linhas" for title, frame in sheets.items())
-    sys.stdout.write(f"Planilha fictícia gravada em {options.output} ({rows})\n")
-    return 0
+    options = _parser().parse_args(argv)
+
+    def work() -> None:
+        sheets = generate_workbook(options.students, options.seed, options.years)
+        try:
+            write_workbook(sheets, options.output)
+        except OSError as exc:
+            raise SyntheticError(reason=str(exc)) from exc
+        rows = ", ".join(
+            ngettext("{title}: {n} row", "{title}: {n} rows", len(frame), title=title)
+            for title, frame in sheets.items()
+        )
+        written = _("Invented workbook written to {path} ({rows})", path=options.output, rows=rows)
+        arguments.say(written)
+
+    return arguments.run_command(work)
+
+
+def years(text: str) -> range:
+    """Read `2022-2025`, or one year (an argparse type)."""
+    found = re.fullmatch(r"(20\d\d)(?:-(20\d\d))?", text)
+    if not found or int(found[2] or found[1]) < int(found[1]):
+        raise argparse.ArgumentTypeError(_("consecutive years, for example 2022-2025"))
+    return range(int(found[1]), int(found[2] or found[1]) + 1)
 
 
 def _cells(sheet: WriteOnlyWorksheet, row: Sequence[Any]) -> Iterator[Any]:
@@ -83,18 +124,27 @@ def _cells(sheet: WriteOnlyWorksheet, row: Sequence[Any]) -> Iterator[Any]:
             yield value
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m data.synthetic",
-        description="Gera uma planilha PEDE fictícia, com o formato e a desordem da verdadeira. "
-        "A mesma semente gera as mesmas células.",
+def _parser() -> arguments.Parser:
+    text = _(
+        "Makes an invented PEDE workbook with the format and the mess of the real one. The same "
+        "seed makes the same cells; one year more continues the same students."
+    )
+    parser = arguments.parser("data.synthetic", text)
+    parser.add_argument(
+        "--students",
+        type=int,
+        default=1200,
+        help=_("students from 2022 to 2024; later years add newcomers (default: %(default)s)"),
     )
     parser.add_argument(
-        "--students", type=int, default=1200, help="estudantes nos três anos (padrão: %(default)s)"
+        "--years",
+        type=years,
+        default="2022-2024",
+        help=_("years of the sheets, from 2022 on (default: %(default)s)"),
     )
-    parser.add_argument("--seed", type=int, default=7, help="semente (padrão: %(default)s)")
+    parser.add_argument("--seed", type=int, default=7, help=_("seed (default: %(default)s)"))
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, help="planilha .xlsx (padrão: %(default)s)"
+        "--output", type=Path, default=DEFAULT_OUTPUT, help=_(".xlsx file (default: %(default)s)")
     )
     return parser
 

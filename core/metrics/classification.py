@@ -1,166 +1,228 @@
-"""Metrics and the choice of a threshold: pure functions on arrays."""
+"""Metrics of a target of 0 and 1, scores in [0, 1] and flags; each is defined once, for weights.
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+A metric is a statistic of weighted rows (`core.metrics.resampling`), so its value, its bootstrap
+and a paired difference of two models are one formula. `metrics` gives the values of the rows
+themselves and does not depend on their order; training logs them, monitoring compares with them.
+"""
+
+import math
 
 import numpy as np
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+import numpy.typing as npt
 
-CAPACITY = 0.60
-"""Largest share of the students that the schools can follow up: the one number that both the choice
-of a threshold and the promotion gate go by (docs/decisions/0006)."""
-BASE_RATE = 0.5
-"""Share at risk that the capacity is planned for. It moves from pair to pair (61 %, then 40 %) and
-next year's is unknown, while the rates among those at risk and those not move less."""
+from core.metrics.calibration import ece_of
+from core.metrics.resampling import (
+    Estimate,
+    Floats,
+    Interval,
+    Statistic,
+    bootstraps,
+    percentiles,
+    ratio,
+    resample,
+    value_of,
+)
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+LABEL_METRICS = frozenset({"recall", "precision", "f2", "share_flagged", "accuracy"})
+"""Metrics that depend on the threshold."""
+_LEAST = float(np.finfo(np.float64).eps)
+"""Log loss takes no score to be surer than that."""
 
 
-def label_metrics(target: np.ndarray, flagged: np.ndarray) -> dict[str, float]:
-    """Return recall, precision, F2, share flagged and accuracy of 0/1 flags; arrays of shape (n,).
+def recall_of(target: Ints, flagged: Flags) -> Statistic:
+    """Return TP / (TP + FN) as a statistic."""
+    hits, positive = _as_floats((target == 1) & flagged, target == 1)
+    return lambda weights: ratio(weights @ hits, weights @ positive)
 
-    A ratio whose denominator is zero is 0. F2 weighs recall four times as much as precision:
-    5 TP / (5 TP + 4 FN + FP).
+
+def precision_of(target: Ints, flagged: Flags) -> Statistic:
+    """Return TP / (TP + FP) as a statistic."""
+    hits, flags = _as_floats((target == 1) & flagged, flagged)
+    return lambda weights: ratio(weights @ hits, weights @ flags)
+
+
+def f2_of(target: Ints, flagged: Flags) -> Statistic:
+    """Return 5 TP / (5 TP + 4 FN + FP) as a statistic; 0 where nothing is flagged.
+
+    F-beta with beta = 2 (van Rijsbergen 1979): recall weighs four times as much as precision. Not
+    defined without positives.
     """
-    hit = int(np.sum((target == 1) & flagged))
-    missed = int(np.sum((target == 1) & ~flagged))
-    false = int(np.sum((target == 0) & flagged))
+    hits, positive, flags = _as_floats((target == 1) & flagged, target == 1, flagged)
 
-    def ratio(part: float, whole: float) -> float:
-        return part / whole if whole else 0.0
+    def f2(weights: Floats) -> Floats:
+        positives = weights @ positive
+        whole = np.where(positives > 0, 4 * positives + weights @ flags, 0.0)
+        return ratio(5 * (weights @ hits), whole)
 
+    return f2
+
+
+def share_of(rows: Flags) -> Statistic:
+    """Return the share of these rows as a statistic."""
+    (chosen,) = _as_floats(rows)
+    return lambda weights: ratio(weights @ chosen, weights.sum(axis=1))
+
+
+def brier_of(target: Ints, scores: Floats) -> Statistic:
+    """Return the Brier score as a statistic: the mean squared distance of score and outcome."""
+    return _mean_of((scores - target) ** 2)
+
+
+def log_loss_of(target: Ints, scores: Floats) -> Statistic:
+    """Return the mean of −ln(the chance given to what happened) as a statistic."""
+    given = np.where(target == 1, scores, 1 - scores)
+    return _mean_of(-np.log(np.clip(given, _LEAST, 1.0)))
+
+
+def roc_auc_of(target: Ints, scores: Floats) -> Statistic:
+    """Return the ROC-AUC as a statistic: P(score of a positive > of a negative), ties counted half.
+
+    Mann and Whitney's U over weighted rows.
+    """
+    order, firsts = _ranking(scores)
+    positive = (target == 1)[order]
+
+    def area(weights: Floats) -> Floats:
+        up, down = _by_score(weights[:, order], positive, firsts)
+        below = np.cumsum(down, axis=1) - down / 2
+        return ratio((up * below).sum(axis=1), up.sum(axis=1) * down.sum(axis=1))
+
+    return area
+
+
+def pr_auc_of(target: Ints, scores: Floats) -> Statistic:
+    """Return the average precision as a statistic: Σ (Rₖ − Rₖ₋₁) Pₖ over distinct scores."""
+    order, firsts = _ranking(scores)
+    positive = (target == 1)[order]
+
+    def area(weights: Floats) -> Floats:
+        up, down = _by_score(weights[:, order], positive, firsts)
+        hits, false = (np.cumsum(n[:, ::-1], axis=1)[:, ::-1] for n in (up, down))
+        precision = hits / np.maximum(hits + false, 1.0)
+        return ratio((up * precision).sum(axis=1), up.sum(axis=1))
+
+    return area
+
+
+def label_statistics(target: Ints, flagged: Flags) -> dict[str, Statistic]:
+    """Return the metrics of flags as statistics, by name."""
     return {
-        "recall": ratio(hit, hit + missed),
-        "precision": ratio(hit, hit + false),
-        "f2": ratio(5 * hit, 5 * hit + 4 * missed + false),
-        "share_flagged": ratio(hit + false, len(target)),
-        "accuracy": ratio(len(target) - missed - false, len(target)),
+        "recall": recall_of(target, flagged),
+        "precision": precision_of(target, flagged),
+        "f2": f2_of(target, flagged),
+        "share_flagged": share_of(flagged),
+        "accuracy": share_of((target == 1) == flagged),
     }
 
 
-def score_metrics(target: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, float]:
-    """Return ROC-AUC, PR-AUC, Brier score, log loss, ECE and the label metrics at `threshold`.
+def statistics(target: Ints, scores: Floats, flagged: Flags) -> dict[str, Statistic]:
+    """Return every metric as a statistic, by name; arrays of shape (n,)."""
+    return {
+        **label_statistics(target, flagged),
+        "roc_auc": roc_auc_of(target, scores),
+        "pr_auc": pr_auc_of(target, scores),
+        "brier": brier_of(target, scores),
+        "log_loss": log_loss_of(target, scores),
+        "ece": ece_of(target, scores),
+        "positive_rate": share_of(target == 1),
+    }
+
+
+def metrics(
+    target: npt.ArrayLike, scores: npt.ArrayLike, flagged: npt.ArrayLike
+) -> dict[str, float]:
+    """Return every metric of the rows, whatever their order; NaN where one is not defined."""
+    rows = _sorted_rows(target, scores, flagged)
+    return {name: value_of(found, len(rows[0])) for name, found in statistics(*rows).items()}
+
+
+def label_metrics(target: npt.ArrayLike, flagged: npt.ArrayLike) -> dict[str, float]:
+    """Return the metrics of flags; what is not defined is 0, as scikit-learn counts it."""
+    flags = np.asarray(flagged, dtype=bool)
+    found = label_statistics(np.asarray(target, dtype=np.int64), flags)
+    values = {name: value_of(statistic, len(flags)) for name, statistic in found.items()}
+    return {name: value if math.isfinite(value) else 0.0 for name, value in values.items()}
+
+
+def score_metrics(
+    target: npt.ArrayLike, scores: npt.ArrayLike, threshold: float
+) -> dict[str, float]:
+    """Return every metric at a threshold; what is not defined is 0 (precision without flags).
 
     Raises:
         ValueError: the target holds one class only, for which no ROC exists.
     """
-    if len(np.unique(target)) < 2:
+    if len(np.unique(np.asarray(target))) < 2:
         raise ValueError("the rows hold one class only: no ROC-AUC exists for them")
+    found = metrics(target, scores, np.asarray(scores) >= threshold)
+    return {name: value if math.isfinite(value) else 0.0 for name, value in found.items()}
+
+
+def metric_intervals(
+    target: npt.ArrayLike, scores: npt.ArrayLike, threshold: float, seed: int
+) -> dict[str, Interval]:
+    """Return value and 95 % interval of each metric but the ECE, whose bootstrap leans upwards.
+
+    Raises:
+        ValueError: a metric is not defined on the rows.
+    """
+    rows = _sorted_rows(target, scores, np.asarray(scores) >= threshold)
+    found = {name: each for name, each in statistics(*rows).items() if name != "ece"}
+    return bootstraps(found, len(rows[0]), seed)
+
+
+def estimates(
+    target: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    flagged: npt.ArrayLike,
+    *,
+    resamples: int,
+    seed: int,
+    confidence: float,
+) -> tuple[dict[str, Estimate], dict[str, Floats]]:
+    """Return every metric with its interval, and the bootstrap samples behind the intervals."""
+    rows = _sorted_rows(target, scores, flagged)
+    found = statistics(*rows)
+    samples = resample(found, len(rows[0]), resamples, seed)
+    values = {name: value_of(statistic, len(rows[0])) for name, statistic in found.items()}
     return {
-        "roc_auc": float(roc_auc_score(target, scores)),
-        "pr_auc": float(average_precision_score(target, scores)),
-        "brier": float(brier_score_loss(target, scores)),
-        "log_loss": float(log_loss(target, scores)),
-        "ece": calibration_error(target, scores),
-        **label_metrics(target, scores >= threshold),
-    }
+        name: Estimate(value, *percentiles(samples[name], confidence))
+        if math.isfinite(value)
+        else Estimate(None)
+        for name, value in values.items()
+    }, samples
 
 
-def calibration_error(target: np.ndarray, scores: np.ndarray, bins: int = 10) -> float:
-    """Return the expected calibration error: |observed − said| averaged over bins, by their rows.
-
-    Bins of equal width over [0, 1]: Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated
-    Probabilities Using Bayesian Binning (2015), equation 4; (n,) each.
-    """
-    place = np.minimum((scores * bins).astype(int), bins - 1)
-    gaps = np.bincount(place, weights=target - scores, minlength=bins)
-    return float(np.abs(gaps).sum() / len(target))
-
-
-class PolicyUnmetError(ValueError):
-    """No threshold satisfies the policy; says how close the best one comes."""
-
-    def __init__(
-        self, policy: "ThresholdPolicy", recall: float, share: float, needed: float
-    ) -> None:
-        """Take the best recall within the capacity at `share`, and the share that recall needs."""
-        super().__init__(
-            f"com no máximo {policy.max_share_flagged:.0%} sinalizados (num ano com "
-            f"{policy.base_rate:.0%} em risco) o melhor recall é "
-            f"{recall:.2f} (sinalizando {share:.0%}), e a política exige ao menos "
-            f"{policy.floor_recall:.2f}; alcançá-lo sinalizaria {needed:.0%}"
-        )
-        self.recall, self.share, self.needed = recall, share, needed
+def _sorted_rows(
+    target: npt.ArrayLike, scores: npt.ArrayLike, flagged: npt.ArrayLike
+) -> tuple[Ints, Floats, Flags]:
+    """Return the rows in an order of their own, so that no sum depends on how they came."""
+    said = np.asarray(scores, dtype=np.float64)
+    came, flags = np.asarray(target, dtype=np.int64), np.asarray(flagged, dtype=bool)
+    order = np.lexsort((flags, came, said))
+    return came[order], said[order], flags[order]
 
 
-@dataclass(frozen=True, slots=True)
-class ThresholdPolicy:
-    """Reach `min_recall` with the fewest flags; never flag more than `max_share_flagged`.
-
-    The share flagged is that of a year in which `base_rate` of the students are at risk, by the
-    rates found among those at risk and those not: π TPR + (1 − π) FPR. Where both cannot be had,
-    the best F-beta within the capacity is taken, unless even that misses more than `floor_recall`
-    allows: then there is no threshold worth serving.
-    """
-
-    min_recall: float = 0.90
-    max_share_flagged: float = CAPACITY
-    floor_recall: float = 0.70
-    base_rate: float = BASE_RATE
-    beta: float = 2.0
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a share outside (0, 1], or a beta that weighs nothing."""
-        for name, value in asdict(self).items():
-            if name != "beta" and not 0.0 < value <= 1.0:
-                raise ValueError(f"{name} is {value}; it must lie in (0, 1]")
-        if not self.beta > 0:
-            raise ValueError(f"beta is {self.beta}; it must be positive")
-
-    def choose(self, target: np.ndarray, scores: np.ndarray) -> tuple[float, str]:
-        """Return the threshold and which rule gave it: `min_recall` or `best_f_beta`.
-
-        Candidates are the scores themselves, for scores of rows the fit had not seen; (n,) each.
-
-        Raises:
-            PolicyUnmetError: within the capacity every threshold misses too many.
-        """
-        curve = trade_off(target, scores, self.beta, self.base_rate)
-        allowed = curve["share_planned"] <= self.max_share_flagged
-        reached = allowed & (curve["recall"] >= self.min_recall)
-        if reached.any():
-            return float(curve["threshold"][np.argmax(reached)]), "min_recall"
-        worth = allowed & (curve["recall"] >= self.floor_recall)
-        if not worth.any():
-            best = int(np.flatnonzero(allowed)[-1]) if allowed.any() else None
-            needed = curve["share_planned"][np.argmax(curve["recall"] >= self.floor_recall)]
-            recall, share = (
-                (0.0, 0.0)
-                if best is None
-                else (float(curve["recall"][best]), float(curve["share_planned"][best]))
-            )
-            raise PolicyUnmetError(self, recall, share, float(needed))
-        best_f = np.argmax(np.where(worth, curve["f_beta"], -1.0))
-        return float(curve["threshold"][best_f]), "best_f_beta"
+def _as_floats(*masks: Flags) -> list[Floats]:
+    """Return masks as 0.0 and 1.0: products with counts are exact, and BLAS multiplies them."""
+    return [mask.astype(np.float64) for mask in masks]
 
 
-def trade_off(
-    target: np.ndarray, scores: np.ndarray, beta: float = 2.0, base_rate: float = BASE_RATE
-) -> dict[str, np.ndarray]:
-    """Return what each possible threshold would do, the strictest first.
-
-    Arrays of one length by name: `threshold` (the distinct scores, falling), `recall`,
-    `precision`, `share_flagged`, `share_planned` (were `base_rate` of the rows positive), `f_beta`.
-    F-beta: (1 + beta²) TP / ((1 + beta²) TP + beta² FN + FP), van Rijsbergen 1979.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    hits = np.cumsum(target[order] == 1)[last].astype(float)
-    flagged = last + 1.0
-    positives = max(int((target == 1).sum()), 1)
-    false = (flagged - hits) / max(len(scores) - positives, 1)
-    weight = beta * beta
-    return {
-        "threshold": ranked[last],
-        "recall": hits / positives,
-        "precision": hits / flagged,
-        "share_flagged": flagged / len(scores),
-        "share_planned": base_rate * hits / positives + (1 - base_rate) * false,
-        "f_beta": (1 + weight) * hits / (weight * positives + flagged),
-    }
+def _mean_of(values: Floats) -> Statistic:
+    return lambda weights: ratio((weights * values).sum(axis=1), weights.sum(axis=1))
 
 
-def thinned(curve: dict[str, np.ndarray], points: int = 100) -> Sequence[dict[str, float]]:
-    """Return at most `points` rows of a trade-off curve, its ends included, for a table."""
-    size = len(curve["threshold"])
-    kept = np.unique(np.linspace(0, size - 1, min(points, size)).round().astype(int))
-    return [{name: float(values[i]) for name, values in curve.items()} for i in kept]
+def _ranking(scores: Floats) -> tuple[Ints | slice, Ints]:
+    """Return the rows' order by rising score, and where in it each distinct score begins."""
+    rising = bool((np.diff(scores) >= 0).all())
+    order = slice(None) if rising else np.argsort(scores, kind="stable")
+    return order, np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+
+
+def _by_score(weights: Floats, positive: Flags, firsts: Ints) -> tuple[Floats, Floats]:
+    """Return how many positives and negatives each distinct score has, (B, scores) each."""
+    up = np.add.reduceat(weights * positive, firsts, axis=1)
+    return up, np.add.reduceat(weights, firsts, axis=1) - up

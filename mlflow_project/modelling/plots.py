@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-from core.metrics.classification import CAPACITY, trade_off
+from core.metrics.calibration import calibration
 from mlflow_project.make_dataset import TARGET
+from mlflow_project.modelling.threshold import CAPACITY, trade_off
 from mlflow_project.modelling.training import Evaluation
 
 BLUE, GREY, RED = "#1f5fa8", "#9aa3ad", "#b3261e"
@@ -83,9 +83,8 @@ def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _reliability(axes: Axes, evaluation: Evaluation) -> None:
-    seen, said = calibration_curve(
-        _target(evaluation), evaluation.test["score"], n_bins=8, strategy="quantile"
-    )
+    bins = calibration(_target(evaluation), evaluation.test["score"].to_numpy())
+    said, seen = ([getattr(b, side) for b in bins] for side in ("mean_score", "positive_rate"))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     axes.plot(said, seen, "o-", color=BLUE)
     brier, ece = evaluation.metrics["brier"], evaluation.metrics["ece"]

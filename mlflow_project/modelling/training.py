@@ -12,12 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 
-from core.metrics.classification import (
-    PolicyUnmetError,
-    ThresholdPolicy,
-    label_metrics,
-    score_metrics,
-)
+from core.metrics.classification import label_metrics, score_metrics
 from mlflow_project.dataset.leakage import leaks
 from mlflow_project.dataset.risk import DIFFERENCE, FEATURE_NAMES, persistence
 from mlflow_project.make_dataset import DATASET_COLUMNS, STUDENT, TARGET, YEAR
@@ -28,6 +23,7 @@ from mlflow_project.modelling.pipeline import (
     grouped_folds,
     out_of_fold_scores,
 )
+from mlflow_project.modelling.threshold import PolicyUnmetError, ThresholdPolicy
 
 
 class TrainingError(Exception):

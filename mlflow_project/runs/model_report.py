@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.cli.progress import STEPS, Clock
 from core.contract.model import ModelContract
-from core.metrics.bootstrap import Interval
+from core.metrics.resampling import Interval
 from mlflow_project.modelling.selection import Selection
 from mlflow_project.modelling.training import Evaluation
 from mlflow_project.versions.criteria import Criterion

@@ -22,13 +22,13 @@ from sklearn.calibration import CalibratedClassifierCV
 from core.cli.progress import Clock
 from core.contract import names
 from core.contract.model import ModelContract
-from core.metrics.classification import thinned, trade_off
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
 from mlflow_project.make_dataset import TARGET
 from mlflow_project.modelling.importance import importances
 from mlflow_project.modelling.pipeline import TRUSTED_TYPES
 from mlflow_project.modelling.plots import draw_importance, draw_plots
 from mlflow_project.modelling.selection import Trial
+from mlflow_project.modelling.threshold import thinned, trade_off
 from mlflow_project.modelling.training import Evaluation, ServedFit, data_digest, row_digests
 from mlflow_project.runs.fingerprint import PACKAGES
 from mlflow_project.versions.gate import ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS, tested_rows

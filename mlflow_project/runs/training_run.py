@@ -12,13 +12,13 @@ import pandas as pd
 from core.cli.progress import Clock, say
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import ModelContract
-from core.metrics.classification import ThresholdPolicy
-from core.metrics.intervals import metric_intervals
+from core.metrics.classification import metric_intervals
 from mlflow_project.dataset.risk import build_contract
 from mlflow_project.make_dataset import READING_ARTIFACT, TARGET
 from mlflow_project.modelling.families import FAMILIES
 from mlflow_project.modelling.pipeline import one_row_seconds
 from mlflow_project.modelling.selection import BUDGET, Selection, select_family
+from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import (
     Evaluation,
     ServedFit,

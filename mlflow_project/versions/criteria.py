@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.metrics.bootstrap import Interval, bootstrap, brier_of, difference, f2_of, recall_of
-from core.metrics.classification import CAPACITY
+from core.metrics.classification import brier_of, f2_of, recall_of
+from core.metrics.resampling import Interval, bootstrap, difference
+from mlflow_project.modelling.threshold import CAPACITY
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.metrics.resampled import Estimate, Floats, interval
+from core.metrics.resampling import Estimate, Floats, percentiles
 from monitoring.drift.baseline import SCORE
 
 FLAG = "label"
@@ -152,4 +152,4 @@ def _ratios(hit: Floats, missed: Floats, n_flagged: float, n: float) -> dict[str
 def _estimate(value: float, draws: Floats) -> Estimate:
     if not np.isfinite(value):
         return Estimate(None)
-    return Estimate(value, *interval(draws, CONFIDENCE))
+    return Estimate(value, *percentiles(draws, CONFIDENCE))

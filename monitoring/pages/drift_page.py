@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
-from core.metrics.resampled import Estimate
+from core.metrics.resampling import Estimate
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status
 from monitoring.drift.expected import ExpectedPerformance
 from monitoring.pages.page import counted, joined, template

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core.metrics.resampled import CalibrationBin, Estimate
+from core.metrics.calibration import CalibrationBin
+from core.metrics.classification import LABEL_METRICS
+from core.metrics.resampling import Estimate
 from monitoring.pages.page import counted, joined, template
 from monitoring.pages.plots import number, percent
 from monitoring.performance.groups import Part
 from monitoring.performance.labels import Labels
 from monitoring.performance.matching import Matched
 from monitoring.performance.verdict import (
-    LABEL_METRICS,
     Comparison,
     PerformanceResult,
     PerformanceStatus,

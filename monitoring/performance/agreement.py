@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import special
 
-from core.metrics.resampled import Estimate, Floats, Z, wilson
+from core.metrics.resampling import Estimate, Floats, Z, wilson
 from monitoring.store.latest import LatestPerEntity
 
 KEYS = ("request_id", "instance")

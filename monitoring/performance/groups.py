@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.metrics.resampled import Estimate, Evaluation, Floats, estimates, wilson
+from core.metrics.classification import estimates
+from core.metrics.resampling import Estimate, Floats, wilson
 from monitoring.drift.policy import PerformancePolicy
 from monitoring.pages.plots import plain
 
@@ -52,22 +53,23 @@ def by_name(
     resamples = max(1, policy.resamples_of(len(target)) // 4)
     found = []
     for name in np.unique(labels):
-        chosen = labels == name
-        rows = Evaluation(target[chosen], score[chosen], flag[chosen])
-        samples = rows.bootstrap(resamples, SEED)
-        metrics = estimates(rows, samples, policy.confidence) | _shares(rows)
-        found.append(Part(str(name), rows.n_rows, rows.n_positive, metrics))
+        of_name = labels == name
+        rows = target[of_name], score[of_name], flag[of_name]
+        metrics, _ = estimates(*rows, resamples=resamples, seed=SEED, confidence=policy.confidence)
+        metrics |= _shares(rows[0], rows[2])
+        found.append(Part(str(name), len(rows[0]), int(rows[0].sum()), metrics))
     return tuple(found)
 
 
-def _shares(rows: Evaluation) -> dict[str, Estimate]:
+def _shares(target: npt.NDArray[np.int64], flag: npt.NDArray[np.int64]) -> dict[str, Estimate]:
     """Return the metrics that are shares of rows, with intervals that hold in small parts."""
-    hit, flagged = int(rows.target @ rows.flag), int(rows.flag.sum())
+    hit, flagged, positive = int(target @ flag), int(flag.sum()), int(target.sum())
     return {
-        "recall": wilson(hit, rows.n_positive),
+        "recall": wilson(hit, positive),
         "precision": wilson(hit, flagged),
-        "share_flagged": wilson(flagged, rows.n_rows),
-        "positive_rate": wilson(rows.n_positive, rows.n_rows),
+        "share_flagged": wilson(flagged, len(target)),
+        "positive_rate": wilson(positive, len(target)),
+        "accuracy": wilson(int((target == flag).sum()), len(target)),
     }
 
 

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.metrics.resampled import CalibrationBin, Estimate, Evaluation, Floats, estimates, interval
+from core.metrics.calibration import CalibrationBin, calibration
+from core.metrics.classification import LABEL_METRICS, estimates
+from core.metrics.resampling import Estimate, Floats, percentiles
 from monitoring.drift.policy import PerformancePolicy
 from monitoring.performance.groups import SEED, Part, by_group, by_name
-
-LABEL_METRICS = frozenset({"recall", "precision", "f2", "share_flagged"})
-"""Metrics that depend on the threshold."""
 
 
 class PerformanceStatus(StrEnum):
@@ -124,15 +123,20 @@ def assess(
     policy = policy or PerformancePolicy()
     if not len(target):
         return _nothing(same_threshold, policy)
-    rows = Evaluation(target, score, flag)
-    samples = rows.bootstrap(policy.resamples_of(rows.n_rows), SEED)
-    metrics = estimates(rows, samples, policy.confidence)
+    metrics, samples = estimates(
+        target,
+        score,
+        flag,
+        resamples=policy.resamples_of(len(target)),
+        seed=SEED,
+        confidence=policy.confidence,
+    )
     compared = {
         name: _compare(name, found, samples[name], test, policy)
         for name, found in metrics.items()
         if same_threshold or name not in LABEL_METRICS
     }
-    reason = _too_few(rows, compared, policy)
+    reason = _too_few(target, compared, policy)
     if reason:
         status = PerformanceStatus.NO_DATA
     elif any(found.degraded for found in compared.values()):
@@ -142,11 +146,11 @@ def assess(
     return PerformanceResult(
         status=status,
         reason=reason,
-        n_rows=rows.n_rows,
-        n_positive=rows.n_positive,
+        n_rows=len(target),
+        n_positive=int(target.sum()),
         metrics=metrics,
         against_test=compared,
-        calibration=tuple(rows.calibration()),
+        calibration=tuple(calibration(target, score)),
         months=by_name(target, score, flag, months, policy),
         groups={
             column: by_group(target, score, flag, values, policy)
@@ -158,12 +162,13 @@ def assess(
 
 
 def _too_few(
-    rows: Evaluation, compared: Mapping[str, Comparison], policy: PerformancePolicy
+    target: npt.NDArray[np.int64], compared: Mapping[str, Comparison], policy: PerformancePolicy
 ) -> str | None:
     """Return why the rows allow no verdict, or None."""
-    if rows.n_rows < policy.min_rows:
+    n_rows, n_positive = len(target), int(target.sum())
+    if n_rows < policy.min_rows:
         return f"menos de {policy.min_rows} resultados ligados a predições"
-    if min(rows.n_positive, rows.n_rows - rows.n_positive) < policy.min_per_class:
+    if min(n_positive, n_rows - n_positive) < policy.min_per_class:
         return f"menos de {policy.min_per_class} resultados de uma das classes"
     if all(found.allowed is None for found in compared.values()):
         return "a versão não guarda métricas de teste com que comparar"
@@ -186,7 +191,7 @@ def _compare(
         return Comparison(before, change)
     guarded = len(policy.allowed)
     # One-sided: only the side that is better matters, so each tail has the whole share.
-    low, high = interval(samples - before, 1 - 2 * policy.error / guarded)
+    low, high = percentiles(samples - before, 1 - 2 * policy.error / guarded)
     beyond = (high is not None and high < allowed) if allowed < 0 else (low or -1.0) > allowed
     return Comparison(before, change, allowed, low, high, beyond)
 

@@ -69,6 +69,36 @@ def test_students_are_counted_once_over_the_years() -> None:
     assert len(set(years[1]) - set(years[0])) > 0  # some are new
 
 
+def test_a_year_more_continues_the_same_students() -> None:
+    """Sheets that were there stay cell by cell; the new one has those who stayed and new ones."""
+    short, longer = generate_workbook(300, 3), generate_workbook(300, 3, range(2022, 2027))
+    later = generate_workbook(300, 3, [2024, 2025])
+    for title, frame in short.items():
+        pd.testing.assert_frame_equal(frame, longer[title])
+    assert set(later) == {"PEDE2024", "PEDE2025", "dicionario"}
+    pd.testing.assert_frame_equal(later["PEDE2025"], longer["PEDE2025"])
+    before = set().union(*(set(short[f"PEDE{year}"]["RA"]) for year in (2022, 2023, 2024)))
+    new = longer["PEDE2025"]["RA"]
+    assert new.is_unique
+    assert 0.15 < np.mean(~new.isin(before)) < 0.4
+    assert new.isin(set(short["PEDE2024"]["RA"])).sum() > 0.6 * len(short["PEDE2024"])
+
+
+def test_later_years_are_read_like_the_latest(tmp_path: Path) -> None:
+    """Headers name their own year and one past year more; lagging persists, and changes."""
+    sheets = generate_workbook(400, 5, range(2022, 2027))
+    headers = list(sheets["PEDE2026"].columns)
+    assert {"INDE 2026", "Pedra 2026", "INDE 25", "Pedra 24"} <= set(headers)
+    assert "INDE 26" not in headers and "INDE 2024" not in headers
+    write_workbook(sheets, tmp_path / "pede.xlsx")
+    frame, report = read_workbook(tmp_path / "pede.xlsx")
+    assert all(sheet.rows == sheet.kept for sheet in report.sheets)
+    assert frame["inde"].notna().groupby(frame["ano"]).mean().min() > 0.6
+    pairs = build_dataset(frame, None)
+    assert pairs.groupby("reference_year").size().min() > 100
+    assert pairs.groupby("reference_year")["em_risco"].mean().between(0.3, 0.7).all()
+
+
 def test_mess_is_that_of_the_real_sheets() -> None:
     """Date ages, phase spellings, text births, INCLUIR, empty and doubled columns are there."""
     sheets = generate_workbook(1200, seed=7)
@@ -139,3 +169,10 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert output.exists() and str(output) in capsys.readouterr().out
     assert main(["--students", "0", "--output", str(output)]) == 2
     assert "ao menos 1" in capsys.readouterr().err
+    assert main(["--students", "9", "--years", "2023-2025", "--output", str(output)]) == 0
+    assert "PEDE2025" in capsys.readouterr().out
+    assert main(["--years", "2020-2023", "--output", str(output)]) == 2
+    assert "--years" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--years", "2025-2023", "--output", str(output)])
+    assert "2022-2025" in capsys.readouterr().err

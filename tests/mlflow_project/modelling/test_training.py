@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.metrics.classification import ThresholdPolicy
 from mlflow_project.dataset.risk import DIFFERENCE, FEATURE_NAMES, persistence
 from mlflow_project.make_dataset import STUDENT, TARGET, YEAR
 from mlflow_project.modelling import pipeline as model_module
@@ -16,6 +15,7 @@ from mlflow_project.modelling.pipeline import (
     grouped_folds,
     out_of_fold_scores,
 )
+from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import (
     TrainingError,
     check_dataset,

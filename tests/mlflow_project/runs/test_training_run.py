@@ -16,12 +16,12 @@ from live import ROOT
 from mlflow.entities import Run
 
 from core.contract import names
-from core.metrics.classification import ThresholdPolicy
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
 from mlflow_project.make_dataset import TARGET, YEAR
 from mlflow_project.modelling import pipeline as model_module
 from mlflow_project.modelling import selection as selection_module
 from mlflow_project.modelling.families import FAMILIES
+from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import data_digest, evaluate_fit
 from mlflow_project.runs import training_run
 from mlflow_project.runs.training_run import Registered, train

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from core.metrics.resampled import Evaluation
+from core.metrics.classification import metrics
 from monitoring.drift.expected import ExpectedPerformance, ScoreTally
 
 METRICS = ("recall", "precision", "f2", "roc_auc", "positive_rate")
@@ -35,8 +35,7 @@ def expected(score: np.ndarray, threshold: float = 0.4) -> ExpectedPerformance:
 
 def shown(target: np.ndarray, score: np.ndarray, threshold: float = 0.4) -> dict[str, float]:
     """Return what labels show."""
-    rows = Evaluation(target, score, score >= threshold)
-    return {name: float(values[0]) for name, values in rows.metrics().items()}
+    return metrics(target, score, score >= threshold)
 
 
 @pytest.mark.parametrize("level", [-2.0, 0.0, 1.0])

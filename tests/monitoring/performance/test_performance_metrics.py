@@ -1,19 +1,11 @@
-"""Metrics against scikit-learn's, the bootstrap's coverage, and the verdict by simulation."""
+"""The verdict by simulation, and the coverage of the intervals that it rests on."""
 
 import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    fbeta_score,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-)
 
-from core.metrics.resampled import Evaluation, interval, wilson
+from core.metrics.classification import estimates, metrics, score_metrics
 from monitoring.drift.policy import PerformancePolicy
 from monitoring.performance.verdict import PerformanceResult, assess
 
@@ -27,48 +19,6 @@ def drawn(seed: int, n: int, slope: float = 3.0, digits: int = 6) -> tuple[np.nd
     return (rng.random(n) < score).astype(int), score, (score >= 0.4).astype(int)
 
 
-@pytest.mark.parametrize("digits", [6, 1])
-def test_metrics_equal_scikit_learns(digits: int) -> None:
-    """Ties included: one decimal leaves eleven distinct scores."""
-    target, score, flag = drawn(1, 300, digits=digits)
-    found = {k: v[0] for k, v in Evaluation(target, score, flag).metrics().items()}
-    expected = {
-        "recall": recall_score(target, flag),
-        "precision": precision_score(target, flag),
-        "f2": fbeta_score(target, flag, beta=2),
-        "roc_auc": roc_auc_score(target, score),
-        "pr_auc": average_precision_score(target, score),
-        "brier": brier_score_loss(target, score),
-        "share_flagged": flag.mean(),
-        "positive_rate": target.mean(),
-    }
-    assert {k: found[k] for k in expected} == pytest.approx(expected)
-
-
-def test_weights_are_repeated_rows() -> None:
-    """A row with weight 3 counts as three rows."""
-    target, score, flag = drawn(2, 60, digits=1)
-    rows = Evaluation(target, score, flag)
-    weights = np.random.default_rng(0).integers(0, 4, 60)
-    repeated = [np.repeat(values, weights) for values in (rows.target, rows.score, rows.flag)]
-    expected = Evaluation(*repeated).metrics()
-    for name, values in rows.metrics(weights[None, :]).items():
-        if name != "ece":  # Its bins are those of the rows as they were.
-            assert values[0] == pytest.approx(expected[name][0]), name
-
-
-def test_calibration_bins_and_error() -> None:
-    """Ten bins of like size from low to high; certain scores that are right have no error."""
-    target, score, flag = drawn(3, 1000)
-    bins = Evaluation(target, score, flag).calibration()
-    assert [b.n for b in bins] == [100] * 10
-    assert [b.mean_score for b in bins] == sorted(b.mean_score for b in bins)
-    assert Evaluation(target, target.astype(float), target).metrics()["ece"][0] == 0
-    wrong = Evaluation(target, 1.0 - target, target).metrics()
-    assert wrong["ece"][0] == pytest.approx(1)
-    assert sum(b.n for b in Evaluation(target[:3], score[:3], flag[:3]).calibration()) == 3
-
-
 def test_one_class_has_no_roc() -> None:
     """What is not defined is None, never NaN, and the JSON is strict."""
     ones = np.ones(40, dtype=int)
@@ -80,28 +30,39 @@ def test_one_class_has_no_roc() -> None:
 
 
 def test_the_same_rows_give_the_same_intervals() -> None:
-    """The bootstrap is seeded; its interval holds the estimate."""
-    rows = Evaluation(*drawn(4, 150))
-    first, second = rows.bootstrap(200, 7), rows.bootstrap(200, 7)
-    assert all(np.array_equal(first[name], second[name]) for name in first)
-    low, high = interval(first["roc_auc"], 0.95)
-    assert low is not None
-    assert high is not None
-    assert low < rows.metrics()["roc_auc"][0] < high
+    """The bootstrap is seeded, and does not depend on the order of the rows."""
+    rows = drawn(4, 150)
+    settings = {"resamples": 200, "seed": 7, "confidence": 0.95}
+    first, samples = estimates(*rows, **settings)
+    again, others = estimates(*(column[::-1] for column in rows), **settings)
+    assert first == again
+    assert all(np.array_equal(samples[name], others[name]) for name in samples)
+    area = first["roc_auc"]
+    assert area.low < area.value < area.high
+
+
+def test_the_versions_own_test_judged_again_has_not_changed() -> None:
+    """The rows that training tested on, answered and labelled: every change is exactly 0."""
+    target, score, flag = drawn(3, 60, digits=2)
+    own = score_metrics(target[::-1], score[::-1], 0.4)
+    result = assess(target, score, flag, ["2025-01"] * 60, own, policy=QUICK)
+    changes = {name: found.change for name, found in result.against_test.items()}
+    assert set(changes) == set(own)
+    assert set(changes.values()) == {0.0}
+    assert result.status == "OK"
 
 
 def test_intervals_cover_what_they_promise() -> None:
     """Over 150 samples of 200 rows, the 95 % interval of the recall holds the true one."""
-    target, score, flag = drawn(0, 1_000_000)
-    truth = {name: values[0] for name, values in Evaluation(target, score, flag).metrics().items()}
+    truth = metrics(*drawn(0, 1_000_000))
     held = dict.fromkeys(("recall", "roc_auc", "brier"), 0)
     for seed in range(150):
-        samples = Evaluation(*drawn(seed + 1, 200)).bootstrap(200, seed)
+        found, _ = estimates(*drawn(seed + 1, 200), resamples=200, seed=seed, confidence=0.95)
         for name in held:
-            low, high = interval(samples[name], 0.95)
-            assert low is not None
-            assert high is not None
-            held[name] += low <= truth[name] <= high
+            estimate = found[name]
+            assert estimate.low is not None
+            assert estimate.high is not None
+            held[name] += estimate.low <= truth[name] <= estimate.high
     assert all(count >= 0.89 * 150 for count in held.values()), held
 
 
@@ -113,7 +74,7 @@ def judged(seed: int, n: int, test: dict[str, float], slope: float = 3.0) -> Per
 @pytest.fixture(scope="module")
 def own_test() -> dict[str, float]:
     """Return the metrics of a very large test of the rows drawn with slope 3."""
-    return {k: float(v[0]) for k, v in Evaluation(*drawn(0, 400_000)).metrics().items()}
+    return metrics(*drawn(0, 400_000))
 
 
 @pytest.mark.parametrize("n", [40, 150])
@@ -177,10 +138,3 @@ def test_a_policy_that_cannot_hold_is_refused(change: dict[str, float]) -> None:
     """Shares lie in (0, 1), counts are at least 1."""
     with pytest.raises(ValueError, match=next(iter(change))):
         PerformancePolicy(**change)  # type: ignore[arg-type]
-
-
-def test_wilson_against_its_known_value() -> None:
-    """Ten of a hundred: 5.52 % to 17.44 % (Newcombe 1998); none of ten ends at 27.8 %."""
-    found = wilson(10, 100)
-    assert (found.low, found.high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
-    assert wilson(0, 10).high == pytest.approx(0.2775, abs=1e-4)

@@ -1,29 +1,10 @@
-"""Intervals against theory and simulation; the paired statistics against direct computation."""
+"""Intervals against theory and simulation."""
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, fbeta_score, recall_score
 
-from core.metrics.bootstrap import Interval, bootstrap, brier_of, difference, f2_of, recall_of
-
-
-def test_statistics_equal_scikit_learns() -> None:
-    """On the rows as they are, and on a resample given as weights."""
-    rng = np.random.default_rng(0)
-    target, scores = rng.integers(0, 2, 200), rng.random(200)
-    flagged = scores >= 0.4
-    for weights in (np.ones(200, int), rng.multinomial(200, np.full(200, 1 / 200))):
-        row = weights[None, :]
-        drawn = {"y_true": target, "sample_weight": weights}
-        assert recall_of(target, flagged)(row)[0] == pytest.approx(
-            recall_score(y_pred=flagged, **drawn)
-        )
-        assert f2_of(target, flagged)(row)[0] == pytest.approx(
-            fbeta_score(y_pred=flagged, beta=2, **drawn)
-        )
-        assert brier_of(target, scores)(row)[0] == pytest.approx(
-            brier_score_loss(y_proba=scores, **drawn)
-        )
+from core.metrics.classification import f2_of, recall_of
+from core.metrics.resampling import Interval, bootstrap, difference, wilson
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
@@ -64,3 +45,10 @@ def test_an_undefined_statistic_is_an_error() -> None:
         bootstrap(recall_of(np.zeros(5, int), np.ones(5, bool)), 5, 0)
     with pytest.raises(ValueError, match="at least one row"):
         bootstrap(recall_of(np.zeros(0, int), np.zeros(0, bool)), 0, 0)
+
+
+def test_wilson_against_its_known_value() -> None:
+    """Ten of a hundred: 5.52 % to 17.44 % (Newcombe 1998); none of ten ends at 27.8 %."""
+    found = wilson(10, 100)
+    assert (found.low, found.high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
+    assert wilson(0, 10).high == pytest.approx(0.2775, abs=1e-4)

@@ -1,15 +1,13 @@
-"""Metrics against hand-counted answers; the threshold policy at its borders."""
+"""The threshold policy at its borders, and the curve that it chooses from."""
 
 import numpy as np
 import pytest
 
-from core.metrics.classification import (
+from core.metrics.classification import label_metrics
+from mlflow_project.modelling.threshold import (
     CAPACITY,
     PolicyUnmetError,
     ThresholdPolicy,
-    calibration_error,
-    label_metrics,
-    score_metrics,
     thinned,
     trade_off,
 )
@@ -17,36 +15,6 @@ from mlflow_project.versions.criteria import GatePolicy
 
 TARGET = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
 SCORES = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.5, 0.4, 0.3, 0.1, 0.05])
-
-
-def test_label_metrics_by_hand() -> None:
-    """Three of four found with one false alarm: the ratios follow from the counts."""
-    metrics = label_metrics(TARGET, SCORES >= 0.6)
-    assert metrics["recall"] == 3 / 4
-    assert metrics["precision"] == 3 / 4
-    assert metrics["f2"] == pytest.approx(5 * 3 / (5 * 3 + 4 * 1 + 1))
-    assert metrics["share_flagged"] == 4 / 10
-    assert metrics["accuracy"] == 8 / 10
-
-
-def test_nothing_flagged_and_nobody_at_risk_give_zero_not_an_error() -> None:
-    """Empty denominators are 0."""
-    assert label_metrics(TARGET, np.zeros(10, bool))["precision"] == 0
-    assert label_metrics(np.zeros(10), np.ones(10, bool))["recall"] == 0
-
-
-def test_score_metrics_by_hand() -> None:
-    """ROC-AUC is the share of pairs in the right order: 24 pairs, 19 right."""
-    metrics = score_metrics(TARGET, SCORES, 0.6)
-    right = sum(a > b for a in SCORES[TARGET == 1] for b in SCORES[TARGET == 0])
-    assert metrics["roc_auc"] == pytest.approx(right / 24)
-    assert metrics["brier"] == pytest.approx(float(np.mean((SCORES - TARGET) ** 2)))
-
-
-def test_one_class_is_an_error() -> None:
-    """A window with one class has no ROC-AUC; that is said, not returned as a number."""
-    with pytest.raises(ValueError, match="one class"):
-        score_metrics(np.ones(5), np.linspace(0, 1, 5), 0.5)
 
 
 def test_threshold_reaches_the_recall_with_the_fewest_flags() -> None:
@@ -106,18 +74,6 @@ def test_trade_off_is_what_each_threshold_does() -> None:
         assert curve["f_beta"][i] == pytest.approx(metrics["f2"])
     rows = thinned(curve, 2)
     assert [row["threshold"] for row in rows] == [0.9, 0.1]
-
-
-def test_calibration_error_by_hand_and_by_simulation() -> None:
-    """Two bins off by 0.1 and 0.3, weighed by rows; nearly 0 where outcomes follow the scores."""
-    scores = np.array([0.15] * 4 + [0.85] * 4)
-    target = np.array([0, 0, 0, 1, 1, 1, 0, 0])
-    assert calibration_error(target, scores) == pytest.approx((0.1 * 4 + 0.35 * 4) / 8)
-    rng = np.random.default_rng(0)
-    said = rng.random(100_000)
-    assert calibration_error((rng.random(100_000) < said).astype(int), said) < 0.01
-    assert calibration_error((rng.random(100_000) < said**2).astype(int), said) > 0.1
-    assert calibration_error(np.array([1, 0]), np.array([1.0, 0.0])) == 0
 
 
 def test_gate_and_threshold_go_by_one_capacity() -> None:

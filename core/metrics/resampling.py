@@ -1,0 +1,132 @@
+"""Intervals of statistics of rows: the percentile bootstrap, and Wilson's for a share.
+
+Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; Wilson, Probable
+Inference, the Law of Succession, and Statistical Inference (1927).
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]
+"""Takes how often each row counts, (B, n), and returns one number per resample, (B,); NaN where it
+is not defined on a resample. Row sums of floats are numpy's own, never a matrix product's: those
+depend on the number of threads, and the same rows must give the same number everywhere."""
+
+RESAMPLES = 2000
+LEVEL = 0.95
+Z = 1.959963984540054
+"""Of a two-sided 95 % interval."""
+_CELLS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its interval; None where it is not defined (no positive, say)."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return plain data."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A statistic that is defined on the rows, and its 95 % percentile interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Return it as people read a difference: signed, with its interval."""
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def ratio(part: Floats, whole: Floats) -> Floats:
+    """Return part / whole, NaN where whole is zero."""
+    quotient: Floats = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=quotient, where=whole > 0)
+    return quotient
+
+
+def difference(first: Statistic, second: Statistic) -> Statistic:
+    """Return first minus second, on the same resamples, so that what they share cancels."""
+    return lambda weights: first(weights) - second(weights)
+
+
+def value_of(statistic: Statistic, rows: int) -> float:
+    """Return the statistic of the rows themselves, each counted once."""
+    return float(statistic(np.ones((1, rows)))[0])
+
+
+def resample(
+    statistics: Mapping[str, Statistic], rows: int, resamples: int, seed: int
+) -> dict[str, Floats]:
+    """Return every statistic, (resamples,) each, on the same samples of rows with replacement."""
+    rng = np.random.default_rng(seed)
+    step, parts = max(1, _CELLS // rows), []
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        drawn = rng.integers(0, rows, (size, rows)) + rows * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows)
+        counts = weights.astype(np.float64)
+        parts.append({name: statistic(counts) for name, statistic in statistics.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in statistics}
+
+
+def percentiles(samples: Floats, confidence: float) -> tuple[float | None, float | None]:
+    """Return the interval of the samples where they are defined; Nones if nowhere."""
+    defined = samples[np.isfinite(samples)]
+    if not len(defined):
+        return None, None
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def bootstrap(statistic: Statistic, rows: int, seed: int) -> Interval:
+    """Return a statistic of the rows and its 95 % interval.
+
+    Raises:
+        ValueError: there is no row, or the statistic is undefined on the rows themselves.
+    """
+    return bootstraps({"": statistic}, rows, seed)[""]
+
+
+def bootstraps(statistics: Mapping[str, Statistic], rows: int, seed: int) -> dict[str, Interval]:
+    """Return statistics of the rows with their 95 % intervals, all on the same resamples.
+
+    Raises:
+        ValueError: there is no row, or a statistic is undefined on the rows themselves.
+    """
+    if rows < 1:
+        raise ValueError("a bootstrap needs at least one row")
+    found = {}
+    samples = resample(statistics, rows, RESAMPLES, seed)
+    for name, statistic in statistics.items():
+        value, (low, high) = value_of(statistic, rows), percentiles(samples[name], LEVEL)
+        if not math.isfinite(value) or low is None or high is None:
+            raise ValueError(f"the statistic {name} is undefined on these rows")
+        found[name] = Interval(value, low, high)
+    return found
+
+
+def wilson(hits: int, n: int) -> Estimate:
+    """Return a share with its 95 % interval, which holds for few rows and extreme shares.
+
+    A bootstrap of three hits in three would be certain of itself.
+    """
+    if not n:
+        return Estimate(None)
+    share, spread = hits / n, Z**2 / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))

@@ -1,0 +1,114 @@
+"""The choice of a threshold: what each possible one would do, and the policy that takes one."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+CAPACITY = 0.60
+"""Largest share of the students that the schools can follow up: the one number that both the choice
+of a threshold and the promotion gate go by (docs/decisions/0006)."""
+BASE_RATE = 0.5
+"""Share at risk that the capacity is planned for. It moves from pair to pair (61 %, then 40 %) and
+next year's is unknown, while the rates among those at risk and those not move less."""
+
+
+class PolicyUnmetError(ValueError):
+    """No threshold satisfies the policy; says how close the best one comes."""
+
+    def __init__(
+        self, policy: "ThresholdPolicy", recall: float, share: float, needed: float
+    ) -> None:
+        """Take the best recall within the capacity at `share`, and the share that recall needs."""
+        super().__init__(
+            f"com no máximo {policy.max_share_flagged:.0%} sinalizados (num ano com "
+            f"{policy.base_rate:.0%} em risco) o melhor recall é "
+            f"{recall:.2f} (sinalizando {share:.0%}), e a política exige ao menos "
+            f"{policy.floor_recall:.2f}; alcançá-lo sinalizaria {needed:.0%}"
+        )
+        self.recall, self.share, self.needed = recall, share, needed
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdPolicy:
+    """Reach `min_recall` with the fewest flags; never flag more than `max_share_flagged`.
+
+    The share flagged is that of a year in which `base_rate` of the students are at risk, by the
+    rates found among those at risk and those not: π TPR + (1 − π) FPR. Where both cannot be had,
+    the best F-beta within the capacity is taken, unless even that misses more than `floor_recall`
+    allows: then there is no threshold worth serving.
+    """
+
+    min_recall: float = 0.90
+    max_share_flagged: float = CAPACITY
+    floor_recall: float = 0.70
+    base_rate: float = BASE_RATE
+    beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a share outside (0, 1], or a beta that weighs nothing."""
+        for name, value in asdict(self).items():
+            if name != "beta" and not 0.0 < value <= 1.0:
+                raise ValueError(f"{name} is {value}; it must lie in (0, 1]")
+        if not self.beta > 0:
+            raise ValueError(f"beta is {self.beta}; it must be positive")
+
+    def choose(self, target: np.ndarray, scores: np.ndarray) -> tuple[float, str]:
+        """Return the threshold and which rule gave it: `min_recall` or `best_f_beta`.
+
+        Candidates are the scores themselves, for scores of rows the fit had not seen; (n,) each.
+
+        Raises:
+            PolicyUnmetError: within the capacity every threshold misses too many.
+        """
+        curve = trade_off(target, scores, self.beta, self.base_rate)
+        allowed = curve["share_planned"] <= self.max_share_flagged
+        reached = allowed & (curve["recall"] >= self.min_recall)
+        if reached.any():
+            return float(curve["threshold"][np.argmax(reached)]), "min_recall"
+        worth = allowed & (curve["recall"] >= self.floor_recall)
+        if not worth.any():
+            best = int(np.flatnonzero(allowed)[-1]) if allowed.any() else None
+            needed = curve["share_planned"][np.argmax(curve["recall"] >= self.floor_recall)]
+            recall, share = (
+                (0.0, 0.0)
+                if best is None
+                else (float(curve["recall"][best]), float(curve["share_planned"][best]))
+            )
+            raise PolicyUnmetError(self, recall, share, float(needed))
+        best_f = np.argmax(np.where(worth, curve["f_beta"], -1.0))
+        return float(curve["threshold"][best_f]), "best_f_beta"
+
+
+def trade_off(
+    target: np.ndarray, scores: np.ndarray, beta: float = 2.0, base_rate: float = BASE_RATE
+) -> dict[str, np.ndarray]:
+    """Return what each possible threshold would do, the strictest first.
+
+    Arrays of one length by name: `threshold` (the distinct scores, falling), `recall`,
+    `precision`, `share_flagged`, `share_planned` (were `base_rate` of the rows positive), `f_beta`.
+    F-beta: (1 + beta²) TP / ((1 + beta²) TP + beta² FN + FP), van Rijsbergen 1979.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    hits = np.cumsum(target[order] == 1)[last].astype(float)
+    flagged = last + 1.0
+    positives = max(int((target == 1).sum()), 1)
+    false = (flagged - hits) / max(len(scores) - positives, 1)
+    weight = beta * beta
+    return {
+        "threshold": ranked[last],
+        "recall": hits / positives,
+        "precision": hits / flagged,
+        "share_flagged": flagged / len(scores),
+        "share_planned": base_rate * hits / positives + (1 - base_rate) * false,
+        "f_beta": (1 + weight) * hits / (weight * positives + flagged),
+    }
+
+
+def thinned(curve: dict[str, np.ndarray], points: int = 100) -> Sequence[dict[str, float]]:
+    """Return at most `points` rows of a trade-off curve, its ends included, for a table."""
+    size = len(curve["threshold"])
+    kept = np.unique(np.linspace(0, size - 1, min(points, size)).round().astype(int))
+    return [{name: float(values[i]) for name, values in curve.items()} for i in kept]

@@ -1,1 +1,0 @@
-"""Jobs on the inference store: reading, compaction, erasure."""
