@@ -20,12 +20,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from benchmarks.drift_store import MODEL, RELEASE
+from core.store.reader import Captures, Selection
 from mlflow_project.dataset.risk import build_contract
 from monitoring.build_baseline import fit_baseline
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import compare
 from monitoring.drift.expected import FLAG, ScoreTally
-from monitoring.store.reader import Captures, Selection
 
 Edges = Mapping[str, npt.NDArray[np.float64]]
 

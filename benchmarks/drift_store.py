@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.store.arrow_types import ARROW_TYPES
 from core.store.schema import PARQUET_SUFFIX, ROLE_PRIMARY, JournalHeader, file_stem
 from mlflow_project.dataset.risk import FEATURE_NAMES, build_contract
-from monitoring.store.reader import ARROW_TYPES
 
 N_REFERENCE = 50_000
 ROWS_PER_FILE = 100_000

@@ -17,15 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.store.schema import LEADING_COLUMNS, TRAILING_COLUMNS, JournalHeader
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.store.arrow_types import ARROW_TYPES
+from core.store.schema import JournalHeader
 
 SIZES = (1, 10, 100, 1_000, 16_384, 200_000)
-_TYPES = {
-    "string": pa.string(),
-    "long": pa.int64(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
 
 
 def captured(dataset: pa.Table, features: list[str], rows: int) -> pa.Table:
@@ -42,13 +38,14 @@ def captured(dataset: pa.Table, features: list[str], rows: int) -> pa.Table:
         "registry_version": [1] * rows,
         "role": ["primary"] * rows,
         "entity": [secrets.token_hex(32) for _ in range(rows)],
+        "period": [2024] * rows,
         "score": rng.random(rows),
         "label": rng.integers(0, 2, rows),
         "threshold": [0.413968] * rows,
         "latency_ms": rng.gamma(2, 0.3, rows).round(3),
     }
     columns = {
-        name: pa.array(made[name], _TYPES[kind])
+        name: pa.array(made[name], ARROW_TYPES[kind])
         for name, kind in {**LEADING_COLUMNS, **TRAILING_COLUMNS}.items()
     }
     leading = {name: columns[name] for name in LEADING_COLUMNS}

@@ -5,7 +5,6 @@ newcomers and tests something to train on that is about as hard as the real thin
 """
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from core.cli import arguments
 from core.errors import ProjectError
+from core.files.whole import replacing
 from core.messages import _, ngettext
 from data.layout import lay_out
 from data.simulation import simulate
@@ -76,13 +76,8 @@ def write_workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> None:
         sheet.append(list(frame.columns))
         for row in frame.itertuples(index=False, name=None):
             sheet.append(list(_cells(sheet, row)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         workbook.save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,11 +14,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from core.contract import names
+from core.store.reader import Captures, Selection
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
 from monitoring.drift.reference import Reference, read_source, score_rows, select_features
 from monitoring.errors import BaselineError
-from monitoring.store.reader import Captures, Selection
 from monitoring.tracking.registry import Registry
 from monitoring.tracking.version import Version
 

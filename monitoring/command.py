@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
+from core.errors import ProjectError
+from core.store.filesystem import Store
 from core.store.places import journal_folder as journal_folder_of
 from core.store.places import store_place
 from monitoring.errors import MonitoringError
-from monitoring.store.filesystem import Store
 
 EXIT_FAILED = 1
 EXIT_DRIFT = 3
@@ -98,7 +99,7 @@ def run(job: Callable[[], int]) -> int:
     """Run a job and return its exit code; an error that a person can meet becomes one line."""
     try:
         return job()
-    except MonitoringError as exc:
+    except (MonitoringError, ProjectError) as exc:
         sys.stderr.write(f"Erro: {exc}\n")
         return EXIT_FAILED
     except KeyboardInterrupt:

@@ -4,10 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from core.messages import N_
+from core.store.compaction import KEEP_MINUTES, compact
+from core.store.errors import StoreError
+from core.store.filesystem import Store
 from monitoring.command import add_store, run, say
-from monitoring.errors import CaptureError
-from monitoring.store.compaction import KEEP_MINUTES, compact
-from monitoring.store.filesystem import Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _job(store: Store, keep_minutes: float) -> int:
     if store.folder is not None and not store.folder.is_dir():
-        raise CaptureError(store.folder, "o diretório não existe")
+        raise StoreError(N_("the inference store {store} does not exist"), store=store)
     done = compact(store, keep_minutes)
     say(
         f"{done.merged} arquivos juntados em {done.written}; "

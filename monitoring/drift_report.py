@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.contract import names
+from core.store.filesystem import Store
+from core.store.reader import Captures, Selection
 from monitoring import command
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
@@ -23,8 +25,6 @@ from monitoring.pages.drift_page import (
     render,
     repeated,
 )
-from monitoring.store.filesystem import Store
-from monitoring.store.reader import Captures, Selection
 from monitoring.tracking.escalation import escalate
 from monitoring.tracking.notification import notify
 from monitoring.tracking.output import to_json, write_files

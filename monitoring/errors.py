@@ -6,11 +6,6 @@ MonitoringError
 │   ├── UnknownVersionError
 │   ├── UnreadableContractError
 │   └── NoBaselineError
-├── CaptureError             the inference store
-│   ├── StoreChangedError
-│   └── StoreUnreachableError
-├── StoreBusyError           another job is changing the store (see `store_lock`)
-├── EngineError              Spark is missing, or failed
 ├── OutputError              a report that cannot be written
 ├── BaselineError            a baseline that cannot be made or read
 ├── SameVersionError         a version that is compared with itself
@@ -19,7 +14,7 @@ MonitoringError
 """
 
 from collections.abc import Iterable
-from pathlib import Path, PurePath
+from pathlib import Path
 
 
 class MonitoringError(Exception):
@@ -81,54 +76,12 @@ class NoBaselineError(RegistryError):
         )
 
 
-class CaptureError(MonitoringError):
-    """A file of the inference store cannot be read."""
-
-    def __init__(self, path: PurePath, reason: str) -> None:
-        """Name the file and what is wrong with it."""
-        super().__init__(
-            f"O arquivo de inferências {path} não pode ser lido ({reason}). "
-            "Mova-o para fora do diretório e repita."
-        )
-
-
-class StoreChangedError(CaptureError):
-    """Files of the inference store were replaced while they were read."""
-
-    def __init__(self, store: object) -> None:
-        """Name the store."""
-        MonitoringError.__init__(
-            self,
-            f"Um arquivo de {store} foi trocado ou danificado durante a leitura; repita o comando.",
-        )
-
-
-class StoreUnreachableError(CaptureError):
-    """The bucket does not answer, or refuses."""
-
-    def __init__(self, store: object, cause: str) -> None:
-        """Name the store and the kind of failure."""
-        MonitoringError.__init__(
-            self,
-            f"O inference store {store} não responde ({cause}). Confira o endereço e as variáveis "
-            "AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID e AWS_SECRET_ACCESS_KEY.",
-        )
-
-
 class OutputError(MonitoringError):
     """A report cannot be written."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         """Name the folder and the system's reason."""
         super().__init__(f"Não foi possível gravar o relatório em {folder}: {reason}.")
-
-
-class EngineError(MonitoringError):
-    """The engine that was asked for is not there, or failed."""
-
-    def __init__(self, reason: str) -> None:
-        """Say why."""
-        super().__init__(f"O motor spark não pode ser usado: {reason}.")
 
 
 class BaselineError(MonitoringError):

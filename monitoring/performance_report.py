@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.contract import names
+from core.store.filesystem import Store
+from core.store.reader import Captures, Selection
 from monitoring import command
 from monitoring.errors import LabelsError
 from monitoring.pages.performance_page import (
@@ -27,8 +29,6 @@ from monitoring.pages.plots import number
 from monitoring.performance.labels import KEYS, TARGET, Labels, read_labels
 from monitoring.performance.matching import COLUMNS, Matched, match
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
-from monitoring.store.filesystem import Store
-from monitoring.store.reader import Captures, Selection
 from monitoring.tracking.escalation import escalate
 from monitoring.tracking.notification import notify
 from monitoring.tracking.output import to_json, write_files

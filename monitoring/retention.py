@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from core.store.erasure import Found, count, erase
+from core.store.row_filters import OlderThan
 from monitoring.command import add_output, add_store, days, run, say
 from monitoring.privacy import aged_files
 from monitoring.privacy.person import DRY, export, forget
-from monitoring.store.erasure import Found, count, erase
-from monitoring.store.row_filters import OlderThan
 from monitoring.tracking.registry import Registry
 
 DEFAULT_LOG = Path("logs/app.log")

@@ -13,12 +13,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from core.contract import names
-from core.store.schema import LEADING_COLUMNS, ROLE_SHADOW, TRAILING_COLUMNS
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.store.arrow_types import ARROW_TYPES
+from core.store.reader import Captures, Selection
+from core.store.schema import ROLE_SHADOW
 from monitoring import command
 from monitoring.errors import SameVersionError
 from monitoring.pages.shadow_page import ShadowFacts, headline, render
 from monitoring.performance.agreement import COLUMNS, Agreement, agree, pair
-from monitoring.store.reader import ARROW_TYPES, Captures, Selection
 from monitoring.tracking.output import to_json, write_files
 from monitoring.tracking.registry import Registry
 

@@ -8,6 +8,9 @@ import sys
 import tempfile
 from typing import NoReturn
 
+from core.cli.arguments import EXIT_FAILED, complain, parser, run_command, say
+from core.messages import _
+
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _BACKLOG = 2048
 _DRAIN_SECONDS = 30
@@ -22,24 +25,32 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ.setdefault(name, "1")
     # Arrow's own allocator keeps what it once held; a worker's memory should stay flat.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from serving.config.settings import Settings
-    from serving.errors import SettingsError
+    return run_command(lambda: _run(options))
 
+
+def _run(options: argparse.Namespace) -> int | None:
+    from serving.config.settings import Settings
+
+    Settings.from_env()
     try:
-        Settings.from_env()
         sock = _listen(options.host, options.port)
-    except SettingsError as exc:
-        return _fail(f"configuração inválida: {exc}")
     except OSError as exc:
         where = f"{options.host}:{options.port}"
-        return _fail(f"não é possível escutar em {where} ({exc.strerror}); use --host e --port")
-    sys.stdout.write(f"API em http://{options.host}:{sock.getsockname()[1]} (Ctrl-C encerra)\n")
-    sys.stdout.flush()
+        complain(
+            _(
+                "cannot listen on {where} ({reason}); use --host and --port",
+                where=where,
+                reason=exc.strerror,
+            )
+        )
+        return EXIT_FAILED
+    url = f"http://{options.host}:{sock.getsockname()[1]}"
+    say(_("API at {url} (Ctrl-C ends it)", url=url))
     with tempfile.TemporaryDirectory(prefix="serving-workers-") as folder:
         # Of this start and no other: counters begin at zero, as Prometheus expects.
         os.environ["WORKERS_DIR"] = folder
         _serve(sock, options.workers)
-    return 0
+    return None
 
 
 def _serve(sock: socket.socket, workers: int) -> None:
@@ -94,38 +105,33 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m serving",
-        description="API que serve a versão apontada pelo alias do modelo no MLflow e a segue.",
-        epilog="As variáveis de ambiente estão em .env.example.",
+    made = parser(
+        "serving",
+        _("API that serves the version named by the model's alias in MLflow, and follows it."),
+        epilog=_("The environment variables stand in .env.example."),
     )
-    parser.add_argument("--host", default="127.0.0.1", help="endereço (padrão: %(default)s)")
-    parser.add_argument("--port", default=8000, type=_port, help="porta (padrão: %(default)s)")
-    parser.add_argument(
-        "--workers", default=1, type=_positive, help="processos (padrão: %(default)s)"
+    made.add_argument("--host", default="127.0.0.1", help=_("address (default: %(default)s)"))
+    made.add_argument("--port", default=8000, type=_port, help=_("port (default: %(default)s)"))
+    made.add_argument(
+        "--workers", default=1, type=_positive, help=_("processes (default: %(default)s)")
     )
-    return parser
+    return made
 
 
 def _port(text: str) -> int:
-    if not 0 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError("a porta vai de 0 a 65535")
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(_("a port lies between 0 and 65535"))
     return int(text)
 
 
 def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError("ao menos 1")
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(_("at least 1"))
     return int(text)
 
 
-def _exit(*_: object) -> NoReturn:
+def _exit(*_signal: object) -> NoReturn:
     sys.exit(0)
-
-
-def _fail(message: str) -> int:
-    sys.stderr.write(f"erro: {message}\n")
-    return 1
 
 
 if __name__ == "__main__":

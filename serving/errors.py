@@ -2,8 +2,9 @@
 
 ServingError
 ├── SettingsError               the process cannot start as configured
-├── StoreUnreachable            the object store of the captures takes no file now
+├── ConversionFailed            the process that converts journals ended early
 ├── CacheDamaged                the local copy of the last good version is not what was kept
+├── FileRefused                 a file to be scored cannot be read, or holds what cannot be scored
 ├── RegistryError               what following the alias may meet
 │   ├── RegistryUnreachable     no answer, or not one that can be used; worth trying again
 │   ├── ModelMissing            no registered model of that name
@@ -28,42 +29,50 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from core.errors import ProjectError
+from core.messages import N_, _, ngettext
 
-class ServingError(Exception):
+
+class ServingError(ProjectError):
     """Root of the proxy's own errors."""
 
 
 class SettingsError(ServingError):
-    """An environment variable that cannot be used."""
+    """An environment variable that cannot be used; `problem` says what it must be."""
 
-    def __init__(self, variable: str, problem: str) -> None:
-        """Name the variable and what it may be."""
-        super().__init__(f"{variable} {problem} (veja .env.example)")
-
-
-class StoreUnreachable(ServingError):
-    """The object store does not answer, or refuses; journals wait for it."""
-
-    def __init__(self, uri: str, cause: str) -> None:
-        """Name the store and the kind of failure."""
-        super().__init__(f"o inference store {uri} não recebe arquivos ({cause})")
+    code = "invalid_setting"
+    message = N_("invalid configuration: {variable} {problem} (see .env.example)")
 
 
 class ConversionFailed(ServingError):
     """The process that converts journals ended before it was done."""
 
+    code = "conversion_failed"
+    message = N_("the conversion of journals to Parquet ended with exit code {number}")
+
     def __init__(self, code: int) -> None:
         """Name its exit code, or the signal that ended it."""
-        how = f"o sinal {-code}" if code < 0 else f"o código {code}"
-        super().__init__(f"a conversão dos journals em Parquet terminou com {how}")
+        super().__init__(number=abs(code))
+        if code < 0:
+            self.message = N_("the conversion of journals to Parquet ended by signal {number}")
 
 
 class CacheDamaged(ServingError):
     """Files of the local cache that are gone or changed."""
 
+    code = "cache_damaged"
+    message = N_("the local copy in {folder} is not what was kept")
+
     def __init__(self, folder: object) -> None:
         """Name the folder."""
-        super().__init__(f"a cópia local em {folder} não confere com o que foi guardado")
+        super().__init__(folder=folder)
+
+
+class FileRefused(ServingError):
+    """A file that cannot be scored; `problem` is a sentence."""
+
+    code = "file_refused"
+    message = "{problem}"
 
 
 class RegistryError(ServingError):
@@ -73,38 +82,48 @@ class RegistryError(ServingError):
 class RegistryUnreachable(RegistryError):
     """MLflow does not answer, or answers with an error of its own."""
 
+    code = "registry_unreachable"
+    message = N_("MLflow at {uri} does not answer ({cause}); it is asked again at every look")
+
     def __init__(self, uri: str, cause: str) -> None:
         """Name the server, without what its address may hold of credentials, and the failure."""
         self.reason = cause
         parts = urlsplit(uri)
         shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        super().__init__(
-            f"o MLflow em {shown} não responde ({cause}); nova tentativa a cada consulta"
-        )
+        super().__init__(uri=shown, cause=cause)
 
 
 class ModelMissing(RegistryError):
     """The registered model does not exist (yet)."""
 
+    code = "model_missing"
+    message = N_("the registered model {name} does not exist in MLflow yet")
+
     def __init__(self, name: str) -> None:
         """Name the model."""
-        super().__init__(f"o modelo registrado {name} ainda não existe no MLflow")
+        super().__init__(name=name)
 
 
 class AliasMissing(RegistryError):
     """The alias does not exist (any more)."""
 
+    code = "alias_missing"
+    message = N_("the model {name} has no alias {alias}")
+
     def __init__(self, name: str, alias: str) -> None:
         """Name the model and the alias."""
-        super().__init__(f"o modelo {name} não tem o alias {alias}")
+        super().__init__(name=name, alias=alias)
 
 
 class VersionRefused(RegistryError):
-    """A version that is not served, and why."""
+    """A version that is not served, and why: a sentence, or an error that is one."""
 
-    def __init__(self, number: int, reason: str) -> None:
+    code = "version_refused"
+    message = N_("version {number} was refused: {reason}")
+
+    def __init__(self, number: int, reason: object) -> None:
         """Name the version and the reason."""
-        super().__init__(f"a versão {number} foi recusada: {reason}")
+        super().__init__(number=number, reason=reason)
 
 
 class RequestError(ServingError):
@@ -114,40 +133,41 @@ class RequestError(ServingError):
     code = "internal_error"
     headers: Mapping[str, str] = {}
 
-    def __init__(self, message: str, details: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Keep the message and the details, each plain data."""
-        super().__init__(message)
-        self.message = message
+    def __init__(self, details: Sequence[Mapping[str, Any]] = (), **facts: Any) -> None:
+        """Keep the details, each plain data, and the facts of the message."""
+        super().__init__(**facts)
         self.details = details
 
 
 class MalformedBody(RequestError):
-    """The body is not JSON."""
+    """The body is not JSON; `position` says where, never what."""
 
     status, code = 400, "invalid_json"
+    message = N_("the body is no valid JSON in UTF-8; expected: {expected}")
 
     def __init__(self, position: int | None = None) -> None:
         """Say where, never what."""
-        where = "" if position is None else f" a partir da posição {position}"
-        super().__init__(
-            f'o corpo não é JSON válido em UTF-8{where}; esperado: {{"instances": [{{...}}]}}'
-        )
+        super().__init__(position=position, expected='{"instances": [{...}]}')
+        if position is not None:
+            self.message = N_(
+                "the body is no valid JSON in UTF-8 from position {position} on; "
+                "expected: {expected}"
+            )
 
 
 class Unauthorized(RequestError):
     """The key is missing or unknown."""
 
     status, code = 401, "unauthorized"
-    headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012 (never changed)
+    message = N_(
+        "the key is missing or unknown; send X-API-Key: <key> or Authorization: Bearer <key>"
+    )
 
     def __init__(self, *, browser: bool = False) -> None:
         """Say how a key is sent; for a page of a browser, in the way that makes it ask."""
-        if browser:
-            self.headers = {"WWW-Authenticate": 'Basic realm="painel", charset="UTF-8"'}
-        super().__init__(
-            "chave ausente ou desconhecida; envie X-API-Key: <chave> ou "
-            "Authorization: Bearer <chave>"
-        )
+        scheme = 'Basic realm="painel", charset="UTF-8"' if browser else "Bearer"
+        self.headers = {"WWW-Authenticate": scheme}
+        super().__init__()
 
 
 class RouteError(RequestError):
@@ -155,44 +175,39 @@ class RouteError(RequestError):
 
     def __init__(self, status: int, headers: Mapping[str, str] | None = None) -> None:
         """Keep the router's status and its headers."""
-        known = {404: ("not_found", "rota inexistente"), 405: ("method_not_allowed", "método")}
-        self.status = status
-        self.code, text = known.get(status, ("http_error", "requisição não atendida"))
-        self.headers = dict(headers or {})
+        self.status, self.headers = status, dict(headers or {})
         allowed = self.headers.get("Allow") or self.headers.get("allow")
-        super().__init__(f"método não permitido; use {allowed}" if allowed else text)
+        super().__init__(allowed=allowed)
+        self.code, self.message = _ROUTING.get(status, ("http_error", N_("request not answered")))
+
+
+_ROUTING = {
+    404: ("not_found", N_("there is no such route")),
+    405: ("method_not_allowed", N_("the method is not allowed; use {allowed}")),
+}
 
 
 class BodyTooSlow(RequestError):
-    """The body did not arrive in time."""
+    """The body did not arrive within `seconds`."""
 
     status, code = 408, "body_too_slow"
     headers = {"Connection": "close"}  # noqa: RUF012 (the rest of the body is not read)
-
-    def __init__(self, seconds: float) -> None:
-        """Give the limit."""
-        super().__init__(f"o corpo não chegou inteiro em {seconds:g} segundos")
+    message = N_("the body did not arrive whole within {seconds} seconds")
 
 
 class BodyTooLarge(RequestError):
-    """The body is longer than `MAX_BODY_BYTES`."""
+    """The body is longer than `limit` bytes."""
 
     status, code = 413, "body_too_large"
     headers = {"Connection": "close"}  # noqa: RUF012 (the rest of the body is not read)
-
-    def __init__(self, limit: int) -> None:
-        """Give the limit."""
-        super().__init__(f"o corpo excede {limit} bytes; divida as instâncias em mais requisições")
+    message = N_("the body exceeds {limit} bytes; split the instances over more requests")
 
 
 class UnsupportedMediaType(RequestError):
-    """The body's `Content-Type` is none that is read here."""
+    """The body's `Content-Type` is none of those `accepted` here."""
 
     status, code = 415, "unsupported_media_type"
-
-    def __init__(self, accepted: Sequence[str]) -> None:
-        """Name the accepted ones."""
-        super().__init__(f"envie Content-Type: {' ou '.join(accepted)}, em UTF-8")
+    message = N_("send Content-Type: {accepted}, in UTF-8")
 
 
 class InvalidInstances(RequestError):
@@ -202,39 +217,40 @@ class InvalidInstances(RequestError):
 
     def __init__(self, details: Sequence[Mapping[str, Any]], total: int) -> None:
         """Count the problems; the details may be only the first of them."""
-        more = f"; os {len(details)} primeiros estão em details" if total > len(details) else ""
-        noun = "problema" if total == 1 else "problemas"
-        super().__init__(f"{total} {noun} na requisição{more}", details)
+        super().__init__(details)
         self.total = total
+
+    def __str__(self) -> str:
+        """Return the count."""
+        text = ngettext("{n} problem in the request", "{n} problems in the request", self.total)
+        if self.total == len(self.details):
+            return text
+        return _("{problems}; the first {n} are in details", problems=text, n=len(self.details))
 
 
 class ScoringFailed(RequestError):
     """The model raised or gave no finite score."""
 
     status, code = 500, "scoring_failed"
+    message = N_("the model failed to score ({kind})")
 
     def __init__(self, kind: str) -> None:
         """Name the kind of failure, not its text, which may hold data."""
-        super().__init__(f"o modelo falhou ao pontuar ({kind})")
+        super().__init__(kind=kind)
 
 
 class InternalError(RequestError):
     """Anything unforeseen."""
 
-    def __init__(self) -> None:
-        """Say that the log has more."""
-        super().__init__("erro interno; procure o request_id no log")
+    message = N_("internal error; look for the request_id in the log")
 
 
 class NotReady(RequestError):
-    """No version is loaded yet."""
+    """No version is loaded yet; `reason` says what is being waited for."""
 
     status, code = 503, "not_ready"
     headers = {"Retry-After": "1"}  # noqa: RUF012 (never changed)
-
-    def __init__(self, reason: str) -> None:
-        """Say what is being waited for."""
-        super().__init__(f"nenhum modelo carregado: {reason}")
+    message = N_("no model loaded: {reason}")
 
 
 class HistoryUnavailable(RequestError):
@@ -242,10 +258,7 @@ class HistoryUnavailable(RequestError):
 
     status, code = 503, "registry_unreachable"
     headers = {"Retry-After": "5"}  # noqa: RUF012 (never changed)
-
-    def __init__(self) -> None:
-        """Say who is missing."""
-        super().__init__("o MLflow não responde; tente de novo quando ele voltar")
+    message = N_("MLflow does not answer; try again when it is back")
 
 
 class CaptureFailed(RequestError):
@@ -253,10 +266,7 @@ class CaptureFailed(RequestError):
 
     status, code = 503, "capture_failed"
     headers = {"Retry-After": "5"}  # noqa: RUF012 (never changed)
-
-    def __init__(self) -> None:
-        """Say who can mend it."""
-        super().__init__(
-            "a predição não pôde ser registrada e não foi respondida (CAPTURE_REQUIRED=true); "
-            "verifique o disco do servidor"
-        )
+    message = N_(
+        "the prediction could not be recorded and was not answered (CAPTURE_REQUIRED=true); "
+        "check the server's disk"
+    )

@@ -9,9 +9,11 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from core.cli.arguments import parser, run_command, say
+from core.messages import _, ngettext
 
 if TYPE_CHECKING:
     from serving.capture.recorder import Capture
@@ -19,52 +21,67 @@ if TYPE_CHECKING:
 
 Chunks = Callable[[], Iterator[list[Mapping[str, Any]]]]
 _ADDED = ("model_version", "threshold")
+_MAX_LINES = 100
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Score a file; return the exit code."""
     options = _parser().parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from serving.errors import ServingError
-
-    try:
-        _run(options)
-    except ServingError as exc:
-        return _fail(str(exc))
-    except OSError as exc:
-        return _fail(f"{exc.filename or options.output}: {exc.strerror}")
-    return 0
+    return run_command(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> None:
     """Load the served version, check the file, score it.
 
     Raises:
-        ServingError: there is no version, or the file or its rows cannot be used.
-        OSError: the output cannot be written.
+        ServingError: there is no version, the file or its rows cannot be used, or the output
+            cannot be written.
     """
-    from core.store.schema import ROLE_BATCH
-    from serving.capture.recorder import Capture
     from serving.config.settings import Settings
+    from serving.errors import FileRefused
     from serving.following.follower import Follower
     from serving.following.registry import Registry
-    from serving.protocol.tables import read_chunks
     from serving.telemetry.logs import JsonLog
 
-    settings = replace(Settings.from_env(), max_instances=options.chunk)
+    settings = Settings.from_env().model_copy(update={"max_instances": options.chunk})
     log = JsonLog(settings.log_file)
     registry = Registry(settings.mlflow_tracking_uri, settings.model_name, settings.model_alias)
     follower = Follower(registry, settings, log)
     follower.poll()
     model = follower.current()
-    _say(f"{model.version.name} {model.release}, versão {model.version.number} no registro")
-    if options.engine == "spark":
-        from serving.batch.spark import score_on_spark
-
-        rows = score_on_spark(model, registry, options)
+    version = model.version
+    facts = {"name": version.name, "release": model.release, "number": version.number}
+    say(_("{name} {release}, version {number} in the registry", **facts))
+    try:
+        if options.engine == "spark":
+            _on_spark(model, registry, options)
+        else:
+            _here(model, options, settings, log)
+    except OSError as exc:
+        raise FileRefused(problem=f"{exc.filename or options.output}: {exc.strerror}") from exc
+    finally:
         log.close()
-        _say(f"{options.output} gravado; {rows} linhas pontuadas no Spark, nenhuma capturada")
-        return
+
+
+def _on_spark(model: "ServedModel", registry: Any, options: argparse.Namespace) -> None:
+    from serving.batch.spark import score_on_spark
+
+    rows = score_on_spark(model, registry, options)
+    text = _(
+        "{output} written; {rows} rows scored on Spark, none captured",
+        output=options.output,
+        rows=rows,
+    )
+    say(text)
+
+
+def _here(model: "ServedModel", options: argparse.Namespace, settings: Any, log: Any) -> None:
+    """Score on this machine and capture."""
+    from core.store.schema import ROLE_BATCH
+    from serving.capture.recorder import Capture
+    from serving.protocol.tables import read_chunks
+
     features = model.version.contract.features
     options.source, options.output = Path(options.source), Path(options.output)
 
@@ -72,25 +89,25 @@ def _run(options: argparse.Namespace) -> None:
         return read_chunks(options.source, features, options.chunk)
 
     total = check(model, chunks, options.keep)
-    _say(f"{total} linhas conferidas")
+    say(ngettext("{n} row checked", "{n} rows checked", total))
     capture = Capture(settings, log, ROLE_BATCH)
     capture.start()
     try:
         score(model, chunks, options, capture, total)
     finally:
         capture.close()
-        log.close()
     lost = capture.counters().lost
-    _say(f"{options.output} gravado; {total - lost} linhas capturadas, {lost} perdidas")
+    facts = {"output": options.output, "captured": total - lost, "lost": lost}
+    say(_("{output} written; {captured} rows captured, {lost} lost", **facts))
 
 
 def check(model: "ServedModel", chunks: Chunks, keep: frozenset[str]) -> int:
     """Return the number of rows, all of which fit the contract.
 
     Raises:
-        ServingError: some do not; lists row, field, problem and what is allowed.
+        FileRefused: some do not; lists row, field, problem and what is allowed.
     """
-    from serving.errors import InvalidInstances, ServingError
+    from serving.errors import FileRefused, InvalidInstances
 
     lines: list[str] = []
     rows = problems = 0
@@ -99,19 +116,28 @@ def check(model: "ServedModel", chunks: Chunks, keep: frozenset[str]) -> int:
             model.version.validator.read_instances(_only_features(chunk, keep))
         except InvalidInstances as exc:
             problems += exc.total
-            for d in exc.details:
-                row = "" if d["instance"] is None else f"linha {rows + d['instance'] + 1}: "
-                lines.append(f"  {row}{d['field'] or ''} {d['problem']} ({d['allowed']})")
+            lines += [_line(rows, detail) for detail in exc.details]
         rows += len(chunk)
     if not rows:
-        raise ServingError("o arquivo não tem linhas")
+        raise FileRefused(problem=_("the file has no rows"))
     if problems:
-        shown = "\n".join(lines[:_MAX_LINES])
-        raise ServingError(f"{problems} problemas; nada foi pontuado. Os primeiros:\n{shown}")
+        text = ngettext(
+            "{n} problem; nothing was scored. The first:",
+            "{n} problems; nothing was scored. The first ones:",
+            problems,
+        )
+        raise FileRefused(problem="\n".join([text, *lines[:_MAX_LINES]]))
     return rows
 
 
-_MAX_LINES = 100
+def _line(before: int, detail: Mapping[str, Any]) -> str:
+    """Return one problem; `before` rows of the file came in earlier chunks."""
+    found = f"{detail['field'] or ''} {detail['problem']} ({detail['allowed']})"
+    if detail["instance"] is None:
+        return f"  {found}"
+    return "  " + _(
+        "row {number}: {problem}", number=before + detail["instance"] + 1, problem=found
+    )
 
 
 def score(
@@ -130,10 +156,10 @@ def score(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    temporary = options.output.with_name(f".{options.output.name}.tmp")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    from core.files.whole import replacing
+
     run, done, writer = uuid.uuid4().hex, 0, None
-    try:
+    with replacing(options.output) as temporary:
         for number, chunk in enumerate(chunks()):
             rows = _scored(model, chunk, options.keep, f"batch-{run}-{number:06d}", capture)
             table = pa.Table.from_pylist(rows, schema=None if writer is None else writer.schema)
@@ -142,12 +168,10 @@ def score(
                 writer = pq.ParquetWriter(temporary, table.schema)
             writer.write_table(table)
             done += len(chunk)
-            _say(f"  {done} de {total} linhas ({100 * done // total} %)")
+            share = 100 * done // total
+            say("  " + _("{done} of {total} rows ({share} %)", done=done, total=total, share=share))
         if writer is not None:
             writer.close()
-        temporary.replace(options.output)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _scored(
@@ -187,9 +211,10 @@ def _schema(model: "ServedModel", found: Any) -> Any:
     """Return the file's schema: a column that is all null so far may hold its type's values."""
     import pyarrow as pa
 
-    kinds = {"double": pa.float64(), "long": pa.int64(), "boolean": pa.bool_()}
-    known = {f.name: kinds.get(f.type, pa.string()) for f in model.version.contract.features}
-    known |= {"threshold": pa.float64()}
+    from core.store.arrow_types import ARROW_TYPES
+
+    known = {f.name: ARROW_TYPES[f.type] for f in model.version.contract.features}
+    known |= {"threshold": ARROW_TYPES["double"]}
     return pa.schema([pa.field(f.name, known.get(f.name, f.type)) for f in found])
 
 
@@ -200,40 +225,32 @@ def _only_features(chunk: list[Mapping[str, Any]], keep: frozenset[str]) -> list
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m serving.score",
-        description="Pontua um arquivo com a versão que a API serve; nada se uma linha não servir.",
-        epilog="As variáveis de ambiente estão em .env.example.",
+    made = parser(
+        "serving.score",
+        _("Scores a file with the version that the API serves; nothing if a row does not fit."),
+        epilog=_("The environment variables stand in .env.example."),
     )
-    parser.add_argument("--source", required=True, help=".csv com cabeçalho ou .parquet")
-    parser.add_argument("--output", required=True, help="arquivo .parquet a gravar")
-    parser.add_argument(
+    made.add_argument("--source", required=True, help=_(".csv with a header, or .parquet"))
+    made.add_argument("--output", required=True, help=_("the .parquet file to write"))
+    made.add_argument(
         "--keep",
         default=frozenset(),
         type=lambda text: frozenset(text.split(",")),
-        help="colunas que não são do modelo e vão como estão para a saída, separadas por vírgula",
+        help=_("columns that are not the model's and go to the output as they are, by commas"),
     )
-    parser.add_argument(
+    made.add_argument(
         "--engine",
         choices=("local", "spark"),
         default="local",
-        help="onde pontuar: nesta máquina, ou no Apache Spark, que lê Parquet (arquivo ou pasta), "
-        "grava uma pasta e não captura (padrão: %(default)s)",
+        help=_(
+            "where to score: on this machine, or on Apache Spark, which reads Parquet (file or "
+            "folder), writes a folder and captures nothing (default: %(default)s)"
+        ),
     )
-    parser.add_argument(
-        "--chunk", default=10_000, type=int, help="linhas por vez (padrão: %(default)s)"
+    made.add_argument(
+        "--chunk", default=10_000, type=int, help=_("rows at a time (default: %(default)s)")
     )
-    return parser
-
-
-def _say(message: str) -> None:
-    sys.stdout.write(f"{message}\n")
-    sys.stdout.flush()
-
-
-def _fail(message: str) -> int:
-    sys.stderr.write(f"erro: {message}\n")
-    return 1
+    return made
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live import ROOT, find_free_port, make_bucket, start_mlflow, stop, wait_for
@@ -90,3 +91,29 @@ def register_version(mlflow_server: str) -> Callable[..., int]:
     from tiny_versions import TinyVersions
 
     return TinyVersions(mlflow_server).register
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Any:
+    """Return a writer of a store in a temporary folder."""
+    from stored import StoreWriter
+
+    return StoreWriter(tmp_path / "inference_store")
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, writer: Any) -> tuple[Any, Callable[[], None]]:
+    """Return a store, and what brings there the Parquet files that the writer has written."""
+    from core.store.filesystem import Store
+
+    if request.param == "folder":
+        return Store(writer.folder), lambda: None
+    store = Store(request.getfixturevalue("bucket"), writer.folder / "journal")
+
+    def upload() -> None:
+        for path in writer.folder.glob("*.parquet"):
+            with store.new_file(path.stem) as file:
+                file.write(path.read_bytes())
+            path.unlink()
+
+    return store, upload

@@ -21,7 +21,7 @@ import pytest
 from live import ROOT, clean_environment, eventually, run_here, stop, wait_for
 
 from core.contract.pseudonym import pseudonym
-from core.store.journal_locks import owned
+from core.files.locks import owned
 from core.store.schema import read_journal
 
 NAME = "Plantada da Silva"

@@ -8,20 +8,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.contract.model import ContractError, Feature, FeatureType, ModelContract
+from core.contract.model import ContractError, Feature, ModelContract
+from core.contract.types import of_mlflow, of_tensor
 from core.messages import N_
 
 DEFAULT_OUTPUT = "prediction"
 """Name of an output that the signature does not name."""
 
-_TYPES: Mapping[str, FeatureType] = {
-    "double": "double",
-    "float": "double",
-    "long": "long",
-    "integer": "long",
-    "boolean": "boolean",
-    "string": "string",
-}
 _RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 Specs = Sequence[Mapping[str, Any]]
@@ -61,7 +54,7 @@ def output_names(outputs: Specs | None) -> tuple[str, ...]:
 def _features(spec: Mapping[str, Any]) -> list[Feature]:
     if spec.get("type") == "tensor":
         return _columns(spec["tensor-spec"])
-    kind = _TYPES.get(str(spec.get("type")))
+    kind = of_mlflow(str(spec.get("type")))
     name = spec.get("name")
     if kind is None or not name:
         raise ContractError(
@@ -75,7 +68,7 @@ def _features(spec: Mapping[str, Any]) -> list[Feature]:
 def _columns(tensor: Mapping[str, Any]) -> list[Feature]:
     """Return `x0`, `x1`, ... for a matrix of numbers of known width."""
     shape, dtype = tuple(tensor["shape"]), str(tensor["dtype"])
-    kind: FeatureType | None = {"f": "double", "i": "long", "b": "boolean"}.get(dtype[0])  # type: ignore[assignment]
+    kind = of_tensor(dtype)
     if len(shape) != 2 or shape[1] < 1 or kind is None:
         raise ContractError(
             N_("inputs of shape {shape} and type {dtype} are no flat rows"),

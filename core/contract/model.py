@@ -10,14 +10,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from core.contract.columns import RESERVED_COLUMNS
+from core.contract.types import FEATURE_TYPES, FeatureType
 from core.errors import ProjectError
 from core.messages import N_
-from core.store.schema import RESERVED_COLUMNS
 
-FeatureType = Literal["double", "long", "boolean", "string"]
-_TYPES = ("double", "long", "boolean", "string")
 _NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
 _RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
@@ -58,12 +57,12 @@ class Feature:
             raise ContractError(
                 N_("feature name {name!r} is a column of the inference store"), name=self.name
             )
-        if self.type not in _TYPES:
+        if self.type not in FEATURE_TYPES:
             raise ContractError(
                 N_("feature {name!r}: type {type!r} is not one of {known}"),
                 name=self.name,
                 type=self.type,
-                known=", ".join(_TYPES),
+                known=", ".join(FEATURE_TYPES),
             )
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ContractError(

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from core.messages import _, formats, language, ngettext, statuses
+
+if TYPE_CHECKING:
+    import jinja2
 
 FILTERS: Mapping[str, object] = {
     "number": formats.number,
     "percent": formats.percent,
     "moment": formats.moment,
     "day": formats.day,
+    "duration": formats.duration,
     "joined": formats.joined,
     "milliseconds": formats.milliseconds,
     "word": statuses.word,
@@ -21,8 +24,11 @@ FILTERS: Mapping[str, object] = {
 
 
 @cache
-def environment(folder: Path) -> jinja2.Environment:
+def environment(folder: Path) -> "jinja2.Environment":
     """Return the environment of a folder of templates; an unknown name in one is an error."""
+    # A worker whose pages nobody opens does without it.
+    import jinja2
+
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,

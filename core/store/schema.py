@@ -15,11 +15,15 @@ reader that listed the folder before has finished; so nobody sees a row twice or
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.messages import _
 
 JOURNAL_FOLDER = "journal"
 """Folder of the journals inside a local store."""
@@ -37,30 +41,6 @@ ROLE_SHADOW = "shadow"
 """Role of a row that another version scored beside the one that answered."""
 ROLE_BATCH = "batch"
 """Role of a row that `python -m serving.score` scored from a file."""
-
-LEADING_COLUMNS: Mapping[str, str] = {
-    "request_id": "string",
-    "instance": "long",
-    "timestamp": "timestamp",
-    "model_name": "string",
-    "model_version": "string",
-    "registry_version": "long",
-    "role": "string",
-    "entity": "string",
-}
-"""Columns before the features. `instance` counts from 0 within the request; `timestamp` is UTC in
-microseconds since 1970; `model_version` is the release; `entity` is a pseudonym or null."""
-
-TRAILING_COLUMNS: Mapping[str, str] = {
-    "score": "double",
-    "label": "long",
-    "threshold": "double",
-    "latency_ms": "double",
-}
-"""Columns after the features."""
-
-RESERVED_COLUMNS = frozenset(LEADING_COLUMNS) | frozenset(TRAILING_COLUMNS)
-"""Names that no feature may take."""
 
 CONSTANT_COLUMNS = ("model_name", "model_version", "registry_version", "role")
 """Columns that are the same for all rows of one file; a journal keeps them in its header."""
@@ -92,6 +72,14 @@ class JournalHeader:
         }
         return {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
 
+    def row_maker(self, given: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """Return what puts values, given in this order of columns, into the journal's order.
+
+        Raises:
+            ValueError: a column is not given.
+        """
+        return itemgetter(*(given.index(name) for name in self.columns))
+
     def to_line(self) -> bytes:
         """Return the header as the journal's first line."""
         data = {"constants": dict(self.constants), "columns": dict(self.columns)}
@@ -119,7 +107,7 @@ def read_journal(path: Path) -> tuple[JournalHeader | None, list[Sequence[Any]]]
 
     Raises:
         FileNotFoundError: the journal has become a Parquet file in the meantime.
-        ValueError: a complete line is damaged; names the file and the line.
+        ValueError: a complete line is damaged; names the line.
     """
     lines = path.read_bytes().split(b"\n")[:-1]
     if not lines:
@@ -127,16 +115,17 @@ def read_journal(path: Path) -> tuple[JournalHeader | None, list[Sequence[Any]]]
     try:
         header = JournalHeader.from_line(lines[0])
     except ValueError as exc:
-        raise ValueError(f"{path} line 1: {exc}") from exc
+        raise ValueError(_("line {n}: {problem}", n=1, problem=_("not a journal"))) from exc
     width = len(header.columns)
     rows: list[Sequence[Any]] = []
     for number, line in enumerate(lines[1:], start=2):
         try:
             row = json.loads(line)
         except ValueError as exc:
-            raise ValueError(f"{path} line {number}: not JSON") from exc
+            raise ValueError(_("line {n}: {problem}", n=number, problem=_("not JSON"))) from exc
         if len(row) != width:
-            raise ValueError(f"{path} line {number}: {len(row)} values for {width} columns")
+            problem = _("{given} values for {width} columns", given=len(row), width=width)
+            raise ValueError(_("line {n}: {problem}", n=number, problem=problem))
         rows.append(row)
     return header, rows
 

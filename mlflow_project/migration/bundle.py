@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from core.files.whole import replacing
 from mlflow_project.versions.registry import Refused
 
 MANIFEST = "manifest.json"
@@ -33,17 +34,16 @@ def write_bundle(folder: Path, facts: Mapping[str, Any], target: Path) -> str:
         for name, path in sorted(paths.items())
     }
     manifest = json.dumps({"format": FORMAT, **facts, "files": files}, indent=1).encode()
-    temporary = target.with_name(f".{target.name}.tmp")
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        with (
+            replacing(target) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             archive.writestr(MANIFEST, manifest)
             for name in files:
                 archive.write(paths[name], name)
-        temporary.replace(target)
     except OSError as exc:
         raise Refused(f"Não foi possível gravar {target}: {exc.strerror}.") from exc
-    finally:
-        temporary.unlink(missing_ok=True)
     return hashlib.sha256(manifest).hexdigest()
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.contract.model import ContractError, Feature, FeatureType
+from core.contract.model import ContractError, Feature
+from core.contract.types import FeatureType
 from mlflow_project.versions.registry import Refused
 
 _VERSION = ("model_version", "version", "release")

@@ -4,7 +4,6 @@ MLflow records neither time nor user of an alias change. An entry is opened befo
 and closed after, so a flip that died in between is seen: it is the newest entry and still open.
 """
 
-import fcntl
 import getpass
 import hashlib
 import os
@@ -21,6 +20,7 @@ from typing import Any
 from mlflow.entities import Run, ViewType
 
 from core.contract import names
+from core.files.locks import lock
 from mlflow_project.versions.registry import Registry, translated
 
 PROMOTE, ROLLBACK = names.LEDGER_PROMOTE, names.LEDGER_ROLLBACK
@@ -166,7 +166,7 @@ def exclusive(registry: Registry) -> Iterator[None]:
     key = hashlib.sha256(f"{registry.tracking_uri} {registry.name}".encode()).hexdigest()[:16]
     descriptor = _lock_file(Path(tempfile.gettempdir()) / f"mlflow-flip-{key}.lock")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)

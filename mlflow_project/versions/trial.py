@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from core.contract import names
 from core.contract.model import ContractError, Example, ModelContract
+from core.contract.types import FEATURE_TYPES
 from mlflow_project.versions.registry import Refused, Version
 
 if TYPE_CHECKING:
@@ -73,15 +74,9 @@ def frame_of(contract: ModelContract, example: Example) -> "pd.DataFrame":
     """Return an example as the typed frame (1, k) that the contract describes."""
     import pandas as pd
 
-    kinds = {"double": "float64", "long": "int64", "boolean": "bool", "string": "str"}
-    columns = {
-        feature.name: pd.Series(
-            [example.instance[feature.name]],
-            # As pandas does: a missing long is a double, a missing boolean an object.
-            dtype=kinds[feature.type]
-            if example.instance[feature.name] is not None or feature.type in ("double", "string")
-            else {"long": "float64", "boolean": "object"}[feature.type],
-        )
-        for feature in contract.features
-    }
+    columns = {}
+    for feature in contract.features:
+        kind, value = FEATURE_TYPES[feature.type], example.instance[feature.name]
+        dtype = kind.with_nulls if value is None else kind.pandas
+        columns[feature.name] = pd.Series([value], dtype=dtype)
     return pd.DataFrame(columns)

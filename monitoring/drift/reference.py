@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.contract.model import ModelContract
+from core.store.arrow_types import ARROW_TYPES
 from monitoring.drift.baseline import SCORE
 from monitoring.errors import BaselineError
-from monitoring.store.reader import ARROW_TYPES
 
 Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 

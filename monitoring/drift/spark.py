@@ -1,6 +1,6 @@
 """Drift counts on Apache Spark, for stores that one machine cannot read in time.
 
-Executors read the store's files with Arrow, as `monitoring.captures` does, and count them with the
+Executors read the store's files with Arrow, as `core.store.reader` does, and count them with the
 same profiles; what they send back is some kilobytes of counts each. Counts are sums, so adding them
 up gives what one machine would have counted, and `monitoring.drift.judge` finishes the job.
 
@@ -8,14 +8,9 @@ Local reading keeps the last row read of an entity's newest ones. The same order
 source's place (journals, then files by name) and the row's position in it.
 """
 
-import os
 import pickle
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from core.spark.shipped_code import pack_code
+from core.contract.types import FEATURE_TYPES
+from core.spark.session import spark_session
+from core.store.reader import Captures, ReadingPlan
 from monitoring.drift.baseline import Baseline, Profile, Profiler
 from monitoring.drift.comparison import DriftResult, judge
 from monitoring.drift.expected import FLAG, ScoreTally
-from monitoring.errors import EngineError
-from monitoring.store.reader import Captures, ReadingPlan
 
 if TYPE_CHECKING:
     from pyspark.sql import (  # type: ignore[import-not-found,unused-ignore]
@@ -37,20 +32,19 @@ if TYPE_CHECKING:
     )
 
 _PLACE, _POSITION, _WHEN, _LATEST = "__place", "__position", "__when", "__latest"
-_SPARK_TYPES = {"string": "string", "long": "bigint", "double": "double", "boolean": "boolean"}
 
 
 def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
     """Compare what `captures` selects with a baseline; fill in the counters of `captures`.
 
     Raises:
-        EngineError: Spark is not there, or it failed.
-        CaptureError: a footer or a journal cannot be read.
+        SparkUnusable: Spark is not there, or it failed.
+        FileDamaged: a footer or a journal cannot be read.
     """
     profiles = [*baseline.features, *([baseline.score] if baseline.score else [])]
     plan, part = captures.plan((FLAG,)), Part(profiles)
     if plan.sources:
-        with spark_session() as session:
+        with spark_session("monitoring") as session:
             part = _count(session, plan, profiles)
     captures.n_instances, captures.n_requests = part.n_instances, part.n_requests
     captures.n_entities = part.n_entities
@@ -162,7 +156,7 @@ def _columns(plan: ReadingPlan) -> dict[str, str]:
     return {
         **leading,
         "entity": "string",
-        **{name: _SPARK_TYPES[plan.types[name]] for name in plan.columns},
+        **{name: FEATURE_TYPES[plan.types[name]].spark for name in plan.columns},
     }
 
 
@@ -181,35 +175,3 @@ def _placed(source: ds.Dataset, place: int, plan: ReadingPlan) -> Iterator[pa.Re
         position += n
         if n:
             yield pa.RecordBatch.from_arrays(columns, names=list(_columns(plan)))
-
-
-@contextmanager
-def spark_session() -> Iterator["SparkSession"]:
-    """Start Spark or join the one that `spark-submit` has started; executors get this code.
-
-    Where nothing else is said (`spark.master`), Spark runs in this machine's processes.
-
-    Raises:
-        EngineError: pyspark or Java is missing, or Spark failed.
-    """
-    try:
-        from pyspark.errors import (  # type: ignore[import-not-found,unused-ignore]
-            PySparkException,
-        )
-        from pyspark.sql import SparkSession
-    except ImportError:
-        raise EngineError("o pyspark não está instalado; instale-o com: make spark") from None
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            builder = SparkSession.builder.appName("monitoring").config("spark.ui.enabled", "false")
-            session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
-            session.sparkContext.setLogLevel("ERROR")
-            session.sparkContext.addPyFile(str(pack_code(Path(folder), "monitoring")))
-            try:
-                yield session
-            finally:
-                session.stop()
-    except PySparkException as exc:
-        # Its text may quote rows.
-        raise EngineError(f"{type(exc).__name__}; o Spark precisa de Java 17") from exc

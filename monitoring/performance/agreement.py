@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from scipy import special
 
 from core.metrics.resampling import Estimate, Floats, Z, wilson
-from monitoring.store.latest import LatestPerEntity
+from core.store.latest import LatestPerEntity
 
 KEYS = ("request_id", "instance")
 COLUMNS = (*KEYS, "timestamp", "entity", "score", "label")

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.store.schema import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.store.arrow_types import ARROW_TYPES
+from core.store.latest import LatestPerEntity
 from monitoring.performance.groups import named
 from monitoring.performance.labels import By, Key, Labels
-from monitoring.store.latest import LatestPerEntity
-from monitoring.store.reader import ARROW_TYPES
 
 COLUMNS = ("request_id", "instance", "timestamp", "entity", "score", "label", "threshold")
 """What is read of the store; no feature."""

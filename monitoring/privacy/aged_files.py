@@ -1,13 +1,13 @@
 """Files that only grow old: reports, logs, and files of labels that somebody left lying."""
 
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.files.whole import replacing
 from monitoring.errors import MonitoringError
 
 _REPORT_SUFFIXES = (".html", ".json")
@@ -92,20 +92,14 @@ def drop_lines(log: Path, before: datetime) -> int:
 def _drop(path: Path, before: datetime) -> int:
     if path.suffix == ".gz" or not count_lines(path, before):
         return 0
-    temporary, dropped = path.with_name(f".{path.name}.tmp"), 0
-    temporary.touch(mode=0o640)
-    with path.open("rb") as source, temporary.open("wb") as target:
+    dropped = 0
+    with replacing(path) as temporary, path.open("rb") as source, temporary.open("wb") as target:
         for line in source:
             if _is_old(line, before):
                 dropped += 1
             else:
                 target.write(line)
-        target.flush()
-        os.fsync(target.fileno())
-    if temporary.stat().st_size:
-        temporary.replace(path)
-    else:
-        temporary.unlink()
+    if not path.stat().st_size:
         path.unlink()
     return dropped
 

@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.files.whole import replacing
 from monitoring.errors import MonitoringError, OutputError
 
 
@@ -43,15 +43,9 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
     if "entity" in whole.column_names:
         whole = whole.drop_columns(["entity"]).sort_by("timestamp")
     content = _WRITERS[path.suffix.lower()](whole)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.replace(path)
+        with replacing(path, mode=0o600) as temporary:
+            temporary.write_bytes(content)
     except OSError as exc:
         raise OutputError(path.parent, exc.strerror or type(exc).__name__) from exc
     return int(whole.num_rows)

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from core.contract.pseudonym import pseudonym
+from core.store.erasure import count, erase, find
+from core.store.filesystem import Store
+from core.store.row_filters import OfPerson
 from monitoring.command import say
 from monitoring.errors import MonitoringError
 from monitoring.privacy import exporting
-from monitoring.store.erasure import count, erase, find
-from monitoring.store.filesystem import Store
-from monitoring.store.row_filters import OfPerson
 from monitoring.tracking.registry import Registry
 
 DRY = "Nada foi mudado; acrescente --apply para fazer."

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.files.whole import replacing
 from monitoring.errors import OutputError
 
 
@@ -21,11 +22,10 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     """
     paths = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            temporary = folder / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8")
-            paths.append(temporary.replace(folder / name))
+            with replacing(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            paths.append(folder / name)
     except OSError as exc:
         raise OutputError(folder, exc.strerror or type(exc).__name__) from exc
     return paths

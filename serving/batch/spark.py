@@ -6,20 +6,16 @@ scored. What is scored is not captured: the output has every column that a captu
 """
 
 import argparse
-import os
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from core.contract.model import ModelContract
-from core.spark.shipped_code import pack_code
+from core.contract.types import FEATURE_TYPES
+from core.spark.session import spark_session
 from serving.errors import InvalidInstances, ServingError
 from serving.protocol.validation import Validator
 
@@ -27,14 +23,12 @@ if TYPE_CHECKING:
     from pyspark.sql import (  # type: ignore[import-not-found,unused-ignore]
         Column,
         DataFrame,
-        SparkSession,
     )
 
     from serving.following.registry import Registry
     from serving.following.served import ServedModel
 
 _MOST_LISTED = 100
-_TYPES = {"double": "double", "long": "bigint", "boolean": "boolean", "string": "string"}
 _PROBLEMS = "total bigint, field string, problem string, allowed string, rows bigint"
 
 
@@ -42,11 +36,12 @@ def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse
     """Score a Parquet file or folder into a folder of Parquet files; return the number of rows.
 
     Raises:
-        ServingError: Spark is not there or failed, or rows do not fit the contract.
+        SparkUnusable: Spark is not there, or it failed.
+        ServingError: rows do not fit the contract.
     """
     if model.version.contract.outputs:
         raise ServingError("este modelo não tem score; use --engine local")
-    with spark_session() as session:
+    with spark_session("serving") as session:
         frame = session.read.parquet(str(options.source))
         rows = _check(frame, model.version.contract, options.keep)
         udf = registry.spark_udf(session, model.version.number)
@@ -153,8 +148,8 @@ def _feature(given: str | None, kind: str) -> "Column":
     from pyspark.sql import functions as f
 
     if given is None:
-        return f.lit(None).cast(_TYPES[kind])
-    column = f.col(f"`{given}`").cast(_TYPES[kind])
+        return f.lit(None).cast(FEATURE_TYPES[kind].spark)
+    column = f.col(f"`{given}`").cast(FEATURE_TYPES[kind].spark)
     return f.when(~f.isnan(column), column) if kind == "double" else column
 
 
@@ -169,37 +164,3 @@ def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
             "rows": pa.array(times, pa.int64()),
         }
     )
-
-
-@contextmanager
-def spark_session() -> Iterator["SparkSession"]:
-    """Start Spark or join the one that `spark-submit` has started; executors get this code.
-
-    Where nothing else is said (`spark.master`), Spark runs in this machine's processes.
-
-    Raises:
-        ServingError: pyspark or Java is missing, or Spark failed.
-    """
-    try:
-        from pyspark.errors import (  # type: ignore[import-not-found,unused-ignore]
-            PySparkException,
-        )
-        from pyspark.sql import SparkSession
-    except ImportError:
-        raise ServingError("o pyspark não está instalado; instale-o com: make spark") from None
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            builder = SparkSession.builder.appName("serving").config("spark.ui.enabled", "false")
-            session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
-            session.sparkContext.setLogLevel("ERROR")
-            session.sparkContext.addPyFile(str(pack_code(Path(folder), "serving")))
-            try:
-                yield session
-            finally:
-                session.stop()
-    except PySparkException as exc:
-        # Its text may quote rows.
-        raise ServingError(
-            f"o Spark falhou ({type(exc).__name__}); ele precisa de Java 17, e --source de Parquet"
-        ) from exc

@@ -10,10 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from core.store.journal_locks import owned
+from core.files.locks import owned
 from core.store.places import store_place
 from core.store.schema import JOURNAL_SUFFIX
-from serving.errors import ConversionFailed, StoreUnreachable
+from serving.errors import ConversionFailed
 from serving.telemetry.logs import location
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -58,10 +58,12 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
+    from core.store.errors import StoreError
+    from core.store.filesystem import Store
     from serving.capture.parquet import collect
 
-    for path, error in collect(Path(sys.argv[1]), store_place(sys.argv[2])):
-        text = str(error) if isinstance(error, StoreUnreachable) else error and location(error)
+    for path, error in collect(Store(store_place(sys.argv[2]), Path(sys.argv[1]))):
+        text = str(error) if isinstance(error, StoreError) else error and location(error)
         sys.stdout.write(f"{json.dumps([path.name, text])}\n")
     return 0
 

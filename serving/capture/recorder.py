@@ -7,23 +7,36 @@ holds, this worker's and those that dead ones left (`serving.capture.conversion`
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from core.contract.pseudonym import pseudonym
+from core.store.journal import Journal
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
-from core.store.schema import ROLE_PRIMARY
+from core.store.schema import ROLE_PRIMARY, JournalHeader
 from serving.capture.conversion import convert_free
-from serving.capture.journal import Journal
 from serving.config.settings import Settings
 from serving.engine.batcher import Job
 from serving.errors import CaptureFailed, ConversionFailed
 from serving.model.loading import LoadedVersion
 from serving.telemetry.logs import JsonLog, location
+
+_GIVEN = (
+    *("request_id", "instance", "timestamp", "entity", "period"),
+    *("score", "label", "threshold", "latency_ms"),
+)
+"""Columns that every row has, in the order in which they are given; the features follow."""
+
+
+class _Format(NamedTuple):
+    """A version's journal header, and what makes a row of it from `_GIVEN` and the features."""
+
+    header: JournalHeader
+    row_of: Callable[[Sequence[Any]], Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,7 @@ class Capture:
         self._log = log
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
+        self._formats: dict[int, _Format] = {}
         self._open: dict[int, Journal] = {}
         self._sealed: dict[Path, int] = {}
         self._captured = self._lost = 0
@@ -78,11 +92,12 @@ class Capture:
             CaptureFailed: the rows could not be written, capture is required, nothing was written.
         """
         version = jobs[0].model.version
-        rows = [row for job in jobs for row in self._rows(job)]
+        header, row_of = self._format(version)
+        rows = [row for job in jobs for row in self._rows(job, row_of)]
         data = self._encoder.encode_lines(rows)
         try:
             with self._lock:
-                self._journal(version).append(data, len(rows))
+                self._journal(header).append(data, len(rows))
                 self._captured += len(rows)
         except OSError as exc:
             self._fail(exc, len(rows))
@@ -154,30 +169,49 @@ class Capture:
         with self._lock:
             self._sealed = {path: rows for path, rows in self._sealed.items() if path.exists()}
 
-    def _journal(self, version: LoadedVersion) -> Journal:
-        journal = self._open.get(version.number)
+    def _format(self, version: LoadedVersion) -> "_Format":
+        """Return how the rows of a version are written."""
+        found = self._formats.get(version.number)
+        if found is None:
+            constants = {
+                "model_name": version.name,
+                "model_version": version.contract.release,
+                "registry_version": version.number,
+                "role": self._role,
+            }
+            features = {feature.name: feature.type for feature in version.contract.features}
+            header = JournalHeader.of(constants, features)
+            found = _Format(header, header.row_maker((*_GIVEN, *features)))
+            self._formats[version.number] = found
+        return found
+
+    def _journal(self, header: JournalHeader) -> Journal:
+        number = header.constants["registry_version"]
+        journal = self._open.get(number)
         if journal is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            journal = self._open[version.number] = Journal(
-                self._folder, version, self._sync, self._role
-            )
+            journal = self._open[number] = Journal(self._folder, header, self._sync)
         return journal
 
-    def _rows(self, job: Job) -> list[list[Any]]:
-        """Return a job's rows in the order of the journal's header."""
-        request_id, latency_ms = job.context.request_id, job.context.elapsed_ms()
-        timestamp, threshold = time.time_ns() // 1000, job.model.threshold
-        columns = zip(
-            job.instances.rows, job.instances.entities, job.scores, job.labels, strict=True
+    def _rows(self, job: Job, row_of: Callable[..., Sequence[Any]]) -> list[Sequence[Any]]:
+        """Return a job's rows as the version's journal has them."""
+        given, request_id, latency_ms = (
+            job.instances,
+            job.context.request_id,
+            job.context.elapsed_ms(),
         )
+        timestamp, threshold = time.time_ns() // 1000, job.model.threshold
+        periods = given.periods or (None,) * len(given.rows)
+        columns = zip(given.rows, given.entities, periods, job.scores, job.labels, strict=True)
         return [
-            [
-                *(request_id, number, timestamp),
-                pseudonym(entity, self._key) if entity and self._key else None,
-                *row,
-                *(score, label, threshold, latency_ms),
-            ]
-            for number, (row, entity, score, label) in enumerate(columns)
+            row_of(
+                (
+                    *(request_id, number, timestamp),
+                    pseudonym(entity, self._key) if entity and self._key else None,
+                    *(period, score, label, threshold, latency_ms),
+                    *row,
+                )
+            )
+            for number, (row, entity, period, score, label) in enumerate(columns)
         ]
 
     def _run(self) -> None:
@@ -196,7 +230,7 @@ class Capture:
         return self._stop.is_set()
 
     def _asked_to_rotate(self) -> bool:
-        """Tell whether a request has come since the last look (see `contract.places`)."""
+        """Tell whether a request has come since the last look (see `core.store.places`)."""
         try:
             found = (self._folder / ROTATE_REQUEST).stat().st_mtime_ns
         except OSError:

@@ -10,9 +10,9 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from core.messages import N_, _
 from core.store.schema import ROLE_SHADOW
 from serving.capture.recorder import Capture
 from serving.config.settings import Settings
@@ -40,9 +40,11 @@ class Shadow:
         """Remember what to follow; `start` begins."""
         registry = Registry(settings.mlflow_tracking_uri, settings.model_name, alias)
         # THRESHOLD is for what answers; losing a comparison must refuse no request.
-        settings = replace(settings, threshold=None, capture_required=False)
+        settings = settings.model_copy(update={"threshold": None, "capture_required": False})
         self.alias = alias
-        self.follower = Follower(registry, settings, log, "em sombra")
+        self.follower = Follower(
+            registry, settings, log, N_("in the shadow: {name} version {number}")
+        )
         self.capture = Capture(settings, log, ROLE_SHADOW)
         self.scored = self.dropped = 0
         self._log = log
@@ -112,7 +114,14 @@ class Shadow:
             self.dropped += sum(len(job.instances.rows) for job in answered)
             reason = str(exc) if isinstance(exc, RequestError) else location(exc)
             if reason != self._failure:
-                self._log.event("ERROR", f"a sombra {self.alias} não pontuou: {reason}")
+                self._log.event(
+                    "ERROR",
+                    _(
+                        "the shadow {alias} did not score: {reason}",
+                        alias=self.alias,
+                        reason=reason,
+                    ),
+                )
             self._failure = reason
 
 

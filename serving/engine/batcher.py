@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 
+from core.messages import _
 from serving.engine.context import RequestContext
 from serving.errors import ScoringFailed
 from serving.following.served import ServedModel
@@ -35,7 +36,7 @@ class Job:
         """Keep the scores and the labels that this job's threshold gives them."""
         threshold = self.model.threshold
         if threshold is None:
-            raise ScoringFailed("o modelo não tem score")
+            raise ScoringFailed(_("the model has no score"))
         self.scores = scores
         self.labels = [1 if score >= threshold else 0 for score in scores]
 
@@ -77,7 +78,7 @@ class Batcher:
     def _flush(self) -> None:
         jobs, self._waiting = self._waiting, []
         # Jobs of two versions meet here only in the turn of a flip.
-        for _, group in groupby(jobs, key=lambda job: id(job.model.version)):
+        for _version, group in groupby(jobs, key=lambda job: id(job.model.version)):
             self._run(list(group))
 
     def _run_alone(self, job: Job) -> None:

@@ -8,7 +8,7 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestContext:
-    """Identity, start, and what the log line will say; filled in as the answer comes about."""
+    """Identity, start, and what the log line will say; without a message all went well."""
 
     __slots__ = ("message", "model_version", "n_instances", "request_id", "started", "status")
 
@@ -20,7 +20,7 @@ class RequestContext:
             self.request_id = os.urandom(16).hex()
         self.started = time.perf_counter()
         self.status = 500
-        self.message = "requisição atendida"
+        self.message: str | None = None
         self.model_version: str | None = None
         self.n_instances: int | None = None
 

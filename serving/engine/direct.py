@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from core.messages import _
 from serving.engine.batcher import Job
 from serving.engine.explain import explain
 from serving.errors import RequestError, ScoringFailed
@@ -70,7 +71,7 @@ def outputs_of(job: Job) -> list[Any]:
     except Exception as exc:
         raise ScoringFailed(type(exc).__name__) from exc
     if len(outputs) != len(job.instances.rows):
-        raise ScoringFailed("resultado incompleto")
+        raise ScoringFailed(_("incomplete result"))
     return outputs
 
 
@@ -82,5 +83,5 @@ def _score(row: Any, positive_class: int) -> float:
     """
     score = float(row[positive_class] if isinstance(row, list) else row)
     if not math.isfinite(score):
-        raise ScoringFailed("resultado não finito")
+        raise ScoringFailed(_("result not finite"))
     return score

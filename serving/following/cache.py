@@ -8,10 +8,8 @@ none. What is read back is digest-checked here and verified like a download by
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -20,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from core.files.locks import locked
+from core.files.whole import make_folder, replacing
 from serving.errors import CacheDamaged
 from serving.following.registry import AliasTarget, RunFacts
 
@@ -119,12 +119,8 @@ class ModelCache:
 
     def _write(self, name: str, target: AliasTarget, facts: RunFacts) -> None:
         text = json.dumps({"files": name, "target": asdict(target), "facts": asdict(facts)})
-        temporary = self._folder / f"{_TEMPORARY}{_RECORD}"
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._folder / _RECORD)
+        with replacing(self._folder / _RECORD) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     def _prune(self, kept: str) -> None:
         """Remove other versions and what killed processes left."""
@@ -134,13 +130,9 @@ class ModelCache:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o640)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        make_folder(self._folder)
+        with locked(self._folder / _LOCK):
             yield
-        finally:
-            os.close(fd)
 
 
 def digest(folder: Path) -> str:

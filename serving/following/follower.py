@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.contract import names
+from core.messages import N_, _
 from serving.config.settings import Settings
 from serving.errors import (
     CacheDamaged,
@@ -44,7 +45,7 @@ class Following:
 
     alias_version: int | None = None
     reachable: bool = False
-    problem: str | None = "o registro ainda não foi consultado"
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,14 @@ class Follower:
     """Keeps `served` what the alias says. One thread polls; requests only read a reference."""
 
     def __init__(
-        self, registry: Registry, settings: Settings, log: JsonLog, verb: str = "servindo"
+        self,
+        registry: Registry,
+        settings: Settings,
+        log: JsonLog,
+        news: str = N_("serving {name} version {number}"),
     ) -> None:
-        """Remember what to follow and how the log calls it; `start` begins."""
-        self._verb = verb
+        """Remember what to follow and how the log tells of a new version; `start` begins."""
+        self._news = news
         self._registry, self._settings, self._log = registry, settings, log
         self._resolve, self._pause = registry.resolve, settings.poll_seconds
         if settings.workers_dir is not None:
@@ -82,7 +87,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self.served: ServedModel | None = None
         self.since: datetime | None = None
-        self.following = Following()
+        self.following = Following(problem=_("the registry has not been asked yet"))
 
     def start(self) -> None:
         """Begin to follow, in a thread of its own."""
@@ -103,7 +108,7 @@ class Follower:
             NotReady: nothing has been loaded yet.
         """
         if self.served is None:
-            raise NotReady(self.following.problem or "aguardando o registro")
+            raise NotReady(reason=self.following.problem or _("waiting for the registry"))
         return self.served
 
     def poll(self) -> None:
@@ -121,8 +126,8 @@ class Follower:
             self._follow(target)
         except (RegistryError, OSError) as exc:
             reachable = not isinstance(exc, RegistryUnreachable)
-            text = str(exc) if isinstance(exc, RegistryError) else f"sem disco: {exc.strerror}"
-            self._note(Following(target.number, reachable, self._behind(target, text)))
+            reason = exc if isinstance(exc, RegistryError) else _no_disk(exc)
+            self._note(Following(target.number, reachable, self._behind(target, reason)))
         else:
             self._note(Following(target.number, True, None))
 
@@ -150,7 +155,8 @@ class Follower:
                 )
         except (CacheDamaged, VersionRefused, OSError) as exc:
             text = exc.strerror if isinstance(exc, OSError) else exc
-            self._log.event("ERROR", f"a cópia local não pôde ser servida: {text}")
+            problem = _("the local copy could not be served: {reason}", reason=text)
+            self._log.event("ERROR", problem)
             return
         self._swap(self._dress(version, kept.target.tags, "cache"))
         self._tags = kept.target.tags
@@ -170,7 +176,8 @@ class Follower:
         try:
             change()
         except OSError as exc:
-            self._log.event("WARNING", f"a cópia local não pôde ser guardada: {exc.strerror}")
+            problem = _("the local copy could not be kept: {reason}", reason=exc.strerror)
+            self._log.event("WARNING", problem)
 
     def _load(self, target: AliasTarget) -> LoadedVersion:
         """Load the target, unless it failed before and it is too soon to try again."""
@@ -212,10 +219,11 @@ class Follower:
             self.since = datetime.now(UTC)
         self.served = model
         version = model.version
-        text = f"{self._verb} {version.name} versão {version.number}"
-        text += " da cópia local" if model.source == "cache" else ""
+        text = _(self._news, name=version.name, number=version.number)
+        text += " " + _("from the local copy") if model.source == "cache" else ""
         if model.threshold is not None:
-            text += f", threshold {model.threshold:g} ({model.threshold_source})"
+            where = model.threshold_source
+            text += _(", threshold {value} ({where})", value=model.threshold, where=where)
         self._log.event("INFO", text, model.release)
         if model.warning:
             self._log.event("ERROR", model.warning, model.release)
@@ -224,13 +232,17 @@ class Follower:
         """Say what serves on, if the registry does not say what should."""
         if self.served is None or self.served.source == "registry":
             return str(exc)
-        return f"{exc}; servindo a cópia local da versão {self.served.version.number}"
+        number = self.served.version.number
+        return _("{problem}; serving the local copy of version {n}", problem=exc, n=number)
 
-    def _behind(self, target: AliasTarget, reason: str) -> str:
-        serving = "nenhuma" if self.served is None else f"a {self.served.version.number}"
-        return (
-            f"o alias {self._registry.alias} aponta para a versão {target.number}, "
-            f"servindo {serving}, porque {reason}"
+    def _behind(self, target: AliasTarget, reason: object) -> str:
+        facts = {"alias": self._registry.alias, "number": target.number, "reason": reason}
+        if self.served is None:
+            return _("the alias {alias} names version {number}, serving none: {reason}", **facts)
+        return _(
+            "the alias {alias} names version {number}, serving {served}: {reason}",
+            served=self.served.version.number,
+            **facts,
         )
 
     def _note(self, following: Following) -> None:
@@ -242,7 +254,7 @@ class Follower:
         if following.problem:
             self._log.event("ERROR", following.problem, release)
         elif self._reported:
-            self._log.event("INFO", "o alias voltou a ser seguido", release)
+            self._log.event("INFO", _("the alias is followed again"), release)
         self._reported = following.problem
 
     def _run(self) -> None:
@@ -250,8 +262,14 @@ class Follower:
             try:
                 self.poll()
             except Exception as exc:
-                text = f"falha inesperada ao seguir o alias: {location(exc)}"
+                text = _(
+                    "unexpected failure while following the alias: {where}", where=location(exc)
+                )
                 self._note(replace(self.following, problem=text))
             self.looked.set()
             early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
             self._stop.wait(self._pause * (1 - early))
+
+
+def _no_disk(exc: OSError) -> str:
+    return _("no disk: {reason}", reason=exc.strerror)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.contract import names
+from core.messages import _
 from serving.errors import RegistryError
 from serving.following.registry import Registry, RunRecord
 from serving.telemetry.logs import location
@@ -119,7 +120,7 @@ class HistoryReader:
         if thread is not None:
             thread.join(max(0.0, self._begun + PATIENCE_SECONDS - time.monotonic()))
             if thread.is_alive():
-                text = f"o MLflow não respondeu em {PATIENCE_SECONDS:g} segundos"
+                text = _("MLflow did not answer within {seconds} seconds", seconds=PATIENCE_SECONDS)
                 return Reading(self._last.history, self._last.when, text)
         return self._last
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
+from core.messages import _
 from serving.errors import VersionRefused
 from serving.following.threshold import ThresholdSource
 from serving.model.loading import LoadedVersion
@@ -45,9 +46,10 @@ def check_successor(served: LoadedVersion, successor: LoadedVersion) -> None:
     tag = successor.target.tags.get(names.TAG_CONTRACT_CHANGE)
     changes = incompatible_changes(served.contract, successor.contract)
     if changes and tag != names.CONTRACT_CHANGE_ACCEPTED:
-        raise VersionRefused(
-            successor.number,
-            f"contrato incompatível com o da versão {served.number}: {'; '.join(changes)} "
-            "(para trocar assim mesmo: registry promote --accept-contract-change, ou reinicie "
-            "a API)",
+        reason = _(
+            "contract incompatible with that of version {number}: {changes} (to flip all the "
+            "same: registry promote --accept-contract-change, or restart the API)",
+            number=served.number,
+            changes="; ".join(changes),
         )
+        raise VersionRefused(successor.number, reason)

@@ -5,7 +5,6 @@ them again. What was found lies in a small file beside its lock; monotonic clock
 host, so each worker can tell how old it is.
 """
 
-import fcntl
 import json
 import os
 import time
@@ -14,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.files.locks import lock
 from serving.errors import AliasMissing, ModelMissing, RegistryUnreachable
 from serving.following.registry import AliasTarget, Registry
 
@@ -39,7 +39,7 @@ class SharedLook:
             return self._registry.resolve()
         try:
             # While another worker asks, this one waits for its answer.
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            lock(fd, wait=True)
             found = _read(fd)
             if found is None or not 0 <= time.monotonic() - found["at"] < self._seconds:
                 found = self._ask()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from core.contract import names
+from core.messages import _
 from serving.model.loading import LoadedVersion
 
 ThresholdSource = Literal["env", "tag", "metadata"]
@@ -26,18 +27,22 @@ def threshold_in_force(
     value = read_threshold(tagged)
     if value is not None:
         return value, "tag", None
-    warning = (
-        f"a tag {names.TAG_THRESHOLD} da versão {version.number} não é um número entre 0 e 1; "
-        "vale o threshold dos metadados"
+    warning = _(
+        "the tag {tag} of version {number} is no number between 0 and 1; "
+        "the threshold of the metadata holds",
+        tag=names.TAG_THRESHOLD,
+        number=version.number,
     )
     return version.contract.threshold, "metadata", warning
 
 
 def override_text(threshold: float) -> str:
     """Say that the environment's threshold is on."""
-    return (
-        f"THRESHOLD={threshold:g} do ambiente está em vigor: vale para qualquer versão, "
-        "também depois de promoções e rollbacks"
+    shown = f"{threshold:g}"  # as it is set, whatever the language
+    return _(
+        "THRESHOLD={threshold} of the environment is in force: it holds for any version, "
+        "after promotions and rollbacks too",
+        threshold=shown,
     )
 
 

@@ -11,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serving.deployment.deployment import Deployment
 from serving.engine.batcher import Job
-from serving.engine.direct import DirectScorer
-from serving.following.follower import Follower
 from serving.http.middleware import send_json
 from serving.http.predict import read_body
 from serving.protocol.instances import Instances
@@ -23,9 +22,10 @@ from serving.protocol.mlflow_input import read_instances
 class InvocationsEndpoint:
     """Answers `{"predictions": ...}` with the outputs that pyfunc gives, in its shape."""
 
-    def __init__(self, follower: Follower, direct: DirectScorer, max_body_bytes: int) -> None:
-        """Keep the parts."""
-        self._follower, self._direct, self._limit = follower, direct, max_body_bytes
+    def __init__(self, deployment: Deployment) -> None:
+        """Keep the parts that answer."""
+        self._follower, self._direct = deployment.follower, deployment.direct
+        self._limit = deployment.settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""
@@ -53,9 +53,9 @@ async def mlflow_version(_: Request) -> Response:
 class PingEndpoint:
     """200 with a model, 404 without one: what MLflow's server answers."""
 
-    def __init__(self, follower: Follower) -> None:
+    def __init__(self, deployment: Deployment) -> None:
         """Keep what knows whether there is a model."""
-        self._follower = follower
+        self._follower = deployment.follower
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.messages import _
 from serving.engine.context import RequestContext
 from serving.errors import InternalError, RequestError
 from serving.http.auth import ApiKeys
@@ -40,7 +41,7 @@ class RequestMiddleware:
         observe: Callable[[RequestRecord], None],
     ) -> None:
         """Keep the parts."""
-        self._observe = observe
+        self._observe, self._answered = observe, _("request answered")
         self._app, self._log, self._keys, self._paths = app, log, keys, paths
         self.hot = dict(hot)
 
@@ -79,9 +80,9 @@ class RequestMiddleware:
     def _translate(self, context: RequestContext, exc: Exception) -> RequestError:
         """Return the error to answer with, and note in the context what the log should say."""
         if not isinstance(exc, RequestError):
-            context.message = f"erro interno: {location(exc)}"
+            context.message = _("internal error: {where}", where=location(exc))
             return InternalError()
-        context.message = f"requisição recusada: {exc.code}: {exc.message}"
+        context.message = _("request refused: {code}: {reason}", code=exc.code, reason=exc)
         if exc.status >= 500:
             cause = exc.__cause__
             context.message = str(exc) if cause is None else f"{exc.code}: {location(cause)}"
@@ -97,7 +98,7 @@ class RequestMiddleware:
         return RequestRecord(
             timestamp=now(),
             level=level,
-            message=context.message,
+            message=context.message or self._answered,
             request_id=context.request_id,
             method=scope["method"],
             path=path if path in self._paths else _UNKNOWN_PATH,
@@ -112,7 +113,7 @@ async def send_error(error: RequestError, context: RequestContext, send: Send) -
     """Send an error in the one shape that all of them have."""
     body = msgspec.json.encode(
         {
-            "error": {"code": error.code, "message": error.message, "details": error.details},
+            "error": {"code": error.code, "message": str(error), "details": error.details},
             "request_id": context.request_id,
         }
     )

@@ -2,67 +2,72 @@
 
 from typing import Any
 
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
 from core.contract import names
 from core.contract.model import Example, ModelContract
+from core.messages import N_, _
+from serving.deployment.deployment import Deployment
 from serving.http.auth import OPEN_PATHS, PAGE, REPORT_PATH
 from serving.http.openapi_input import closed_object, invocations_content, predict_body
 
 _ERRORS = {
-    "400": "O corpo não é JSON",
-    "401": "Chave ausente ou desconhecida",
-    "404": "Não existe",
-    "408": "O corpo não chegou a tempo",
-    "413": "Corpo grande demais",
-    "415": "Content-Type que não é lido aqui",
-    "422": "Instâncias fora do contrato: todos os problemas de uma vez",
-    "500": "Erro interno",
-    "503": "Ainda sem modelo, captura exigida e impossível, ou MLflow fora do ar",
+    "400": N_("The body is no JSON"),
+    "401": N_("Key missing or unknown"),
+    "404": N_("Does not exist"),
+    "408": N_("The body did not arrive in time"),
+    "413": N_("The body is too large"),
+    "415": N_("A Content-Type that is not read here"),
+    "422": N_("Instances that do not fit the contract: all problems at once"),
+    "500": N_("Internal error"),
+    "503": N_("No model yet, capture required and impossible, or MLflow away"),
 }
-_BASIC = "para navegadores: qualquer usuário, e a chave como senha"
 _PREDICT_ERRORS = ("400", "408", "413", "422", "500", "503")
 
 
-def complete(
-    document: dict[str, Any],
-    contract: ModelContract | None,
-    threshold: float | None,
-    max_instances: int,
-    keyed: bool,
-) -> dict[str, Any]:
-    """Return FastAPI's document with what it cannot know: the contract, errors, and keys.
-
-    Args:
-        document: the OpenAPI document of the routes that static types describe.
-        contract: of the served version; None before there is one.
-        threshold: in force; None where there is none.
-        max_instances: most instances in one request.
-        keyed: whether requests need a key.
-    """
+def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
+    """Describe the API as it is now: FastAPI's document, completed by the served version."""
+    served, settings = deployment.follower.served, deployment.settings
+    document = get_openapi(
+        title=app.title,
+        version=served.release if served else "0",
+        routes=app.routes,
+        description=_("Proxy of a model registered in MLflow."),
+    )
+    contract = served.version.contract if served else None
     paths = document["paths"]
     for path in ("/ready", "/metadata"):
         paths[path]["get"]["responses"]["503"] = _error("503")
-    paths["/predict"] = _predict(contract, threshold, max_instances)
-    paths["/invocations"] = _invocations(contract, max_instances)
-    paths["/ping"] = {"get": _text("ping", "200 com um modelo carregado (MLflow)", "text/plain")}
-    paths["/ping"]["get"]["responses"]["404"] = {"description": "Nenhum modelo carregado ainda"}
-    paths["/version"] = {"get": _text("version", "Versão do MLflow", "text/plain")}
-    paths["/metrics"] = {"get": _text("metrics", "Métricas para o Prometheus", "text/plain")}
-    paths[PAGE] = {"get": _text("painel", "Página para quem opera o serviço", "text/html")}
+    paths["/predict"] = _predict(
+        contract, served.threshold if served else None, settings.max_instances
+    )
+    paths["/invocations"] = _invocations(contract, settings.max_instances)
+    paths["/ping"] = {"get": _text("ping", _("200 with a model loaded (MLflow)"), "text/plain")}
+    paths["/ping"]["get"]["responses"]["404"] = {"description": _("No model loaded yet")}
+    paths["/version"] = {"get": _text("version", _("Version of MLflow"), "text/plain")}
+    paths["/metrics"] = {"get": _text("metrics", _("Metrics for Prometheus"), "text/plain")}
+    paths[PAGE] = {"get": _text("painel", _("Page for who operates the service"), "text/html")}
     paths[REPORT_PATH] = {"get": _report()}
-    if keyed:
-        schemes = {
-            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            "bearer": {"type": "http", "scheme": "bearer"},
-            "password": {"type": "http", "scheme": "basic", "description": _BASIC},
-        }
-        document.setdefault("components", {})["securitySchemes"] = schemes
-        for path in paths.keys() - OPEN_PATHS:
-            for operation in paths[path].values():
-                operation["security"] = [{"key": []}, {"bearer": []}]
-                if path in (PAGE, REPORT_PATH):
-                    operation["security"].append({"password": []})
-                operation["responses"]["401"] = _error("401")
+    if settings.api_keys:
+        _ask_for_keys(document)
     return document
+
+
+def _ask_for_keys(document: dict[str, Any]) -> None:
+    basic = _("for browsers: any user, and the key as password")
+    document.setdefault("components", {})["securitySchemes"] = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "password": {"type": "http", "scheme": "basic", "description": basic},
+    }
+    paths = document["paths"]
+    for path in paths.keys() - OPEN_PATHS:
+        for operation in paths[path].values():
+            operation["security"] = [{"key": []}, {"bearer": []}]
+            if path in (PAGE, REPORT_PATH):
+                operation["security"].append({"password": []})
+            operation["responses"]["401"] = _error("401")
 
 
 def _predict(
@@ -76,12 +81,12 @@ def _predict(
             answer["example"] = _answer_example(contract, contract.example, threshold)
     return {
         "post": {
-            "summary": "Pontua instâncias com a versão servida",
+            "summary": _("Score instances with the served version"),
             "operationId": "predict",
             "requestBody": {"required": True, "content": {"application/json": request}},
             "responses": {
                 "200": {
-                    "description": "Um resultado por instância, na mesma ordem",
+                    "description": _("One result per instance, in the same order"),
                     "content": {"application/json": answer},
                 },
                 **{status: _error(status) for status in _PREDICT_ERRORS},
@@ -110,7 +115,7 @@ def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str
     answer = closed_object({"predictions": {"type": "array"}})
     return {
         "post": {
-            "summary": "O protocolo do servidor de pontuação do MLflow",
+            "summary": _("The protocol of MLflow's scoring server"),
             "operationId": "invocations",
             "requestBody": {
                 "required": True,
@@ -118,7 +123,7 @@ def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str
             },
             "responses": {
                 "200": {
-                    "description": "As saídas na forma do pyfunc",
+                    "description": _("The outputs in the shape of pyfunc's"),
                     "content": {"application/json": {"schema": answer}},
                 },
                 **{status: _error(status) for status in (*_PREDICT_ERRORS, "415")},
@@ -128,7 +133,8 @@ def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str
 
 
 def _report() -> dict[str, Any]:
-    operation = _text("relatorio", "Um relatório, como o trabalho o guardou no MLflow", "text/html")
+    summary = _("A report, as its job kept it in MLflow")
+    operation = _text("relatorio", summary, "text/html")
     jobs = {"type": "string", "enum": [names.JOB_DRIFT, names.JOB_PERFORMANCE]}
     kinds = {"job": jobs, "run_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
     operation["parameters"] = [
@@ -147,7 +153,7 @@ def _text(operation: str, summary: str, media_type: str) -> dict[str, Any]:
 
 def _error(status: str) -> dict[str, Any]:
     content = {"application/json": {"schema": error_schema()}}
-    return {"description": _ERRORS[status], "content": content}
+    return {"description": _(_ERRORS[status]), "content": content}
 
 
 def error_schema() -> dict[str, Any]:

@@ -8,10 +8,9 @@ import asyncio
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from serving.engine.batcher import Batcher, Job
-from serving.engine.direct import DirectScorer
+from serving.deployment.deployment import Deployment
+from serving.engine.batcher import Job
 from serving.errors import BodyTooLarge, BodyTooSlow
-from serving.following.follower import Follower
 from serving.http.middleware import send_json
 from serving.protocol.outputs import named_row
 
@@ -22,12 +21,10 @@ BODY_SECONDS = 30.0
 class PredictEndpoint:
     """Answers with the scores of the version that is served when the body has arrived."""
 
-    def __init__(
-        self, follower: Follower, batcher: Batcher, direct: DirectScorer, max_body_bytes: int
-    ) -> None:
-        """Keep the parts."""
-        self._follower, self._batcher, self._direct = follower, batcher, direct
-        self._limit = max_body_bytes
+    def __init__(self, deployment: Deployment) -> None:
+        """Keep the parts that answer."""
+        self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
+        self._batcher, self._direct = deployment.batcher, deployment.direct
         self._encoder = msgspec.json.Encoder()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +83,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise BodyTooLarge(limit)
+            raise BodyTooLarge(limit=limit)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             message = await receive()
@@ -95,7 +92,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
                 message = await receive()
                 body += message.get("body", b"")
     except TimeoutError:
-        raise BodyTooSlow(BODY_SECONDS) from None
+        raise BodyTooSlow(seconds=BODY_SECONDS) from None
     if len(body) > limit:
-        raise BodyTooLarge(limit)
+        raise BodyTooLarge(limit=limit)
     return body

@@ -1,65 +1,53 @@
-"""The routes that look: health, readiness, metadata. They translate; they decide nothing."""
+"""Read-only status endpoints: health, readiness, metadata. They translate; they decide nothing."""
 
 import time
 
 from fastapi import APIRouter
 
-from serving.capture.recorder import Capture
+from core.messages import _
+from serving.deployment.deployment import Deployment
 from serving.deployment.shadow import Shadow
-from serving.following.follower import Follower
-from serving.following.threshold import override_text
 from serving.http.schemas import CaptureState, FeatureState, Health, Metadata, Ready, ShadowState
 
 
-def build_router(
-    follower: Follower, capture: Capture, alias: str, shadow: Shadow | None
-) -> APIRouter:
-    """Return the routes over the given parts."""
+def status_router(deployment: Deployment) -> APIRouter:
+    """Return the routes of a deployment."""
     router = APIRouter()
     started = time.monotonic()
 
-    @router.get("/health", summary="Estado do serviço; sempre 200")
+    @router.get("/health", summary=_("State of the service; always 200"))
     async def health() -> Health:
-        uptime = time.monotonic() - started
-        return health_of(follower, capture, alias, uptime, shadow)
+        return health_of(deployment, time.monotonic() - started)
 
-    @router.get("/ready", summary="200 com um modelo carregado, 503 antes")
+    @router.get("/ready", summary=_("200 with a model loaded, 503 before"))
     async def ready() -> Ready:
-        return Ready("ready", follower.current().release)
+        return Ready("ready", deployment.follower.current().release)
 
-    @router.get("/metadata", summary="A versão servida: contrato, métricas, origem")
+    @router.get("/metadata", summary=_("The served version: contract, metrics, origin"))
     async def metadata() -> Metadata:
-        return metadata_of(follower, alias)
+        return metadata_of(deployment)
 
     return router
 
 
-def health_of(
-    follower: Follower, capture: Capture, alias: str, uptime: float, shadow: Shadow | None
-) -> Health:
+def health_of(deployment: Deployment, uptime: float) -> Health:
     """Put together what is known; only an override of the threshold is said without alarm."""
-    served, following, counters = follower.served, follower.following, capture.counters()
-    alarms = [following.problem] if following.problem else []
-    if served is not None and served.warning:
-        alarms.append(served.warning)
-    alarms += capture.problems()
-    notes = []
-    if served is not None and served.threshold is not None and served.threshold_source == "env":
-        notes.append(override_text(served.threshold))
+    served, following = deployment.follower.served, deployment.follower.following
+    counters, alarms = deployment.capture.counters(), deployment.alarms()
     return Health(
         status="degraded" if alarms else "healthy",
         model_loaded=served is not None,
         model_version=served.release if served else None,
         registry_version=served.version.number if served else None,
         model_source=served.source if served else None,
-        alias=alias,
+        alias=deployment.alias,
         alias_version=following.alias_version,
         threshold_source=served.threshold_source if served else None,
         registry_reachable=following.reachable,
         capture=CaptureState(counters.captured, counters.pending, counters.lost),
-        shadow=None if shadow is None else shadow_of(shadow),
+        shadow=None if deployment.shadow is None else shadow_of(deployment.shadow),
         uptime_seconds=round(uptime, 3),
-        reasons=alarms + notes,
+        reasons=alarms + deployment.notes(),
     )
 
 
@@ -76,13 +64,13 @@ def shadow_of(shadow: Shadow) -> ShadowState:
     )
 
 
-def metadata_of(follower: Follower, alias: str) -> Metadata:
+def metadata_of(deployment: Deployment) -> Metadata:
     """Describe the served version.
 
     Raises:
         NotReady: there is none.
     """
-    served = follower.current()
+    served = deployment.follower.current()
     version = served.version
     features = [
         FeatureState(f.name, f.type, f.unit, f.min, f.max, f.nullable, f.description)
@@ -94,7 +82,7 @@ def metadata_of(follower: Follower, alias: str) -> Metadata:
         registry_version=version.number,
         model_source=served.source,
         run_id=version.run_id,
-        alias=alias,
+        alias=deployment.alias,
         threshold=served.threshold,
         threshold_source=served.threshold_source,
         features=features,

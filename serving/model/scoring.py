@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.contract.model import Feature
+from core.contract.types import FEATURE_TYPES
 from serving.errors import ScoringFailed
 from serving.model.shortcut import verified_shortcut
 
@@ -71,11 +72,6 @@ class Scorer:
 
 def _column(feature: Feature, values: Sequence[Any]) -> pd.Series:
     """Return one column; a null makes a long a double and a boolean an object, as in pandas."""
-    has_null = None in values
-    dtypes = {
-        "double": "float64",
-        "long": "float64" if has_null else "int64",
-        "boolean": "object" if has_null else "bool",
-        "string": "str",
-    }
-    return pd.Series(list(values), name=feature.name, dtype=dtypes[feature.type])
+    kind = FEATURE_TYPES[feature.type]
+    dtype = kind.with_nulls if None in values else kind.pandas
+    return pd.Series(list(values), name=feature.name, dtype=dtype)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from core.contract.model import Feature
+from core.contract.types import FEATURE_TYPES
 from serving.model.compiled import compile_method
 from serving.model.trees import ArrayMethod, agree
 
@@ -98,7 +99,7 @@ def _limits(feature: Feature) -> tuple[float, float]:
 
 def _rows(matrix: np.ndarray, features: Sequence[Feature]) -> list[list[Any]]:
     """Return the rows as a request would have given them."""
-    kinds = [{"long": int, "boolean": bool}.get(feature.type, float) for feature in features]
+    kinds = [FEATURE_TYPES[feature.type].python for feature in features]
     return [
         [None if np.isnan(value) else kind(value) for value, kind in zip(row, kinds, strict=True)]
         for row in matrix.tolist()

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from core.contract import names
+from core.messages import _
+from core.messages.formats import duration, moment
 from serving.following.history import Change, Reading, Report
 from serving.http.schemas import CaptureState, Health
-from serving.panel.wording import duration, moment
-from serving.telemetry.slo import Level, Levels
+from serving.metrics.slo import Level, Levels
 
 Color = Literal["red", "yellow", "green", "none"]
 
@@ -64,16 +65,23 @@ def flip_of(facts: PanelFacts) -> Change | None:
 def whose_flip(facts: PanelFacts) -> str:
     """Say who put the served version on, or why that is not known."""
     if facts.reading.when is None:
-        return "quem a pôs no ar só o MLflow sabe, e ele não foi lido"
+        return _("only MLflow knows who put it on the air, and it was not read")
     if facts.health.alias != names.CHAMPION:
-        return f"o histórico é do alias {names.CHAMPION}, e o servido é {facts.health.alias}"
+        served = facts.health.alias
+        return _(
+            "the history is of alias {one}, served is {other}", one=names.CHAMPION, other=served
+        )
     flip = flip_of(facts)
     if flip is None:
-        return "troca feita fora dos comandos, ainda sem registro"
+        return _("flipped by no command, not recorded yet")
     if flip.action in names.LEDGER_NOTICED:
-        return f"troca feita fora dos comandos, notada em {moment(flip.when)}"
-    verb = "rollback" if flip.action == names.LEDGER_ROLLBACK else "promoção"
-    return f"{verb} por {flip.who or 'desconhecido'}" + (f": {flip.why}" if flip.why else "")
+        return _("flipped by no command, noticed at {when}", when=moment(flip.when))
+    who = flip.who or _("unknown")
+    if flip.action == names.LEDGER_ROLLBACK:
+        text = _("rollback by {who}", who=who)
+    else:
+        text = _("promotion by {who}", who=who)
+    return text + (f": {flip.why}" if flip.why else "")
 
 
 def served_since(facts: PanelFacts) -> datetime | None:
@@ -88,17 +96,34 @@ def threshold_origin(facts: PanelFacts) -> str:
     """Say where the threshold in force comes from."""
     source = facts.health.threshold_source
     if source == "env":
-        return "da variável THRESHOLD: vale para qualquer versão"
+        return _("from the variable THRESHOLD: it holds for any version")
     if source == "metadata":
-        return "do treino da versão"
+        return _("from the version's training")
     if source is None:
-        return "a versão servida não tem"
+        return _("the served version has none")
     served = str(facts.health.registry_version)
     for change in facts.reading.history.changes:
         if change.action == names.LEDGER_THRESHOLD and change.version == served:
-            why = f": {change.why}" if change.why else ""
-            return f"mudado por {change.who or 'desconhecido'} em {moment(change.when)}{why}"
-    return "da tag threshold da versão"
+            who, when = change.who or _("unknown"), moment(change.when)
+            text = _("changed by {who} at {when}", who=who, when=when)
+            return text + (f": {change.why}" if change.why else "")
+    return _("from the version's tag threshold")
+
+
+def read_when(facts: PanelFacts) -> str:
+    """Say when the history was read from MLflow, and why not later."""
+    reading = facts.reading
+    if reading.when is None:
+        problem = reading.problem or ""
+        return _("History and reports: {problem}.", problem=problem) if problem else ""
+    when = moment(reading.when)
+    if reading.problem is None:
+        return _("History and reports read from MLflow at {when}.", when=when)
+    return _(
+        "History and reports read from MLflow at {when}; not now: {problem}.",
+        when=when,
+        problem=reading.problem,
+    )
 
 
 def covered(levels: Levels) -> str | None:
@@ -106,11 +131,11 @@ def covered(levels: Levels) -> str | None:
     seen = levels.window
     if seen.complete:
         return None
-    return f"o servidor só tem {duration(timedelta(seconds=seen.covered))}"
+    return _("the server is only {age} old", age=duration(timedelta(seconds=seen.covered)))
 
 
 def verdict(level: Level) -> tuple[Color, str]:
     """Return color and words of a service level's verdict."""
     if level.met is None:
-        return "none", "Sem pedidos" if level.value is None else "Cedo demais"
-    return ("green", "Na meta") if level.met else ("red", "Fora da meta")
+        return "none", _("No requests") if level.value is None else _("Too early")
+    return ("green", _("On target")) if level.met else ("red", _("Off target"))

@@ -7,11 +7,10 @@ The page has no script, and its policy lets the browser take nothing but its own
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from starlette.requests import Request
@@ -19,16 +18,17 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from core.contract import names
+from core.messages import _
+from core.messages.templates import environment
+from serving.deployment.deployment import Deployment
 from serving.errors import HistoryUnavailable, RegistryError, RouteError
-from serving.following.history import Report
-from serving.following.registry import Registry
+from serving.following.history import HistoryReader, Report
 from serving.http.auth import PAGE, REPORT_PATH
-from serving.panel import concerns, wording
+from serving.metrics.counters import Metrics
+from serving.panel import concerns
 from serving.panel import content as panel
+from serving.panel.gathering import gather
 from serving.panel.trend import trend
-
-if TYPE_CHECKING:
-    import jinja2
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _LARGEST_REPORT = 5 * 1024 * 1024
@@ -38,11 +38,13 @@ _JOBS = (names.JOB_DRIFT, names.JOB_PERFORMANCE)
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
-def panel_routes(registry: Registry, gather: Callable[[], panel.PanelFacts]) -> list[Route]:
-    """Return the page's routes; `gather` is called for each look at it and may block."""
+def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
+    """Return the routes of the page about a deployment."""
+    registry, reader = deployment.registry, HistoryReader(deployment.registry)
 
-    def page(_: Request) -> Response:
-        return HTMLResponse(render(gather()), headers={"Content-Security-Policy": policy()})
+    def page(_request: Request) -> Response:
+        text = render(gather(deployment, metrics, reader))
+        return HTMLResponse(text, headers={"Content-Security-Policy": policy()})
 
     def report(request: Request) -> Response:
         job, run_id = request.path_params["job"], request.path_params["run_id"]
@@ -66,7 +68,7 @@ def render(facts: panel.PanelFacts) -> str:
     drift = panel.latest(facts, names.JOB_DRIFT)
     performance = panel.latest(facts, names.JOB_PERFORMANCE)
     return (
-        _environment()
+        environment(_TEMPLATES)
         .get_template("painel.html")
         .render(
             facts=facts,
@@ -77,19 +79,20 @@ def render(facts: panel.PanelFacts) -> str:
             since=panel.served_since(facts),
             threshold_origin=panel.threshold_origin(facts),
             windows=[(name, lev, panel.covered(lev)) for name, lev in _windows(facts)],
-            verdicts=[("Drift", drift), ("Desempenho", performance)],
+            verdicts=[(_("Drift"), drift), (_("Performance"), performance)],
             trend=trend(history.drift),
             reports=sorted([*history.drift, *history.performance], key=_when, reverse=True),
             links=Links(facts.mlflow_url, facts.model_name),
             verdict=panel.verdict,
-            names={names.JOB_DRIFT: "drift", names.JOB_PERFORMANCE: "desempenho"},
+            names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
             style=style(),
+            read_when=panel.read_when(facts),
         )
     )
 
 
 def _windows(facts: panel.PanelFacts) -> list[tuple[str, Any]]:
-    return [("Última hora", facts.hour), ("Último dia", facts.day)]
+    return [(_("Last hour"), facts.hour), (_("Last day"), facts.day)]
 
 
 def _when(report: Report) -> datetime:
@@ -139,21 +142,3 @@ def policy() -> str:
         f"default-src 'none'; style-src 'sha256-{digest}'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-
-
-@cache
-def _environment() -> "jinja2.Environment":
-    # A worker whose page nobody opens does without it.
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = ("number", "percent", "milliseconds", "moment", "duration", "color", "word")
-    environment.filters.update({name: getattr(wording, name) for name in filters})
-    environment.filters["counted"] = wording.counted
-    return environment

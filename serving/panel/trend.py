@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.messages.formats import moment, number
+from core.messages.statuses import color
 from serving.following.history import Report
-from serving.panel.wording import color, moment, number
 
 _HIGHEST = 3.0
 """Height of the chart, in alert thresholds."""

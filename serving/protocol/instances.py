@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Meta
 
 from core.contract.model import Feature, ModelContract
+from core.contract.types import FEATURE_TYPES, LONG_RANGE
 from serving.protocol.validation import Validator
 
-LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
+LONG_MIN, LONG_MAX = LONG_RANGE[0], LONG_RANGE[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,13 @@ class Instances:
         rows: one sequence per instance, a value per feature in contract order, None for null.
         entities: the person of each instance as sent, None where absent; never stored as it is.
         explain: whether the client asked why.
+        periods: the year that each instance is about, None where nobody said it; None for no one.
     """
 
     rows: Sequence[Sequence[Any]]
     entities: Sequence[str | None]
     explain: bool = False
+    periods: Sequence[int | None] | None = None
 
 
 class InstanceReader:
@@ -90,12 +93,13 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
 
 def _value_type(feature: Feature) -> Any:
     """Return the msgspec type that accepts what the feature accepts, or less."""
-    if feature.type == "boolean":
-        return bool
-    if feature.type == "string":
-        return Literal[feature.values] if feature.values else str
+    kind: Any = FEATURE_TYPES[feature.type].python
+    if kind is bool or (kind is str and not feature.values):
+        return kind
+    if kind is str:
+        return Literal[feature.values]
     if feature.type == "long":
         low = LONG_MIN if feature.min is None else math.ceil(feature.min)
         high = LONG_MAX if feature.max is None else math.floor(feature.max)
-        return Annotated[int, Meta(ge=low, le=high)]
-    return Annotated[float, Meta(ge=feature.min, le=feature.max)]
+        return Annotated[kind, Meta(ge=low, le=high)]
+    return Annotated[kind, Meta(ge=feature.min, le=feature.max)]

@@ -9,7 +9,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.contract.model import Feature, FeatureType
+from core.contract.model import Feature
+from core.contract.types import FeatureType
+from core.messages import _
 from serving.errors import InvalidInstances, UnsupportedMediaType
 from serving.protocol.validation import YEAR, decode
 
@@ -36,36 +38,36 @@ def read_instances(
 def _kind(content_type: str) -> str:
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
     if kind not in (CSV, JSON) or any(p != "charset=utf-8" for p in parameters if p):
-        raise UnsupportedMediaType((JSON, CSV))
+        raise UnsupportedMediaType(accepted=_("{one} or {other}", one=JSON, other=CSV))
     return kind
 
 
 def _from_json(document: Any, features: Sequence[Feature]) -> list[Mapping[str, Any]]:
-    allowed = "um objeto com exatamente um de: " + ", ".join(FORMATS)
+    allowed = _("an object with exactly one of: {formats}", formats=", ".join(FORMATS))
     if not isinstance(document, dict):
-        raise _refusal("o corpo não é um objeto", allowed)
+        raise _refusal(_("the body is no object"), allowed)
     # MLflow's clients send `params`; no scikit-learn model takes any.
     given = [key for key, value in document.items() if not (key == "params" and not value)]
     if len(given) != 1 or given[0] not in FORMATS:
-        raise _refusal("formato desconhecido ou repetido", allowed)
+        raise _refusal(_("unknown or repeated format"), allowed)
     data = document[given[0]]
     if given[0] == "dataframe_split":
         return _split(data)
     if given[0] == "dataframe_records":
         if not isinstance(data, list):
-            raise _refusal("dataframe_records não é uma lista", "uma lista de objetos")
+            raise _refusal(_("dataframe_records is no list"), _("a list of objects"))
         return data
     return _tensor_like(data, given[0], [feature.name for feature in features])
 
 
 def _split(data: Any) -> list[Mapping[str, Any]]:
-    allowed = '{"columns": [nomes], "data": [[valores]]}, com "index" ou sem'
+    allowed = _('{shape}, with "index" or without', shape='{"columns": [...], "data": [[...]]}')
     if not isinstance(data, dict) or not {"columns", "data"} <= set(data) <= _SPLIT_KEYS:
-        raise _refusal("dataframe_split não tem a forma esperada", allowed)
+        raise _refusal(_("dataframe_split has not the expected shape"), allowed)
     columns, rows = data["columns"], data["data"]
     # The index names rows; no model reads it, so it is only looked at for its shape.
     if not all(isinstance(part, list) for part in (columns, rows, data.get("index", []))):
-        raise _refusal("dataframe_split não tem a forma esperada", allowed)
+        raise _refusal(_("dataframe_split has not the expected shape"), allowed)
     return _named(columns, rows)
 
 
@@ -79,23 +81,25 @@ def _tensor_like(data: Any, name: str, columns: Sequence[str]) -> list[Mapping[s
             return [data]
         lengths = {len(v) if isinstance(v, list) else -1 for v in data.values()}
         if len(lengths) != 1 or -1 in lengths:
-            raise _refusal(f"as colunas de {name} têm comprimentos diferentes", "o mesmo em todas")
+            problem = _("the columns of {name} differ in length", name=name)
+            raise _refusal(problem, _("the same in all"))
         return _named(list(data), list(zip(*data.values(), strict=True)))
     if isinstance(data, list) and data and all(isinstance(row, list) for row in data):
         return _named(columns, data)
     if isinstance(data, list):
         return data
-    raise _refusal(f"{name} não é uma lista nem um objeto", "linhas ou colunas")
+    raise _refusal(_("{name} is neither list nor object", name=name), _("rows or columns"))
 
 
 def _named(columns: Sequence[Any], rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     if not all(isinstance(column, str) for column in columns):
-        raise _refusal("há nomes de coluna que não são texto", "texto")
+        raise _refusal(_("there are names of columns that are no text"), _("text"))
     if len(set(columns)) != len(columns):
-        raise _refusal("há colunas repetidas", "cada coluna uma vez")
+        raise _refusal(_("there are repeated columns"), _("each column once"))
     for number, row in enumerate(rows):
         if not isinstance(row, list | tuple) or len(row) != len(columns):
-            raise _refusal("a linha não tem um valor por coluna", f"{len(columns)} valores", number)
+            problem = _("the row has not one value per column")
+            raise _refusal(problem, _("{count} values", count=len(columns)), number)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
@@ -103,9 +107,9 @@ def _from_csv(body: bytes, features: Sequence[Feature]) -> list[Mapping[str, Any
     try:
         lines = [row for row in csv.reader(io.StringIO(body.decode("utf-8-sig"), "")) if row]
     except (UnicodeDecodeError, csv.Error):
-        raise _refusal("o corpo não é CSV em UTF-8", "CSV com cabeçalho") from None
+        raise _refusal(_("the body is no CSV in UTF-8"), _("CSV with a header")) from None
     if not lines:
-        raise _refusal("o corpo não tem cabeçalho", "CSV com cabeçalho")
+        raise _refusal(_("the body has no header"), _("CSV with a header"))
     header, rows = lines[0], lines[1:]
     # `DataFrame.to_csv` writes the index as a first column without a name, which MLflow drops too.
     start = 1 if header[0] == "" else 0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.messages import _
 from serving.errors import ScoringFailed
 
 
@@ -25,7 +26,7 @@ def plain_rows(output: Any) -> list[Any]:
         return rows
     if isinstance(output, list | tuple):
         return [_plain(value) for value in output]
-    raise ScoringFailed(f"saída do tipo {type(output).__name__}")
+    raise ScoringFailed(_("output of type {kind}", kind=type(output).__name__))
 
 
 def named_row(row: Any, names: Sequence[str]) -> dict[str, Any]:

@@ -10,25 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.contract.model import Feature
-from serving.errors import ServingError
+from core.messages import _
+from serving.errors import FileRefused
 from serving.protocol.mlflow_input import cell_value, types_of
 
 Chunk = list[Mapping[str, Any]]
-
-
-class TableError(ServingError):
-    """A file that cannot be read as a table."""
-
-    def __init__(self, path: Path, problem: str) -> None:
-        """Name the file and what is wrong with it."""
-        super().__init__(f"{path}: {problem}")
 
 
 def read_chunks(path: Path, features: Sequence[Feature], rows: int) -> Iterator[Chunk]:
     """Yield a table's rows as mappings, at most `rows` at a time; null is None.
 
     Raises:
-        TableError: it is missing, or neither CSV with a header nor Parquet.
+        FileRefused: it is missing, or neither CSV with a header nor Parquet.
     """
     try:
         if path.suffix.lower() == ".csv":
@@ -38,15 +31,15 @@ def read_chunks(path: Path, features: Sequence[Feature], rows: int) -> Iterator[
                 for batch in file.iter_batches(rows):
                     yield [_without_nan(row) for row in batch.to_pylist()]
         else:
-            raise TableError(path, "deve terminar em .csv ou .parquet")
+            raise _refused(path, _("must end in .csv or .parquet"))
     except FileNotFoundError:
-        raise TableError(path, "o arquivo não existe") from None
+        raise _refused(path, _("the file does not exist")) from None
     except OSError as exc:
-        raise TableError(path, exc.strerror or "não pôde ser lido") from exc
+        raise _refused(path, exc.strerror or _("could not be read")) from exc
     except (UnicodeDecodeError, csv.Error):
-        raise TableError(path, "não é CSV em UTF-8") from None
+        raise _refused(path, _("is no CSV in UTF-8")) from None
     except pa.ArrowException:
-        raise TableError(path, "não é Parquet") from None
+        raise _refused(path, _("is no Parquet")) from None
 
 
 def _csv_chunks(path: Path, features: Sequence[Feature], rows: int) -> Iterator[Chunk]:
@@ -54,18 +47,25 @@ def _csv_chunks(path: Path, features: Sequence[Feature], rows: int) -> Iterator[
         lines = (line for line in csv.reader(file) if line)
         header = next(lines, [])
         if not header or len(set(header)) != len(header):
-            raise TableError(path, "o cabeçalho está vazio ou repete uma coluna")
+            raise _refused(path, _("the header is empty or repeats a column"))
         types = types_of(header, features)
         first = 2
         while chunk := list(itertools.islice(lines, rows)):
             for number, line in enumerate(chunk, start=first):
                 if len(line) != len(header):
-                    raise TableError(path, f"a linha {number} não tem {len(header)} valores")
+                    problem = _(
+                        "line {number} has not {count} values", number=number, count=len(header)
+                    )
+                    raise _refused(path, problem)
             first += len(chunk)
             yield [
                 {n: cell_value(types.get(n), text) for n, text in zip(header, line, strict=True)}
                 for line in chunk
             ]
+
+
+def _refused(path: Path, problem: str) -> FileRefused:
+    return FileRefused(problem=f"{path}: {problem}")
 
 
 def _without_nan(row: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
+from core.contract.types import LONG_RANGE
+from core.messages import N_, _
 from serving.errors import InvalidInstances, MalformedBody
 
 MAX_LISTED = 100
@@ -21,7 +23,6 @@ MAX_LISTED = 100
 YEAR = re.compile(r"_20\d\d$")
 """A year at the end of a field's name, which is ignored where the bare name is known."""
 _COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
-_LONG = range(-(2**63), 2**63)
 
 
 class Validator:
@@ -33,7 +34,7 @@ class Validator:
         self._max_instances = max_instances
         self._features = {feature.name: feature for feature in contract.features}
         self._names = [*self._features, *([contract.entity] if contract.entity else [])]
-        self._accepted = "campos aceitos: " + ", ".join(self._names)
+        self._accepted = _("accepted fields: {names}", names=", ".join(self._names))
 
     def read(self, body: bytes) -> tuple[list[list[Any]], list[str | None], bool]:
         """Return rows, entities, and whether to explain, as `Instances` holds them.
@@ -68,41 +69,43 @@ class Validator:
         return rows, entities
 
     def _instances(self, document: Any, problems: "Problems") -> list[Any]:
-        allowed = f'{{"instances": [{{...}}]}}, de 1 a {self._max_instances} instâncias'
+        shape, most = '{"instances": [{...}]}', self._max_instances
+        allowed = _("{shape}, from 1 to {most} instances", shape=shape, most=most)
         if not isinstance(document, dict):
-            problems.add(None, None, "o corpo não é um objeto", allowed)
+            problems.add(None, None, _("the body is no object"), allowed)
             return []
         for position, name in enumerate(document, start=1):
             if name == "explain":
                 self._check_explain(document[name], problems)
             elif name != "instances":
-                problems.add(None, _shown(name, position), "campo desconhecido", allowed)
+                problems.add(None, _shown(name, position), _("unknown field"), allowed)
         instances = document.get("instances")
         if not isinstance(instances, list):
-            problem = "não é uma lista" if "instances" in document else "ausente"
+            problem = _("is no list") if "instances" in document else _("missing")
             problems.add(None, "instances", problem, allowed)
             return []
         return self._bounded(instances, problems)
 
     def _check_explain(self, value: Any, problems: "Problems") -> None:
         if not isinstance(value, bool):
-            problems.add(None, "explain", "tipo errado", "true ou false")
+            problems.add(None, "explain", _("wrong type"), _("true or false"))
         elif value and self._contract.outputs:
-            problems.add(None, "explain", "o modelo não tem score a explicar", "false")
+            problems.add(None, "explain", _("the model has no score to explain"), "false")
 
     def _bounded(self, instances: list[Any], problems: "Problems") -> list[Any]:
-        allowed = f"de 1 a {self._max_instances} instâncias"
+        allowed = _("from 1 to {most} instances", most=self._max_instances)
         if not instances:
-            problems.add(None, "instances", "lista vazia", allowed)
+            problems.add(None, "instances", _("empty list"), allowed)
         if len(instances) > self._max_instances:
-            problems.add(None, "instances", f"{len(instances)} instâncias são demais", allowed)
+            problem = _("{count} instances are too many", count=len(instances))
+            problems.add(None, "instances", problem, allowed)
             return []
         return instances
 
     def _fields(self, number: int, instance: Any, problems: "Problems") -> dict[str, Any]:
         """Return the instance's values by contract name, year suffixes stripped."""
         if not isinstance(instance, dict):
-            problems.add(number, None, "a instância não é um objeto", self._accepted)
+            problems.add(number, None, _("the instance is no object"), self._accepted)
             return {}
         fields: dict[str, Any] = {}
         for position, (given, value) in enumerate(instance.items(), start=1):
@@ -111,9 +114,9 @@ class Validator:
                 # Looking for a likeness is slow; a body may hold a hundred thousand such fields.
                 hint = "" if problems.full else self._hint(given)
                 shown = _shown(given, position)
-                problems.add(number, shown, f"campo desconhecido{hint}", self._accepted)
+                problems.add(number, shown, _("unknown field") + hint, self._accepted)
             elif known in fields:
-                problems.add(number, known, "informado duas vezes", "um só nome e um só ano")
+                problems.add(number, known, _("given twice"), _("one name and one year"))
             else:
                 fields[known] = value
         return fields
@@ -127,14 +130,14 @@ class Validator:
 
     def _hint(self, given: str) -> str:
         close = difflib.get_close_matches(given[:64].lower(), self._names, n=1, cutoff=0.75)
-        return f"; talvez {close[0]}" if close else ""
+        return _("; perhaps {name}", name=close[0]) if close else ""
 
     def _value(
         self, number: int, feature: Feature, fields: Mapping[str, Any], problems: "Problems"
     ) -> Any:
         if fields.get(feature.name) is None:
             if not feature.nullable:
-                missing = "null" if feature.name in fields else "ausente"
+                missing = "null" if feature.name in fields else _("missing")
                 problems.add(number, feature.name, missing, allowed(feature))
             return None
         value, problem = _checked(feature, fields[feature.name])
@@ -149,8 +152,8 @@ class Validator:
             return None
         text = str(value).strip() if _is_text(value) or _is_integer(value) else ""
         if not text:
-            problem = "vazio" if _is_text(value) else "tipo errado"
-            problems.add(number, name, problem, "texto não vazio ou inteiro")
+            problem = _("empty") if _is_text(value) else _("wrong type")
+            problems.add(number, name, problem, _("text that is not empty, or a whole number"))
             return None
         return text
 
@@ -184,18 +187,27 @@ class Problems:
 
 def allowed(feature: Feature) -> str:
     """Say in words what a feature accepts."""
-    kinds = {"double": "número", "long": "inteiro", "boolean": "true ou false", "string": "texto"}
-    text = kinds[feature.type]
+    text = _(_KINDS[feature.type])
     if feature.values:
-        text = "um de: " + ", ".join(feature.values)
+        text = _("one of: {values}", values=", ".join(feature.values))
     low, high = feature.min, feature.max
     if low is not None and high is not None:
-        text += f" entre {low:g} e {high:g}"
-    elif low is not None or high is not None:
-        text += f" a partir de {low:g}" if low is not None else f" até {high:g}"
+        text = _("{kind} between {low} and {high}", kind=text, low=float(low), high=float(high))
+    elif low is not None:
+        text = _("{kind} from {low} on", kind=text, low=float(low))
+    elif high is not None:
+        text = _("{kind} up to {high}", kind=text, high=float(high))
     if feature.unit:
         text += f" ({feature.unit})"
-    return text + (", ou null" if feature.nullable else "")
+    return _("{value}, or null", value=text) if feature.nullable else text
+
+
+_KINDS = {
+    "double": N_("number"),
+    "long": N_("whole number"),
+    "boolean": N_("true or false"),
+    "string": N_("text"),
+}
 
 
 def decode(body: bytes) -> Any:
@@ -217,31 +229,31 @@ def decode(body: bytes) -> Any:
 def _checked(feature: Feature, value: Any) -> tuple[Any, str | None]:
     """Return the value as the feature's Python type, or None and what is wrong with it."""
     if feature.type == "boolean":
-        return (value, None) if isinstance(value, bool) else (None, "tipo errado")
+        return (value, None) if isinstance(value, bool) else (None, _("wrong type"))
     if feature.type == "string":
         if not _is_text(value):
-            return None, "tipo errado"
+            return None, _("wrong type")
         known = not feature.values or value in feature.values
-        return (value, None) if known else (None, "categoria desconhecida")
+        return (value, None) if known else (None, _("unknown category"))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return None, "tipo errado"
+        return None, _("wrong type")
     return _number(feature, value)
 
 
 def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
     if isinstance(value, float) and not math.isfinite(value):
-        return None, "não é um número finito"
+        return None, _("is no finite number")
     if feature.type == "long" and value != int(value):
-        return None, "não é um inteiro"
+        return None, _("is no whole number")
     try:
         number = int(value) if feature.type == "long" else float(value)
     except OverflowError:
-        return None, "fora do intervalo"
-    if feature.type == "long" and number not in _LONG:
-        return None, "fora do intervalo"
+        return None, _("out of range")
+    if feature.type == "long" and number not in LONG_RANGE:
+        return None, _("out of range")
     low = -math.inf if feature.min is None else feature.min
     high = math.inf if feature.max is None else feature.max
-    return (number, None) if low <= number <= high else (None, "fora do intervalo")
+    return (number, None) if low <= number <= high else (None, _("out of range"))
 
 
 def _is_text(value: Any) -> bool:
@@ -261,4 +273,4 @@ def _is_integer(value: Any) -> bool:
 
 def _shown(name: str, position: int) -> str:
     """Return an unknown field's name if it looks like one, else its position."""
-    return name if _COLUMN_LIKE.fullmatch(name) else f"campo nº {position}"
+    return name if _COLUMN_LIKE.fullmatch(name) else _("field no. {position}", position=position)

@@ -1,1 +1,1 @@
-"""Logs, counters and service levels of a worker."""
+"""The JSON log, and the memory of a worker."""

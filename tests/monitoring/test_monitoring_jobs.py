@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.contract import names
+from core.store.filesystem import Store
 from monitoring import build_baseline, compact, drift_report
-from monitoring.store.filesystem import Store
 
 MODEL = "monitored-machine"
 

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.contract.pseudonym import pseudonym
+from core.store.erasure import count
+from core.store.filesystem import Store
+from core.store.row_filters import OfPerson
 from monitoring.privacy import aged_files
 from monitoring.retention import main
-from monitoring.store.erasure import count
-from monitoring.store.filesystem import Store
-from monitoring.store.row_filters import OfPerson
 from serving.telemetry.logs import JsonLog
 
 MODEL = "kept-machine"

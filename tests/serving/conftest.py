@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,7 @@ def settings_for(mlflow_server: str, tmp_path: Path) -> Callable[..., Settings]:
             log_file=tmp_path / "logs" / "app.log",
             model_cache=tmp_path / "cache",
         )
-        return replace(settings, **changes)
+        return settings.model_copy(update=changes)
 
     return make
 

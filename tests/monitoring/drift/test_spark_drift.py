@@ -14,12 +14,12 @@ import pyarrow as pa
 import pytest
 from live import ROOT
 
+from core.store.compaction import compact
+from core.store.reader import Captures, Selection
 from monitoring import drift_report
 from monitoring.drift.baseline import fit_profiles
 from monitoring.drift.comparison import Baseline, DriftResult, compare
 from monitoring.drift.expected import FLAG, ScoreTally
-from monitoring.store.compaction import compact
-from monitoring.store.reader import Captures, Selection
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 WITHOUT = next(
@@ -138,10 +138,9 @@ def test_an_empty_store_is_no_data_on_spark_too(tmp_path: Path) -> None:
 @pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
 def test_without_pyspark_the_command_says_what_to_install() -> None:
     """One line, no traceback."""
-    from monitoring.drift.spark import spark_session
-    from monitoring.errors import EngineError
+    from core.spark.session import SparkUnusable, spark_session
 
-    with pytest.raises(EngineError, match="make spark"), spark_session():
+    with pytest.raises(SparkUnusable, match="make spark"), spark_session("monitoring"):
         pass
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from core.contract.model import Feature, ModelContract
 from core.contract.pseudonym import pseudonym
+from core.store.reader import Captures, Selection
 from monitoring.errors import LabelsError
 from monitoring.performance.labels import Labels, read_labels
 from monitoring.performance.matching import COLUMNS, Matched, match
-from monitoring.store.reader import Captures, Selection
 
 CONTRACT = ModelContract("v1.0.0", (Feature("wear"),), "failure", 0.5, entity="serial")
 KEY = "a key of the tests"

@@ -16,8 +16,11 @@ import pytest
 from live import read_objects
 from mlflow import MlflowClient
 
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
 from core.contract.pseudonym import pseudonym
-from core.store.schema import LEADING_COLUMNS, TRAILING_COLUMNS, JournalHeader
+from core.store.errors import FileDamaged
+from core.store.filesystem import Store
+from core.store.schema import JournalHeader
 from core.store.schema import read_journal as read
 from serving.capture.parquet import collect, convert
 
@@ -208,7 +211,7 @@ def write_journal(folder: Path, stem: str, rows: int, tail: bytes = b"") -> Path
     constants = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
     header = JournalHeader.of(constants, {"x": "double"})
     lines = [
-        json.dumps([f"r{number}", 0, 1_700_000_000_000_000, None, None, 0.5, 1, 0.5, 1.0])
+        json.dumps([f"r{number}", 0, 1_700_000_000_000_000, None, None, None, 0.5, 1, 0.5, 1.0])
         for number in range(rows)
     ]
     folder.mkdir(exist_ok=True)
@@ -222,13 +225,13 @@ def test_conversion_can_be_repeated_after_a_crash(tmp_path: Path) -> None:
     """A journal whose Parquet file exists is only removed; the file stays as it was."""
     path = write_journal(tmp_path / "j", "20240101T000000.000000Z-v1-a", 3)
     copy, store = path.read_bytes(), tmp_path / "a" / "store"
-    convert(path, store)
+    convert(path, Store(store, path.parent))
     (target,) = store.glob("*.parquet")
     assert target.stem == path.stem
     assert len(pd.read_parquet(target)) == 3
     before = target.stat().st_mtime_ns
     path.write_bytes(copy)
-    convert(path, store)
+    convert(path, Store(store, path.parent))
     assert not path.exists()
     assert target.stat().st_mtime_ns == before
 
@@ -239,7 +242,7 @@ def test_what_was_never_answered_is_left_out(
 ) -> None:
     """A header alone makes no file; a half-written last line is no row."""
     path = write_journal(tmp_path / "j", "a", rows, tail)
-    convert(path, tmp_path)
+    convert(path, Store(tmp_path, path.parent))
     assert not path.exists()
     found = list(tmp_path.glob("*.parquet"))
     assert len(found) == files
@@ -250,8 +253,8 @@ def test_a_damaged_journal_is_kept_and_named(tmp_path: Path) -> None:
     """Nothing that might hold answered rows is thrown away, and the others are converted."""
     damaged = write_journal(tmp_path / "j", "a", 1, b"not json\n[1]\n")
     write_journal(tmp_path / "j", "b", 1)
-    outcomes = dict(collect(tmp_path / "j", tmp_path))
-    assert isinstance(outcomes[damaged], ValueError)
+    outcomes = dict(collect(Store(tmp_path, tmp_path / "j")))
+    assert isinstance(outcomes[damaged], FileDamaged)
     assert damaged.exists()
     assert [path.stem for path in tmp_path.glob("*.parquet")] == ["b"]
 
@@ -262,7 +265,7 @@ def test_collectors_can_race(tmp_path: Path) -> None:
     taken: list[Path] = []
 
     def work() -> None:
-        for path, error in collect(tmp_path / "j", tmp_path):
+        for path, error in collect(Store(tmp_path, tmp_path / "j")):
             assert error is None
             taken.append(path)
 

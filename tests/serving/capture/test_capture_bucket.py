@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from live import make_bucket, point_at, read_objects
 
+from core.store.errors import StoreUnreachable
+from core.store.filesystem import Store
 from core.store.schema import REPLACED_KEY, JournalHeader
 from serving.capture.parquet import collect, convert
-from serving.errors import StoreUnreachable
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]
@@ -30,7 +31,7 @@ def write_journal(folder: Path, stem: str, rows: int = 3) -> Path:
     constants = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
     header = JournalHeader.of(constants, {"x": "double"})
     lines = [
-        json.dumps([f"{stem}-{n}", 0, 1_700_000_000_000_000, None, None, 0.5, 1, 0.5, 1.0])
+        json.dumps([f"{stem}-{n}", 0, 1_700_000_000_000_000, None, None, None, 0.5, 1, 0.5, 1.0])
         for n in range(rows)
     ]
     folder.mkdir(exist_ok=True)
@@ -43,10 +44,10 @@ def test_a_repeated_upload_replaces_itself(bucket: str, tmp_path: Path) -> None:
     """A crash between upload and removal of the journal doubles no row; nothing is left here."""
     path = write_journal(tmp_path / "j", "20240101T000000.000000Z-v1-a")
     content = path.read_bytes()
-    convert(path, bucket)
+    convert(path, Store(bucket, path.parent))
     assert len(read_objects(bucket)[path.stem]) == 3
     path.write_bytes(content)
-    convert(path, bucket)
+    convert(path, Store(bucket, path.parent))
     assert len(request_ids(bucket)) == 3
     assert not list((tmp_path / "j").iterdir())
 
@@ -56,13 +57,14 @@ def test_what_was_compacted_is_not_uploaded_again(bucket: str, tmp_path: Path) -
     files, root = pafs.FileSystem.from_uri(bucket)
     stem = "20240101T000000.000000Z-v1-a"
     path = write_journal(tmp_path / "j", stem)
-    convert(path, bucket)
+    convert(path, Store(bucket, path.parent))
     table = pq.read_table(f"{root}/{stem}.parquet", filesystem=files)
     merged = table.replace_schema_metadata({REPLACED_KEY: json.dumps([stem])})
     name = "20240101T000000.000000Z-v1-compacted-0"
     pq.write_table(merged, f"{root}/{name}.parquet", filesystem=files)
     files.delete_file(f"{root}/{stem}.parquet")
-    convert(write_journal(tmp_path / "j", stem), bucket)
+    again = write_journal(tmp_path / "j", stem)
+    convert(again, Store(bucket, again.parent))
     assert list(read_objects(bucket)) == [name]
 
 
@@ -72,7 +74,7 @@ def test_a_failed_upload_ends_the_round(
     """Nothing is removed here, and the journals behind it do not wait for as long again."""
     point_at(object_store, monkeypatch)
     journals = [write_journal(tmp_path / "j", f"s{number}") for number in range(3)]
-    outcomes = list(collect(tmp_path / "j", f"s3://no-such-{uuid.uuid4().hex}/x"))
+    outcomes = list(collect(Store(f"s3://no-such-{uuid.uuid4().hex}/x", tmp_path / "j")))
     assert [path for path, _ in outcomes] == journals[:1]
     assert isinstance(outcomes[0][1], StoreUnreachable)
     assert "NO_SUCH_BUCKET" in str(outcomes[0][1])

@@ -10,8 +10,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from core.store.schema import read_journal
-from serving.capture.journal import Journal
+from core.store.journal import Journal
+from core.store.schema import JournalHeader, read_journal
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]
@@ -162,8 +162,8 @@ def test_a_disk_that_fails_to_sync_keeps_nothing_of_the_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch whose sync failed is taken back, since it will be counted as lost or refused."""
-    version = _version()
-    journal = Journal(tmp_path, version, sync=True)
+    constants = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
+    journal = Journal(tmp_path, JournalHeader.of(constants, {"x": "double"}), sync_each=True)
     before = journal.path.read_bytes()
 
     def fail(_: int) -> None:
@@ -174,13 +174,3 @@ def test_a_disk_that_fails_to_sync_keeps_nothing_of_the_batch(
         journal.append(b"[1]\n", 1)
     assert journal.path.read_bytes() == before
     journal.close()
-
-
-def _version() -> Any:
-    """Return as much of a loaded version as a journal's header needs."""
-    from types import SimpleNamespace
-
-    from core.contract.model import Feature
-
-    contract = SimpleNamespace(release="v1.0.0", features=(Feature("x"),))
-    return SimpleNamespace(name="m", number=1, contract=contract)

@@ -1,6 +1,7 @@
 """Settings come from the environment, once, and say what is wrong with it."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,33 +9,51 @@ import pytest
 from serving.config.settings import Settings
 from serving.errors import SettingsError
 
+Read = Callable[..., Settings]
 
-def test_unset_and_empty_variables_take_the_defaults() -> None:
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Return a function that reads the settings from an environment of these variables only."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    def settings(**variables: str) -> Settings:
+        for name, text in variables.items():
+            monkeypatch.setenv(name, text)
+        return Settings.from_env()
+
+    return settings
+
+
+def test_unset_and_empty_variables_take_the_defaults(read: Read) -> None:
     """An empty line of a copied .env changes nothing."""
-    assert Settings.from_env({"THRESHOLD": "", "API_KEYS": " "}) == Settings()
+    plain = read()
+    assert plain.threshold is None
+    assert plain.journal_dir == Path("monitoring/inference_store/journal")
+    assert read(THRESHOLD="", API_KEYS=" ", MODEL_NAME=" ", MAX_INSTANCES="") == plain
 
 
-def test_every_variable_is_read() -> None:
+def test_every_variable_is_read(read: Read) -> None:
     """Each variable reaches its field, and keys only as digests."""
-    settings = Settings.from_env(
-        {
-            "MLFLOW_TRACKING_URI": "http://mlflow:5000",
-            "MODEL_NAME": "m",
-            "MODEL_ALIAS": "a",
-            "POLL_SECONDS": "2.5",
-            "THRESHOLD": "0,05",
-            "INFERENCE_STORE": "/s",
-            "CAPTURE_FLUSH_SECONDS": "9",
-            "LOG_FILE": "/l.log",
-            "MAX_INSTANCES": "7",
-            "MAX_BODY_BYTES": "99",
-            "API_KEYS": "one, two",
-            "PSEUDONYM_KEY": "k",
-            "TRUSTED_TYPES": "a.B, c.D",
-        }
+    settings = read(
+        MLFLOW_TRACKING_URI="http://mlflow:5000",
+        MODEL_NAME="m",
+        MODEL_ALIAS="a",
+        POLL_SECONDS="2.5",
+        THRESHOLD="0,05",
+        INFERENCE_STORE="/s",
+        CAPTURE_FLUSH_SECONDS=" 9 ",
+        CAPTURE_SYNC="Always",
+        ALLOW_PICKLE="1",
+        LOG_FILE="/l.log",
+        MAX_INSTANCES="7",
+        MAX_BODY_BYTES="99",
+        API_KEYS="one, two",
+        PSEUDONYM_KEY="k",
+        TRUSTED_TYPES="a.B, c.D",
     )
-    digests = {hashlib.sha256(key).digest() for key in (b"one", b"two")}
-    assert set(settings.api_key_digests) == digests
+    assert set(settings.api_keys) == {hashlib.sha256(key).digest() for key in (b"one", b"two")}
     assert settings.threshold == 0.05
     assert settings.journal_dir == Path("/s/journal")
     assert settings.trusted_types == {"a.B", "c.D"}
@@ -42,46 +61,62 @@ def test_every_variable_is_read() -> None:
     assert (settings.max_instances, settings.max_body_bytes) == (7, 99)
     assert settings.log_file == Path("/l.log")
     assert settings.capture_flush_seconds == 9
+    assert (settings.capture_sync, settings.capture_required, settings.allow_pickle) == (
+        *(True, False, True),
+    )
 
 
-def test_journal_folder_can_be_elsewhere() -> None:
+def test_journal_folder_can_be_elsewhere(read: Read) -> None:
     """Journals are local even where the store is not."""
-    assert Settings.from_env({"JOURNAL_DIR": "/j"}).journal_dir == Path("/j")
-    settings = Settings.from_env({"INFERENCE_STORE": "s3://bucket/pre/fix/"})
+    settings = read(INFERENCE_STORE="s3://bucket/pre/fix/")
     assert settings.inference_store == "s3://bucket/pre/fix"
     assert settings.journal_dir == Path("var/journal/bucket-pre-fix")
-    moved = Settings.from_env({"INFERENCE_STORE": "s3://bucket/x", "JOURNAL_DIR": "/j"})
-    assert moved.journal_dir == Path("/j")
-    folder = Settings.from_env({"INFERENCE_STORE": "file:///srv/store"})
+    assert read(JOURNAL_DIR="/j").journal_dir == Path("/j")
+    folder = read(INFERENCE_STORE="file:///srv/store")
     assert folder.inference_store == Path("/srv/store")
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "must"),
     [
-        ("THRESHOLD", "1.5"),
-        ("THRESHOLD", "half"),
-        ("THRESHOLD", "nan"),
-        ("POLL_SECONDS", "0"),
-        ("CAPTURE_FLUSH_SECONDS", "-1"),
-        ("MAX_INSTANCES", "0"),
-        ("MAX_INSTANCES", "many"),
-        ("MAX_BODY_BYTES", "1.5"),
-        ("JOURNAL_DIR", "s3://bucket/journal"),
-        ("INFERENCE_STORE", "gs://bucket/x"),
-        ("INFERENCE_STORE", "s3://key:secret@bucket/x"),
-        ("INFERENCE_STORE", "s3://bucket/x?endpoint_override=y"),
+        ("THRESHOLD", "1.5", "deve ser um número entre 0 e 1"),
+        ("THRESHOLD", "half", "deve ser um número"),
+        ("THRESHOLD", "nan", "deve ser um número"),
+        ("POLL_SECONDS", "0", "deve estar entre 0 (exclusive) e 3600 segundos"),
+        ("CAPTURE_FLUSH_SECONDS", "-1", "3600 segundos"),
+        ("CAPTURE_SYNC", "yes", "deve ser always ou never"),
+        ("ALLOW_PICKLE", "maybe", "deve ser true ou false"),
+        ("MAX_INSTANCES", "0", "deve ser um inteiro maior que zero"),
+        ("MAX_INSTANCES", "many", "deve ser um inteiro"),
+        ("MAX_BODY_BYTES", "1.5", "deve ser um inteiro"),
+        ("JOURNAL_DIR", "s3://bucket/journal", "deve ser um diretório local"),
+        ("INFERENCE_STORE", "gs://bucket/x", "deve ser um diretório ou s3://bucket/prefixo"),
+        ("INFERENCE_STORE", "s3://key:secret@bucket/x", "sem chaves de acesso"),
+        ("INFERENCE_STORE", "s3://bucket/x?endpoint_override=y", "sem chaves de acesso"),
     ],
 )
-def test_a_bad_value_names_its_variable(name: str, value: str) -> None:
-    """The error names the variable, so that it can be found."""
-    with pytest.raises(SettingsError, match=name):
-        Settings.from_env({name: value})
+def test_a_bad_value_names_its_variable(read: Read, name: str, value: str, must: str) -> None:
+    """One line that names the variable and what it must be, and never repeats its text."""
+    with pytest.raises(SettingsError) as raised:
+        read(**{name: value})
+    text = str(raised.value)
+    assert text.startswith(f"configuração inválida: {name} ")
+    assert must in text
+    assert "\n" not in text
+    assert "secret" not in text
 
 
-def test_secrets_are_not_shown() -> None:
+def test_settings_are_frozen_and_know_their_names() -> None:
+    """Nobody changes them, and a misspelt name is no silent default."""
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().model_name = "other"
+    with pytest.raises(ValueError, match="modelname"):
+        Settings(modelname="other")
+
+
+def test_secrets_are_not_shown(read: Read) -> None:
     """Neither keys nor the pseudonym key appear in the settings' text."""
-    text = repr(Settings.from_env({"API_KEYS": "hush-hush", "PSEUDONYM_KEY": "very-secret"}))
+    text = repr(read(API_KEYS="hush-hush", PSEUDONYM_KEY="very-secret"))
     assert "hush" not in text
     assert "secret" not in text
 
@@ -90,5 +125,4 @@ def test_env_example_lists_every_variable() -> None:
     """What operators read and what the proxy reads are the same variables."""
     lines = (Path(__file__).parents[3] / ".env.example").read_text("utf-8").splitlines()
     listed = {line.split("=")[0] for line in lines if "=" in line and not line.startswith("#")}
-    fields = {name.upper() for name in Settings.__dataclass_fields__}
-    assert fields - {"API_KEY_DIGESTS"} | {"API_KEYS"} <= listed
+    assert {name.upper() for name in Settings.model_fields} <= listed

@@ -5,8 +5,10 @@ the first is refused for, what the second is let through with, any answer of ano
 or shape than the document says, ignored keys and server errors are findings.
 """
 
+import csv
+import io
 import json
-import math
+import os
 import re
 import subprocess
 import sys
@@ -25,12 +27,18 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from core.contract.model import Example, Feature, ModelContract
-from serving.http.number_pattern import integers, number_pattern
 from serving.http.openapi_input import invocations_content
 from serving.protocol.mlflow_input import read_instances
 from serving.protocol.validation import Validator
 
 KEY = "a-key"
+HOOKS = """import schemathesis
+
+@schemathesis.hook
+def filter_case(context, case):
+    # No schema says which CSV is accepted; the tests below say it.
+    return case.media_type != "text/csv"
+"""
 
 
 @pytest.fixture
@@ -53,7 +61,9 @@ def explore(
                 *("--max-examples", str(examples), "--continue-on-failure"),
                 *("--suppress-health-check", "all", "-H", f"X-API-Key: {KEY}"),
             ]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            hooks = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)}
+            (tmp_path / "hooks.py").write_text(HOOKS)
+            done = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         return done.stdout
 
@@ -141,15 +151,38 @@ CONTRACT = ModelContract(
 )
 
 
-@settings(max_examples=40, derandomize=True, deadline=None)
-@given(st.data())
-def test_every_csv_that_the_pattern_allows_is_accepted(data: st.DataObject) -> None:
-    """Features of every kind, quoted names and categories, limits: read and checked as sent."""
-    csv = invocations_content(CONTRACT, 5)["text/csv"]
-    body = data.draw(st.from_regex(csv["schema"]["pattern"], fullmatch=True))
-    rows = read_instances(body.encode(), "text/csv", CONTRACT.features)
-    accepted, _ = Validator(CONTRACT, 5).read_instances(rows)
-    assert 1 <= len(accepted) <= 5
+KINDS = {
+    "double": st.floats(-1e6, 1e6),
+    "long": st.integers(-(2**63), 2**63 - 1),
+    "boolean": st.sampled_from(["true", "false"]),
+    "string": st.text(st.characters(exclude_categories=["C"]), min_size=1).filter(str.strip),
+}
+
+
+def cells(feature: Feature) -> st.SearchStrategy[Any]:
+    """Return the values that a feature accepts in a cell; an empty one is null."""
+    values = KINDS[feature.type]
+    if feature.values:
+        values = st.sampled_from(feature.values)
+    elif feature.type in ("double", "long"):
+        low = -(2**62) if feature.min is None else feature.min
+        high = 2**62 if feature.max is None else feature.max
+        whole = feature.type == "long"
+        values = st.integers(int(low), int(high)) if whole else st.floats(low, high)
+    return st.one_of(values, st.just("")) if feature.nullable else values
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(st.data(), st.permutations(range(8)))
+def test_every_csv_of_accepted_values_is_accepted(data: st.DataObject, order: list[int]) -> None:
+    """Features of every kind, quoted names and categories, limits, columns in any order."""
+    features = [CONTRACT.features[place] for place in order]
+    rows = data.draw(st.lists(st.tuples(*map(cells, features)), min_size=1, max_size=5))
+    text = io.StringIO()
+    csv.writer(text).writerows([[feature.name for feature in features], *rows])
+    read = read_instances(text.getvalue().encode(), "text/csv", CONTRACT.features)
+    accepted, _ = Validator(CONTRACT, 5).read_instances(read)
+    assert len(accepted) == len(rows)
 
 
 def test_the_examples_of_the_contract_are_accepted() -> None:
@@ -160,33 +193,3 @@ def test_the_examples_of_the_contract_are_accepted() -> None:
         rows = read_instances(body, kind, CONTRACT.features)
         accepted, _ = Validator(CONTRACT, 5).read_instances(rows)
         assert accepted == [list(CONTRACT.example.instance.values())]  # type: ignore[union-attr]
-    assert re.fullmatch(content["text/csv"]["schema"]["pattern"], content["text/csv"]["example"])
-
-
-def test_integers_match_exactly_their_range() -> None:
-    """Every range under 120 matches its own numbers and no other below 1,500."""
-    for first in range(0, 120, 3):
-        for last in [*range(first, 120, 7), 999, 1000, 1234]:
-            pattern = re.compile("|".join(integers(first, last)))
-            found = [n for n in range(1500) if pattern.fullmatch(str(n))]
-            assert found == list(range(first, last + 1))
-
-
-@settings(max_examples=80, derandomize=True, deadline=None)
-@given(
-    st.one_of(st.none(), st.floats(-2000, 2000)),
-    st.one_of(st.none(), st.floats(0, 3000)),
-    st.booleans(),
-    st.data(),
-)
-def test_a_number_that_matches_lies_within_its_limits(
-    low: float | None, span: float | None, whole: bool, data: st.DataObject
-) -> None:
-    """Whatever the limits, negative, fractional or missing."""
-    high = None if span is None else (low or 0.0) + span
-    if whole and high is not None:
-        high = math.floor(high) + 1.0  # at least one integer lies between
-    text = data.draw(st.from_regex(number_pattern(low, high, whole=whole), fullmatch=True))
-    value = int(text) if whole else float(text)
-    assert low is None or value >= low
-    assert high is None or value <= high

@@ -302,8 +302,8 @@ def test_keys_protect_all_but_the_probes(
     """With API_KEYS set, either header opens the API; health and readiness stay open."""
     name = new_model()
     register_version(name)
-    digests = Settings.from_env({"API_KEYS": "first,second"}).api_key_digests
-    proxy = start(name, api_key_digests=digests).wait_ready()
+    digests = Settings(api_keys="first,second").api_keys
+    proxy = start(name, api_keys=digests).wait_ready()
     assert proxy.http.get("/health").status_code == 200
     good: list[dict[str, str]] = [
         {"X-API-Key": "first"},

@@ -10,13 +10,12 @@ import pytest
 from core.contract import names
 from serving.following.history import Change, History, Reading, Report
 from serving.http.schemas import CaptureState, Health
+from serving.metrics.counters import LATENCY_BOUNDS
+from serving.metrics.slo import DAY, HOUR, Slices, Tally, levels, window
 from serving.panel.concerns import concerns, headline
 from serving.panel.content import Group, PanelFacts, served_since, threshold_origin, whose_flip
 from serving.panel.page import Links, policy, render
 from serving.panel.trend import trend
-from serving.panel.wording import duration, milliseconds, moment, number, percent
-from serving.telemetry.metrics import LATENCY_BOUNDS
-from serving.telemetry.slo import DAY, HOUR, Slices, Tally, levels, window
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 EVIL = "<script>alert('x')</script>"
@@ -286,16 +285,3 @@ def test_the_trend_goes_from_old_to_new_within_its_box() -> None:
     assert 0 < alert < warning < 100
     assert trend([report()]) is None
     assert trend([report(params={}), report(params={"psi_alert": "x"})]) is not None
-
-
-def test_words_and_numbers_are_portuguese() -> None:
-    """Decimal commas, plain units, no rounding to a flattering 100 %."""
-    assert (number(1234.5, 1), number(None), number(-0.001, 2)) == ("1.234,5", "–", "0,00")
-    assert (percent(1.0), percent(0.0), percent(0.98765, 2)) == ("100 %", "0 %", "98,77 %")
-    assert percent(0.99996, 2) == "mais de 99,99 %"
-    assert percent(0.00001, 2) == "menos de 0,01 %"
-    assert (milliseconds(0.0042), milliseconds(0.25)) == ("4,2 ms", "250 ms")
-    assert [duration(timedelta(seconds=s)) for s in (1, 90, 7300, 200_000)] == [
-        *("1 segundo", "1 minuto", "2 horas", "2 dias"),
-    ]
-    assert re.fullmatch(r"\d\d/\d\d/2026 \d\d:\d\d", moment(NOW))

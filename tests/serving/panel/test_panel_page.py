@@ -109,7 +109,7 @@ def test_the_page_tells_what_the_commands_did(site: Site, eventually: Callable[.
     assert "2 processos com v1.1.0" in page
     assert "0 de 60 pedidos" in page
     assert "nº 2, o servido" in page
-    assert "0 perdidas" in page
+    assert "perdidas desde o início do servidor: 0" in page
     assert "Drift vermelho: investigar a causa em até 4 horas" in page
     assert "Mudança forte em temperature" in page
     assert "<b>recall</b>" not in site.page()

@@ -13,7 +13,7 @@ minute after the last failure. What nobody lived to see, a stopped server, is in
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 
 import msgspec
 
@@ -42,16 +42,13 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
 
     def __add__(self, other: "Tally") -> "Tally":
         """Return the sum."""
-        longer, shorter = self.latencies, other.latencies
-        if len(longer) < len(shorter):
-            longer, shorter = shorter, longer
-        padded = (*shorter, *[0] * (len(longer) - len(shorter)))
+        counts = zip_longest(self.latencies, other.latencies, fillvalue=0)
         return Tally(
             self.requests + other.requests,
             self.errors + other.errors,
             self.lived + other.lived,
             self.down + other.down,
-            tuple(a + b for a, b in zip(longer, padded, strict=True)),
+            tuple(map(sum, counts)),
         )
 
 
@@ -94,8 +91,8 @@ class Watch:
         before, elapsed = self._before, now - self._at
         requests, errors = counted.requests - before.requests, counted.errors - before.errors
         down = self._down(requests, errors, elapsed, ready, now)
-        earlier = before.latencies or (0,) * len(counted.latencies)
-        grown = tuple(a - b for a, b in zip(counted.latencies, earlier, strict=True))
+        counts = zip_longest(counted.latencies, before.latencies, fillvalue=0)
+        grown = tuple(a - b for a, b in counts)
         self._add(int(now // SLICE_SECONDS), Tally(requests, errors, elapsed, down, grown))
         self.lived += elapsed
         self.down += down

@@ -17,11 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.capture.recorder import Capture
-from serving.deployment.shadow import Shadow
-from serving.following.follower import Follower
-from serving.following.served import ServedModel
-from serving.telemetry.metrics import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics, Part
+from serving.metrics.counters import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics, Part
 
 Numbers = dict[Labels, Any]
 
@@ -105,35 +101,6 @@ def added(parts: Sequence[Part]) -> dict[str, Numbers]:
                 before = total[name].get(key)
                 total[name][key] = value if before is None else _plus(before, value)
     return total
-
-
-def state_of(
-    follower: Follower, capture: Capture, alias: str, shadow: Shadow | None
-) -> dict[str, Mapping[Labels, float]]:
-    """Return what this worker reads rather than counts."""
-    counters = capture.counters()
-    served = follower.served
-    serving: dict[Labels, float] = {_identity(served, alias): 1}
-    if shadow is not None and shadow.follower.served is not None:
-        serving[_identity(shadow.follower.served, shadow.alias)] = 1
-    degraded = follower.following.problem or (served and served.warning) or capture.problems()
-    return {
-        "capture_rows": {(): counters.captured},
-        "capture_lost_rows": {(): counters.lost},
-        "capture_pending_rows": {(): counters.pending},
-        "shadow_rows": {(): shadow.scored if shadow else 0},
-        "shadow_dropped_rows": {(): shadow.dropped if shadow else 0},
-        "serving_workers": serving,
-        "serving_degraded_workers": {(): 1 if degraded else 0},
-        "serving_registry_reachable_workers": {(): 1 if follower.following.reachable else 0},
-    }
-
-
-def _identity(served: ServedModel | None, alias: str) -> Labels:
-    if served is None:
-        return ("", alias, "", "", "")
-    version = served.version
-    return (version.name, alias, served.release, str(version.number), served.source)
 
 
 def _plus(one: Any, other: Any) -> Any:

@@ -8,9 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from serving.telemetry.logs import RequestRecord
-from serving.telemetry.metrics import LATENCY_BOUNDS, Metrics
-from serving.telemetry.slo import (
+from serving.metrics.counters import LATENCY_BOUNDS, Metrics
+from serving.metrics.slo import (
     DAY,
     HOUR,
     SLICE_SECONDS,
@@ -21,7 +20,8 @@ from serving.telemetry.slo import (
     levels,
     quantile,
 )
-from serving.telemetry.slo import window as window_of
+from serving.metrics.slo import window as window_of
+from serving.telemetry.logs import RequestRecord
 
 BOUNDS = LATENCY_BOUNDS
 START = 1_000_000.0

@@ -2,11 +2,10 @@
 
 Counting costs about a microsecond a request. Every worker writes its numbers to a file of its own
 twice a second, and whichever worker is asked for `/metrics` adds them up
-(`serving.http.exposition`).
+(`serving.metrics.exposition`).
 """
 
 import contextlib
-import fcntl
 import os
 import threading
 import uuid
@@ -18,9 +17,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from core.files.locks import is_held, lock
+from core.files.whole import replacing
 from serving.engine.batcher import Job
+from serving.metrics.slo import Slices, Tally, Watch
 from serving.telemetry.logs import RequestRecord
-from serving.telemetry.slo import Slices, Tally, Watch
 
 PUBLISH_SECONDS = 0.5
 """Longest time that a number of another worker lags behind, in seconds."""
@@ -148,7 +149,7 @@ class Metrics:
             self._path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.json"
             # The lock tells siblings that this worker lives, whatever becomes of its number.
             self._fd = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o640)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._fd)
         self._thread.start()
 
     def serving(self) -> None:
@@ -170,11 +171,9 @@ class Metrics:
         """Write the numbers for the siblings; they are missed, not waited for, when that fails."""
         if self._path is None:
             return
-        temporary = self._path.with_suffix(".tmp")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), replacing(self._path, durable=False) as temporary:
             published = _Published(self.snapshot(), self._watch.slices)
             temporary.write_bytes(msgspec.json.encode(published))
-            temporary.replace(self._path)
 
     def parts(self) -> list[Part]:
         """Return what this worker counted, then what the others published."""
@@ -189,7 +188,7 @@ class Metrics:
             if path != self._path:
                 with contextlib.suppress(OSError, ValueError):
                     read = msgspec.json.decode(path.read_bytes(), type=_Published)
-                    alive = _held(path.with_suffix(".lock"))
+                    alive = is_held(path.with_suffix(".lock"))
                     found.append(Part(read.numbers, alive, read.slices))
         return found
 
@@ -213,15 +212,3 @@ class Metrics:
 
 def _plain(value: Any) -> Any:
     return [value.counts, value.total] if isinstance(value, Histogram) else value
-
-
-def _held(path: Path) -> bool:
-    """Tell whether a living worker holds the lock."""
-    fd = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False

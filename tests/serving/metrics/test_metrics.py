@@ -12,9 +12,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.http.exposition import FAMILIES, added
+from serving.metrics.counters import LATENCY_BOUNDS, Histogram, Metrics
+from serving.metrics.exposition import FAMILIES, added
 from serving.telemetry.logs import RequestRecord
-from serving.telemetry.metrics import LATENCY_BOUNDS, Histogram, Metrics
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 

@@ -1,0 +1,29 @@
+"""Columns of a captured row besides the features, which no feature may therefore be called."""
+
+from collections.abc import Mapping
+
+LEADING_COLUMNS: Mapping[str, str] = {
+    "request_id": "string",
+    "instance": "long",
+    "timestamp": "timestamp",
+    "model_name": "string",
+    "model_version": "string",
+    "registry_version": "long",
+    "role": "string",
+    "entity": "string",
+    "period": "long",
+}
+"""Columns before the features. `instance` counts from 0 within the request; `timestamp` is UTC in
+microseconds since 1970; `model_version` is the release; `entity` is a pseudonym or null; `period`
+is the year that the row is about, null where nobody said it and in files written before it was."""
+
+TRAILING_COLUMNS: Mapping[str, str] = {
+    "score": "double",
+    "label": "long",
+    "threshold": "double",
+    "latency_ms": "double",
+}
+"""Columns after the features."""
+
+RESERVED_COLUMNS = frozenset(LEADING_COLUMNS) | frozenset(TRAILING_COLUMNS)
+"""Names that no feature may take."""

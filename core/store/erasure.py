@@ -1,0 +1,177 @@
+"""Finding and removing captured rows, in every file and journal of a store.
+
+Each file is replaced whole, or removed when nothing is left of it, so whoever stops the job half
+way leaves whole files behind; running it again finishes the work.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from core.files.locks import owned
+from core.messages import _
+from core.store.errors import FileDamaged, StoreChanged, StoreUnwritable
+from core.store.filesystem import Store
+from core.store.job_lock import exclusive
+from core.store.journals import end_rotation, read_all, rotate, take_out
+from core.store.listing import list_store
+from core.store.row_filters import Rule
+from core.store.schema import JOURNAL_SUFFIX, PARQUET_SUFFIX
+
+_GROUP_ROWS = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows that a rule is about, each counted once, and the files and journals that hold them."""
+
+    rows: int
+    files: int
+    journals: int
+
+    def numbers(self) -> dict[str, float | None]:
+        """Return what was removed as metrics."""
+        return {
+            "rows_removed": float(self.rows),
+            "files_changed": float(self.files),
+            "journals_changed": float(self.journals),
+        }
+
+    def where(self) -> str:
+        """Return for people what holds the rows."""
+        return _(
+            "Parquet files: {files}, journals: {journals}", files=self.files, journals=self.journals
+        )
+
+
+def find(store: Store, rule: Rule) -> Iterator[tuple[bool, pa.Table]]:
+    """Yield the rule's rows by file, each row once: whether the file is a journal, and its rows.
+
+    Raises:
+        FileDamaged: a file is damaged, or the bucket does not answer.
+    """
+    journals = [(stem, _only(table, rule)) for stem, table in read_all(store.journals)]
+    files = list_store(store)
+    for stem, rows in journals:
+        if rows.num_rows and stem not in files.stems:
+            yield True, rows
+    for path in files.live:
+        if _count(store, path, rule):
+            yield False, _matching(store, path, rule)
+
+
+def count(store: Store, rule: Rule) -> Found:
+    """Count the rule's rows without changing anything.
+
+    Raises:
+        FileDamaged: a file is damaged, or the bucket does not answer.
+    """
+    rows = files = journals = 0
+    for is_journal, table in find(store, rule):
+        rows += table.num_rows
+        files, journals = files + (not is_journal), journals + is_journal
+    return Found(rows, files, journals)
+
+
+def erase(store: Store, rule: Rule) -> Found:
+    """Remove the rule's rows; return what was removed.
+
+    Proxies that append to journals are asked to let go of them first. What is answered from then on
+    is not looked at.
+
+    Raises:
+        StoreBusy: another job is changing the store.
+        JournalHeld: a proxy does not let go of a journal.
+        FileDamaged: a file is damaged, or the bucket does not answer.
+        StoreUnwritable: a file cannot be written.
+    """
+    if not store.journals.is_dir() and not store.exists():
+        return Found(0, 0, 0)
+    try:
+        with exclusive(store):
+            return _erase(store, rule)
+    except OSError as exc:
+        raise StoreUnwritable(store=store, reason=exc.strerror or type(exc).__name__) from exc
+
+
+def _erase(store: Store, rule: Rule) -> Found:
+    _remove_leftovers(store)
+    rows = files = journals = 0
+    for journal in rotate(store.journals):
+        removed = take_out(journal, rule)
+        rows, journals = rows + removed, journals + bool(removed)
+    end_rotation(store.journals)
+    listed = list_store(store)
+    # Those that no longer count come first: without the file that replaced them they would.
+    for stem in listed.replaced.keys() & listed.listed.keys():
+        files += bool(_erase_file(store, listed.listed[stem].path, rule))
+    for path in listed.live:
+        removed = _erase_file(store, path, rule)
+        rows, files = rows + removed, files + bool(removed)
+    return Found(rows, files, journals)
+
+
+def _erase_file(store: Store, path: PurePath, rule: Rule) -> int:
+    """Replace a file by one without the rule's rows, or remove it; return how many there were."""
+    removed = _count(store, path, rule)
+    if not removed:
+        return 0
+    with store.parquet(path) as file:
+        if removed == file.metadata.num_rows:
+            store.delete(path)
+            return removed
+        with (
+            store.new_file(path.stem) as target,
+            # The schema brings the footer, which names what a compacted file replaces.
+            pq.ParquetWriter(target, file.schema_arrow) as writer,
+        ):
+            for batch in file.iter_batches(_GROUP_ROWS):
+                kept = batch.filter(pc.invert(rule.matches(batch.column(rule.column))))
+                if kept.num_rows:
+                    writer.write_batch(kept)
+    return removed
+
+
+def _count(store: Store, path: PurePath, rule: Rule) -> int:
+    """Count a file's rows that the rule is about; a file that has gone has none."""
+    try:
+        with store.parquet(path) as file:
+            if rule.column not in file.schema_arrow.names:
+                raise FileDamaged(path=path, reason=_("no column {name}", name=rule.column))
+            batches = file.iter_batches(_GROUP_ROWS, columns=[rule.column])
+            found = (pc.sum(rule.matches(batch.column(0))).as_py() for batch in batches)
+            return sum(number or 0 for number in found)
+    except FileNotFoundError:
+        return 0
+
+
+def _matching(store: Store, path: PurePath, rule: Rule) -> pa.Table:
+    try:
+        with store.parquet(path) as file:
+            batches = [_only(batch, rule) for batch in file.iter_batches(_GROUP_ROWS)]
+            schema = file.schema_arrow.remove_metadata()
+            batches = [batch.replace_schema_metadata(None) for batch in batches]
+            return pa.Table.from_batches(batches, schema)
+    except FileNotFoundError as exc:
+        raise StoreChanged(store=store) from exc
+
+
+def _only(table: Any, rule: Rule) -> Any:
+    return table.filter(rule.matches(table.column(rule.column)))
+
+
+def _remove_leftovers(store: Store) -> None:
+    """Remove half-written files of processes that died; they may hold anybody's rows."""
+    for left in store.journals.glob(f".*{JOURNAL_SUFFIX}.tmp"):
+        left.unlink(missing_ok=True)
+    for left in store.folder.glob(f".*{PARQUET_SUFFIX}.tmp") if store.folder else ():
+        stem = left.name[1:].removesuffix(f"{PARQUET_SUFFIX}.tmp")
+        journal = store.journals / f"{stem}{JOURNAL_SUFFIX}"
+        with owned(journal) as mine:
+            if mine or not journal.exists():  # else a proxy is writing it just now
+                left.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""What can go wrong with the inference store.
+
+StoreError
+├── FileDamaged          a file or journal that cannot be read
+├── StoreChanged         files were replaced while they were read
+├── StoreUnreachable     the bucket does not answer, or refuses
+├── StoreBusy            another job is changing the store (see `core.store.job_lock`)
+├── JournalHeld          a proxy does not let go of a journal
+└── StoreUnwritable      the folder cannot be changed
+"""
+
+from core.errors import ProjectError
+from core.messages import N_
+
+
+class StoreError(ProjectError):
+    """The inference store cannot be used as asked."""
+
+    code = "store"
+
+
+class FileDamaged(StoreError):
+    """Facts: `path`, `reason`."""
+
+    code = "store_file_damaged"
+    message = N_(
+        "The capture file {path} cannot be read ({reason}). Move it out of the folder and repeat."
+    )
+
+
+class StoreChanged(StoreError):
+    """Fact: `store`."""
+
+    code = "store_changed"
+    message = N_("A file of {store} was replaced or damaged while it was read; repeat the command.")
+
+
+class StoreUnreachable(StoreError):
+    """Facts: `store`, and the kind of failure as `cause`."""
+
+    code = "store_unreachable"
+    message = N_(
+        "The inference store {store} does not answer ({cause}). Check its address and the "
+        "variables AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+    )
+
+
+class StoreBusy(StoreError):
+    """Fact: `store`."""
+
+    code = "store_busy"
+    message = N_("Another compaction or retention of {store} is running; repeat later.")
+
+
+class BucketBusy(StoreBusy):
+    """Facts: `store`, and the folder of `claims`, where a killed job may have left one."""
+
+    message = N_(
+        "Another compaction or retention of {store} is running; repeat later, or delete "
+        "{claims} if it was interrupted."
+    )
+
+
+class JournalHeld(StoreError):
+    """Facts: the journal's `name`, and how many `seconds` it was waited for."""
+
+    code = "journal_held"
+    message = N_(
+        "A process of the API did not release the journal {name} in {seconds} s. Restart the API "
+        "and repeat; repeating is safe."
+    )
+
+
+class StoreUnwritable(StoreError):
+    """Facts: `store`, the system's `reason`."""
+
+    code = "store_unwritable"
+    message = N_(
+        "{store} could not be changed: {reason}. No answered row was lost; part of the work may "
+        "be done. Free space or grant permission, and repeat."
+    )

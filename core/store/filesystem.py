@@ -1,0 +1,178 @@
+"""The inference store as a place of files: a local folder, or a prefix in a bucket.
+
+Whoever writes here replaces whole files: in a folder by a rename, in a bucket by an upload, which
+shows when it is complete. A reader never meets half a file.
+"""
+
+import mmap
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath, PurePosixPath
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from core.files.whole import make_folder, replacing
+from core.messages import _
+from core.store.errors import FileDamaged, StoreUnreachable
+from core.store.places import journal_folder
+from core.store.schema import PARQUET_SUFFIX
+
+_CODE = re.compile(r"AWS Error (\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One Parquet file: its path in the store's filesystem, and when it was written (epoch)."""
+
+    path: PurePath
+    modified: float
+
+
+class Store:
+    """A folder or bucket of Parquet files, and the local folder of the journals that precede them.
+
+    Nothing is connected to before the first look.
+    """
+
+    def __init__(self, place: Path | str, journals: Path | None = None) -> None:
+        """Name the place (`places.store_place`), and where its journals were moved to."""
+        self.place = place
+        self.journals = journals or journal_folder(place)
+
+    @classmethod
+    def at(cls, where: "Store | Path", journals: Path | None = None) -> "Store":
+        """Return a store as it is, or a folder as a store."""
+        return where if isinstance(where, Store) else cls(where, journals)
+
+    def __str__(self) -> str:
+        """Return the place as operators write it."""
+        return str(self.place)
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the local folder, None for a bucket."""
+        return self.place if isinstance(self.place, Path) else None
+
+    @property
+    def filesystem(self) -> Any:
+        """Return the Arrow filesystem that `StoredFile.path` belongs to."""
+        return self._opened[0]
+
+    def exists(self) -> bool:
+        """Tell whether there is such a folder; a bucket's prefix is there once it has objects."""
+        return self.folder.is_dir() if self.folder else bool(self.files())
+
+    def files(self) -> list[StoredFile]:
+        """Return the Parquet files in order of name, which is that of time."""
+        return [f for f in self.listed() if f.path.suffix == PARQUET_SUFFIX]
+
+    def has(self, stem: str) -> bool:
+        """Tell whether there is a Parquet file of the stem."""
+        with self.reaching():
+            found = self.filesystem.get_file_info(self.path(f"{stem}{PARQUET_SUFFIX}"))
+        return bool(found.type == pafs.FileType.File)
+
+    def listed(self, within: str = "") -> list[StoredFile]:
+        """Return the files in the store, or in a folder within it, but for hidden ones."""
+        try:
+            with self.reaching():
+                root = f"{self._opened[1]}/{within}".rstrip("/")
+                found = self.filesystem.get_file_info(pafs.FileSelector(root))
+        except FileNotFoundError:
+            return []
+        make = Path if self.folder else PurePosixPath
+        files = [
+            StoredFile(make(info.path), info.mtime.timestamp())
+            for info in found
+            if info.type == pafs.FileType.File and info.base_name[0] != "."
+        ]
+        return sorted(files, key=lambda file: file.path)
+
+    def path(self, name: str) -> str:
+        """Return the path of a file in the store's filesystem."""
+        return f"{self._opened[1]}/{name}"
+
+    @contextmanager
+    def parquet(self, path: PurePath) -> Iterator[Any]:
+        """Open a Parquet file.
+
+        Raises:
+            FileNotFoundError: it has been removed.
+            FileDamaged: it is none; names it.
+            StoreUnreachable: the bucket does not give it.
+        """
+        try:
+            with (
+                self.reaching(),
+                self.filesystem.open_input_file(str(path)) as source,
+                pq.ParquetFile(source, pre_buffer=self.folder is None) as file,
+            ):
+                yield file
+        except pa.ArrowException as exc:
+            raise FileDamaged(path=path, reason=_("not a valid Parquet file")) from exc
+
+    @contextmanager
+    def new_file(self, stem: str) -> Iterator[IO[bytes]]:
+        """Yield a file to write, which takes the place of the stem's when the block ends well.
+
+        Raises:
+            OSError: the folder cannot be written.
+            StoreUnreachable: the bucket does not take it.
+        """
+        target = self.path(f"{stem}{PARQUET_SUFFIX}")
+        if self.folder is None:
+            with self._uploaded(target) as file:
+                yield file
+        else:
+            with replacing(Path(target)) as path, path.open("wb") as file:
+                yield file
+
+    def delete(self, path: PurePath) -> None:
+        """Remove a file; one that is gone already is no error."""
+        with self.reaching():
+            try:
+                self.filesystem.delete_file(str(path))
+            except FileNotFoundError:
+                return
+
+    @contextmanager
+    def reaching(self) -> Iterator[None]:
+        """Turn what a bucket answers instead of files into our error; a folder's errors stay."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as exc:
+            if self.folder is not None:
+                raise
+            code = _CODE.search(str(exc))
+            cause = code[1] if code else type(exc).__name__
+            raise StoreUnreachable(store=self, cause=cause) from exc
+
+    @contextmanager
+    def _uploaded(self, target: str) -> Iterator[IO[bytes]]:
+        make_folder(self.journals)
+        with tempfile.TemporaryFile(dir=self.journals) as file:
+            yield file
+            file.flush()
+            # All of it at once: a stream that ends early would be completed as if it were whole.
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            with self.reaching():
+                stream = self.filesystem.open_output_stream(target)
+                stream.write(pa.py_buffer(content))
+                stream.close()
+
+    @cached_property
+    def _opened(self) -> tuple[Any, str]:
+        if self.folder is not None:
+            return pafs.LocalFileSystem(), str(self.folder)
+        with self.reaching():
+            filesystem, root = pafs.FileSystem.from_uri(self.place)
+        return filesystem, root

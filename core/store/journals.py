@@ -1,0 +1,92 @@
+"""Journals as jobs see them: rows as columns, and rows taken out of those that nobody holds."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.files.locks import owned
+from core.files.whole import replacing
+from core.store.errors import JournalHeld
+from core.store.journal_arrow import journals_of, read_whole
+from core.store.places import ROTATE_REQUEST
+from core.store.row_filters import Rule
+
+PATIENCE_SECONDS = 60.0
+"""How long a proxy may take to let go of a journal: it looks for requests once a second."""
+
+_PAUSE_SECONDS = 0.1
+
+
+def read_all(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+    """Yield each journal's stem and its complete rows, held ones too; one that has gone is skipped.
+
+    Raises:
+        FileDamaged: a journal is damaged; names it.
+    """
+    for path in journals_of(folder):
+        try:
+            table = read_whole(path)
+        except FileNotFoundError:
+            continue  # It has become a Parquet file.
+        if table is not None:
+            yield path.stem, table
+
+
+def rotate(folder: Path) -> list[Path]:
+    """Ask the proxies to let go of their journals; return those there are now.
+
+    Whatever was answered before this call is in one of them, or in Parquet.
+    """
+    listed = journals_of(folder)
+    if listed:
+        with replacing(folder / ROTATE_REQUEST, durable=False):
+            pass  # Its being new is all it says.
+    return listed
+
+
+def end_rotation(folder: Path) -> None:
+    """Take back the request, once every journal that it was about has been let go of."""
+    (folder / ROTATE_REQUEST).unlink(missing_ok=True)
+
+
+def take_out(path: Path, rule: Rule) -> int:
+    """Remove a rule's rows from a journal as soon as nobody holds it; return how many.
+
+    A journal that becomes a Parquet file meanwhile has none.
+
+    Raises:
+        JournalHeld: a proxy holds it for longer than `PATIENCE_SECONDS`.
+        FileDamaged: it is damaged; names it.
+    """
+    until = time.monotonic() + PATIENCE_SECONDS
+    while path.exists():
+        with owned(path) as mine:
+            if mine:
+                return _rewrite(path, rule)
+        if time.monotonic() > until:
+            raise JournalHeld(name=path.name, seconds=PATIENCE_SECONDS)
+        time.sleep(_PAUSE_SECONDS)
+    return 0
+
+
+def _rewrite(path: Path, rule: Rule) -> int:
+    table = read_whole(path)
+    if table is None:
+        return 0
+    matches = rule.matches(table.column(rule.column))
+    removed = int(pc.sum(matches).as_py() or 0)
+    content = path.read_bytes()
+    if removed == 0 and content.endswith(b"\n"):
+        return 0
+    # What follows the last newline was never answered; it may be a row of the same person.
+    header, *lines = content.split(b"\n")[:-1]
+    kept = [line for line, gone in zip(lines, matches.to_pylist(), strict=True) if not gone]
+    if not kept:
+        path.unlink()
+        return removed
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"".join(line + b"\n" for line in (header, *kept)))
+    return removed

@@ -1,0 +1,74 @@
+"""Which files of the inference store count now: a compacted one stands for those it replaces."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from core.messages import _
+from core.store.errors import FileDamaged
+from core.store.filesystem import Store, StoredFile
+from core.store.schema import is_compacted, replaced_stems
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFiles:
+    """One look at a store's Parquet files.
+
+    Attributes:
+        live: the files that hold each converted row once, in order of time.
+        replaced: by stem, the compacted file that stands for it; no row of such a stem counts,
+            wherever it is found.
+        listed: every file that was there, by stem, those included that no longer count.
+    """
+
+    live: tuple[PurePath, ...]
+    replaced: dict[str, PurePath]
+    listed: Mapping[str, StoredFile]
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """Return every stem whose rows are in a live file: its own or a compacted one."""
+        return frozenset(path.stem for path in self.live) | frozenset(self.replaced)
+
+
+def list_store(store: Store | Path) -> StoreFiles:
+    """Look at the store once.
+
+    Raises:
+        FileDamaged: a compacted file's footer cannot be read; names it.
+        StoreUnreachable: the bucket does not answer.
+    """
+    store = Store.at(store)
+    listed = {file.path.stem: file for file in store.files()}
+    paths = [file.path for file in listed.values()]
+    replaced = _replaced(store, (path for path in paths if is_compacted(path.stem)))
+    live = tuple(path for path in paths if path.stem not in replaced)
+    return StoreFiles(live, replaced, listed)
+
+
+def is_replaced(store: Store, stem: str) -> bool:
+    """Tell whether a compacted file holds a stem's rows; it bears the same day.
+
+    Raises:
+        FileDamaged: a compacted file's footer cannot be read; names it.
+        StoreUnreachable: the bucket does not answer.
+    """
+    paths = (file.path for file in store.files() if file.path.stem[:8] == stem[:8])
+    return stem in _replaced(store, (path for path in paths if is_compacted(path.stem)))
+
+
+def _replaced(store: Store, compacted: Iterable[PurePath]) -> dict[str, PurePath]:
+    """Map replaced stems to the live file that speaks for them, which may be a compacted one's."""
+    spoken_for: dict[PurePath, frozenset[str]] = {}
+    for path in compacted:
+        try:
+            with store.parquet(path) as file:
+                spoken_for[path] = replaced_stems(file.metadata.metadata or {})
+        except FileNotFoundError:
+            continue  # A later compaction has replaced and removed it.
+        except (OSError, ValueError) as exc:
+            raise FileDamaged(path=path, reason=_("not a valid Parquet file")) from exc
+    gone = frozenset().union(*spoken_for.values())
+    # A file that replaces a compacted one lists what that one listed, so live ones come last.
+    ordered = sorted(spoken_for, key=lambda path: path.stem not in gone)
+    return {stem: path for path in ordered for stem in spoken_for[path]}

@@ -1,0 +1,44 @@
+"""Which captured rows a privacy rule is about: one person's, or those that are too old. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+class Rule(Protocol):
+    """Tells rows by one of the store's leading columns."""
+
+    @property
+    def column(self) -> str:
+        """Return the column's name."""
+
+    def matches(self, values: pa.Array) -> pa.Array:
+        """Return for each value of the column, shape (n,), whether the rule is about its row."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfPerson:
+    """Rows of one person, by pseudonym."""
+
+    entity: str
+    column = "entity"
+
+    def matches(self, values: pa.Array) -> pa.Array:
+        """Return which rows are the person's; a row without an entity is nobody's."""
+        return pc.fill_null(pc.equal(values, self.entity), False)
+
+
+@dataclass(frozen=True, slots=True)
+class OlderThan:
+    """Rows answered before a moment (aware)."""
+
+    moment: datetime
+    column = "timestamp"
+
+    def matches(self, values: pa.Array) -> pa.Array:
+        """Return which rows are older."""
+        limit = pa.scalar(self.moment, pa.timestamp("us", tz="UTC"))
+        return pc.fill_null(pc.less(values, limit), False)

@@ -1,0 +1,36 @@
+"""What `/metrics` reads of a worker rather than counts: its versions, its capture, its health."""
+
+from collections.abc import Mapping, Sequence
+
+from serving.deployment.deployment import Deployment
+from serving.following.served import ServedModel
+from serving.metrics.counters import Labels
+
+
+def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float]]:
+    """Return this worker's gauges, and capture's and the shadows' counters, by metric name."""
+    counters = [d.capture.counters() for d in deployments]
+    shadows = [d.shadow for d in deployments if d.shadow]
+    serving: dict[Labels, float] = {_identity(d.follower.served, d.alias): 1 for d in deployments}
+    for shadow in shadows:
+        if shadow.follower.served is not None:
+            serving[_identity(shadow.follower.served, shadow.alias)] = 1
+    return {
+        "capture_rows": {(): sum(c.captured for c in counters)},
+        "capture_lost_rows": {(): sum(c.lost for c in counters)},
+        "capture_pending_rows": {(): sum(c.pending for c in counters)},
+        "shadow_rows": {(): sum(s.scored for s in shadows)},
+        "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
+        "serving_workers": serving,
+        "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
+        "serving_registry_reachable_workers": {
+            (): int(all(d.follower.following.reachable for d in deployments))
+        },
+    }
+
+
+def _identity(served: ServedModel | None, alias: str) -> Labels:
+    if served is None:
+        return ("", alias, "", "", "")
+    version = served.version
+    return (version.name, alias, served.release, str(version.number), served.source)

@@ -1,0 +1,1 @@
+"""What workers count, its exposition for Prometheus, and the service levels."""

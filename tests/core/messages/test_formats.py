@@ -1,0 +1,37 @@
+"""Numbers, shares and times are written as the reader's language does."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from core.messages.formats import duration, milliseconds, moment, number, percent
+from core.messages.templates import environment
+
+
+def test_words_and_numbers_are_portuguese() -> None:
+    """Decimal commas, plain units, no rounding to a flattering 100 %."""
+    assert (number(1234.5, 1), number(None), number(-0.001, 2)) == ("1.234,5", "–", "0,00")
+    assert (percent(1.0), percent(0.0), percent(0.98765, 2)) == ("100 %", "0 %", "98,77 %")
+    assert percent(0.99996, 2) == "mais de 99,99 %"
+    assert percent(0.00001, 2) == "menos de 0,01 %"
+    assert (milliseconds(0.0042), milliseconds(0.25)) == ("4,2 ms", "250 ms")
+    assert [duration(timedelta(seconds=s)) for s in (1, 90, 7300, 200_000)] == [
+        *("1 segundo", "1 minuto", "2 horas", "2 dias"),
+    ]
+    assert re.match(r"\d\d/\d\d/2026 \d\d:\d\d", moment(datetime(2026, 11, 25, 12, tzinfo=UTC)))
+
+
+def test_a_template_escapes_translates_and_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Facts cannot become markup; an unknown name is an error, not nothing."""
+    (tmp_path / "page.html").write_text('{{ _("Alias {alias}", alias=who) }} {{ share|percent }}')
+    (tmp_path / "bad.html").write_text("{{ nobody }}")
+    page = environment(tmp_path).get_template("page.html")
+    assert page.render(who="<b>", share=0.5) == "Alias &lt;b&gt; 50,0 %"
+    monkeypatch.setenv("APP_LANGUAGE", "en")
+    assert page.render(who="x", share=0.5) == "Alias x 50.0 %"
+    with pytest.raises(Exception, match="nobody"):
+        environment(tmp_path).get_template("bad.html").render()

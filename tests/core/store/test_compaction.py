@@ -1,0 +1,221 @@
+"""Compaction: fewer files, the same rows, whoever reads meanwhile."""
+
+import fcntl
+import json
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from core.files import whole
+from core.store.compaction import Compaction, compact
+from core.store.errors import FileDamaged, StoreBusy
+from core.store.filesystem import Store
+from core.store.listing import list_store
+from core.store.reader import Captures, Selection
+from core.store.schema import REPLACED_KEY
+from monitoring.compact import main
+from serving.capture.parquet import convert
+
+FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+
+
+def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
+    """Return rows that can be told apart by their temperature."""
+    return [
+        {"temperature": float(i), "pressure": None, "wear": 1.0, "score": 0.5}
+        for i in range(start, start + count)
+    ]
+
+
+def fill(writer: Any, files: int = 4, days: int = 2, **options: Any) -> list[Path]:
+    """Write so many files of ten rows each, all of one past day."""
+    now = datetime.now(UTC)
+    return [
+        writer.parquet(
+            writer.journal(
+                rows(10, 10 * n), age=now - NOON + timedelta(days=days, seconds=-n), **options
+            )
+        )
+        for n in range(files)
+    ]
+
+
+def temperatures(folder: Path | Store, number: int = 1) -> list[float]:
+    """Return what a monitoring job reads of one version."""
+    now = datetime.now(UTC)
+    selection = Selection("modelo", number, now - timedelta(days=30), now + timedelta(days=1))
+    batches = Captures(folder, selection, FEATURES).batches()
+    return [value for batch in batches for value in batch.column("temperature").to_pylist()]
+
+
+def test_a_days_files_become_one_and_read_the_same(writer: Any) -> None:
+    """The merged file has every column and row; the replaced ones go in a later run."""
+    sources = fill(writer)
+    everything = pd.concat([pd.read_parquet(path) for path in sources], ignore_index=True)
+    assert compact(writer.folder) == Compaction(merged=4, written=1, removed=0)
+    (merged,) = list_store(writer.folder).live
+    pd.testing.assert_frame_equal(pd.read_parquet(merged), everything)
+    assert pq.read_schema(merged).remove_metadata() == pq.read_schema(sources[0]).remove_metadata()
+    assert merged.name[:16] == sources[0].name[:16]
+    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+    assert all(path.exists() for path in sources)
+    assert compact(writer.folder) == Compaction(0, 0, 0)
+    assert compact(writer.folder, keep_minutes=0) == Compaction(0, 0, removed=4)
+    assert sorted(writer.folder.glob("*.parquet")) == [merged]
+    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+
+
+def test_only_what_belongs_together_is_merged(writer: Any) -> None:
+    """Days, versions, models and roles stay apart; today is left alone."""
+    fill(writer, 2)
+    fill(writer, 2, days=3)
+    fill(writer, 2, number=2)
+    fill(writer, 2, model="outro")
+    fill(writer, 2, role="shadow")
+    today = [writer.parquet(writer.journal(rows(1), age=timedelta())) for _ in range(2)]
+    assert compact(writer.folder) == Compaction(merged=10, written=5, removed=0)
+    live = list_store(writer.folder).live
+    assert len(live) == 7
+    assert set(today) <= set(live)
+    for path in live:
+        frame = pd.read_parquet(path)
+        for column in ("model_name", "registry_version", "role"):
+            assert frame[column].nunique() == 1
+
+
+def test_changed_columns_stay_apart(writer: Any) -> None:
+    """A version number of two schemas (two stores put together, say) makes two files."""
+    fill(writer, 2)
+    writer.features = {"temperature": "double"}
+    fill(writer, 2)
+    assert compact(writer.folder).written == 2
+
+
+def test_late_files_join_what_was_compacted(writer: Any) -> None:
+    """Run after run makes one file again, which still speaks for all sources before it."""
+    sources = [path.stem for path in fill(writer, 2)]
+    for late in range(4):
+        compact(writer.folder)
+        sources += [path.stem for path in fill(writer, 1)]
+        assert compact(writer.folder) == Compaction(merged=2, written=1, removed=0)
+        store = list_store(writer.folder)
+        assert len(store.live) == 1
+        assert set(sources) <= set(store.replaced)
+        assert set(store.replaced.values()) == set(store.live)
+        assert len(temperatures(writer.folder)) == 30 + 10 * late
+    compact(writer.folder, keep_minutes=0)
+    assert sorted(writer.folder.glob("*.parquet")) == list(store.live)
+
+
+@pytest.mark.parametrize("moment", ["replace", "sync"])
+def test_a_crash_is_mended_by_the_next_run(
+    writer: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Before the rename or right after it: rows count once, and the next run finishes."""
+    fill(writer)
+
+    def die(*_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Path if moment == "replace" else whole, moment, die)
+        compact(writer.folder)
+    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+    compact(writer.folder)
+    compact(writer.folder, keep_minutes=0)
+    assert len(list(writer.folder.glob("*.parquet"))) == 1
+    assert not list(writer.folder.glob(".*.tmp"))
+    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+
+
+def test_readers_at_work_see_every_row_once(place: Any, writer: Any) -> None:
+    """While days are compacted, whatever moment a reader chose, its count is right."""
+    store, upload = place
+    for days in range(2, 5):
+        fill(writer, 6, days=days)
+    upload()
+    wrong: list[int] = []
+    looks: list[int] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            if (count := len(temperatures(store))) != 3 * 60:
+                wrong.append(count)
+            looks.append(count)
+
+    readers = [threading.Thread(target=look) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        assert compact(store).written == 3
+        assert compact(store).written == 0
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join()
+    assert not wrong
+    assert looks
+
+
+def test_a_journal_that_outlived_its_file_counts_once(writer: Any) -> None:
+    """A proxy died after writing Parquet; the file was compacted before the proxy came back."""
+    now = datetime.now(UTC)
+    journal = writer.journal(rows(10), age=now - NOON + timedelta(days=2))
+    writer.parquet(journal, keep_journal=True)
+    fill(writer, 1)
+    compact(writer.folder)
+    compact(writer.folder, keep_minutes=0)
+    assert len(temperatures(writer.folder)) == 20
+    convert(journal, Store(writer.folder))
+    assert not journal.exists()
+    assert len(list(writer.folder.glob("*.parquet"))) == 1
+    assert len(temperatures(writer.folder)) == 20
+
+
+def test_two_at_once_are_refused(writer: Any) -> None:
+    """The second one says so and touches nothing."""
+    fill(writer)
+    fd = os.open(writer.folder / ".compact.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(StoreBusy, match="em andamento"):
+            compact(writer.folder)
+    finally:
+        os.close(fd)
+    assert compact(writer.folder).written == 1
+
+
+def test_a_damaged_file_is_named(writer: Any) -> None:
+    """Nothing is merged around it in silence."""
+    damaged = fill(writer)[1]
+    damaged.write_bytes(b"PAR1")
+    with pytest.raises(FileDamaged, match=damaged.name):
+        compact(writer.folder)
+
+
+def test_the_command_says_what_it_did(
+    writer: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One line in Portuguese; a folder that is not there is an error."""
+    fill(writer)
+    assert main(["--inference_store", str(writer.folder)]) == 0
+    assert "4 arquivos juntados em 1" in capsys.readouterr().out
+    assert main(["--inference_store", str(tmp_path / "none")]) == 1
+    assert "não existe" in capsys.readouterr().err
+
+
+def test_the_footer_lists_the_sources(writer: Any) -> None:
+    """What a file replaces can be read by anyone with a Parquet reader."""
+    stems = sorted(path.stem for path in fill(writer, 2))
+    compact(writer.folder)
+    (merged,) = list_store(writer.folder).live
+    footer = pq.read_metadata(merged).metadata
+    assert json.loads(footer[REPLACED_KEY]) == stems

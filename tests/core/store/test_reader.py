@@ -1,0 +1,252 @@
+"""The inference store as monitoring reads it: every answered row of one version exactly once."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.store.errors import FileDamaged, StoreChanged
+from core.store.latest import LatestPerEntity
+from core.store.reader import Captures, Selection
+
+ROWS = [
+    {"temperature": float(i), "pressure": None if i % 3 else 1.5, "wear": 1.0, "score": i / 100}
+    for i in range(25)
+]
+FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
+
+
+def read(folder: Path, *, days: int = 7, features: Mapping[str, str] = FEATURES) -> Any:
+    """Read version 1 of `modelo`; return the reader and the rows."""
+    now = datetime.now(UTC)
+    captures = Captures(folder, Selection("modelo", 1, now - timedelta(days=days), now), features)
+    rows = [row for batch in captures.batches() for row in batch.to_pylist()]
+    return captures, rows
+
+
+def test_journals_and_parquet_give_the_same_rows(writer: Any) -> None:
+    """A journal and the file it becomes are read alike: features and score, in order, typed."""
+    journal = writer.journal(ROWS)
+    captures, before = read(writer.folder)
+    assert before == ROWS
+    assert (captures.n_instances, captures.n_requests) == (25, 3)
+    writer.parquet(journal)
+    captures, after = read(writer.folder)
+    assert after == ROWS
+    assert (captures.n_instances, captures.n_requests) == (25, 3)
+
+
+def test_a_journal_beside_its_parquet_counts_once(writer: Any) -> None:
+    """Between writing the Parquet file and removing the journal nothing is counted twice."""
+    writer.parquet(writer.journal(ROWS), keep_journal=True)
+    writer.journal(ROWS[:5])
+    captures, rows = read(writer.folder)
+    assert captures.n_instances == len(rows) == 30
+
+
+def test_a_journal_converted_while_reading_is_read_once(
+    writer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal that vanishes between its listing and its reading is found as Parquet."""
+    import core.store.reader as module
+
+    genuine = module.read_whole
+
+    def converted_meanwhile(path: Path) -> Any:
+        writer.parquet(path)
+        return genuine(path)
+
+    writer.journal(ROWS)
+    monkeypatch.setattr(module, "read_whole", converted_meanwhile)
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == 25
+
+
+def test_a_truncated_last_line_is_left_out(writer: Any) -> None:
+    """What was being written when the process died was never answered."""
+    journal = writer.journal(ROWS)
+    journal.write_bytes(journal.read_bytes()[:-7])
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == 24
+
+
+def test_only_the_versions_own_answers_in_the_window(writer: Any) -> None:
+    """Other versions, other models, shadow scores and older rows are left out."""
+    for options in (
+        {"number": 2},
+        {"model": "outro"},
+        {"role": "shadow"},
+        {"age": timedelta(days=8)},
+    ):
+        writer.journal(ROWS, **options)
+        writer.parquet(writer.journal(ROWS, **options))
+    writer.parquet(writer.journal(ROWS[:3]))
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == 3
+
+
+def test_versions_with_other_columns_share_a_store(writer: Any) -> None:
+    """A file of a version that has other features does not disturb."""
+    other = type(writer)(writer.folder, {"speed": "double"})
+    other.parquet(other.journal([{"speed": 1.0, "score": 0.1}], number=2))
+    writer.parquet(writer.journal(ROWS))
+    _, rows = read(writer.folder)
+    assert rows == ROWS
+
+
+def test_an_absent_store_is_empty(tmp_path: Path) -> None:
+    """No folder, no rows, no error."""
+    captures, rows = read(tmp_path / "nowhere")
+    assert rows == []
+    assert captures.n_requests == 0
+
+
+def test_a_damaged_parquet_file_is_named(writer: Any) -> None:
+    """A file that is no Parquet ends in an error that names it."""
+    writer.parquet(writer.journal(ROWS))
+    damaged = writer.folder / "20200101T000000.000000Z-v1-x.parquet"
+    damaged.write_bytes(b"PAR1 not really")
+    with pytest.raises(FileDamaged, match=damaged.name):
+        read(writer.folder)
+
+
+def test_a_damaged_journal_is_named_without_its_values(writer: Any) -> None:
+    """Neither a broken line nor a value of another type is quoted."""
+    journal = writer.journal(ROWS)
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'["segredo", broken\n')
+    with pytest.raises(FileDamaged, match=journal.name) as caught:
+        read(writer.folder)
+    assert "segredo" not in str(caught.value)
+    journal.unlink()
+    journal = writer.journal([{**ROWS[0], "temperature": "segredo"}])
+    with pytest.raises(FileDamaged, match=journal.name) as caught:
+        read(writer.folder)
+    assert "segredo" not in str(caught.value)
+
+
+def test_journals_may_lie_elsewhere(writer: Any, tmp_path: Path) -> None:
+    """Where the journals were moved out of the store, they are read from there."""
+    journal = writer.journal(ROWS)
+    elsewhere = tmp_path / "elsewhere"
+    journal.parent.rename(elsewhere)
+    now = datetime.now(UTC)
+    selection = Selection("modelo", 1, now - timedelta(days=1), now)
+    captures = Captures(writer.folder, selection, FEATURES, elsewhere)
+    assert sum(batch.num_rows for batch in captures.batches()) == 25
+
+
+def scored(entity: str | None, score: float) -> dict[str, Any]:
+    """Return a row of an entity."""
+    return {"temperature": 1.0, "pressure": None, "wear": 1.0, "score": score, "entity": entity}
+
+
+def test_the_latest_row_of_each_entity_counts(writer: Any) -> None:
+    """Ten scorings of one entity are one row, the last, across files; rows without one all stay."""
+    for hours in range(10, 0, -1):
+        rows = [scored("a", hours / 10), scored(None, 0.5)]
+        journal = writer.journal(rows, age=timedelta(hours=hours))
+        if hours % 2:
+            writer.parquet(journal)
+    writer.journal([scored("b", 0.7), scored("b", 0.8)], age=timedelta(hours=30))
+    captures, rows = read(writer.folder)
+    scores = sorted(row["score"] for row in rows)
+    assert scores == sorted([0.1, 0.8, *[0.5] * 10])
+    assert (captures.n_instances, captures.n_entities, captures.n_requests) == (22, 12, 11)
+
+
+def test_only_the_versions_own_scorings_in_the_window_compete(writer: Any) -> None:
+    """A later answer of another version, or one before the window, takes no row's place."""
+    writer.parquet(writer.journal([scored("a", 0.1)], age=timedelta(days=9)))
+    writer.parquet(writer.journal([scored("a", 0.2)], age=timedelta(days=2)))
+    writer.parquet(writer.journal([scored("a", 0.3)], number=2))
+    _, rows = read(writer.folder)
+    assert [row["score"] for row in rows] == [0.2]
+
+
+def test_without_entities_nothing_is_read_twice(
+    writer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store without entities does not pay for telling them apart."""
+    import core.store.reader as module
+
+    monkeypatch.setattr(module, "LatestPerEntity", lambda: pytest.fail("looked for entities"))
+    writer.parquet(writer.journal(ROWS))
+    writer.journal(ROWS)
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == captures.n_entities == 50
+
+
+def test_extra_columns_come_along(writer: Any) -> None:
+    """Columns of the store may be asked for beside features and score."""
+    writer.parquet(writer.journal([{**scored("a", 0.9), "label": 1}]))
+    now = datetime.now(UTC)
+    selection = Selection("modelo", 1, now - timedelta(days=1), now)
+    captures = Captures(writer.folder, selection, FEATURES)
+    (batch,) = captures.batches(("label",))
+    assert batch.column("label").to_pylist() == [1]
+    assert [name for name in batch.schema.names if name not in FEATURES] == ["score", "label"]
+
+
+def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are open at once: every row, in the files' order, and the damaged one named."""
+    files = [
+        writer.parquet(writer.journal([scored(f"{name}{i}", 0.5) for i in range(3)]))
+        for name in "abc"
+    ]
+    together = read(writer.folder)[1]
+    monkeypatch.setattr("core.store.reader._FILES_AT_ONCE", 1)
+    captures, apart = read(writer.folder)
+    assert apart == together
+    assert captures.n_entities == 9
+    files[1].write_bytes(b"PAR1 damaged")
+    with pytest.raises(FileDamaged, match=files[1].name):
+        read(writer.folder)
+
+
+@pytest.mark.parametrize("width", [2, 64])
+@pytest.mark.parametrize("fold", [1, 7, 10**6])
+def test_latest_per_entity_equals_a_dictionary(
+    fold: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often the state is folded, the kept rows are those a plain loop keeps."""
+    monkeypatch.setattr("core.store.latest._FOLD_ROWS", fold)
+    rng = np.random.default_rng(3)
+    stamps = rng.integers(0, 50, 600)
+    # Pseudonyms have 64 digits; shorter and mixed lengths go another way.
+    names = [
+        None if rng.random() < 0.2 else f"{rng.integers(0, 40):0{width - i % 3 // 2}x}"
+        for i, _ in enumerate(stamps)
+    ]
+    best: dict[str, int] = {}
+    for place, (name, stamp) in enumerate(zip(names, stamps, strict=True)):
+        if name is not None and (name not in best or stamp >= stamps[best[name]]):
+            best[name] = place
+    latest = LatestPerEntity()
+    for start in range(0, 600, 13):
+        part = slice(start, start + 13)
+        latest.add(pa.array(names[part], pa.string()), pa.array(stamps[part]))
+    expected = {place for place, name in enumerate(names) if name is None} | set(best.values())
+    assert set(np.flatnonzero(latest.kept())) == expected
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_file_replaced_between_the_passes_is_said(
+    writer: Any, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Finding the latest takes a second pass; where it meets other rows, the command ends."""
+    path = writer.parquet(writer.journal([scored(name, 0.5) for name in "abc"]))
+    genuine = LatestPerEntity.kept
+
+    def replaced_meanwhile(latest: LatestPerEntity) -> Any:
+        other = writer.parquet(writer.journal([scored(None, 0.5)] * size))
+        other.replace(path)
+        return genuine(latest)
+
+    monkeypatch.setattr(LatestPerEntity, "kept", replaced_meanwhile)
+    with pytest.raises(StoreChanged, match="repita o comando"):
+        read(writer.folder)

@@ -1,0 +1,94 @@
+"""A store as a proxy leaves it, written without the proxy, and the rows of the tiny versions."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.store.arrow_types import ARROW_TYPES
+from core.store.schema import (
+    JOURNAL_FOLDER,
+    JOURNAL_SUFFIX,
+    PARQUET_SUFFIX,
+    ROLE_PRIMARY,
+    JournalHeader,
+    file_stem,
+)
+
+FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
+
+
+class StoreWriter:
+    """Writes what a proxy would have: journals, and the Parquet files they become."""
+
+    def __init__(self, folder: Path, features: Mapping[str, str] = FEATURES) -> None:
+        """Write into `folder` rows of these features."""
+        self.folder, self.features = folder, features
+
+    def journal(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        model: str = "modelo",
+        number: int = 1,
+        role: str = ROLE_PRIMARY,
+        age: timedelta = timedelta(hours=1),
+        per_request: int = 10,
+    ) -> Path:
+        """Write a journal of rows answered `age` ago."""
+        moment = datetime.now(UTC) - age
+        constants = {
+            "model_name": model,
+            "model_version": "v1.0.0",
+            "registry_version": number,
+            "role": role,
+        }
+        header = JournalHeader.of(constants, self.features)
+        stamp = int(moment.timestamp() * 1e6)
+        lines = [header.to_line()]
+        for index, row in enumerate(rows):
+            known = {
+                "request_id": f"r{index // per_request}",
+                "instance": index % per_request,
+                "timestamp": stamp,
+                "label": 0,
+                "threshold": 0.5,
+                "latency_ms": 1.0,
+                **row,
+            }
+            lines.append(encode([known.get(name) for name in header.columns]))
+        folder = self.folder / JOURNAL_FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{file_stem(moment, uuid.uuid4().hex, number)}{JOURNAL_SUFFIX}"
+        path.write_bytes(b"".join(lines))
+        return path
+
+    def parquet(self, journal: Path, *, keep_journal: bool = False) -> Path:
+        """Turn a journal into the Parquet file of its stem."""
+        header_line, *lines = journal.read_bytes().splitlines()
+        header = JournalHeader.from_line(header_line)
+        rows = [json.loads(line) for line in lines]
+        columns = dict(zip(header.columns, zip(*rows, strict=True), strict=True))
+        table = pa.table(
+            {
+                name: pa.array(
+                    columns.get(name, [header.constants.get(name)] * len(rows)), ARROW_TYPES[k]
+                )
+                for name, k in header.schema().items()
+            }
+        )
+        path = self.folder / f"{journal.stem}{PARQUET_SUFFIX}"
+        pq.write_table(table, path)
+        if not keep_journal:
+            journal.unlink()
+        return path
+
+
+def encode(row: Sequence[Any]) -> bytes:
+    """Return one journal line."""
+    return json.dumps(row).encode() + b"\n"
