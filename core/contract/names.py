@@ -37,6 +37,9 @@ METADATA_CONTRACT = "contract"
 ARTIFACT_REFERENCE = "reference/reference.parquet"
 """Artifact of a version's source run: its training rows, each feature a column, and `score` by
 fits that had not seen the row."""
+YEAR_CHANGE_ERROR = "year_change_error"
+"""Metrics `year_change_error_<name>` of a version's source run, for recall, precision, f2 and
+positive_rate: what came true minus what calibrated scores promised when the year last changed."""
 ARTIFACT_BASELINE = "baseline/baseline.json"
 """Artifact of the run named by `TAG_BASELINE_RUN_ID`."""
 

@@ -14,6 +14,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
+from core.messages import _
+from core.messages.formats import number, percent
+
 MAX_SINGLE_AUC = 0.92
 """Cross-validated ROC-AUC that no single honest column reaches: the best of the real workbook, this
 year's lag or age, stays near 0.75, and a whole model near 0.90."""
@@ -48,7 +51,12 @@ def _by_year_named(dataset: pd.DataFrame, features: Sequence[str], year: str) ->
     for name in features:
         stated = re.search(r"(20\d\d)$", name)
         if stated and int(stated.group(1)) > earliest:
-            yield f"{name}: o nome diz {stated.group(1)}, e há linhas de {earliest}"
+            yield _(
+                "{name}: the name says {stated}, and there are rows of {earliest}",
+                name=name,
+                stated=stated.group(1),
+                earliest=earliest,
+            )
 
 
 def _by_year_of_values(
@@ -74,7 +82,12 @@ def _by_year_of_values(
                 continue
             agreement = float(np.mean(both[name].to_numpy(float)[moved] == then[moved]))
             if agreement > MAX_AGREEMENT:
-                yield f"{name}: diz em t o que {other} diz em t+1 ({agreement:.0%} das linhas)"
+                yield _(
+                    "{name}: says in t what {other} says in t+1 ({share} of the rows)",
+                    name=name,
+                    other=other,
+                    share=percent(agreement, 0),
+                )
 
 
 def _by_future(dataset: pd.DataFrame, features: Sequence[str], target: str) -> Iterator[str]:
@@ -86,9 +99,11 @@ def _by_future(dataset: pd.DataFrame, features: Sequence[str], target: str) -> I
             continue
         area = single_column_auc(values, outcome)
         if area > MAX_SINGLE_AUC:
-            yield (
-                f"{name}: sozinha prevê o ano seguinte com ROC-AUC {area:.2f} "
-                f"(no máximo {MAX_SINGLE_AUC:.2f})"
+            yield _(
+                "{name}: alone foretells the next year with ROC-AUC {area} (at most {most})",
+                name=name,
+                area=number(area, 2),
+                most=number(MAX_SINGLE_AUC, 2),
             )
 
 

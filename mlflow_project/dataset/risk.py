@@ -14,8 +14,8 @@ TARGET = "em_risco"
 IDEAL_PHASE_AGES = (9, 10, 12, 14, 15, 16, 17, 18)
 """Age from which on the ideal phase is 1, 2, ..., 8, by the programme's own table."""
 YEARS_TO_COUNTING: Mapping[str, float] = {"year_end": 1.5, "june": 1.0}
-"""Rules by which next year's ideal phase may go: years from 30 June, on which `idade` is the age, to
-the day on which the rule counts ages. The sheets of 2022 and 2023 went by the end of the year or
+"""Rules by which next year's ideal phase may go: years from 30 June, whose age `idade` is, to the
+day on which the rule counts ages. The sheets of 2022 and 2023 went by the end of the year or
 nearly, that of 2024 by about 30 June; nobody tells us beforehand."""
 
 EXAMPLE_INSTANCE = EXAMPLE

@@ -37,9 +37,7 @@ def repeated_splits(
     return pd.DataFrame(rows)
 
 
-def held_out(
-    dataset: pd.DataFrame, rng: np.random.Generator
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def held_out(dataset: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the older pairs of most students, and the newest pair of the others.
 
     Of a single pair of years all rows of either. Students are drawn by the order of their rows.

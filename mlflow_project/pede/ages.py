@@ -22,7 +22,7 @@ _ISO = re.compile(r"\d{4}-(\d{1,2})-(\d{1,2})")
 
 
 def days_of_birth(cells: Sequence[Any]) -> np.ndarray:
-    """Return when in the year each child was born, as a share of the year in [0, 1); NaN unknown.
+    """Return when in the year each child was born, as a share of the year in (0, 1); NaN unknown.
 
     Texts are month first or day first, as a number above 12 among them shows; if none does they
     are not read. Where all texts have a day above 12 and all real dates one up to 12, a program
@@ -52,7 +52,7 @@ def days_of_birth(cells: Sequence[Any]) -> np.ndarray:
         else:
             continue
         if 1 <= month <= 12 and 1 <= day <= 31:
-            born[row] = (month - 1 + (day - 1) / 31) / 12
+            born[row] = (month - 1 + (day - 0.5) / 31) / 12
     return born
 
 

@@ -10,7 +10,7 @@ from mlflow_project.pede.ages import days_of_birth, decimal_ages, explain_ages
 
 def test_text_shows_whether_the_month_comes_first() -> None:
     """A number above 12 among the texts decides for all; where none is, nobody knows."""
-    march = (3 - 1 + (5 - 1) / 31) / 12
+    march = (3 - 1 + (5 - 0.5) / 31) / 12
     assert days_of_birth(["3/5/2012", "8/14/2012"])[0] == march
     assert days_of_birth(["5/3/2012", "14/8/2012"])[0] == march
     assert days_of_birth(["2012-03-05", "05/03/2012 00:00", "31.12.2010"])[:2].tolist() == [
@@ -22,13 +22,13 @@ def test_text_shows_whether_the_month_comes_first() -> None:
 
 
 def test_dates_that_a_program_read_day_first_are_turned_back() -> None:
-    """Dates up to the 12th became real dates with day and month exchanged, the others stayed text."""
+    """Dates up to the 12th became real dates, day and month exchanged; the others stayed text."""
     texts = ["8/14/2012", "1/31/2012", datetime(2012, 4, 9)]
     (september,) = days_of_birth(texts)[2:]
-    assert september == (9 - 1 + (4 - 1) / 31) / 12
+    assert september == (9 - 1 + (4 - 0.5) / 31) / 12
     # A real date after the 12th shows that nothing was exchanged.
     april = days_of_birth([*texts, datetime(2012, 4, 19)])[2]
-    assert april == (4 - 1 + (9 - 1) / 31) / 12
+    assert april == (4 - 1 + (9 - 0.5) / 31) / 12
 
 
 def test_days_that_do_not_explain_the_ages_are_not_believed() -> None:
