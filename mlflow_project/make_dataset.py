@@ -44,8 +44,6 @@ __all__ = [
 DEFAULT_OUTPUT = Path("data/processed/modeling_dataset.parquet")
 DEFAULT_LABELS = Path("data/processed/labels.parquet")
 READING_ARTIFACT = "data/reading_report.json"
-FEW_REAPPEAR = 0.5
-"""Share of a year's students below which too few are found again; three quarters are usual."""
 
 
 def make_dataset(source: Path, output: Path, pseudonym_key: str | None) -> ReadingReport:
@@ -84,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dataset(source: Path, output: Path) -> None:
     report = make_dataset(source, output, os.environ.get("PSEUDONYM_KEY"))
     content = json.loads(report_path(output).read_text(encoding="utf-8"))
-    arguments.say(report.table(), "", *summary(content["pairs"]), _written(output))
+    arguments.say(report.table(), "", *_summary(content["pairs"]), _written(output))
     _log_to_run(os.environ.get("MLFLOW_RUN_ID"), content)
 
 
@@ -104,33 +102,22 @@ def _labels(workbook: Path, output: Path, year: int | None) -> None:
     )
 
 
-def summary(pairs: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a line for each pair of years, and one more where few children reappear."""
-    lines = []
-    for pair in pairs:
-        year, again = pair["reference_year"], pair["share_reappearing"]
-        line = ngettext(
+def _summary(pairs: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each pair of years."""
+    return [
+        ngettext(
             "{year} → {next}: {n} student ({again} of {year} reappear), {share} at risk in the "
             "next year",
             "{year} → {next}: {n} students ({again} of {year} reappear), {share} at risk in the "
             "next year",
             pair["pairs"],
-            year=year,
-            next=year + 1,
-            again=formats.percent(again, 0),
+            year=pair["reference_year"],
+            next=pair["reference_year"] + 1,
+            again=formats.percent(pair["share_reappearing"], 0),
             share=formats.percent(pair["share_at_risk"], 0),
         )
-        lines.append(line)
-        if again < FEW_REAPPEAR:
-            few = _(
-                "Attention: only {again} of the students of {year} reappear in {next}; check that "
-                "RAs are written alike in both sheets.",
-                again=formats.percent(again, 0),
-                year=year,
-                next=year + 1,
-            )
-            lines.append(few)
-    return lines
+        for pair in pairs
+    ]
 
 
 def _written(output: Path) -> str:

@@ -23,7 +23,7 @@ from mlflow_project.train import (
 )
 
 if TYPE_CHECKING:
-    from mlflow_project.versions.registry import Registry
+    from core.registry.versions import Registry
 
 
 def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool = False) -> None:
@@ -42,13 +42,13 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
         reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
     arguments.say(reading.table())
     with clock.step("import"):
+        from core.registry.versions import open_registry
         from mlflow_project.runs.training_run import train
         from mlflow_project.versions.promotion import breaking_changes, promote
-        from mlflow_project.versions.registry import Registry
 
     result = train(dataset, requested, force=force, clock=clock)
     report_result(result)
-    registry, release = Registry(), result.release
+    registry, release = open_registry(), result.release
     new = result.passed and not was_served(registry, release)
     breaks = breaking_changes(registry, registry.by_release(release)) if new else []
     if breaks:

@@ -76,13 +76,7 @@ def guarded(work: Callable[[], None]) -> int:
     # spinning threads made it seventy times slower; it reads this when scikit-learn is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     names.configure_mlflow_environment()
-    from mlflow_project.versions.registry import RegistryError
-
-    try:
-        return arguments.run_command(work)
-    except RegistryError as exc:
-        arguments.complain(str(exc))
-        return arguments.EXIT_FAILED
+    return arguments.run_command(work)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from core.store.row_filters import OlderThan
 from monitoring.command import add_output, add_store, days, run, say
 from monitoring.privacy import aged_files
 from monitoring.privacy.person import DRY, export, forget
-from monitoring.tracking.registry import Registry
+from monitoring.tracking.jobs import JobRegistry
 
 DEFAULT_LOG = Path("logs/app.log")
 
@@ -68,7 +68,7 @@ def _retain(args: argparse.Namespace) -> int:
         _tell(args, due, count(args.inference_store, due.rows), lines)
         say(DRY)
         return 0
-    with Registry().run(None, "retention", f"retention {args.days:g}d") as job:
+    with JobRegistry().run(None, "retention", f"retention {args.days:g}d") as job:
         done = erase(args.inference_store, due.rows)
         aged_files.remove([*due.reports, *due.labels])
         lines = aged_files.drop_lines(due.log, due.logs_before)

@@ -5,11 +5,6 @@ ServingError
 ├── ConversionFailed            the process that converts journals ended early
 ├── CacheDamaged                the local copy of the last good version is not what was kept
 ├── FileRefused                 a file to be scored cannot be read, or holds what cannot be scored
-├── RegistryError               what following the alias may meet
-│   ├── RegistryUnreachable     no answer, or not one that can be used; worth trying again
-│   ├── ModelMissing            no registered model of that name
-│   ├── AliasMissing            the model has no such alias
-│   └── VersionRefused          this version must not or cannot be served; trying again is vain
 └── RequestError                answered to the client: a status, a code, details
     ├── MalformedBody           400
     ├── Unauthorized            401
@@ -27,7 +22,6 @@ ServingError
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from core.errors import ProjectError
 from core.messages import N_, _, ngettext
@@ -73,57 +67,6 @@ class FileRefused(ServingError):
 
     code = "file_refused"
     message = "{problem}"
-
-
-class RegistryError(ServingError):
-    """The registry does not give a version to serve."""
-
-
-class RegistryUnreachable(RegistryError):
-    """MLflow does not answer, or answers with an error of its own."""
-
-    code = "registry_unreachable"
-    message = N_("MLflow at {uri} does not answer ({cause}); it is asked again at every look")
-
-    def __init__(self, uri: str, cause: str) -> None:
-        """Name the server, without what its address may hold of credentials, and the failure."""
-        self.reason = cause
-        parts = urlsplit(uri)
-        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        super().__init__(uri=shown, cause=cause)
-
-
-class ModelMissing(RegistryError):
-    """The registered model does not exist (yet)."""
-
-    code = "model_missing"
-    message = N_("the registered model {name} does not exist in MLflow yet")
-
-    def __init__(self, name: str) -> None:
-        """Name the model."""
-        super().__init__(name=name)
-
-
-class AliasMissing(RegistryError):
-    """The alias does not exist (any more)."""
-
-    code = "alias_missing"
-    message = N_("the model {name} has no alias {alias}")
-
-    def __init__(self, name: str, alias: str) -> None:
-        """Name the model and the alias."""
-        super().__init__(name=name, alias=alias)
-
-
-class VersionRefused(RegistryError):
-    """A version that is not served, and why: a sentence, or an error that is one."""
-
-    code = "version_refused"
-    message = N_("version {number} was refused: {reason}")
-
-    def __init__(self, number: int, reason: object) -> None:
-        """Name the version and the reason."""
-        super().__init__(number=number, reason=reason)
 
 
 class RequestError(ServingError):

@@ -12,9 +12,12 @@ from live import ROOT, find_free_port, make_bucket, start_mlflow, stop, wait_for
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+
+from core.registry.client import configure_client
+
+configure_client()  # as every command does, before anything imports MLflow
 
 
 SERVERS = frozenset({"mlflow_server", "object_store", "bucket", "running", "trained"})

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.contract import names
 from core.contract.model import ContractError, Feature, ModelContract
 from core.contract.types import of_mlflow, of_tensor
 from core.messages import N_
@@ -34,9 +35,8 @@ def contract_of_signature(
     Raises:
         ContractError: an input is of a kind that no flat row can hold, or its name is reserved.
     """
-    usable = tagged is not None and _RELEASE.fullmatch(tagged)
     return ModelContract(
-        release=tagged if usable and tagged else f"v0.0.{number}",
+        release=release_of(number, tagged),
         features=tuple(feature for spec in inputs for feature in _features(spec)),
         target="",
         # No output is compared with it, since the outputs are named.
@@ -45,10 +45,35 @@ def contract_of_signature(
     )
 
 
+def contract_of_version(
+    number: int,
+    tagged: str | None,
+    metadata: Mapping[str, Any],
+    inputs: Specs | None,
+    outputs: Specs | None,
+) -> ModelContract:
+    """Return the contract that a version's metadata state, or the one its signature amounts to.
+
+    Raises:
+        ContractError: the stated one cannot be read, or there is neither contract nor signature.
+    """
+    stated = metadata.get(names.METADATA_CONTRACT)
+    if stated is not None:
+        return ModelContract.from_dict(stated)
+    if inputs is None:
+        raise ContractError(N_("no contract in the metadata and no signature"))
+    return contract_of_signature(number, tagged, inputs, outputs)
+
+
+def release_of(number: int, tagged: str | None) -> str:
+    """Return a version's release: its tag's, or `v0.0.<number>` where that is none."""
+    return tagged if tagged and _RELEASE.fullmatch(tagged) else f"v0.0.{number}"
+
+
 def output_names(outputs: Specs | None) -> tuple[str, ...]:
     """Return a name for each output column, `prediction` where the schema has none."""
-    names = [str(spec["name"]) for spec in outputs or [] if spec.get("name")]
-    return tuple(names) if names and len(names) == len(outputs or []) else (DEFAULT_OUTPUT,)
+    named = [str(spec["name"]) for spec in outputs or [] if spec.get("name")]
+    return tuple(named) if named and len(named) == len(outputs or []) else (DEFAULT_OUTPUT,)
 
 
 def _features(spec: Mapping[str, Any]) -> list[Feature]:

@@ -14,8 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
-from core.messages import _
-from core.messages.formats import number, percent
+from core.messages import _, formats
 
 MAX_SINGLE_AUC = 0.92
 """Cross-validated ROC-AUC that no single honest column reaches: the best of the real workbook, this
@@ -86,7 +85,7 @@ def _by_year_of_values(
                     "{name}: says in t what {other} says in t+1 ({share} of the rows)",
                     name=name,
                     other=other,
-                    share=percent(agreement, 0),
+                    share=formats.percent(agreement, 0),
                 )
 
 
@@ -100,10 +99,10 @@ def _by_future(dataset: pd.DataFrame, features: Sequence[str], target: str) -> I
         area = single_column_auc(values, outcome)
         if area > MAX_SINGLE_AUC:
             yield _(
-                "{name}: alone foretells the next year with ROC-AUC {area} (at most {most})",
+                "{name}: alone predicts the next year with ROC-AUC {area} (at most {most})",
                 name=name,
-                area=number(area, 2),
-                most=number(MAX_SINGLE_AUC, 2),
+                area=formats.number(area, 2),
+                most=formats.number(MAX_SINGLE_AUC, 2),
             )
 
 

@@ -18,6 +18,9 @@ YEARS_TO_COUNTING: Mapping[str, float] = {"year_end": 1.5, "june": 1.0}
 day on which the rule counts ages. The sheets of 2022 and 2023 went by the end of the year or
 nearly, that of 2024 by about 30 June; nobody tells us beforehand."""
 
+SCORE_NAME, LABEL_NAME, ENTITY = "risk_score", "risk_label", "ra"
+"""Names of the answer's two outputs, and of the field that says whose row it is."""
+
 EXAMPLE_INSTANCE = EXAMPLE
 
 
@@ -36,10 +39,10 @@ def build_contract(
         target="defasagem < 0 no ano seguinte",
         threshold=threshold,
         threshold_policy=policy,
-        score_name="risk_score",
-        label_name="risk_label",
+        score_name=SCORE_NAME,
+        label_name=LABEL_NAME,
         positive_class=1,
-        entity="ra",
+        entity=ENTITY,
         horizon=1,
         period_field="ano",
         year_suffixes=True,

@@ -12,19 +12,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from mlflow.entities import LoggedModelOutput
-from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from core.contract import names
+from core.contract.derived import contract_of_version
+from core.contract.model import ContractError
+from core.messages import N_, _
+from core.registry.errors import NotFound, UnknownVersion, VersionRefused
+from core.registry.packages import download, open_package, read_contract
+from core.registry.versions import Registry, Version
 from mlflow_project.migration.bundle import read_bundle, write_bundle
 from mlflow_project.migration.plain import program_parts
 from mlflow_project.migration.run_copy import finish, load_run, save_run
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import IMPORT, Entry, Ledger, exclusive
 from mlflow_project.versions.registration import register_tried
-from mlflow_project.versions.registry import Refused, Registry, UnknownVersion, Version, translated
-from mlflow_project.versions.trial import check_example, contract_of, read_contract
+from mlflow_project.versions.trial import check_example
 
 _STAYS = (names.TAG_BASELINE_RUN_ID, names.TAG_DRIFT_STATUS, names.TAG_PERFORMANCE_STATUS)
 """Version tags that speak of the server they were set on."""
@@ -50,18 +54,17 @@ def export_version(registry: Registry, release: str, target: Path) -> Transferre
         Refused: it has no contract, its run is gone, or `target` exists.
     """
     version = registry.by_release(release)
-    read_contract(version)
-    with tempfile.TemporaryDirectory() as name, translated(registry.tracking_uri):
+    read_contract(registry, version)
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _download_model(version, folder / "model")
+        _download_model(registry, version, folder / "model")
         try:
-            save_run(registry.client, version.run_id, folder / "run")
+            save_run(registry.client, version.run_id or "", folder / "run")
             if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
                 save_run(registry.client, baseline, folder / "baseline")
-        except MlflowException as exc:
-            raise Refused(
-                f"A run de {release} ou a de sua baseline não existe mais: {exc}"
-            ) from exc
+        except NotFound as exc:
+            text = N_("The run of {release} or that of its baseline is gone: {reason}")
+            raise Refused(text, release=release, reason=exc) from exc
         facts = {
             "model_name": version.name,
             "release": release,
@@ -87,24 +90,30 @@ def import_version(
             `trust_pickle` is not given, it does not give its example's score, or another version
             has its release.
     """
-    with tempfile.TemporaryDirectory() as name, translated(registry.tracking_uri):
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         manifest, digest = read_bundle(path, folder)
         if sha256 is not None and sha256.lower() != digest:
-            raise Refused(f"{path} não é o bundle esperado: o SHA-256 do manifesto é {digest}.")
+            text = N_("{path} is not the bundle expected: its manifest's SHA-256 is {digest}.")
+            raise Refused(text, path=path, digest=digest)
         facts = _facts(manifest, path)
         release = str(facts["release"])
-        _check_model(folder / "model", release, trust_pickle)
+        _check_model(registry, facts, folder / "model", trust_pickle)
         with exclusive(registry):
             present = _present(registry, release)
             if present is not None:
-                _compare(present, folder)
+                _compare(registry, present, folder)
                 return Transferred(release, present.number, digest, identical=True)
             version = _register(registry, facts, folder, digest)
             ledger = Ledger(registry)
             for entry in facts["ledger"]:
                 ledger.copy(entry)
-            why = f"de {facts['model_name']} nº {facts['number']}, bundle {digest[:16]}"
+            why = _(
+                "from {name} no. {number}, bundle {digest}",
+                name=facts["model_name"],
+                number=facts["number"],
+                digest=digest[:16],
+            )
             ledger.record(IMPORT, why, after=str(version.number), version=str(version.number))
     return Transferred(release, version.number, digest)
 
@@ -115,24 +124,36 @@ def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
         needed = ("release", "model_name", "number", "tags", "description", "ledger")
         return {key: facts[key] for key in needed}
     except (KeyError, TypeError) as exc:
-        raise Refused(f"{path}: o manifesto não descreve uma versão.") from exc
+        raise Refused(N_("{path}: the manifest describes no version."), path=path) from exc
 
 
-def _check_model(folder: Path, release: str, trust_pickle: bool) -> None:
+def _check_model(
+    registry: Registry, facts: dict[str, Any], folder: Path, trust_pickle: bool
+) -> None:
+    release, number = str(facts["release"]), int(facts["number"])
     try:
+        package = open_package(registry, number, folder)
         reasons = program_parts(folder)
         _bind(folder, None, None, None)
-        contract = contract_of(str(folder), release)
-    except (MlflowException, OSError) as exc:
-        raise Refused(f"O bundle de {release} não traz um modelo legível.") from exc
+        contract = contract_of_version(
+            number, release, package.metadata, package.inputs, package.outputs
+        )
+    except (VersionRefused, ContractError, OSError) as exc:
+        text = N_("The bundle of {release} holds no readable model.")
+        raise Refused(text, release=release) from exc
     if reasons and not trust_pickle:
         raise Refused(
-            f"O modelo de {release} {'; '.join(reasons)}. Carregá-lo pode executar qualquer "
-            "programa com os seus direitos. Se confia em quem o fez: --trust-pickle"
+            N_(
+                "The model of {release} {reasons}. Loading it may run any program with your "
+                "rights. If you trust whoever made it: --trust-pickle"
+            ),
+            release=release,
+            reasons="; ".join(reasons),
         )
     if contract.release != release:
-        raise Refused(f"O bundle diz {release}, mas o contrato do modelo diz {contract.release}.")
-    check_example(str(folder), contract)
+        text = N_("The bundle says {release}, but the model's contract says {stated}.")
+        raise Refused(text, release=release, stated=contract.release)
+    check_example(package, contract)
 
 
 def _present(registry: Registry, release: str) -> Version | None:
@@ -142,18 +163,22 @@ def _present(registry: Registry, release: str) -> Version | None:
         return None
 
 
-def _compare(present: Version, folder: Path) -> None:
+def _compare(registry: Registry, present: Version, folder: Path) -> None:
     """Refuse a release that is taken by another model."""
     here = folder.with_name(f"{folder.name}-present")
     try:
-        _download_model(present, here)
+        _download_model(registry, present, here)
         same = fingerprint(here) == fingerprint(folder / "model")
     finally:
         shutil.rmtree(here, ignore_errors=True)
     if not same:
         raise Refused(
-            f"A versão {present.release} já existe aqui (nº {present.number}) e é outro modelo; "
-            "nada foi importado."
+            N_(
+                "Version {release} exists here (no. {number}) and is another model; "
+                "nothing was imported."
+            ),
+            release=present.release,
+            number=present.number,
         )
 
 
@@ -207,9 +232,10 @@ def _bind(folder: Path, model_id: str | None, run_id: str | None, place: str | N
     stated.save(str(folder / "MLmodel"))
 
 
-def _download_model(version: Version, folder: Path) -> None:
+def _download_model(registry: Registry, version: Version, folder: Path) -> None:
     """Fetch a version's model folder, without the file that names the registry it came from."""
-    mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(folder))
+    folder.mkdir()
+    download(registry, version.number, folder)
     (folder / "registered_model_meta").unlink(missing_ok=True)
 
 

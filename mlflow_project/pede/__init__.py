@@ -9,7 +9,7 @@ years are not, those of a later one cannot be.
 import pandas as pd
 
 from mlflow_project.pede.ages import decimal_ages
-from mlflow_project.pede.contradictions import refuse_other_children
+from mlflow_project.pede.contradictions import compare_years
 from mlflow_project.pede.errors import DataError
 from mlflow_project.pede.features import EXAMPLE, FEATURE_NAMES, FEATURES
 from mlflow_project.pede.list_reader import ChildrenList, read_list
@@ -44,7 +44,8 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     require_consecutive(sheets)
     tally = Tally()
     frames = [read_students(sheet, tally).frame for sheet in sheets]
-    refuse_other_children(frames, sheets[0].source, [sheet.title for sheet in sheets])
+    for warning in compare_years(frames, [sheet.title for sheet in sheets], sheets[0].source):
+        tally.warn(warning)
     students = pd.concat(frames, ignore_index=True)
     # A day of birth is no fact of one year: the sheet of 2022 has none, and later ones have its
     # children's.

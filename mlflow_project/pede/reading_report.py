@@ -56,16 +56,21 @@ class SheetCount:
 
 @dataclass(frozen=True, slots=True)
 class ReadingReport:
-    """Everything that was coerced, dropped, unreadable or absent in one workbook."""
+    """Everything that was coerced, dropped, unreadable or absent in one workbook.
+
+    `warnings` are sentences about the whole, for a person to look into.
+    """
 
     sheets: tuple[SheetCount, ...] = ()
     entries: tuple[Entry, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
         return {
             "sheets": [asdict(sheet) for sheet in self.sheets],
             "entries": [asdict(entry) for entry in self.entries],
+            "warnings": list(self.warnings),
         }
 
     def table(self) -> str:
@@ -80,6 +85,7 @@ class ReadingReport:
             )
             for sheet in self.sheets
         ]
+        lines += [_("Attention: {warning}", warning=warning) for warning in self.warnings]
         if not self.entries:
             return "\n".join([*lines, _("No value was converted, dropped or unreadable.")])
         head = (_("Sheet"), _("Column"), _("Reason"), _("Action"), _("Count"))
@@ -97,6 +103,7 @@ class Tally:
         """Start empty."""
         self._counts: Counter[tuple[str, str, Note]] = Counter()
         self._sheets: list[SheetCount] = []
+        self._warnings: list[str] = []
 
     def add(self, sheet: str, column: str, note: Note, count: int = 1) -> None:
         """Count `count` values more; nothing is noted for zero."""
@@ -107,10 +114,14 @@ class Tally:
         """Note how many rows a sheet had and how many were kept."""
         self._sheets.append(SheetCount(sheet, rows, kept))
 
+    def warn(self, warning: str) -> None:
+        """Keep a sentence about the whole workbook."""
+        self._warnings.append(warning)
+
     def report(self) -> ReadingReport:
         """Return what was counted, in the order in which it was first met."""
         entries = (
             Entry(sheet, column, note.text(), count, note.action)
             for (sheet, column, note), count in self._counts.items()
         )
-        return ReadingReport(tuple(self._sheets), tuple(entries))
+        return ReadingReport(tuple(self._sheets), tuple(entries), tuple(self._warnings))

@@ -8,20 +8,23 @@ finishes what was begun.
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import mlflow
-from mlflow.exceptions import MlflowException
 
 from core.cli.progress import say
 from core.contract import names
 from core.messages import N_, _
+from core.registry.client import translated
+from core.registry.runs import fetch, read_run
+from core.registry.versions import Registry, Version
 from mlflow_project.modelling.rows import TrainingError
 from mlflow_project.runs.run_log import REPORT_ARTIFACT
 from mlflow_project.versions.criteria import Criterion, capacity_question
 from mlflow_project.versions.gate import gate_tags
 from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
-from mlflow_project.versions.registry import Registry, Version, translated
 
 UNFINISHED = f"{GATE_TAG}.registration"
 """Version tag: there until the version has all that it needs; why it cannot be promoted yet."""
@@ -67,7 +70,7 @@ def finish(registry: Registry, version: Version) -> bool:
     """
     if not is_unfinished(version):
         return version.tags.get(GATE_TAG) == GATE_PASSED
-    with translated(registry.tracking_uri):
+    with translated(registry.uri):
         registry.client.update_model_version(
             registry.name, str(version.number), described(registry, version)
         )
@@ -76,7 +79,7 @@ def finish(registry: Registry, version: Version) -> bool:
     registry.set_alias(names.CHALLENGER, version.number)
     verdict = GATE_PASSED if _all_passed(version) else GATE_FAILED
     registry.set_tag(version, GATE_TAG, verdict)
-    with translated(registry.tracking_uri):
+    with translated(registry.uri):
         registry.client.delete_model_version_tag(registry.name, str(version.number), UNFINISHED)
     return verdict == GATE_PASSED
 
@@ -86,7 +89,7 @@ def described(registry: Registry, version: Version) -> str:
 
     It is the version's description or, before it has one, the note of its run.
     """
-    with translated(registry.tracking_uri):
+    with translated(registry.uri):
         found = registry.client.get_model_version(registry.name, str(version.number))
         if found.description:
             return str(found.description)
@@ -95,12 +98,9 @@ def described(registry: Registry, version: Version) -> str:
 
 def read_report(registry: Registry, version: Version) -> str:
     """Return the report that was logged in the version's run; its headline where that is gone."""
-    import mlflow.artifacts
-
-    try:
-        return mlflow.artifacts.load_text(f"runs:/{version.run_id}/{REPORT_ARTIFACT}")
-    except MlflowException:
-        return described(registry, version) + "\n"
+    with tempfile.TemporaryDirectory() as folder:
+        path = fetch(registry, version.run_id, REPORT_ARTIFACT, Path(folder))
+        return path.read_text("utf-8") if path else described(registry, version) + "\n"
 
 
 def same_training(registry: Registry, digest: str) -> Version | None:
@@ -112,7 +112,7 @@ def same_training(registry: Registry, digest: str) -> Version | None:
     finished = next((v for v in same if not is_unfinished(v)), None)
     if finished is not None or not same:
         return finished
-    with translated(registry.tracking_uri):
+    with translated(registry.uri):
         judged = registry.client.get_run(same[0].run_id).data.params.get("judged_against")
     return same[0] if judged == champion_release(registry) else None
 
@@ -137,8 +137,8 @@ def open_question(registry: Registry, version: Version) -> str:
     }
     if failed - {UNFINISHED} != {f"{prefix}share_flagged"}:
         return ""
-    with translated(registry.tracking_uri):
-        metrics = registry.client.get_run(version.run_id).data.metrics
+    run = read_run(registry, version.run_id)
+    metrics = run.metrics if run else {}
     needed = ("share_flagged", "positive_rate", "precision")
     return capacity_question({name: metrics.get(f"test_{name}", 0.0) for name in needed})
 

@@ -16,6 +16,8 @@ from core.contract.compatibility import incompatible_changes
 from core.contract.model import ModelContract
 from core.messages import N_, _
 from core.metrics.classification import metric_intervals
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, Version, open_registry
 from mlflow_project.dataset.pairs import count_pairs
 from mlflow_project.dataset.risk import TARGET, build_contract
 from mlflow_project.make_dataset import READING_ARTIFACT, report_path
@@ -59,11 +61,9 @@ from mlflow_project.runs.run_log import (
     write_evidence,
 )
 from mlflow_project.versions.criteria import Criterion, GatePolicy
-from mlflow_project.versions.evidence import log_evidence
 from mlflow_project.versions.gate import log_gate, run_gate, tested_rows
 from mlflow_project.versions.ledger import exclusive
-from mlflow_project.versions.registry import Registry, Version
-from mlflow_project.versions.trial import read_contract
+from mlflow_project.versions.registration import next_release
 
 REPORTS = Path("artifacts")
 SEED = 7
@@ -121,8 +121,8 @@ def train(
         RegistryError: the registry does not answer or refuses the release.
     """
     clock = clock or Clock()
-    registry = Registry()
-    registry.next_release(requested)  # a taken release is refused before anything is fitted for it
+    registry = open_registry()
+    next_release(registry, requested)  # a taken release is refused before anything is fitted for it
     if not source.is_file():
         raise TrainingError(
             N_("The file {path} does not exist; make it with make_dataset."), path=source
@@ -226,7 +226,7 @@ def _log_evidence(registry: Registry, model_id: str, dataset: pd.DataFrame, fits
     """Put what the version is judged by among its own files, and into its run for the UI."""
     with tempfile.TemporaryDirectory() as folder:
         write_evidence(Path(folder), dataset, fits.evaluation, fits.served)
-        log_evidence(registry, model_id, Path(folder))
+        registry.client.log_model_artifacts(model_id, folder)
         mlflow.log_artifacts(folder)
 
 
@@ -263,10 +263,10 @@ def _contract(registry: Registry, requested: str | None, served: ServedFit) -> M
     score = float(served.model.predict_proba(example_frame())[0, 1])
     draft = build_contract("v0.0.0", served.threshold, policy, score)
     newest = next(iter(registry.versions()), None)
-    breaks = incompatible_changes(read_contract(newest), draft) if newest else []
+    breaks = incompatible_changes(read_contract(registry, newest), draft) if newest else []
     for change in breaks:
         say(_("contract incompatible with the newest version: {change}", change=change))
-    return replace(draft, release=registry.next_release(requested, major=bool(breaks)))
+    return replace(draft, release=next_release(registry, requested, major=bool(breaks)))
 
 
 def _params(

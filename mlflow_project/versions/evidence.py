@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from mlflow.exceptions import MlflowException
 
-from mlflow_project.versions.registry import Registry, Version, translated
+from core.registry.packages import version_file
+from core.registry.versions import Registry, Version
 
 ARTIFACT_TEST_SCORES = "evaluation/test_scores.parquet"
 """`row` (digest), `target`, `score`, `flagged`, `persistence`, groups."""
@@ -19,23 +19,8 @@ ARTIFACT_TRAINING_ROWS = "evaluation/training_rows.parquet"
 that it gives it."""
 
 
-def log_evidence(registry: Registry, model_id: str, folder: Path) -> None:
-    """Put the files of a folder among the artifacts of a logged model."""
-    with translated(registry.tracking_uri):
-        registry.client.log_model_artifacts(model_id, str(folder))
-
-
 def read_evidence(registry: Registry, version: Version, artifact: str) -> pd.DataFrame | None:
     """Return a Parquet file of a version; None where neither it nor its run has it."""
-    import mlflow.artifacts
-
-    with tempfile.TemporaryDirectory() as folder, translated(registry.tracking_uri):
-        for uri in (f"{version.uri}/{artifact}", f"runs:/{version.run_id}/{artifact}"):
-            try:
-                path = mlflow.artifacts.download_artifacts(
-                    uri, dst_path=folder, tracking_uri=registry.tracking_uri
-                )
-                return pd.read_parquet(path)
-            except (MlflowException, OSError):
-                continue
-    return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = version_file(registry, version, artifact, Path(folder))
+        return None if path is None else pd.read_parquet(path)

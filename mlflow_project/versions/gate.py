@@ -8,6 +8,9 @@ import pandas as pd
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.registry.errors import UnreadableContract
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, Version
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
 from mlflow_project.modelling.groups import FAIR, TITLES, with_groups
@@ -20,8 +23,6 @@ from mlflow_project.versions.evidence import (
     read_evidence,
 )
 from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
-from mlflow_project.versions.registry import Refused, Registry, Version
-from mlflow_project.versions.trial import read_contract
 
 ARTIFACT_GATE = "evaluation/gate.json"
 """Artifact of a source run: the criteria as a table that the MLflow UI shows."""
@@ -111,8 +112,8 @@ class _Seen:
 def _seen_by(registry: Registry, champion: Version) -> _Seen | None:
     """Return what the champion has seen, or None where nothing tells."""
     try:
-        contract = read_contract(champion)
-    except Refused:
+        contract = read_contract(registry, champion)
+    except UnreadableContract:
         return None
     tested = read_evidence(registry, champion, ARTIFACT_TEST_SCORES)
     fitted = read_evidence(registry, champion, ARTIFACT_TRAINING_ROWS)

@@ -17,11 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Run, ViewType
-
 from core.contract import names
 from core.files.locks import lock
-from mlflow_project.versions.registry import Registry, translated
+from core.registry.runs import experiment_id
+from core.registry.versions import Registry
 
 PROMOTE, ROLLBACK = names.LEDGER_PROMOTE, names.LEDGER_ROLLBACK
 THRESHOLD, UNRECORDED = names.LEDGER_THRESHOLD, names.LEDGER_UNRECORDED
@@ -69,28 +68,22 @@ class Ledger:
         self._client = registry.client
 
     def _experiment(self) -> str:
-        name = names.ledger_experiment(self._registry.name)
-        with translated(self._registry.tracking_uri):
-            found = self._client.get_experiment_by_name(name)
-            return str(found.experiment_id if found else self._client.create_experiment(name))
+        return experiment_id(self._registry, names.ledger_experiment(self._registry.name))
 
     def entries(self) -> list[Entry]:
         """Return all entries, oldest first; undone ones are left out."""
-        runs: list[Run] = []
+        runs: list[Any] = []
         token: str | None = None
-        experiment = self._experiment()
-        with translated(self._registry.tracking_uri):
-            while True:
-                page = self._client.search_runs(
-                    [experiment], "", ViewType.ACTIVE_ONLY, 1000, ["attribute.start_time"], token
-                )
-                runs.extend(page)
-                token = page.token
-                if not token:
-                    break
+        experiment, order = self._experiment(), ["attribute.start_time"]
+        while True:
+            page = self._client.search_runs([experiment], "", 1, 1000, order, token)
+            runs.extend(page)
+            token = page.token
+            if not token:
+                break
         return [self._read(run) for run in runs if run.info.status in (_OPEN, "FINISHED")]
 
-    def _read(self, run: Run) -> Entry:
+    def _read(self, run: Any) -> Entry:
         tags = run.data.tags
         return Entry(
             run_id=run.info.run_id,
@@ -122,8 +115,7 @@ class Ledger:
         tags |= {"action": action, "reason": why, "mlflow.user": getpass.getuser()}
         newest = max((e.when.timestamp() for e in self.entries()), default=0.0)
         start = max(int(time.time() * 1000), round(newest * 1000) + 1)
-        with translated(self._registry.tracking_uri):
-            run = self._client.create_run(self._experiment(), start, tags, title)
+        run = self._client.create_run(self._experiment(), start, tags, title)
         return str(run.info.run_id)
 
     def record(self, action: str, why: str, **facts: str) -> None:
@@ -133,26 +125,23 @@ class Ledger:
     def copy(self, facts: Mapping[str, Any]) -> None:
         """Write an entry of another server's ledger, once; it moves nothing here."""
         origin = str(facts["run_id"])
-        with translated(self._registry.tracking_uri):
-            experiment = self._experiment()
-            if self._client.search_runs([experiment], f"tags.{ORIGIN} = '{origin}'"):
-                return
-            kept = ("action", "before", "after", "version", "host", "forced")
-            tags = {key: str(facts[key]) for key in kept if facts.get(key)}
-            tags |= {ORIGIN: origin, "reason": facts["why"], "mlflow.user": facts["who"]}
-            title = f"{facts['action']} ({origin[:8]})"
-            run = self._client.create_run(experiment, int(facts["when"]), tags, title)
-            self._client.set_terminated(run.info.run_id, "FINISHED", int(facts["when"]))
+        experiment = self._experiment()
+        if self._client.search_runs([experiment], f"tags.{ORIGIN} = '{origin}'"):
+            return
+        kept = ("action", "before", "after", "version", "host", "forced")
+        tags = {key: str(facts[key]) for key in kept if facts.get(key)}
+        tags |= {ORIGIN: origin, "reason": facts["why"], "mlflow.user": facts["who"]}
+        title = f"{facts['action']} ({origin[:8]})"
+        run = self._client.create_run(experiment, int(facts["when"]), tags, title)
+        self._client.set_terminated(run.info.run_id, "FINISHED", int(facts["when"]))
 
     def close(self, run_id: str) -> None:
         """Mark an entry as done."""
-        with translated(self._registry.tracking_uri):
-            self._client.set_terminated(run_id, "FINISHED")
+        self._client.set_terminated(run_id, "FINISHED")
 
     def undo(self, run_id: str) -> None:
         """Mark an entry as taken back; it no longer counts."""
-        with translated(self._registry.tracking_uri):
-            self._client.set_terminated(run_id, "KILLED")
+        self._client.set_terminated(run_id, "KILLED")
 
 
 def this_host() -> str:
@@ -163,7 +152,7 @@ def this_host() -> str:
 @contextmanager
 def exclusive(registry: Registry) -> Iterator[None]:
     """Hold this host's lock for the model's aliases; wait for whoever holds it."""
-    key = hashlib.sha256(f"{registry.tracking_uri} {registry.name}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{registry.uri} {registry.name}".encode()).hexdigest()[:16]
     descriptor = _lock_file(Path(tempfile.gettempdir()) / f"mlflow-flip-{key}.lock")
     try:
         lock(descriptor, wait=True)

@@ -1,13 +1,38 @@
-"""A model from elsewhere becomes a version of the registry: whole and tried, or not at all."""
+"""A model becomes a version: under a free release, whole and tried, or not at all."""
 
 import contextlib
 import io
 from collections.abc import Mapping
 
-import mlflow
-
-from mlflow_project.versions.registry import Registry, Version
+from core.cli.arguments import RELEASE
+from core.contract import names
+from core.messages import N_
+from core.registry.client import TRANSFER_SECONDS
+from core.registry.versions import Registry, Version
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.trial import try_version
+
+
+def next_release(registry: Registry, requested: str | None = None, *, major: bool = False) -> str:
+    """Return the release for a new version: `requested`, else the next minor, first v1.0.0.
+
+    With `major`, the next major: the new contract breaks clients of the newest one.
+
+    Raises:
+        Refused: the requested release is malformed or already taken.
+    """
+    taken = {v.release for v in registry.versions() if names.TAG_RELEASE in v.tags}
+    if requested:
+        if not RELEASE.fullmatch(requested):
+            raise Refused(N_("{text!r} is not of the form v1.2.0"), text=requested)
+        if requested in taken:
+            raise Refused(N_("Version {release} exists; choose another."), release=requested)
+        return requested
+    numbers = [tuple(map(int, release.removeprefix("v").split("."))) for release in taken]
+    if not numbers:
+        return "v1.0.0"
+    highest, minor, _ = max(numbers)
+    return f"v{highest + 1}.0.0" if major else f"v{highest}.{minor + 1}.0"
 
 
 def register_tried(
@@ -18,14 +43,25 @@ def register_tried(
     Raises:
         Refused: it does not load or does not give its example's score; it is removed again.
     """
-    # What MLflow prints there is for whoever called it, and that is not the operator.
-    with contextlib.redirect_stderr(io.StringIO()):
-        number = mlflow.register_model(model_uri, registry.name, tags=dict(tags)).version
+    number = register(registry, model_uri, tags)
     try:
-        registry.client.update_model_version(registry.name, number, description)
-        version = next(v for v in registry.versions() if v.number == int(number))
-        try_version(version)
+        registry.client.update_model_version(registry.name, str(number), description)
+        version = registry.by_number(number)
+        try_version(registry, version)
     except BaseException:
-        registry.client.delete_model_version(registry.name, number)
+        registry.client.delete_model_version(registry.name, str(number))
         raise
     return version
+
+
+def register(registry: Registry, model_uri: str, tags: Mapping[str, str]) -> int:
+    """Register a logged model with all its tags in one request; return the version's number."""
+
+    def work() -> int:
+        import mlflow
+
+        return int(mlflow.register_model(model_uri, registry.name, tags=dict(tags)).version)
+
+    # What MLflow prints there is for whoever called it, and that is not the operator.
+    with contextlib.redirect_stderr(io.StringIO()):
+        return registry.client.call(work, "register_model", TRANSFER_SECONDS, repeat=False)

@@ -1,11 +1,16 @@
 """Trying a version before anyone is served by it: its contract, its score of its own example."""
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.contract import names
-from core.contract.model import ContractError, Example, ModelContract
+from core.contract.model import Example, ModelContract
 from core.contract.types import FEATURE_TYPES
-from mlflow_project.versions.registry import Refused, Version
+from core.messages import N_
+from core.messages.formats import number
+from core.registry.packages import Package, download, load_pyfunc, read_contract
+from core.registry.versions import Registry, Version
+from mlflow_project.versions.errors import Refused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,59 +19,49 @@ TOLERANCE = 1e-6
 """How far a reloaded model's score of its own example may lie from the logged one."""
 
 
-def read_contract(version: Version) -> ModelContract:
-    """Return the contract that was logged with a version, without loading its weights.
-
-    Raises:
-        Refused: the version has none, or it cannot be read.
-    """
-    return contract_of(version.uri, version.release)
-
-
-def contract_of(uri: str, release: str) -> ModelContract:
-    """Return the contract in the metadata of the model at a URI or folder.
-
-    Raises:
-        Refused: there is none, or it cannot be read.
-    """
-    from mlflow.models import get_model_info
-
-    metadata = get_model_info(uri).metadata or {}
-    try:
-        return ModelContract.from_dict(metadata[names.METADATA_CONTRACT])
-    except (KeyError, ContractError) as exc:
-        raise Refused(f"A versão {release} não traz um contrato legível: {exc}") from exc
-
-
-def try_version(version: Version) -> None:
+def try_version(registry: Registry, version: Version) -> None:
     """Load a version as a server would and check that it scores its own example as logged.
 
     Raises:
         Refused: it does not load, or its score differs.
+        UnreadableContract: nobody can tell what it takes and gives.
     """
-    check_example(version.uri, read_contract(version))
+    contract = read_contract(registry, version)
+    with tempfile.TemporaryDirectory(prefix="version-") as folder:
+        check_example(download(registry, version.number, Path(folder)), contract)
 
 
-def check_example(uri: str, contract: ModelContract) -> None:
-    """Load the model at a URI or folder and check that it scores its own example as logged.
+def check_example(package: Package, contract: ModelContract) -> None:
+    """Load a model and check that it scores its contract's example as logged.
+
+    One whose contract is derived must answer MLflow's input example, where it has one.
 
     Raises:
         Refused: it does not load, or its score differs.
     """
-    import mlflow.pyfunc
-
-    release = contract.release
-    if contract.example is None:
-        raise Refused(f"A versão {release} não traz um exemplo para conferir.")
+    release, example = contract.release, contract.example
+    if example is None and not contract.outputs:
+        raise Refused(N_("Version {release} has no example to check it by."), release=release)
     try:
-        output = mlflow.pyfunc.load_model(uri).predict(frame_of(contract, contract.example))
+        model = load_pyfunc(package.folder)
+        if example is None:
+            if model.input_example is not None:
+                model.predict(model.input_example)
+            return
+        output = model.predict(frame_of(contract, example))
         score = float(output[0][contract.positive_class])
     except Exception as exc:
-        raise Refused(f"A versão {release} não carrega: {type(exc).__name__}") from exc
-    if abs(score - contract.example.score) > TOLERANCE:
+        facts = {"release": release, "kind": type(exc).__name__}
+        raise Refused(N_("Version {release} does not load: {kind}"), **facts) from exc
+    if abs(score - example.score) > TOLERANCE:
         raise Refused(
-            f"A versão {release} dá {score:.6f} ao seu próprio exemplo, "
-            f"e não {contract.example.score:.6f}: não é o modelo que foi registrado."
+            N_(
+                "Version {release} gives its own example {found}, not {logged}: "
+                "it is not the model that was registered."
+            ),
+            release=release,
+            found=number(score, 6),
+            logged=number(example.score, 6),
         )
 
 

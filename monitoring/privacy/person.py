@@ -14,7 +14,7 @@ from core.store.row_filters import OfPerson
 from monitoring.command import say
 from monitoring.errors import MonitoringError
 from monitoring.privacy import exporting
-from monitoring.tracking.registry import Registry
+from monitoring.tracking.jobs import JobRegistry
 
 DRY = "Nada foi mudado; acrescente --apply para fazer."
 EXIT_LEFT = 3
@@ -39,7 +39,7 @@ def forget(store: Store, identity: str, apply: bool) -> int:
         found = count(store, rule)
         say(f"Linhas desta pessoa em {store}: {found.rows} ({found.where()}).", DRY)
         return 0
-    with Registry().run(None, "retention", "forget") as job:
+    with JobRegistry().run(None, "retention", "forget") as job:
         done = erase(store, rule)
         left = count(store, rule).rows
         job.log({"action": "forget"}, {**done.numbers(), "rows_left": left}, {})
@@ -61,7 +61,7 @@ def export(store: Store, identity: str, target: Path | None) -> int:
         say("Nada foi gravado; acrescente --to ARQUIVO (.json, .csv ou .parquet) para gravar.")
         return 0
     exporting.check_format(target)
-    with Registry().run(None, "retention", "export") as job:
+    with JobRegistry().run(None, "retention", "export") as job:
         rows = exporting.write(target, [table for _, table in find(store, rule)])
         job.log({"action": "export"}, {"rows_exported": rows}, {})
     say(f"{rows} linhas gravadas em {target}, que só este usuário lê.")

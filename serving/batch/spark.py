@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from core.contract.model import ModelContract
 from core.contract.types import FEATURE_TYPES
+from core.registry.packages import spark_udf
 from core.spark.session import spark_session
 from serving.errors import InvalidInstances, ServingError
 from serving.protocol.validation import Validator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         DataFrame,
     )
 
-    from serving.following.registry import Registry
+    from core.registry.versions import Registry
     from serving.following.served import ServedModel
 
 _MOST_LISTED = 100
@@ -44,7 +45,7 @@ def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse
     with spark_session("serving") as session:
         frame = session.read.parquet(str(options.source))
         rows = _check(frame, model.version.contract, options.keep)
-        udf = registry.spark_udf(session, model.version.number)
+        udf = spark_udf(registry, session, model.version.number)
         scored = _scored(frame, model, udf, options.keep)
         scored.write.mode("overwrite").parquet(str(options.output))
         return rows

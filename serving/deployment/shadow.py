@@ -13,14 +13,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.messages import N_, _
+from core.registry.versions import Registry
 from core.store.schema import ROLE_SHADOW
 from serving.capture.recorder import Capture
 from serving.config.settings import Settings
-from serving.engine.batcher import Job
-from serving.engine.direct import outputs_of
+from serving.engine.job import Job, settle
 from serving.errors import RequestError
 from serving.following.follower import Follower
-from serving.following.registry import Registry
 from serving.following.served import ServedModel
 from serving.protocol.instances import Instances
 from serving.telemetry.logs import JsonLog, location
@@ -38,7 +37,7 @@ class Shadow:
 
     def __init__(self, settings: Settings, alias: str, log: JsonLog) -> None:
         """Remember what to follow; `start` begins."""
-        registry = Registry(settings.mlflow_tracking_uri, settings.model_name, alias)
+        registry = Registry(settings.model_name, settings.mlflow_tracking_uri, alias)
         # THRESHOLD is for what answers; losing a comparison must refuse no request.
         settings = settings.model_copy(update={"threshold": None, "capture_required": False})
         self.alias = alias
@@ -106,8 +105,7 @@ class Shadow:
             return
         try:
             jobs = [Job(model, translated(job, model), job.context) for job in answered]
-            for job in jobs:
-                outputs_of(job)
+            settle(jobs)
             self.capture.append(jobs)
             self.scored += sum(len(job.instances.rows) for job in jobs)
         except Exception as exc:

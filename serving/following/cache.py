@@ -20,8 +20,9 @@ from typing import Any
 
 from core.files.locks import locked
 from core.files.whole import make_folder, replacing
+from core.registry.runs import RunFacts
+from core.registry.versions import Version
 from serving.errors import CacheDamaged
-from serving.following.registry import AliasTarget, RunFacts
 
 _RECORD = "record.json"
 _LOCK = "lock"
@@ -33,7 +34,7 @@ class KeptVersion:
     """A version as it was when it was last served: its files and what MLflow said of it."""
 
     folder: Path
-    target: AliasTarget
+    target: Version
     facts: RunFacts
 
 
@@ -46,7 +47,7 @@ class ModelCache:
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{name}@{alias}")[:80]
         self._folder = root / f"{slug}-{identity}"
 
-    def keep(self, target: AliasTarget, files: Path, facts: RunFacts) -> None:
+    def keep(self, target: Version, files: Path, facts: RunFacts) -> None:
         """Make a copy of a served version's files the only one kept.
 
         Raises:
@@ -62,7 +63,7 @@ class ModelCache:
             self._write(name, target, facts)
             self._prune(name)
 
-    def remember(self, target: AliasTarget) -> None:
+    def remember(self, target: Version) -> None:
         """Keep the new tags of the version that is kept; nothing happens for another one.
 
         Raises:
@@ -117,8 +118,8 @@ class ModelCache:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
 
-    def _write(self, name: str, target: AliasTarget, facts: RunFacts) -> None:
-        text = json.dumps({"files": name, "target": asdict(target), "facts": asdict(facts)})
+    def _write(self, name: str, target: Version, facts: RunFacts) -> None:
+        text = json.dumps({"files": name, "target": target.to_dict(), "facts": asdict(facts)})
         with replacing(self._folder / _RECORD) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -145,8 +146,8 @@ def digest(folder: Path) -> str:
     return whole.hexdigest()[:32]
 
 
-def _target(record: Mapping[str, Any]) -> AliasTarget:
-    return AliasTarget(**record["target"])
+def _target(record: Mapping[str, Any]) -> Version:
+    return Version.from_dict(record["target"])
 
 
 def _facts(record: Mapping[str, Any]) -> RunFacts:

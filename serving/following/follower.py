@@ -11,16 +11,13 @@ from pathlib import Path
 
 from core.contract import names
 from core.messages import N_, _
+from core.registry.errors import RegistryError, RegistryUnreachable, VersionRefused
+from core.registry.packages import open_package
+from core.registry.runs import RunFacts, run_facts
+from core.registry.versions import Registry, Version
 from serving.config.settings import Settings
-from serving.errors import (
-    CacheDamaged,
-    NotReady,
-    RegistryError,
-    RegistryUnreachable,
-    VersionRefused,
-)
+from serving.errors import CacheDamaged, NotReady
 from serving.following.cache import ModelCache
-from serving.following.registry import AliasTarget, Registry, RunFacts
 from serving.following.served import ModelSource, ServedModel, check_successor
 from serving.following.shared_lookup import SharedLook
 from serving.following.threshold import override_text, threshold_in_force
@@ -52,7 +49,7 @@ class Following:
 class _Failure:
     """A version that did not load, why, and until when it is not tried again."""
 
-    target: AliasTarget
+    target: Version
     error: Exception
     until: float
     pause: float
@@ -131,7 +128,7 @@ class Follower:
         else:
             self._note(Following(target.number, True, None))
 
-    def _follow(self, target: AliasTarget) -> None:
+    def _follow(self, target: Version) -> None:
         served = self.served
         if served is None or not served.version.target.is_version_of(target):
             self._swap(self._dress(self._load(target), target.tags))
@@ -149,7 +146,7 @@ class Follower:
             with self._cache.opened() as kept:
                 if kept is None:
                     return
-                package = self._registry.open(kept.target.number, kept.folder)
+                package = open_package(self._registry, kept.target.number, kept.folder)
                 version = read_version(
                     self._registry, kept.target, package, kept.facts, self._settings
                 )
@@ -179,7 +176,7 @@ class Follower:
             problem = _("the local copy could not be kept: {reason}", reason=exc.strerror)
             self._log.event("WARNING", problem)
 
-    def _load(self, target: AliasTarget) -> LoadedVersion:
+    def _load(self, target: Version) -> LoadedVersion:
         """Load the target, unless it failed before and it is too soon to try again."""
         before = self._failure
         if before is not None and before.target != target:
@@ -207,7 +204,7 @@ class Follower:
         baseline = None
         if run_id:
             # A copy is served when there is no server to ask.
-            created = self._registry.run_facts(run_id).started if source == "registry" else None
+            created = run_facts(self._registry, run_id).started if source == "registry" else None
             baseline = {"run_id": run_id, "created_at": created}
         threshold, from_where, warning = threshold_in_force(self._settings.threshold, version, tags)
         return ServedModel(version, threshold, from_where, baseline, source, warning)
@@ -235,7 +232,7 @@ class Follower:
         number = self.served.version.number
         return _("{problem}; serving the local copy of version {n}", problem=exc, n=number)
 
-    def _behind(self, target: AliasTarget, reason: object) -> str:
+    def _behind(self, target: Version, reason: object) -> str:
         facts = {"alias": self._registry.alias, "number": target.number, "reason": reason}
         if self.served is None:
             return _("the alias {alias} names version {number}, serving none: {reason}", **facts)

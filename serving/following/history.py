@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 from core.contract import names
 from core.messages import _
-from serving.errors import RegistryError
-from serving.following.registry import Registry, RunRecord
+from core.registry.errors import RegistryError
+from core.registry.runs import RunRecord, newest_runs
+from core.registry.versions import Registry
 from serving.telemetry.logs import location
 
 KEPT_SECONDS = 10.0
@@ -82,11 +83,11 @@ def read_history(registry: Registry) -> History:
     Raises:
         RegistryUnreachable: the server does not answer as it should.
     """
-    ledger = registry.runs(names.ledger_experiment(registry.name), most=_ENTRIES)
+    ledger = newest_runs(registry, names.ledger_experiment(registry.name), most=_ENTRIES)
     experiment = names.monitoring_experiment(registry.name)
 
     def reports(job: str) -> tuple[Report, ...]:
-        found = registry.runs(experiment, f"tags.{names.TAG_JOB} = '{job}'", REPORTS)
+        found = newest_runs(registry, experiment, f"tags.{names.TAG_JOB} = '{job}'", REPORTS)
         return tuple(_report(job, run) for run in found)
 
     return History(

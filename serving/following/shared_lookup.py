@@ -9,13 +9,12 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core.files.locks import lock
-from serving.errors import AliasMissing, ModelMissing, RegistryUnreachable
-from serving.following.registry import AliasTarget, Registry
+from core.registry.errors import AliasMissing, ModelMissing, RegistryUnreachable
+from core.registry.versions import Registry, Version
 
 
 class SharedLook:
@@ -26,7 +25,7 @@ class SharedLook:
         self._registry, self._seconds = registry, seconds
         self._path = folder / f"alias-{registry.alias}.look"
 
-    def resolve(self) -> AliasTarget:
+    def resolve(self) -> Version:
         """Return what the alias points to, as of at most the interval ago.
 
         Raises:
@@ -51,22 +50,22 @@ class SharedLook:
     def _ask(self) -> dict[str, Any]:
         said: dict[str, Any]
         try:
-            said = {"target": asdict(self._registry.resolve())}
+            said = {"target": self._registry.resolve().to_dict()}
         except ModelMissing:
             said = {"missing": "model"}
         except AliasMissing:
             said = {"missing": "alias"}
         except RegistryUnreachable as exc:
-            said = {"unreachable": exc.reason}
+            said = {"unreachable": exc.facts}
         return {"at": time.monotonic(), **said}
 
-    def _told(self, found: Mapping[str, Any]) -> AliasTarget:
+    def _told(self, found: Mapping[str, Any]) -> Version:
         if "unreachable" in found:
-            raise RegistryUnreachable(self._registry.uri, found["unreachable"])
+            raise RegistryUnreachable(**found["unreachable"])
         if "missing" in found:
             name, alias = self._registry.name, self._registry.alias
             raise ModelMissing(name) if found["missing"] == "model" else AliasMissing(name, alias)
-        return AliasTarget(**found["target"])
+        return Version.from_dict(found["target"])
 
 
 def _read(fd: int) -> Any:

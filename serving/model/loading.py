@@ -6,22 +6,23 @@ says about itself must agree with what it is: signature with contract, and its e
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from core.contract import names
-from core.contract.derived import contract_of_signature
 from core.contract.model import ContractError, ModelContract
 from core.contract.trusted_types import PLAIN_TYPES
+from core.registry.errors import VersionRefused
+from core.registry.packages import Package, contract_of, download, load_untrusted
+from core.registry.runs import RunFacts, run_facts
+from core.registry.versions import Registry, Version
 from serving.config.settings import Settings
-from serving.errors import RequestError, VersionRefused
-from serving.following.registry import AliasTarget, Package, Registry, RunFacts
-from serving.model.scoring import Scorer
-from serving.protocol.foreign import CarefulReader, cast_inputs
+from serving.errors import RequestError
+from serving.model.inputs import Inputs, Rows
+from serving.model.scoring import Output, Scorer
 from serving.protocol.instances import InstanceReader
 from serving.protocol.validation import Validator
 
@@ -39,24 +40,36 @@ class _UnfitError(Exception):
 class LoadedVersion:
     """One version, read and verified; immutable, whatever its alias or tags become.
 
-    `score` gives the score of each row; `output` gives what pyfunc's `predict` would for the rows.
+    `score` gives the score of each row.
     """
 
     name: str
-    target: AliasTarget
+    target: Version
     trained_at: str
     contract: ModelContract
     signature: Mapping[str, Any]
     metrics: Mapping[str, float]
     validator: Validator
-    reader: InstanceReader | CarefulReader
+    reader: InstanceReader
     score: Scorer
-    output: Callable[[Sequence[Sequence[Any]]], Any]
 
     @property
     def number(self) -> int:
         """Return the registry's number of the version."""
         return self.target.number
+
+    @property
+    def quick(self) -> bool:
+        """Tell whether a call takes so little that the event loop may wait for it."""
+        return self.score.shortcut is not None
+
+    def output(self, rows: Rows) -> Output:
+        """Return what pyfunc's `predict` would for the rows."""
+        return self.score.output(rows)
+
+    def scores(self, output: Output) -> list[float | None]:
+        """Return the score in each row of an output."""
+        return self.score.scores(output)
 
     @property
     def run_id(self) -> str | None:
@@ -66,7 +79,7 @@ class LoadedVersion:
 
 def load_version(
     registry: Registry,
-    target: AliasTarget,
+    target: Version,
     settings: Settings,
     accept: Callable[[LoadedVersion, Path, RunFacts], None],
 ) -> LoadedVersion:
@@ -84,15 +97,15 @@ def load_version(
         OSError: there is no room for its files.
     """
     with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        package = registry.download(target.number, Path(folder))
-        facts = registry.run_facts(target.run_id)
+        package = download(registry, target.number, Path(folder))
+        facts = run_facts(registry, target.run_id)
         version = read_version(registry, target, package, facts, settings)
         accept(version, package.folder, facts)
     return version
 
 
 def read_version(
-    registry: Registry, target: AliasTarget, package: Package, facts: RunFacts, settings: Settings
+    registry: Registry, target: Version, package: Package, facts: RunFacts, settings: Settings
 ) -> LoadedVersion:
     """Check and load a version's files.
 
@@ -101,29 +114,21 @@ def read_version(
     """
     try:
         contract = _contract(package, target)
-        method = _method(registry, package, settings)
-        if contract.outputs:
-            method = cast_inputs(method, package.inputs or [])
-        else:
+        method = _method(package, settings)
+        if not contract.outputs:
             _check_signature(package, contract)
-        validator = Validator(contract, settings.max_instances)
-        score = Scorer(method, contract.features, contract.positive_class)
+        inputs = Inputs(contract.features, package.inputs or ())
+        positive = None if contract.outputs else contract.positive_class
         version = LoadedVersion(
             name=registry.name,
             target=target,
-            trained_at=facts.started or target.created_at,
+            trained_at=facts.started or target.created.isoformat(timespec="seconds"),
             contract=contract,
             signature={"inputs": package.inputs, "outputs": package.outputs},
             metrics=facts.metrics,
-            validator=validator,
-            reader=(
-                CarefulReader(validator)
-                if contract.outputs
-                else InstanceReader(contract, settings.max_instances)
-            ),
-            score=score,
-            # A foreign model may return a frame, whose names an array would lose.
-            output=(lambda rows: method(score.frame(rows))) if contract.outputs else score.output,
+            validator=Validator(contract, settings.max_instances),
+            reader=InstanceReader(contract, settings.max_instances),
+            score=Scorer(method, contract.features, positive, inputs),
         )
         _check_example(version)
     except _UnfitError as exc:
@@ -131,16 +136,10 @@ def read_version(
     return version
 
 
-def _contract(package: Package, target: AliasTarget) -> ModelContract:
+def _contract(package: Package, target: Version) -> ModelContract:
     """Return the contract that the version states, or else the one its signature amounts to."""
-    stated = package.metadata.get(names.METADATA_CONTRACT)
     try:
-        if stated is not None:
-            return ModelContract.from_dict(stated)
-        if package.inputs is None:
-            raise _UnfitError("sem contrato nos metadados e sem assinatura (signature)")
-        tagged = target.tags.get(names.TAG_RELEASE)
-        return contract_of_signature(target.number, tagged, package.inputs, package.outputs)
+        return contract_of(package, target)
     except ContractError as exc:
         raise _UnfitError(f"contrato inválido: {exc}") from exc
 
@@ -155,7 +154,7 @@ def _check_signature(package: Package, contract: ModelContract) -> None:
         raise _UnfitError(f"assinatura e contrato diferem em {differing or 'ordem'}")
 
 
-def _method(registry: Registry, package: Package, settings: Settings) -> Any:
+def _method(package: Package, settings: Settings) -> Any:
     """Load the model; return the method that its pyfunc flavour names."""
     flavor, pyfunc = (package.flavors.get(name) for name in ("sklearn", "python_function"))
     if pyfunc is None:
@@ -165,7 +164,7 @@ def _method(registry: Registry, package: Package, settings: Settings) -> Any:
     if flavor is not None and flavor.get("serialization_format") == "skops":
         estimator = _plain_data(package, settings.trusted_types)
     elif settings.allow_pickle:
-        estimator = _program(registry, package)
+        estimator = _program(package)
     elif flavor is None:
         raise _UnfitError("não é um modelo scikit-learn (flavor sklearn); veja ALLOW_PICKLE")
     else:
@@ -198,10 +197,10 @@ def _plain_data(package: Package, trusted: frozenset[str]) -> Any:
         raise _UnfitError(f"o arquivo do modelo não pôde ser lido ({type(exc).__name__})") from exc
 
 
-def _program(registry: Registry, package: Package) -> Any:
+def _program(package: Package) -> Any:
     """Load a pickle or a pyfunc loader, which `ALLOW_PICKLE` trusts to run code here."""
     try:
-        return registry.load_untrusted(package)
+        return load_untrusted(package)
     except Exception as exc:
         raise _UnfitError(f"o modelo não pôde ser carregado ({type(exc).__name__})") from exc
 
@@ -217,5 +216,5 @@ def _check_example(version: LoadedVersion) -> None:
     except RequestError as exc:
         fields = sorted({str(detail["field"]) for detail in exc.details})
         raise _UnfitError(f"o exemplo da versão não é pontuado: {exc.message} {fields}") from exc
-    if not abs(score - example.score) <= EXAMPLE_TOLERANCE:
+    if score is None or not abs(score - example.score) <= EXAMPLE_TOLERANCE:
         raise _UnfitError("o exemplo da versão não reproduz o score registrado com ela")

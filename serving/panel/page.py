@@ -4,11 +4,8 @@ Routes are plain functions, so they run in threads: MLflow is never waited for o
 The page has no script, and its policy lets the browser take nothing but its own style sheet.
 """
 
-import base64
-import hashlib
 import re
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -20,10 +17,13 @@ from starlette.routing import Route
 from core.contract import names
 from core.messages import _
 from core.messages.templates import environment
+from core.registry.errors import RegistryError
+from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
-from serving.errors import HistoryUnavailable, RegistryError, RouteError
+from serving.errors import HistoryUnavailable, RouteError
 from serving.following.history import HistoryReader, Report
 from serving.http.auth import PAGE, REPORT_PATH
+from serving.http.pages import page_policy, style
 from serving.metrics.counters import Metrics
 from serving.panel import concerns
 from serving.panel import content as panel
@@ -44,7 +44,7 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
 
     def page(_request: Request) -> Response:
         text = render(gather(deployment, metrics, reader))
-        return HTMLResponse(text, headers={"Content-Security-Policy": policy()})
+        return HTMLResponse(text, headers={"Content-Security-Policy": page_policy()})
 
     def report(request: Request) -> Response:
         job, run_id = request.path_params["job"], request.path_params["run_id"]
@@ -52,7 +52,7 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
             raise RouteError(404)
         experiment = names.monitoring_experiment(registry.name)
         try:
-            html = registry.run_file(experiment, run_id, job, ".html", _LARGEST_REPORT)
+            html = run_file(registry, experiment, run_id, job, ".html", _LARGEST_REPORT)
         except RegistryError as exc:
             raise HistoryUnavailable from exc
         if html is None:
@@ -126,19 +126,3 @@ class Links:
     def report(self, report: Report) -> str:
         """Return where the proxy shows the report itself, relative to the page."""
         return f"painel/{report.job}/{quote(report.run_id, safe='')}"
-
-
-@cache
-def style() -> str:
-    """Return the style sheet."""
-    return (_TEMPLATES / "painel.css").read_text(encoding="utf-8")
-
-
-@cache
-def policy() -> str:
-    """Return the page's content security policy: its own style sheet, by digest, and no more."""
-    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from core.registry.versions import Registry, open_registry
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.make_dataset import make_dataset
-from mlflow_project.versions.registry import Registry
 
 
 @pytest.fixture(scope="session")
@@ -37,4 +37,4 @@ def two_versions(
     monkeypatch.setenv("MODEL_NAME", name)
     register_version(name, "v1.0.0", alias=None, rows=120)
     register_version(name, "v1.1.0", alias=None, seed=1, rows=120)
-    return Registry(name)
+    return open_registry(name)

@@ -7,10 +7,13 @@ import pytest
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.registry.errors import RegistryUnreachable, UnknownVersion
+from core.registry.versions import Registry, open_registry
 from mlflow_project.registry import main
 from mlflow_project.versions import promotion
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import Ledger
-from mlflow_project.versions.registry import Refused, Registry, UnknownVersion, Unreachable
+from mlflow_project.versions.registration import next_release
 
 
 def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
@@ -169,12 +172,12 @@ def test_unknown_release_lists_the_known_ones(two_versions: Registry) -> None:
 
 def test_next_release(two_versions: Registry) -> None:
     """The next minor by default; a taken or malformed release is refused."""
-    assert two_versions.next_release() == "v1.2.0"
-    assert two_versions.next_release("v3.0.0") == "v3.0.0"
-    assert Registry("nobody-knows-it").next_release() == "v1.0.0"
+    assert next_release(two_versions) == "v1.2.0"
+    assert next_release(two_versions, "v3.0.0") == "v3.0.0"
+    assert next_release(open_registry("nobody-knows-it")) == "v1.0.0"
     for bad in ("v1.0.0", "1.2", "v1.2"):
         with pytest.raises(Refused):
-            two_versions.next_release(bad)
+            next_release(two_versions, bad)
 
 
 def test_a_server_that_is_gone_is_one_clear_line(
@@ -185,8 +188,8 @@ def test_a_server_that_is_gone_is_one_clear_line(
     """No traceback: the address and what to do."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(Unreachable):
-        Registry().versions()
+    with pytest.raises(RegistryUnreachable):
+        open_registry().versions()
     assert main(["list"]) == 1
     assert "não responde" in capsys.readouterr().err
 
@@ -228,7 +231,7 @@ def test_diff_says_what_breaks_a_client(
     )
     assert main(["diff", "v1.0.0", "v2.0.0"]) == 0
     assert "o score failure_score passa a se chamar chance" in capsys.readouterr().out
-    assert two_versions.next_release(major=True) == "v3.0.0"
+    assert next_release(two_versions, major=True) == "v3.0.0"
 
 
 def test_two_promotions_at_once_follow_one_another(two_versions: Registry) -> None:
@@ -237,7 +240,7 @@ def test_two_promotions_at_once_follow_one_another(two_versions: Registry) -> No
 
     with ThreadPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(promotion.promote, Registry(two_versions.name), release, "at once")
+            pool.submit(promotion.promote, open_registry(two_versions.name), release, "at once")
             for release in ("v1.0.0", "v1.1.0")
         ]
         assert {job.result().release for job in jobs} == {"v1.0.0", "v1.1.0"}

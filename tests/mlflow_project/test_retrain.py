@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from core.contract import names
+from core.registry.versions import open_registry
 from mlflow_project.retrain import was_served
 from mlflow_project.versions.promotion import promote, rollback
-from mlflow_project.versions.registry import Registry
 
 
 def test_a_version_that_was_rolled_back_counts_as_served(
@@ -14,7 +14,7 @@ def test_a_version_that_was_rolled_back_counts_as_served(
     """The ledger remembers it after the alias has gone; a version never promoted is not there."""
     for release in ("v1.0.0", "v1.1.0", "v1.2.0"):
         register_version("routine", release, alias=None, rows=120)
-    registry = Registry("routine")
+    registry = open_registry("routine")
     assert not was_served(registry, "v1.1.0")
     promote(registry, "v1.0.0", "first")
     promote(registry, "v1.1.0", "second")

@@ -24,15 +24,15 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from core.contract import names
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, open_registry
 from mlflow_project.migration.old_files import read_old_files, year_free
 from mlflow_project.migration.renaming import rename_inputs
 from mlflow_project.registry import main
 from mlflow_project.versions import promotion
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import Ledger
-from mlflow_project.versions.registry import Refused, Registry
-from mlflow_project.versions.trial import read_contract
 from serving.config.settings import Settings
-from serving.following.registry import Registry as ServingRegistry
 from serving.model.loading import load_version
 
 COLUMNS = ("fase_2023", "idade_2023", "iaa_2023", "media_indicadores")
@@ -92,7 +92,7 @@ def registry(
     """A model of its own, without versions."""
     monkeypatch.setenv("MODEL_NAME", f"adopted-{abs(hash(request.node.name)):x}")
     mlflow.set_tracking_uri(mlflow_server)
-    return Registry()
+    return open_registry()
 
 
 def test_without_consent_the_pickle_is_not_read(
@@ -136,7 +136,7 @@ def test_an_old_pipeline_is_served_with_its_own_scores(
     assert "fase_2023 → fase" in told
     assert "skops" in told
     version = registry.by_release("v1.1.0")
-    contract = read_contract(version)
+    contract = read_contract(registry, version)
     assert contract.feature_names == ("fase", "idade", "iaa", "media_indicadores")
     assert all(f.nullable for f in contract.features)
     assert (contract.threshold, contract.score_name) == (0.040221, "risk_score")
@@ -146,7 +146,7 @@ def test_an_old_pipeline_is_served_with_its_own_scores(
     assert [e.action for e in Ledger(registry).entries()] == ["adopt"]
 
     promotion.promote(registry, "v1.1.0", "moved in")
-    serving = ServingRegistry(registry.tracking_uri, registry.name, names.CHAMPION)
+    serving = Registry(registry.name, registry.uri)
     served = load_version(serving, serving.resolve(), Settings(), lambda *_: None)
     rows = old_rows(40, seed=1)[0]
     body = json.dumps({"instances": json.loads(rows.to_json(orient="records"))}).encode()
@@ -164,7 +164,7 @@ def test_a_model_without_names_and_one_in_a_dictionary(
     signature = {"inputs": [{"name": name, "type": "double"} for name in COLUMNS]}
     metadata = {"version": "2", "threshold": 0.3}
     assert main([*old({"model": model}, metadata, signature), "--trust-pickle"]) == 0
-    contract = read_contract(registry.by_release("v2.0.0"))
+    contract = read_contract(registry, registry.by_release("v2.0.0"))
     assert contract.feature_names[0] == "fase"
     assert not any(feature.nullable for feature in contract.features)
 
@@ -193,7 +193,7 @@ def test_text_columns_need_known_values_or_an_example(
     (tmp_path / "example.json").write_text(json.dumps(example))
     done = main([*command, "--trust-pickle", "--example", str(tmp_path / "example.json")])
     assert done == 0
-    contract = read_contract(registry.by_release("v1.1.0"))
+    contract = read_contract(registry, registry.by_release("v1.1.0"))
     assert contract.features[-1].type == "string"
 
 
@@ -211,7 +211,7 @@ def test_what_skops_cannot_hold_needs_another_consent(
     assert main([*command, "--keep-pickle"]) == 0
     assert "ALLOW_PICKLE=true" in capsys.readouterr().out
     promotion.promote(registry, "v1.1.0", "moved in")
-    serving = ServingRegistry(registry.tracking_uri, registry.name, names.CHAMPION)
+    serving = Registry(registry.name, registry.uri)
     with pytest.raises(Exception, match="ALLOW_PICKLE"):
         load_version(serving, serving.resolve(), Settings(), lambda *_: None)
     allowed = Settings(allow_pickle=True)
@@ -359,4 +359,4 @@ def test_the_worked_example_of_the_migration_guide(registry: Registry, tmp_path:
     assert champion is not None
     assert champion.release == "v1.1.0"
     assert champion.tags[names.TAG_BASELINE_RUN_ID]
-    assert read_contract(champion).threshold == 0.040221
+    assert read_contract(registry, champion).threshold == 0.040221

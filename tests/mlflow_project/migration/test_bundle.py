@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlflow_project.migration.bundle import MANIFEST, read_bundle, write_bundle
-from mlflow_project.versions.registry import Refused
+from mlflow_project.versions.errors import Refused
 
 Parts = dict[str, bytes]
 

@@ -16,13 +16,13 @@ import pytest
 from live import ROOT, find_free_port, run_here, start_mlflow, stop, wait_for
 
 from core.contract import names
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, open_registry
 from mlflow_project.migration.bundle import MANIFEST
 from mlflow_project.registry import main
-from mlflow_project.versions import promotion, trial
+from mlflow_project.versions import promotion
 from mlflow_project.versions.ledger import Ledger
-from mlflow_project.versions.registry import Registry
 from serving.config.settings import Settings
-from serving.following.registry import Registry as ServingRegistry
 from serving.model.loading import load_version
 
 MODEL = "moved"
@@ -49,7 +49,7 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Registry]]:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         monkeypatch.setenv("MODEL_NAME", MODEL)
         mlflow.set_tracking_uri(uri)
-        return Registry()
+        return open_registry()
 
     yield use
     mlflow.set_tracking_uri(before)
@@ -75,7 +75,7 @@ def bundle(
         register_version(MODEL, "v1.0.0", alias=None, rows=200)
         judged = {"gate": "passed", "gate.recall": "passed: 0.800 (>= 0.75)"}
         register_version(MODEL, "v1.1.0", alias=None, seed=1, tags=judged, rows=200)
-        registry = Registry()
+        registry = open_registry()
         run_here(["monitoring.build_baseline", "--model_version", "v1.1.0"])
         promotion.promote(registry, "v1.0.0", "first")
         promotion.promote(registry, "v1.1.0", "better")
@@ -97,7 +97,7 @@ def test_everything_that_hangs_on_a_version_arrives(
     """Contract, signature, run, baseline, tags and ledger; the proxy's own loader accepts it."""
     source = on(mlflow_server)
     sent = source.by_release("v1.1.0")
-    contract = trial.read_contract(sent)
+    contract = read_contract(source, sent)
     first = source.client.get_run(sent.run_id)
     signature = mlflow.models.get_model_info(sent.uri).signature
     digest = sha256(zipfile.ZipFile(bundle).read(MANIFEST)).hexdigest()
@@ -109,7 +109,7 @@ def test_everything_that_hangs_on_a_version_arrives(
     assert digest in capsys.readouterr().out
     got = target.by_release("v1.1.0")
     assert (got.number, got.aliases) == (1, ())
-    assert trial.read_contract(got) == contract
+    assert read_contract(target, got) == contract
     assert mlflow.models.get_model_info(got.uri).signature == signature
     got_run = target.client.get_run(got.run_id)
     assert got_run.data.params == first.data.params
@@ -126,7 +126,7 @@ def test_everything_that_hangs_on_a_version_arrives(
     baselines = []
     for registry, version in ((source, sent), (target, got)):
         run_id = version.tags[names.TAG_BASELINE_RUN_ID]
-        on(registry.tracking_uri)
+        on(registry.uri)
         baselines.append(mlflow.artifacts.load_dict(f"runs:/{run_id}/{names.ARTIFACT_BASELINE}"))
     assert baselines[0] == baselines[1]
 
@@ -140,7 +140,7 @@ def test_everything_that_hangs_on_a_version_arrives(
 
     promotion.promote(target, "v1.1.0", "moved here")
     assert Ledger(target).flips()[-1].before == ""
-    served = ServingRegistry(other_server, MODEL, names.CHAMPION)
+    served = Registry(MODEL, other_server)
     loaded = load_version(served, served.resolve(), Settings(), lambda *_: None)
     assert loaded.contract == contract
 
@@ -177,7 +177,7 @@ def test_another_model_under_the_same_release_is_refused(
     register_version("taken", "v1.1.0", alias=None, seed=3, rows=120)
     assert main(["import", str(bundle)]) == 1
     assert "já existe aqui (nº 1) e é outro modelo" in capsys.readouterr().err
-    assert len(Registry().versions()) == 1
+    assert len(open_registry().versions()) == 1
 
 
 def with_files(bundle: Path, target: Path, changed: dict[str, bytes]) -> Path:
@@ -259,11 +259,11 @@ def test_a_damaged_bundle_is_refused_by_the_command(
     with zipfile.ZipFile(tmp_path / "damaged.zip", "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    before = len(Registry().versions())
+    before = len(open_registry().versions())
     assert main(["import", str(tmp_path / "damaged.zip")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "model/MLmodel está danificado" in line
-    assert len(Registry().versions()) == before
+    assert len(open_registry().versions()) == before
 
 
 def test_export_accepts_both_ways_of_naming_the_version(
@@ -293,7 +293,7 @@ def test_an_imported_version_is_served_and_watched(
     main(["import", str(bundle)])
     if names.CHAMPION not in target.aliases():
         promotion.promote(target, "v1.1.0", "moved here")
-    contract = trial.read_contract(target.by_release("v1.1.0"))
+    contract = read_contract(target, target.by_release("v1.1.0"))
     assert contract.example is not None
     port = find_free_port()
     places = {

@@ -10,8 +10,8 @@ import pytest
 from live import ROOT
 
 from core.contract import names
+from core.registry.versions import open_registry
 from mlflow_project.versions.ledger import Ledger
-from mlflow_project.versions.registry import Registry
 
 
 def at_once(folder: Path, *commands: tuple[str, ...]) -> list[str]:
@@ -45,7 +45,7 @@ def test_two_retrains_and_two_promotions_at_once(
     # Forced: of the same data, the second would only find the first one's version.
     command = ("mlflow_project.train", "--source", str(dataset_file), "--force")
     told = at_once(tmp_path, command, command)
-    registry = Registry()
+    registry = open_registry()
     versions = registry.versions()
     assert sorted(v.release for v in versions) == ["v1.0.0", "v1.1.0"]
     for version in versions:

@@ -11,9 +11,10 @@ import pytest
 from live import ROOT
 
 from core.contract import names
+from core.registry.versions import Registry, open_registry
 from mlflow_project.runs.completion import UNFINISHED, is_unfinished
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.promotion import promote
-from mlflow_project.versions.registry import Refused, Registry
 
 QUICK = """
 import sys
@@ -78,7 +79,7 @@ def test_killed_before_its_baseline_a_version_cannot_be_promoted_until_repeated(
 ) -> None:
     """The same command finishes that very version: baseline, alias, verdict, description."""
     assert kill_at(start(dataset_file, tmp_path, "killed"), "primeira baseline")
-    registry = Registry("killed")
+    registry = open_registry("killed")
     (half,) = registry.versions()
     assert is_unfinished(half) and half.tags["gate"] == "failed"
     assert_sound(registry)
@@ -100,7 +101,7 @@ def test_killed_anywhere_no_half_version_can_be_promoted(
     mlflow_server: str, dataset_file: Path, tmp_path: Path
 ) -> None:
     """Moments from the first fit to the last tag; in the end one training completes."""
-    registry = Registry("killed-anywhere")
+    registry = open_registry("killed-anywhere")
     moments = [("ajuste para servir", 1.0), ("ajuste de avaliação", 0.5), ("crianças de fora", 0.5)]
     moments += [("registrando", delay) for delay in (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)]
     for words, delay in moments:

@@ -16,6 +16,8 @@ from live import ROOT
 from mlflow.entities import Run
 
 from core.contract import names
+from core.registry.packages import read_contract
+from core.registry.versions import Registry, open_registry
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
 from mlflow_project.make_dataset import TARGET, YEAR
 from mlflow_project.modelling import pipeline as model_module
@@ -27,8 +29,6 @@ from mlflow_project.runs.training_run import Registered, train
 from mlflow_project.versions.criteria import GatePolicy
 from mlflow_project.versions.gate import common_rows, gate_tags, run_gate
 from mlflow_project.versions.promotion import promote
-from mlflow_project.versions.registry import Registry
-from mlflow_project.versions.trial import read_contract
 
 MODEL = "trained"
 
@@ -47,7 +47,7 @@ def trained(
         patch.setattr(splits, "FOLDS", 2)
         patch.chdir(tmp_path_factory.mktemp("train"))
         mlflow.set_tracking_uri(mlflow_server)
-        yield Registry(), train(dataset_file)
+        yield open_registry(), train(dataset_file)
 
 
 Trained = tuple[Registry, Registered]
@@ -63,7 +63,7 @@ def test_the_version_carries_all_it_needs(trained: Trained) -> None:
     baseline = registry.client.get_run(version.tags[names.TAG_BASELINE_RUN_ID])
     listed = registry.client.list_artifacts(baseline.info.run_id, "baseline")
     assert [item.path for item in listed] == [names.ARTIFACT_BASELINE]
-    contract = read_contract(version)
+    contract = read_contract(registry, version)
     assert contract.release == "v1.0.0"
     assert contract.feature_names == FEATURE_NAMES
     assert contract.example is not None
@@ -78,7 +78,7 @@ def test_the_run_holds_parameters_metrics_dataset_and_plots(
     registry, result = trained
     version = registry.by_release(result.release)
     run = registry.client.get_run(version.run_id)
-    contract = read_contract(version)
+    contract = read_contract(registry, version)
     assert run.data.params["release"] == "v1.0.0"
     assert float(run.data.params["threshold"]) == contract.threshold
     assert run.data.params["data_digest"] == data_digest(dataset)
@@ -110,7 +110,7 @@ def test_the_model_loads_without_our_code_and_gives_the_logged_score(trained: Tr
     """pyfunc, in a process that cannot import this project, reproduces the example's score."""
     registry, result = trained
     version = registry.by_release(result.release)
-    contract = read_contract(version)
+    contract = read_contract(registry, version)
     assert contract.example is not None
     code = (
         "import json, sys, mlflow.pyfunc, pandas as pd\n"
@@ -220,7 +220,7 @@ def test_taken_release_is_refused_before_anything_is_fitted(
     trained: Trained, dataset_file: Path
 ) -> None:
     """No run, no version: the registry is as it was."""
-    from mlflow_project.versions.registry import Refused
+    from mlflow_project.versions.errors import Refused
 
     registry, _ = trained
     before = [v.number for v in registry.versions()]
@@ -321,7 +321,7 @@ def test_the_served_score_is_the_reports_for_the_same_student(
     rows = frame.where(frame.notna(), None).to_numpy().tolist()
     expected = logged.loc[row_digests(students)]["served_score"].to_numpy()
     np.testing.assert_allclose(scorer(rows), expected, atol=1e-12)
-    contract = read_contract(version)
+    contract = read_contract(registry, version)
     assert contract.example is not None
     assert f"{contract.example.score:.12f}" in result.report.read_text(encoding="utf-8")
 

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from core.contract import names
 from core.metrics.classification import label_metrics, score_metrics
+from core.registry.versions import Registry, open_registry
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract, persistence
 from mlflow_project.make_dataset import STUDENT, TARGET, YEAR, make_dataset
@@ -31,7 +32,6 @@ from mlflow_project.versions.criteria import Criterion, GatePolicy
 from mlflow_project.versions.evidence import (
     ARTIFACT_TEST_SCORES,
     ARTIFACT_TRAINING_ROWS,
-    log_evidence,
 )
 from mlflow_project.versions.gate import (
     ARTIFACT_GATE,
@@ -42,7 +42,6 @@ from mlflow_project.versions.gate import (
 )
 from mlflow_project.versions.gate import tested_rows as judged_rows
 from mlflow_project.versions.promotion import promote
-from mlflow_project.versions.registry import Registry
 
 Change = Callable[[pd.DataFrame, np.ndarray], np.ndarray]
 THRESHOLD = 0.42
@@ -104,7 +103,7 @@ def log_rows(
         judged_rows(evaluation, features).to_parquet(Path(folder) / ARTIFACT_TEST_SCORES)
         seen = row_digests(data, features).to_frame("row").assign(**{YEAR: data[YEAR]})
         seen.to_parquet(Path(folder) / ARTIFACT_TRAINING_ROWS)
-        log_evidence(registry, model_id, Path(folder))
+        registry.client.log_model_artifacts(model_id, folder)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +112,7 @@ def registry(mlflow_server: str, dataset_file: Path) -> Iterator[Registry]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_NAME", "gated")
         mlflow.set_tracking_uri(mlflow_server)
-        registry = Registry()
+        registry = open_registry()
         dataset = pd.read_parquet(dataset_file)
         weak = honest(dataset, ("fase", "idade", "fase_ideal", "defasagem", "ida"))
         register(registry, "v1.0.0", weak, dataset)
@@ -196,7 +195,7 @@ def test_a_champion_with_fewer_features_is_still_known_to_have_seen_its_rows(
     contract = build_contract("v1.0.0", THRESHOLD, {}, 0.5)
     fewer = replace(contract, features=contract.features[:-2], example=None)
     register_version("narrow", rows=120, change=lambda _: fewer)
-    knows_less = Registry("narrow")
+    knows_less = open_registry("narrow")
     champion = knows_less.by_release("v1.0.0")
     evaluation = honest(dataset)
     found = knows_less.client.get_model_version("narrow", str(champion.number))
@@ -215,7 +214,7 @@ def test_a_champion_of_unknown_past_is_not_compared_with(
 ) -> None:
     """A version from elsewhere logged no rows: nobody knows what it has seen, so no row counts."""
     register_version("from-elsewhere", "v1.0.0", rows=120)
-    elsewhere = Registry("from-elsewhere")
+    elsewhere = open_registry("from-elsewhere")
     criteria = run_gate(elsewhere, honest(dataset), GatePolicy())
     assert failures(criteria) == set()
     assert {c.name: c.found for c in criteria}["champion"] == "0 linhas em comum"
@@ -236,7 +235,7 @@ def test_five_retrains_on_growing_data_see_promotions(
     monkeypatch.setattr(model_module, "FOLDS", 3)
     monkeypatch.setattr(splits, "SPLITS", 1)
     monkeypatch.chdir(tmp_path)
-    registry = Registry()
+    registry = open_registry()
     # What stood there before took other inputs, so the first release is a major one.
     register_version("growing", "v1.4.0", alias=None, rows=120)
     write_workbook(generate_workbook(1300, 5), tmp_path / "pede.xlsx")

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from core.contract import names
+from core.registry.versions import Registry, open_registry
 from mlflow_project.registry import main
 from mlflow_project.versions import ledger as ledger_module
 from mlflow_project.versions import promotion
+from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import CONFLICT, PROMOTE, Ledger, exclusive
-from mlflow_project.versions.registry import Refused, Registry
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_two_hosts_at_once_never_leave_a_broken_ledger(
     def flip(release: str) -> str:
         barrier.wait(30)
         try:
-            return promotion.rollback(Registry(two_versions.name), "race", to=release).release
+            return promotion.rollback(open_registry(two_versions.name), "race", to=release).release
         except Refused as exc:
             return str(exc)
 

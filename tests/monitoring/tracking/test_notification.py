@@ -14,8 +14,8 @@ from core.contract import names
 from core.contract.pseudonym import pseudonym
 from monitoring import build_baseline, drift_report, performance_report
 from monitoring.tracking.escalation import escalate
+from monitoring.tracking.jobs import MonitoredVersion
 from monitoring.tracking.notification import is_news, message
-from monitoring.tracking.version import Version
 
 MODEL = "noticed-machine"
 KEY = "a key of the tests"
@@ -196,7 +196,11 @@ def test_what_is_news(before: str, drift: str | None, performance: str | None, n
 
 def test_a_message_of_a_version_that_is_not_served_has_no_rollback() -> None:
     """There is nothing to roll back."""
-    version = Version("m", 1, "v1.0.0", None, None, None, True, None, None)  # type: ignore[arg-type]
+    version = MonitoredVersion(
+        *("m", 1, "v1.0.0", None, None, {}, 0),
+        contract=None,  # type: ignore[arg-type]
+        served=True,
+    )
     for served in (True, False):
         asked = escalate("RED", "DEGRADED", release="v1.0.0", served=served)
         _, text = message(replace(version, served=served), asked, "Tudo mudou.", "L2", "http://x")

@@ -10,17 +10,18 @@ import pytest
 from live import Gate
 from mlflow import MlflowClient
 
+from core.registry.runs import RunFacts
+from core.registry.versions import Version
 from serving.errors import CacheDamaged
 from serving.following.cache import ModelCache, digest
-from serving.following.registry import AliasTarget, RunFacts
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 FACTS = RunFacts({"test_recall": 0.8}, "2026-01-01T00:00:00+00:00")
 
 
-def target(number: int, **tags: str) -> AliasTarget:
+def target(number: int, **tags: str) -> Version:
     """Return what an alias may point to."""
-    return AliasTarget(number, tags, f"run-{number}", "2026-01-01T00:00:00+00:00")
+    return Version("m", number, "v1.0.0", f"run-{number}", None, tags, 1_767_225_600_000)
 
 
 def files(folder: Path, text: str) -> Path:

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from serving.errors import AliasMissing, ModelMissing, RegistryError, RegistryUnreachable
-from serving.following.registry import AliasTarget, Registry
+from core.registry.errors import AliasMissing, ModelMissing, RegistryError, RegistryUnreachable
+from core.registry.versions import Registry, Version
 from serving.following.shared_lookup import SharedLook
 
-TARGET = AliasTarget(7, {"threshold": "0.4"}, "run", "2026-01-02T03:04:05+00:00")
+TARGET = Version("machine", 7, "v1.0.0", "run", "m-1", {"threshold": "0.4"}, 1_767_323_045_000)
 
 
 class Counting(Registry):
     """A registry without a server, which counts how often it is asked."""
 
-    def __init__(self, outcome: AliasTarget | RegistryError = TARGET) -> None:
+    def __init__(self, outcome: Version | RegistryError = TARGET) -> None:
         """Remember what to say."""
-        super().__init__("http://127.0.0.1:9", "machine", "champion")
+        super().__init__("machine", "http://127.0.0.1:9")
         self.outcome, self.asked = outcome, 0
 
-    def resolve(self) -> AliasTarget:
+    def resolve(self) -> Version:
         """Count, then say it."""
         self.asked += 1
         if isinstance(self.outcome, RegistryError):
@@ -51,7 +51,7 @@ def test_an_old_look_is_made_again(tmp_path: Path) -> None:
     [
         ModelMissing("machine"),
         AliasMissing("machine", "champion"),
-        RegistryUnreachable("http://127.0.0.1:9", "sem conexão"),
+        RegistryUnreachable("http://127.0.0.1:9", "refused"),
     ],
 )
 def test_what_went_wrong_is_shared_too(tmp_path: Path, error: RegistryError) -> None:
@@ -87,6 +87,6 @@ def test_a_torn_file_or_a_lost_folder_stops_nobody(tmp_path: Path) -> None:
 
 def test_credentials_in_the_address_are_not_told() -> None:
     """The text goes to `/health`, which needs no key."""
-    told = str(RegistryUnreachable("http://ana:segredo@mlflow:5000/a", "sem conexão"))
+    told = str(RegistryUnreachable("http://ana:segredo@mlflow:5000/a", "failed", status=500))
     assert "http://mlflow:5000/a" in told
     assert "segredo" not in told

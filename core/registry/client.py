@@ -1,0 +1,167 @@
+"""A client of one MLflow server whose every call ends: in an answer, or in one of our errors.
+
+Calls have one total deadline, whatever the server does (`deadline`), and short retries of our own;
+a `Retry-After` of an hour is not obeyed. Reading is repeated; what changes something is repeated
+only where the server cannot have begun it.
+"""
+
+import functools
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from core.contract import names
+from core.registry.deadline import DeadlineError, within
+from core.registry.errors import NotAServer, RegistryError, RegistryUnreachable
+from core.registry.translation import cause_of_status, is_foreign, translate
+
+T = TypeVar("T")
+
+CALL_SECONDS = 10.0
+"""Total time of one call, its retries included."""
+TRANSFER_SECONDS = 300.0
+"""Total time of one upload or download."""
+REACH_SECONDS = 5.0
+"""Longest time that `reach` takes."""
+_PAUSES = (0.2, 0.6)
+"""Pauses before the second and the third attempt, in seconds."""
+_PASSING = ("reset", "limited", "unavailable", "refused")
+"""Causes that may be gone a moment later."""
+_UNHEARD = ("limited", "unavailable", "refused")
+"""Causes after which a change was certainly not begun."""
+_READING = ("get_", "search_", "list_", "download_", "load_")
+_TRANSFERS = ("download_artifacts", "log_artifact", "log_artifacts", "log_model_artifacts")
+_MLFLOW = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.1",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    # A redirected POST becomes a GET; so the operator is told the address instead.
+    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""How MLflow's own HTTP calls behave, those of its fluent functions included."""
+
+
+class Client:
+    """MLflow's `MlflowClient` of one server; each of its methods becomes a call that ends."""
+
+    def __init__(self, uri: str) -> None:
+        """Remember the server; nothing is imported or asked before the first call."""
+        self.uri = uri
+        self._client: Any = None
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a method of the client with deadline, retries and our errors."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        method = getattr(self.prepare(), name)
+        seconds = TRANSFER_SECONDS if name in _TRANSFERS else CALL_SECONDS
+
+        @functools.wraps(method)
+        def ending(*args: Any, **options: Any) -> Any:
+            work = functools.partial(method, *args, **options)
+            return self.call(work, name, seconds, repeat=name.startswith(_READING))
+
+        return ending
+
+    def call(
+        self, work: Callable[[], T], name: str, seconds: float = CALL_SECONDS, *, repeat: bool
+    ) -> T:
+        """Return what `work`, a call to this server named `name`, returns.
+
+        Raises:
+            RegistryError: there is no answer within `seconds`, or the answer is an error.
+        """
+        self.prepare()
+        begun = time.monotonic()
+        passing = _PASSING if repeat else _UNHEARD
+        pauses = list(_PAUSES)
+        known: RegistryError | None = None
+        while True:
+            try:
+                return within(begun + seconds - time.monotonic(), work)
+            except Exception as exc:
+                if isinstance(exc, OSError) and not is_foreign(exc):
+                    raise  # no room, no right to write: not the server's doing
+                # Of several failures the last before time ran out says most.
+                late = isinstance(exc, DeadlineError) and known
+                error = known = late or translate(self.uri, name, exc)
+                cause = error.cause if isinstance(error, RegistryUnreachable) else ""
+                if late or not pauses or cause not in passing:
+                    raise error from exc
+            time.sleep(pauses.pop(0))
+
+    def prepare(self) -> Any:
+        """Import MLflow, configured for this server; return its own client."""
+        if self._client is None:
+            configure_client()
+            names.configure_mlflow_environment()
+            import mlflow
+
+            # MLflow's functions use the process-wide URI, not the client's.
+            mlflow.set_tracking_uri(self.uri)
+            self._client = mlflow.MlflowClient(self.uri)
+        return self._client
+
+
+def configure_client() -> None:
+    """Set how MLflow's HTTP calls behave, where the environment does not say otherwise."""
+    for name, value in _MLFLOW.items():
+        os.environ.setdefault(name, value)
+
+
+def server_uri() -> str:
+    """Return the address of the server that the environment names, for a command.
+
+    Raises:
+        NotAServer: it names a local file, as a bare `mlflow run` does.
+    """
+    configure_client()
+    uri = names.configure_mlflow_environment().rstrip("/")
+    if not uri.startswith(("http://", "https://")):
+        raise NotAServer(default=names.DEFAULT_TRACKING_URI)
+    return uri
+
+
+def reach(uri: str) -> None:
+    """Ask whether a server is there, before MLflow is imported: that alone takes seconds.
+
+    Raises:
+        RegistryUnreachable: nobody answers, or nobody who could be MLflow.
+    """
+
+    def ask() -> int:
+        opener = urllib.request.build_opener(_NoRedirect)
+        with opener.open(f"{uri}/health", timeout=REACH_SECONDS) as answer:
+            return int(answer.status)
+
+    try:
+        within(REACH_SECONDS, ask)
+    except urllib.error.HTTPError as exc:
+        if exc.code in (301, 302, 303, 307, 308, 429) or exc.code >= 500:
+            raise RegistryUnreachable(uri, cause_of_status(exc.code), status=exc.code) from exc
+        # Somebody answers; whether it is MLflow shows soon.
+    except Exception as exc:
+        raise translate(uri, "health", exc) from exc
+
+
+@contextmanager
+def translated(uri: str) -> Iterator[None]:
+    """Turn what MLflow's own functions raise into our errors, where no `Client` is used."""
+    try:
+        yield
+    except Exception as exc:
+        if not is_foreign(exc):
+            raise
+        raise translate(uri, "mlflow", exc) from exc
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **options: Any) -> None:
+        """Follow no redirect: the answer itself is the news."""

@@ -1,0 +1,48 @@
+"""Work that ends in time whatever the other side does: it runs in a thread that may be left behind.
+
+A socket's timeout limits the silence between two bytes, so a server that sends one now and then
+holds a caller for ever; only a clock beside the work ends that.
+"""
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_LEFT_BEHIND = threading.BoundedSemaphore(8)
+"""How many pieces of work may hang at once: beyond that nothing new is begun."""
+
+
+class DeadlineError(Exception):
+    """The work was not done in time; it may go on, and nobody waits for it."""
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """Return what `work` returns, or raise what it raises.
+
+    Raises:
+        DeadlineError: it takes longer than `seconds`, or too much earlier work still hangs.
+    """
+    if seconds <= 0 or not _LEFT_BEHIND.acquire(timeout=seconds):
+        raise DeadlineError
+    done: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as exc:
+            done.put((None, exc))
+        finally:
+            _LEFT_BEHIND.release()
+
+    # A daemon: work that hangs must not keep the process from ending.
+    threading.Thread(target=run, name="mlflow-call", daemon=True).start()
+    try:
+        result, error = done.get(timeout=seconds)
+    except Empty:
+        raise DeadlineError from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]

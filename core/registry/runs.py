@@ -1,0 +1,191 @@
+"""MLflow runs: what a version's run says, an experiment's newest runs, their files, a job's own."""
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.registry.client import Client
+from core.registry.errors import CallRejected, NotFound
+from core.registry.versions import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run says about a version: its metrics, and when it began (UTC, ISO 8601)."""
+
+    metrics: Mapping[str, float]
+    started: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as its experiment lists it; `status` is MLflow's, times are UTC."""
+
+    run_id: str
+    experiment_id: str
+    status: str
+    started: datetime
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+def run_facts(registry: Registry, run_id: str | None) -> RunFacts:
+    """Return what a run says; nothing when there is no such run (any more)."""
+    record = read_run(registry, run_id)
+    if record is None:
+        return RunFacts({}, None)
+    return RunFacts(record.metrics, record.started.isoformat(timespec="seconds"))
+
+
+def read_run(registry: Registry, run_id: str | None) -> RunRecord | None:
+    """Return a run; None when there is no such run (any more)."""
+    if not run_id:
+        return None
+    try:
+        return _record(registry.client.get_run(run_id))
+    except NotFound:
+        return None
+
+
+def newest_runs(
+    registry: Registry, experiment: str, filters: str = "", most: int = 50
+) -> list[RunRecord]:
+    """Return the newest runs of an experiment, newest first; none where there is no such."""
+    found = registry.client.get_experiment_by_name(experiment)
+    if found is None:
+        return []
+    order = ["attribute.start_time DESC"]
+    listed = registry.client.search_runs([found.experiment_id], filters, 1, most, order)
+    return [_record(run) for run in listed]
+
+
+def experiment_id(registry: Registry, name: str) -> str:
+    """Return the id of an experiment, made now if there is none."""
+    found = registry.client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(registry.client.create_experiment(name))
+        except CallRejected:
+            # Somebody else has created it since.
+            found = registry.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def fetch(registry: Registry, run_id: str | None, artifact: str, folder: Path) -> Path | None:
+    """Fetch an artifact of a run into a folder; None where the run or the artifact is gone."""
+    if not run_id:
+        return None
+    try:
+        listed = registry.client.list_artifacts(run_id, str(Path(artifact).parent))
+        if not any(item.path == artifact for item in listed):
+            return None
+        return Path(registry.client.download_artifacts(run_id, artifact, str(folder)))
+    except NotFound:
+        return None
+
+
+def run_file(
+    registry: Registry, experiment: str, run_id: str, folder: str, suffix: str, largest: int
+) -> bytes | None:
+    """Return the artifact in a run's folder that ends so, of at most `largest` bytes.
+
+    None when the run is not of the experiment, or holds no such file.
+    """
+    client = registry.client
+    found, run = client.get_experiment_by_name(experiment), read_run(registry, run_id)
+    if found is None or run is None or run.experiment_id != found.experiment_id:
+        return None
+    with tempfile.TemporaryDirectory() as place:
+        for item in client.list_artifacts(run_id, folder):
+            if item.path.endswith(suffix) and (item.file_size or 0) <= largest:
+                return Path(client.download_artifacts(run_id, item.path, place)).read_bytes()
+    return None
+
+
+class OpenRun:
+    """One MLflow run of a job, still going on."""
+
+    def __init__(self, client: Client, run: Any) -> None:
+        """Wrap a `run` just created."""
+        self._client = client
+        self.id: str = run.info.run_id
+        self.experiment_id: str = run.info.experiment_id
+
+    @property
+    def url(self) -> str:
+        """Return the address of the run's page."""
+        return f"{self._client.uri}/#/experiments/{self.experiment_id}/runs/{self.id}"
+
+    def log(
+        self,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float | None],
+        tags: Mapping[str, str],
+    ) -> None:
+        """Log all in one request; metrics that are None are left out.
+
+        The step is the date as a number, 20260302: MLflow then draws all runs of an experiment as
+        one line per metric over time, where equal steps would make it a bar per run.
+        """
+        from mlflow.entities import Metric, Param, RunTag
+
+        now = int(time.time() * 1000)
+        step = int(time.strftime("%Y%m%d"))
+        numbers = {name: value for name, value in metrics.items() if value is not None}
+        self._client.log_batch(
+            self.id,
+            metrics=[Metric(name, float(value), now, step) for name, value in numbers.items()],
+            params=[Param(name, str(value)) for name, value in params.items()],
+            tags=[RunTag(name, str(value)) for name, value in tags.items()],
+        )
+
+    def log_file(self, path: Path, folder: str) -> None:
+        """Upload a file into an artifact folder."""
+        self._client.log_artifact(self.id, str(path), folder)
+
+    def log_json(self, data: Mapping[str, Any], artifact: str) -> None:
+        """Upload data as a JSON artifact; NaN is refused, since no JSON reader must know it."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(artifact).name
+            text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            path.write_text(text, encoding="utf-8")
+            self.log_file(path, str(Path(artifact).parent))
+
+
+@contextmanager
+def open_run(
+    registry: Registry, experiment: str, name: str, tags: Mapping[str, str]
+) -> Iterator[OpenRun]:
+    """Open a run in an experiment (by name); it ends FAILED when the block raises."""
+    registry.client.prepare()
+    from mlflow.tracking.context.registry import resolve_tags
+
+    # A client of our own, not `mlflow.start_run`: under `mlflow run` that would continue the
+    # project's run, in the project's experiment.
+    run = registry.client.create_run(
+        experiment_id(registry, experiment), tags={**resolve_tags(), **tags}, run_name=name
+    )
+    status = "FAILED"
+    try:
+        yield OpenRun(registry.client, run)
+        status = "FINISHED"
+    finally:
+        registry.client.set_terminated(run.info.run_id, status)
+
+
+def _record(run: Any) -> RunRecord:
+    info, data = run.info, run.data
+    started = datetime.fromtimestamp(info.start_time / 1000, UTC)
+    return RunRecord(
+        *(info.run_id, info.experiment_id, info.status, started),
+        *(dict(data.tags), dict(data.params), dict(data.metrics)),
+    )

@@ -1,0 +1,100 @@
+"""What MLflow, its HTTP library or a server raises, as one of our errors. The only such place."""
+
+import re
+from collections.abc import Iterator
+
+from core.registry.deadline import DeadlineError
+from core.registry.errors import CallRejected, NotFound, RegistryError, RegistryUnreachable
+
+_STATUS = re.compile(
+    r"too many (\d{3}) error responses|failed with error code (\d{3})|"
+    r"(\d{3}) (?:Client|Server) Error"
+)
+_BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "no_endpoint", 429: "limited"}
+_GATEWAY = (502, 503, 504)
+_BY_CODE = {"UNAUTHENTICATED": "unauthorized", "PERMISSION_DENIED": "forbidden"}
+_BY_KIND = (
+    ("tls", ("SSLError", "SSLCertVerificationError")),
+    ("unknown_host", ("gaierror", "NameResolutionError")),
+    # Before timeouts: to urllib3 a refused connection is one.
+    ("refused", ("ConnectionRefusedError", "Connection refused", "NewConnectionError")),
+    ("timeout", ("DeadlineError", "TimeoutError", "ReadTimeoutError", "ConnectTimeoutError")),
+    ("reset", ("ConnectionError", "ConnectionResetError", "ProtocolError", "IncompleteRead")),
+)
+"""Classes of the system's, urllib3's and our errors, by cause; also looked for in texts, since
+MLflow gathers the errors of a download as text."""
+_LONGEST = 300
+
+
+def translate(uri: str, call: str, exc: BaseException) -> RegistryError:
+    """Return our error for one that a call to the server at `uri` raised.
+
+    A `RestException` is MLflow's own answer; anything else is a broken way to it.
+    """
+    if isinstance(exc, RegistryError):
+        return exc
+    code = str(getattr(exc, "error_code", ""))
+    if code in _BY_CODE:
+        return RegistryUnreachable(uri, _BY_CODE[code])
+    absent = code == "RESOURCE_DOES_NOT_EXIST"
+    if absent or type(exc).__name__ == "RestException":
+        reason = (str(exc).splitlines() or [""])[0][:_LONGEST].removeprefix(f"{code}: ")
+        kind = NotFound if absent else CallRejected
+        return kind(call=call, reason=reason, mlflow_code=code)
+    return _unreachable(uri, call, exc)
+
+
+def is_foreign(exc: BaseException) -> bool:
+    """Tell whether an error comes of talking to a server, and not of our own code or disk."""
+    origin = type(exc).__module__.split(".")[0]
+    ours = (DeadlineError, ConnectionError, TimeoutError)
+    return origin in ("mlflow", "requests", "urllib3", "urllib") or isinstance(exc, ours)
+
+
+def cause_of_status(status: int) -> str:
+    """Return the cause that an HTTP status other than 200 stands for."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status in _GATEWAY:
+        return "unavailable"
+    return "redirect" if 300 <= status < 400 else "failed"
+
+
+def _unreachable(uri: str, call: str, exc: BaseException) -> RegistryError:
+    chain = list(_chain(exc))
+    for error in chain:
+        status, of_file = _status(error)
+        if status == 404 and of_file:
+            return NotFound(call=call, reason="HTTP 404", mlflow_code="")
+        if status is not None:
+            return RegistryUnreachable(uri, cause_of_status(status), status=status)
+    named = {base.__name__ for error in chain for base in type(error).__mro__}
+    for cause, kinds in _BY_KIND:
+        if named & set(kinds) or any(kind in str(exc) for kind in kinds):
+            return RegistryUnreachable(uri, cause)
+    if "not in a valid JSON" in str(exc) or isinstance(exc, ValueError | KeyError):
+        return RegistryUnreachable(uri, "not_mlflow")
+    return RegistryUnreachable(uri, "failure", kind=type(exc).__name__)
+
+
+def _status(error: BaseException) -> tuple[int | None, bool]:
+    """Return the HTTP status that an error speaks of, and whether a file was asked for."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return int(response.status_code), True
+    found = _STATUS.search(str(error))
+    status = next((int(text) for text in found.groups() if text), None) if found else None
+    return status, bool(found and found[3])
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that led to it; some are only arguments of another."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [exc]
+    while waiting:
+        error = waiting.pop(0)
+        if not isinstance(error, BaseException) or any(error is one for one in seen):
+            continue
+        seen.append(error)
+        yield error
+        waiting += [error.__cause__, error.__context__, getattr(error, "reason", None), *error.args]

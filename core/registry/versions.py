@@ -1,0 +1,221 @@
+"""Registered versions: found by release or alias, tagged, given their aliases."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from core.contract import names
+from core.contract.derived import release_of
+from core.registry.client import Client, reach, server_uri
+from core.registry.errors import (
+    AliasMissing,
+    CallRejected,
+    ModelMissing,
+    NotFound,
+    RegistryUnreachable,
+    UnknownVersion,
+    VersionRefused,
+)
+
+_RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One registered version: MLflow's number, the operator's release, and what hangs on it.
+
+    Attributes:
+        name: the registered model's.
+        number: MLflow's number; used again after a deletion.
+        release: its tag's, else `v0.0.<number>`: what answers of the proxy carry.
+        run_id: the run that logged it; None where it names none.
+        model_id: the MLflow model that it registers; None for one logged by MLflow 2.
+        tags: all tags.
+        created_ms: when it was registered, in milliseconds since 1970.
+        aliases: those that pointed to it when it was read.
+    """
+
+    name: str
+    number: int
+    release: str
+    run_id: str | None
+    model_id: str | None
+    tags: Mapping[str, str]
+    created_ms: int
+    aliases: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def uri(self) -> str:
+        """Return the MLflow URI that pins this version by number."""
+        return f"models:/{self.name}/{self.number}"
+
+    @property
+    def created(self) -> datetime:
+        """Return when it was registered, UTC."""
+        return datetime.fromtimestamp(self.created_ms / 1000, UTC)
+
+    def is_version_of(self, other: "Version") -> bool:
+        """Tell whether both are one version; a number alone is used again after a deletion."""
+        mine, theirs = ((v.number, v.run_id, v.created_ms) for v in (self, other))
+        return mine == theirs
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; `from_dict` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Version":
+        """Read what `to_dict` wrote.
+
+        Raises:
+            TypeError, KeyError: it was not.
+        """
+        return cls(**{**data, "aliases": tuple(data["aliases"])})
+
+
+class Registry:
+    """One registered model of one server. Every call blocks, for a limited time."""
+
+    def __init__(self, name: str, uri: str, alias: str = names.CHAMPION) -> None:
+        """Name the model, its server, and the alias that `resolve` follows; nothing is asked."""
+        self.name, self.uri, self.alias = name, uri.rstrip("/"), alias
+        self.client = Client(self.uri)
+
+    def resolve(self) -> Version:
+        """Return the version that the alias points to.
+
+        Raises:
+            ModelMissing, AliasMissing: there is no such thing in the registry.
+        """
+        return self.at_alias(self.alias)
+
+    def at_alias(self, alias: str) -> Version:
+        """Return the version that an alias points to.
+
+        Raises:
+            ModelMissing, AliasMissing: there is no such thing in the registry.
+        """
+        try:
+            return self._read(self.client.get_model_version_by_alias(self.name, alias))
+        except NotFound as exc:
+            raise ModelMissing(self.name) from exc
+        except CallRejected as exc:
+            if exc.facts["mlflow_code"] == "INVALID_PARAMETER_VALUE":
+                raise AliasMissing(self.name, alias) from exc
+            raise
+
+    def by_alias(self, alias: str) -> Version | None:
+        """Return the version that an alias points to, or None."""
+        try:
+            return self.at_alias(alias)
+        except (ModelMissing, AliasMissing):
+            return None
+
+    def by_number(self, number: int) -> Version:
+        """Return the version of a number.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._read(self.client.get_model_version(self.name, str(number)))
+
+    def by_release(self, release: str) -> Version:
+        """Return the newest version of a release: tagged, stated by its contract, or `v0.0.<n>`.
+
+        Raises:
+            UnknownVersion: there is none; lists the known releases.
+        """
+        wanted = f"tags.{names.TAG_RELEASE} = '{release}'" if _RELEASE.fullmatch(release) else None
+        tagged = self.versions(wanted) if wanted else []
+        if tagged:
+            return tagged[0]
+        everyone = self.versions()
+        for version in everyone:
+            if version.release == release or release == self._stated(version):
+                return replace(version, release=release)
+        raise UnknownVersion(self.name, release, [version.release for version in everyone])
+
+    def versions(self, filters: str | None = None, last: int | None = None) -> list[Version]:
+        """Return versions, newest first; `filters` and `last` (how many) limit them at the server.
+
+        `filters` is a condition of MLflow's search, for example on a tag.
+        """
+        aliases = self.aliases()
+        wanted = f"name = '{self.name}'" + (f" and {filters}" if filters else "")
+        found: list[Any] = []
+        token: str | None = None
+        while last is None or len(found) < last:
+            most = _PAGE if last is None else min(_PAGE, last - len(found))
+            order = ["version_number DESC"]
+            page = self.client.search_model_versions(wanted, most, order, token)
+            found.extend(page)
+            token = page.token
+            if not token:
+                break
+        return [self._read(version, aliases) for version in found]
+
+    def aliases(self) -> dict[str, int]:
+        """Return alias → version number; empty when the model does not exist yet."""
+        models = self.client.search_registered_models(f"name = '{self.name}'")
+        return {k: int(v) for model in models for k, v in model.aliases.items()}
+
+    def set_alias(self, alias: str, number: int | None) -> None:
+        """Point an alias at a version number; None removes it, if it is there."""
+        if number is not None:
+            self.client.set_registered_model_alias(self.name, alias, str(number))
+        elif alias in self.aliases():
+            self.client.delete_registered_model_alias(self.name, alias)
+
+    def set_tag(self, version: Version, key: str, value: str) -> None:
+        """Set one tag of a version."""
+        self.client.set_model_version_tag(self.name, str(version.number), key, value)
+
+    def version_url(self, version: Version) -> str:
+        """Return the address of the version's page in MLflow."""
+        return f"{self.uri}/#/models/{version.name}/versions/{version.number}"
+
+    def _read(self, found: Any, aliases: Mapping[str, int] | None = None) -> Version:
+        """Read MLflow's version; an answer that is none is no answer of MLflow."""
+        if not str(found.version).isdecimal():
+            raise RegistryUnreachable(self.uri, "not_mlflow")
+        number, tags = int(found.version), dict(found.tags)
+        at = found.aliases if aliases is None else [a for a, n in aliases.items() if n == number]
+        return Version(
+            name=self.name,
+            number=number,
+            release=release_of(number, tags.get(names.TAG_RELEASE)),
+            run_id=found.run_id or None,
+            model_id=getattr(found, "model_id", None) or None,
+            tags=tags,
+            created_ms=int(found.creation_timestamp),
+            aliases=tuple(sorted(at)),
+        )
+
+    def _stated(self, version: Version) -> str | None:
+        """Return the release in the contract of a version that has no tag of one."""
+        if names.TAG_RELEASE in version.tags:
+            return None
+        from core.registry.packages import describe
+
+        try:
+            stated = describe(self, version).metadata.get(names.METADATA_CONTRACT)
+        except (VersionRefused, NotFound):
+            return None
+        return stated.get("release") if isinstance(stated, Mapping) else None
+
+
+def open_registry(name: str | None = None) -> Registry:
+    """Return the registry of the environment's server, for a command; asks whether it is there.
+
+    Args:
+        name: the registered model; by default that of `MODEL_NAME`.
+
+    Raises:
+        NotAServer, RegistryUnreachable: there is nobody to ask, said within seconds.
+    """
+    uri = server_uri()
+    reach(uri)
+    return Registry(name or names.model_name(), uri)

@@ -1,0 +1,9 @@
+"""What the registry's commands refuse to do."""
+
+from core.registry.errors import RegistryError
+
+
+class Refused(RegistryError):
+    """What was asked for would leave the registry wrong; the message says why."""
+
+    code = "refused"

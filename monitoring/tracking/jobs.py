@@ -1,0 +1,142 @@
+"""What the jobs read and write of the registered model: its versions, their baselines, job runs."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.contract import names
+from core.contract.model import ModelContract
+from core.registry.packages import load_model, read_contract, version_file
+from core.registry.runs import OpenRun, fetch, open_run, run_facts
+from core.registry.versions import Registry, Version, open_registry
+from monitoring.drift.baseline import Baseline
+from monitoring.tracking.errors import NoBaselineError, ScoringError
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoredVersion(Version):
+    """A registered version as the jobs see it: with its contract, and its state in its tags.
+
+    `served` tells whether it is the champion.
+    """
+
+    contract: ModelContract = field(kw_only=True)
+    served: bool = field(kw_only=True)
+
+    @property
+    def model_name(self) -> str:
+        """Return the registered model's name, as the store's column calls it."""
+        return self.name
+
+    @property
+    def baseline_run_id(self) -> str | None:
+        """Return the run that holds its baseline; None before one was made."""
+        return self.tags.get(names.TAG_BASELINE_RUN_ID)
+
+    @property
+    def drift_status(self) -> str | None:
+        """Return the verdict of the last drift report; None before any."""
+        return self.tags.get(names.TAG_DRIFT_STATUS)
+
+    @property
+    def performance_status(self) -> str | None:
+        """Return the verdict of the last performance report; None before any."""
+        return self.tags.get(names.TAG_PERFORMANCE_STATUS)
+
+    @property
+    def notified(self) -> str | None:
+        """Return the escalation that people were last told of; None before any message."""
+        return self.tags.get(names.TAG_NOTIFIED)
+
+
+class JobRegistry:
+    """The registered model of the environment, and the experiment of its monitoring runs."""
+
+    def __init__(self) -> None:
+        """Connect to the server that the environment names.
+
+        Raises:
+            RegistryError: nobody answers there.
+        """
+        self._registry: Registry = open_registry()
+        self.version_url = self._registry.version_url
+        self.set_tag = self._registry.set_tag
+
+    def version(self, release: str | None = None, alias: str = names.CHAMPION) -> MonitoredVersion:
+        """Return the version of a release, or that of an alias.
+
+        Raises:
+            UnknownVersion, ModelMissing, AliasMissing: there is none.
+            UnreadableContract: nobody can tell what it takes and gives.
+        """
+        registry = self._registry
+        found = registry.by_release(release) if release else registry.at_alias(alias)
+        contract = read_contract(registry, found)
+        champion = registry.by_alias(names.CHAMPION)
+        facts = {**asdict(found), "aliases": found.aliases}
+        if names.TAG_RELEASE not in found.tags:
+            facts["release"] = contract.release
+        served = champion is not None and champion.number == found.number
+        return MonitoredVersion(**facts, contract=contract, served=served)
+
+    def reference(self, version: MonitoredVersion) -> pa.Table | None:
+        """Return the version's training reference, or None where there is none."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = version_file(self._registry, version, names.ARTIFACT_REFERENCE, Path(folder))
+            return pq.read_table(path, memory_map=False) if path else None
+
+    def baseline(self, version: MonitoredVersion) -> Baseline:
+        """Return the version's baseline.
+
+        Raises:
+            NoBaselineError: it was never built, or its run is gone; names the command.
+        """
+        run_id = version.baseline_run_id
+        if run_id is None:
+            raise NoBaselineError(version=version.release)
+        with tempfile.TemporaryDirectory() as folder:
+            path = fetch(self._registry, run_id, names.ARTIFACT_BASELINE, Path(folder))
+            if path is None:
+                gone = NoBaselineError.gone
+                raise NoBaselineError(gone, version=version.release, run_id=run_id)
+            return Baseline.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
+        """Return what the version's source run measured on its test rows, without the `test_`."""
+        found = run_facts(self._registry, version.run_id).metrics
+        return {k.removeprefix("test_"): v for k, v in found.items() if k.startswith("test_")}
+
+    def predict(self, version: MonitoredVersion, features: pa.Table) -> npt.NDArray[np.float64]:
+        """Return the version's own scores of the rows, shape (n,).
+
+        Raises:
+            ScoringError: the model does not load, or raises.
+        """
+        model = load_model(self._registry, version)
+        try:
+            output = np.asarray(model.predict(features.to_pandas()), dtype=np.float64)
+        except Exception as exc:
+            # A model may raise anything, and its text may quote the rows.
+            raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
+        return output[:, version.contract.positive_class] if output.ndim == 2 else output
+
+    @contextmanager
+    def run(self, version: MonitoredVersion | None, job: str, name: str) -> Iterator[OpenRun]:
+        """Open a run of a job, on a version or on none; it ends FAILED when the block raises."""
+        tags = {names.TAG_JOB: job}
+        if version is not None:
+            tags |= {
+                names.TAG_RELEASE: version.release,
+                names.TAG_REGISTRY_VERSION: str(version.number),
+            }
+        experiment = names.monitoring_experiment(self._registry.name)
+        with open_run(self._registry, experiment, name, tags) as run:
+            yield run

@@ -1,0 +1,180 @@
+"""Every call to MLflow ends soon, and says in an operator's words what is wrong with the server."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from live import ROOT, clean_environment, find_free_port
+from wrong_servers import Serve, answering, dripping, hanging, resetting
+
+from core.registry.client import CALL_SECONDS, REACH_SECONDS, Client, reach
+from core.registry.deadline import DeadlineError, within
+from core.registry.errors import (
+    AliasMissing,
+    ModelMissing,
+    NotAServer,
+    NotFound,
+    RegistryUnreachable,
+)
+from core.registry.versions import Registry, open_registry
+
+SLACK = 2.0
+"""Seconds that a busy machine may add."""
+
+
+def cause_of(uri: str) -> RegistryUnreachable:
+    """Return what reading an alias of the server at an address raises."""
+    with pytest.raises(RegistryUnreachable) as raised:
+        Registry("m", uri).resolve()
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause", "word"),
+    [
+        (answering(429, Retry_After="3600"), "limited", "429"),
+        (answering(503, b"<html>", Retry_After="3600"), "unavailable", "503"),
+        (answering(502), "unavailable", "502"),
+        (answering(500, b'{"error_code": "INTERNAL_ERROR", "message": "x"}'), "failed", "500"),
+        (answering(401, b"You are not authenticated"), "unauthorized", "MLFLOW_TRACKING_USERNAME"),
+        (answering(403, b"Permission denied"), "forbidden", "MLFLOW_TRACKING_USERNAME"),
+        (answering(404, b"<html>"), "no_endpoint", "404"),
+        (answering(200, b"<html>login</html>"), "not_mlflow", "MLflow"),
+        (answering(200, b"{}"), "not_mlflow", "MLflow"),
+        (answering(302, Location="https://sso.example/login"), "redirect", "302"),
+        (resetting, "reset", ""),
+    ],
+)
+def test_what_is_wrong_with_a_server_is_told_apart(
+    serve: Serve, answer: Callable[[Any], None], cause: str, word: str
+) -> None:
+    """Each kind has a cause and words of its own, and none takes longer than a few seconds."""
+    server = serve(answer)
+    begun = time.monotonic()
+    error = cause_of(server.uri)
+    assert error.cause == cause
+    assert word in error.reason
+    assert server.uri in str(error)
+    assert time.monotonic() - begun < 3 + SLACK
+
+
+def test_an_address_without_a_server_is_told_apart() -> None:
+    """Nobody listens; the name is unknown; the port speaks no TLS."""
+    port = find_free_port()
+    assert cause_of(f"http://127.0.0.1:{port}").cause == "refused"
+    assert cause_of("http://no-such-host.invalid:5000").cause == "unknown_host"
+
+
+def test_plain_http_behind_https_is_told(serve: Serve) -> None:
+    """The operator reads that the scheme may be wrong."""
+    server = serve(answering(200))
+    assert cause_of(server.uri.replace("http:", "https:")).cause == "tls"
+
+
+@pytest.mark.parametrize("answer", [hanging, dripping])
+def test_a_server_that_hangs_or_drips_is_given_up(
+    serve: Serve, answer: Callable[[Any], None]
+) -> None:
+    """One deadline for the whole call: bytes that trickle in do not prolong it."""
+    server = serve(answer)
+    begun = time.monotonic()
+    assert cause_of(server.uri).cause == "timeout"
+    assert time.monotonic() - begun < CALL_SECONDS + SLACK
+
+
+def test_a_passing_failure_is_tried_again(serve: Serve) -> None:
+    """Reading is repeated after a 503; the answer that follows counts."""
+    answers = iter([answering(503), answering(503), answering(503)])
+    alias = b'{"model_version": {"name": "m", "version": "7", "creation_timestamp": 1}}'
+    server = serve(lambda handler: next(answers, answering(200, alias))(handler))
+    assert Registry("m", server.uri).resolve().number == 7
+
+
+def test_a_change_that_may_have_happened_is_not_repeated(serve: Serve) -> None:
+    """A connection cut in the middle of a change leaves it to the caller; MLflow tries once."""
+    server = serve(resetting)
+    client = Client(server.uri)
+    client.prepare()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pytest.raises(RegistryUnreachable):
+            client.create_run("0")
+        assert server.asked == 1
+        with pytest.raises(RegistryUnreachable):
+            client.get_run("0" * 32)
+        assert server.asked == 4
+
+
+def test_hanging_work_is_bounded_in_number() -> None:
+    """Threads that hang do not pile up: nothing new is begun beside eight of them."""
+    for _ in range(8):
+        with pytest.raises(DeadlineError):
+            within(0.01, lambda: time.sleep(0.8))
+    begun = []
+    with pytest.raises(DeadlineError):
+        within(0.05, lambda: begun.append(1))
+    assert not begun
+    assert within(5, lambda: "again") == "again"
+
+
+def test_reaching_a_server_needs_no_mlflow(serve: Serve) -> None:
+    """Dead and hanging ones, busy gateways and redirects are told before the import."""
+    begun = time.monotonic()
+    for answer, cause in (
+        (hanging, "timeout"),
+        (answering(503, Retry_After="3600"), "unavailable"),
+        (answering(301, Location="http://elsewhere/"), "redirect"),
+    ):
+        with pytest.raises(RegistryUnreachable) as raised:
+            reach(serve(answer).uri)
+        assert raised.value.cause == cause
+    assert time.monotonic() - begun < REACH_SECONDS + SLACK
+
+
+def test_a_local_file_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is logged there keeps paths that no server can follow."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    with pytest.raises(NotAServer, match="export MLFLOW_TRACKING_URI"):
+        open_registry()
+
+
+def test_an_empty_database_is_no_failure(mlflow_server: str) -> None:
+    """No model, no alias and no run are three different things, and none is a broken server."""
+    registry = Registry("nobody-knows-it", mlflow_server)
+    with pytest.raises(ModelMissing, match="nobody-knows-it"):
+        registry.resolve()
+    assert registry.versions() == []
+    assert registry.aliases() == {}
+    with pytest.raises(NotFound):
+        registry.client.get_run("0" * 32)
+    registry.client.create_registered_model("nobody-knows-it")
+    with pytest.raises(AliasMissing, match="champion"):
+        registry.resolve()
+
+
+@pytest.mark.parametrize("kind", ["dead", "hanging", "busy"])
+def test_a_rollback_says_within_ten_seconds_that_the_server_is_gone(
+    serve: Serve, kind: str
+) -> None:
+    """The command that matters most, as a process: it ends, and in one line."""
+    wrong = {"hanging": hanging, "busy": answering(429, Retry_After="3600")}
+    uri = serve(wrong[kind]).uri if kind in wrong else f"http://127.0.0.1:{find_free_port()}"
+    command = [sys.executable, "-m", "mlflow_project.registry", "rollback", "--reason", "x"]
+    begun = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**clean_environment(), "MLFLOW_TRACKING_URI": uri, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert time.monotonic() - begun < CALL_SECONDS
+    assert done.returncode == 1
+    assert uri in done.stderr
+    assert len(done.stderr.splitlines()) == 1
