@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from core.messages import N_
 from core.store.errors import StoreError
 from core.store.filesystem import Store
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
 from core.store.schema import ROLE_PRIMARY
+from core.store.selection import Selection
 from monitoring.tracking.jobs import MonitoredVersion
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
