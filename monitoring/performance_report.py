@@ -15,7 +15,6 @@ from core.cli.arguments import complain, say
 from core.contract import names
 from core.messages import N_, _
 from core.messages.formats import number
-from core.registry.errors import NotFound
 from monitoring import command
 from monitoring.pages.performance_page import (
     NAMES,
@@ -66,9 +65,10 @@ def _versions(
     answers = window.answers(args.inference_store, version.model_name)
     found = []
     for answered in versions_that_answered(answers, labels):
-        try:
-            found.append(registry.version_of_number(answered))
-        except NotFound:
+        one = registry.find(answered)
+        if one is not None:
+            found.append(one)
+        else:
             complain(_("version {number} answered and is no longer registered", number=answered))
     return found or [version]
 

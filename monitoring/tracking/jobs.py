@@ -83,14 +83,14 @@ class JobRegistry:
             registry.by_release(release) if release else registry.at_alias(alias)
         )
 
-    def version_of_number(self, number: int) -> MonitoredVersion:
-        """Return the version of MLflow's number.
+    def find(self, number: int) -> MonitoredVersion | None:
+        """Return the version of MLflow's number, or None where there is none (any more).
 
         Raises:
-            NotFound: there is none (any more).
             UnreadableContract: nobody can tell what it takes and gives.
         """
-        return self._monitored(self._registry.by_number(number))
+        found = self._registry.find(number)
+        return self._monitored(found) if found else None
 
     def _monitored(self, found: Version) -> MonitoredVersion:
         registry = self._registry
