@@ -74,7 +74,9 @@ def _roc(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
-    precision, recall, _thresholds = precision_recall_curve(_target(evaluation), evaluation.test["score"])
+    precision, recall, _thresholds = precision_recall_curve(
+        _target(evaluation), evaluation.test["score"]
+    )
     axes.plot(recall, precision, color=BLUE, label=_("model"))
     chosen, simple = evaluation.metrics, evaluation.persistence
     axes.plot(chosen["recall"], chosen["precision"], "o", color=RED, label=_("threshold served"))
