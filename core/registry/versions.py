@@ -17,6 +17,7 @@ from core.registry.errors import (
     RegistryUnreachable,
     UnknownVersion,
 )
+from core.registry.files import stated_release
 
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 _PAGE = 1000
@@ -202,9 +203,7 @@ class Registry:
         """Return the release in the contract of a version that has no tag of one."""
         if names.TAG_RELEASE in version.tags:
             return None
-        from core.registry.packages import stated_release
-
-        return stated_release(self, version)
+        return stated_release(self.client, version.number, version.uri)
 
 
 def _model_id(source: str) -> str | None:

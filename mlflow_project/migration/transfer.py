@@ -22,7 +22,8 @@ from core.contract.derived import contract_of_version
 from core.contract.model import ContractError
 from core.messages import N_, _
 from core.registry.errors import NotFound, UnknownVersion, VersionRefused
-from core.registry.packages import download, open_package, read_contract
+from core.registry.files import open_package
+from core.registry.packages import download, read_contract
 from core.registry.runs import open_run
 from core.registry.versions import Registry, Version
 from mlflow_project.migration.bundle import read_bundle, write_bundle
@@ -140,7 +141,7 @@ def _check_model(
 ) -> None:
     release, number = str(facts["release"]), int(facts["number"])
     try:
-        package = open_package(registry, number, folder)
+        package = open_package(registry.client, number, folder)
         reasons = program_parts(folder)
         _bind(folder, None, None, None)
         contract = contract_of_version(
