@@ -30,7 +30,7 @@ from mlflow_project.migration.bundle import read_bundle, write_bundle
 from mlflow_project.migration.plain import program_parts
 from mlflow_project.migration.run_copy import finish, load_run, save_run
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import IMPORT, Entry, Ledger, exclusive
+from mlflow_project.versions.ledger import IMPORT, Ledger, LedgerEntry, exclusive
 from mlflow_project.versions.registration import register_tried
 from mlflow_project.versions.trial import check_example
 
@@ -258,7 +258,7 @@ def _description(registry: Registry, version: Version) -> str:
     return str(found.description or "")
 
 
-def _entries(registry: Registry, version: Version) -> list[Entry]:
+def _entries(registry: Registry, version: Version) -> list[LedgerEntry]:
     """Return the ledger entries that speak of a version."""
     number = str(version.number)
     return [
@@ -272,7 +272,7 @@ def _entries(registry: Registry, version: Version) -> list[Entry]:
     ]
 
 
-def _told(registry: Registry, entry: Entry) -> dict[str, Any]:
+def _told(registry: Registry, entry: LedgerEntry) -> dict[str, Any]:
     """Return an entry as plain data, versions by release: numbers mean nothing elsewhere."""
     releases = {str(v.number): v.release for v in registry.versions()}
     facts = {**asdict(entry), "when": round(entry.when.timestamp() * 1000)}
