@@ -8,6 +8,8 @@ from typing import Any
 
 from core.contract import names
 from core.contract.derived import release_of
+from core.contract.model import ModelContract
+from core.contract.numbers import NumberError, read_share
 from core.registry.client import Client, reach, server_uri
 from core.registry.errors import (
     AliasMissing,
@@ -56,6 +58,13 @@ class Version:
     def created(self) -> datetime:
         """Return when it was registered, UTC."""
         return datetime.fromtimestamp(self.created_ms / 1000, UTC)
+
+    def threshold(self, contract: ModelContract) -> float:
+        """Return the threshold that a proxy uses: the tag's if it is one, else the contract's."""
+        try:
+            return read_share(self.tags[names.TAG_THRESHOLD])
+        except (KeyError, NumberError):
+            return contract.threshold
 
     def is_version_of(self, other: "Version") -> bool:
         """Tell whether both are one version, described alike.
