@@ -15,16 +15,10 @@ import msgspec
 
 from core.contract import names
 from core.contract.model import ContractError, ModelContract
-<<<<<<< HEAD
-from core.contract.trusted_types import PLAIN_TYPES
-from core.registry.errors import VersionRefused
-from core.registry.files import Package
-from core.registry.packages import contract_of, download, load_untrusted
-=======
 from core.messages import _
 from core.registry.errors import RegistryError, VersionRefused
-from core.registry.packages import Package, contract_of, download
->>>>>>> dc0f9d4925586d54536d5be5dd77e9af1f919eb6
+from core.registry.files import Package
+from core.registry.packages import contract_of, download
 from core.registry.runs import RunFacts, run_facts
 from core.registry.versions import Registry, Version
 from serving.config.settings import Settings
