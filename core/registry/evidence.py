@@ -37,11 +37,6 @@ def fetch_evidence(
     return fetch(registry, version.run_id, artifact, folder)
 
 
-def log_evidence(registry: Registry, model_id: str, folder: Path) -> None:
-    """Put the files of a folder, by their paths in it, among the artifacts of a logged model."""
-    registry.client.log_model_artifacts(model_id, str(folder))
-
-
 def training_record(registry: Registry, version: Version) -> Record:
     """Return what the training of a version measured, from its run or else its logged model.
 

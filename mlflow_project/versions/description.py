@@ -15,7 +15,6 @@ from core.contract.compatibility import incompatible_changes
 from core.contract.completed import artifact_of, completed, dumped, merged
 from core.contract.model import ContractError, ModelContract
 from core.messages import N_, _
-from core.registry.evidence import log_evidence
 from core.registry.packages import read_contract, read_description
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
@@ -92,7 +91,7 @@ def _upload(registry: Registry, model_id: str, text: str, digest: str) -> None:
         path = Path(folder) / artifact_of(digest)
         path.parent.mkdir()
         path.write_text(text, encoding="utf-8")
-        log_evidence(registry, model_id, Path(folder))
+        registry.client.log_model_artifacts(model_id, folder)
 
 
 def _switch(
