@@ -50,7 +50,7 @@ TABLE: dict[str, dict[str, str]] = {
         "deployment": "errors telemetry config protocol following engine capture metrics",
         "http": "errors telemetry protocol engine deployment",
         "lists": "errors protocol following engine deployment http",
-        "panel": "errors following metrics deployment http",
+        "panel": "errors telemetry metrics deployment http",
     },
     "monitoring": {
         "drift": "",
