@@ -43,7 +43,7 @@ TABLE: dict[str, dict[str, str]] = {
         "protocol": "errors",
         "model": "errors config protocol",
         "following": "errors telemetry config model",
-        "batch": "errors protocol following",
+        "batch": "errors protocol following engine http",
         "engine": "errors protocol model following",
         "capture": "errors telemetry config model engine",
         "metrics": "telemetry engine",
