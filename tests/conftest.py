@@ -77,7 +77,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     uri = f"http://127.0.0.1:{port}"
     before = os.environ.get("MLFLOW_TRACKING_URI")
     try:
-        wait_for(f"{uri}/health", 120, process)
+        wait_for(f"{uri}/health", 240, process)
         os.environ["MLFLOW_TRACKING_URI"] = uri
         yield uri
     finally:
