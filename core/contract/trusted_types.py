@@ -21,7 +21,7 @@ _LISTED: tuple[tuple[str, str, str], ...] = (
     # Python and NumPy
     ("functools", "binds arguments of a listed function", "partial"),
     ("numpy", "names a type of number", "dtype"),
-    ("numpy", "arithmetic on arrays", "clip diff nan_to_num round"),
+    ("numpy", "arithmetic on arrays", "clip diff digitize nan_to_num round"),
     ("scipy.interpolate._bsplines", "knots and coefficients of splines", "BSpline"),
     ("scipy.sparse._csr", "a matrix as three arrays", "csr_matrix"),
     ("scipy._lib.array_api_compat.numpy._aliases", "makes an array", "asarray"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from core.contract import names
 from core.contract.model import ContractError, ModelContract
 from core.messages import _
 from core.registry.errors import RegistryError, VersionRefused
@@ -112,7 +113,7 @@ def read_version(
     try:
         contract = _contract(package, target)
         method = method_of(package, settings)
-        if not contract.outputs:
+        if not contract.outputs and names.METADATA_CONTRACT in package.metadata:
             _check_signature(package, contract)
         inputs = Inputs(contract.features, package.inputs or ())
         positive = None if contract.outputs else contract.positive_class
