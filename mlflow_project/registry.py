@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from core.cli.arguments import run_command, say
 from core.contract import names
 from core.messages import _, decimal
+from core.registry.client import translated
 from mlflow_project.versions.arguments import build_parser
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ def run(args: argparse.Namespace) -> list[str]:
     match args.command:
         case "list":
             promotion.settled(registry)
-            return [list_versions(registry)]
+            return [list_versions(registry, args.last)]
         case "history":
-            return [show_history(registry, promotion.settled(registry).entries())]
+            return [show_history(registry, promotion.settled(registry).entries(args.last))]
         case "diff":
             from mlflow_project.versions.diff import diff
 
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> list[str]:
             return _import(registry, args)
         case "adopt":
             return _adopt(registry, args)
+        case "describe":
+            return _describe(registry, args)
         case _:
             return _change(registry, args)
 
@@ -75,6 +78,26 @@ def _is_champion(version: "Version") -> list[str]:
 
 def _adopted() -> str:
     return _("The API adopts it within seconds.")
+
+
+def _describe(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from core.registry.packages import read_contract
+    from mlflow_project.versions.description import describe, reset_description
+    from mlflow_project.versions.knowledge import known_of
+
+    release, consent = args.model_version, args.accept_contract_change
+    if args.reset:
+        reset_description(registry, release, args.reason, accept_contract_change=consent)
+        told = _("{release} is as it was registered.", release=release)
+    else:
+        version = registry.by_release(release)
+        known = known_of(registry, version, read_contract(registry, version), args)
+        contract = describe(registry, release, known, args.reason, accept_contract_change=consent)
+        told = _("{release} is described.", release=release)
+        if not contract.outputs:
+            value = decimal(contract.threshold)
+            told += " " + _("Threshold of {release}: {value}.", release=release, value=value)
+    return [f"{told} {_adopted()}"]
 
 
 def _export(registry: "Registry", args: argparse.Namespace) -> list[str]:
@@ -151,8 +174,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(_("--force needs --reason"))
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
         parser.error(_("export wants a version and a file: export v1.1.0 bundle.zip"))
-    names.configure_mlflow_environment()
-    return run_command(lambda: say(*run(args)))
+    uri = names.configure_mlflow_environment()
+
+    def work() -> None:
+        with translated(uri):
+            say(*run(args))
+
+    return run_command(work)
 
 
 if __name__ == "__main__":

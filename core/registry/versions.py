@@ -8,6 +8,8 @@ from typing import Any
 
 from core.contract import names
 from core.contract.derived import release_of
+from core.contract.model import ModelContract
+from core.contract.numbers import NumberError, read_share
 from core.registry.client import Client, reach, server_uri
 from core.registry.errors import (
     AliasMissing,
@@ -16,8 +18,8 @@ from core.registry.errors import (
     NotFound,
     RegistryUnreachable,
     UnknownVersion,
-    VersionRefused,
 )
+from core.registry.files import stated_release
 
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 _PAGE = 1000
@@ -57,9 +59,22 @@ class Version:
         """Return when it was registered, UTC."""
         return datetime.fromtimestamp(self.created_ms / 1000, UTC)
 
+    def threshold(self, contract: ModelContract) -> float:
+        """Return the threshold that a proxy uses: the tag's if it is one, else the contract's."""
+        try:
+            return read_share(self.tags[names.TAG_THRESHOLD])
+        except (KeyError, NumberError):
+            return contract.threshold
+
     def is_version_of(self, other: "Version") -> bool:
-        """Tell whether both are one version; a number alone is used again after a deletion."""
-        mine, theirs = ((v.number, v.run_id, v.created_ms) for v in (self, other))
+        """Tell whether both are one version, described alike.
+
+        A number alone is used again after a deletion.
+        """
+        mine, theirs = (
+            (v.number, v.run_id, v.created_ms, v.tags.get(names.TAG_DESCRIPTION))
+            for v in (self, other)
+        )
         return mine == theirs
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,13 +129,12 @@ class Registry:
         except (ModelMissing, AliasMissing):
             return None
 
-    def by_number(self, number: int) -> Version:
-        """Return the version of a number.
-
-        Raises:
-            NotFound: there is none.
-        """
-        return self._read(self.client.get_model_version(self.name, str(number)))
+    def find(self, number: int) -> Version | None:
+        """Return the version of a number, or None."""
+        try:
+            return self._read(self.client.get_model_version(self.name, str(number)))
+        except NotFound:
+            return None
 
     def by_release(self, release: str) -> Version:
         """Return the newest version of a release: tagged, stated by its contract, or `v0.0.<n>`.
@@ -188,7 +202,7 @@ class Registry:
             number=number,
             release=release_of(number, tags.get(names.TAG_RELEASE)),
             run_id=found.run_id or None,
-            model_id=getattr(found, "model_id", None) or None,
+            model_id=_model_id(str(found.source)),
             tags=tags,
             created_ms=int(found.creation_timestamp),
             aliases=tuple(sorted(at)),
@@ -198,13 +212,13 @@ class Registry:
         """Return the release in the contract of a version that has no tag of one."""
         if names.TAG_RELEASE in version.tags:
             return None
-        from core.registry.packages import describe
+        return stated_release(self.client, version.number, version.uri)
 
-        try:
-            stated = describe(self, version).metadata.get(names.METADATA_CONTRACT)
-        except (VersionRefused, NotFound):
-            return None
-        return stated.get("release") if isinstance(stated, Mapping) else None
+
+def _model_id(source: str) -> str | None:
+    """Return the logged model that a version was made from; a run's folder is none."""
+    name = source.removeprefix("models:/")
+    return name if name != source and name.startswith("m-") and "/" not in name else None
 
 
 def open_registry(name: str | None = None) -> Registry:

@@ -8,6 +8,8 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,15 @@ from core.contract.derived import contract_of_version
 from core.contract.model import ContractError
 from core.messages import N_, _
 from core.registry.errors import NotFound, UnknownVersion, VersionRefused
-from core.registry.packages import download, open_package, read_contract
+from core.registry.files import open_package
+from core.registry.packages import download, read_contract
+from core.registry.runs import open_run
 from core.registry.versions import Registry, Version
 from mlflow_project.migration.bundle import read_bundle, write_bundle
 from mlflow_project.migration.plain import program_parts
 from mlflow_project.migration.run_copy import finish, load_run, save_run
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import IMPORT, Entry, Ledger, exclusive
+from mlflow_project.versions.ledger import IMPORT, Ledger, LedgerEntry, exclusive
 from mlflow_project.versions.registration import register_tried
 from mlflow_project.versions.trial import check_example
 
@@ -51,20 +55,17 @@ def export_version(registry: Registry, release: str, target: Path) -> Transferre
 
     Raises:
         UnknownVersion: there is no such release.
-        Refused: it has no contract, its run is gone, or `target` exists.
+        UnreadableContract: nobody can tell what it takes and gives.
+        Refused: `target` exists, or cannot be written.
     """
     version = registry.by_release(release)
     read_contract(registry, version)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _download_model(registry, version, folder / "model")
-        try:
-            save_run(registry.client, version.run_id or "", folder / "run")
-            if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
-                save_run(registry.client, baseline, folder / "baseline")
-        except NotFound as exc:
-            text = N_("The run of {release} or that of its baseline is gone: {reason}")
-            raise Refused(text, release=release, reason=exc) from exc
+        for part, run_id in _runs(version):
+            with suppress(NotFound):  # deleted; the version needs it no more
+                save_run(registry.client, run_id, folder / part)
         facts = {
             "model_name": version.name,
             "release": release,
@@ -118,6 +119,14 @@ def import_version(
     return Transferred(release, version.number, digest)
 
 
+def _runs(version: Version) -> Iterator[tuple[str, str]]:
+    """Yield the part of the bundle that holds a run, and its id: source run, baseline's run."""
+    if version.run_id:
+        yield "run", version.run_id
+    if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
+        yield "baseline", baseline
+
+
 def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = manifest["version"]
@@ -132,7 +141,7 @@ def _check_model(
 ) -> None:
     release, number = str(facts["release"]), int(facts["number"])
     try:
-        package = open_package(registry, number, folder)
+        package = open_package(registry.client, number, folder)
         reasons = program_parts(folder)
         _bind(folder, None, None, None)
         contract = contract_of_version(
@@ -199,9 +208,14 @@ def fingerprint(folder: Path) -> str:
 def _register(registry: Registry, facts: dict[str, Any], folder: Path, digest: str) -> Version:
     """Upload runs, model and baseline; the version comes last, with all its tags at once."""
     client, release = registry.client, str(facts["release"])
-    run_id = load_run(client, folder / "run", f"{registry.name}-training")
-    model_uri = _upload_model(registry, run_id, folder / "model")
-    finish(client, run_id, folder / "run")
+    experiment = f"{registry.name}-training"
+    if (folder / "run").is_dir():
+        run_id = load_run(client, folder / "run", experiment)
+        model_uri = _upload_model(registry, run_id, folder / "model")
+        finish(client, run_id, folder / "run")
+    else:
+        with open_run(registry, experiment, f"import {release}", {}) as run:
+            model_uri = _upload_model(registry, run.id, folder / "model")
     tags = {**facts["tags"], names.TAG_RELEASE: release, "imported_bundle": digest}
     if (folder / "baseline").is_dir():
         baseline = load_run(client, folder / "baseline", f"{registry.name}-monitoring")
@@ -235,7 +249,7 @@ def _bind(folder: Path, model_id: str | None, run_id: str | None, place: str | N
 def _download_model(registry: Registry, version: Version, folder: Path) -> None:
     """Fetch a version's model folder, without the file that names the registry it came from."""
     folder.mkdir()
-    download(registry, version.number, folder)
+    download(registry, version.number, folder, evidence=True)
     (folder / "registered_model_meta").unlink(missing_ok=True)
 
 
@@ -244,7 +258,7 @@ def _description(registry: Registry, version: Version) -> str:
     return str(found.description or "")
 
 
-def _entries(registry: Registry, version: Version) -> list[Entry]:
+def _entries(registry: Registry, version: Version) -> list[LedgerEntry]:
     """Return the ledger entries that speak of a version."""
     number = str(version.number)
     return [
@@ -258,7 +272,7 @@ def _entries(registry: Registry, version: Version) -> list[Entry]:
     ]
 
 
-def _told(registry: Registry, entry: Entry) -> dict[str, Any]:
+def _told(registry: Registry, entry: LedgerEntry) -> dict[str, Any]:
     """Return an entry as plain data, versions by release: numbers mean nothing elsewhere."""
     releases = {str(v.number): v.release for v in registry.versions()}
     facts = {**asdict(entry), "when": round(entry.when.timestamp() * 1000)}

@@ -33,7 +33,6 @@ from mlflow_project.modelling.threshold import thinned, trade_off
 from mlflow_project.modelling.training import Evaluation, ServedFit
 from mlflow_project.runs.blocks import Block, markdown, page
 from mlflow_project.runs.fingerprint import PACKAGES
-from mlflow_project.versions.evidence import ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS
 from mlflow_project.versions.gate import tested_rows
 
 REPORT_ARTIFACT, REPORT_PAGE = "model_report.md", "model_report.html"
@@ -103,8 +102,8 @@ def write_evidence(
     seen = pd.DataFrame({"row": row_digests(dataset), YEAR: dataset[YEAR], "served_score": own})
     reference = dataset[features].astype("float64").assign(score=served.scores[0])
     for frame, artifact in (
-        (tested_rows(evaluation), ARTIFACT_TEST_SCORES),
-        (seen, ARTIFACT_TRAINING_ROWS),
+        (tested_rows(evaluation), names.ARTIFACT_EVALUATION),
+        (seen, names.ARTIFACT_TRAINING_ROWS),
         (reference, names.ARTIFACT_REFERENCE),
     ):
         path = folder / artifact

@@ -9,7 +9,7 @@ import pandas as pd
 from core.contract import names
 from core.contract.model import ModelContract
 from core.registry.errors import UnreadableContract
-from core.registry.packages import read_contract
+from core.registry.packages import load_model, read_contract
 from core.registry.versions import Registry, Version
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
@@ -17,11 +17,7 @@ from mlflow_project.modelling.groups import FAIR, TITLES, with_groups
 from mlflow_project.modelling.rows import row_digests
 from mlflow_project.modelling.training import Evaluation
 from mlflow_project.versions.criteria import Criterion, GatePolicy, judge
-from mlflow_project.versions.evidence import (
-    ARTIFACT_TEST_SCORES,
-    ARTIFACT_TRAINING_ROWS,
-    read_evidence,
-)
+from mlflow_project.versions.evidence import read_evidence
 from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
 
 ARTIFACT_GATE = "evaluation/gate.json"
@@ -94,7 +90,7 @@ def common_rows(registry: Registry, champion: Version, evaluation: Evaluation) -
     seen_years = seen.fitted.get(YEAR, year[met])
     fresh = (~year.isin(seen_years)).to_numpy()
     if fresh.any():
-        scores, threshold = _score_by(champion, seen.contract, evaluation.test[fresh])
+        scores, threshold = _score_by(registry, champion, seen.contract, evaluation.test[fresh])
         rows.loc[fresh, "champion_score"] = scores
         rows.loc[fresh, "champion_flagged"] = scores >= threshold
     return rows.dropna(subset=["champion_score"]).reset_index(drop=True)
@@ -115,17 +111,14 @@ def _seen_by(registry: Registry, champion: Version) -> _Seen | None:
         contract = read_contract(registry, champion)
     except UnreadableContract:
         return None
-    tested = read_evidence(registry, champion, ARTIFACT_TEST_SCORES)
-    fitted = read_evidence(registry, champion, ARTIFACT_TRAINING_ROWS)
+    tested = read_evidence(registry, champion, names.ARTIFACT_EVALUATION)
+    fitted = read_evidence(registry, champion, names.ARTIFACT_TRAINING_ROWS)
     return None if tested is None or fitted is None else _Seen(contract, tested, fitted)
 
 
 def _score_by(
-    champion: Version, contract: ModelContract, rows: pd.DataFrame
+    registry: Registry, champion: Version, contract: ModelContract, rows: pd.DataFrame
 ) -> tuple[np.ndarray, float]:
     """Return the served champion's scores of rows, and its threshold."""
-    import mlflow.pyfunc
-
-    output = mlflow.pyfunc.load_model(champion.uri).predict(rows[list(contract.feature_names)])
-    threshold = float(champion.tags.get(names.TAG_THRESHOLD, contract.threshold))
-    return np.asarray(output)[:, contract.positive_class], threshold
+    output = load_model(registry, champion).predict(rows[list(contract.feature_names)])
+    return np.asarray(output)[:, contract.positive_class], champion.threshold(contract)

@@ -14,8 +14,9 @@ from serving.errors import InvalidInstances
 from serving.following.served import ServedModel
 from serving.protocol.instances import Instances
 
-SLICE_ROWS = 100
-"""Rows that are scored in one call, so that whoever waits sees that it goes on."""
+SLICE_ROWS = 200
+"""Rows that are scored in one call: more than the event loop scores itself, few enough that whoever
+waits sees that it goes on."""
 
 
 def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
@@ -33,8 +34,10 @@ def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
     rows = [rows[0] for rows, _entities, _periods in read]
     entities = [entities[0] for _rows, entities, _periods in read]
     periods = [periods[0] if periods else None for _rows, _entities, periods in read]
+    years = {period for period in periods if period is not None}
     fitting = replace(
         sheet,
+        year=sheet.year or (min(years) if len(years) == 1 else None),
         rows=[row for row, _labels in kept],
         labels=[labels for _row, labels in kept],
         unscored=unscored,

@@ -29,10 +29,6 @@ from mlflow_project.registry import main
 from mlflow_project.runs.run_log import log_model
 from mlflow_project.runs.training_run import train
 from mlflow_project.versions.criteria import Criterion, GatePolicy
-from mlflow_project.versions.evidence import (
-    ARTIFACT_TEST_SCORES,
-    ARTIFACT_TRAINING_ROWS,
-)
 from mlflow_project.versions.gate import (
     ARTIFACT_GATE,
     common_rows,
@@ -100,9 +96,9 @@ def log_rows(
     """Put test scores and training rows among a version's own files."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "evaluation").mkdir()
-        judged_rows(evaluation, features).to_parquet(Path(folder) / ARTIFACT_TEST_SCORES)
+        judged_rows(evaluation, features).to_parquet(Path(folder) / names.ARTIFACT_EVALUATION)
         seen = row_digests(data, features).to_frame("row").assign(**{YEAR: data[YEAR]})
-        seen.to_parquet(Path(folder) / ARTIFACT_TRAINING_ROWS)
+        seen.to_parquet(Path(folder) / names.ARTIFACT_TRAINING_ROWS)
         registry.client.log_model_artifacts(model_id, folder)
 
 
