@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from core.contract import names
 from core.contract.model import ContractError, ModelContract
 from core.contract.trusted_types import PLAIN_TYPES
 from core.registry.errors import VersionRefused
@@ -115,7 +116,7 @@ def read_version(
     try:
         contract = _contract(package, target)
         method = _method(package, settings)
-        if not contract.outputs:
+        if not contract.outputs and names.METADATA_CONTRACT in package.metadata:
             _check_signature(package, contract)
         inputs = Inputs(contract.features, package.inputs or ())
         positive = None if contract.outputs else contract.positive_class
