@@ -43,7 +43,11 @@ ARTIFACT_EVALUATION = "evaluation/test_scores.parquet"
 """Among a version's model artifacts: `row` (digest), `target`, `score`, `flagged`, `persistence`
 and groups of the rows that it was tested on."""
 ARTIFACT_TRAINING_ROWS = "evaluation/training_rows.parquet"
-"""Among a version's model artifacts: `row` (digest) of every row that it was fitted on."""
+"""Among a version's model artifacts: `row` (digest) and reference year of every row that it was
+fitted on, and the score that it gives it."""
+YEAR_CHANGE_ERROR = "year_change_error"
+"""Metrics `year_change_error_<name>` of a version's source run, for recall, precision, f2 and
+positive_rate: what came true minus what calibrated scores promised when the year last changed."""
 ARTIFACT_BASELINE = "baseline/baseline.json"
 """Artifact of the run named by `TAG_BASELINE_RUN_ID`."""
 
