@@ -8,11 +8,12 @@ years are not, those of a later one cannot be.
 
 import pandas as pd
 
-from mlflow_project.pede.contradictions import compare_years
+from mlflow_project.pede.contradictions import refuse_other_children
 from mlflow_project.pede.errors import DataError
 from mlflow_project.pede.features import EXAMPLE, FEATURE_NAMES, FEATURES
 from mlflow_project.pede.list_reader import ChildrenList, read_list
 from mlflow_project.pede.reading_report import ReadingReport, Tally
+from mlflow_project.pede.reappearance import few_reappear
 from mlflow_project.pede.sheet import COLUMNS, read_students
 from mlflow_project.pede.workbook import Source, read_sheets, require_consecutive
 
@@ -43,6 +44,6 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     require_consecutive(sheets)
     tally = Tally()
     frames = [read_students(sheet, tally).frame for sheet in sheets]
-    for warning in compare_years(frames, [sheet.title for sheet in sheets], sheets[0].source):
-        tally.warn(warning)
+    tally.warn(*few_reappear(frames, [sheet.title for sheet in sheets]))
+    refuse_other_children(frames, sheets[0].source, [sheet.title for sheet in sheets])
     return pd.concat(frames, ignore_index=True), tally.report()

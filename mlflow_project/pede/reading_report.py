@@ -114,9 +114,9 @@ class Tally:
         """Note how many rows a sheet had and how many were kept."""
         self._sheets.append(SheetCount(sheet, rows, kept))
 
-    def warn(self, warning: str) -> None:
-        """Keep a sentence about the whole workbook."""
-        self._warnings.append(warning)
+    def warn(self, *warnings: str) -> None:
+        """Keep sentences about the whole workbook."""
+        self._warnings.extend(warnings)
 
     def report(self) -> ReadingReport:
         """Return what was counted, in the order in which it was first met."""
