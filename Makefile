@@ -16,7 +16,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops all of it
-	@exec $(BIN)/python scripts/up.py --host "$(HOST)" --api-port "$(API_PORT)" \
+	@exec $(BIN)/python -m scripts.up --host "$(HOST)" --api-port "$(API_PORT)" \
 	  --mlflow-port "$(MLFLOW_PORT)" --workers "$(WORKERS)" $(if $(SOURCE),--source "$(SOURCE)")
 
 test-fast: .venv/dev ## the tests that need no server, under a minute

@@ -2,8 +2,7 @@
 
 Whoever knows the workbook provides a module (or object) with the two functions of `SheetReader`;
 the proxy is told its name (`SHEET_READER=package.module` or `package.module:object`) and knows
-nothing of what the rows are about. A command may do the same without a proxy. Standard library
-only.
+nothing of what the rows are about. A command may do the same without a proxy.
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,26 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.cli.arguments import run_command, say
 from core.contract import names
+from core.messages import _, decimal
 from mlflow_project.versions.arguments import build_parser
 
 if TYPE_CHECKING:
-    from core.registry.versions import Registry
+    from core.registry.versions import Registry, Version
 
 
-def _exported(args: argparse.Namespace) -> tuple[str, Path]:
-    """Return release and file of `export v1.1.0 b.zip` or `export --model_version v1.1.0 b.zip`.
-
-    Raises:
-        ValueError: there are too few or too many.
-    """
-    given: list[str] = [args.model_version] if args.model_version else []
-    release, file = given + args.what
-    return release, Path(file)
-
-
-def run(args: argparse.Namespace) -> str:
-    """Carry out one command; return what to tell the operator."""
+def run(args: argparse.Namespace) -> list[str]:
+    """Carry out one command; return what to tell the operator, line by line."""
     from core.registry.versions import open_registry
     from mlflow_project.versions import promotion
     from mlflow_project.versions.listing import list_versions, show_history
@@ -34,58 +25,92 @@ def run(args: argparse.Namespace) -> str:
     match args.command:
         case "list":
             promotion.settled(registry)
-            return list_versions(registry)
+            return [list_versions(registry)]
         case "history":
-            return show_history(registry, promotion.settled(registry).entries())
+            return [show_history(registry, promotion.settled(registry).entries())]
         case "diff":
             from mlflow_project.versions.diff import diff
 
-            return diff(registry, args.first, args.second)
-        case "export" | "import":
-            return _transfer(registry, args)
+            return [diff(registry, args.first, args.second)]
+        case "export":
+            return _export(registry, args)
+        case "import":
+            return _import(registry, args)
         case "adopt":
             return _adopt(registry, args)
+        case _:
+            return _change(registry, args)
+
+
+def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    """Move the champion, or change a threshold."""
+    from mlflow_project.versions import promotion
+
+    match args.command:
         case "promote":
-            reason = args.reason or "promoção"
-            version = promotion.promote(
-                registry,
-                args.model_version,
-                reason,
-                force=args.force,
-                accept_contract_change=args.accept_contract_change,
+            return _is_champion(
+                promotion.promote(
+                    registry,
+                    args.model_version,
+                    args.reason or _("promotion"),
+                    force=args.force,
+                    accept_contract_change=args.accept_contract_change,
+                )
             )
         case "rollback":
             to = None if args.to == names.PREVIOUS else args.to
-            version = promotion.rollback(registry, args.reason, to=to)
-        case "threshold":
+            return _is_champion(promotion.rollback(registry, args.reason, to=to))
+        case _:
             version = promotion.set_threshold(registry, args.model_version, args.value, args.reason)
-            return f"Limiar de {version.release}: {args.value}. A API o adota em segundos."
-    return f"{version.release} (nº {version.number}) é a champion. A API a adota em segundos."
+            value = decimal(args.value)
+            told = _("Threshold of {release}: {value}.", release=version.release, value=value)
+            return [f"{told} {_adopted()}"]
 
 
-def _transfer(registry: "Registry", args: argparse.Namespace) -> str:
-    from mlflow_project.migration.transfer import export_version, import_version
+def _is_champion(version: "Version") -> list[str]:
+    release, number = version.release, version.number
+    told = _("{release} (no. {number}) is the champion.", release=release, number=number)
+    return [f"{told} {_adopted()}"]
 
-    if args.command == "export":
-        release, file = _exported(args)
-        done = export_version(registry, release, file)
-        return (
-            f"{done.release} (nº {done.number}) gravada em {file}.\n"
-            f"SHA-256 do manifesto: {done.sha256}\n"
-            "O arquivo traz linhas do treino, sem nome e sem RA: guarde-o como os dados."
-        )
+
+def _adopted() -> str:
+    return _("The API adopts it within seconds.")
+
+
+def _export(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.migration.transfer import export_version
+
+    named = [args.model_version] if args.model_version else []
+    release, file = named + args.what
+    done = export_version(registry, release, Path(file))
+    facts = {"release": done.release, "number": done.number, "file": file}
+    return [
+        _("{release} (no. {number}) written to {file}.", **facts),
+        _("SHA-256 of the manifest: {digest}", digest=done.sha256),
+        _("The file holds training rows, without name or RA: keep it as you keep the data."),
+    ]
+
+
+def _import(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.migration.transfer import import_version
+
     trust, sha256 = args.trust_pickle, args.sha256
     done = import_version(registry, args.bundle, trust_pickle=trust, sha256=sha256)
+    facts = {"release": done.release, "number": done.number}
     if done.identical:
-        return f"{done.release} já está aqui (nº {done.number}), idêntica; nada a fazer."
-    return (
-        f"{done.release} registrada (nº {done.number}); o exemplo dela deu o score esperado.\n"
-        f"SHA-256 do manifesto: {done.sha256}\n"
-        f"Para servi-la: python -m mlflow_project.registry promote --model_version {done.release}"
-    )
+        return [_("{release} is here already (no. {number}), identical; nothing to do.", **facts)]
+    return [
+        _("{release} registered (no. {number}); its example gave the expected score.", **facts),
+        _("SHA-256 of the manifest: {digest}", digest=done.sha256),
+        _("To serve it: {command}", command=_promote(done.release)),
+    ]
 
 
-def _adopt(registry: "Registry", args: argparse.Namespace) -> str:
+def _promote(release: str) -> str:
+    return f"python -m mlflow_project.registry promote --model_version {release}"
+
+
+def _adopt(registry: "Registry", args: argparse.Namespace) -> list[str]:
     from mlflow_project.migration.adopt import Request, adopt
 
     done = adopt(
@@ -102,22 +127,20 @@ def _adopt(registry: "Registry", args: argparse.Namespace) -> str:
         ),
     )
     release = done.version.release
-    lines = [f"aviso: {text}" for text in done.warnings]
+    lines = [_("warning: {text}", text=text) for text in done.warnings]
     if done.renamed:
         shown = ", ".join(f"{old} → {new}" for old, new in done.renamed.items())
-        lines.append(f"Entradas sem ano: {shown}")
+        lines.append(_("Inputs without year: {names}", names=shown))
     if done.serialization != "skops":
-        lines.append("Guardada como pickle: a API só a carrega com ALLOW_PICKLE=true.")
-    return "\n".join(
-        [
-            *lines,
-            f"{release} registrada (nº {done.version.number}, {done.serialization}): dá os mesmos "
-            "scores que o arquivo.",
-            "Antes de servi-la, a baseline e a promoção:",
-            f"python -m monitoring.build_baseline --model_version {release} --source dados.parquet",
-            f"python -m mlflow_project.registry promote --model_version {release}",
-        ]
-    )
+        lines.append(_("Stored as a pickle: the API loads it only with ALLOW_PICKLE=true."))
+    facts = {"release": release, "number": done.version.number, "kind": done.serialization}
+    return [
+        *lines,
+        _("{release} registered (no. {number}, {kind}): it scores as the file does.", **facts),
+        _("Before it is served, its baseline and its promotion:"),
+        f"python -m monitoring.build_baseline --model_version {release} --source dados.parquet",
+        _promote(release),
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,18 +148,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     args = parser.parse_args(argv)
     if args.command == "promote" and args.force and not args.reason.strip():
-        parser.error("--force exige --reason")
+        parser.error(_("--force needs --reason"))
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
-        parser.error("export quer uma versão e um arquivo: export v1.1.0 bundle.zip")
+        parser.error(_("export wants a version and a file: export v1.1.0 bundle.zip"))
     names.configure_mlflow_environment()
-    from core.registry.errors import RegistryError
-
-    try:
-        sys.stdout.write(run(args) + "\n")
-    except RegistryError as exc:
-        sys.stderr.write(f"erro: {exc}\n")
-        return 1
-    return 0
+    return run_command(lambda: say(*run(args)))
 
 
 if __name__ == "__main__":

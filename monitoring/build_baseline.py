@@ -8,17 +8,18 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
+from core.cli.arguments import say
 from core.contract import names
-from core.store.reader import Captures, Selection
+from core.messages import N_, _, ngettext
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
+from monitoring.drift.errors import BaselineError
 from monitoring.drift.reference import Reference, read_source, score_rows, select_features
-from monitoring.errors import BaselineError
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 
 FEW_ROWS = 100
@@ -39,11 +40,11 @@ def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
     """
     table = reference if isinstance(reference, pa.Table) else _gather(reference)
     if not table.num_rows:
-        raise BaselineError("A referência não tem nenhuma linha; não há baseline a fazer dela.")
+        raise BaselineError(N_("The reference has no row; no baseline can be made of it."))
     profiles = fit_profiles(table)
     features = tuple(profile for profile in profiles if profile.name != SCORE)
     if not features:
-        raise BaselineError(f"A referência não tem nenhuma coluna além de {SCORE}.")
+        raise BaselineError(N_("The reference has no column besides {score}."), score=SCORE)
     score = next((profile for profile in profiles if profile.name == SCORE), None)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return Baseline(features, score, table.num_rows, created)
@@ -52,7 +53,7 @@ def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = _parser().parse_args(arguments)
-    return command.run(lambda: _job(args))
+    return command.run_command(lambda: _job(args))
 
 
 def _job(args: argparse.Namespace) -> int:
@@ -74,25 +75,32 @@ def _job(args: argparse.Namespace) -> int:
         scored_by=reference.scored_by,
     )
     url = _log(registry, version, baseline)
-    scored = ", ".join(f"{n} por {_SCORERS[who]}" for who, n in baseline.scored_by.items() if n)
-    command.say(
-        f"Baseline da versão {version.release} criada: {baseline.n_rows} linhas, "
-        f"{len(baseline.features)} features.",
-        f"Origem: {baseline.source}. Scores: {scored}.",
-        f"Run no MLflow: {url}",
+    scored = ", ".join(_(_SCORERS[who], n=n) for who, n in baseline.scored_by.items() if n)
+    say(
+        _(
+            "Baseline of version {version} built: {rows}, {features}.",
+            version=version.release,
+            rows=ngettext("{n} row", "{n} rows", baseline.n_rows),
+            features=ngettext("{n} feature", "{n} features", len(baseline.features)),
+        ),
+        _("Origin: {source}. Scores: {scored}.", source=baseline.source, scored=scored),
+        _("MLflow run: {url}", url=url),
     )
     if baseline.n_rows < FEW_ROWS:
-        command.say(
-            f"Atenção: com menos de {FEW_ROWS} linhas a baseline é grosseira; só mudanças grandes "
-            "serão notadas."
+        say(
+            _(
+                "Attention: with fewer than {n} rows the baseline is coarse; only large changes "
+                "will be noticed.",
+                n=FEW_ROWS,
+            )
         )
     return 0
 
 
 _SCORERS = {
-    "reference": "ajustes que não viram a linha",
-    "model": "esta versão",
-    "capture": "captura da API",
+    "reference": N_("{n} by fits that had not seen the row"),
+    "model": N_("{n} by this version"),
+    "capture": N_("{n} by capture of the API"),
 }
 
 
@@ -100,12 +108,15 @@ def _trained(registry: JobRegistry, version: MonitoredVersion) -> Reference:
     """Return the version's own training reference."""
     known = registry.reference(version)
     if known is None or SCORE not in known.column_names:
-        raise BaselineError(
-            f"A versão {version.release} não guarda {names.ARTIFACT_REFERENCE} com a coluna "
-            f"{SCORE}; indique as linhas com --source ou --last_n_days."
+        text = N_(
+            "Version {version} keeps no {artifact} with the column {score}; name the rows with "
+            "--source or --last_n_days."
         )
+        facts = {"artifact": names.ARTIFACT_REFERENCE, "score": SCORE}
+        raise BaselineError(text, version=version.release, **facts)
     table = _with_score(known, version)
-    return Reference(table, "referência do treino da versão", {"reference": known.num_rows})
+    source = _("training reference of the version")
+    return Reference(table, source, {"reference": known.num_rows})
 
 
 def _scored(
@@ -127,21 +138,16 @@ def _with_score(known: pa.Table, version: MonitoredVersion) -> pa.Table:
 
 
 def _captured(version: MonitoredVersion, args: argparse.Namespace) -> Reference:
-    now = datetime.now(UTC)
-    start = now - timedelta(days=args.last_n_days)
-    captures = Captures(
-        args.inference_store,
-        Selection(version.model_name, version.number, start, now),
-        {feature.name: feature.type for feature in version.contract.features},
-        command.journal_folder(args.inference_store),
-    )
+    captures = command.Window.of(args.last_n_days).captures(args.inference_store, version)
     batches = list(captures.batches())
     if not batches:
-        raise BaselineError(
-            f"A versão {version.release} não respondeu nada nos últimos {args.last_n_days:g} dias "
-            f"(em {args.inference_store}); não há baseline a fazer disso."
+        text = N_(
+            "Version {version} answered nothing in the last {days} days (in {store}); no baseline "
+            "can be made of that."
         )
-    source = f"capturas dos últimos {args.last_n_days:g} dias"
+        facts = {"days": float(args.last_n_days), "store": args.inference_store}
+        raise BaselineError(text, version=version.release, **facts)
+    source = _("captures of the last {days} days", days=float(args.last_n_days))
     return Reference(pa.Table.from_batches(batches), source, {"capture": captures.n_entities})
 
 
@@ -173,20 +179,24 @@ def _gather(batches: Iterable[pa.RecordBatch]) -> pa.Table:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m monitoring.build_baseline",
-        description="Congela a distribuição das features e do score de uma versão do modelo.",
+    parser = command.parser(
+        "monitoring.build_baseline",
+        _("Freezes the distribution of the features and the score of a version of the model."),
     )
     command.add_version(parser)
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument(
         "--source",
         type=lambda text: Path(text) if text else None,
-        metavar="ARQUIVO.parquet",
-        help="linhas de referência; sem isto, as do treino da própria versão",
+        metavar=_("FILE.parquet"),
+        help=_("rows of reference; without it, those of the version's own training"),
     )
     origin.add_argument(
-        "--last_n_days", type=command.days, metavar="N", help="usar as capturas dos últimos N dias"
+        "--last_n_days",
+        "--last-n-days",
+        type=command.days,
+        metavar="N",
+        help=_("use the captures of the last N days"),
     )
     command.add_store(parser)
     return parser

@@ -1,21 +1,27 @@
-"""What the jobs' command lines share: arguments, and errors as one line."""
+"""What the jobs' command lines share: which version, which store, which window, where to write."""
 
 import argparse
 import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
+from core.cli.arguments import EXIT_FAILED, Parser, complain, parser, run_command, say
+from core.cli.arguments import release as _release
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
-from core.errors import ProjectError
+from core.messages import _
 from core.store.filesystem import Store
 from core.store.places import journal_folder as journal_folder_of
 from core.store.places import store_place
+from monitoring.tracking.window import Window
 
-EXIT_FAILED = 1
+run = run_command
+"""What older commands call it."""
+
+__all__ = ["EXIT_FAILED", "Parser", "Window", "complain", "parser", "run_command", "say"]
+
 EXIT_DRIFT = 3
 DEFAULT_OUTPUT = Path("monitoring/reports")
+DEFAULT_DAYS = 7.0
 
 _MAX_DAYS = 36_500
 
@@ -26,7 +32,18 @@ def add_version(parser: argparse.ArgumentParser) -> None:
         "--model_version",
         type=release,
         metavar="v1.2.3",
-        help="versão a usar; sem ela, a que está no ar (champion)",
+        help=_("version to use; without it, the one that is served (champion)"),
+    )
+
+
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """Add `--last_n_days`, seven unless given; empty means the same."""
+    parser.add_argument(
+        "--last_n_days",
+        type=lambda text: days(text) or DEFAULT_DAYS,
+        metavar="N",
+        default=DEFAULT_DAYS,
+        help=_("window in days until now (default: {days})", days=DEFAULT_DAYS),
     )
 
 
@@ -37,8 +54,10 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         type=_store,
         metavar="DIR",
         default=os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE,
-        help="onde a API guarda o que respondeu, um diretório ou s3://bucket/prefixo "
-        "(padrão: %(default)s)",
+        help=_(
+            "where the API keeps what it answered, a folder or s3://bucket/prefix "
+            "(default: %(default)s)"
+        ),
     )
 
 
@@ -49,13 +68,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         default=DEFAULT_OUTPUT,
-        help="onde gravar os relatórios (padrão: %(default)s)",
+        help=_("where to write the reports (default: %(default)s)"),
     )
-
-
-def journal_folder(store: Store) -> Path:
-    """Return where the store's journals are."""
-    return store.journals
 
 
 def _store(text: str) -> Store:
@@ -63,8 +77,12 @@ def _store(text: str) -> Store:
     try:
         place = store_place(text)
     except ValueError:
-        reason = "não é um diretório nem s3://bucket/prefixo (sem chaves de acesso)"
-        raise argparse.ArgumentTypeError(f"o inference store {reason}") from None
+        raise argparse.ArgumentTypeError(
+            _(
+                "the inference store is neither a folder nor s3://bucket/prefix (without access "
+                "keys)"
+            )
+        ) from None
     ours = text == (os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE)
     return Store(place, journal_folder_of(place, os.environ.get("JOURNAL_DIR", "") if ours else ""))
 
@@ -75,32 +93,12 @@ def days(text: str) -> float | None:
         return None
     number = float(text) if re.fullmatch(r"\d{1,6}(\.\d+)?", text) else 0.0
     if not 0 < number <= _MAX_DAYS:
-        raise argparse.ArgumentTypeError(f"{text!r} não é um número de dias maior que zero")
+        raise argparse.ArgumentTypeError(
+            _("{text!r} is not a number of days above zero", text=text)
+        )
     return number
 
 
 def release(text: str) -> str | None:
     """Read a release; empty or `champion` is None (an argparse type)."""
-    if text in ("", CHAMPION):
-        return None
-    if not re.fullmatch(r"v\d+\.\d+\.\d+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} não tem a forma v1.2.3")
-    return text
-
-
-def say(*lines: str) -> None:
-    """Print lines for the operator."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
-
-
-def run(job: Callable[[], int]) -> int:
-    """Run a job and return its exit code; an error that a person can meet becomes one line."""
-    try:
-        return job()
-    except ProjectError as exc:
-        sys.stderr.write(f"Erro: {exc}\n")
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrompido.\n")
-        return 130
+    return None if text in ("", CHAMPION) else _release(text)

@@ -1,93 +1,87 @@
 """Compare what a version answered lately with its baseline; write the report, log it in MLflow.
 
-`compare` is the arithmetic (`monitoring.drift`); the command around it reads the window, writes the
-page and the numbers, logs both as a run, and puts the verdict on the version last.
+`compare` is the arithmetic (`monitoring.drift`); the command around it reads the window and
+publishes what was found.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from core.contract import names
-from core.registry.runs import OpenRun
+from core.messages import _
+from core.messages.formats import number, percent
 from core.store.filesystem import Store
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
 from monitoring.drift.expected import FLAG, ScoreTally
 from monitoring.pages.drift_page import (
     EXPECTED,
-    ReportFacts,
+    DriftFacts,
     expectation,
     headline,
     render,
     repeated,
 )
+from monitoring.tracking.about import About
 from monitoring.tracking.escalation import escalate
 from monitoring.tracking.jobs import JobRegistry
-from monitoring.tracking.notification import notify
-from monitoring.tracking.output import to_json, write_files
+from monitoring.tracking.publishing import Report, publish
 
 __all__ = ["DriftResult", "Status", "compare", "main"]
 
-DEFAULT_DAYS = 7.0
-ARTIFACT_FOLDER = names.JOB_DRIFT
 _LEVEL = {Status.GREEN: 0.0, Status.YELLOW: 1.0, Status.RED: 2.0}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = _parser().parse_args(arguments)
-    return command.run(lambda: _job(args))
+    return command.run_command(lambda: _job(args))
 
 
 def _job(args: argparse.Namespace) -> int:
-    end = datetime.now(UTC)
-    days = args.last_n_days or DEFAULT_DAYS
+    window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
     version = registry.version(args.model_version)
     baseline = registry.baseline(version)
-    captures = Captures(
-        args.inference_store,
-        Selection(version.model_name, version.number, end - timedelta(days=days), end),
-        {feature.name: feature.type for feature in version.contract.features},
-        command.journal_folder(args.inference_store),
-    )
+    captures = window.captures(args.inference_store, version)
     result, tally = _count(args.engine, baseline, captures)
-    with registry.run(version, names.JOB_DRIFT, f"drift {version.release} {days:g}d") as run:
-        facts = ReportFacts(
+    status = str(result.global_status)
+    escalation = escalate(
+        status, version.performance_status, release=version.release, served=version.served
+    )
+
+    def make(about: About) -> Report:
+        facts = DriftFacts(
+            about=about,
             contract=version.contract,
-            model_name=version.model_name,
-            model_version=version.release,
-            registry_version=version.number,
             baseline_created_at=baseline.created_at,
             baseline_source=baseline.source,
-            window_start=end - timedelta(days=days),
-            window_end=end,
             n_requests=captures.n_requests,
             n_instances=captures.n_instances,
             n_entities=captures.n_entities,
-            escalation=escalate(
-                result.global_status,
-                version.performance_status,
-                release=version.release,
-                served=version.served,
-            ),
+            escalation=escalation,
             expected=None if version.contract.outputs else tally.estimate(),
             test_metrics=registry.test_metrics(version),
-            run_id=run.id,
-            run_url=run.url,
-            version_url=registry.version_url(version),
         )
-        paths = _write(result, facts, args.output)
-        _log(run, result, facts, paths, days)
-        told = notify(registry, version, run, facts.escalation, headline(result, facts))
-    registry.set_tag(version, names.TAG_DRIFT_STATUS, str(result.global_status))
-    _tell(result, facts, paths, args.inference_store)
-    command.say(*filter(None, [told]))
+        return Report(
+            page=render(result, facts),
+            numbers={**facts.to_dict(), **result.to_dict()},
+            params={
+                "baseline_created_at": baseline.created_at,
+                **result.policy.to_dict(),
+            },
+            metrics=metrics(result, facts),
+            headline=headline(result, facts),
+            lines=_lines(result, facts, args.inference_store),
+            escalation=escalation,
+            status=status,
+            standing={names.TAG_DRIFT_STATUS: status},
+        )
+
+    publish(registry, version, names.JOB_DRIFT, window, args.output, make)
     return _exit_code(result.global_status, args.fail_on)
 
 
@@ -101,38 +95,7 @@ def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftRe
     return compare(baseline, tally.watch(captures.batches((FLAG,)))), tally
 
 
-def _write(result: DriftResult, facts: ReportFacts, output: Path) -> tuple[Path, Path]:
-    """Write the page and the numbers of the day; a second report of a day replaces the first."""
-    day = facts.window_end.astimezone().strftime("%Y%m%d")
-    texts = {
-        f"drift_report_{day}.html": render(result, facts),
-        f"drift_metrics_{day}.json": to_json({**facts.to_dict(), **result.to_dict()}),
-    }
-    page, numbers = write_files(output / facts.model_version, texts)
-    return page, numbers
-
-
-def _log(
-    run: OpenRun, result: DriftResult, facts: ReportFacts, paths: Sequence[Path], days: float
-) -> None:
-    params = {
-        "model_version": facts.model_version,
-        "registry_version": facts.registry_version,
-        "last_n_days": f"{days:g}",
-        "window_start": facts.window_start.isoformat(timespec="seconds"),
-        "window_end": facts.window_end.isoformat(timespec="seconds"),
-        "baseline_created_at": facts.baseline_created_at,
-        **result.policy.to_dict(),
-    }
-    note = facts.escalation.note(headline(result, facts))
-    tags = {names.TAG_STATUS: str(result.global_status), "mlflow.note.content": note}
-    tags |= facts.escalation.tags()
-    run.log(params, metrics(result, facts), tags)
-    for path in paths:
-        run.log_file(path, ARTIFACT_FOLDER)
-
-
-def metrics(result: DriftResult, facts: ReportFacts) -> dict[str, float | None]:
+def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
     """Return the run's metrics, under the same names every time; None where there is no number."""
     score = result.score
     effects = [column.effect for column in result.features if column.effect is not None]
@@ -160,17 +123,12 @@ def metrics(result: DriftResult, facts: ReportFacts) -> dict[str, float | None]:
     return named
 
 
-def _tell(result: DriftResult, facts: ReportFacts, paths: Sequence[Path], store: Store) -> None:
-    """Print the verdict, what lies behind it, and where to read on."""
-    lines = [f"Status: {result.global_status}", headline(result, facts)]
+def _lines(result: DriftResult, facts: DriftFacts, store: Store) -> list[str]:
+    """Return what lies behind the verdict, for the console."""
+    lines = [repeated(facts), *map(_line, _drifted(result)), expectation(facts)]
     if result.global_status is Status.NO_DATA and not store.exists():
-        lines.append(f"{store} não existe; confira --inference_store.")
-    lines += filter(None, [repeated(facts)])
-    lines += [_line(column) for column in _drifted(result)]
-    lines += filter(None, [expectation(facts)])
-    lines += filter(None, [facts.escalation.action, facts.escalation.command])
-    lines += [f"Relatório: {paths[0]}", f"Métricas: {paths[1]}", f"Run no MLflow: {facts.run_url}"]
-    command.say(*lines)
+        lines.insert(0, _("{store} does not exist; check --inference_store.", store=store))
+    return list(filter(None, lines))
 
 
 def _drifted(result: DriftResult) -> list[ColumnDrift]:
@@ -180,9 +138,14 @@ def _drifted(result: DriftResult) -> list[ColumnDrift]:
 
 
 def _line(column: ColumnDrift) -> str:
-    return (
-        f"  {column.status:<6} {column.name}: PSI {column.psi:.3f} "
-        f"(além do acaso {column.effect:.3f}), ausentes {column.missing_delta:+.1%}"
+    return "  " + _(
+        "{status} {column}: PSI {psi} (beyond chance {effect}), missing {before} → {now}",
+        status=column.status.ljust(6),
+        column=column.name,
+        psi=number(column.psi, 3),
+        effect=number(column.effect, 3),
+        before=percent(column.baseline_missing_rate),
+        now=percent(column.current_missing_rate),
     )
 
 
@@ -192,30 +155,24 @@ def _exit_code(status: Status, fail_on: str | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m monitoring.drift_report",
-        description="Compara o que uma versão respondeu com a baseline dela (drift).",
+    parser = command.parser(
+        "monitoring.drift_report",
+        _("Compares what a version answered with its baseline (drift)."),
     )
     command.add_version(parser)
-    parser.add_argument(
-        "--last_n_days",
-        type=command.days,
-        metavar="N",
-        default=DEFAULT_DAYS,
-        help=f"janela em dias até agora (padrão: {DEFAULT_DAYS:g})",
-    )
+    command.add_window(parser)
     command.add_store(parser)
     command.add_output(parser)
     parser.add_argument(
         "--engine",
         choices=("local", "spark"),
         default="local",
-        help="onde contar: nesta máquina ou no Apache Spark (padrão: %(default)s)",
+        help=_("where to count: on this machine or on Apache Spark (default: %(default)s)"),
     )
     parser.add_argument(
         "--fail-on",
         choices=("yellow", "red"),
-        help="terminar com código 3 a partir deste status (para agendadores)",
+        help=_("end with code 3 from this status on (for schedulers)"),
     )
     return parser
 

@@ -1,23 +1,20 @@
 """Measure a version by what became of those it scored; write the report, log it in MLflow.
 
 `monitoring.performance` is the arithmetic; the command around it reads late labels, joins them with
-the answers in the store, writes the page and the numbers, logs both, and sets the version's tag
-last.
+the answers in the store, and publishes what was found.
 """
 
 import argparse
 import math
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from core.cli.arguments import say
 from core.contract import names
-from core.registry.runs import OpenRun
-from core.store.filesystem import Store
-from core.store.reader import Captures, Selection
+from core.messages import N_, _
+from core.messages.formats import number
 from monitoring import command
-from monitoring.errors import LabelsError
 from monitoring.pages.performance_page import (
     NAMES,
     PerformanceFacts,
@@ -26,39 +23,39 @@ from monitoring.pages.performance_page import (
     render,
     volumes,
 )
-from monitoring.pages.plots import number
+from monitoring.performance.errors import LabelsError
 from monitoring.performance.labels import KEYS, TARGET, Labels, read_labels
 from monitoring.performance.matching import COLUMNS, Matched, match
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
+from monitoring.tracking.about import About
 from monitoring.tracking.escalation import escalate
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
-from monitoring.tracking.notification import notify
-from monitoring.tracking.output import to_json, write_files
+from monitoring.tracking.publishing import Report, publish
 
-ARTIFACT_FOLDER = names.JOB_PERFORMANCE
 _MAX_GROUPS = 50
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _LEVEL = {PerformanceStatus.OK: 0.0, PerformanceStatus.DEGRADED: 2.0}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = _parser().parse_args(arguments)
-    return command.run(lambda: _job(args))
+    return command.run_command(lambda: _job(args))
 
 
 def _job(args: argparse.Namespace) -> int:
     if not args.labels.is_file():
-        raise LabelsError(f"O arquivo {args.labels} não existe; confira --labels.")
-    end = datetime.now(UTC)
-    start = end - timedelta(days=args.last_n_days) if args.last_n_days else None
+        raise LabelsError(N_("The file {path} does not exist; check --labels."), path=args.labels)
+    window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
     version = registry.version(args.model_version)
     if version.contract.outputs:
-        raise LabelsError(f"A versão {version.release} não dá score; não há o que medir.")
+        text = N_("Version {version} gives no score; there is nothing to measure.")
+        raise LabelsError(text, version=version.release)
     labels = read_labels(args.labels, version.contract, args.target, args.group)
     groups = _groups(args, version, labels)
-    matched = _match(labels, version, args.inference_store, start or _BEGINNING, end, groups)
+    captured = [name for name in groups if name not in labels.columns]
+    answers = window.captures(args.inference_store, version).rows([*COLUMNS, *captured])
+    matched = match(labels, answers, groups)
     result = assess(
         matched.target,
         matched.score,
@@ -69,30 +66,32 @@ def _job(args: argparse.Namespace) -> int:
         same_threshold=_same(matched, version),
     )
     standing = _standing(result, version)
-    with registry.run(version, names.JOB_PERFORMANCE, f"performance {version.release}") as run:
-        facts = PerformanceFacts(
-            model_name=version.model_name,
-            model_version=version.release,
-            registry_version=version.number,
-            window_start=start,
-            window_end=end,
-            labels=labels,
-            matched=matched,
-            escalation=escalate(
-                version.drift_status, standing, release=version.release, served=version.served
-            ),
-            run_id=run.id,
-            run_url=run.url,
-            version_url=registry.version_url(version),
+    escalation = escalate(
+        version.drift_status, standing, release=version.release, served=version.served
+    )
+
+    def make(about: About) -> Report:
+        facts = PerformanceFacts(about, labels, matched, escalation)
+        return Report(
+            page=render(result, facts),
+            numbers={**facts.to_dict(), **result.to_dict()},
+            params={
+                "joined_by": labels.by,
+                "same_threshold": result.same_threshold,
+                **result.policy.to_dict(),
+            },
+            metrics=metrics(result, facts),
+            headline=headline(result, facts),
+            note=f"{headline(result, facts)}\n\n{coverage(facts)}",
+            lines=_lines(result, facts),
+            escalation=escalation,
+            status=str(result.status),
+            standing={names.TAG_PERFORMANCE_STATUS: standing},
         )
-        paths = _write(result, facts, args.output)
-        _log(run, result, facts, paths)
-        told = notify(registry, version, run, facts.escalation, headline(result, facts))
-    registry.set_tag(version, names.TAG_PERFORMANCE_STATUS, standing)
-    _tell(result, facts, paths)
-    command.say(*filter(None, [told]))
+
+    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make)
     if standing != result.status:
-        command.say(f"Continua valendo o veredito anterior da versão: {standing}.")
+        say(_("The version's earlier verdict still stands: {status}.", status=standing))
     failed = args.fail_on and result.status is PerformanceStatus.DEGRADED
     return command.EXIT_DRIFT if failed else 0
 
@@ -113,12 +112,13 @@ def _groups(args: argparse.Namespace, version: MonitoredVersion, labels: Labels)
     features = {feature.name: feature.type for feature in version.contract.features}
     for name in args.group:
         if name in (version.contract.entity, *KEYS):
-            raise LabelsError(f"A coluna {name} diz de quem é cada linha; não é um grupo.")
+            text = N_("Column {column} says whose each row is; it is no group.")
+            raise LabelsError(text, column=name)
         if name not in features and name not in labels.columns:
-            raise LabelsError(
-                f"A coluna {name}, de --group, não é entrada da versão {version.release} nem está "
-                f"em {args.labels}."
+            text = N_(
+                "Column {column}, of --group, is no input of version {version} nor in {path}."
             )
+            raise LabelsError(text, column=name, version=version.release, path=args.labels)
     return args.group or [n for n, kind in features.items() if kind in ("string", "boolean")]
 
 
@@ -130,65 +130,15 @@ def _shown(matched: Matched, wanted: Sequence[str]) -> dict[str, list[str]]:
     """
     many = [name for name, values in matched.groups.items() if len(set(values)) > _MAX_GROUPS]
     if wanted and many:
-        raise LabelsError(
-            f"A coluna {many[0]} tem mais de {_MAX_GROUPS} valores; indique uma de poucos."
-        )
+        text = N_("Column {column} has more than {n} values; name one with few.")
+        raise LabelsError(text, column=many[0], n=_MAX_GROUPS)
     return {name: values for name, values in matched.groups.items() if name not in many}
-
-
-def _match(
-    labels: Labels,
-    version: MonitoredVersion,
-    store: Store,
-    start: datetime,
-    end: datetime,
-    groups: Sequence[str],
-) -> Matched:
-    captures = Captures(
-        store,
-        Selection(version.model_name, version.number, start, end),
-        {feature.name: feature.type for feature in version.contract.features},
-        command.journal_folder(store),
-    )
-    captured = [name for name in groups if name not in labels.columns]
-    return match(labels, captures.rows([*COLUMNS, *captured]), groups)
 
 
 def _same(matched: Matched, version: MonitoredVersion) -> bool:
     """Tell whether all rows were answered under the threshold that the test metrics are of."""
     tested = version.contract.threshold
     return all(math.isclose(found, tested, abs_tol=1e-9) for found in matched.thresholds)
-
-
-def _write(result: PerformanceResult, facts: PerformanceFacts, output: Path) -> list[Path]:
-    """Write the page and the numbers of the day; a second report of a day replaces the first."""
-    day = facts.window_end.astimezone().strftime("%Y%m%d")
-    texts = {
-        f"performance_report_{day}.html": render(result, facts),
-        f"performance_metrics_{day}.json": to_json({**facts.to_dict(), **result.to_dict()}),
-    }
-    return write_files(output / facts.model_version, texts)
-
-
-def _log(
-    run: OpenRun, result: PerformanceResult, facts: PerformanceFacts, paths: Sequence[Path]
-) -> None:
-    start = facts.window_start
-    params = {
-        "model_version": facts.model_version,
-        "registry_version": facts.registry_version,
-        "window_start": start.isoformat(timespec="seconds") if start else "",
-        "window_end": facts.window_end.isoformat(timespec="seconds"),
-        "joined_by": facts.labels.by,
-        "same_threshold": result.same_threshold,
-        **result.policy.to_dict(),
-    }
-    note = facts.escalation.note(f"{headline(result, facts)}\n\n{coverage(facts)}")
-    tags = {names.TAG_STATUS: str(result.status), "mlflow.note.content": note}
-    tags |= facts.escalation.tags()
-    run.log(params, metrics(result, facts), tags)
-    for path in paths:
-        run.log_file(path, ARTIFACT_FOLDER)
 
 
 def metrics(result: PerformanceResult, facts: PerformanceFacts) -> dict[str, float | None]:
@@ -202,73 +152,80 @@ def metrics(result: PerformanceResult, facts: PerformanceFacts) -> dict[str, flo
     return named
 
 
-def _tell(result: PerformanceResult, facts: PerformanceFacts, paths: Sequence[Path]) -> None:
-    """Print the verdict, the numbers, and where to read on."""
-    lines = [f"Status: {result.status}", headline(result, facts), coverage(facts)]
-    lines += [_line(name, result) for name in NAMES if name in result.metrics]
+def _lines(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
+    """Return the numbers behind the verdict, for the console."""
+    lines = [coverage(facts), *(_line(name, result) for name in NAMES if name in result.metrics)]
     if not result.same_threshold:
         lines.append(
-            "O limiar mudou desde o teste: recall, precisão e F2 não são comparados com ele."
+            _(
+                "The threshold has changed since the test: recall, precision and F2 are not "
+                "compared with it."
+            )
         )
-    lines += filter(None, [facts.escalation.action, facts.escalation.command])
-    lines += [f"Relatório: {paths[0]}", f"Métricas: {paths[1]}", f"Run no MLflow: {facts.run_url}"]
-    command.say(*lines)
+    return lines
 
 
 def _line(name: str, result: PerformanceResult) -> str:
     found, against = result.metrics[name], result.against_test.get(name)
-    text = f"  {NAMES[name]}: {number(found.value, 3)}"
+    text = f"  {_(NAMES[name])}: {number(found.value, 3)}"
     if found.low is not None:
-        text += f" ({number(found.low, 3)} a {number(found.high, 3)})"
+        span = _("{low} to {high}", low=number(found.low, 3), high=number(found.high, 3))
+        text += f" ({span})"
     if against is not None and against.test is not None:
-        text += f", no teste {number(against.test, 3)}"
-        text += ": pior" if against.degraded else ""
+        text += ", " + _("in the test {value}", value=number(against.test, 3))
+        text += ": " + _("worse") if against.degraded else ""
     return text
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m monitoring.performance_report",
-        description="Mede uma versão pelos resultados reais de quem ela pontuou.",
-        epilog="Os resultados se ligam às predições pelas colunas request_id e instance, ou pela "
-        "identificação da pessoa: em claro, na coluna que a versão usa para ela (exige "
-        "PSEUDONYM_KEY), ou já como pseudônimo, na coluna entity.",
+    parser = command.parser(
+        "monitoring.performance_report",
+        _("Measures a version by the actual outcomes of those it scored."),
+        epilog=_(
+            "Outcomes are matched to predictions by the columns request_id and instance, or by the "
+            "person's identity: in clear, in the column that the version uses for it (needs "
+            "PSEUDONYM_KEY), or as a pseudonym already, in the column entity."
+        ),
     )
     command.add_version(parser)
     parser.add_argument(
         "--labels",
         type=Path,
         required=True,
-        metavar="ARQUIVO",
-        help="resultados reais, em .csv, .parquet ou .jsonl",
+        metavar=_("FILE"),
+        help=_("actual outcomes, in .csv, .parquet or .jsonl"),
     )
     parser.add_argument(
         "--target",
         default=TARGET,
-        metavar="COLUNA",
-        help="coluna do resultado, 0 ou 1 (padrão: %(default)s)",
+        metavar=_("COLUMN"),
+        help=_("column of the outcome, 0 or 1 (default: %(default)s)"),
     )
     parser.add_argument(
         "--group",
         action="append",
         default=[],
-        metavar="COLUNA",
-        help="medir também por grupo: uma entrada da versão ou uma coluna do arquivo (pode se "
-        "repetir; sem isto, por toda entrada que é texto ou sim/não)",
+        metavar=_("COLUMN"),
+        help=_(
+            "measure by group, too: an input of the version or a column of the file (may be "
+            "repeated; without it, by every input that is text or yes/no)"
+        ),
     )
     parser.add_argument(
         "--last_n_days",
         type=command.days,
         metavar="N",
-        help="só predições dos últimos N dias; sem isto, todas as da versão",
+        help=_("only predictions of the last N days; without it, all of the version's"),
     )
     command.add_store(parser)
     command.add_output(parser)
     parser.add_argument(
         "--fail-on",
         choices=("yellow", "red", "degraded"),
-        help="terminar com código 3 se o desempenho piorou (para agendadores); os três valores "
-        "dizem o mesmo aqui: o veredito é OK ou DEGRADED, sem meio-termo",
+        help=_(
+            "end with code 3 if performance became worse (for schedulers); the three values say "
+            "the same here: the verdict is OK or DEGRADED, with nothing between"
+        ),
     )
     return parser
 

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 
 from huey import MemoryHuey, crontab  # type: ignore[import-untyped]
 
+from core.cli.arguments import say
+from core.messages import N_, _
+
 huey = MemoryHuey("routines", utc=False)
 
 
@@ -29,37 +32,34 @@ class Routine:
     def run(self) -> int:
         """Run it in a process of its own, its words in ours; return its exit code."""
         started = time.monotonic()
-        _say(f"{self.name}: início")
+        say(_("routine {name}: start", name=_(self.name)))
         command = [sys.executable, "-m", self.module, *self.arguments]
         code = subprocess.run(command, check=False).returncode
-        ended = "concluída" if code == 0 else f"terminou com código {code}"
-        _say(f"{self.name}: {ended} em {time.monotonic() - started:.0f} s")
+        done = N_("routine {name}: done in {seconds} s")
+        failed = N_("routine {name}: ended with code {code} in {seconds} s")
+        seconds = f"{time.monotonic() - started:.0f}"
+        say(_(failed if code else done, name=_(self.name), code=code, seconds=seconds))
         return code
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"rotina {text}\n")
-    sys.stdout.flush()
 
 
 _KEEP_DAYS = os.environ.get("RETENTION_DAYS") or "180"
 
 ROUTINES = (
-    Routine("compactação", "monitoring.compact", (), {"hour": "3", "minute": "0"}),
+    Routine(N_("compaction"), "monitoring.compact", (), {"hour": "3", "minute": "0"}),
     Routine(
-        "retenção",
+        N_("retention"),
         "monitoring.retention",
         ("--days", _KEEP_DAYS, "--apply"),
         {"hour": "3", "minute": "30"},
     ),
     Routine(
-        "drift diário",
+        N_("daily drift"),
         "monitoring.drift_report",
         ("--last_n_days", "1"),
         {"hour": "6", "minute": "0"},
     ),
     Routine(
-        "drift semanal",
+        N_("weekly drift"),
         "monitoring.drift_report",
         ("--last_n_days", "7", "--output", "monitoring/reports/semanal"),
         {"hour": "6", "minute": "30", "day_of_week": "1"},
@@ -67,7 +67,7 @@ ROUTINES = (
     # The evidence for the monthly baseline (§4.3). Renewing it stays an operator's decision: done
     # by a clock, it would make any drift the new normal.
     Routine(
-        "drift mensal",
+        N_("monthly drift"),
         "monitoring.drift_report",
         ("--last_n_days", "30", "--output", "monitoring/reports/mensal"),
         {"hour": "7", "minute": "0", "day": "1"},
@@ -75,7 +75,7 @@ ROUTINES = (
 )
 
 TASKS = {
-    routine.name: huey.periodic_task(crontab(**routine.when), name=routine.name)(routine.run)
+    _(routine.name): huey.periodic_task(crontab(**routine.when), name=_(routine.name))(routine.run)
     for routine in ROUTINES
 }
 """The routines as the scheduler knows them."""

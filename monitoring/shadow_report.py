@@ -1,79 +1,63 @@
 """Compare what the shadow would have answered with what was answered, on the same rows.
 
-`monitoring.agreement` is the arithmetic; the command around it reads both versions' rows, writes
-the page and the numbers, and logs both as a run of the shadow's version.
+`monitoring.performance.agreement` is the arithmetic; the command around it reads both versions'
+rows and publishes the comparison as a run of the shadow's version.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 
 from core.contract import names
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.messages import _
 from core.store.arrow_types import ARROW_TYPES
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
 from core.store.schema import ROLE_SHADOW
 from monitoring import command
-from monitoring.errors import SameVersionError
 from monitoring.pages.shadow_page import ShadowFacts, headline, render
 from monitoring.performance.agreement import COLUMNS, Agreement, agree, pair
+from monitoring.performance.errors import SameVersionError
+from monitoring.tracking.about import About
 from monitoring.tracking.jobs import JobRegistry
-from monitoring.tracking.output import to_json, write_files
+from monitoring.tracking.publishing import Report, publish
 
-DEFAULT_DAYS = 7.0
-ARTIFACT_FOLDER = "shadow"
+JOB = "shadow"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = _parser().parse_args(arguments)
-    return command.run(lambda: _job(args))
+    return command.run_command(lambda: _job(args))
 
 
 def _job(args: argparse.Namespace) -> int:
-    end = datetime.now(UTC)
-    days = args.last_n_days or DEFAULT_DAYS
-    start = end - timedelta(days=days)
+    window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
     answered = registry.version(args.model_version)
     shadow = registry.version(args.shadow, alias=names.CHALLENGER)
     if answered.number == shadow.number:
-        raise SameVersionError(answered.release)
-    left = Selection(answered.model_name, answered.number, start, end)
-    right = Selection(shadow.model_name, shadow.number, start, end, ROLE_SHADOW)
-    paired = pair(_rows(args, left), _rows(args, right))
-    result = agree(paired)
-    with registry.run(shadow, ARTIFACT_FOLDER, f"shadow {shadow.release} {days:g}d") as run:
-        facts = ShadowFacts(
-            model_name=shadow.model_name,
-            model_version=shadow.release,
-            registry_version=shadow.number,
-            answered_version=answered.release,
-            window_start=start,
-            window_end=end,
-            run_id=run.id,
-            run_url=run.url,
-            version_url=registry.version_url(shadow),
-        )
-        paths = _write(result, paired, facts, args.output)
-        params = {
-            "model_version": shadow.release,
-            "answered_version": answered.release,
-            "last_n_days": f"{days:g}",
-        }
-        run.log(params, metrics(result), {"mlflow.note.content": headline(result, facts)})
-        for path in paths:
-            run.log_file(path, ARTIFACT_FOLDER)
-    command.say(
-        headline(result, facts),
-        f"Relatório: {paths[0]}",
-        f"Métricas: {paths[1]}",
-        f"Run no MLflow: {run.url}",
+        raise SameVersionError(version=answered.release)
+    store = args.inference_store
+    paired = pair(
+        _rows(window.captures(store, answered, features=False)),
+        _rows(window.captures(store, shadow, ROLE_SHADOW, features=False)),
     )
+    result = agree(paired)
+
+    def make(about: About) -> Report:
+        facts = ShadowFacts(about, answered.release)
+        return Report(
+            page=render(result, paired, facts),
+            numbers={**facts.to_dict(), **result.to_dict()},
+            params={"answered_version": answered.release},
+            metrics=metrics(result),
+            headline=headline(result, facts),
+        )
+
+    publish(registry, shadow, JOB, window, args.output, make)
     return 0
 
 
@@ -92,23 +76,11 @@ def metrics(result: Agreement) -> dict[str, float | None]:
     }
 
 
-def _rows(args: argparse.Namespace, selection: Selection) -> pa.Table:
+def _rows(captures: Captures) -> pa.Table:
     """Return what one version scored, without its features."""
-    store = args.inference_store
-    captures = Captures(store, selection, {}, command.journal_folder(store))
     kinds = {name: {**LEADING_COLUMNS, **TRAILING_COLUMNS}[name] for name in COLUMNS}
     schema = pa.schema((name, ARROW_TYPES[kind]) for name, kind in kinds.items())
     return pa.Table.from_batches(captures.rows(COLUMNS), schema)
-
-
-def _write(result: Agreement, paired: pa.Table, facts: ShadowFacts, output: Path) -> list[Path]:
-    """Write the page and the numbers of the day; a second report of a day replaces the first."""
-    day = facts.window_end.astimezone().strftime("%Y%m%d")
-    texts = {
-        f"shadow_report_{day}.html": render(result, paired, facts),
-        f"shadow_metrics_{day}.json": to_json({**facts.to_dict(), **result.to_dict()}),
-    }
-    return write_files(output / facts.model_version, texts)
 
 
 def _shadow(text: str) -> str | None:
@@ -116,30 +88,25 @@ def _shadow(text: str) -> str | None:
     if text == names.CHALLENGER:
         return None
     if text == names.CHAMPION:
-        raise argparse.ArgumentTypeError(f"{text} é a versão no ar; a sombra é outra")
+        raise argparse.ArgumentTypeError(
+            _("{text} is the version that is served; the shadow is another", text=text)
+        )
     return command.release(text)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m monitoring.shadow_report",
-        description="Compara o que a sombra teria respondido com o que foi respondido, nas mesmas "
-        "linhas.",
+    parser = command.parser(
+        "monitoring.shadow_report",
+        _("Compares what the shadow would have answered with what was answered, on the same rows."),
     )
     command.add_version(parser)
     parser.add_argument(
         "--shadow",
         type=_shadow,
         metavar="v1.3.0",
-        help="versão que pontuou como sombra; sem ela, a do alias challenger",
+        help=_("version that scored as shadow; without it, the one of the alias challenger"),
     )
-    parser.add_argument(
-        "--last_n_days",
-        type=command.days,
-        metavar="N",
-        default=DEFAULT_DAYS,
-        help=f"janela em dias até agora (padrão: {DEFAULT_DAYS:g})",
-    )
+    command.add_window(parser)
     command.add_store(parser)
     command.add_output(parser)
     return parser

@@ -3,7 +3,6 @@
 Standard library only: it runs before anything is installed, and as the first container.
 """
 
-import argparse
 import os
 import re
 import secrets
@@ -11,6 +10,9 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from core.cli.arguments import complain, parser
+from core.messages import _
 
 EXAMPLE = Path(__file__).resolve().parents[1] / ".env.example"
 PLACEHOLDER = "change-me"
@@ -24,6 +26,7 @@ SECRETS = (
     "MLFLOW_SECRET_KEY",
 )
 SHORTEST = 16
+RENEW = "python3 -m scripts.check_secrets --new > .env"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -34,39 +37,44 @@ def problems(environ: Mapping[str, str]) -> list[str]:
     times = Counter(value for value in values.values() if value)
     for name, value in values.items():
         if not value:
-            found.append(f"{name} não foi definida")
+            found.append(_("{name} is not set", name=name))
         elif PLACEHOLDER in value:
-            found.append(f"{name} ainda tem o valor de exemplo")
+            found.append(_("{name} still has the example's value", name=name))
         elif len(value) < SHORTEST:
-            found.append(f"{name} tem menos de {SHORTEST} caracteres")
+            found.append(_("{name} is shorter than {n} characters", name=name, n=SHORTEST))
         elif times[value] > 1:
-            found.append(f"{name} repete o valor de outra variável")
+            found.append(_("{name} repeats the value of another variable", name=name))
     address = environ.get("BIND_ADDRESS", "").strip()
     if address and address not in LOOPBACK and not environ.get("API_KEYS", "").strip():
-        found.append(f"BIND_ADDRESS={address} abre a API à rede, e API_KEYS está vazia")
+        found.append(
+            _(
+                "BIND_ADDRESS={address} opens the API to the network, and API_KEYS is empty",
+                address=address,
+            )
+        )
     return found
 
 
 def fresh(example: str) -> str:
     """Return the example with a random value in place of each placeholder."""
-    return re.sub(re.escape(PLACEHOLDER), lambda _: secrets.token_urlsafe(24), example)
+    return re.sub(re.escape(PLACEHOLDER), lambda _match: secrets.token_urlsafe(24), example)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check the environment, or print a new `.env`; return the exit code."""
-    parser = argparse.ArgumentParser(description="Confere os segredos do ambiente.")
-    parser.add_argument("--new", action="store_true", help="imprime um .env com segredos novos")
-    if parser.parse_args(argv).new:
+    arguments = parser("scripts.check_secrets", _("Check the secrets of the environment."))
+    arguments.add_argument(
+        "--new", action="store_true", help=_("print a .env with new secrets instead")
+    )
+    if arguments.parse_args(argv).new:
         sys.stdout.write(fresh(EXAMPLE.read_text(encoding="utf-8")))
         return 0
     found = problems(os.environ)
     for line in found:
-        sys.stderr.write(f"erro: {line}\n")
+        complain(line)
     if found:
-        sys.stderr.write(
-            "Corrija o .env; um novo, com segredos aleatórios: "
-            "python3 scripts/check_secrets.py --new > .env\n"
-        )
+        advice = _("Mend .env; for a new one with random secrets: {command}", command=RENEW)
+        sys.stderr.write(f"{advice}\n")
     return int(bool(found))
 
 

@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from core.cli.arguments import Parser, parser, run_command, say
+from core.errors import ProjectError
+from core.messages import N_, _
+
 Rows = list[dict[str, Any]]
 SEED = 1
 PER_REQUEST = 50
@@ -26,17 +30,17 @@ BAD_REQUESTS = 60
 HEAVY_REQUESTS, HEAVY_ROWS, HEAVY_AT_ONCE = 48, 1000, 16
 
 
-class Api:
+class LocalApi:
     """The API on this machine."""
 
     def __init__(self, url: str) -> None:
         """Take its address.
 
         Raises:
-            SystemExit: it is on another machine.
+            ProjectError: it is on another machine.
         """
         if urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise SystemExit("erro: o exercício só fala com uma API desta máquina")
+            raise ProjectError(N_("a drill talks only to an API of this machine"))
         self._url = url.rstrip("/")
 
     def features(self) -> dict[str, dict[str, Any]]:
@@ -70,19 +74,19 @@ def read_rows(path: Path, names: Iterable[str]) -> Rows:
     return rows
 
 
-def usual(api: Api, args: argparse.Namespace) -> Counter[int]:
+def usual(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send the rows as they are."""
     return api.post_all(read_rows(args.rows, api.features()))
 
 
-def red(api: Api, args: argparse.Namespace) -> Counter[int]:
+def red(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send the rows with one feature stuck at its lowest value, as from a broken source."""
     features = api.features()
     lowest = features[args.feature]["min"]
     return api.post_all([{**row, args.feature: lowest} for row in read_rows(args.rows, features)])
 
 
-def yellow(api: Api, args: argparse.Namespace) -> Counter[int]:
+def yellow(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send the rows with one feature missing a little more often than usual."""
     rows = read_rows(args.rows, api.features())
     known = [row for row in rows if row[args.feature] is not None]
@@ -91,21 +95,21 @@ def yellow(api: Api, args: argparse.Namespace) -> Counter[int]:
     return api.post_all(rows)
 
 
-def errors(api: Api, _: argparse.Namespace) -> Counter[int]:
+def errors(api: LocalApi, _args: argparse.Namespace) -> Counter[int]:
     """Send requests with a field that no version knows."""
-    return Counter(api.post([{"campo_inexistente": 1}]) for _ in range(BAD_REQUESTS))
+    return Counter(api.post([{"campo_inexistente": 1}]) for _number in range(BAD_REQUESTS))
 
 
-def latency(api: Api, args: argparse.Namespace) -> Counter[int]:
+def latency(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send many of the largest and dearest requests at once: a thousand rows, each explained."""
     rows = read_rows(args.rows, api.features())
     heavy = (rows * (HEAVY_ROWS // len(rows) + 1))[:HEAVY_ROWS]
     with ThreadPoolExecutor(HEAVY_AT_ONCE) as pool:
-        jobs = [pool.submit(api.post, heavy, explain=True) for _ in range(HEAVY_REQUESTS)]
+        jobs = [pool.submit(api.post, heavy, explain=True) for _number in range(HEAVY_REQUESTS)]
         return Counter(job.result() for job in jobs)
 
 
-DRILLS: dict[str, Callable[[Api, argparse.Namespace], Counter[int]]] = {
+DRILLS: dict[str, Callable[[LocalApi, argparse.Namespace], Counter[int]]] = {
     "normal": usual,
     "vermelho": red,
     "amarelo": yellow,
@@ -114,24 +118,38 @@ DRILLS: dict[str, Callable[[Api, argparse.Namespace], Counter[int]]] = {
 }
 
 
+def build_parser() -> Parser:
+    """Return the command's options."""
+    arguments = parser(
+        "scripts.drill", _("Cause a symptom of the RUNBOOK on purpose, on a system for rehearsing.")
+    )
+    arguments.add_argument("drill", choices=DRILLS, help=_("the symptom"))
+    arguments.add_argument(
+        "--url", default="http://127.0.0.1:8000", help=_("address of the API (%(default)s)")
+    )
+    arguments.add_argument(
+        "--rows", type=Path, help=_("rows to send (a .parquet file of make_dataset)")
+    )
+    arguments.add_argument("--feature", help=_("the feature that suffers (vermelho, amarelo)"))
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one drill; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description="Provoca de propósito um sintoma do RUNBOOK, num sistema de ensaio."
-    )
-    parser.add_argument("drill", choices=DRILLS, help="o sintoma")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="API (%(default)s)")
-    parser.add_argument("--rows", type=Path, help="linhas a enviar (.parquet de make_dataset)")
-    parser.add_argument("--feature", help="a feature que sofre (vermelho, amarelo)")
-    args = parser.parse_args(argv)
+    arguments = build_parser()
+    args = arguments.parse_args(argv)
     if args.drill != "erros" and args.rows is None:
-        parser.error(f"{args.drill} precisa de --rows")
+        arguments.error(_("{drill} needs {option}", drill=args.drill, option="--rows"))
     if args.drill in ("vermelho", "amarelo") and args.feature is None:
-        parser.error(f"{args.drill} precisa de --feature")
-    answered = DRILLS[args.drill](Api(args.url), args)
+        arguments.error(_("{drill} needs {option}", drill=args.drill, option="--feature"))
+    return run_command(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the drill and say how often each status came."""
+    answered = DRILLS[args.drill](LocalApi(args.url), args)
     told = ", ".join(f"{times} × {status}" for status, times in sorted(answered.items()))
-    sys.stdout.write(f"{args.drill}: {told}\n")
-    return 0
+    say(f"{args.drill}: {told}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ import os
 import sys
 from urllib.parse import urlsplit
 
+from core.cli.arguments import say
+from core.messages import _
+
 ARTIFACTS = "mlflow"
 """Bucket of MLflow's artifacts, as docker-compose.yml names it."""
 USERS = {"jobs": "MLFLOW_JOBS_PASSWORD", "reader": "MLFLOW_READER_PASSWORD"}
@@ -56,7 +59,7 @@ def main() -> int:
     """Make all of it; return the exit code."""
     made = make_buckets(buckets())
     made += make_users(os.environ["MLFLOW_TRACKING_URI"])
-    sys.stdout.write(f"pronto; criados agora: {', '.join(made) or 'nenhum'}\n")
+    say(_("ready; made now: {names}", names=", ".join(made) or _("none")))
     return 0
 
 

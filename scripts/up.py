@@ -1,6 +1,7 @@
 """Start the whole system on this machine: MLflow server, a champion, the proxy. Ctrl-C stops it.
 
-It starts the project's own commands as processes and watches them; it imports none of them.
+It starts the project's own commands as processes and watches them; of the project it imports only
+`core`, which is quick.
 """
 
 import argparse
@@ -19,6 +20,11 @@ from types import FrameType
 
 from dotenv import load_dotenv
 
+from core.cli.arguments import Parser, complain, parser
+from core.cli.progress import say
+from core.errors import ProjectError
+from core.messages import N_, _
+
 ROOT = Path(__file__).resolve().parents[1]
 VAR = ROOT / "var"
 SYNTHETIC = Path("data/raw/pede_synthetic.xlsx")
@@ -26,18 +32,14 @@ STUDENTS, SEED = 1200, 7
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class StartError(Exception):
+class StartError(ProjectError):
     """The system cannot start; the message says what to do."""
+
+    code = "start_failed"
 
 
 class Stopped(Exception):
     """Somebody asked us to stop."""
-
-
-def say(text: str) -> None:
-    """Print one step, at once."""
-    sys.stdout.write(f"→ {text}\n")
-    sys.stdout.flush()
 
 
 def check_port(host: str, port: int, variable: str) -> None:
@@ -48,8 +50,10 @@ def check_port(host: str, port: int, variable: str) -> None:
             sock.bind((host, port))
         except OSError as exc:
             raise StartError(
-                f"não é possível usar {host}:{port} ({exc.strerror}); "
-                f"escolha outra porta: make up {variable}={port + 1}"
+                N_("cannot use {address} ({reason}); choose another port: {command}"),
+                address=f"{host}:{port}",
+                reason=exc.strerror,
+                command=f"make up {variable}={port + 1}",
             ) from exc
 
 
@@ -95,7 +99,11 @@ class Stack:
             self.pause(0.1)
         self._processes.pop()
         if code:
-            raise StartError(f"{what} falhou (código {code}); a causa está logo acima")
+            raise StartError(
+                N_("{what} failed (exit code {code}); the cause is just above"),
+                what=what,
+                code=code,
+            )
 
     def wait_for(self, name: str, url: str, seconds: float, log: Path) -> None:
         """Wait until `url` answers 200.
@@ -116,7 +124,11 @@ class Stack:
                 pass
             self.pause(0.2)
         raise StartError(
-            f"{name} não ficou pronta em {seconds:.0f} s; veja {log.relative_to(ROOT)} {said}"
+            N_("{name} was not ready within {seconds} s; see {log} {said}"),
+            name=name,
+            seconds=round(seconds),
+            log=log.relative_to(ROOT),
+            said=said,
         )
 
     def check(self) -> None:
@@ -124,12 +136,14 @@ class Stack:
         for name, process in self._processes:
             if process.poll() is not None:
                 raise StartError(
-                    f"{name} terminou sozinho (código {process.returncode}); veja var/"
+                    N_("{name} ended by itself (exit code {code}); see var/"),
+                    name=name,
+                    code=process.returncode,
                 )
 
     def stop(self) -> None:
         """Stop everything, last started first: politely, then for certain."""
-        for _, process in reversed(self._processes):
+        for _name, process in reversed(self._processes):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
                 with suppress(subprocess.TimeoutExpired):
@@ -155,82 +169,88 @@ def workbook(stack: Stack, source: str | None) -> Path:
     if source:
         return Path(source).resolve()
     if not (ROOT / SYNTHETIC).exists():
-        say(f"gerando uma planilha PEDE sintética ({STUDENTS} estudantes): {SYNTHETIC}")
+        say(
+            _(
+                "making a synthetic PEDE workbook ({students} students): {path}",
+                students=STUDENTS,
+                path=SYNTHETIC,
+            )
+        )
         command = [*("-m", "data.synthetic", "--students", str(STUDENTS), "--seed", str(SEED))]
-        stack.run("o gerador", [sys.executable, *command, "--output", str(SYNTHETIC)])
+        stack.run(_("the generator"), [sys.executable, *command, "--output", str(SYNTHETIC)])
     return SYNTHETIC
 
 
 def start(args: argparse.Namespace, stack: Stack, mlflow_url: str, api_url: str) -> None:
     """Start server, champion and proxy, in this order."""
-    say(f"iniciando o servidor MLflow em {mlflow_url} (até meio minuto)")
+    say(_("starting the MLflow server at {url} (up to half a minute)", url=mlflow_url))
     log = VAR / "mlflow-server.log"
     server = [sys.executable, "-m", "mlflow", "server", "--host", args.host]
     server += ["--port", str(args.mlflow_port), "--workers", "1"]
     server += ["--backend-store-uri", f"sqlite:///{VAR / 'mlflow.db'}"]
     server += ["--artifacts-destination", str(VAR / "artifacts")]
-    stack.start("o servidor MLflow", server, log)
-    stack.wait_for("o servidor MLflow", f"{mlflow_url}/health", 180, log)
+    stack.start(_("the MLflow server"), server, log)
+    stack.wait_for(_("the MLflow server"), f"{mlflow_url}/health", 180, log)
 
     model = os.environ.get("MODEL_NAME") or "risco-defasagem"
     alias = os.environ.get("MODEL_ALIAS") or "champion"
     if has_champion(mlflow_url, model, alias):
-        say("já há uma versão champion; nada a treinar (para retreinar: mlflow run, ver README)")
+        say(_("there is a champion; nothing to train (to retrain: mlflow run, see README)"))
     else:
         source = workbook(stack, args.source)
-        say(f"treinando com {source} por mlflow run (cerca de um minuto)")
+        say(_("training on {source} by mlflow run (about a minute)", source=source))
         run = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"]
         run += ["--experiment-name", f"{model}-training", "-P", f"source={source}"]
-        stack.run("o treino", run)
+        stack.run(_("the training"), run)
         if not has_champion(mlflow_url, model, alias):
             raise StartError(
-                "o treino terminou, mas a versão não passou pelos critérios; "
-                f"veja {mlflow_url}/#/models/{model}"
+                N_("the training ended, but the version did not pass the gate; see {url}"),
+                url=f"{mlflow_url}/#/models/{model}",
             )
-    say(f"iniciando a API em {api_url}")
+    say(_("starting the API at {url}", url=api_url))
     log = VAR / "api.log"
     api = [sys.executable, "-m", "serving", "--host", args.host, "--port", str(args.api_port)]
-    stack.start("a API", [*api, "--workers", str(args.workers)], log)
-    stack.wait_for("a API", f"{api_url}/ready", 120, log)
+    stack.start(_("the API"), [*api, "--workers", str(args.workers)], log)
+    stack.wait_for(_("the API"), f"{api_url}/ready", 120, log)
 
 
 def announce(mlflow_url: str, api_url: str) -> str:
     """Return what to look at and what to paste."""
     model = os.environ.get("MODEL_NAME") or "risco-defasagem"
-    return f"""
-Tudo no ar. Ctrl-C para tudo.
+    places = {
+        _("Panel"): f"{api_url}/painel",
+        "API": f"{api_url}/docs",
+        _("Health"): f"{api_url}/health",
+        "MLflow": f"{mlflow_url}/#/models/{model}",
+    }
+    activate = f"source .venv/bin/activate && export MLFLOW_TRACKING_URI={mlflow_url}"
+    request = f"""curl -X POST {api_url}/predict -H "Content-Type: application/json" \\
+    -d '{{"instances": [{{"fase_2023": 3, "idade_2023": 15, "iaa_2023": 6.5}}]}}'"""
+    parts = [
+        _("Everything is up. Ctrl-C stops it."),
+        "\n".join(f"  {name:<10}{url}" for name, url in places.items()),
+        _("In another terminal, before the commands of the RUNBOOK:"),
+        f"  {activate}",
+        _("Try it:"),
+        f"  {request}",
+    ]
+    return "\n" + "\n\n".join(parts) + "\n\n"
 
-  Painel    {api_url}/painel
-  API       {api_url}/docs
-  Saúde     {api_url}/health
-  MLflow    {mlflow_url}/#/models/{model}
 
-Em outro terminal, antes dos comandos do RUNBOOK:
-
-  source .venv/bin/activate && export MLFLOW_TRACKING_URI={mlflow_url}
-
-Experimente:
-
-  curl -X POST {api_url}/predict -H "Content-Type: application/json" \\
-    -d '{{"instances": [{{"fase_2023": 3, "idade_2023": 15, "iaa_2023": 6.5}}]}}'
-
-"""
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the options that `make up` passes."""
-    parser = argparse.ArgumentParser(description="Inicia MLflow, treino (se preciso) e API.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--api-port", type=int, default=8000)
-    parser.add_argument("--mlflow-port", type=int, default=5000)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--source", help="planilha PEDE (.xlsx); padrão: uma sintética")
-    return parser.parse_args(argv)
+def build_parser() -> Parser:
+    """Return the options that `make up` passes."""
+    arguments = parser("scripts.up", _("Start MLflow, train if need be, start the API."))
+    arguments.add_argument("--host", default="127.0.0.1", help=_("address (%(default)s)"))
+    for option, port in (("--api-port", 8000), ("--mlflow-port", 5000)):
+        arguments.add_argument(option, type=int, default=port, help=_("port (%(default)s)"))
+    arguments.add_argument("--workers", type=int, default=1, help=_("workers (%(default)s)"))
+    arguments.add_argument("--source", help=_("PEDE workbook (.xlsx); default: a synthetic one"))
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Start everything, wait, stop everything; return the exit code."""
-    args = parse(argv)
+    args = build_parser().parse_args(argv)
     shown = "127.0.0.1" if args.host in ("0.0.0.0", "::") else args.host  # noqa: S104
     mlflow_url = f"http://{shown}:{args.mlflow_port}"
     api_url = f"http://{shown}:{args.api_port}"
@@ -244,9 +264,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     stack = Stack(env)
     try:
         if args.source and not Path(args.source).is_file():
-            raise StartError(f"a planilha {args.source} não existe; corrija SOURCE=...")
+            raise StartError(
+                N_("the workbook {path} does not exist; correct SOURCE=..."), path=args.source
+            )
         check_port(args.host, args.mlflow_port, "MLFLOW_PORT")
         check_port(args.host, args.api_port, "API_PORT")
+        if not os.environ.get("PSEUDONYM_KEY"):
+            say(
+                _(
+                    "PSEUDONYM_KEY is not set: answers are captured without pseudonyms, and what "
+                    "is captured now can never be joined with labels by person (.env.example)"
+                )
+            )
         start(args, stack, mlflow_url, api_url)
         sys.stdout.write(announce(mlflow_url, api_url))
         sys.stdout.flush()
@@ -254,10 +283,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             stack.check()
             stack.pause(0.5)
     except StartError as exc:
-        sys.stderr.write(f"erro: {exc}\n")
+        complain(str(exc))
         return 1
     except Stopped:
-        say("parando tudo")
+        say(_("stopping everything"))
         return 0
     finally:
         stack.stop()

@@ -22,8 +22,9 @@ from serving.http.auth import ApiKeys
 from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
-from serving.http.predict import PredictEndpoint
+from serving.http.predict import BatchPredictEndpoint, PredictEndpoint
 from serving.http.status import status_router
+from serving.lists.page import list_route
 from serving.metrics.counters import Metrics
 from serving.metrics.exposition import scrape_route
 from serving.panel.page import panel_routes
@@ -48,11 +49,13 @@ def create_app(settings: Settings) -> FastAPI:
     status = status_router(main)
     routes = [
         Route("/predict", predict, methods=["POST"]),
+        Route("/predict/batch", BatchPredictEndpoint(main), methods=["POST"]),
         Route("/invocations", InvocationsEndpoint(main), methods=["POST"]),
         Route("/ping", PingEndpoint(main), methods=["GET"]),
         Route("/version", mlflow_version, methods=["GET"]),
         scrape_route(metrics),
         *panel_routes(main, metrics),
+        list_route(main),
     ]
     # FastAPI's own /docs loads its scripts from the internet.
     app = FastAPIOffline(

@@ -88,7 +88,7 @@ def _here(model: "ServedModel", options: argparse.Namespace, settings: Any, log:
     def chunks() -> Iterator[list[Mapping[str, Any]]]:
         return read_chunks(options.source, features, options.chunk)
 
-    total = check(model, chunks, options.keep)
+    total = check(model, chunks, options.keep, options.period)
     say(ngettext("{n} row checked", "{n} rows checked", total))
     capture = Capture(settings, log, ROLE_BATCH)
     capture.start()
@@ -101,7 +101,9 @@ def _here(model: "ServedModel", options: argparse.Namespace, settings: Any, log:
     say(_("{output} written; {captured} rows captured, {lost} lost", **facts))
 
 
-def check(model: "ServedModel", chunks: Chunks, keep: frozenset[str]) -> int:
+def check(
+    model: "ServedModel", chunks: Chunks, keep: frozenset[str], period: int | None = None
+) -> int:
     """Return the number of rows, all of which fit the contract.
 
     Raises:
@@ -113,7 +115,7 @@ def check(model: "ServedModel", chunks: Chunks, keep: frozenset[str]) -> int:
     rows = problems = 0
     for chunk in chunks():
         try:
-            model.version.validator.read_instances(_only_features(chunk, keep))
+            model.version.validator.read_instances(_only_features(chunk, keep), period)
         except InvalidInstances as exc:
             problems += exc.total
             lines += [_line(rows, detail) for detail in exc.details]
@@ -161,7 +163,7 @@ def score(
     run, done, writer = uuid.uuid4().hex, 0, None
     with replacing(options.output) as temporary:
         for number, chunk in enumerate(chunks()):
-            rows = _scored(model, chunk, options.keep, f"batch-{run}-{number:06d}", capture)
+            rows = _scored(model, chunk, options, f"batch-{run}-{number:06d}", capture)
             table = pa.Table.from_pylist(rows, schema=None if writer is None else writer.schema)
             if writer is None:
                 table = table.cast(_schema(model, table.schema))
@@ -177,24 +179,24 @@ def score(
 def _scored(
     model: "ServedModel",
     chunk: list[Mapping[str, Any]],
-    keep: frozenset[str],
+    options: argparse.Namespace,
     request_id: str,
     capture: "Capture",
 ) -> list[dict[str, Any]]:
     """Return a chunk's rows with their outputs, after they were captured."""
-    from serving.engine.batcher import Job
     from serving.engine.context import RequestContext
-    from serving.engine.direct import outputs_of
-    from serving.http.predict import scored_rows
+    from serving.engine.job import Job, settle
+    from serving.http.predict import prediction_rows
     from serving.protocol.instances import Instances
-    from serving.protocol.outputs import named_row
 
-    contract = model.version.contract
-    rows, entities = model.version.validator.read_instances(_only_features(chunk, keep))
-    job = Job(model, Instances(rows, entities), RequestContext(request_id.encode()))
-    outputs = outputs_of(job)
+    contract, keep = model.version.contract, options.keep
+    rows, entities, periods = model.version.validator.read_instances(
+        _only_features(chunk, keep), options.period
+    )
+    instances = Instances(rows, entities, periods=periods)
+    job = Job(model, instances, RequestContext(request_id.encode()))
+    settle([job])
     capture.append([job])
-    named = [named_row(o, contract.outputs) for o in outputs] if contract.outputs else None
     added = dict(zip(_ADDED, (model.release, model.threshold), strict=True))
     return [
         {
@@ -203,7 +205,7 @@ def _scored(
             **output,
             **added,
         }
-        for source, row, output in zip(chunk, rows, named or scored_rows(job), strict=True)
+        for source, row, output in zip(chunk, rows, prediction_rows(job), strict=True)
     ]
 
 
@@ -248,9 +250,18 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     made.add_argument(
+        "--period", type=_year, help=_("the year that the rows are about, where they do not say it")
+    )
+    made.add_argument(
         "--chunk", default=10_000, type=int, help=_("rows at a time (default: %(default)s)")
     )
     return made
+
+
+def _year(text: str) -> int:
+    if not text.isdigit() or len(text) != 4:
+        raise argparse.ArgumentTypeError(_("a year, for example 2024"))
+    return int(text)
 
 
 if __name__ == "__main__":

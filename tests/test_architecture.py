@@ -2,6 +2,8 @@
 
 import ast
 import sys
+from collections.abc import Callable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 STANDARD = ("errors.py", "messages/__init__.py", "store/schema.py")
 """What `core.contract` may import besides itself; standard library only, too."""
 PACKAGES = ("mlflow_project", "serving", "monitoring", "data")
+OURS = ("core", *PACKAGES, "scripts")
+TABLE = {}
 
 
 def imported(path: Path) -> set[str]:
@@ -54,6 +58,77 @@ def test_one_room_talks_to_mlflow(package: str) -> None:
     for path in sources(package):
         if "mlflow" in {name.split(".")[0] for name in imported(path)}:
             assert path.parent == ROOT / "core" / "registry", path
+
+
+def graph() -> dict[str, set[str]]:
+    """Return each of our modules with those of ours that it imports, wherever in it."""
+    files = {module(path): path for package in (*OURS,) for path in sources(package)}
+
+    def home(name: str) -> str:
+        while name and name not in files:
+            name = name.rpartition(".")[0]
+        return name
+
+    return {name: {home(n) for n in imported(path)} - {"", name} for name, path in files.items()}
+
+
+def module(path: Path) -> str:
+    """Return a file's dotted name; a package's for its `__init__.py`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room(name: str) -> str:
+    """Return the room of a module: the folder in its package; a file at the root is its own."""
+    return ".".join(name.split(".")[:2])
+
+
+def rooms() -> dict[str, set[str]]:
+    """Return each room with the rooms that it imports."""
+    found: dict[str, set[str]] = {}
+    for name, names in graph().items():
+        found.setdefault(room(name), set()).update({room(n) for n in names} - {room(name)})
+    return found
+
+
+@pytest.mark.parametrize("of", [graph, rooms], ids=["files", "rooms"])
+def test_nothing_imports_itself_in_a_circle(of: Callable[[], dict[str, set[str]]]) -> None:
+    """Neither files nor rooms: what is below can be read without what is above."""
+    try:
+        TopologicalSorter(of()).prepare()
+    except CycleError as exc:
+        pytest.fail(" → ".join(reversed(exc.args[1])))
+
+
+@pytest.mark.parametrize("package", ["core", "mlflow_project", "serving", "monitoring"])
+def test_rooms_import_what_the_table_says(package: str) -> None:
+    """Each room of a package with those of the same package below it; a new line is a decision.
+
+    Commands, the files at the root that nothing imports, stand on top of all.
+    """
+    found = {name: others for name, others in rooms().items() if name.startswith(f"{package}.")}
+    used = set().union(*found.values())
+    shown = {
+        name.removeprefix(f"{package}."): {
+            other.removeprefix(f"{package}.") for other in others if other.startswith(f"{package}.")
+        }
+        for name, others in found.items()
+        if name in used or (ROOT / package / name.split(".")[1]).is_dir()
+    }
+    table = {name: set(others.split()) for name, others in TABLE[package].items()}
+    assert shown == table
+
+
+def test_no_class_name_means_two_things() -> None:
+    """A name that a reader meets twice is one class."""
+    places: dict[str, list[str]] = {}
+    for package in OURS:
+        for path in sources(package):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(module(path))
+    twice = {name: where for name, where in places.items() if len(where) > 1}
+    assert not twice
 
 
 @pytest.mark.parametrize("package", ["serving", "monitoring"])

@@ -76,7 +76,7 @@ class Rehearsal:
     def drill(self, name: str, *more: str) -> str:
         """Run a drill against the proxy."""
         rows = [] if name == "erros" else ["--rows", FRESH]
-        return self.run("scripts/drill.py", name, "--url", self.api, *rows, *more)
+        return self.run("-m", "scripts.drill", name, "--url", self.api, *rows, *more)
 
     def report(self, release: str) -> tuple[str, dict[str, Any]]:
         """Run the drift report; return what it says and its numbers."""

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from live import clean_environment, copy_project, stop, wait_for
+from live import clean_environment, copy_project, run_here, stop, wait_for
 
 MODEL = "walk-through"
 SOURCE = "pede.xlsx"
@@ -52,6 +52,10 @@ class Walk:
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
 
+    def here(self, module: str, *arguments: str) -> str:
+        """Run one of our commands in this process, which has imported MLflow already."""
+        return run_here([module, *arguments], self.env, self.folder)
+
     def post(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Send instances in requests of 50; return all predictions."""
         found: list[dict[str, Any]] = []
@@ -62,9 +66,11 @@ class Walk:
                 found += answer.json()["predictions"]
         return found
 
-    def served(self) -> str:
-        """Return the release that `/metadata` names."""
-        release: str = httpx.get(f"{self.api}/metadata", timeout=10).json()["model_version"]
+    def served(self) -> str | None:
+        """Return the release that `/metadata` names; None from a worker that has none yet."""
+        release: str | None = (
+            httpx.get(f"{self.api}/metadata", timeout=10).json().get("model_version")
+        )
         return release
 
     def wait_until_served(self, release: str) -> None:
@@ -147,16 +153,17 @@ def test_the_whole_loop(walk: Any) -> None:
     """Train, promote, predict, train again, promote, roll back, count, and tell drift from none."""
     # Train the first version as `mlflow run` does, in this environment; the gate promotes it.
     the = walk(serve=False)
-    the.run("-m", "data.synthetic", "--students", "900", "--seed", "3", "--output", SOURCE)
+    the.here("data.synthetic", "--students", "900", "--seed", "3", "--output", SOURCE)
     told = the.run(
         *("-m", "mlflow", "run", ".", "--env-manager", "local"),
         *("--experiment-name", f"{MODEL}-training", "-P", f"source={SOURCE}"),
     )
     assert "v1.0.0 é a champion" in told
-    assert "v1.0.0" in the.run("-m", "mlflow_project.registry", "list")
+    assert "v1.0.0" in the.here("mlflow_project.registry", "list")
 
     # Serve it, and keep asking from here on.
     walk()
+    the.wait_until_served("v1.0.0")
     metadata = httpx.get(f"{the.api}/metadata").json()
     names = [feature["name"] for feature in metadata["features"]]
     rows = fresh_students(the, names)
@@ -199,7 +206,7 @@ def test_the_whole_loop(walk: Any) -> None:
     assert red["feature_drift"]["ida"]["status"] == "RED"
     assert red["feature_drift"]["idade"]["status"] in ("YELLOW", "RED")
     assert red["feature_drift"]["por"]["status"] == "GREEN"
-    listed = the.run("-m", "mlflow_project.registry", "list")
+    listed = the.here("mlflow_project.registry", "list")
     assert [("RED" in line, "GREEN" in line) for line in listed.splitlines()[2:]] == [
         (True, False),
         (False, True),
@@ -216,7 +223,7 @@ def test_the_whole_loop(walk: Any) -> None:
         captured.update(releases)
     assert captured == answered
     assert not list((the.folder / "monitoring/inference_store/journal").glob("*"))
-    history = the.run("-m", "mlflow_project.registry", "history").splitlines()[2:]
+    history = the.here("mlflow_project.registry", "history").splitlines()[2:]
     assert [line.split()[2] for line in history] == ["promote", "promote", "rollback"]
 
 
@@ -227,8 +234,8 @@ def fresh_students(the: Walk, names: list[str]) -> list[dict[str, Any]]:
     report would say so.
     """
     where = ("--output", "fresh.parquet")
-    the.run("-m", "data.synthetic", "--students", "2500", "--seed", "4", "--output", "fresh.xlsx")
-    the.run("-m", "mlflow_project.make_dataset", "--source", "fresh.xlsx", *where)
+    the.here("data.synthetic", "--students", "2500", "--seed", "4", "--output", "fresh.xlsx")
+    the.here("mlflow_project.make_dataset", "--source", "fresh.xlsx", *where)
     frame = pd.read_parquet(the.folder / "fresh.parquet")[names].sample(frac=1, random_state=0)
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
     return rows
@@ -256,8 +263,7 @@ def check_served_scores(the: Walk, names: list[str]) -> None:
 
 def drift(the: Walk, release: str) -> dict[str, Any]:
     """Run the drift report of a release; return its numbers."""
-    command = ["-m", "monitoring.drift_report", "--model_version", release, "--last_n_days", "1"]
-    the.run(*command)
+    the.here("monitoring.drift_report", "--model_version", release, "--last_n_days", "1")
     (file,) = (the.folder / "monitoring/reports" / release).glob("drift_metrics_*.json")
     numbers: dict[str, Any] = json.loads(file.read_text())
     return numbers

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from live import ROOT, clean_environment, copy_project, find_free_port, stop
 
-UP = "scripts/up.py"
+UP = "scripts.up"
 READY = "Tudo no ar"
 
 
@@ -33,7 +33,7 @@ class Stack:
     def command(self, *more: str) -> list[str]:
         """Return what the Makefile's `up` runs."""
         ports = ["--api-port", str(self.api), "--mlflow-port", str(self.mlflow)]
-        return [sys.executable, UP, *ports, *more]
+        return [sys.executable, "-m", UP, *ports, *more]
 
     def fail(self, *more: str) -> str:
         """Start it, expecting that it refuses; return its last words, one line."""

@@ -108,6 +108,8 @@ def build_contract(kind: Kind, score: float) -> ModelContract:
         label_name="failure_label",
         entity="serial",
         example=Example(INSTANCE, score),
+        horizon=1,
+        year_suffixes=True,
     )
 
 

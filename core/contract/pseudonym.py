@@ -5,6 +5,8 @@ import hmac
 import re
 import unicodedata
 
+_PSEUDONYM = re.compile(r"[0-9a-f]{64}")
+
 
 def pseudonym(identity: str, key: str) -> str:
     """Return HMAC-SHA256 of the identity under `key`, as 64 hexadecimal digits.
@@ -17,6 +19,18 @@ def pseudonym(identity: str, key: str) -> str:
     if not key:
         raise ValueError("PSEUDONYM_KEY is empty: without a key an identity must not be stored")
     return hmac.new(key.encode(), identity.strip().upper().encode(), hashlib.sha256).hexdigest()
+
+
+def stored(entity: str | None, key: str) -> str | None:
+    """Return what is stored of an entity: its pseudonym, or None where there is no key.
+
+    What is a pseudonym already, as from a client that sends no identities, is stored as it is.
+    """
+    if not entity:
+        return None
+    if _PSEUDONYM.fullmatch(entity):
+        return entity
+    return pseudonym(entity, key) if key else None
 
 
 def canonical(identity: str, prefix: str) -> str:

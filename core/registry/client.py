@@ -54,7 +54,6 @@ class Client:
     def __init__(self, uri: str) -> None:
         """Remember the server; nothing is imported or asked before the first call."""
         self.uri = uri
-        self._mlflow: Any = None
         self._client: Any = None
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -105,10 +104,9 @@ class Client:
             names.configure_mlflow_environment()
             import mlflow
 
-            self._mlflow, self._client = mlflow, mlflow.MlflowClient(self.uri)
-        if self._mlflow.get_tracking_uri() != self.uri:
-            # Artifacts of `models:/` are found through the process-wide URI, not the client's.
-            self._mlflow.set_tracking_uri(self.uri)
+            # MLflow's functions use the process-wide URI, not the client's.
+            mlflow.set_tracking_uri(self.uri)
+            self._client = mlflow.MlflowClient(self.uri)
         return self._client
 
 

@@ -154,7 +154,8 @@ def _fetch(registry: Registry, uri: str, folder: Path, seconds: float) -> Path:
     def fetch() -> Path:
         from mlflow.artifacts import download_artifacts
 
-        return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+        servers = {"tracking_uri": registry.uri, "registry_uri": registry.uri}
+        return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), **servers))
 
     return registry.client.call(fetch, "download_artifacts", seconds, repeat=True)
 

@@ -14,6 +14,9 @@ TARGET = "em_risco"
 DIFFERENCE = ("fase", "idade")
 """Age minus phase: how far a child is ahead or behind, before the school's own table says so."""
 
+SCORE_NAME, LABEL_NAME, ENTITY = "risk_score", "risk_label", "ra"
+"""Names of the answer's two outputs, and of the field that says whose row it is."""
+
 EXAMPLE_INSTANCE = EXAMPLE
 
 
@@ -32,10 +35,10 @@ def build_contract(
         target="defasagem < 0 no ano seguinte",
         threshold=threshold,
         threshold_policy=policy,
-        score_name="risk_score",
-        label_name="risk_label",
+        score_name=SCORE_NAME,
+        label_name=LABEL_NAME,
         positive_class=1,
-        entity="ra",
+        entity=ENTITY,
         horizon=1,
         period_field="ano",
         year_suffixes=True,

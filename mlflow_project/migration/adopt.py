@@ -21,6 +21,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from core.contract import names
 from core.contract.model import ContractError, Example, ModelContract
 from core.contract.trusted_types import PLAIN_TYPES
+from core.messages import N_, _
 from core.registry.versions import Registry, Version
 from mlflow_project.migration.invented import invent_example, invent_rows, read_example
 from mlflow_project.migration.old_files import read_old_files
@@ -73,14 +74,16 @@ def adopt(registry: Registry, request: Request) -> Adopted:
             `keep_pickle` is not given; or the stored one does not score alike.
     """
     if not request.trust_pickle:
-        raise Refused(CONSENT.format(path=request.model))
+        raise Refused(CONSENT, path=request.model)
     stated = read_old_files(request.metadata, request.signature)
     release = request.release or stated.release
     threshold = stated.threshold if request.threshold is None else request.threshold
     if release is None:
-        raise Refused(f"{request.metadata} não diz a versão do modelo; diga com --version.")
+        text = N_("{path} does not say the model's version; say it with --version.")
+        raise Refused(text, path=request.metadata)
     if threshold is None:
-        raise Refused(f"{request.metadata} não diz o limiar do modelo; diga com --threshold.")
+        text = N_("{path} does not say the model's threshold; say it with --threshold.")
+        raise Refused(text, path=request.metadata)
     next_release(registry, release)  # a taken release is refused before the pickle is read
     old = read_pickle(request.model, stated, consent=request.trust_pickle)
     contract = _contract(old, release, threshold, request.example)
@@ -92,7 +95,8 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     with exclusive(registry):
         next_release(registry, release)  # nobody took it since
         version = _register(registry, request, stated.metrics, contract, stored, kind)
-        why = f"{request.model.name} (SHA-256 {_digest(request.model)[:16]}), pickle lido uma vez"
+        facts = {"name": request.model.name, "digest": _digest(request.model)[:16]}
+        why = _("{name} (SHA-256 {digest}), pickle read once", **facts)
         number = str(version.number)
         Ledger(registry).record(ADOPT, why, after=number, version=number)
     return Adopted(version, kind, renamed, old.warnings)
@@ -110,7 +114,7 @@ def _contract(
             features=old.features,
             target=old.target,
             threshold=threshold,
-            threshold_policy={"rule": "adotado", "scores": "do serviço antigo"},
+            threshold_policy={"rule": _("adopted"), "scores": _("of the old service")},
             score_name=old.score_name,
             label_name=old.label_name,
             positive_class=estimator.positive,
@@ -119,11 +123,10 @@ def _contract(
         row = frame_of(draft, Example(invented, 0.0))
         score = float(estimator.scores(row)[0])
     except ContractError as exc:
-        raise Refused(f"O contrato não pode ser servido: {exc}") from exc
+        raise Refused(N_("The contract cannot be served: {reason}"), reason=exc) from exc
     except Exception as exc:
-        raise Refused(
-            f"O modelo não pontua o exemplo ({type(exc).__name__}); dê um com --example."
-        ) from exc
+        text = N_("The model does not score the example ({kind}); give one with --example.")
+        raise Refused(text, kind=type(exc).__name__) from exc
     features = tuple(
         replace(f, nullable=f.nullable and estimator.takes_null(row, f)) for f in old.features
     )
@@ -145,14 +148,17 @@ def _as_data(model: Any, keep_pickle: bool) -> tuple[Any, str]:
         foreign = sorted(asked - PLAIN_TYPES)
         if not foreign:
             return skops.io.loads(content, trusted=sorted(asked)), "skops"
-        reason = f"usa tipos fora da lista aceita: {', '.join(foreign)}"
+        reason = _("uses types outside the accepted list: {types}", types=", ".join(foreign))
     except Exception as exc:
         # skops refuses what it cannot describe (a lambda, a class of a script) in many ways.
-        reason = f"o skops não o descreve ({type(exc).__name__})"
+        reason = _("skops does not describe it ({kind})", kind=type(exc).__name__)
     if not keep_pickle:
         raise Refused(
-            f"O modelo não pode ser guardado como dados: {reason}. Guardado como pickle "
-            "(--keep-pickle), a API só o carrega com ALLOW_PICKLE=true; melhor é retreinar."
+            N_(
+                "The model cannot be stored as data: {reason}. Stored as a pickle (--keep-pickle) "
+                "the API loads it only with ALLOW_PICKLE=true; training anew is better."
+            ),
+            reason=reason,
         )
     return cloudpickle.loads(cloudpickle.dumps(model)), "cloudpickle"
 
@@ -165,12 +171,14 @@ def _compare(old: OldEstimator, stored: Any, contract: ModelContract) -> None:
     try:
         after = np.asarray(stored.predict_proba(asked))[:, contract.positive_class]
     except Exception as exc:
-        raise Refused(
-            f"Com nomes sem ano, o modelo não pontua ({type(exc).__name__}); retreine-o."
-        ) from exc
+        text = N_("With names without year the model does not score ({kind}); train it anew.")
+        raise Refused(text, kind=type(exc).__name__) from exc
     worst = float(np.max(np.abs(after - old.scores(frame))))
     if not worst <= EQUAL:
-        raise Refused(f"O modelo convertido difere do antigo em até {worst:.2g}; nada foi feito.")
+        text = N_(
+            "The converted model differs from the old one by up to {worst}; nothing was done."
+        )
+        raise Refused(text, worst=f"{worst:.2g}")
 
 
 def _register(
@@ -199,7 +207,12 @@ def _register(
         mlflow.log_artifact(str(request.metadata), "adopted")
         info = _log(model, contract, kind)
     tags = {names.TAG_RELEASE: contract.release, "adopted": kind}
-    text = f"{contract.release}: adotada de {request.model.name}, limiar {contract.threshold}"
+    text = _(
+        "{release}: adopted from {name}, threshold {threshold}",
+        release=contract.release,
+        name=request.model.name,
+        threshold=contract.threshold,
+    )
     return register_tried(registry, info.model_uri, tags, text)
 
 

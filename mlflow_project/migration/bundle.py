@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.files.whole import replacing
+from core.messages import N_
 from mlflow_project.versions.errors import Refused
 
 MANIFEST = "manifest.json"
@@ -27,7 +28,7 @@ def write_bundle(folder: Path, facts: Mapping[str, Any], target: Path) -> str:
         Refused: `target` exists already, or cannot be written.
     """
     if target.exists():
-        raise Refused(f"O arquivo {target} já existe; escolha outro nome.")
+        raise Refused(N_("The file {path} exists; choose another name."), path=target)
     paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     files = {
         name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
@@ -43,7 +44,8 @@ def write_bundle(folder: Path, facts: Mapping[str, Any], target: Path) -> str:
             for name in files:
                 archive.write(paths[name], name)
     except OSError as exc:
-        raise Refused(f"Não foi possível gravar {target}: {exc.strerror}.") from exc
+        facts = {"path": target, "reason": exc.strerror}
+        raise Refused(N_("{path} cannot be written: {reason}."), **facts) from exc
     return hashlib.sha256(manifest).hexdigest()
 
 
@@ -60,12 +62,12 @@ def read_bundle(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
                 _unpack(archive, name, stated, folder, path)
             return manifest, digest
     except FileNotFoundError as exc:
-        raise Refused(f"O arquivo {path} não existe.") from exc
+        raise Refused(N_("The file {path} does not exist."), path=path) from exc
     except Refused:
         raise
     except Exception as exc:
         # zipfile and zlib raise half a dozen kinds for bytes that are not what they should be.
-        raise Refused(f"{path} não é um bundle, ou está danificado.") from exc
+        raise Refused(N_("{path} is no bundle, or is damaged."), path=path) from exc
 
 
 def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, Any], str]:
@@ -77,16 +79,20 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, Any], str
         manifest: dict[str, Any] = json.loads(content)
         named, version = set(manifest["files"]), manifest["format"]
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as exc:
-        raise Refused(f"{path}: o manifesto ({MANIFEST}) falta ou está danificado.") from exc
+        text = N_("{path}: the manifest ({manifest}) is missing or damaged.")
+        raise Refused(text, path=path, manifest=MANIFEST) from exc
     if version != FORMAT:
-        raise Refused(f"{path} tem o formato {version}; este comando lê o formato {FORMAT}.")
+        text = N_("{path} has the format {found}; this command reads the format {known}.")
+        raise Refused(text, path=path, found=version, known=FORMAT)
     for name in sorted(named):
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or set(name) & {"\\", ":", "\0"}:
-            raise Refused(f"{path}: o nome {name!r} sai da pasta do bundle; nada foi importado.")
+            text = N_("{path}: the name {name!r} leaves the bundle's folder; nothing was imported.")
+            raise Refused(text, path=path, name=name)
     wrong = sorted({MANIFEST, *named} ^ set(held)) or [n for n in held if held.count(n) > 1]
     if wrong:
-        raise Refused(f"{path}: {wrong[0]} falta, sobra ou se repete; nada foi importado.")
+        text = N_("{path}: {name} is missing, left over or repeated; nothing was imported.")
+        raise Refused(text, path=path, name=wrong[0])
     return manifest, hashlib.sha256(content).hexdigest()
 
 
@@ -97,7 +103,8 @@ def _unpack(
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, left = hashlib.sha256(), int(stated.get("bytes", 0))
-    damaged = Refused(f"{path}: {name} está danificado ou foi alterado; nada foi importado.")
+    text = N_("{path}: {name} is damaged or was changed; nothing was imported.")
+    damaged = Refused(text, path=path, name=name)
     try:
         with archive.open(name) as source, target.open("wb") as file:
             while chunk := source.read(_CHUNK):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.contract.model import Feature
+from core.messages import N_
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE
 from mlflow_project.versions.errors import Refused
 
@@ -26,9 +27,9 @@ def read_example(path: Path, columns: Mapping[str, str]) -> dict[str, Any]:
             for name, column in columns.items()
         }
     except (OSError, ValueError, TypeError) as exc:
-        raise Refused(f"{path} não é um objeto JSON legível.") from exc
+        raise Refused(N_("{path} is no readable JSON object."), path=path) from exc
     except KeyError as exc:
-        raise Refused(f"{path} não traz {exc}.") from exc
+        raise Refused(N_("{path} does not hold {field}."), path=path, field=str(exc)) from exc
 
 
 def invent_example(features: Sequence[Feature]) -> dict[str, Any]:
@@ -46,8 +47,11 @@ def _invented(feature: Feature) -> Any:
     if feature.type == "string":
         if not feature.values:
             raise Refused(
-                f"Não se sabe que textos {feature.name} aceita; dê um exemplo inventado com "
-                "--example exemplo.json (nunca os dados de uma criança)."
+                N_(
+                    "Nobody knows which texts {name} takes; give an invented example with "
+                    "--example example.json (never a person's data)."
+                ),
+                name=feature.name,
             )
         return feature.values[0]
     low, high = feature.min, feature.max

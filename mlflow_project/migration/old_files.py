@@ -15,6 +15,7 @@ from typing import Any
 
 from core.contract.model import ContractError, Feature
 from core.contract.types import FeatureType
+from core.messages import N_, _
 from mlflow_project.versions.errors import Refused
 
 _VERSION = ("model_version", "version", "release")
@@ -68,8 +69,14 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
     listed = _inputs(signature, signature_path) or _named(metadata)
     if not listed:
         raise Refused(
-            f"{signature_path} não diz as entradas do modelo. Procurado: "
-            f"{', '.join(_INPUTS)} (nome → tipo); em {metadata_path}: {', '.join(_FEATURES)}."
+            N_(
+                "{signature} does not say the model's inputs. Looked for: {inputs} "
+                "(name → type); in {metadata}: {features}."
+            ),
+            signature=signature_path,
+            inputs=", ".join(_INPUTS),
+            metadata=metadata_path,
+            features=", ".join(_FEATURES),
         )
     try:
         features = [_feature(name, facts, signature_path) for name, facts in listed]
@@ -78,7 +85,7 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
             replace(feature, name=name) for name, feature in zip(columns, features, strict=True)
         ]
     except ContractError as exc:
-        raise Refused(f"{signature_path}: {exc}") from exc
+        raise Refused("{path}: {reason}", path=signature_path, reason=exc) from exc
     score, label = _outputs(signature)
     return OldModel(
         release=_release(metadata),
@@ -86,7 +93,7 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
         features=tuple(renamed),
         columns=columns,
         metrics=_metrics(metadata),
-        target=str(metadata.get("target_definition") or metadata.get("target") or "não informado"),
+        target=str(metadata.get("target_definition") or metadata.get("target") or _("not stated")),
         score_name=score,
         label_name=label,
     )
@@ -110,11 +117,12 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
-        raise Refused(f"Não foi possível ler {path}: {exc.strerror}.") from exc
+        facts = {"path": path, "reason": exc.strerror}
+        raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc
     except ValueError as exc:
-        raise Refused(f"{path} não é JSON: {exc}") from exc
+        raise Refused(N_("{path} is no JSON: {reason}"), path=path, reason=exc) from exc
     if not isinstance(content, dict):
-        raise Refused(f"{path} deveria ser um objeto JSON.")
+        raise Refused(N_("{path} should be a JSON object."), path=path)
     return content
 
 
@@ -131,7 +139,7 @@ def _inputs(signature: Mapping[str, Any], path: Path) -> list[tuple[str, Any]]:
         named = [(e.get("name"), e) if isinstance(e, dict) else (e, "float") for e in found]
         if all(isinstance(name, str) for name, _ in named):
             return [(str(name), facts) for name, facts in named]
-        raise Refused(f"{path}: há uma entrada sem nome.")
+        raise Refused(N_("{path}: an input has no name."), path=path)
     return []
 
 
@@ -145,7 +153,8 @@ def _feature(name: str, facts: Any, path: Path) -> Feature:
     kind = str(stated.get("type") or stated.get("dtype") or "float").lower()
     known = next((ours for begin, ours in _TYPES if kind.startswith(begin)), None)
     if known is None:
-        raise Refused(f"{path}: a entrada {name} tem o tipo {kind!r}, que não se conhece.")
+        text = N_("{path}: the input {name} has the type {kind!r}, which is not known.")
+        raise Refused(text, path=path, name=name, kind=kind)
     low, high = (_first(stated, keys) for keys in (("min", "minimum"), ("max", "maximum")))
     values = stated.get("values") or stated.get("categories") or stated.get("enum") or ()
     return Feature(

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from core.contract.model import Feature
+from core.messages import N_
 from mlflow_project.migration.old_files import OldModel
 from mlflow_project.versions.errors import Refused
 
-CONSENT = (
-    "{path} é um pickle: só de ser lido, pode executar qualquer programa com os seus direitos "
-    "(apagar ou enviar arquivos, instalar algo). Leia-o uma única vez, e só se souber quem o fez "
-    "e por onde passou. Se confia nele, repita com --trust-pickle."
+CONSENT = N_(
+    "{path} is a pickle: only by being read it may run any program with your rights (delete or "
+    "send files, install something). Read it once, and only if you know who made it and where it "
+    "has been. If you trust it, repeat with --trust-pickle."
 )
 _HOLDERS = ("model", "pipeline", "estimator", "classifier")
 """Keys under which a pickled dictionary may hold the classifier."""
@@ -60,16 +61,17 @@ def read_pickle(path: Path, old: OldModel, *, consent: bool) -> OldEstimator:
         Refused: there is no consent, or it is no binary classifier over these features.
     """
     if not consent:
-        raise Refused(CONSENT.format(path=path))
+        raise Refused(CONSENT, path=path)
     if not path.is_file():
-        raise Refused(f"O arquivo {path} não existe.")
+        raise Refused(N_("The file {path} does not exist."), path=path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = _load(path)
     if isinstance(model, dict):
         model = next((model[key] for key in _HOLDERS if key in model), model)
     if not hasattr(model, "predict_proba") or len(getattr(model, "classes_", ())) != 2:
-        raise Refused(f"{path} não traz um classificador de duas classes com predict_proba.")
+        text = N_("{path} holds no classifier of two classes with predict_proba.")
+        raise Refused(text, path=path)
     told = {str(w.message).split(". ")[0] for w in caught if "Version" in w.category.__name__}
     return OldEstimator(model, _in_model_order(old, model), tuple(sorted(told)))
 
@@ -81,11 +83,16 @@ def _load(path: Path) -> Any:
         return joblib.load(path)
     except (ModuleNotFoundError, AttributeError) as exc:
         raise Refused(
-            f"{path} precisa de código que não está aqui ({exc}). Ponha-o no PYTHONPATH para "
-            "lê-lo; servida, a versão só pode ter peças do scikit-learn."
+            N_(
+                "{path} needs code that is not here ({reason}). Put it on PYTHONPATH to read it; "
+                "served, the version may have parts of scikit-learn only."
+            ),
+            path=path,
+            reason=exc,
         ) from exc
     except Exception as exc:
-        raise Refused(f"{path} não pôde ser lido ({type(exc).__name__}).") from exc
+        facts = {"path": path, "reason": type(exc).__name__}
+        raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc
 
 
 def _in_model_order(old: OldModel, model: Any) -> OldModel:
@@ -93,10 +100,12 @@ def _in_model_order(old: OldModel, model: Any) -> OldModel:
     if not fitted:
         width = getattr(model, "n_features_in_", len(old.features))
         if width != len(old.features):
-            raise Refused(f"O modelo tem {width} entradas; a assinatura, {len(old.features)}.")
+            text = N_("The model has {width} inputs; the signature, {signed}.")
+            raise Refused(text, width=width, signed=len(old.features))
         return old
     by_column = {old.columns[feature.name]: feature for feature in old.features}
     wrong = sorted(set(fitted) ^ set(by_column))
     if wrong:
-        raise Refused(f"As entradas do modelo e as da assinatura diferem em: {', '.join(wrong)}.")
+        text = N_("The inputs of the model and of the signature differ in: {names}.")
+        raise Refused(text, names=", ".join(wrong))
     return replace(old, features=tuple(by_column[column] for column in fitted))

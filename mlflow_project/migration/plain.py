@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.contract.trusted_types import PLAIN_TYPES
+from core.messages import _
 
 
 def program_parts(folder: Path) -> list[str]:
@@ -26,13 +27,14 @@ def program_parts(folder: Path) -> list[str]:
 
 def _foreign_loader(pyfunc: Mapping[str, Any], flavor: Mapping[str, Any]) -> Iterator[str]:
     if pyfunc.get("code") or flavor.get("code"):
-        yield "traz código próprio (code_paths)"
+        yield _("brings code of its own (code_paths)")
     if pyfunc.get("loader_module") != "mlflow.sklearn" or pyfunc.get("data"):
-        yield f"usa outro carregador ({pyfunc.get('loader_module')})"
+        yield _("uses another loader ({loader})", loader=pyfunc.get("loader_module"))
     if flavor.get("serialization_format") != "skops":
-        yield f"está em {flavor.get('serialization_format') or 'pickle'}, não em skops"
+        stored = flavor.get("serialization_format") or "pickle"
+        yield _("is stored as {kind}, not as skops", kind=stored)
     if pyfunc.get("model_path") != flavor.get("pickled_model"):
-        yield "aponta para dois arquivos de modelo"
+        yield _("points to two model files")
 
 
 def _foreign_types(folder: Path, flavor: Mapping[str, Any]) -> Iterator[str]:
@@ -40,14 +42,14 @@ def _foreign_types(folder: Path, flavor: Mapping[str, Any]) -> Iterator[str]:
 
     file = folder / str(flavor.get("pickled_model"))
     if file.parent != folder or not file.is_file():
-        yield "o arquivo do modelo não está na pasta dele"
+        yield _("has its model file outside its folder")
         return
     try:
         asked = set(skops.io.get_untrusted_types(file=file))
     except Exception as exc:
         # skops reads a zip file of unknown content: anything may be wrong with it.
-        yield f"o arquivo do modelo não pôde ser lido ({type(exc).__name__})"
+        yield _("has a model file that cannot be read ({kind})", kind=type(exc).__name__)
         return
     foreign = sorted((asked | set(flavor.get("skops_trusted_types") or ())) - PLAIN_TYPES)
     if foreign:
-        yield f"usa tipos fora da lista aceita: {', '.join(foreign)}"
+        yield _("uses types outside the accepted list: {types}", types=", ".join(foreign))

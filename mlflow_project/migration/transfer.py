@@ -18,6 +18,7 @@ from mlflow.models import Model
 from core.contract import names
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError
+from core.messages import N_, _
 from core.registry.errors import NotFound, UnknownVersion, VersionRefused
 from core.registry.packages import download, open_package, read_contract
 from core.registry.versions import Registry, Version
@@ -62,9 +63,8 @@ def export_version(registry: Registry, release: str, target: Path) -> Transferre
             if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
                 save_run(registry.client, baseline, folder / "baseline")
         except NotFound as exc:
-            raise Refused(
-                f"A run de {release} ou a de sua baseline não existe mais: {exc}"
-            ) from exc
+            text = N_("The run of {release} or that of its baseline is gone: {reason}")
+            raise Refused(text, release=release, reason=exc) from exc
         facts = {
             "model_name": version.name,
             "release": release,
@@ -94,7 +94,8 @@ def import_version(
         folder = Path(name)
         manifest, digest = read_bundle(path, folder)
         if sha256 is not None and sha256.lower() != digest:
-            raise Refused(f"{path} não é o bundle esperado: o SHA-256 do manifesto é {digest}.")
+            text = N_("{path} is not the bundle expected: its manifest's SHA-256 is {digest}.")
+            raise Refused(text, path=path, digest=digest)
         facts = _facts(manifest, path)
         release = str(facts["release"])
         _check_model(registry, facts, folder / "model", trust_pickle)
@@ -107,7 +108,12 @@ def import_version(
             ledger = Ledger(registry)
             for entry in facts["ledger"]:
                 ledger.copy(entry)
-            why = f"de {facts['model_name']} nº {facts['number']}, bundle {digest[:16]}"
+            why = _(
+                "from {name} no. {number}, bundle {digest}",
+                name=facts["model_name"],
+                number=facts["number"],
+                digest=digest[:16],
+            )
             ledger.record(IMPORT, why, after=str(version.number), version=str(version.number))
     return Transferred(release, version.number, digest)
 
@@ -118,7 +124,7 @@ def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
         needed = ("release", "model_name", "number", "tags", "description", "ledger")
         return {key: facts[key] for key in needed}
     except (KeyError, TypeError) as exc:
-        raise Refused(f"{path}: o manifesto não descreve uma versão.") from exc
+        raise Refused(N_("{path}: the manifest describes no version."), path=path) from exc
 
 
 def _check_model(
@@ -133,14 +139,20 @@ def _check_model(
             number, release, package.metadata, package.inputs, package.outputs
         )
     except (VersionRefused, ContractError, OSError) as exc:
-        raise Refused(f"O bundle de {release} não traz um modelo legível.") from exc
+        text = N_("The bundle of {release} holds no readable model.")
+        raise Refused(text, release=release) from exc
     if reasons and not trust_pickle:
         raise Refused(
-            f"O modelo de {release} {'; '.join(reasons)}. Carregá-lo pode executar qualquer "
-            "programa com os seus direitos. Se confia em quem o fez: --trust-pickle"
+            N_(
+                "The model of {release} {reasons}. Loading it may run any program with your "
+                "rights. If you trust whoever made it: --trust-pickle"
+            ),
+            release=release,
+            reasons="; ".join(reasons),
         )
     if contract.release != release:
-        raise Refused(f"O bundle diz {release}, mas o contrato do modelo diz {contract.release}.")
+        text = N_("The bundle says {release}, but the model's contract says {stated}.")
+        raise Refused(text, release=release, stated=contract.release)
     check_example(package, contract)
 
 
@@ -161,8 +173,12 @@ def _compare(registry: Registry, present: Version, folder: Path) -> None:
         shutil.rmtree(here, ignore_errors=True)
     if not same:
         raise Refused(
-            f"A versão {present.release} já existe aqui (nº {present.number}) e é outro modelo; "
-            "nada foi importado."
+            N_(
+                "Version {release} exists here (no. {number}) and is another model; "
+                "nothing was imported."
+            ),
+            release=present.release,
+            number=present.number,
         )
 
 

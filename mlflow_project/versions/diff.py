@@ -4,6 +4,7 @@ from core.cli.text_tables import text_table
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import ModelContract
+from core.messages import _
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
 
@@ -23,10 +24,11 @@ def diff(registry: Registry, first: str, second: str) -> str:
         old, new = facts[0].get(name, "–"), facts[1].get(name, "–")
         if old != new:
             rows.append([name, old, new, _change(old, new)])
-    text = text_table(["o quê", first, second, "diferença"], rows)
+    text = text_table([_("what"), first, second, _("difference")], rows)
     breaks = incompatible_changes(*contracts)
     if breaks:
-        text += "\n\nIncompatível com quem usa " + first + ":\n- " + "\n- ".join(breaks)
+        heading = _("Breaks those who use {release}:", release=first)
+        text += "\n- ".join(["\n\n" + heading, *breaks])
     return text
 
 
@@ -36,11 +38,12 @@ def _facts(registry: Registry, version: Version, contract: ModelContract) -> dic
     facts = {name: f"{value:.4f}" for name, value in sorted(data.metrics.items())}
     facts |= {name: value for name, value in sorted(data.params.items()) if name != "release"}
     served = version.tags.get(names.TAG_THRESHOLD)
-    facts["threshold servido"] = served or f"{contract.threshold}"
+    facts[_("threshold served")] = served or f"{contract.threshold}"
+    required = " " + _("required input")
     for feature in contract.features:
         facts[f"feature {feature.name}"] = (
             f"{feature.type} {feature.unit} [{feature.min}, {feature.max}]"
-            f"{'' if feature.nullable else ' obrigatória'}"
+            f"{'' if feature.nullable else required}"
         )
     return facts
 

@@ -7,7 +7,3 @@ class Refused(RegistryError):
     """What was asked for would leave the registry wrong; the message says why."""
 
     code = "refused"
-
-    def __init__(self, reason: str) -> None:
-        """Keep the sentence."""
-        super().__init__(reason=reason)

@@ -4,43 +4,47 @@ from collections.abc import Mapping, Sequence
 
 from core.cli.text_tables import text_table
 from core.contract import names
+from core.messages import N_, _
 from core.registry.versions import Registry
 from mlflow_project.versions.ledger import CONFLICT, NOTICED, UNRECORDED, Entry
 
-_VERDICTS = {"passed": "aprovada", "failed": "reprovada"}
-_NOTICED = {UNRECORDED: "não registrada", CONFLICT: "conflito"}
+_VERDICTS = {"passed": N_("criteria met"), "failed": N_("criteria failed")}
+_NOTICED = {UNRECORDED: N_("unrecorded"), CONFLICT: N_("conflict")}
 
 
 def list_versions(registry: Registry) -> str:
     """Return the versions as a table, newest first."""
     rows = [
         [
-            version.release or "–",
+            version.release,
             str(version.number),
             ", ".join(version.aliases) or "–",
             f"{version.created.astimezone():%Y-%m-%d %H:%M}",
-            _VERDICTS.get(version.tags.get("gate", ""), "–"),
-            version.tags.get(names.TAG_THRESHOLD, "do modelo"),
+            _(_VERDICTS.get(version.tags.get("gate", ""), "–")),
+            version.tags.get(names.TAG_THRESHOLD, _("the model's")),
             version.tags.get(names.TAG_DRIFT_STATUS, "–"),
         ]
         for version in registry.versions()
     ]
     if not rows:
-        return f"O modelo {registry.name} ainda não tem versões."
-    head = ["versão", "nº", "alias", "criada em", "critérios", "limiar", "drift"]
+        return _("The model {name} has no versions yet.", name=registry.name)
+    head = [
+        *(_("version"), _("no."), _("alias"), _("registered at"), _("criteria")),
+        *(_("threshold"), _("drift")),
+    ]
     return text_table(head, rows)
 
 
 def show_history(registry: Registry, entries: Sequence[Entry]) -> str:
     """Return the ledger as a table, oldest first."""
-    releases = {str(v.number): v.release or f"nº {v.number}" for v in registry.versions()}
+    releases = {str(v.number): v.release for v in registry.versions()}
     rows = []
     for entry in entries:
         when = f"{entry.when.astimezone():%Y-%m-%d %H:%M:%S}"
         noticed = entry.action in NOTICED
         rows.append(
             [
-                f"notada em {when}" if noticed else when,
+                _("noticed {when}", when=when) if noticed else when,
                 _action(entry),
                 *_from_to(entry, releases),
                 # Who noticed is not who did it.
@@ -49,14 +53,15 @@ def show_history(registry: Registry, entries: Sequence[Entry]) -> str:
             ]
         )
     if not rows:
-        return "O histórico está vazio: nenhuma versão foi promovida ainda."
-    return text_table(["quando", "ação", "de", "para", "quem", "motivo"], rows)
+        return _("The history is empty: no version has been promoted yet.")
+    return text_table([_("when"), _("action"), _("from"), _("to"), _("who"), _("reason")], rows)
 
 
 def _action(entry: Entry) -> str:
     """Return what was done: the command, or what a later command noticed."""
-    label = _NOTICED.get(entry.action, entry.action)
-    return label + " --force" * bool(entry.forced) + " (na origem)" * entry.origin
+    label = _(_NOTICED[entry.action]) if entry.action in _NOTICED else entry.action
+    label += " --force" * bool(entry.forced)
+    return _("{action} (at its origin)", action=label) if entry.origin else label
 
 
 def _from_to(entry: Entry, releases: Mapping[str, str]) -> tuple[str, str]:
@@ -65,7 +70,8 @@ def _from_to(entry: Entry, releases: Mapping[str, str]) -> tuple[str, str]:
     def release(number: str) -> str:
         if entry.origin:
             return number or "–"
-        return releases.get(number, f"nº {number} (apagada)") if number else "–"
+        gone = _("no. {number} (deleted)", number=number)
+        return releases.get(number, gone) if number else "–"
 
     if entry.action == "threshold":
         return entry.before, f"{entry.after} ({release(entry.version)})"

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
+from core.messages import N_, _
 from core.registry.errors import UnreadableContract
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
@@ -37,15 +38,19 @@ def promote(
         UnknownVersion: there is no such release.
     """
     if force and not reason.strip():
-        raise Refused('Promover contra os critérios exige um motivo: --reason "..."')
+        raise Refused(N_('A promotion against the criteria needs a reason: --reason "..."'))
     with exclusive(registry):
         ledger = settle(registry)
         target = registry.by_release(release)
         against = _failures(target) if target.tags.get(GATE_TAG) == GATE_FAILED else ""
         if against and not force:
             raise Refused(
-                f"A versão {release} não passou pelos critérios: {against}. "
-                'Para promovê-la assim mesmo: --force --reason "..."'
+                N_(
+                    "Version {release} failed the criteria: {against}. "
+                    'To promote it all the same: --force --reason "..."'
+                ),
+                release=release,
+                against=against,
             )
         return _flip(
             registry, ledger, PROMOTE, target, reason, accept_contract_change, forced=against
@@ -67,9 +72,11 @@ def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
         flips = ledger.flips()
         if flips and flips[-1].action in NOTICED:
             raise Refused(
-                "O alias champion foi mudado fora destes comandos ou por dois ao mesmo tempo; "
-                "'previous' pode não ser a versão servida antes. Diga para qual voltar: "
-                "rollback --to v1.0.0 --reason ..."
+                N_(
+                    "The alias champion was moved outside these commands or by two at once; "
+                    "'previous' may not be the version served before. Say which to go back to: "
+                    "rollback --to v1.0.0 --reason ..."
+                )
             )
         target = registry.at_alias(names.PREVIOUS)
         return _flip(registry, ledger, ROLLBACK, target, reason, True)
@@ -83,7 +90,7 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
         UnknownVersion: there is no such release.
     """
     if not (math.isfinite(value) and 0.0 <= value <= 1.0):
-        raise Refused(f"O limiar {value} não está entre 0 e 1.")
+        raise Refused(N_("The threshold {value} is not between 0 and 1."), value=value)
     with exclusive(registry):
         ledger = settle(registry)
         version = registry.by_release(release)
@@ -129,14 +136,18 @@ def _flip(
     breaks = breaking_changes(registry, target)
     if breaks and not accept_contract_change:
         raise Refused(
-            f"A versão {target.release} quebra quem usa a API hoje: {'; '.join(breaks)}. "
-            "Avise os clientes; para promovê-la: --accept-contract-change"
+            N_(
+                "Version {release} breaks those who use the API today: {breaks}. "
+                "Tell the clients; to promote it: --accept-contract-change"
+            ),
+            release=target.release,
+            breaks="; ".join(breaks),
         )
     known = refuse_if_in_flight(ledger)
     aliases = registry.aliases()
     before = aliases.get(names.CHAMPION)
     if before == target.number:
-        raise Refused(f"A versão {target.release} já é a champion.")
+        raise Refused(N_("Version {release} is the champion already."), release=target.release)
     entry = ledger.begin(
         action,
         reason,
@@ -163,4 +174,4 @@ def _failures(version: Version) -> str:
         for key, value in sorted(version.tags.items())
         if key.startswith(prefix) and value.startswith(GATE_FAILED)
     ]
-    return "; ".join(failed) or "motivo não registrado"
+    return "; ".join(failed) or _("no reason recorded")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.cli.arguments import RELEASE
 from core.contract import names
+from core.messages import N_
 from core.registry.client import TRANSFER_SECONDS
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
@@ -23,9 +24,9 @@ def next_release(registry: Registry, requested: str | None = None, *, major: boo
     taken = {v.release for v in registry.versions() if names.TAG_RELEASE in v.tags}
     if requested:
         if not RELEASE.fullmatch(requested):
-            raise Refused(f"A versão {requested!r} não tem a forma v1.2.0.")
+            raise Refused(N_("{text!r} is not of the form v1.2.0"), text=requested)
         if requested in taken:
-            raise Refused(f"A versão {requested} já existe; escolha outra.")
+            raise Refused(N_("Version {release} exists; choose another."), release=requested)
         return requested
     numbers = [tuple(map(int, release.removeprefix("v").split("."))) for release in taken]
     if not numbers:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from core.contract import names
+from core.messages import N_, _
 from core.registry.versions import Registry
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import CONFLICT, UNRECORDED, Entry, Ledger, this_host
@@ -35,12 +36,14 @@ def settle(registry: Registry) -> Ledger:
         text = _told(clash, champion)
         ledger.record(CONFLICT, text, before=recorded, after=champion)
     elif champion != recorded:
-        text = "mudança feita fora destes comandos"
+        text = _("changed outside these commands")
         ledger.record(UNRECORDED, text, before=recorded, after=champion)
-        text = f"champion foi de nº {recorded or '–'} a nº {champion or '–'}: {text}"
+        facts = {"old": recorded or "–", "new": champion or "–", "text": text}
+        text = _("champion went from no. {old} to no. {new}: {text}", **facts)
     else:
         return ledger
-    sys.stderr.write(f"aviso: {text} (veja: registry history)\n")
+    text = _("{text} (see: registry history)", text=text)
+    sys.stderr.write(_("warning: {text}", text=text) + "\n")
     return ledger
 
 
@@ -73,8 +76,11 @@ def refuse_if_overtaken(ledger: Ledger, own: str, known: Sequence[Entry]) -> Non
 
 def _at_once(other: Entry) -> Refused:
     return Refused(
-        f"{_author(other)} está mudando a champion neste momento (ou acabou de mudar). "
-        "Nada foi mudado aqui; veja registry history e repita o comando."
+        N_(
+            "{author} is moving the champion at this moment (or has just moved it). "
+            "Nothing was changed here; see registry history and repeat the command."
+        ),
+        author=_author(other),
     )
 
 
@@ -108,9 +114,14 @@ def _clash(flips: Sequence[Entry]) -> tuple[Entry, Entry] | None:
 
 def _told(clash: tuple[Entry, Entry], champion: str) -> str:
     first, second = clash
-    return (
-        f"{_author(first)} e {_author(second)} mudaram a champion ao mesmo tempo, "
-        f"para nº {first.after} e nº {second.after}; ficou a nº {champion or '–'}"
+    return _(
+        "{first} and {second} moved the champion at the same time, "
+        "to no. {one} and no. {other}; no. {champion} stayed",
+        first=_author(first),
+        second=_author(second),
+        one=first.after,
+        other=second.after,
+        champion=champion or "–",
     )
 
 

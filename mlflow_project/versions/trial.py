@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from core.contract.model import Example, ModelContract
 from core.contract.types import FEATURE_TYPES
+from core.messages import N_
+from core.messages.formats import number
 from core.registry.packages import Package, download, load_pyfunc, read_contract
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
@@ -39,7 +41,7 @@ def check_example(package: Package, contract: ModelContract) -> None:
     """
     release, example = contract.release, contract.example
     if example is None and not contract.outputs:
-        raise Refused(f"A versão {release} não traz um exemplo para conferir.")
+        raise Refused(N_("Version {release} has no example to check it by."), release=release)
     try:
         model = load_pyfunc(package.folder)
         if example is None:
@@ -49,11 +51,17 @@ def check_example(package: Package, contract: ModelContract) -> None:
         output = model.predict(frame_of(contract, example))
         score = float(output[0][contract.positive_class])
     except Exception as exc:
-        raise Refused(f"A versão {release} não carrega: {type(exc).__name__}") from exc
+        facts = {"release": release, "kind": type(exc).__name__}
+        raise Refused(N_("Version {release} does not load: {kind}"), **facts) from exc
     if abs(score - example.score) > TOLERANCE:
         raise Refused(
-            f"A versão {release} dá {score:.6f} ao seu próprio exemplo, "
-            f"e não {example.score:.6f}: não é o modelo que foi registrado."
+            N_(
+                "Version {release} gives its own example {found}, not {logged}: "
+                "it is not the model that was registered."
+            ),
+            release=release,
+            found=number(score, 6),
+            logged=number(example.score, 6),
         )
 
 

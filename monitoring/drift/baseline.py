@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.messages import N_
 from monitoring.drift.bins import Binning, fit_bins
-from monitoring.errors import BaselineError, ColumnError
+from monitoring.drift.errors import BaselineError, ColumnError
 
 SCORE = "score"
 """The one column of a reference that is no feature."""
 FORMAT = 1
+OF_COLUMN = N_("Column {name}: {reason}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Profiler:
         try:
             counts, total, finite = self._binning.count(values)
         except ColumnError as exc:
-            raise ColumnError(f"Coluna {self.name}: {exc}.") from exc
+            raise ColumnError(OF_COLUMN, name=self.name, reason=exc) from exc
         self._counts += counts
         self._sum += total
         self._finite += finite
@@ -124,13 +126,13 @@ class Baseline:
         """
         fields = dict(data)
         if fields.pop("format", None) != FORMAT:
-            raise BaselineError("A baseline foi gravada em outro formato; crie-a de novo.")
+            raise BaselineError(N_("The baseline was written in another format; build it again."))
         try:
             features = tuple(_profile(item) for item in fields.pop("features"))
             score = fields.pop("score")
             return cls(features, _profile(score) if score else None, **fields)
         except (KeyError, TypeError, AttributeError) as exc:
-            raise BaselineError("A baseline está danificada; crie-a de novo.") from exc
+            raise BaselineError(N_("The baseline is damaged; build it again.")) from exc
 
 
 def fit_profiles(table: pa.Table) -> list[Profile]:
@@ -154,7 +156,8 @@ def count_profiles(
     for batch in batches.to_batches() if isinstance(batches, pa.Table) else batches:
         absent = [name for name in profilers if name not in batch.schema.names]
         if absent:
-            raise ColumnError(f"Faltam colunas que a baseline tem: {', '.join(absent)}.")
+            text = N_("Columns that the baseline has are missing: {columns}.")
+            raise ColumnError(text, columns=", ".join(absent))
         for name, profiler in profilers.items():
             profiler.add(batch.column(name))
     return [profiler.profile() for profiler in profilers.values()]
@@ -165,7 +168,7 @@ def _fit_profile(name: str, column: pa.ChunkedArray) -> Profile:
         binning = fit_bins(column)
         profiler = Profiler(name, binning.over_probabilities() if name == SCORE else binning)
     except ColumnError as exc:
-        raise ColumnError(f"Coluna {name}: {exc}.") from exc
+        raise ColumnError(OF_COLUMN, name=name, reason=exc) from exc
     for chunk in column.chunks:
         profiler.add(chunk)
     return profiler.profile()

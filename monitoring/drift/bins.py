@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from monitoring.errors import ColumnError
+from core.messages import N_
+from monitoring.drift.errors import ColumnError
 
 Kind = Literal["numeric", "discrete", "boolean", "categorical"]
 
@@ -194,7 +195,7 @@ def as_numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
 
 def _as_doubles(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if not (is_number(values.type) or pa.types.is_boolean(values.type)):
-        raise ColumnError(f"esperava números, mas o tipo é {values.type}")
+        raise ColumnError(N_("expected numbers, but the type is {type}"), type=values.type)
     return values.cast(pa.float64())
 
 
@@ -206,7 +207,7 @@ def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     """
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-        raise ColumnError(f"esperava texto, mas o tipo é {values.type}")
+        raise ColumnError(N_("expected text, but the type is {type}"), type=values.type)
     texts = values.cast(pa.string())
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 

@@ -1,4 +1,4 @@
-"""When a difference becomes a status, of drift or of performance: how large, and how certain."""
+"""When a difference becomes a drift status: how large, and how certain."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -43,65 +43,4 @@ class DriftPolicy:
 
     def to_dict(self) -> dict[str, float]:
         """Return the thresholds by name, for reports and parameters."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class PerformancePolicy:
-    """When labels show that a version has become worse than its own test metrics.
-
-    DEGRADED needs certainty: some guarded metric whose interval lies wholly beyond the allowed
-    loss. The intervals share `error` among the guarded metrics (Bonferroni), so where no metric has
-    lost more than allowed, DEGRADED appears in at most that share of the reports.
-
-    Attributes:
-        max_recall_loss, max_f2_loss, max_roc_auc_loss: allowed fall, in (0, 1).
-        max_brier_gain: allowed rise of the mean squared error of the score, in (0, 1).
-        error: chance of a wrong DEGRADED at the allowed loss, in (0, 1).
-        confidence: of the intervals that are shown, in (0, 1).
-        min_rows, min_per_class: fewer labels, or fewer of a class, are NO_DATA.
-        min_group_rows: a value that fewer rows have is not named, nor measured alone.
-        resamples: bootstrap samples; fewer in large windows, where the intervals are narrow anyway.
-    """
-
-    max_recall_loss: float = 0.05
-    max_f2_loss: float = 0.05
-    max_roc_auc_loss: float = 0.05
-    max_brier_gain: float = 0.03
-    error: float = 0.05
-    confidence: float = 0.95
-    min_rows: int = 30
-    min_per_class: int = 10
-    min_group_rows: int = 10
-    resamples: int = 2000
-
-    def __post_init__(self) -> None:
-        """Refuse what no report could apply.
-
-        Raises:
-            ValueError: a share outside (0, 1), or a count below 1.
-        """
-        for name, value in asdict(self).items():
-            if isinstance(value, int):
-                if value < 1:
-                    raise ValueError(f"{name} must be at least 1, not {value}")
-            elif not 0 < value < 1:
-                raise ValueError(f"{name} must lie in (0, 1), not {value}")
-
-    def resamples_of(self, n_rows: int) -> int:
-        """Return how many samples of `n_rows` to draw: 20 million rows in all, but at least 200."""
-        return min(self.resamples, max(200, 20_000_000 // n_rows))
-
-    @property
-    def allowed(self) -> dict[str, float]:
-        """Return the guarded metrics with the allowed change, negative where more is better."""
-        return {
-            "recall": -self.max_recall_loss,
-            "f2": -self.max_f2_loss,
-            "roc_auc": -self.max_roc_auc_loss,
-            "brier": self.max_brier_gain,
-        }
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the policy by name, for reports and parameters."""
         return asdict(self)

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.contract.model import ModelContract
+from core.messages import N_
 from core.store.arrow_types import ARROW_TYPES
 from monitoring.drift.baseline import SCORE
-from monitoring.errors import BaselineError
+from monitoring.drift.errors import BaselineError
 
 Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 
@@ -36,11 +37,11 @@ def read_source(path: Path) -> pa.Table:
         BaselineError: it is absent, or no Parquet file.
     """
     if not path.is_file():
-        raise BaselineError(f"O arquivo {path} não existe; confira --source.")
+        raise BaselineError(N_("The file {path} does not exist; check --source."), path=path)
     try:
         return pq.read_table(path)
     except (pa.ArrowException, OSError) as exc:
-        raise BaselineError(f"O arquivo {path} não é um Parquet legível.") from exc
+        raise BaselineError(N_("The file {path} is no readable Parquet."), path=path) from exc
 
 
 def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa.Table:
@@ -51,15 +52,17 @@ def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa
     """
     absent = [name for name in contract.feature_names if name not in table.column_names]
     if absent:
-        raise BaselineError(f"Em {source} faltam colunas do contrato: {', '.join(absent)}.")
+        text = N_("In {source}, columns of the contract are missing: {columns}.")
+        raise BaselineError(text, source=source, columns=", ".join(absent))
     columns = {}
     for feature in contract.features:
         try:
             columns[feature.name] = table.column(feature.name).cast(ARROW_TYPES[feature.type])
         except pa.ArrowException:
             # The text of the error quotes the value, which may be a person's: leave it out.
-            text = f"Em {source} a coluna {feature.name} tem valores que não são {feature.type}."
-            raise BaselineError(text) from None
+            text = N_("In {source}, column {name} has values that are not {type}.")
+            facts = {"source": source, "name": feature.name, "type": feature.type}
+            raise BaselineError(text, **facts) from None
     return pa.table(columns)
 
 

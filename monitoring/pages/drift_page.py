@@ -1,68 +1,57 @@
-"""The drift report as one self-contained page in Portuguese, and the sentence that sums it up."""
+"""The drift report as one self-contained page, and the sentence that sums it up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
+from core.messages import N_, _, ngettext
+from core.messages.formats import joined, number, percent
 from core.metrics.resampling import Estimate
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status
 from monitoring.drift.expected import ExpectedPerformance
-from monitoring.pages.page import counted, joined, template
-from monitoring.pages.plots import Histogram, histogram, number
+from monitoring.pages.page import template
+from monitoring.pages.plots import Histogram, histogram
+from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 
 EXPECTED: Mapping[str, str] = {
-    "recall": "Recall",
-    "precision": "Precisão",
-    "f2": "F2",
-    "roc_auc": "ROC-AUC",
-    "positive_rate": "Parte com resultado 1",
+    "recall": N_("Recall"),
+    "precision": N_("Precision"),
+    "f2": N_("F2"),
+    "roc_auc": N_("ROC-AUC"),
+    "positive_rate": N_("Share with outcome 1"),
 }
 """Numbers that calibrated scores foretell, as people read them."""
 _RANK = {Status.RED: 0, Status.YELLOW: 1, Status.GREEN: 2, Status.NO_DATA: 3}
 
 
 @dataclass(frozen=True, slots=True)
-class ReportFacts:
-    """What the report is about: version, baseline, window, volumes, and where to read on."""
+class DriftFacts:
+    """What the report is about: version, baseline, volumes, and what they ask for."""
 
+    about: About
     contract: ModelContract
-    model_name: str
-    model_version: str
-    registry_version: int
     baseline_created_at: str
     baseline_source: str
-    window_start: datetime
-    window_end: datetime
     n_requests: int
     n_instances: int
     n_entities: int
     escalation: Escalation
     expected: ExpectedPerformance | None
     test_metrics: Mapping[str, float]
-    run_id: str
-    run_url: str
-    version_url: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
         return {
-            "model_name": self.model_name,
-            "model_version": self.model_version,
-            "registry_version": self.registry_version,
+            **self.about.to_dict(),
             "baseline_created_at": self.baseline_created_at,
             "baseline_source": self.baseline_source,
-            "window_start": self.window_start.isoformat(timespec="seconds"),
-            "window_end": self.window_end.isoformat(timespec="seconds"),
             "n_requests": self.n_requests,
             "n_instances": self.n_instances,
             "n_entities": self.n_entities,
             "escalation": self.escalation.to_dict(),
             "expected_performance": self.expected.to_dict() if self.expected else None,
-            "mlflow_run_id": self.run_id,
-            "mlflow_run_url": self.run_url,
         }
 
 
@@ -76,49 +65,61 @@ class Row:
     reasons: tuple[str, ...]
 
 
-def headline(result: DriftResult, facts: ReportFacts) -> str:
+def headline(result: DriftResult, facts: DriftFacts) -> str:
     """Return the verdict in one sentence."""
+    version = facts.about.model_version
     if result.global_status is Status.NO_DATA:
-        return (
-            f"Nenhuma predição da versão {facts.model_version} foi capturada na janela: "
-            "não há o que comparar."
+        return _(
+            "No prediction of version {version} was captured in the window: there is nothing to "
+            "compare.",
+            version=version,
         )
     if result.global_status is Status.GREEN:
-        return (
-            f"Nenhuma mudança comprovada nos dados que a versão {facts.model_version} "
-            f"recebeu: {_compared(facts)} com a baseline."
+        return _(
+            "No proven change in the data that version {version} received: {compared} with the "
+            "baseline.",
+            version=version,
+            compared=_compared(facts),
         )
-    worst = _ranked(result)
-    named = [row.name for row in worst if row.status is result.global_status]
-    shown = [*named[:3], *([f"mais {len(named) - 3}"] if len(named) > 3 else [])]
-    listed = joined(shown)
-    size = "forte" if result.global_status is Status.RED else "moderada"
-    return (
-        f"Mudança {size} em {listed} nos dados que a versão {facts.model_version} recebeu: "
-        f"{_compared(facts)} com a baseline."
+    named = [row.name for row in _ranked(result) if row.status is result.global_status]
+    shown = [*named[:3], *([_("{n} more", n=len(named) - 3)] if len(named) > 3 else [])]
+    strong = N_(
+        "Strong change in {columns} in the data that version {version} received: {compared} with "
+        "the baseline."
+    )
+    moderate = N_(
+        "Moderate change in {columns} in the data that version {version} received: {compared} with "
+        "the baseline."
+    )
+    return _(
+        strong if result.global_status is Status.RED else moderate,
+        columns=joined(shown),
+        version=version,
+        compared=_compared(facts),
     )
 
 
-def repeated(facts: ReportFacts) -> str | None:
+def repeated(facts: DriftFacts) -> str | None:
     """Return what was left out because an entity was scored again, or None."""
     if facts.n_entities == facts.n_instances:
         return None
-    return (
-        f"Das {counted(facts.n_instances, 'instância', 'instâncias')} da janela contam "
-        f"{counted(facts.n_entities, 'entidade', 'entidades')}: de quem foi pontuado mais de uma "
-        "vez, só a última; instâncias sem identificação contam uma a uma."
+    return _(
+        "Of the window's {instances}, {entities} count: of whoever was scored more than once, only "
+        "the last; instances without an identity count one by one.",
+        instances=ngettext("{n} instance", "{n} instances", facts.n_instances),
+        entities=ngettext("{n} entity", "{n} entities", facts.n_entities),
     )
 
 
-def expectation(facts: ReportFacts) -> str | None:
+def expectation(facts: DriftFacts) -> str | None:
     """Return what performance the scores foretell, in one line, or None without scores."""
     if facts.expected is None:
         return None
     listed = ", ".join(
-        f"{words} {number(getattr(facts.expected, name).value, 3)}"
+        f"{_(words)} {number(getattr(facts.expected, name).value, 3)}"
         for name, words in EXPECTED.items()
     )
-    return f"Desempenho esperado, se os scores estão calibrados: {listed}."
+    return _("Expected performance, if the scores are calibrated: {listed}.", listed=listed)
 
 
 def actions(result: DriftResult, escalation: Escalation) -> list[str]:
@@ -127,22 +128,28 @@ def actions(result: DriftResult, escalation: Escalation) -> list[str]:
     if result.global_status is Status.NO_DATA:
         return [
             *todo,
-            "Confira se a API está no ar e se esta versão é a que responde: "
-            "curl http://localhost:8000/health",
-            "Confira se o relatório lê o diretório em que a API grava (INFERENCE_STORE).",
-            "Se ninguém pediu predições na janela, aumente --last_n_days.",
+            _(
+                "Check that the API is up and that this version is the one that answers: "
+                "curl http://localhost:8000/health"
+            ),
+            _("Check that the report reads the folder in which the API writes (INFERENCE_STORE)."),
+            _("If nobody asked for predictions in the window, raise --last_n_days."),
         ]
     if result.global_status is Status.GREEN:
-        return todo or ["Nada a fazer. Repita na próxima rotina (runbook §4)."]
+        return todo or [_("Nothing to do. Repeat at the next routine (runbook §4).")]
     if any(row.status in (Status.RED, Status.YELLOW) for row in result.features):
         todo.append(
-            "Features: verifique se o sistema de origem mudou (unidade, escala, preenchimento) e "
-            "compare as distribuições abaixo (runbook §3.1)."
+            _(
+                "Features: check whether the source system has changed (unit, scale, filling in) "
+                "and compare the distributions below (runbook §3.1)."
+            )
         )
     if result.score is not None and result.score.status in (Status.RED, Status.YELLOW):
         todo.append(
-            "Score: com os resultados reais em mãos, confira o desempenho; se caiu, retreine; "
-            "se não caiu, atualize a baseline (runbook §3.2)."
+            _(
+                "Score: with the actual outcomes in hand, check the performance; if it fell, "
+                "retrain; if not, renew the baseline (runbook §3.2)."
+            )
         )
     return todo
 
@@ -150,15 +157,18 @@ def actions(result: DriftResult, escalation: Escalation) -> list[str]:
 def sensitivity(n_rows: int) -> str:
     """Return what a window of this size can show at all (docs/drift-statistics.md)."""
     if n_rows < 30:
-        return "menos de 30 instâncias: só mudanças muito grandes podem ser comprovadas"
+        return _("fewer than 30 instances: only very large changes can be proven")
     if n_rows < 100:
-        return "janela pequena: deslocamentos de menos de 1 desvio-padrão podem passar sem alarme"
+        return _("small window: shifts of less than 1 standard deviation may pass without an alarm")
     if n_rows < 200:
-        return "deslocamentos de menos de meio desvio-padrão podem passar sem alarme"
-    return "um deslocamento de meio desvio-padrão é notado em mais de 90 % das vezes"
+        return _("shifts of less than half a standard deviation may pass without an alarm")
+    return _(
+        "a shift of half a standard deviation is noticed more than {share} of the time",
+        share=percent(0.9, 0),
+    )
 
 
-def render(result: DriftResult, facts: ReportFacts) -> str:
+def render(result: DriftResult, facts: DriftFacts) -> str:
     """Return the page; it needs no other file and no network."""
     features = {feature.name: feature for feature in facts.contract.features}
     return template("drift_report.html").render(
@@ -169,7 +179,7 @@ def render(result: DriftResult, facts: ReportFacts) -> str:
         command=facts.escalation.command,
         sensitivity=sensitivity(facts.n_entities),
         repeated=repeated(facts),
-        color=result.global_status,
+        status=result.global_status,
         expected=_expected_rows(facts),
         rows=[_row(drift, features.get(drift.name)) for drift in _ranked(result, score=False)],
         score=_row(result.score, None) if result.score else None,
@@ -177,12 +187,12 @@ def render(result: DriftResult, facts: ReportFacts) -> str:
     )
 
 
-def _expected_rows(facts: ReportFacts) -> list[tuple[str, Estimate, float | None]]:
+def _expected_rows(facts: DriftFacts) -> list[tuple[str, Estimate, float | None]]:
     """Return name, estimate and the version's own test value of each number foretold."""
     if facts.expected is None:
         return []
     return [
-        (words, getattr(facts.expected, name), facts.test_metrics.get(name))
+        (_(words), getattr(facts.expected, name), facts.test_metrics.get(name))
         for name, words in EXPECTED.items()
     ]
 
@@ -201,19 +211,22 @@ def _reasons(drift: ColumnDrift) -> tuple[str, ...]:
     """Return why a column has its status, in words."""
     reasons = []
     if drift.psi_status in (Status.RED, Status.YELLOW):
-        reasons.append("a distribuição mudou")
+        reasons.append(_("the distribution has changed"))
     if drift.missing_status in (Status.RED, Status.YELLOW):
         grew = (drift.missing_delta or 0) > 0
-        reasons.append("faltam mais valores" if grew else "faltam menos valores")
+        reasons.append(_("more values are missing") if grew else _("fewer values are missing"))
     if reasons and drift.novel_rows:
         reasons.append(
-            f"{counted(drift.novel_rows, 'valor', 'valores')} fora do que a baseline tem"
+            ngettext(
+                "{n} value outside what the baseline has",
+                "{n} values outside what the baseline has",
+                drift.novel_rows,
+            )
         )
     return tuple(reasons)
 
 
-def _compared(facts: ReportFacts) -> str:
-    one, many = ("instância", "instâncias")
+def _compared(facts: DriftFacts) -> str:
     if facts.n_entities != facts.n_instances:
-        one, many = ("entidade", "entidades")
-    return counted(facts.n_entities, f"{one} comparada", f"{many} comparadas")
+        return ngettext("{n} entity compared", "{n} entities compared", facts.n_entities)
+    return ngettext("{n} instance compared", "{n} instances compared", facts.n_entities)

@@ -1,80 +1,62 @@
-"""The performance report as one self-contained page in Portuguese, and its one sentence."""
+"""The performance report as one self-contained page, and its one sentence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from core.messages import N_, _, ngettext
+from core.messages.formats import joined, number, percent
 from core.metrics.calibration import CalibrationBin
 from core.metrics.classification import LABEL_METRICS
 from core.metrics.resampling import Estimate
-from monitoring.pages.page import counted, joined, template
-from monitoring.pages.plots import number, percent
+from monitoring.pages.page import template
 from monitoring.performance.groups import Part
 from monitoring.performance.labels import Labels
 from monitoring.performance.matching import Matched
-from monitoring.performance.verdict import (
-    Comparison,
-    PerformanceResult,
-    PerformanceStatus,
-)
+from monitoring.performance.verdict import Comparison, PerformanceResult, PerformanceStatus
+from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 
 NAMES: Mapping[str, str] = {
-    "recall": "Recall",
-    "precision": "Precisão",
-    "f2": "F2",
-    "roc_auc": "ROC-AUC",
-    "pr_auc": "PR-AUC",
-    "brier": "Brier",
-    "ece": "Erro de calibração (ECE)",
-    "share_flagged": "Parte sinalizada",
-    "positive_rate": "Parte com resultado 1",
+    "recall": N_("Recall"),
+    "precision": N_("Precision"),
+    "f2": N_("F2"),
+    "roc_auc": N_("ROC-AUC"),
+    "pr_auc": N_("PR-AUC"),
+    "brier": N_("Brier"),
+    "ece": N_("Calibration error (ECE)"),
+    "share_flagged": N_("Share flagged"),
+    "positive_rate": N_("Share with outcome 1"),
 }
 """Metrics in the order of the table, as people read them."""
 
 MEANINGS: Mapping[str, str] = {
-    "recall": "dos que tiveram resultado 1, quantos foram sinalizados",
-    "precision": "dos sinalizados, quantos tiveram resultado 1",
-    "f2": "recall e precisão juntos, o recall com peso quatro",
-    "roc_auc": "quão bem o score ordena; 0,5 é acaso",
-    "pr_auc": "precisão média; depende de quantos têm resultado 1",
-    "brier": "erro quadrático médio do score; menor é melhor",
-    "ece": "distância média entre score e frequência; nunca é zero em amostras pequenas",
+    "recall": N_("of those with outcome 1, how many were flagged"),
+    "precision": N_("of those flagged, how many had outcome 1"),
+    "f2": N_("recall and precision together, recall with weight four"),
+    "roc_auc": N_("how well the score ranks; 0.5 is chance"),
+    "pr_auc": N_("average precision; depends on how many have outcome 1"),
+    "brier": N_("mean squared error of the score; lower is better"),
+    "ece": N_("mean distance of score and frequency; never zero in small samples"),
 }
 _PARTLY = ("recall", "precision", "f2", "roc_auc", "brier")
-_COLORS = {"OK": "green", "DEGRADED": "red", "NO_DATA": "no_data"}
 
 
 @dataclass(frozen=True, slots=True)
 class PerformanceFacts:
-    """What the report is about: version, window, labels and how they met, where to read on."""
+    """What the report is about: version and window, labels and how they met answers."""
 
-    model_name: str
-    model_version: str
-    registry_version: int
-    window_start: datetime | None
-    window_end: datetime
+    about: About
     labels: Labels
     matched: Matched
     escalation: Escalation
-    run_id: str
-    run_url: str
-    version_url: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON; no key of a label is among them."""
-        start = self.window_start
         return {
-            "model_name": self.model_name,
-            "model_version": self.model_version,
-            "registry_version": self.registry_version,
-            "window_start": start.isoformat(timespec="seconds") if start else None,
-            "window_end": self.window_end.isoformat(timespec="seconds"),
+            **self.about.to_dict(),
             **volumes(self),
             "escalation": self.escalation.to_dict(),
-            "mlflow_run_id": self.run_id,
-            "mlflow_run_url": self.run_url,
         }
 
 
@@ -109,39 +91,69 @@ def volumes(facts: PerformanceFacts) -> dict[str, Any]:
 
 def headline(result: PerformanceResult, facts: PerformanceFacts) -> str:
     """Return the verdict in one sentence."""
-    rows = counted(result.n_rows, "resultado", "resultados")
-    version = facts.model_version
-    if result.status is PerformanceStatus.NO_DATA:
-        return f"Ainda não há veredito sobre o desempenho da versão {version}: {result.reason}."
+    version = facts.about.model_version
+    if result.reason is not None:
+        return _(
+            "There is no verdict yet on the performance of version {version}: {reason}.",
+            version=version,
+            reason=result.reason,
+        )
+    rows = ngettext("{n} outcome", "{n} outcomes", result.n_rows)
     if result.status is PerformanceStatus.OK:
-        return f"A versão {version} não está comprovadamente pior que no teste dela, em {rows}."
+        return _(
+            "Version {version} is not proven worse than in its own test, in {rows}.",
+            version=version,
+            rows=rows,
+        )
     worse = [
-        f"{NAMES[name]} {number(result.metrics[name].value, 3)} "
-        f"(teste: {number(result.against_test[name].test, 3)})"
+        _(
+            "{metric} {value} (test: {test})",
+            metric=_(NAMES[name]),
+            value=number(result.metrics[name].value, 3),
+            test=number(result.against_test[name].test, 3),
+        )
         for name in result.degraded()
     ]
-    return (
-        f"A versão {version} está comprovadamente pior que no teste dela, em {rows}: "
-        f"{joined(worse)}."
+    return _(
+        "Version {version} is proven worse than in its own test, in {rows}: {metrics}.",
+        version=version,
+        rows=rows,
+        metrics=joined(worse),
     )
 
 
 def coverage(facts: PerformanceFacts) -> str:
-    """Return how much of the window the labels speak for, in one sentence."""
-    matched, labels = facts.matched, facts.labels
-    known = f"{counted(matched.n_rows, 'resultado', 'resultados')} de "
-    known += counted(matched.n_entities, "entidade pontuada", "entidades pontuadas")
-    text = f"Cobertura: {known} ({percent(matched.coverage)})"
+    """Return how much of the window the labels speak for, in one or two sentences."""
+    matched = facts.matched
+    known = {
+        "outcomes": ngettext("{n} outcome", "{n} outcomes", matched.n_rows),
+        "entities": ngettext("{n} scored entity", "{n} scored entities", matched.n_entities),
+        "share": percent(matched.coverage),
+    }
     if matched.n_labelled > matched.n_rows:
-        text += f"; {number(matched.n_labelled, 0)} respostas antes de contar só a última de cada"
-    left_out = [
-        (matched.n_unmatched, "sem predição na janela"),
-        (labels.n_unknown, "sem chave ou sem valor"),
-        (labels.n_duplicates, "repetidos"),
-        (labels.n_conflicts, "com respostas contraditórias (fora da conta)"),
-    ]
-    listed = ", ".join(f"{number(n, 0)} {words}" for n, words in left_out if n)
-    return f"{text}. Resultados do arquivo: {listed}." if listed else f"{text}."
+        text = _(
+            "Coverage: {outcomes} of {entities} ({share}); {answers} answers before counting only "
+            "the last of each.",
+            answers=number(matched.n_labelled),
+            **known,
+        )
+    else:
+        text = _("Coverage: {outcomes} of {entities} ({share}).", **known)
+    left_out = _left_out(facts)
+    return f"{text} {left_out}" if left_out else text
+
+
+def _left_out(facts: PerformanceFacts) -> str:
+    """Return what of the file was not used, in one sentence; empty where all was."""
+    labels = facts.labels
+    counts = (
+        (N_("{n} without a prediction in the window"), facts.matched.n_unmatched),
+        (N_("{n} without a key or a value"), labels.n_unknown),
+        (N_("{n} repeated"), labels.n_duplicates),
+        (N_("{n} with contradicting answers (left out)"), labels.n_conflicts),
+    )
+    listed = ", ".join(_(words, n=number(n)) for words, n in counts if n)
+    return _("Outcomes of the file: {listed}.", listed=listed) if listed else ""
 
 
 def actions(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
@@ -150,17 +162,24 @@ def actions(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
     if result.status is PerformanceStatus.NO_DATA:
         if facts.labels.by == "entity" and facts.labels.targets and not facts.matched.n_rows:
             todo.append(
-                "Confira se PSEUDONYM_KEY é a chave que a API usa: com outra, nada se liga."
+                _(
+                    "Check that PSEUDONYM_KEY is the key that the API uses: with another, none "
+                    "match."
+                )
             )
         return [
             *todo,
-            "Confira se os resultados são de predições desta versão e desta janela.",
-            "Repita quando houver mais resultados; até lá, o relatório de drift traz o desempenho "
-            "esperado.",
+            _("Check that the outcomes are of predictions of this version and this window."),
+            _(
+                "Repeat when there are more outcomes; until then the drift report has the expected "
+                "performance."
+            ),
         ]
     if result.status is PerformanceStatus.DEGRADED:
-        return [*todo, "Retreine com os dados recentes (runbook §3.5) ou volte atrás (§3.4)."]
-    return todo or ["Nada a fazer. Se houve drift, ele é aceitável: atualize a baseline (§4.3)."]
+        return [*todo, _("Retrain with recent data (runbook §3.5) or go back (§3.4).")]
+    return todo or [
+        _("Nothing to do. If there was drift, it is acceptable: renew the baseline (§4.3).")
+    ]
 
 
 def render(result: PerformanceResult, facts: PerformanceFacts) -> str:
@@ -172,14 +191,17 @@ def render(result: PerformanceResult, facts: PerformanceFacts) -> str:
         actions=actions(result, facts),
         command=facts.escalation.command,
         coverage=coverage(facts),
-        color=_COLORS[result.status],
+        status=result.status,
         rows=[_row(name, result) for name in NAMES if name in result.metrics],
         parts=[
-            ("Por mês da predição", "Mês", _cells(result.months)),
-            *((f"Por {c}", "Valor", _cells(parts)) for c, parts in result.groups.items()),
+            (_("By month of the prediction"), _("Month"), _cells(result.months)),
+            *(
+                (_("By {column}", column=column), _("Value"), _cells(parts))
+                for column, parts in result.groups.items()
+            ),
         ],
-        part_names=[NAMES[name] for name in _PARTLY],
-        guarded=[(NAMES[name], allowed) for name, allowed in result.policy.allowed.items()],
+        part_names=[_(NAMES[name]) for name in _PARTLY],
+        guarded=[(_(NAMES[name]), allowed) for name, allowed in result.policy.allowed.items()],
         calibration=[_calibration(found) for found in result.calibration],
         policy=result.policy,
     )
@@ -195,10 +217,10 @@ def _row(name: str, result: PerformanceResult) -> MetricRow:
     status = None
     if found is not None and found.allowed is not None:
         status = "DEGRADED" if found.degraded else "OK"
-    meaning = MEANINGS.get(name, "")
+    meaning = [_(MEANINGS[name])] if name in MEANINGS else []
     if name in LABEL_METRICS and not result.same_threshold:
-        meaning = f"{meaning}; outro limiar que o do teste, não comparável".lstrip("; ")
-    return MetricRow(NAMES[name], meaning, result.metrics[name], found, status)
+        meaning.append(_("another threshold than in the test, not comparable"))
+    return MetricRow(_(NAMES[name]), "; ".join(meaning), result.metrics[name], found, status)
 
 
 def _calibration(found: CalibrationBin) -> tuple[CalibrationBin, float]:

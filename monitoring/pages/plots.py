@@ -4,6 +4,8 @@ import itertools
 import math
 from dataclasses import dataclass
 
+from core.messages import _
+from core.messages.formats import percent, significant
 from monitoring.drift.baseline import Profile
 from monitoring.drift.bins import MAX_OWN_CATEGORIES
 
@@ -37,35 +39,23 @@ class Histogram:
     split: float | None
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """Return a number as Portuguese writes it; a dash for None."""
-    if value is None:
-        return "–"
-    text = f"{value:,.{digits}f}".replace(",", " ").replace(".", ",").replace(" ", ".")
-    return "0" + text[2:] if text.startswith("-0") and not text.strip("-0,") else text
-
-
 def plain(value: float, span: float = 0.0) -> str:
     """Return an axis value, to about a thousandth of `span` where one is given."""
     if span > 0:
         digits = max(0, 3 - math.ceil(math.log10(span)))
         value = round(value, digits) + 0.0
-    return f"{value:.6g}".replace(".", ",")
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """Return a share as a percentage; a dash for None."""
-    return "–" if value is None else f"{number(100 * value, digits)} %"
+    return significant(value)
 
 
 def histogram(
-    baseline: Profile, current: Profile, sides: tuple[str, str] = ("baseline", "janela")
+    baseline: Profile, current: Profile, sides: tuple[str, str] | None = None
 ) -> Histogram:
     """Lay out the bins that either side occupies, the special ones (missing, new) at the end."""
-    labels = _labels(baseline)
+    labels, sides = _labels(baseline), sides or (_("baseline"), _("window"))
     n_before, n_now = max(baseline.n_rows, 1), max(current.n_rows, 1)
     last = len(labels) - 1
-    special = {last, *(i for i in baseline.binning.novel if labels[i] in _UNORDERED)}
+    unordered = (_("new values"), _("new categories"))
+    special = {last, *(i for i in baseline.binning.novel if labels[i] in unordered)}
     occupied = [i for i in range(last + 1) if baseline.counts[i] or current.counts[i]]
     shown = [i for i in occupied if i not in special]
     extra = [i for i in occupied if i in special]
@@ -79,7 +69,7 @@ def histogram(
         title = f"{labels[i]}: {sides[0]} {percent(before)}, {sides[1]} {percent(now)}"
         heights = HEIGHT * before / top, HEIGHT * now / top
         width = slot * (1 - _GAP) / 2
-        short = "novos" if i in baseline.binning.novel else labels[i]
+        short = _("new") if i in baseline.binning.novel else labels[i]
         bars.append(Bar(x + slot * _GAP / 2, width, *heights, title, short, i in special))
     split = slot * (len(shown) + gap / 2) if gap else None
     ends = [_tick(baseline, labels, i) for i in dict.fromkeys(shown[:1] + shown[-1:])]
@@ -87,26 +77,26 @@ def histogram(
     return Histogram(tuple(bars), first, final, split)
 
 
-_UNORDERED = ("valores novos", "categorias novas")
-
-
 def _labels(profile: Profile) -> list[str]:
     """Return what each bin holds, in bin order."""
     kind, points = profile.binning.kind, profile.binning.points
     if kind == "boolean":
-        return ["não", "sim", "ausente"]
+        return [_("no"), _("yes"), _("missing")]
     if kind == "categorical":
-        rare = ["categorias raras"] if len(points) > MAX_OWN_CATEGORIES else []
-        return [*points[:MAX_OWN_CATEGORIES], *rare, "categorias novas", "ausente"]
+        rare = [_("rare categories")] if len(points) > MAX_OWN_CATEGORIES else []
+        return [*points[:MAX_OWN_CATEGORIES], *rare, _("new categories"), _("missing")]
     if not points:
-        return ["abaixo", "valores nunca vistos", "ausente"]
+        return [_("below"), _("values never seen"), _("missing")]
     span = points[-1] - points[0] if kind == "numeric" else 0.0
-    below, above = f"menos de {plain(points[0], span)}", f"mais de {plain(points[-1], span)}"
+    below = _("less than {value}", value=plain(points[0], span))
+    above = _("more than {value}", value=plain(points[-1], span))
     if kind == "discrete":
-        return [below, *map(plain, points), above, "valores novos", "ausente"]
-    pairs = itertools.pairwise(points)
-    inner = [f"{plain(a, span)} a {plain(b, span)}" for a, b in pairs] or [plain(points[0])]
-    return [below, *inner, above, "ausente"]
+        return [below, *map(plain, points), above, _("new values"), _("missing")]
+    inner = [
+        _("{low} to {high}", low=plain(a, span), high=plain(b, span))
+        for a, b in itertools.pairwise(points)
+    ]
+    return [below, *(inner or [plain(points[0])]), above, _("missing")]
 
 
 def _tick(profile: Profile, labels: list[str], index: int) -> str:

@@ -1,49 +1,47 @@
-"""The shadow report as one self-contained page in Portuguese, and its one sentence."""
+"""The shadow report as one self-contained page, and its one sentence."""
 
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from core.messages import _, ngettext
+from core.messages.formats import percent
 from monitoring.drift.baseline import SCORE, count_profiles, fit_profiles
-from monitoring.pages.page import counted, template
-from monitoring.pages.plots import Histogram, histogram, percent
+from monitoring.pages.page import template
+from monitoring.pages.plots import Histogram, histogram
 from monitoring.performance.agreement import Agreement
+from monitoring.tracking.about import About
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowFacts:
-    """What the report is about: both versions, the window, and where to read on."""
+    """What the report is about: the shadow's version, and the release that answered."""
 
-    model_name: str
-    model_version: str
-    registry_version: int
+    about: About
     answered_version: str
-    window_start: datetime
-    window_end: datetime
-    run_id: str
-    run_url: str
-    version_url: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
-        times = {
-            name: getattr(self, name).isoformat(timespec="seconds")
-            for name in ("window_start", "window_end")
-        }
-        return {**asdict(self), **times}
+        return {**self.about.to_dict(), "answered_version": self.answered_version}
 
 
 def headline(result: Agreement, facts: ShadowFacts) -> str:
     """Return the comparison in one sentence."""
-    shadow, answered = facts.model_version, facts.answered_version
+    versions = {"shadow": facts.about.model_version, "answered": facts.answered_version}
     if not result.n_entities:
-        return f"Na janela, nenhuma linha foi pontuada por {answered} e, como sombra, por {shadow}."
-    return (
-        f"Em {counted(result.n_entities, 'entidade', 'entidades')}, {shadow} (sombra) e {answered} "
-        f"discordam em {percent(result.share_differ.value)}: {result.n_only_answered} só "
-        f"{answered} sinaliza, {result.n_only_shadow} só {shadow}."
+        return _(
+            "In the window, no row was scored by {answered} and, as shadow, by {shadow}.",
+            **versions,
+        )
+    return _(
+        "In {entities}, {shadow} (shadow) and {answered} disagree in {share}: {only_answered} only "
+        "{answered} flags, {only_shadow} only {shadow}.",
+        entities=ngettext("{n} entity", "{n} entities", result.n_entities),
+        share=percent(result.share_differ.value),
+        only_answered=result.n_only_answered,
+        only_shadow=result.n_only_shadow,
+        **versions,
     )
 
 
@@ -51,18 +49,27 @@ def actions(result: Agreement, facts: ShadowFacts) -> list[str]:
     """Return what to do with it."""
     if not result.n_entities:
         return [
-            "Confira se a API foi iniciada com SHADOW_ALIAS=challenger e se houve pedidos.",
-            "Confira em /health, em shadow, qual versão ela acompanha; indique-a com --shadow.",
+            _(
+                "Check that the API was started with SHADOW_ALIAS=challenger and that there were "
+                "requests."
+            ),
+            _("Check in /health, under shadow, which version it follows; name it with --shadow."),
         ]
-    flagged = [
-        (result.n_both + only) / result.n_entities
+    before, after = (
+        percent((result.n_both + only) / result.n_entities)
         for only in (result.n_only_answered, result.n_only_shadow)
-    ]
+    )
     return [
-        f"Se {facts.model_version} for promovida, a parte sinalizada vai de {percent(flagged[0])} "
-        f"a {percent(flagged[1])}.",
-        "Concordar não é acertar: qual das duas acerta, só os resultados reais mostram "
-        "(runbook §3.2).",
+        _(
+            "If {version} is promoted, the share flagged goes from {before} to {after}.",
+            version=facts.about.model_version,
+            before=before,
+            after=after,
+        ),
+        _(
+            "Agreeing is not being right: which of the two is right, only the actual outcomes show "
+            "(runbook §3.2)."
+        ),
     ]
 
 
@@ -74,7 +81,7 @@ def render(result: Agreement, paired: pa.Table, facts: ShadowFacts) -> str:
         headline=headline(result, facts),
         actions=actions(result, facts),
         command=None,
-        color="no_data",
+        status=None,
         plot_of=_plot(paired, facts) if result.n_entities else None,
     )
 
@@ -83,4 +90,4 @@ def _plot(paired: pa.Table, facts: ShadowFacts) -> Histogram:
     """Lay out both scores in the bins of the answered one."""
     before = fit_profiles(paired.select([SCORE]))
     now = count_profiles(before, pa.table({SCORE: paired.column("shadow_score")}))
-    return histogram(before[0], now[0], (facts.answered_version, facts.model_version))
+    return histogram(before[0], now[0], (facts.answered_version, facts.about.model_version))

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.messages import N_, _
+from core.messages.formats import significant
 from core.metrics.classification import estimates
 from core.metrics.resampling import Estimate, Floats, wilson
-from monitoring.drift.policy import PerformancePolicy
-from monitoring.pages.plots import plain
+from monitoring.performance.policy import PerformancePolicy
 
 SEED = 20_240_501
 """Of the bootstrap: the same rows give the same intervals."""
-OTHERS = "outros"
+OTHERS = N_("others")
 """Name of the values that too few rows have."""
-ABSENT = "ausente"
+ABSENT = N_("missing")
 """Name of rows without a value."""
 
 
@@ -86,9 +87,10 @@ def by_group(
     and where all such rows together are too few as well, only their number is told.
     """
     counted = Counter(values)
-    names = [v if counted[v] >= policy.min_group_rows else OTHERS for v in values]
+    others = _(OTHERS)
+    names = [v if counted[v] >= policy.min_group_rows else others for v in values]
     parts = by_name(target, score, flag, names, policy)
-    shown = sorted(parts, key=lambda part: part.name == OTHERS)
+    shown = sorted(parts, key=lambda part: part.name == others)
     return tuple(
         part if part.n_rows >= policy.min_group_rows else Part(part.name, part.n_rows, None, {})
         for part in shown
@@ -98,9 +100,9 @@ def by_group(
 def named(value: Any) -> str:
     """Return a value of a column as a report names it."""
     if value is None or value != value or value == "":
-        return ABSENT
+        return _(ABSENT)
     if isinstance(value, bool):
-        return "sim" if value else "não"
+        return _("yes") if value else _("no")
     if isinstance(value, float):
-        return plain(value)
+        return significant(value)
     return str(value)

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from core.contract.model import ModelContract
 from core.contract.pseudonym import pseudonym
-from monitoring.errors import LabelsError
+from core.messages import N_
+from monitoring.performance.errors import LabelsError
 
 Key = tuple[str, int] | str
 By = Literal["request", "entity"]
@@ -68,9 +69,11 @@ def read_labels(
         if table.column_names.count(str(n)) > 1
     ]
     if twice:
-        raise LabelsError(f"O arquivo {path} tem mais de uma coluna {twice[0]}.")
+        text = N_("The file {path} has more than one column {column}.")
+        raise LabelsError(text, path=path, column=twice[0])
     if target not in table.column_names:
-        raise LabelsError(f"O arquivo {path} não tem a coluna {target}; indique-a com --target.")
+        text = N_("The file {path} has no column {column}; name it with --target.")
+        raise LabelsError(text, path=path, column=target)
     by, keys = _keys(table, path, contract)
     labels = [_label(v, row, path, target) for row, v in enumerate(_cells(table, target), start=1)]
     targets: dict[Key, int] = {}
@@ -104,15 +107,15 @@ def _read(path: Path) -> pa.Table:
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise LabelsError(f"O arquivo {path} não é .csv, .parquet nem .jsonl.")
+        raise LabelsError(N_("The file {path} is neither .csv, .parquet nor .jsonl."), path=path)
     if not path.is_file():
-        raise LabelsError(f"O arquivo {path} não existe; confira --labels.")
+        raise LabelsError(N_("The file {path} does not exist; check --labels."), path=path)
     try:
         return reader(path)
     except (pa.ArrowException, OSError, UnicodeError):
         # The text of the error quotes the line, which names a person.
-        text = f"O arquivo {path} não é um {path.suffix.lower()[1:]} legível (em UTF-8)."
-        raise LabelsError(text) from None
+        text = N_("The file {path} is no readable {kind} (in UTF-8).")
+        raise LabelsError(text, path=path, kind=path.suffix.lower()[1:]) from None
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -138,19 +141,24 @@ def _keys(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, lis
     if contract.entity and contract.entity in names:
         key = os.environ.get("PSEUDONYM_KEY") or ""
         if not key:
-            raise LabelsError(
-                f"O arquivo {path} traz {contract.entity} em claro, e PSEUDONYM_KEY não está "
-                "definida; defina a mesma chave que a API usa."
+            text = N_(
+                "The file {path} has {column} in clear, and PSEUDONYM_KEY is not set; set the key "
+                "that the API uses."
             )
+            raise LabelsError(text, path=path, column=contract.entity)
         people = _cells(table, contract.entity)
         return "entity", [pseudonym(person, key) if person else None for person in people]
     if "entity" in names:
         return "entity", [person.lower() if person else None for person in _cells(table, "entity")]
-    clear = f", ou {contract.entity}" if contract.entity else ""
-    raise LabelsError(
-        f"O arquivo {path} não diz de quem é cada resultado: faltam as colunas request_id e "
-        f"instance{clear}, ou entity."
+    anonymous = N_(
+        "The file {path} does not say whose each outcome is: it lacks the columns request_id and "
+        "instance, or entity."
     )
+    clear = N_(
+        "The file {path} does not say whose each outcome is: it lacks the columns request_id and "
+        "instance, or {column}, or entity."
+    )
+    raise LabelsError(clear if contract.entity else anonymous, path=path, column=contract.entity)
 
 
 def _cells(table: pa.Table, name: str) -> list[str]:
@@ -170,10 +178,11 @@ def _place(request_id: str, instance: str, row: int, path: Path) -> Key | None:
     if not request_id or not instance:
         return None
     if not (instance.isascii() and instance.isdigit()):
-        raise LabelsError(
-            f"No arquivo {path}, linha de dados {row}: instance não é a posição no pedido (0, 1, "
-            "2, ...)."
+        text = N_(
+            "In the file {path}, data row {row}: instance is not the position in the request (0, "
+            "1, 2, ...)."
         )
+        raise LabelsError(text, path=path, row=row)
     return request_id, int(instance)
 
 
@@ -182,5 +191,6 @@ def _label(value: str, row: int, path: Path, target: str) -> int | None:
         return None
     label = _TARGETS.get(value.lower())
     if label is None:
-        raise LabelsError(f"No arquivo {path}, linha de dados {row}: {target} não é 0 nem 1.")
+        text = N_("In the file {path}, data row {row}: {column} is neither 0 nor 1.")
+        raise LabelsError(text, path=path, row=row, column=target)
     return label

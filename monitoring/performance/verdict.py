@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.messages import _
 from core.metrics.calibration import CalibrationBin, calibration
 from core.metrics.classification import LABEL_METRICS, estimates
 from core.metrics.resampling import Estimate, Floats, percentiles
-from monitoring.drift.policy import PerformancePolicy
 from monitoring.performance.groups import SEED, Part, by_group, by_name
+from monitoring.performance.policy import PerformancePolicy
 
 
 class PerformanceStatus(StrEnum):
@@ -167,11 +168,11 @@ def _too_few(
     """Return why the rows allow no verdict, or None."""
     n_rows, n_positive = len(target), int(target.sum())
     if n_rows < policy.min_rows:
-        return f"menos de {policy.min_rows} resultados ligados a predições"
+        return _("fewer than {n} outcomes matched to predictions", n=policy.min_rows)
     if min(n_positive, n_rows - n_positive) < policy.min_per_class:
-        return f"menos de {policy.min_per_class} resultados de uma das classes"
+        return _("fewer than {n} outcomes of one of the classes", n=policy.min_per_class)
     if all(found.allowed is None for found in compared.values()):
-        return "a versão não guarda métricas de teste com que comparar"
+        return _("the version keeps no test metrics to compare with")
     return None
 
 
@@ -197,7 +198,7 @@ def _compare(
 
 
 def _nothing(same_threshold: bool, policy: PerformancePolicy) -> PerformanceResult:
-    reason = "nenhum resultado se liga a uma predição da janela"
+    reason = _("no outcome matches a prediction of the window")
     return PerformanceResult(
         PerformanceStatus.NO_DATA, reason, 0, 0, {}, {}, (), (), {}, same_threshold, policy
     )

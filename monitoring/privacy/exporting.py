@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.files.whole import replacing
-from monitoring.errors import MonitoringError, OutputError
+from monitoring.errors import MonitoringError
+from monitoring.tracking.errors import OutputError
 
 
 class ExportFormatError(MonitoringError):
@@ -47,7 +48,7 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
         with replacing(path, mode=0o600) as temporary:
             temporary.write_bytes(content)
     except OSError as exc:
-        raise OutputError(path.parent, exc.strerror or type(exc).__name__) from exc
+        raise OutputError(folder=path.parent, reason=exc.strerror or type(exc).__name__) from exc
     return int(whole.num_rows)
 
 

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.contract import names
+from core.messages import N_, _
 
 Level = Literal["NONE", "L1", "L2", "L3"]
 
-ROLLBACK = (
-    'python -m mlflow_project.registry rollback --reason "drift vermelho com desempenho pior ({})"'
-)
+REASON = N_("red drift with worse performance ({version})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +59,32 @@ def escalate(
     if drift == "RED" and performance == "DEGRADED":
         return _third(drift, performance, release, served)
     if drift == "RED":
-        action = "L2: investigue a causa em até 4 horas (runbook §6)."
+        action = _("L2: find the cause within 4 hours (runbook §6).")
         return Escalation("L2", drift, performance, action)
     if performance == "DEGRADED":
-        action = (
-            "L2: o desempenho piorou sem drift vermelho; investigue a causa em até 4 horas "
-            "(runbook §6) e decida entre retreino (§3.5) e rollback (§3.4)."
+        action = _(
+            "L2: performance has become worse without red drift; find the cause within 4 hours "
+            "(runbook §6) and decide between retraining (§3.5) and rollback (§3.4)."
         )
         return Escalation("L2", drift, performance, action)
     if drift == "YELLOW":
-        action = "L1: monitore por 24 horas e gere o relatório de novo amanhã (runbook §6)."
+        action = _("L1: watch for 24 hours and make the report again tomorrow (runbook §6).")
         return Escalation("L1", drift, performance, action)
     return Escalation("NONE", drift, performance)
 
 
 def _third(drift: str, performance: str, release: str, served: bool) -> Escalation:
     if served:
-        action = (
-            "L3: drift vermelho e desempenho pior. Volte à versão anterior com o comando abaixo e "
-            "comunique as partes interessadas (runbook §3.4 e §6)."
+        action = _(
+            "L3: red drift and worse performance. Go back to the previous version with the command "
+            "below and tell those concerned (runbook §3.4 and §6)."
         )
-        return Escalation("L3", drift, performance, action, ROLLBACK.format(release))
-    action = (
-        f"L3: drift vermelho e desempenho pior. {release} não é a versão no ar, então não há "
-        "rollback a fazer; comunique as partes interessadas (runbook §6)."
+        reason = _(REASON, version=release)
+        command = f'python -m mlflow_project.registry rollback --reason "{reason}"'
+        return Escalation("L3", drift, performance, action, command)
+    action = _(
+        "L3: red drift and worse performance. {version} is not the version that is served, so "
+        "there is no rollback to do; tell those concerned (runbook §6).",
+        version=release,
     )
     return Escalation("L3", drift, performance, action)

@@ -18,7 +18,7 @@ from core.registry.packages import load_model, read_contract
 from core.registry.runs import OpenRun, fetch, open_run, run_facts
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
-from monitoring.errors import NoBaselineError, ScoringError
+from monitoring.tracking.errors import NoBaselineError, ScoringError
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,12 @@ class JobRegistry:
         """
         run_id = version.baseline_run_id
         if run_id is None:
-            raise NoBaselineError(version.release, "nunca foi criada")
+            raise NoBaselineError(version=version.release)
         with tempfile.TemporaryDirectory() as folder:
             path = fetch(self._registry, run_id, names.ARTIFACT_BASELINE, Path(folder))
             if path is None:
-                raise NoBaselineError(version.release, f"a run {run_id} não a tem mais")
+                gone = NoBaselineError.gone
+                raise NoBaselineError(gone, version=version.release, run_id=run_id)
             return Baseline.from_dict(json.loads(path.read_text(encoding="utf-8")))
 
     def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
@@ -124,7 +125,7 @@ class JobRegistry:
             output = np.asarray(model.predict(features.to_pandas()), dtype=np.float64)
         except Exception as exc:
             # A model may raise anything, and its text may quote the rows.
-            raise ScoringError(version.release, type(exc).__name__) from exc
+            raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
         return output[:, version.contract.positive_class] if output.ndim == 2 else output
 
     @contextmanager

@@ -9,11 +9,11 @@ import logging
 import os
 
 from core.contract import names
+from core.messages import _
 from core.registry.runs import OpenRun
 from monitoring.tracking.escalation import Escalation
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 
-_NOT_SENT = "Aviso não enviado: confira NOTIFY_URLS e a rede. O próximo relatório tenta de novo."
 _ORDER = ("NONE", "L1", "L2", "L3")
 
 
@@ -37,9 +37,12 @@ def notify(
         outcome, line = "unchanged", None
     elif _send(addresses, *message(version, escalation, headline, before, run.url)):
         registry.set_tag(version, names.TAG_NOTIFIED, escalation.level)
-        outcome, line = "sent", "Aviso enviado (NOTIFY_URLS)."
+        outcome, line = "sent", _("Message sent (NOTIFY_URLS).")
     else:
-        outcome, line = "failed", _NOT_SENT
+        outcome = "failed"
+        line = _(
+            "Message not sent: check NOTIFY_URLS and the network. The next report tries again."
+        )
     run.log({}, {}, {"notification": outcome})
     return line
 
@@ -58,19 +61,22 @@ def is_news(before: str, escalation: Escalation) -> bool:
 def message(
     version: MonitoredVersion, escalation: Escalation, headline: str, before: str, url: str
 ) -> tuple[str, str]:
-    """Return title and text, in Portuguese."""
-    model = f"{version.model_name} {version.release}"
-    drift = escalation.drift_status or "sem relatório"
-    performance = escalation.performance_status or "sem relatório"
-    lines = [headline, f"Drift: {drift}. Desempenho: {performance}."]
+    """Return title and text, in this process's language."""
+    model, none = f"{version.model_name} {version.release}", _("no report")
+    statuses = _(
+        "Drift: {drift}. Performance: {performance}.",
+        drift=escalation.drift_status or none,
+        performance=escalation.performance_status or none,
+    )
+    lines = [headline, statuses]
     if escalation.level == "NONE":
-        title = f"[OK] {model}: de volta ao normal"
-        lines.insert(0, f"O aviso anterior ({before}) não vale mais.")
+        title = _("[OK] {model}: back to normal", model=model)
+        lines.insert(0, _("The earlier message ({level}) no longer holds.", level=before))
     else:
         title = f"[{escalation.level}] {model}"
-        lines += [f"Nível anterior: {before}."] if before != "NONE" else []
+        lines += [_("Level before: {level}.", level=before)] if before != "NONE" else []
     lines += filter(None, [escalation.action, escalation.command])
-    return title, "\n".join([*lines, f"Relatório no MLflow: {url}"])
+    return title, "\n".join([*lines, _("Report in MLflow: {url}", url=url)])
 
 
 def _send(addresses: str, title: str, body: str) -> bool:

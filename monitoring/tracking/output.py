@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.files.whole import replacing
-from monitoring.errors import OutputError
+from monitoring.tracking.errors import OutputError
 
 
 def to_json(data: Mapping[str, Any]) -> str:
@@ -20,12 +20,10 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     Raises:
         OutputError: the folder or a file cannot be written.
     """
-    paths = []
     try:
         for name, text in texts.items():
             with replacing(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-            paths.append(folder / name)
     except OSError as exc:
-        raise OutputError(folder, exc.strerror or type(exc).__name__) from exc
-    return paths
+        raise OutputError(folder=folder, reason=exc.strerror or type(exc).__name__) from exc
+    return [folder / name for name in texts]

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.contract.pseudonym import pseudonym
+from core.contract.pseudonym import stored
 from core.store.journal import Journal
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from core.store.schema import ROLE_PRIMARY, JournalHeader
 from serving.capture.conversion import convert_free
 from serving.config.settings import Settings
-from serving.engine.batcher import Job
+from serving.engine.job import Job
 from serving.errors import CaptureFailed, ConversionFailed
 from serving.model.loading import LoadedVersion
 from serving.telemetry.logs import JsonLog, location
@@ -206,7 +206,7 @@ class Capture:
             row_of(
                 (
                     *(request_id, number, timestamp),
-                    pseudonym(entity, self._key) if entity and self._key else None,
+                    stored(entity, self._key),
                     *(period, score, label, threshold, latency_ms),
                     *row,
                 )

@@ -140,6 +140,16 @@ class Settings(BaseSettings):
     model_cache: Path = Path("var/model-cache")
     """Folder of the last good version, from which the proxy starts while MLflow is away."""
 
+    sheet_reader: str = ""
+    """What reads workbooks at `/lista`, as `package.module` or `package.module:object` (see
+    `core.sheets`); empty: a flat table with the contract's columns."""
+
+    max_sheet_bytes: Count = 16 * 2**20
+    """Longest workbook, in bytes."""
+
+    panel_group: str = ""
+    """Input by whose values `/painel` counts what was scored and flagged; empty: none."""
+
     workers_dir: Path | None = None
     """Where the workers of one server meet, for metrics and looks at the alias."""
 

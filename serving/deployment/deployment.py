@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 
 from core.messages import _
 from core.registry.versions import Registry
-from serving.capture.recorder import Capture
+from core.store.schema import ROLE_BATCH
+from serving.capture.recorder import Capture, CaptureCounters
 from serving.config.settings import Settings
 from serving.deployment.shadow import Shadow
-from serving.engine.batcher import Batcher, Job
-from serving.engine.direct import DirectScorer
+from serving.engine.batcher import Batcher
+from serving.engine.job import Job
 from serving.following.follower import Follower
 from serving.following.threshold import override_text
 from serving.telemetry.logs import JsonLog
@@ -20,6 +21,8 @@ _FIRST_LOOK_SECONDS = 15.0
 
 class Deployment:
     """What follows the alias, what scores, what captures, and the shadow beside them.
+
+    `batcher` answers requests; `batch` scores lists, captured with the role `batch`.
 
     Args:
         settings: the model's name, its alias, and where its rows go.
@@ -39,7 +42,9 @@ class Deployment:
         self.shadow = (
             Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
         )
-        self.batcher, self.direct = Batcher(self._record), DirectScorer(self._record)
+        self.batcher = Batcher(self._record)
+        self.batch_capture = Capture(settings, log, ROLE_BATCH)
+        self.batch, self._batch_begun = Batcher(self._record_batch), False
 
     async def start(self) -> None:
         """Start all parts; return when the alias was looked at, or that takes too long."""
@@ -56,16 +61,26 @@ class Deployment:
         """Stop all parts; what was answered is captured first."""
         self.follower.close()
         self.batcher.close()
-        self.direct.close()
+        self.batch.close()
         if self.shadow is not None:
             self.shadow.close()
         self.capture.close()
+        if self._batch_begun:
+            self.batch_capture.close()
+
+    def captured(self) -> CaptureCounters:
+        """Return what was captured of answers and of lists."""
+        one, other = self.capture.counters(), self.batch_capture.counters()
+        return CaptureCounters(
+            one.captured + other.captured, one.pending + other.pending, one.lost + other.lost
+        )
 
     def alarms(self) -> list[str]:
         """Return what someone should look at, for people."""
         served, problem = self.follower.served, self.follower.following.problem
         warning = served.warning if served is not None else None
-        return [text for text in (problem, warning) if text] + self.capture.problems()
+        found = [text for text in (problem, warning) if text]
+        return [*found, *self.capture.problems(), *self.batch_capture.problems()]
 
     def notes(self) -> list[str]:
         """Return what is worth saying and no alarm: that the environment sets the threshold."""
@@ -79,3 +94,11 @@ class Deployment:
         self._observe(jobs)
         if self.shadow is not None:
             self.shadow.offer(jobs)
+
+    def _record_batch(self, jobs: Sequence[Job]) -> None:
+        """Record what is scored for a list; its capture begins with the first one."""
+        if not self._batch_begun:
+            self._batch_begun = True
+            self.batch_capture.start()
+        self.batch_capture.append(jobs)
+        self._observe(jobs)

@@ -9,7 +9,7 @@ from serving.metrics.counters import Labels
 
 def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float]]:
     """Return this worker's gauges, and capture's and the shadows' counters, by metric name."""
-    counters = [d.capture.counters() for d in deployments]
+    counters = [d.captured() for d in deployments]
     shadows = [d.shadow for d in deployments if d.shadow]
     serving: dict[Labels, float] = {_identity(d.follower.served, d.alias): 1 for d in deployments}
     for shadow in shadows:

@@ -17,8 +17,7 @@ from core.registry.versions import Registry
 from core.store.schema import ROLE_SHADOW
 from serving.capture.recorder import Capture
 from serving.config.settings import Settings
-from serving.engine.batcher import Job
-from serving.engine.direct import outputs_of
+from serving.engine.job import Job, settle
 from serving.errors import RequestError
 from serving.following.follower import Follower
 from serving.following.served import ServedModel
@@ -106,8 +105,7 @@ class Shadow:
             return
         try:
             jobs = [Job(model, translated(job, model), job.context) for job in answered]
-            for job in jobs:
-                outputs_of(job)
+            settle(jobs)
             self.capture.append(jobs)
             self.scored += sum(len(job.instances.rows) for job in jobs)
         except Exception as exc:

@@ -1,44 +1,23 @@
 """Concurrent requests share one call of the model: its cost is per call more than per row.
 
 Requests that the event loop reads in one turn are scored together at the end of that turn; while
-the model runs, the next ones gather in their sockets. Nothing waits on a timer, so a lone request
-is not delayed. Large requests run in a thread, so that small ones and health checks go on.
+the model runs, the next ones gather. Nothing waits on a timer, so a lone request is not delayed.
+A model without a shortcut may take long, so its calls run in a thread, one at a time, and whatever
+arrives meanwhile is the next call. Large requests have a thread of their own, so that small ones
+and health checks go on.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
-from core.messages import _
-from serving.engine.context import RequestContext
-from serving.errors import ScoringFailed
-from serving.following.served import ServedModel
-from serving.protocol.instances import Instances
+from serving.engine.explain import explain
+from serving.engine.job import Job, settle, settle_apart
 
 INLINE_ROWS = 128
-"""Rows up to which a request is scored on the event loop, together with others."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One request's instances and the model that validated them, which alone may score them."""
-
-    model: ServedModel
-    instances: Instances
-    context: RequestContext
-    scores: Sequence[float | None] = ()
-    labels: Sequence[int | None] = ()
-    done: asyncio.Future[None] | None = None
-
-    def settle(self, scores: list[float]) -> None:
-        """Keep the scores and the labels that this job's threshold gives them."""
-        threshold = self.model.threshold
-        if threshold is None:
-            raise ScoringFailed(_("the model has no score"))
-        self.scores = scores
-        self.labels = [1 if score >= threshold else 0 for score in scores]
+"""Rows up to which a request is scored together with others."""
 
 
 class Batcher:
@@ -49,13 +28,16 @@ class Batcher:
     """
 
     def __init__(self, record: Callable[[Sequence[Job]], None]) -> None:
-        """Keep the recorder; the thread for large requests starts when first needed."""
+        """Keep the recorder; the threads start when first needed."""
         self._record = record
-        self._waiting: list[Job] = []
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="score")
+        self._quick: list[Job] = []
+        self._slow: list[Job] = []
+        self._slow_call: asyncio.Future[None] | None = None
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="large")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
 
     async def score(self, job: Job) -> None:
-        """Fill in a job's scores and labels.
+        """Fill in a job's output, scores and labels.
 
         Raises:
             ScoringFailed: the model raised on these instances.
@@ -63,62 +45,81 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         if len(job.instances.rows) > INLINE_ROWS:
-            await loop.run_in_executor(self._pool, self._run_alone, job)
+            await loop.run_in_executor(self._large, self._run_alone, job)
             return
         job.done = loop.create_future()
-        self._waiting.append(job)
-        if len(self._waiting) == 1:
-            loop.call_soon(self._flush)
+        waiting, flush = (
+            (self._quick, self._flush_quick)
+            if job.model.version.quick
+            else (self._slow, self._flush_slow)
+        )
+        waiting.append(job)
+        if len(waiting) == 1:
+            loop.call_soon(flush)
         await job.done
 
-    def close(self) -> None:
-        """Wait for the thread."""
-        self._pool.shutdown()
+    async def explain(self, job: Job) -> list[list[dict[str, Any]]]:
+        """Return what `serving.engine.explain` finds for a scored job.
 
-    def _flush(self) -> None:
-        jobs, self._waiting = self._waiting, []
-        # Jobs of two versions meet here only in the turn of a flip.
-        for _version, group in groupby(jobs, key=lambda job: id(job.model.version)):
-            self._run(list(group))
+        Raises:
+            ScoringFailed: the model raised on a replaced instance.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._large, explain, job)
+
+    def close(self) -> None:
+        """Wait for the threads."""
+        self._large.shutdown()
+        self._thread.shutdown()
 
     def _run_alone(self, job: Job) -> None:
-        _settle([job])
+        settle([job])
         self._record([job])
 
-    def _run(self, jobs: list[Job]) -> None:
-        """Score jobs of one version in one call; if that fails, each alone, to spare the others."""
-        try:
-            _settle(jobs)
-        except Exception as exc:
-            if len(jobs) == 1:
-                _finish(jobs, exc)
-            else:
-                for job in jobs:
-                    self._run([job])
+    def _flush_quick(self) -> None:
+        jobs, self._quick = self._quick, []
+        for group in _by_version(jobs):
+            settle_apart(group)
+            self._finish(group)
+
+    def _flush_slow(self) -> None:
+        if self._slow_call is not None:
             return
+        jobs, self._slow = self._slow, []
+        groups = _by_version(jobs)
+        loop = asyncio.get_running_loop()
+        self._slow_call = loop.run_in_executor(self._thread, _settle_groups, groups)
+        self._slow_call.add_done_callback(lambda _: self._end_slow(groups))
+
+    def _end_slow(self, groups: list[list[Job]]) -> None:
+        self._slow_call = None
+        for group in groups:
+            self._finish(group)
+        if self._slow:
+            self._flush_slow()
+
+    def _finish(self, jobs: list[Job]) -> None:
+        """Record what was scored, then let the requests go on."""
+        scored = [job for job in jobs if job.error is None]
         try:
-            self._record(jobs)
+            if scored:
+                self._record(scored)
         except Exception as exc:
-            _finish(jobs, exc)
-        else:
-            _finish(jobs, None)
+            for job in scored:
+                job.error = exc
+        for job in jobs:
+            # A client that has gone away has cancelled its wait.
+            if job.done is not None and not job.done.done():
+                if job.error is None:
+                    job.done.set_result(None)
+                else:
+                    job.done.set_exception(job.error)
 
 
-def _settle(jobs: Sequence[Job]) -> None:
-    """Score the jobs' rows in one call and give each job its own."""
-    scores = jobs[0].model.version.score([row for job in jobs for row in job.instances.rows])
-    start = 0
-    for job in jobs:
-        end = start + len(job.instances.rows)
-        job.settle(scores[start:end])
-        start = end
+def _by_version(jobs: list[Job]) -> list[list[Job]]:
+    """Return the jobs by version: those of two meet only in the turn of a flip."""
+    return [list(group) for _version, group in groupby(jobs, key=lambda job: id(job.model.version))]
 
 
-def _finish(jobs: Sequence[Job], error: Exception | None) -> None:
-    for job in jobs:
-        # A client that has gone away has cancelled its wait.
-        if job.done is not None and not job.done.done():
-            if error is None:
-                job.done.set_result(None)
-            else:
-                job.done.set_exception(error)
+def _settle_groups(groups: list[list[Job]]) -> None:
+    for group in groups:
+        settle_apart(group)

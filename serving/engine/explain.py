@@ -10,7 +10,7 @@ two inputs that say the same each may show none.
 from collections.abc import Sequence
 from typing import Any
 
-from serving.engine.batcher import Job
+from serving.engine.job import Job
 
 MOST = 5
 """Most features named for one instance."""
@@ -39,7 +39,7 @@ def explain(job: Job) -> list[list[dict[str, Any]]]:
     replaced = job.model.version.score(rows) if rows else []
     found: list[list[dict[str, Any]]] = [[] for _ in job.instances.rows]
     for (number, position), score in zip(places, replaced, strict=True):
-        effect = (job.scores[number] or 0.0) - score
+        effect = (job.scores[number] or 0.0) - (score or 0.0)
         if abs(effect) >= NEGLIGIBLE:
             feature = features[position]
             found[number].append(

@@ -11,9 +11,10 @@ from serving.errors import Unauthorized
 OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
 """Paths that need no key, so that a load balancer can look."""
 
-PAGE = "/painel"
-"""The operators' page. Browsers send no header of their own, so it and what is under it also take
-the key as the password of HTTP Basic. Nothing else does: a browser sends those by itself."""
+PAGE, LIST = "/painel", "/lista"
+"""The operators' page, and the one that takes workbooks. Browsers send no header of their own, so
+these and what is under the first also take the key as the password of HTTP Basic. Nothing else
+does: a browser sends those by itself."""
 REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
 """A report that the page links to."""
 
@@ -33,7 +34,7 @@ class ApiKeys:
         """
         if not self._digests or path in OPEN_PATHS:
             return
-        browser = path == PAGE or path.startswith(f"{PAGE}/")
+        browser = path in (PAGE, LIST) or path.startswith(f"{PAGE}/")
         given = hashlib.sha256(_presented(headers, basic=browser)).digest()
         # All are compared, so the time does not tell which one came close.
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]

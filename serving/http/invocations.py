@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serving.deployment.deployment import Deployment
-from serving.engine.batcher import Job
+from serving.engine.job import Job
 from serving.http.middleware import send_json
 from serving.http.predict import read_body
 from serving.protocol.instances import Instances
@@ -24,7 +24,7 @@ class InvocationsEndpoint:
 
     def __init__(self, deployment: Deployment) -> None:
         """Keep the parts that answer."""
-        self._follower, self._direct = deployment.follower, deployment.direct
+        self._follower, self._batcher = deployment.follower, deployment.batcher
         self._limit = deployment.settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,13 +36,14 @@ class InvocationsEndpoint:
         version = model.version
         kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
         instances = read_instances(body, kind.decode("latin-1"), version.contract.features)
-        job = Job(model, Instances(*version.validator.read_instances(instances)), context)
+        rows, entities, periods = version.validator.read_instances(instances)
+        job = Job(model, Instances(rows, entities, periods=periods), context)
         context.n_instances = len(instances)
-        outputs = await self._direct.score(job)
-        await send_json(200, msgspec.json.encode({"predictions": outputs}), send)
+        await self._batcher.score(job)
+        await send_json(200, msgspec.json.encode({"predictions": job.outputs()}), send)
 
 
-async def mlflow_version(_: Request) -> Response:
+async def mlflow_version(_request: Request) -> Response:
     """Answer with the version of MLflow.
 
     The body is what MLflow's server sends; that one calls it JSON, which it is not.

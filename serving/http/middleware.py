@@ -109,14 +109,15 @@ class RequestMiddleware:
         )
 
 
+def error_body(error: RequestError, context: RequestContext) -> dict[str, object]:
+    """Return an error in the one shape that all of them have."""
+    found = {"code": error.code, "message": str(error), "details": error.details}
+    return {"error": found, "request_id": context.request_id}
+
+
 async def send_error(error: RequestError, context: RequestContext, send: Send) -> None:
-    """Send an error in the one shape that all of them have."""
-    body = msgspec.json.encode(
-        {
-            "error": {"code": error.code, "message": str(error), "details": error.details},
-            "request_id": context.request_id,
-        }
-    )
+    """Send an error."""
+    body = msgspec.json.encode(error_body(error, context))
     extra = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     await send_json(error.status, body, send, extra)
 

@@ -9,8 +9,10 @@ from core.contract import names
 from core.contract.model import Example, ModelContract
 from core.messages import N_, _
 from serving.deployment.deployment import Deployment
-from serving.http.auth import OPEN_PATHS, PAGE, REPORT_PATH
+from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH
 from serving.http.openapi_input import closed_object, invocations_content, predict_body
+from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
+from serving.protocol.validation import YEARS
 
 _ERRORS = {
     "400": N_("The body is no JSON"),
@@ -42,6 +44,9 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     paths["/predict"] = _predict(
         contract, served.threshold if served else None, settings.max_instances
     )
+    paths["/predict/batch"] = _predict(
+        contract, served.threshold if served else None, settings.max_instances, "predict_batch"
+    )
     paths["/invocations"] = _invocations(contract, settings.max_instances)
     paths["/ping"] = {"get": _text("ping", _("200 with a model loaded (MLflow)"), "text/plain")}
     paths["/ping"]["get"]["responses"]["404"] = {"description": _("No model loaded yet")}
@@ -49,6 +54,10 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     paths["/metrics"] = {"get": _text("metrics", _("Metrics for Prometheus"), "text/plain")}
     paths[PAGE] = {"get": _text("painel", _("Page for who operates the service"), "text/html")}
     paths[REPORT_PATH] = {"get": _report()}
+    paths[LIST] = {
+        "get": _text("lista", _("Page that makes a list from a workbook"), "text/html"),
+        "post": _list(),
+    }
     if settings.api_keys:
         _ask_for_keys(document)
     return document
@@ -65,13 +74,16 @@ def _ask_for_keys(document: dict[str, Any]) -> None:
     for path in paths.keys() - OPEN_PATHS:
         for operation in paths[path].values():
             operation["security"] = [{"key": []}, {"bearer": []}]
-            if path in (PAGE, REPORT_PATH):
+            if path in (PAGE, REPORT_PATH, LIST):
                 operation["security"].append({"password": []})
             operation["responses"]["401"] = _error("401")
 
 
 def _predict(
-    contract: ModelContract | None, threshold: float | None, max_instances: int
+    contract: ModelContract | None,
+    threshold: float | None,
+    max_instances: int,
+    operation: str = "predict",
 ) -> dict[str, Any]:
     request: dict[str, Any] = {"schema": predict_body(contract, max_instances)}
     answer: dict[str, Any] = {"schema": _answer(contract)}
@@ -82,7 +94,7 @@ def _predict(
     return {
         "post": {
             "summary": _("Score instances with the served version"),
-            "operationId": "predict",
+            "operationId": operation,
             "requestBody": {"required": True, "content": {"application/json": request}},
             "responses": {
                 "200": {
@@ -129,6 +141,23 @@ def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str
                 **{status: _error(status) for status in (*_PREDICT_ERRORS, "415")},
             },
         }
+    }
+
+
+def _list() -> dict[str, Any]:
+    file = {"schema": {"type": "string", "format": "binary"}}
+    year = {"type": "integer", "minimum": YEARS[0], "maximum": YEARS[-1]}
+    summary = _("Score a workbook: the list, or with Accept: application/x-ndjson its progress too")
+    answers = {XLSX: file, NDJSON: {"schema": {"type": "string"}}}
+    return {
+        "summary": summary,
+        "operationId": "make_list",
+        "parameters": [{"name": "year", "in": "query", "schema": year}],
+        "requestBody": {"required": True, "content": dict.fromkeys(SHEET_TYPES, file)},
+        "responses": {
+            "200": {"description": summary, "content": answers},
+            **{status: _error(status) for status in (*_PREDICT_ERRORS, "415")},
+        },
     }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from core.contract.model import Feature, ModelContract
 from core.contract.types import FEATURE_TYPES, LONG_RANGE
-from core.messages import _
+from core.messages import _, ngettext
+from serving.protocol.validation import YEARS
 
 _INT64 = {"minimum": LONG_RANGE[0], "maximum": LONG_RANGE[-1]}
 
@@ -86,12 +87,31 @@ def _instance(contract: ModelContract | None) -> dict[str, Any]:
             "pattern": "\\S",
             "description": _("identity; never kept as it came"),
         }
+    if contract.period_field:
+        year = {"minimum": YEARS[0], "maximum": YEARS[-1]}
+        fields[contract.period_field] = {"type": ["integer", "null"], **year}
     optional = [name for name in fields if name not in _required(contract)]
-    dated = _(
-        "a year at the end of a name (_20xx) is accepted and ignored; "
-        "two years of one field are not"
-    )
-    return {**closed_object(fields, optional), "description": dated}
+    return {**closed_object(fields, optional), "description": period_text(contract)}
+
+
+def period_text(contract: ModelContract) -> str:
+    """Say what period a row is of, who states it, and how far ahead the score looks."""
+    said = []
+    if contract.year_suffixes:
+        said.append(
+            _("a year at the end of a name (_20xx) is the row's period, and one row has one period")
+        )
+    if contract.period_field:
+        said.append(_("{field} is the row's period, a year", field=contract.period_field))
+    if contract.horizon is not None:
+        said.append(
+            ngettext(
+                "the score is about {n} year after the period",
+                "the score is about {n} years after the period",
+                contract.horizon,
+            )
+        )
+    return "; ".join(said)
 
 
 def _required(contract: ModelContract) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from serving.deployment.deployment import Deployment
-from serving.engine.batcher import Job
+from serving.engine.job import Job
 from serving.errors import BodyTooLarge, BodyTooSlow
 from serving.http.middleware import send_json
 from serving.protocol.outputs import named_row
@@ -24,7 +24,7 @@ class PredictEndpoint:
     def __init__(self, deployment: Deployment) -> None:
         """Keep the parts that answer."""
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
-        self._batcher, self._direct = deployment.batcher, deployment.direct
+        self._batcher = deployment.batcher
         self._encoder = msgspec.json.Encoder()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,23 +36,29 @@ class PredictEndpoint:
         instances = model.version.reader.read(body)
         context.n_instances = len(instances.rows)
         job = Job(model, instances, context)
-        names = model.version.contract.outputs
-        if names:
-            outputs = await self._direct.score(job)
-            predictions = [named_row(row, names) for row in outputs]
-        else:
-            await self._batcher.score(job)
-            predictions = scored_rows(job)
+        await self._batcher.score(job)
+        predictions = prediction_rows(job)
         if instances.explain:
-            found = await self._direct.explain(job)
+            found = await self._batcher.explain(job)
             for prediction, effects in zip(predictions, found, strict=True):
                 prediction["explanation"] = effects
         await send_json(200, self._encoder.encode(answer(job, predictions)), send)
 
 
-def scored_rows(job: Job) -> list[dict[str, object]]:
+class BatchPredictEndpoint(PredictEndpoint):
+    """The same for a command that makes a list: captured with the role `batch`, in no one's way."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        """Score by the engine of lists."""
+        super().__init__(deployment)
+        self._batcher = deployment.batch
+
+
+def prediction_rows(job: Job) -> list[dict[str, object]]:
     """Return the outputs of a scored job under the contract's names."""
     contract = job.model.version.contract
+    if contract.outputs:
+        return [named_row(row, contract.outputs) for row in job.outputs()]
     score_name, label_name = contract.score_name, contract.label_name
     return [
         {score_name: score, label_name: label}

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.contract.model import Feature
+
 
 @dataclass(frozen=True, slots=True)
 class CaptureState:
@@ -54,21 +56,12 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureState:
-    """One input of the served version."""
-
-    name: str
-    type: str
-    unit: str
-    min: float | None
-    max: float | None
-    nullable: bool
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
 class Metadata:
-    """Answer of `GET /metadata`: the served version and where it comes from."""
+    """Answer of `GET /metadata`: the served version and where it comes from.
+
+    `horizon` is how many years after a row's period its target lies; `period_field` and
+    `year_suffixes` are how a row may state its period.
+    """
 
     model_name: str
     model_version: str
@@ -78,7 +71,10 @@ class Metadata:
     alias: str
     threshold: float | None
     threshold_source: Literal["env", "tag", "metadata"] | None
-    features: list[FeatureState]
+    features: list[Feature]
+    horizon: int | None
+    period_field: str | None
+    year_suffixes: bool
     signature: Mapping[str, Any]
     metrics: Mapping[str, float]
     trained_at: str

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from core.messages import _
 from serving.deployment.deployment import Deployment
 from serving.deployment.shadow import Shadow
-from serving.http.schemas import CaptureState, FeatureState, Health, Metadata, Ready, ShadowState
+from serving.http.schemas import CaptureState, Health, Metadata, Ready, ShadowState
 
 
 def status_router(deployment: Deployment) -> APIRouter:
@@ -33,7 +33,7 @@ def status_router(deployment: Deployment) -> APIRouter:
 def health_of(deployment: Deployment, uptime: float) -> Health:
     """Put together what is known; only an override of the threshold is said without alarm."""
     served, following = deployment.follower.served, deployment.follower.following
-    counters, alarms = deployment.capture.counters(), deployment.alarms()
+    counters, alarms = deployment.captured(), deployment.alarms()
     return Health(
         status="degraded" if alarms else "healthy",
         model_loaded=served is not None,
@@ -71,11 +71,7 @@ def metadata_of(deployment: Deployment) -> Metadata:
         NotReady: there is none.
     """
     served = deployment.follower.current()
-    version = served.version
-    features = [
-        FeatureState(f.name, f.type, f.unit, f.min, f.max, f.nullable, f.description)
-        for f in version.contract.features
-    ]
+    version, contract = served.version, served.version.contract
     return Metadata(
         model_name=version.name,
         model_version=served.release,
@@ -85,7 +81,10 @@ def metadata_of(deployment: Deployment) -> Metadata:
         alias=deployment.alias,
         threshold=served.threshold,
         threshold_source=served.threshold_source,
-        features=features,
+        features=list(contract.features),
+        horizon=contract.horizon,
+        period_field=contract.period_field,
+        year_suffixes=contract.year_suffixes,
         signature=version.signature,
         metrics=version.metrics,
         trained_at=version.trained_at,

@@ -19,7 +19,7 @@ import msgspec
 
 from core.files.locks import is_held, lock
 from core.files.whole import replacing
-from serving.engine.batcher import Job
+from serving.engine.job import Job
 from serving.metrics.slo import Slices, Tally, Watch
 from serving.telemetry.logs import RequestRecord
 

@@ -6,7 +6,7 @@ says about itself must agree with what it is: signature with contract, and its e
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from core.registry.runs import RunFacts, run_facts
 from core.registry.versions import Registry, Version
 from serving.config.settings import Settings
 from serving.errors import RequestError
-from serving.model.scoring import Scorer
-from serving.protocol.foreign import CarefulReader, cast_inputs
+from serving.model.inputs import Inputs, Rows
+from serving.model.scoring import Output, Scorer
 from serving.protocol.instances import InstanceReader
 from serving.protocol.validation import Validator
 
@@ -40,7 +40,7 @@ class _UnfitError(Exception):
 class LoadedVersion:
     """One version, read and verified; immutable, whatever its alias or tags become.
 
-    `score` gives the score of each row; `output` gives what pyfunc's `predict` would for the rows.
+    `score` gives the score of each row.
     """
 
     name: str
@@ -50,14 +50,26 @@ class LoadedVersion:
     signature: Mapping[str, Any]
     metrics: Mapping[str, float]
     validator: Validator
-    reader: InstanceReader | CarefulReader
+    reader: InstanceReader
     score: Scorer
-    output: Callable[[Sequence[Sequence[Any]]], Any]
 
     @property
     def number(self) -> int:
         """Return the registry's number of the version."""
         return self.target.number
+
+    @property
+    def quick(self) -> bool:
+        """Tell whether a call takes so little that the event loop may wait for it."""
+        return self.score.shortcut is not None
+
+    def output(self, rows: Rows) -> Output:
+        """Return what pyfunc's `predict` would for the rows."""
+        return self.score.output(rows)
+
+    def scores(self, output: Output) -> list[float | None]:
+        """Return the score in each row of an output."""
+        return self.score.scores(output)
 
     @property
     def run_id(self) -> str | None:
@@ -103,12 +115,10 @@ def read_version(
     try:
         contract = _contract(package, target)
         method = _method(package, settings)
-        if contract.outputs:
-            method = cast_inputs(method, package.inputs or [])
-        else:
+        if not contract.outputs:
             _check_signature(package, contract)
-        validator = Validator(contract, settings.max_instances)
-        score = Scorer(method, contract.features, contract.positive_class)
+        inputs = Inputs(contract.features, package.inputs or ())
+        positive = None if contract.outputs else contract.positive_class
         version = LoadedVersion(
             name=registry.name,
             target=target,
@@ -116,15 +126,9 @@ def read_version(
             contract=contract,
             signature={"inputs": package.inputs, "outputs": package.outputs},
             metrics=facts.metrics,
-            validator=validator,
-            reader=(
-                CarefulReader(validator)
-                if contract.outputs
-                else InstanceReader(contract, settings.max_instances)
-            ),
-            score=score,
-            # A foreign model may return a frame, whose names an array would lose.
-            output=(lambda rows: method(score.frame(rows))) if contract.outputs else score.output,
+            validator=Validator(contract, settings.max_instances),
+            reader=InstanceReader(contract, settings.max_instances),
+            score=Scorer(method, contract.features, positive, inputs),
         )
         _check_example(version)
     except _UnfitError as exc:
@@ -212,5 +216,5 @@ def _check_example(version: LoadedVersion) -> None:
     except RequestError as exc:
         fields = sorted({str(detail["field"]) for detail in exc.details})
         raise _UnfitError(f"o exemplo da versão não é pontuado: {exc.message} {fields}") from exc
-    if not abs(score - example.score) <= EXAMPLE_TOLERANCE:
+    if score is None or not abs(score - example.score) <= EXAMPLE_TOLERANCE:
         raise _UnfitError("o exemplo da versão não reproduz o score registrado com ela")

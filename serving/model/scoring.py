@@ -1,77 +1,123 @@
-"""From rows to scores: the same numbers as `mlflow.pyfunc` gives, without its per-call cost.
+"""From rows to outputs: the same numbers as `mlflow.pyfunc` gives, without its per-call cost.
 
-The plain path makes the typed frame that the signature describes and calls the estimator, as pyfunc
-does. Where a shortcut on bare arrays was seen to agree with it, that one is taken.
+The plain path gives the estimator what the signature describes, as pyfunc does. Where a shortcut on
+bare arrays was seen to agree with it, that one is taken; rows on which the shortcut raises go the
+plain path, which is right by definition.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from core.contract.model import Feature
-from core.contract.types import FEATURE_TYPES
+from core.messages import _
 from serving.errors import ScoringFailed
+from serving.model.inputs import Inputs, Rows
 from serving.model.shortcut import verified_shortcut
+from serving.protocol.outputs import first_number, plain_rows
+
+Output = np.ndarray | Sequence[Any]
+"""A model's output for n rows: an array (n,) or (n, c), or n plain values."""
 
 
 class Scorer:
     """Scores rows of one version.
 
     Args:
-        method: the estimator's bound method that its pyfunc flavour names; takes a frame (n, k).
+        method: the estimator's bound method that its pyfunc flavour names; takes what `inputs`
+            makes.
         features: the k features in the order the pipeline takes them.
-        positive_class: element of an output row that is the score, where rows are vectors.
+        positive_class: element of an output row that is the score, where rows are vectors; None
+            where the contract names no score.
+        inputs: makes the estimator's input; frames of the contract's types where not given.
     """
 
     def __init__(
-        self, method: Callable[[Any], Any], features: Sequence[Feature], positive_class: int
+        self,
+        method: Callable[[Any], Any],
+        features: Sequence[Feature],
+        positive_class: int | None,
+        inputs: Inputs | None = None,
     ) -> None:
-        """Keep the method and the columns."""
+        """Keep the method, and the shortcut if there is one that agrees with it."""
         self._method = method
-        self._features = features
-        # Labels of pandas' own string type would load Arrow's compute functions for nothing.
-        self._columns = pd.Index([feature.name for feature in features], dtype=object)
-        self._numeric = all(feature.type == "double" for feature in features)
+        self._inputs = inputs or Inputs(features)
         self._positive_class = positive_class
-        self.shortcut = verified_shortcut(method, features, self.frame)
+        self._probabilities = getattr(method, "__name__", "") == "predict_proba"
+        self.shortcut = verified_shortcut(method, self._inputs)
 
-    def __call__(self, rows: Sequence[Sequence[Any]]) -> list[float]:
+    def __call__(self, rows: Rows) -> list[float | None]:
         """Return the score of each row; rows hold a value per feature, None for null.
 
         Raises:
-            ScoringFailed: the model raised, or a score is not finite.
+            ScoringFailed: the model raised, or a score that the contract names is not finite.
+        """
+        return self.scores(self.output(rows))
+
+    def output(self, rows: Rows) -> Output:
+        """Return what the estimator's method returns for the rows, frames as plain rows.
+
+        Raises:
+            ScoringFailed: the model raised, or gave something else than one value per row.
         """
         try:
-            output = self.output(rows)
-            scores = output[:, self._positive_class] if output.ndim == 2 else output
-            finite = bool(np.isfinite(scores).all())
+            output: Any = self._shortened(rows)
+            if output is None:
+                output = self._method(self._inputs(rows))
+                if not isinstance(output, np.ndarray):
+                    output = plain_rows(output)
+        except ScoringFailed:
+            raise
         except Exception as exc:
             raise ScoringFailed(type(exc).__name__) from exc
-        if not finite or len(scores) != len(rows):
-            raise ScoringFailed("resultado não finito ou incompleto")
-        result: list[float] = scores.astype(float, copy=False).tolist()
-        return result
+        if np.ndim(output) == 0 or len(output) != len(rows):
+            raise ScoringFailed(_("incomplete result"))
+        scored: Output = output
+        return scored
 
-    def output(self, rows: Sequence[Sequence[Any]]) -> np.ndarray:
-        """Return what the estimator's method returns for the rows: (n,) or (n, c)."""
-        if self.shortcut is not None:
-            return self.shortcut(np.array(rows, dtype=np.float64))
-        return np.asarray(self._method(self.frame(rows)))
+    def scores(self, output: Output) -> list[float | None]:
+        """Return the score in each row of an output; None where no contract names it and none is.
 
-    def frame(self, rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
-        """Return the rows as the typed frame (n, k) that the version's signature describes."""
-        if self._numeric:
-            matrix = np.array(rows, dtype=np.float64)
-            return pd.DataFrame(matrix, columns=self._columns, copy=False)
-        columns = zip(*rows, strict=True)
-        typed = [_column(f, v) for f, v in zip(self._features, columns, strict=True)]
-        return pd.concat(typed, axis=1)
+        Raises:
+            ScoringFailed: a score that the contract names is not finite.
+        """
+        if isinstance(output, np.ndarray) and output.dtype.kind in "fiu" and output.ndim <= 2:
+            column = output[:, self._score_column(output)] if output.ndim == 2 else output
+            if np.isfinite(column).all():
+                found: list[float | None] = column.astype(float, copy=False).tolist()
+                return found
+        rows = output.tolist() if isinstance(output, np.ndarray) else output
+        if self._positive_class is None:
+            return [first_number(row) for row in rows]
+        return [_named_score(row, self._positive_class) for row in rows]
+
+    def _score_column(self, output: np.ndarray) -> int:
+        """Return the positive class; of two probabilities without a contract that is the second."""
+        if self._positive_class is not None:
+            return self._positive_class
+        return 1 if self._probabilities and output.shape[1] == 2 else 0
+
+    def _shortened(self, rows: Rows) -> np.ndarray | None:
+        if self.shortcut is None:
+            return None
+        try:
+            return self.shortcut(self._inputs.matrix(rows))
+        except Exception:
+            return None
 
 
-def _column(feature: Feature, values: Sequence[Any]) -> pd.Series:
-    """Return one column; a null makes a long a double and a boolean an object, as in pandas."""
-    kind = FEATURE_TYPES[feature.type]
-    dtype = kind.with_nulls if None in values else kind.pandas
-    return pd.Series(list(values), name=feature.name, dtype=dtype)
+def _named_score(row: Any, positive_class: int) -> float:
+    """Return the score in one row of output.
+
+    Raises:
+        ScoringFailed: it is not a finite number.
+    """
+    try:
+        score = float(row[positive_class] if isinstance(row, list) else row)
+    except (TypeError, ValueError, IndexError) as exc:
+        raise ScoringFailed(type(exc).__name__) from exc
+    if not math.isfinite(score):
+        raise ScoringFailed(_("result not finite"))
+    return score

@@ -1,7 +1,8 @@
-"""Tree ensembles through Treelite's GTIL, which spares scikit-learn's fixed cost per call.
+"""Tree ensembles without scikit-learn's fixed cost per call.
 
-scikit-learn needs about a millisecond to begin; GTIL begins at once and is slower per row. So small
-matrices go through GTIL and large ones through scikit-learn, where both were seen to agree.
+scikit-learn needs a millisecond or more to begin; Treelite's GTIL begins at once and is slower per
+row. So small matrices go through GTIL and large ones through scikit-learn, where both were seen to
+agree. Where they do not, the trees are asked one by one, which is scikit-learn's own arithmetic.
 """
 
 from collections.abc import Callable
@@ -9,25 +10,54 @@ from typing import Any
 
 import numpy as np
 
-ArrayMethod = Callable[[np.ndarray], np.ndarray]
-"""A method of an estimator as a function of one float64 matrix (n, k)."""
+from serving.model.agreement import agree
+from serving.model.arrays import (
+    ArrayMethod,
+    Compile,
+    ShortcutRefused,
+    Undecided,
+    asked,
+    labelled,
+    numbers,
+)
+from serving.model.linear import probabilities
 
 SMALL_ROWS = 128
-"""Rows up to which GTIL is the faster one."""
-
-TOLERANCE = 1e-12
-"""Largest difference, absolute and relative, between a shortcut and what it replaces."""
+"""Rows up to which GTIL is the faster one for a boosting, whose trees are small."""
+FEW_ROWS = 8
+"""Rows up to which it is the faster one for a forest."""
 
 _CHECKED_ROWS = 1000
-_METHODS = ("decision_function", "predict_proba", "predict")
+_MISSING_SHARE = 0.05
 
 
-class ShortcutRefused(Exception):
-    """There is no shortcut, or it differs from what it should replace."""
+def ensemble(estimator: Any, name: str, compile_part: Compile) -> ArrayMethod:
+    """Return an ensemble's method, by GTIL if that agrees, else tree by tree."""
+    if name == "predict" and hasattr(estimator, "classes_"):
+        values = "decision_function" if hasattr(estimator, "decision_function") else "predict_proba"
+        quick = ensemble(estimator, values, compile_part)
+        return labelled(estimator.classes_, quick, _tree_by_tree(estimator, values, compile_part))
+    plain = _tree_by_tree(estimator, name, compile_part)
+    # A forest's trees are deep: scikit-learn's own walk is the faster one from few rows on.
+    forest = hasattr(estimator, "estimators_samples_")
+    turn, large = (FEW_ROWS, plain) if forest else (SMALL_ROWS, asked(estimator, name))
+    try:
+        return _by_size(compile_trees(estimator, name, plain), turn, large)
+    except ShortcutRefused:
+        return plain
+
+
+def _tree_by_tree(estimator: Any, name: str, compile_part: Compile) -> ArrayMethod:
+    """Return an ensemble's method without Treelite, equal to the last bit."""
+    if hasattr(estimator, "_bin_mapper"):
+        return _finished(estimator, name, _boosting(estimator, compile_part))
+    if hasattr(estimator, "estimators_samples_"):
+        return _forest(estimator, name)
+    return asked(estimator, name)
 
 
 def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
-    """Return `plain`, the estimator's method `name`, with GTIL for small matrices.
+    """Return the estimator's method `name` by GTIL, which agrees with `plain`.
 
     Some ensembles compare in float32, others in float64. Which one it is, is tried: the thresholds
     and their neighbours tell them apart.
@@ -38,70 +68,109 @@ def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
     import treelite
     import treelite.sklearn
 
-    if name not in _METHODS:
-        raise ShortcutRefused
     try:
         model = treelite.sklearn.import_model(estimator)
     except (treelite.TreeliteError, AssertionError, NotImplementedError) as exc:
         raise ShortcutRefused from exc
-    rows = _rows_near_thresholds(model)
-    finish = _finisher(estimator, name)
-    for rounded in (False, True):
-        method = _gtil(model, finish, rounded)
+    nullable = estimator.__sklearn_tags__().input_tags.allow_nan
+    rows = _rows_near_thresholds(model, nullable)
+    for single in (False, True):
+        method = _finished(estimator, name, _gtil(model, single, nullable))
         if agree(plain, method, rows):
-            return lambda matrix, small=method: (  # type: ignore[misc]
-                small(matrix) if len(matrix) <= SMALL_ROWS else plain(matrix)
-            )
+            return method
     raise ShortcutRefused
 
 
-def agree(plain: Callable[[Any], Any], shortcut: ArrayMethod, rows: np.ndarray) -> bool:
-    """Tell whether both give the same for `rows`: all at once, in small batches, and singly."""
-    batches = [rows, *(rows[i : i + SMALL_ROWS] for i in range(0, len(rows), SMALL_ROWS))]
-    for batch in [*batches, *(rows[i : i + 1] for i in range(min(8, len(rows))))]:
-        expected, found = np.asarray(plain(batch)), shortcut(batch)
-        if found.shape != expected.shape:
-            return False
-        if not np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
-            return False
-    return True
+def _by_size(small: ArrayMethod, turn: int, large: ArrayMethod) -> ArrayMethod:
+    return lambda matrix: small(matrix) if len(matrix) <= turn else large(matrix)
 
 
-def _gtil(model: Any, finish: Callable[[np.ndarray], np.ndarray], rounded: bool) -> ArrayMethod:
+def _gtil(model: Any, single: bool, nullable: bool) -> ArrayMethod:
+    """Return the margins (n, c) of a Treelite model; values out of its range are not decided."""
     from treelite import gtil
 
     def method(matrix: np.ndarray) -> np.ndarray:
-        if rounded:
-            matrix = matrix.astype(np.float32).astype(np.float64)
-        return finish(gtil.predict(model, matrix, nthread=1, pred_margin=True)[:, 0, :])
+        matrix = single_precision(matrix, nullable) if single else numbers(matrix)
+        if not nullable and np.isnan(matrix).any():
+            raise Undecided
+        # GTIL compares in the precision of what it is given.
+        exact = matrix.astype(np.float64, copy=False)
+        margins: np.ndarray = gtil.predict(model, exact, nthread=1, pred_margin=True)[:, 0, :]
+        return margins
 
     return method
 
 
-def _finisher(estimator: Any, name: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what makes GTIL's margins (n, c) the method's output.
+def single_precision(matrix: np.ndarray, nullable: bool) -> np.ndarray:
+    """Return the matrix as float32, in which scikit-learn's trees compare.
+
+    Raises:
+        Undecided: a value is too large for it, or missing where that is refused.
+    """
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(numbers(matrix), np.float32)
+    if np.isinf(rows).any() or (not nullable and np.isnan(rows).any()):
+        raise Undecided
+    return rows
+
+
+def _finished(estimator: Any, name: str, margins: ArrayMethod) -> ArrayMethod:
+    """Return what makes margins (n, c) the method's output.
 
     GTIL's own softmax is in single precision. A forest's margins are probabilities already.
     """
-    from scipy.special import expit, softmax
 
-    if name != "predict_proba" or not hasattr(estimator, "decision_function"):
-        return lambda margins: margins[:, 0] if margins.shape[1] == 1 else margins
+    def flat(matrix: np.ndarray) -> np.ndarray:
+        found = margins(matrix)
+        return found[:, 0] if found.shape[1] == 1 else found
 
-    def probabilities(margins: np.ndarray) -> np.ndarray:
-        if margins.shape[1] > 1:
-            return softmax(margins, axis=1)
-        positive = expit(margins)
-        return np.concatenate((1 - positive, positive), axis=1)
+    if name == "predict_proba" and hasattr(estimator, "decision_function"):
+        return probabilities(flat)
+    if name == "predict" and hasattr(estimator, "_bin_mapper"):
+        link = estimator._loss.link
+        return lambda matrix: link.inverse(flat(matrix))
+    return flat
 
-    return probabilities
+
+def _boosting(estimator: Any, compile_part: Compile) -> ArrayMethod:
+    """Return the margins (n, c) of a histogram boosting: the sum over its trees."""
+    prepare = estimator._preprocessor and compile_part(estimator._preprocessor, "transform")
+    known, places = estimator._bin_mapper.make_known_categories_bitsets()
+    start = estimator._baseline_prediction
+
+    def method(matrix: np.ndarray) -> np.ndarray:
+        matrix = np.ascontiguousarray(prepare(matrix) if prepare else numbers(matrix), np.float64)
+        margins = np.zeros((len(matrix), estimator.n_trees_per_iteration_), start.dtype, "F")
+        margins += start
+        for trees in estimator._predictors:
+            for column, tree in enumerate(trees):
+                margins[:, column] += tree.predict(matrix, known, places, 1)
+        return margins
+
+    return method
 
 
-def _rows_near_thresholds(model: Any) -> np.ndarray:
-    """Return rows (n, k) whose values lie on, just below and just above the trees' thresholds.
+def _forest(estimator: Any, name: str) -> ArrayMethod:
+    """Return the mean over a forest's trees, in their order."""
+    trees = [tree.tree_ for tree in estimator.estimators_]
+    single = estimator.n_outputs_ == 1
+    if not single or name not in ("predict", "predict_proba"):
+        return asked(estimator, name)
+    nullable = estimator.__sklearn_tags__().input_tags.allow_nan
 
-    Missing values are left to the probes of the whole model, which know where null is allowed.
-    """
+    def method(matrix: np.ndarray) -> np.ndarray:
+        rows = single_precision(matrix, nullable)
+        total = trees[0].predict(rows)
+        for tree in trees[1:]:
+            total += tree.predict(rows)
+        total /= len(trees)
+        return total[:, 0] if name == "predict" else total
+
+    return method
+
+
+def _rows_near_thresholds(model: Any, nullable: bool) -> np.ndarray:
+    """Return rows (n, k) whose values lie on, just below and just above the trees' thresholds."""
     fields = [model.get_tree_accessor(number) for number in range(model.num_tree)]
     split = np.concatenate([tree.get_field("split_index") for tree in fields])
     threshold = np.concatenate([tree.get_field("threshold") for tree in fields])
@@ -109,21 +178,45 @@ def _rows_near_thresholds(model: Any) -> np.ndarray:
     rows = np.empty((_CHECKED_ROWS, model.num_feature))
     for feature in range(model.num_feature):
         known = np.unique(threshold[split == feature])
-        if not len(known):
-            known = np.zeros(1)
-        drawn = rng.choice(known, _CHECKED_ROWS)
-        single = drawn.astype(np.float32)
-        neighbours = np.stack(
-            [
-                drawn,
-                np.nextafter(drawn, -np.inf),
-                np.nextafter(drawn, np.inf),
-                single.astype(np.float64),
-                np.nextafter(single, np.float32(-np.inf)).astype(np.float64),
-                np.nextafter(single, np.float32(np.inf)).astype(np.float64),
-            ]
-        )
-        rows[:, feature] = neighbours[
-            rng.integers(0, len(neighbours), _CHECKED_ROWS), range(_CHECKED_ROWS)
-        ]
+        drawn = rng.choice(known if len(known) else np.zeros(1), _CHECKED_ROWS)
+        near = _neighbours(drawn)
+        rows[:, feature] = near[rng.integers(0, len(near), _CHECKED_ROWS), range(_CHECKED_ROWS)]
+    if nullable:
+        rows[rng.random(rows.shape) < _MISSING_SHARE] = np.nan
     return rows
+
+
+def _neighbours(values: np.ndarray) -> np.ndarray:
+    """Return each value and its neighbours, in double and in single precision: (6, n)."""
+    single = values.astype(np.float32)
+    low, high = np.float32(-np.inf), np.float32(np.inf)
+    doubles = [values, np.nextafter(values, -np.inf), np.nextafter(values, np.inf)]
+    singles = [single, np.nextafter(single, low), np.nextafter(single, high)]
+    return np.stack([*doubles, *(s.astype(np.float64) for s in singles)])
+
+
+def tree(estimator: Any, name: str, _: Compile) -> ArrayMethod:
+    """Return a single tree's method; its own checks cost more than it does."""
+    if estimator.n_outputs_ != 1 or name not in ("predict", "predict_proba"):
+        return asked(estimator, name)
+    nullable = estimator.__sklearn_tags__().input_tags.allow_nan
+    classes = getattr(estimator, "classes_", None)
+
+    def values(matrix: np.ndarray) -> np.ndarray:
+        rows = single_precision(matrix, nullable)
+        found: np.ndarray = estimator.tree_.predict(rows)
+        return found
+
+    if name == "predict_proba":
+        return values
+    if classes is None:
+        return lambda matrix: values(matrix)[:, 0]
+    return lambda matrix: classes.take(values(matrix).argmax(axis=1), axis=0)
+
+
+_FAMILIES = ("HistGradientBoosting", "GradientBoosting", "RandomForest", "ExtraTrees")
+TREES: dict[str, Callable[[Any, str, Compile], ArrayMethod]] = {
+    **{f"{family}{kind}": ensemble for family in _FAMILIES for kind in ("Classifier", "Regressor")},
+    "DecisionTreeClassifier": tree,
+    "DecisionTreeRegressor": tree,
+}

@@ -4,11 +4,8 @@ Routes are plain functions, so they run in threads: MLflow is never waited for o
 The page has no script, and its policy lets the browser take nothing but its own style sheet.
 """
 
-import base64
-import hashlib
 import re
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -26,6 +23,7 @@ from serving.deployment.deployment import Deployment
 from serving.errors import HistoryUnavailable, RouteError
 from serving.following.history import HistoryReader, Report
 from serving.http.auth import PAGE, REPORT_PATH
+from serving.http.pages import page_policy, style
 from serving.metrics.counters import Metrics
 from serving.panel import concerns
 from serving.panel import content as panel
@@ -46,7 +44,7 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
 
     def page(_request: Request) -> Response:
         text = render(gather(deployment, metrics, reader))
-        return HTMLResponse(text, headers={"Content-Security-Policy": policy()})
+        return HTMLResponse(text, headers={"Content-Security-Policy": page_policy()})
 
     def report(request: Request) -> Response:
         job, run_id = request.path_params["job"], request.path_params["run_id"]
@@ -128,19 +126,3 @@ class Links:
     def report(self, report: Report) -> str:
         """Return where the proxy shows the report itself, relative to the page."""
         return f"painel/{report.job}/{quote(report.run_id, safe='')}"
-
-
-@cache
-def style() -> str:
-    """Return the style sheet."""
-    return (_TEMPLATES / "painel.css").read_text(encoding="utf-8")
-
-
-@cache
-def policy() -> str:
-    """Return the page's content security policy: its own style sheet, by digest, and no more."""
-    digest = base64.b64encode(hashlib.sha256(style().encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from core.contract.model import Feature, ModelContract
 from core.contract.types import FEATURE_TYPES, LONG_RANGE
-from serving.protocol.validation import Validator
+from serving.protocol.validation import YEARS, Validator
 
 LONG_MIN, LONG_MAX = LONG_RANGE[0], LONG_RANGE[-1]
 
@@ -43,7 +43,13 @@ class InstanceReader:
     def __init__(self, contract: ModelContract, max_instances: int) -> None:
         """Make the decoder for the contract's features and entity."""
         self._validator = Validator(contract, max_instances)
-        instance: Any = _instance_type(contract)
+        self._dated = contract.period_field is not None
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        try:
+            instance: Any = _instance_type(contract)
+        except ValueError:
+            # A name that JSON has to escape; the validator reads those too.
+            return
         several = Annotated[list[instance], Meta(min_length=1, max_length=max_instances)]
         body: Any = msgspec.defstruct("Body", [("instances", several)], forbid_unknown_fields=True)
         self._decoder = msgspec.json.Decoder(body)
@@ -55,11 +61,14 @@ class InstanceReader:
             MalformedBody: it is not JSON.
             InvalidInstances: it does not fit the contract; lists every problem.
         """
+        if self._decoder is None:
+            return Instances(*self._validator.read(body))
         try:
             decoded = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Instances(*self._validator.read(body))
-        rows, entities = [], []
+        rows: list[list[Any]] = []
+        entities: list[str | None] = []
         for instance in decoded.instances:
             *row, entity = msgspec.structs.astuple(instance)
             if entity is not None:
@@ -68,17 +77,21 @@ class InstanceReader:
                     return Instances(*self._validator.read(body))
             rows.append(row)
             entities.append(entity)
-        return Instances(rows, entities)
+        # Where the contract names a field for the period, it stands behind the features.
+        periods = [row.pop() for row in rows] if self._dated else None
+        return Instances(rows, entities, periods=periods)
 
 
 def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
-    """Return a struct with a field per feature in order, and the entity last."""
+    """Return a struct with a field per feature in order, the period if any, the entity last."""
     fields: list[Any] = []
-    for feature in contract.features:
+    # Any text names a column; an identifier is only what Python calls the field.
+    sent = {f"f{place}": feature.name for place, feature in enumerate(contract.features)}
+    for field, feature in zip(sent, contract.features, strict=True):
         kind = _value_type(feature)
-        fields.append(
-            (feature.name, kind | None, None) if feature.nullable else (feature.name, kind)
-        )
+        fields.append((field, kind | None, None) if feature.nullable else (field, kind))
+    if contract.period_field:
+        fields.append(("period_", Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])] | None, None))
     # Without an entity the field takes a name that no contract allows, and stays absent.
     fields.append(("entity_", str | Annotated[int, Meta(ge=LONG_MIN, le=LONG_MAX)] | None, None))
     return msgspec.defstruct(
@@ -87,7 +100,11 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
         kw_only=True,
         forbid_unknown_fields=True,
         gc=False,
-        rename={"entity_": contract.entity or "$"},
+        rename={
+            **sent,
+            "entity_": contract.entity or "$",
+            "period_": contract.period_field or "$",
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""The careful reading of a body: year suffixes, and every problem at once.
+"""The careful reading of a body: years and periods, and every problem at once.
 
 Problems name instance and field and say what is allowed; they never repeat a value. An unknown
 field's own name is repeated only when it looks like a column name, since a client may have put a
@@ -17,11 +17,15 @@ from core.contract.types import LONG_RANGE
 from core.messages import N_, _
 from serving.errors import InvalidInstances, MalformedBody
 
+Entities = list[str | None]
+Periods = list[int | None] | None
 MAX_LISTED = 100
 """Most problems listed in one answer; the rest are counted."""
 
 YEAR = re.compile(r"_20\d\d$")
-"""A year at the end of a field's name, which is ignored where the bare name is known."""
+"""A year at the end of a field's name: the row's period, where the contract takes years so."""
+YEARS = range(1900, 3000)
+"""What a period may be."""
 _COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
 
 
@@ -33,11 +37,11 @@ class Validator:
         self._contract = contract
         self._max_instances = max_instances
         self._features = {feature.name: feature for feature in contract.features}
-        self._names = [*self._features, *([contract.entity] if contract.entity else [])]
+        self._names = [*self._features, *filter(None, (contract.entity, contract.period_field))]
         self._accepted = _("accepted fields: {names}", names=", ".join(self._names))
 
-    def read(self, body: bytes) -> tuple[list[list[Any]], list[str | None], bool]:
-        """Return rows, entities, and whether to explain, as `Instances` holds them.
+    def read(self, body: bytes) -> tuple[list[list[Any]], Entities, bool, Periods]:
+        """Return rows, entities, whether to explain, and periods, as `Instances` holds them.
 
         Raises:
             MalformedBody: it is not JSON.
@@ -45,28 +49,37 @@ class Validator:
         """
         problems = Problems()
         document = decode(body)
-        rows, entities = self._read(self._instances(document, problems), problems)
-        return rows, entities, document.get("explain", False)
+        rows, entities, periods = self._read(self._instances(document, problems), problems)
+        return rows, entities, document.get("explain", False), periods
 
-    def read_instances(self, instances: list[Any]) -> tuple[list[list[Any]], list[str | None]]:
-        """Return rows and entities of instances that came in another envelope.
+    def read_instances(
+        self, instances: list[Any], period: int | None = None
+    ) -> tuple[list[list[Any]], Entities, Periods]:
+        """Return rows, entities and periods of instances that came in another envelope.
+
+        Args:
+            instances: a mapping each.
+            period: what the sender says of all of them; a row that says another is refused.
 
         Raises:
             InvalidInstances: there are problems.
         """
         problems = Problems()
-        return self._read(self._bounded(instances, problems), problems)
+        return self._read(self._bounded(instances, problems), problems, period)
 
     def _read(
-        self, instances: list[Any], problems: "Problems"
-    ) -> tuple[list[list[Any]], list[str | None]]:
-        rows, entities = [], []
+        self, instances: list[Any], problems: "Problems", period: int | None = None
+    ) -> tuple[list[list[Any]], Entities, Periods]:
+        rows, entities, periods = [], [], []
         for number, instance in enumerate(instances):
-            fields = self._fields(number, instance, problems)
+            fields, years = self._fields(number, instance, problems)
             rows.append([self._value(number, f, fields, problems) for f in self._features.values()])
             entities.append(self._entity(number, fields, problems))
+            given = years if period is None else years | {period}
+            periods.append(self._period(number, fields, given, problems))
         problems.check()
-        return rows, entities
+        said = self._contract.period_field is not None or any(p is not None for p in periods)
+        return rows, entities, periods if said else None
 
     def _instances(self, document: Any, problems: "Problems") -> list[Any]:
         shape, most = '{"instances": [{...}]}', self._max_instances
@@ -102,12 +115,15 @@ class Validator:
             return []
         return instances
 
-    def _fields(self, number: int, instance: Any, problems: "Problems") -> dict[str, Any]:
-        """Return the instance's values by contract name, year suffixes stripped."""
+    def _fields(
+        self, number: int, instance: Any, problems: "Problems"
+    ) -> tuple[dict[str, Any], frozenset[int]]:
+        """Return the instance's values by contract name, and the years at the end of names."""
         if not isinstance(instance, dict):
             problems.add(number, None, _("the instance is no object"), self._accepted)
-            return {}
+            return {}, frozenset()
         fields: dict[str, Any] = {}
+        years = set()
         for position, (given, value) in enumerate(instance.items(), start=1):
             known = self.known(given)
             if known is None:
@@ -119,17 +135,21 @@ class Validator:
                 problems.add(number, known, _("given twice"), _("one name and one year"))
             else:
                 fields[known] = value
-        return fields
+                if known != given:
+                    years.add(int(given[-4:]))
+        return fields, frozenset(years)
 
     def known(self, given: str) -> str | None:
-        """Return the contract's name of a field, year suffix stripped; None if it has none."""
-        if given in self._names:
-            return given
+        """Return the contract's name of a field, its year stripped; None if it has none."""
+        if given in self._names or not self._contract.year_suffixes:
+            return given if given in self._names else None
         bare = YEAR.sub("", given)
         return bare if bare in self._names else None
 
     def _hint(self, given: str) -> str:
-        close = difflib.get_close_matches(given[:64].lower(), self._names, n=1, cutoff=0.75)
+        close = difflib.get_close_matches(
+            YEAR.sub("", given[:64].lower()), self._names, n=1, cutoff=0.75
+        )
         return _("; perhaps {name}", name=close[0]) if close else ""
 
     def _value(
@@ -156,6 +176,26 @@ class Validator:
             problems.add(number, name, problem, _("text that is not empty, or a whole number"))
             return None
         return text
+
+    def _period(
+        self,
+        number: int,
+        fields: Mapping[str, Any],
+        years: frozenset[int],
+        problems: "Problems",
+    ) -> int | None:
+        """Return the one year that a row's names, its period field and its sender state."""
+        name = self._contract.period_field
+        value = None if name is None else fields.get(name)
+        if value is not None:
+            year = _year(value)
+            if year is None:
+                problems.add(number, name, _("is no year"), _("a year, for example 2024"))
+            else:
+                years |= {year}
+        if len(years) > 1:
+            problems.add(number, name, _("two different periods in one row"), _("one year"))
+        return min(years, default=None)
 
 
 class Problems:
@@ -254,6 +294,13 @@ def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
     low = -math.inf if feature.min is None else feature.min
     high = math.inf if feature.max is None else feature.max
     return (number, None) if low <= number <= high else (None, _("out of range"))
+
+
+def _year(value: Any) -> int | None:
+    """Return a period as a number, also from text; None if it is none."""
+    text = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+    year = int(text) if text.isascii() and text.isdigit() and len(text) == 4 else 0
+    return year if year in YEARS and not isinstance(value, bool) else None
 
 
 def _is_text(value: Any) -> bool:

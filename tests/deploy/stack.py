@@ -15,8 +15,8 @@ from live import ROOT, clean_environment
 
 def new_env() -> dict[str, str]:
     """Return the variables of a fresh `.env`, as an operator makes one."""
-    command = [sys.executable, str(ROOT / "scripts/check_secrets.py"), "--new"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-m", "scripts.check_secrets", "--new"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return {k: v or "" for k, v in dotenv_values(stream=io.StringIO(text)).items()}
 
 

@@ -1,4 +1,4 @@
-"""`scripts/check_secrets.py`: example values start nothing."""
+"""`scripts.check_secrets`: example values start nothing."""
 
 import io
 import os
@@ -8,18 +8,18 @@ import sys
 from dotenv import dotenv_values
 from live import ROOT
 
-SCRIPT = ROOT / "scripts/check_secrets.py"
+COMMAND = [sys.executable, "-m", "scripts.check_secrets"]
 
 
 def check(**environ: str | None) -> subprocess.CompletedProcess[str]:
     """Run the check as its container does, on these variables and no others."""
     clean = {"PATH": os.environ["PATH"], **{k: v for k, v in environ.items() if v is not None}}
-    return subprocess.run([sys.executable, SCRIPT], env=clean, capture_output=True, text=True)
+    return subprocess.run(COMMAND, cwd=ROOT, env=clean, capture_output=True, text=True)
 
 
 def fresh() -> dict[str, str | None]:
     """Return the variables of a new .env."""
-    done = subprocess.run([sys.executable, SCRIPT, "--new"], capture_output=True, text=True)
+    done = subprocess.run([*COMMAND, "--new"], cwd=ROOT, capture_output=True, text=True)
     return dict(dotenv_values(stream=io.StringIO(done.stdout)))
 
 

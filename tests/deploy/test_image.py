@@ -116,7 +116,7 @@ def test_its_user_has_no_rights_and_its_root_is_read_only(image: Image) -> None:
 
 def test_it_refuses_the_example_secrets(image: Image) -> None:
     """The first container of docker-compose.yml ends with an error on them."""
-    done = image.run("python", "scripts/check_secrets.py", POSTGRES_PASSWORD="change-me")
+    done = image.run("python", "-m", "scripts.check_secrets", POSTGRES_PASSWORD="change-me")
     assert done.returncode == 1
     assert "POSTGRES_PASSWORD ainda tem o valor de exemplo" in done.stderr
 

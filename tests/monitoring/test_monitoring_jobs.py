@@ -415,7 +415,7 @@ def test_an_unreachable_server_is_one_quick_line(free_port: Callable[[], int]) -
 def test_no_champion_lists_what_there_is(
     mlflow_server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a champion, or without the model, the error says so."""
+    """Without the model, the error says so."""
     monkeypatch.setenv("MODEL_NAME", "never-registered")
     assert drift_report.main([]) == 1
-    assert "champion" in capsys.readouterr().err
+    assert "never-registered ainda não existe" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import pytest
 from live import ROOT
 
+from core.messages import _
 from monitoring.routines import ROUTINES, Routine, huey
 
 
@@ -65,11 +66,11 @@ def test_the_scheduler_starts_as_its_container_starts_it() -> None:
     seen = ""
     for line in process.stderr:
         seen += line
-        if ROUTINES[-1].name in line:
+        if _(ROUTINES[-1].name) in line:
             time.sleep(1)  # It lists the routines just before it listens to signals.
             process.send_signal(signal.SIGINT)
             break
     assert process.wait(20) == 0, seen
     for routine in ROUTINES:
-        assert routine.name in seen
+        assert _(routine.name) in seen
     process.stderr.close()

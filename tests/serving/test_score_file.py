@@ -141,3 +141,20 @@ def test_year_suffixes_work_in_csv_too(score: Run, tmp_path: Path) -> None:
     out = pd.read_parquet(tmp_path / "out.parquet")
     assert out["wear"].tolist() == [2.0]
     assert out["pressure"].isna().all()
+
+
+def test_the_period_is_captured_whoever_states_it(
+    score: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the columns' names or by the command; where both do and differ, nothing is scored."""
+    source = tmp_path / "rows.csv"
+    for header, more in (("wear_2023", ()), ("wear", ("--period", "2024")), ("wear", ())):
+        source.write_text(f"{header}\n2\n")
+        assert score(source, *more) == 0
+    stored = pd.concat(map(pd.read_parquet, (tmp_path / "store").glob("*.parquet")))
+    stored = stored.sort_values("timestamp")
+    assert stored["period"].tolist()[:2] == [2023, 2024]
+    assert stored["period"].isna().tolist() == [False, False, True]
+    source.write_text("wear_2023\n2\n")
+    assert score(source, "--period", "2024") == 1
+    assert "dois períodos diferentes" in capsys.readouterr().err

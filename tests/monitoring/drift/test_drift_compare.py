@@ -11,8 +11,8 @@ import pytest
 from benchmarks.drift_simulation import HALF_OF_TWO, SCENARIOS, SIZES, share, statuses
 from monitoring.build_baseline import fit_baseline
 from monitoring.drift.baseline import Baseline
+from monitoring.drift.errors import BaselineError, ColumnError
 from monitoring.drift_report import DriftResult, Status, compare
-from monitoring.errors import BaselineError, ColumnError
 
 
 def sample(seed: int = 0, rows: int = 300) -> pa.Table:

@@ -11,8 +11,8 @@ from core.contract.model import Feature, ModelContract
 from monitoring.build_baseline import fit_baseline
 from monitoring.drift.comparison import compare
 from monitoring.drift.expected import ExpectedPerformance, ScoreTally
-from monitoring.pages.drift_page import ReportFacts, headline, render
-from monitoring.pages.plots import number, percent
+from monitoring.pages.drift_page import DriftFacts, headline, render
+from monitoring.tracking.about import About
 from monitoring.tracking.escalation import escalate
 
 
@@ -34,10 +34,20 @@ def facts(
     drift: str | None = None,
     performance: str | None = None,
     foretold: ExpectedPerformance | None = None,
-) -> ReportFacts:
+) -> DriftFacts:
     """Return the facts of a report on `n_instances`."""
     now = datetime.now(UTC)
-    return ReportFacts(
+    return DriftFacts(
+        about=About(
+            model_name="modelo",
+            model_version="v1.2.0",
+            registry_version=3,
+            window_start=now - timedelta(days=7),
+            window_end=now,
+            run_id="run",
+            run_url="http://mlflow/#/experiments/1/runs/run",
+            version_url="http://mlflow/#/models/modelo/versions/3",
+        ),
         contract=ModelContract(
             "v1.2.0",
             (
@@ -47,22 +57,14 @@ def facts(
             target="failure",
             threshold=0.5,
         ),
-        model_name="modelo",
-        model_version="v1.2.0",
-        registry_version=3,
         baseline_created_at=now.isoformat(),
         baseline_source="arquivo",
-        window_start=now - timedelta(days=7),
-        window_end=now,
         n_requests=n_instances,
         n_instances=n_instances,
         n_entities=n_instances if n_entities is None else n_entities,
         escalation=escalate(drift, performance, release="v1.2.0", served=True),
         expected=foretold,
         test_metrics={"recall": 0.875},
-        run_id="run",
-        run_url="http://mlflow/#/experiments/1/runs/run",
-        version_url="http://mlflow/#/models/modelo/versions/3",
     )
 
 
@@ -125,20 +127,6 @@ def test_a_yellow_headline_names_what_moved() -> None:
     result = compare(fit_baseline(table(700)), table(400, 0.4))
     assert result.global_status == "YELLOW"
     assert headline(result, facts(400)).startswith("Mudança moderada em speed nos dados")
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "text"),
-    [(1234.5, 1, "1.234,5"), (-0.001, 2, "0,00"), (None, 2, "–"), (-1.25, 2, "-1,25")],
-)
-def test_numbers_as_portuguese_writes_them(value: float | None, digits: int, text: str) -> None:
-    """Comma for decimals, point for thousands, no minus zero."""
-    assert number(value, digits) == text
-
-
-def test_percentages() -> None:
-    """Shares are written as percentages."""
-    assert percent(0.125) == "12,5 %"
 
 
 def test_one_instance_is_singular() -> None:

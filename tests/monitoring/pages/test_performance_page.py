@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from monitoring.drift.policy import PerformancePolicy
 from monitoring.pages.performance_page import PerformanceFacts, coverage, headline, render
 from monitoring.performance.labels import Labels
 from monitoring.performance.matching import Matched
+from monitoring.performance.policy import PerformancePolicy
 from monitoring.performance.verdict import PerformanceResult, assess
+from monitoring.tracking.about import About
 from monitoring.tracking.escalation import escalate
 
 TEST = {"recall": 0.85, "f2": 0.8, "roc_auc": 0.85, "brier": 0.15}
@@ -29,17 +30,19 @@ def judged(
     result = assess(target, score, flag, months, TEST, policy=PerformancePolicy(resamples=300))
     now = datetime.now(UTC)
     facts = PerformanceFacts(
-        model_name="modelo",
-        model_version="v1.2.0",
-        registry_version=3,
-        window_start=None,
-        window_end=now,
+        about=About(
+            model_name="modelo",
+            model_version="v1.2.0",
+            registry_version=3,
+            window_start=None,
+            window_end=now,
+            run_id="run",
+            run_url="http://mlflow/#/experiments/1/runs/run",
+            version_url="http://mlflow/#/models/modelo/versions/3",
+        ),
         labels=Labels("entity", {SOMEBODY: 1}, n + 6, 2, 3, 1),
         matched=Matched(target, score, flag, months, (0.3,), 3 * n, 2 * n, n + 5, 4),
         escalation=escalate(drift, result.status, release="v1.2.0", served=True),
-        run_id="run",
-        run_url="http://mlflow/#/experiments/1/runs/run",
-        version_url="http://mlflow/#/models/modelo/versions/3",
     )
     return result, facts
 

@@ -10,6 +10,7 @@ from scipy.stats import binomtest, spearmanr
 
 from monitoring.pages.shadow_page import ShadowFacts, headline, render
 from monitoring.performance.agreement import agree, pair
+from monitoring.tracking.about import About
 
 KINDS = {
     "request_id": pa.string(),
@@ -113,7 +114,7 @@ def facts() -> ShadowFacts:
     """Return the facts of a report."""
     now = datetime(2026, 3, 2, tzinfo=UTC)
     address = "http://mlflow/#/"
-    return ShadowFacts("modelo", "v1.3.0", 4, "v1.2.0", now, now, "run", address, address)
+    return ShadowFacts(About("modelo", "v1.3.0", 4, now, now, "run", address, address), "v1.2.0")
 
 
 def test_the_page_counts_and_names_nobody() -> None:

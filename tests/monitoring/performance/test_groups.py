@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from core.messages import _
 from core.metrics.classification import metrics
-from monitoring.drift.policy import PerformancePolicy
-from monitoring.performance.groups import ABSENT, OTHERS, by_group, named
+from monitoring.performance.groups import OTHERS, by_group, named
+from monitoring.performance.policy import PerformancePolicy
 from monitoring.performance.verdict import assess
 
 POLICY = PerformancePolicy(resamples=400)
@@ -45,7 +46,7 @@ def test_small_groups_are_together_and_not_named() -> None:
     """Values of nine rows could be persons: they are measured as `outros`."""
     values = ["a"] * 82 + ["zoe"] * 9 + ["ana"] * 9
     parts = by_group(*drawn(100), values, POLICY)
-    assert [(part.name, part.n_rows) for part in parts] == [("a", 82), (OTHERS, 18)]
+    assert [(part.name, part.n_rows) for part in parts] == [("a", 82), (_(OTHERS), 18)]
     assert parts[1].metrics["recall"].value is not None
 
 
@@ -71,7 +72,14 @@ def test_groups_do_not_touch_the_verdict() -> None:
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [(None, ABSENT), ("", ABSENT), (float("nan"), ABSENT), (True, "sim"), (3.0, "3"), ("x", "x")],
+    [
+        (None, "ausente"),
+        ("", "ausente"),
+        (float("nan"), "ausente"),
+        (True, "sim"),
+        (3.0, "3"),
+        ("x", "x"),
+    ],
 )
 def test_values_as_a_report_names_them(value: object, name: str) -> None:
     """Missing in any form is one group; a whole number has no decimals."""

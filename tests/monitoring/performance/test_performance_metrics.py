@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.metrics.classification import estimates, metrics, score_metrics
-from monitoring.drift.policy import PerformancePolicy
+from monitoring.performance.policy import PerformancePolicy
 from monitoring.performance.verdict import PerformanceResult, assess
 
 QUICK = PerformancePolicy(resamples=400)

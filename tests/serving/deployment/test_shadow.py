@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from serving.deployment.shadow import translated
-from serving.engine.batcher import Job
 from serving.engine.context import RequestContext
+from serving.engine.job import Job
 from serving.protocol.instances import Instances
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
@@ -97,7 +97,7 @@ def test_a_shadow_that_fails_or_hangs_delays_no_answer(
         hang.wait(20)
         raise RuntimeError
 
-    monkeypatch.setattr("serving.deployment.shadow.outputs_of", stuck)
+    monkeypatch.setattr("serving.deployment.shadow.settle", stuck)
     try:
         for _ in range(20):
             assert proxy.predict(*[ROW] * 10).status_code == 200

@@ -80,6 +80,9 @@ def test_year_suffixes_give_the_same_score(proxy: Any) -> None:
     plain = proxy.predict({"temperature": 25, "wear": 3})
     dated = proxy.predict({"temperature_2023": 25, "wear_2023": 3})
     assert dated.json()["predictions"] == plain.json()["predictions"]
+    answer = proxy.predict({"temperature_2022": 25, "wear_2023": 3})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["code"] == "validation_failed"
 
 
 @pytest.mark.parametrize(
@@ -209,6 +212,9 @@ def test_metadata_describes_the_served_version(proxy: Any) -> None:
             "threshold",
             "threshold_source",
             "features",
+            "horizon",
+            "period_field",
+            "year_suffixes",
             "signature",
             "metrics",
             "trained_at",
@@ -223,7 +229,10 @@ def test_metadata_describes_the_served_version(proxy: Any) -> None:
         "max": 100,
         "nullable": True,
         "description": "Bearing",
+        "values": [],
     }
+    stated = (metadata["horizon"], metadata["period_field"], metadata["year_suffixes"])
+    assert stated == (1, None, True)
     assert metadata["metrics"]["test_roc_auc"] == 0.9
     assert [column["name"] for column in metadata["signature"]["inputs"]] == [
         *("temperature", "pressure", "wear")

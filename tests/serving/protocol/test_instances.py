@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ CONTRACT = ModelContract(
     target="failure",
     threshold=0.5,
     entity="serial",
+    year_suffixes=True,
 )
 READER = InstanceReader(CONTRACT, 5)
 SECRET = "SECRET-987654.321"
@@ -52,14 +54,70 @@ def test_rows_are_in_contract_order_with_null_for_absent() -> None:
 
 
 def test_a_trailing_year_is_stripped() -> None:
-    """A known name with a year means the bare name, the identity's too."""
+    """A known name with a year means the bare name, the identity's too; the year is the period."""
     plain = read({"speed": 3, "wear": 1, "count": 4, "serial": "s"})
-    assert read({"speed_2023": 3, "wear_2023": 1, "count_2024": 4, "serial_2023": "s"}) == plain
+    dated = read({"speed_2023": 3, "wear_2023": 1, "count_2023": 4, "serial": "s"})
+    assert dated == replace(plain, periods=[2023])
+    assert plain.periods is None
+    several = read({"wear_2022": 1}, {"wear": 1}, {"wear_2023": 1, "speed": 2, "serial_2023": "s"})
+    assert several.periods == [2022, None, 2023]
+
+
+def test_two_years_in_a_row_are_an_error() -> None:
+    """Nobody can say which is the row's period; rows of a body may differ."""
+    (problem,) = problems_of({"instances": [{"wear_2023": 1, "speed_2022": 1}]})
+    assert (problem["instance"], problem["problem"]) == (0, "dois períodos diferentes na linha")
+    assert "20" not in json.dumps(problem)
+
+
+def test_a_contract_that_takes_no_years_refuses_them() -> None:
+    """There the suffix is part of an unknown name, and a likely typing error."""
+    contract = replace(CONTRACT, year_suffixes=False)
+    with pytest.raises(InvalidInstances) as caught:
+        InstanceReader(contract, 5).read(b'{"instances": [{"wear": 1, "speed_2023": 2}]}')
+    (problem,) = caught.value.details
+    assert problem["problem"] == "campo desconhecido; talvez speed"
+
+
+DATED = replace(CONTRACT, period_field="season")
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["fast", "careful"])
+def test_a_field_may_state_the_period(plain: bool) -> None:
+    """The field that the contract names, read fast or carefully; it is no feature."""
+    rows = [{"wear": 1, "season": 2023}, {"wear": 2, "season": None}, {"wear": 3}]
+    if not plain:
+        rows[1]["season"] = "2024"
+    read_ = InstanceReader(DATED, 5).read(json.dumps({"instances": rows}).encode())
+    assert read_.periods == [2023, None if plain else 2024, None]
+    assert [len(row) for row in read_.rows] == [6, 6, 6]
+
+
+@pytest.mark.parametrize("season", [1, 20235, 2023.5, True, "next", "٢٠٢٣", "-202"])
+def test_a_period_is_a_year(season: Any) -> None:
+    """Anything else is named, and not repeated."""
+    with pytest.raises(InvalidInstances) as caught:
+        body = json.dumps({"instances": [{"wear": 1, "season": season}]}).encode()
+        InstanceReader(DATED, 5).read(body)
+    (problem,) = caught.value.details
+    assert (problem["field"], problem["problem"]) == ("season", "não é um ano")
+
+
+def test_all_that_state_a_period_must_agree() -> None:
+    """Names, field and sender: one year, or the row is refused."""
+    validator = Validator(DATED, 5)
+    row = {"wear_2023": 1, "season": 2023}
+    assert validator.read_instances([row], 2023)[2] == [2023]
+    assert validator.read_instances([{"wear": 1}], 2023)[2] == [2023]
+    for other, period in (({**row, "season": 2022}, None), (row, 2024)):
+        with pytest.raises(InvalidInstances, match="1 problema"):
+            validator.read_instances([other], period)
 
 
 def test_a_name_that_itself_ends_in_a_year_is_left_alone() -> None:
     """Stripping happens only when the full name is unknown and the bare one is known."""
-    contract = ModelContract("v1.0.0", (Feature("sales_2020"), Feature("sales")), "t", 0.5)
+    features = (Feature("sales_2020"), Feature("sales"))
+    contract = ModelContract("v1.0.0", features, "t", 0.5, year_suffixes=True)
     body = b'{"instances": [{"sales_2020": 1, "sales_2021": 2}]}'
     assert InstanceReader(contract, 5).read(body).rows == [[1.0, 2.0]]
 

@@ -1,0 +1,108 @@
+"""The list as an Excel workbook: what it is, the children, and who could not be scored."""
+
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.properties import PageSetupProperties
+from openpyxl.worksheet.worksheet import Worksheet
+
+from core.messages import _
+from core.sheets import ScoredSheet
+from mlflow_project.lists.table import NOT, cells, facts, header, label_names, lines
+
+BOLD = Font(bold=True)
+FLAGGED = PatternFill("solid", start_color="FFFDE9D9")
+WIDEST = 60
+"""Characters of the widest column; longer text wraps."""
+SCORE = "0.000"
+
+
+def write(scored: ScoredSheet) -> bytes:
+    """Return the list as an Excel file."""
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    about(book.create_sheet(_("Summary")), scored)
+    children(book.create_sheet(_("List")), scored)
+    if scored.sheet.unscored:
+        left_out(book.create_sheet(_("Not scored")), scored)
+    file = BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def about(page: Worksheet, scored: ScoredSheet) -> None:
+    """Fill the first sheet: version, date, threshold, counts, and what the list is not."""
+    put(page, 1, [_("Children in order of risk"), ""])
+    row = 3
+    for fact in facts(scored):
+        put(page, row, fact)
+        row += 1
+    put(page, row + 1, [_("What this list is not"), ""])
+    for place, sentence in enumerate(NOT, row + 2):
+        put(page, place, [_(sentence), ""])
+        page.merge_cells(start_row=place, end_row=place, start_column=1, end_column=2)
+        page.cell(place, 1).alignment = Alignment(wrap_text=True, vertical="top")
+        page.row_dimensions[place].height = 32
+    for place in (1, row + 1):
+        page.cell(place, 1).font = BOLD
+    page.column_dimensions["A"].width = WIDEST
+    page.column_dimensions["B"].width = WIDEST
+
+
+def children(page: Worksheet, scored: ScoredSheet) -> None:
+    """Fill the list: a row a child, in order of risk."""
+    names = label_names(scored)
+    found = lines(scored)
+    titles = header(names)
+    rows = [cells(order, line, names) for order, line in enumerate(found, 1)]
+    table(page, titles, rows)
+    score = titles.index(_("Score")) + 1
+    for place, line in enumerate(found, 2):
+        page.cell(place, score).number_format = SCORE
+        if line.flagged:
+            for cell in page[place]:
+                cell.fill = FLAGGED
+    page.page_setup.orientation = "landscape"
+    page.page_setup.fitToHeight = 0
+    page.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+
+
+def left_out(page: Worksheet, scored: ScoredSheet) -> None:
+    """Fill the sheet of those without a score, each with the reason."""
+    names = label_names(scored)
+    rows = [[*(r.labels.get(n, "") for n in names), r.reason] for r in scored.sheet.unscored]
+    table(page, [*names, _("Reason")], rows)
+
+
+def table(page: Worksheet, titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a header that stays in sight, and rows that can be filtered."""
+    for place, row in enumerate([titles, *rows], 1):
+        put(page, place, row)
+    for cell in page[1]:
+        cell.font = BOLD
+    for place, column in enumerate(zip(titles, *rows, strict=True), 1):
+        width = min(WIDEST, max(len(str(value)) for value in column) + 2)
+        page.column_dimensions[get_column_letter(place)].width = width
+    page.freeze_panes = "A2"
+    page.auto_filter.ref = page.dimensions
+
+
+def put(page: Worksheet, row: int, values: Iterable[Any]) -> None:
+    """Write a row's cells."""
+    for column, value in enumerate(values, 1):
+        if isinstance(value, str):
+            text(page, row, column, value)
+        else:
+            page.cell(row, column, value)
+
+
+def text(page: Worksheet, row: int, column: int, value: str) -> None:
+    """Write text as text: what begins with = + - @ is no formula, now and when it is edited."""
+    cell = page.cell(row, column, ILLEGAL_CHARACTERS_RE.sub("", value))
+    cell.data_type = "s"
+    cell.quotePrefix = value.startswith(("=", "+", "-", "@"))

@@ -1,0 +1,22 @@
+"""What can go wrong when a version is measured.
+
+ProjectError
+├── LabelsError        a file of labels that cannot be used
+└── SameVersionError   a version that is compared with itself
+"""
+
+from core.errors import ProjectError
+from core.messages import N_
+
+
+class LabelsError(ProjectError):
+    """A file of labels that cannot be used; its text never quotes a value of the file."""
+
+    code = "labels"
+
+
+class SameVersionError(ProjectError):
+    """A version that is compared with itself."""
+
+    code = "same_version"
+    message = N_("Version {version} would be compared with itself; name another with --shadow.")

@@ -1,0 +1,127 @@
+"""How a report leaves the house: files, an MLflow run, a message, the version's tags, the console.
+
+Every report command does this in the same order; the tags on the version are set last, so that they
+never speak of a report that was not logged.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.cli.arguments import say
+from core.contract import names
+from core.messages import _
+from core.registry.runs import OpenRun
+from monitoring.tracking.about import About
+from monitoring.tracking.escalation import Escalation
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
+from monitoring.tracking.notification import notify
+from monitoring.tracking.output import to_json, write_files
+from monitoring.tracking.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a job found, ready to be written, logged and told.
+
+    Attributes:
+        page: the HTML.
+        numbers: the same as data.
+        headline: the finding in one sentence.
+        lines: what the console says between the headline and where to read on.
+        escalation: who has to act; None for a report that asks nothing of anybody.
+        status: verdict, for the console and the run's tag; None where there is none.
+        note: the run's description; the headline unless given.
+        standing: tags of the version, as they are after this report.
+    """
+
+    page: str
+    numbers: Mapping[str, Any]
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float | None]
+    headline: str
+    lines: Sequence[str] = ()
+    escalation: Escalation | None = None
+    status: str | None = None
+    note: str = ""
+    standing: Mapping[str, str] = field(default_factory=dict)
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags of the job's run."""
+        note, tags = self.note or self.headline, {}
+        if self.escalation:
+            note, tags = self.escalation.note(note), self.escalation.tags()
+        if self.status:
+            tags |= {names.TAG_STATUS: self.status}
+        return {**tags, "mlflow.note.content": note}
+
+
+def publish(
+    registry: JobRegistry,
+    version: MonitoredVersion,
+    job: str,
+    window: Window,
+    output: Path,
+    make: Callable[[About], Report],
+) -> Report:
+    """Make a report within a run of `job`, and let everybody have it who should.
+
+    A second report of a day replaces the first one's files.
+    """
+    day = window.end.astimezone().strftime("%Y%m%d")
+    days = "" if window.days is None else f" {window.days:g}d"
+    with registry.run(version, job, f"{job} {version.release}{days}") as run:
+        report = make(_about(registry, version, window, run))
+        texts = {
+            f"{job}_report_{day}.html": report.page,
+            f"{job}_metrics_{day}.json": to_json(report.numbers),
+        }
+        paths = write_files(output / version.release, texts)
+        run.log(
+            {
+                "model_version": version.release,
+                "registry_version": version.number,
+                **window.params(),
+                **report.params,
+            },
+            report.metrics,
+            report.tags(),
+        )
+        for path in paths:
+            run.log_file(path, job)
+        told = None
+        if report.escalation:
+            told = notify(registry, version, run, report.escalation, report.headline)
+    for tag, value in report.standing.items():
+        registry.set_tag(version, tag, value)
+    _tell(report, paths, run, told)
+    return report
+
+
+def _about(registry: JobRegistry, version: MonitoredVersion, window: Window, run: OpenRun) -> About:
+    return About(
+        model_name=version.model_name,
+        model_version=version.release,
+        registry_version=version.number,
+        window_start=window.start,
+        window_end=window.end,
+        run_id=run.id,
+        run_url=run.url,
+        version_url=registry.version_url(version),
+    )
+
+
+def _tell(report: Report, paths: Sequence[Path], run: OpenRun, told: str | None) -> None:
+    """Print the verdict, what lies behind it, and where to read on."""
+    action = report.escalation
+    say(
+        *([_("Status: {status}", status=report.status)] if report.status else []),
+        report.headline,
+        *report.lines,
+        *filter(None, [action.action, action.command] if action else []),
+        _("Report: {path}", path=paths[0]),
+        _("Metrics: {path}", path=paths[1]),
+        _("MLflow run: {url}", url=run.url),
+        *filter(None, [told]),
+    )

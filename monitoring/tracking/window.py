@@ -1,0 +1,51 @@
+"""The span of time that a report is about."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from core.store.filesystem import Store
+from core.store.reader import Captures, Selection
+from core.store.schema import ROLE_PRIMARY
+from monitoring.tracking.jobs import MonitoredVersion
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The last `days` days up to `end`; None is all there is."""
+
+    days: float | None
+    end: datetime
+
+    @classmethod
+    def of(cls, days: float | None) -> "Window":
+        """Return the days up to now."""
+        return cls(days, datetime.now(UTC))
+
+    @property
+    def start(self) -> datetime | None:
+        """Return when it begins; None without a limit."""
+        return None if self.days is None else self.end - timedelta(days=self.days)
+
+    def captures(
+        self,
+        store: Store,
+        version: MonitoredVersion,
+        role: str = ROLE_PRIMARY,
+        *,
+        features: bool = True,
+    ) -> Captures:
+        """Return what a version answered in the window, with its features or without."""
+        start = self.start or _BEGINNING
+        selection = Selection(version.model_name, version.number, start, self.end, role)
+        columns = {f.name: f.type for f in version.contract.features} if features else {}
+        return Captures(store, selection, columns, store.journals)
+
+    def params(self) -> dict[str, str]:
+        """Return the parameters that a run is logged with."""
+        return {
+            "last_n_days": "" if self.days is None else f"{self.days:g}",
+            "window_start": self.start.isoformat(timespec="seconds") if self.start else "",
+            "window_end": self.end.isoformat(timespec="seconds"),
+        }

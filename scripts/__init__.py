@@ -1,0 +1,1 @@
+"""What starts, prepares and rehearses the system; run as `python -m scripts.<name>`."""

@@ -1,0 +1,1 @@
+"""A workbook in, the scored list out."""

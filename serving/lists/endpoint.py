@@ -1,0 +1,151 @@
+"""`POST /lista`: a workbook as the body, the scored list as the answer; nothing is kept on disk.
+
+With `Accept: application/x-ndjson` the answer is a line of JSON per slice scored, and a last one
+with the summary and the file, for a page that shows progress.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from core.messages import _
+from core.sheets import SheetError, SheetReader
+from serving.deployment.deployment import Deployment
+from serving.engine.context import RequestContext
+from serving.errors import (
+    InternalError,
+    InvalidInstances,
+    RequestError,
+    ScoringFailed,
+    UnsupportedMediaType,
+)
+from serving.following.served import ServedModel
+from serving.http.middleware import error_body
+from serving.http.predict import read_body
+from serving.lists.readers import check_size, named_reader, reader_for
+from serving.lists.scoring import accepted, finished, score_slices, summary
+from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
+from serving.protocol.validation import YEARS
+
+Event = dict[str, Any]
+
+
+class SheetRefused(RequestError):
+    """The workbook cannot be read; the reader says why."""
+
+    status, code = 422, "unreadable_sheet"
+    message = "{reason}"
+
+
+class ListEndpoint:
+    """Answers a workbook with its list. A worker reads and scores one workbook at a time."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        """Load the reader.
+
+        Raises:
+            SettingsError: its name leads nowhere.
+        """
+        self._deployment = deployment
+        self._named = named_reader(deployment.settings.sheet_reader)
+        self._turn = asyncio.Semaphore(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; an error before the first byte goes to the middleware."""
+        headers, context = dict(scope["headers"]), scope["context"]
+        kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+        if kind not in SHEET_TYPES:
+            raise UnsupportedMediaType(accepted=", ".join(SHEET_TYPES))
+        year = _year(scope["query_string"])
+        body = await read_body(scope, receive, self._deployment.settings.max_sheet_bytes)
+        check_size(body)
+        model = self._deployment.follower.current()
+        context.model_version = model.release
+        if model.threshold is None:
+            raise ScoringFailed(_("the model has no score"))
+        async with self._turn:
+            events = self._events(model, body, year, context)
+            if headers.get(b"accept") == NDJSON.encode():
+                await _stream(events, context, send)
+            else:
+                await _whole(events, send)
+
+    async def _events(
+        self, model: ServedModel, body: bytes, year: int | None, context: RequestContext
+    ) -> AsyncIterator[Event]:
+        """Yield how far it is after each slice, and at last the summary and the file."""
+        reader = reader_for(self._named, model.version.contract)
+        sheet = await asyncio.to_thread(_read, reader, body, year)
+        sheet, instances = await asyncio.to_thread(accepted, sheet, model)
+        context.n_instances = total = len(instances.rows)
+        results: list[Any] = []
+        yield {"scored": 0, "total": total}
+        async for part in score_slices(self._deployment, model, instances, context.request_id):
+            results += part
+            yield {"scored": len(results), "total": total}
+        scored = finished(sheet, model, results)
+        content = await asyncio.to_thread(reader.write, scored)
+        name = "-".join(filter(None, ("lista", str(sheet.year or ""), model.release)))
+        yield {"summary": summary(scored), "name": f"{name}.xlsx", "content": content}
+
+
+def _read(reader: SheetReader, body: bytes, year: int | None) -> Any:
+    try:
+        return reader.read(body, year)
+    except SheetError as exc:
+        raise SheetRefused(reason=exc) from exc
+
+
+async def _whole(events: AsyncIterator[Event], send: Send) -> None:
+    """Send the file alone."""
+    last: Event = {}
+    async for event in events:
+        last = event
+    disposition = f'attachment; filename="{last["name"]}"'.encode()
+    headers = [(b"content-type", XLSX.encode()), (b"content-disposition", disposition)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": last["content"]})
+
+
+async def _stream(events: AsyncIterator[Event], context: RequestContext, send: Send) -> None:
+    """Send each event as a line; an error after the first one is a line, too."""
+    first = await anext(events)
+    headers = [(b"content-type", NDJSON.encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await _line(first, send)
+    try:
+        async for event in events:
+            if "content" in event:
+                event["content"] = base64.b64encode(event["content"]).decode()
+            await _line(event, send)
+    except Exception as exc:
+        error = exc if isinstance(exc, RequestError) else InternalError()
+        await _line(error_body(error, context), send)
+        raise
+    finally:
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _line(event: Event, send: Send) -> None:
+    body = msgspec.json.encode(event) + b"\n"
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _year(query: bytes) -> int | None:
+    """Return the year that the query asks for; None for the newest.
+
+    Raises:
+        InvalidInstances: it is no year.
+    """
+    text = parse_qs(query.decode("latin-1")).get("year", [""])[-1]
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) not in YEARS:
+        detail = {"instance": None, "field": "year", "problem": _("is no year")}
+        raise InvalidInstances([{**detail, "allowed": _("a year, for example 2024")}], 1)
+    return int(text)

@@ -1,0 +1,110 @@
+"""Scores a sheet through the engine, a slice at a time, and captures it with the role `batch`."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from core.messages import _
+from core.sheets import Result, ScoredSheet, Sheet, Unscored
+from serving.deployment.deployment import Deployment
+from serving.engine.context import RequestContext
+from serving.engine.job import Job
+from serving.errors import InvalidInstances
+from serving.following.served import ServedModel
+from serving.protocol.instances import Instances
+
+SLICE_ROWS = 100
+"""Rows that are scored in one call, so that whoever waits sees that it goes on."""
+
+
+def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
+    """Return the rows that fit the contract; the others join the sheet's unscored ones."""
+    kept, read = [], []
+    unscored = list(sheet.unscored)
+    for row, labels in zip(sheet.rows, sheet.labels, strict=True):
+        try:
+            one = model.version.validator.read_instances([row], sheet.year)
+        except InvalidInstances as exc:
+            unscored.append(Unscored(labels, _reasons(exc)))
+        else:
+            kept.append((row, labels))
+            read.append(one)
+    rows = [rows[0] for rows, _entities, _periods in read]
+    entities = [entities[0] for _rows, entities, _periods in read]
+    periods = [periods[0] if periods else None for _rows, _entities, periods in read]
+    fitting = replace(
+        sheet,
+        rows=[row for row, _labels in kept],
+        labels=[labels for _row, labels in kept],
+        unscored=unscored,
+    )
+    return fitting, Instances(rows, entities, periods=periods)
+
+
+def _reasons(exc: InvalidInstances) -> str:
+    return "; ".join(
+        _("{field} {problem} ({allowed})", **{**detail, "field": detail["field"] or ""})
+        for detail in exc.details
+    )
+
+
+async def score_slices(
+    deployment: Deployment, model: ServedModel, instances: Instances, run: str
+) -> AsyncIterator[Sequence[Result]]:
+    """Yield the results of each slice.
+
+    Args:
+        deployment: whose batch engine scores and captures.
+        model: what validated the instances.
+        instances: all rows.
+        run: id of this list; each slice is captured as a request of its own.
+
+    Raises:
+        ScoringFailed: the model raised on these rows.
+        CaptureFailed: the scores could not be recorded, and must be.
+    """
+    for number, start in enumerate(range(0, len(instances.rows), SLICE_ROWS)):
+        part = slice(start, start + SLICE_ROWS)
+        periods = instances.periods[part] if instances.periods else None
+        rows = Instances(instances.rows[part], instances.entities[part], periods=periods)
+        job = Job(model, rows, RequestContext(f"list-{run}-{number:04d}".encode()))
+        await deployment.batch.score(job)
+        effects = await deployment.batch.explain(job)
+        yield [
+            Result(score or 0.0, label or 0, explanation)
+            for score, label, explanation in zip(job.scores, job.labels, effects, strict=True)
+        ]
+
+
+def finished(sheet: Sheet, model: ServedModel, results: Sequence[Result]) -> ScoredSheet:
+    """Put a sheet and its results together."""
+    return ScoredSheet(
+        sheet,
+        results,
+        model_name=model.version.name,
+        release=model.release,
+        threshold=model.threshold or 0.0,
+        when=datetime.now(UTC),
+    )
+
+
+def summary(scored: ScoredSheet) -> dict[str, Any]:
+    """Return what a page says of a list: counts, and problems by sheet and column; no row."""
+    sheet = scored.sheet
+    reasons: dict[str, int] = {}
+    for left in sheet.unscored:
+        reasons[left.reason] = reasons.get(left.reason, 0) + 1
+    return {
+        "year": sheet.year,
+        "read": len(sheet.rows) + len(sheet.unscored),
+        "scored": len(scored.results),
+        "flagged": scored.flagged,
+        "model_version": scored.release,
+        "threshold": scored.threshold,
+        "unscored": [{"reason": reason, "count": count} for reason, count in reasons.items()],
+        "problems": [
+            {"sheet": p.sheet, "column": p.column, "reason": p.reason, "count": p.count}
+            for p in sheet.problems
+        ],
+    }

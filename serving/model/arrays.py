@@ -1,0 +1,102 @@
+"""What the pieces of a compiled estimator share: a method as a function of one array."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+ArrayMethod = Callable[[np.ndarray], np.ndarray]
+"""A method of an estimator as a function of one matrix (n, k): numbers, or objects with text."""
+
+Compile = Callable[[Any, str], ArrayMethod]
+"""Returns an estimator's method, by its name, as a function of arrays."""
+
+
+class ShortcutRefused(Exception):
+    """There is no shortcut, or it differs from what it should replace."""
+
+
+class Undecided(Exception):
+    """The rows have no answer that is sure to be the estimator's; it must be asked itself."""
+
+
+def asked(estimator: Any, name: str) -> ArrayMethod:
+    """Return the estimator's own method, on a copy that has forgotten its columns' names.
+
+    With names scikit-learn warns of a matrix without them, at every call.
+    """
+    method = getattr(_nameless(estimator), name)
+
+    def ask(matrix: np.ndarray) -> np.ndarray:
+        found = method(matrix)
+        dense: np.ndarray = found.toarray() if hasattr(found, "toarray") else np.asarray(found)
+        return dense
+
+    return ask
+
+
+def _nameless(part: Any) -> Any:
+    """Return a copy without column names, inner estimators included; arrays are shared."""
+    if isinstance(part, list | tuple) and type(part) in (list, tuple):
+        return type(part)(_nameless(item) for item in part)
+    if not hasattr(part, "get_params") or isinstance(part, type):
+        return part
+    bare = copy.copy(part)
+    bare.__dict__.pop("feature_names_in_", None)
+    for key, value in bare.__dict__.items():
+        if hasattr(value, "get_params") or isinstance(value, list | tuple):
+            bare.__dict__[key] = _nameless(value)
+    return bare
+
+
+def numbers(matrix: np.ndarray) -> np.ndarray:
+    """Return a matrix of floats; null becomes NaN.
+
+    Raises:
+        ValueError: a value is text.
+    """
+    return matrix.astype(np.float64) if matrix.dtype == object else matrix
+
+
+def finite(matrix: np.ndarray) -> np.ndarray:
+    """Return the matrix as floats.
+
+    Raises:
+        Undecided: a value is missing or infinite, which most estimators refuse by themselves.
+    """
+    matrix = numbers(matrix)
+    if not np.isfinite(matrix).all():
+        raise Undecided
+    return matrix
+
+
+CLEAR = 1e-9
+"""Least lead of a class that rounding cannot turn around."""
+
+
+def labelled(
+    classes: np.ndarray, decide: ArrayMethod, exact: ArrayMethod | None = None
+) -> ArrayMethod:
+    """Return `predict` of a classifier from its decision values or probabilities.
+
+    Decision values (n,) are of the second of two classes; a matrix (n, c) has one for each class.
+    Where two classes are level but for rounding, `exact` decides, whose values are the estimator's
+    to the last bit; without it the rows are undecided.
+    """
+
+    def predict(matrix: np.ndarray) -> np.ndarray:
+        values = decide(matrix)
+        if values.ndim == 1:
+            clear, places = np.abs(values) > CLEAR, (values > 0).astype(np.intp)
+        else:
+            first, second = np.partition(values, -2, axis=1)[:, [-1, -2]].T
+            clear, places = first - second > CLEAR, values.argmax(axis=1)
+        if clear.all():
+            return classes[places]
+        if exact is None:
+            raise Undecided
+        values = exact(matrix)
+        return classes[(values > 0).astype(np.intp) if values.ndim == 1 else values.argmax(axis=1)]
+
+    return predict

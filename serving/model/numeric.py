@@ -1,0 +1,149 @@
+"""Transformers of numbers as the arithmetic they do."""
+
+from typing import Any
+
+import numpy as np
+
+from serving.model.arrays import ArrayMethod, Compile, asked, numbers
+
+
+def imputer(part: Any, name: str, _: Compile) -> ArrayMethod:
+    """Fill in the statistics; a kind that adds or drops columns is asked itself."""
+    statistics = np.asarray(part.statistics_)
+    marker = part.missing_values
+    is_nan = isinstance(marker, float) and np.isnan(marker)
+    if part.add_indicator or not is_nan or name != "transform":
+        return asked(part, name)
+    if statistics.dtype == object:
+        if any(value is None or value != value for value in statistics):
+            return asked(part, name)
+        return _text_filler(statistics)
+    if statistics.dtype.kind != "f" or np.isnan(statistics).any():
+        return asked(part, name)
+
+    def fill(matrix: np.ndarray) -> np.ndarray:
+        matrix = numbers(matrix)
+        return np.where(np.isnan(matrix), statistics, matrix)
+
+    return fill
+
+
+def _text_filler(statistics: np.ndarray) -> ArrayMethod:
+    fillings = statistics.tolist()
+
+    def fill(matrix: np.ndarray) -> np.ndarray:
+        rows = [
+            [f if v is None or v != v else v for v, f in zip(row, fillings, strict=True)]
+            for row in matrix.tolist()
+        ]
+        return np.array(rows, dtype=object)
+
+    return fill
+
+
+def standard(part: Any, _name: str, _: Compile) -> ArrayMethod:
+    """Subtract the mean, divide by the scale (StandardScaler)."""
+    return _shifted(part.mean_ if part.with_mean else None, part.scale_)
+
+
+def robust(part: Any, _name: str, _: Compile) -> ArrayMethod:
+    """Subtract the centre, divide by the scale (RobustScaler)."""
+    return _shifted(
+        part.center_ if part.with_centering else None, part.scale_ if part.with_scaling else None
+    )
+
+
+def largest(part: Any, _name: str, _: Compile) -> ArrayMethod:
+    """Divide by the largest absolute value (MaxAbsScaler); a clipped kind is asked itself."""
+    return asked(part, "transform") if getattr(part, "clip", False) else _shifted(None, part.scale_)
+
+
+def _shifted(centre: np.ndarray | None, scale: np.ndarray | None) -> ArrayMethod:
+    def shift(matrix: np.ndarray) -> np.ndarray:
+        matrix = numbers(matrix)
+        if centre is not None:
+            matrix = matrix - centre
+        return matrix if scale is None else matrix / scale
+
+    return shift
+
+
+def ranged(part: Any, _name: str, _: Compile) -> ArrayMethod:
+    """Multiply by the scale, add the minimum (MinMaxScaler)."""
+    scale, least = part.scale_, part.min_
+    limits = part.feature_range if part.clip else None
+
+    def shift(matrix: np.ndarray) -> np.ndarray:
+        shifted: np.ndarray = numbers(matrix) * scale + least
+        return shifted if limits is None else np.clip(shifted, *limits)
+
+    return shift
+
+
+def function(part: Any, name: str, _: Compile) -> ArrayMethod:
+    """Call the function (FunctionTransformer), unless it wants its input checked."""
+    if part.validate or part.kw_args or name != "transform":
+        return asked(part, name)
+    called = part.func
+    return same if called is None else lambda matrix: np.asarray(called(numbers(matrix)))
+
+
+def same(matrix: np.ndarray) -> np.ndarray:
+    """Return the matrix as it is."""
+    return matrix
+
+
+def bins(part: Any, name: str, _: Compile) -> ArrayMethod:
+    """Return the number of the bin of each value, or a column for each bin (KBinsDiscretizer)."""
+    if name != "transform":
+        return asked(part, name)
+    edges = [inner[1:-1] for inner in part.bin_edges_]
+    counts = np.asarray(part.n_bins_)
+    if part.encode == "ordinal":
+        return lambda matrix: _places(matrix, edges)
+    starts, width = np.concatenate([[0], np.cumsum(counts)[:-1]]), int(counts.sum())
+
+    def one_hot(matrix: np.ndarray) -> np.ndarray:
+        columns = _places(matrix, edges).astype(np.intp) + starts
+        block = np.zeros((len(matrix), width))
+        np.put_along_axis(block, columns, 1.0, axis=1)
+        return block
+
+    return one_hot
+
+
+def _places(matrix: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:
+    matrix = numbers(matrix)
+    found = np.empty(matrix.shape)
+    for place, inner in enumerate(edges):
+        found[:, place] = np.searchsorted(inner, matrix[:, place], side="right")
+    return found
+
+
+def polynomial(part: Any, name: str, _: Compile) -> ArrayMethod:
+    """Multiply the columns that each term names, in the order of the terms' powers."""
+    if name != "transform":
+        return asked(part, name)
+    factors = [np.repeat(np.arange(len(powers)), powers) for powers in part.powers_]
+
+    def terms(matrix: np.ndarray) -> np.ndarray:
+        columns = numbers(matrix)
+        found = np.ones((len(columns), len(factors)))
+        for place, chosen in enumerate(factors):
+            for column in chosen:
+                found[:, place] *= columns[:, column]
+        return found
+
+    return terms
+
+
+NUMERIC = {
+    "SimpleImputer": imputer,
+    "StandardScaler": standard,
+    "RobustScaler": robust,
+    "MaxAbsScaler": largest,
+    "MinMaxScaler": ranged,
+    "FunctionTransformer": function,
+    "KBinsDiscretizer": bins,
+    "PolynomialFeatures": polynomial,
+}

@@ -1,0 +1,106 @@
+"""Rows on which a shortcut must agree with what it replaces before it is used.
+
+They hold what requests may well hold (random values, ends of ranges, categories that an encoder
+knows, nulls) and what nothing rules out: values far outside, unseen categories, odd text. What an
+estimator may refuse stands in small batches of its own, so that a refusal hides nothing else.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from core.contract.model import Feature
+
+Batch = list[list[Any]]
+Known = Mapping[int, Sequence[Any]]
+"""By a feature's position, values that an encoder of it was fitted on."""
+
+ROWS = 256
+NULL_ROWS = 128
+_FEW = 3
+_MISSING_SHARE = 0.15
+_MOST_CATEGORIES = 100
+_ODD_TEXT = ("", " ", "nan", "None", "NaN", "0", "1.0", "ção ☃ 漢", "x" * 300, "\x00", "a,b;\n'\"")
+_HUGE = (3.5e38, -1e300, 1e-300)
+"""Values that single precision cannot hold."""
+
+
+def usual(features: Sequence[Feature], known: Known) -> Batch:
+    """Return rows without nulls that the contract allows and the estimator has seen the like of."""
+    rng = np.random.default_rng(0)
+    columns = [_column(f, known.get(place, ()), rng) for place, f in enumerate(features)]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def with_nulls(rows: Batch, places: Collection[int]) -> Batch:
+    """Return rows with nulls here and there in some columns, and one row with all of them."""
+    rng = np.random.default_rng(1)
+    missing = rng.random((len(rows), len(rows[0]))) < _MISSING_SHARE
+    missing[0] = True
+    return [
+        [None if place in places and gone[place] else v for place, v in enumerate(row)]
+        for row, gone in zip(rows, missing, strict=True)
+    ]
+
+
+def odd(features: Sequence[Feature], rows: Batch) -> list[Batch]:
+    """Return small batches, each with one feature's values outside of what was seen."""
+    batches = []
+    for place, feature in enumerate(features):
+        for values in _odd_values(feature):
+            chosen = [list(rows[number % len(rows)]) for number in range(len(values))]
+            for row, value in zip(chosen, values, strict=True):
+                row[place] = value
+            batches.append(chosen)
+    return batches
+
+
+def one_null(rows: Batch, place: int) -> Batch:
+    """Return a few rows whose only null is in one column."""
+    return [[*row[:place], None, *row[place + 1 :]] for row in rows[:_FEW]]
+
+
+def _column(feature: Feature, known: Sequence[Any], rng: np.random.Generator) -> list[Any]:
+    """Return `ROWS` values of one feature."""
+    if feature.type == "string":
+        words = [str(word) for word in feature.values or known][:_MOST_CATEGORIES]
+        words = words or list(_ODD_TEXT)
+        return [words[pick] for pick in rng.integers(len(words), size=ROWS)]
+    if feature.type == "boolean":
+        return [bool(bit) for bit in rng.integers(2, size=ROWS)]
+    low, high = limits(feature)
+    free = rng.uniform(low, high, ROWS)
+    # Data are often rounded, and then values meet thresholds.
+    kinds = [free, np.round(free, 1), rng.normal(0, 3, ROWS), rng.choice([low, high], ROWS)]
+    values = np.choose(rng.integers(len(kinds), size=ROWS), kinds)
+    seen = [v for v in known if isinstance(v, int | float)]
+    if seen:
+        values = np.where(rng.random(ROWS) < 0.5, rng.choice(np.array(seen, float), ROWS), values)
+    values = np.clip(values, low, high)
+    return [round(v) for v in values.tolist()] if feature.type == "long" else values.tolist()
+
+
+def _odd_values(feature: Feature) -> list[Sequence[Any]]:
+    if feature.type == "string":
+        return [] if feature.values else [_ODD_TEXT[:_FEW], _ODD_TEXT[_FEW:]]
+    if feature.type == "boolean":
+        return []
+    low, high = limits(feature)
+    width = float(np.ceil(high - low)) + 1
+    far = [low - width, high + width, high + 1000 * width]
+    if feature.type == "long":
+        return [[int(value) for value in far]]
+    return [far, _HUGE] if feature.min is None and feature.max is None else [far]
+
+
+def limits(feature: Feature) -> tuple[float, float]:
+    """Return the range; where the contract is open, one that is wide enough to matter."""
+    low, high = feature.min, feature.max
+    if low is None:
+        low = -1e4 if high is None else high - 1e4
+    if high is None:
+        high = low + 2e4
+    if feature.type == "long":
+        return float(np.ceil(low)), float(np.floor(high))
+    return float(low), float(high)

@@ -1,0 +1,220 @@
+"""Who chose a language reads only that one: help, messages, templates, pages and API texts.
+
+Found by function words, which hardly any sentence can do without and the other language lacks.
+"""
+
+import ast
+import contextlib
+import importlib
+import io
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from babel.messages.pofile import read_po
+from live import ROOT, eventually, find_free_port
+
+from core.messages import DOMAIN, LOCALES
+
+PORTUGUESE = frozenset(
+    re.findall(
+        r"\S+",
+        "não para uma que com dos das pelo pela ou são é também cada sem está foi mais já ao à",
+    )
+)
+ENGLISH = frozenset(
+    re.findall(
+        r"\S+", "the of and is are with from which not this that be been was were by has have its"
+    )
+)
+OTHER = {"en": PORTUGUESE, "pt_BR": ENGLISH}
+PACKAGES = ("core", "mlflow_project", "serving", "monitoring", "scripts")
+DOMAIN_TEXTS = ("mlflow_project/pede/features.py", "mlflow_project/dataset/risk.py")
+"""What a version says about itself: data of the contract, in the language of its owners."""
+CODE = re.compile(r"`[^`]*`|\{[^}]*\}|%\([^)]*\)s|--?[\w-]+|\S*[/_=.]\S+|\b[A-Z_]{3,}\b")
+
+
+def foreign(text: str, language: str) -> set[str]:
+    """Return the words of a text that only the other language has; code is no text."""
+    words = re.findall(r"[^\W\d_]+", CODE.sub(" ", text).lower())
+    return OTHER[language] & set(words)
+
+
+def commands() -> Iterator[str]:
+    """Yield each module that is run as a command and has options."""
+    for package in (*PACKAGES, "data"):
+        for path in sorted((ROOT / package).glob("*.py")):
+            text = path.read_text("utf-8")
+            if '__name__ == "__main__"' in text and re.search(r"\bparser\(", text):
+                yield f"{package}.{path.stem}"
+
+
+COMMANDS = (*commands(), "serving.__main__")
+
+
+def helped(module: str, *words: str) -> str:
+    """Return what a command prints when asked for help."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as end:
+        importlib.import_module(module).main([*words, "--help"])
+    assert end.value.code == 0
+    return printed.getvalue()
+
+
+@pytest.mark.parametrize("language", OTHER)
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_is_in_one_language(
+    module: str, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command's own help and that of each of its subcommands."""
+    monkeypatch.setenv("APP_LANGUAGE", language)
+    told = helped(module)
+    assert not foreign(told, language), told
+    subcommands = re.search(r"^ *\{([\w,-]+)\}", told, re.MULTILINE)
+    if subcommands and module == "mlflow_project.registry":
+        for name in subcommands[1].split(","):
+            said = helped(module, name)
+            assert not foreign(said, language), said
+
+
+def test_each_message_is_in_its_language() -> None:
+    """English in the code, Portuguese in the catalogue, of which all that is shown is made."""
+    with (LOCALES / "pt_BR" / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
+        catalogue = read_po(file, "pt_BR")
+    wrong = [
+        text
+        for message in catalogue
+        if message.id
+        for texts, language in ((message.id, "en"), (message.string, "pt_BR"))
+        for text in ((texts,) if isinstance(texts, str) else texts)
+        if foreign(text, language)
+    ]
+    assert not wrong
+
+
+def test_no_sentence_of_the_code_is_portuguese() -> None:
+    """A literal in Portuguese can be shown in no other language."""
+    found = {
+        f"{path.relative_to(ROOT)}:{node.lineno}": node.value
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if str(path.relative_to(ROOT)) not in DOMAIN_TEXTS
+        for node in literals(path)
+        if foreign(node.value, "en")
+    }
+    assert not found
+
+
+def literals(path: Path) -> Iterator[Any]:
+    """Yield the string literals of a file but its docstrings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    documented = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }  # docstrings of modules, functions, and attributes
+    for node in ast.walk(tree):
+        text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if text and id(node) not in documented:
+            yield node
+
+
+def test_no_template_holds_a_sentence() -> None:
+    """Templates ask the catalogue for every word that people read."""
+    templates = [path for p in PACKAGES for path in (ROOT / p).rglob("templates/*.html")]
+    assert templates
+    for path in templates:
+        text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", " ", path.read_text("utf-8"), flags=re.S)
+        said = visible(text)
+        assert not foreign(said, "en") | foreign(said, "pt_BR"), path
+
+
+class _Text(HTMLParser):
+    """Collects what a page shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, _attrs: Any) -> None:
+        self._hidden += tag in ("style", "script")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("style", "script")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts.append(data)
+
+
+def visible(page: str) -> str:
+    """Return the text that a page shows."""
+    parser = _Text()
+    parser.feed(page)
+    return " ".join(parser.parts)
+
+
+@pytest.fixture
+def asked(
+    mlflow_server: str, register_version: Callable[..., int], tmp_path: Path
+) -> Iterator[Callable[[str], str]]:
+    """Yield a function that asks a proxy of this process for a path, and returns what it shows."""
+    from serving.app import create_app
+    from serving.config.settings import Settings
+
+    register_version("polyglot")
+    settings = Settings(
+        mlflow_tracking_uri=mlflow_server,
+        model_name="polyglot",
+        inference_store=tmp_path / "store",
+        log_file=tmp_path / "app.log",
+        model_cache=tmp_path / "cache",
+    )
+    port = find_free_port()
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{url}/ready").status_code == 200
+        return False
+
+    eventually(ready, 60)
+    yield lambda path: httpx.get(url + path).text
+    server.should_exit = True
+    thread.join(30)
+
+
+@pytest.mark.parametrize("language", OTHER)
+def test_pages_and_api_texts_are_in_one_language(
+    asked: Callable[[str], str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The panel, the list's page, health, OpenAPI, and an error of each kind of route."""
+    monkeypatch.setenv("APP_LANGUAGE", language)
+    for path in ("/painel", "/lista"):
+        shown = visible(asked(path))
+        assert shown.strip()
+        assert not foreign(shown, language), (path, foreign(shown, language), shown)
+    for path in ("/health", "/nowhere", "/openapi.json"):
+        said = " ".join(sentences(json.loads(asked(path))))
+        assert not foreign(said, language), (path, foreign(said, language))
+
+
+def sentences(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the texts of a document that people read."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from sentences(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from sentences(inner, key)
+    elif isinstance(value, str) and key in ("description", "summary", "message", "reasons"):
+        yield value
