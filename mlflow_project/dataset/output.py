@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.files.whole import replacing
-from mlflow_project.pede.errors import OutputError
+from mlflow_project.pede.errors import UnwritableError
 
 
 @contextmanager
@@ -13,10 +13,10 @@ def file_to_write(path: Path) -> Iterator[Path]:
     """Yield the path of a file to write, which becomes `path` in one step; folders are made.
 
     Raises:
-        OutputError: the operating system does not let it.
+        UnwritableError: the operating system does not let it.
     """
     try:
         with replacing(path) as temporary:
             yield temporary
     except OSError as exc:
-        raise OutputError(path=path, problem=exc.strerror or type(exc).__name__) from exc
+        raise UnwritableError(path=path, problem=exc.strerror or type(exc).__name__) from exc

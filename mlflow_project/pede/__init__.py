@@ -11,8 +11,8 @@ import pandas as pd
 from mlflow_project.pede.contradictions import refuse_other_children
 from mlflow_project.pede.errors import DataError
 from mlflow_project.pede.features import EXAMPLE, FEATURE_NAMES, FEATURES
-from mlflow_project.pede.list_reader import ChildrenList, read_list
-from mlflow_project.pede.reading_report import ReadingReport, Tally
+from mlflow_project.pede.list_reader import read_list
+from mlflow_project.pede.reading_report import ReadingReport, ReadingTally
 from mlflow_project.pede.reappearance import few_reappear
 from mlflow_project.pede.sheet import COLUMNS, read_students
 from mlflow_project.pede.workbook import Source, read_sheets, require_consecutive
@@ -22,7 +22,6 @@ __all__ = [
     "EXAMPLE",
     "FEATURES",
     "FEATURE_NAMES",
-    "ChildrenList",
     "DataError",
     "ReadingReport",
     "read_list",
@@ -42,7 +41,7 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     """
     sheets = read_sheets(source)
     require_consecutive(sheets)
-    tally = Tally()
+    tally = ReadingTally()
     frames = [read_students(sheet, tally).frame for sheet in sheets]
     tally.warn(*few_reappear(frames, [sheet.title for sheet in sheets]))
     refuse_other_children(frames, sheets[0].source, [sheet.title for sheet in sheets])

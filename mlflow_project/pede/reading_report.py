@@ -35,7 +35,7 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReadingEntry:
     """How many values (rows, where the column is `RA`) of one column met one fate."""
 
     sheet: str
@@ -62,7 +62,7 @@ class ReadingReport:
     """
 
     sheets: tuple[SheetCount, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ReadingEntry, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class ReadingReport:
         return "\n".join([*lines, "", text_table(head, rows)])
 
 
-class Tally:
+class ReadingTally:
     """Collects counts while sheets are read; `report` freezes them."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Tally:
     def report(self) -> ReadingReport:
         """Return what was counted, in the order in which it was first met."""
         entries = (
-            Entry(sheet, column, note.text(), count, note.action)
+            ReadingEntry(sheet, column, note.text(), count, note.action)
             for (sheet, column, note), count in self._counts.items()
         )
         return ReadingReport(tuple(self._sheets), tuple(entries), tuple(self._warnings))
