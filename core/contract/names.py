@@ -51,6 +51,8 @@ fitted on, and the score that it gives it."""
 YEAR_CHANGE_ERROR = "year_change_error"
 """Metrics `year_change_error_<name>` of a version's source run, for recall, precision, f2 and
 positive_rate: what came true minus what calibrated scores promised when the year last changed."""
+ARTIFACT_YEAR_CHANGE = "evaluation/year_change_errors.json"
+"""The same numbers by name, among a version's own files; empty where no year changed."""
 ARTIFACT_BASELINE = "baseline/baseline.json"
 """Artifact of the run named by `TAG_BASELINE_RUN_ID`."""
 
