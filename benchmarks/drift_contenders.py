@@ -20,7 +20,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from benchmarks.drift_store import MODEL, RELEASE
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
+from core.store.selection import Selection
 from mlflow_project.dataset.risk import build_contract
 from monitoring.build_baseline import fit_baseline
 from monitoring.drift.baseline import Baseline

@@ -1,34 +1,40 @@
-"""`python -m monitoring.compact`: merge past days' small Parquet files (see `compaction`)."""
+"""`python -m monitoring.compact`: merge past days' Parquet files (`core.store.compaction`)."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from core.messages import N_
+from core.cli.arguments import parser, run_command, say
+from core.messages import N_, _
 from core.store.compaction import KEEP_MINUTES, compact
 from core.store.errors import StoreError
 from core.store.filesystem import Store
-from monitoring.command import add_store, run, say
+from core.store.quarantined import EXIT_QUARANTINED, told
+from monitoring.command import add_store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m monitoring.compact",
-        description="Junta os arquivos Parquet de cada dia passado e versão em um só. Pode rodar "
-        "a qualquer hora, com a API no ar; o que foi juntado é removido numa execução posterior.",
+    options = parser(
+        "monitoring.compact",
+        _(
+            "Merges the Parquet files of each past day and version into one. It can run at any "
+            "time, with the API up; what was merged is removed by a later run."
+        ),
     )
-    add_store(parser)
-    parser.add_argument(
+    add_store(options)
+    options.add_argument(
         "--keep_minutes",
         type=_minutes,
         default=KEEP_MINUTES,
         metavar="N",
-        help="minutos que os arquivos já juntados ainda ficam, para quem os está lendo "
-        "(padrão: %(default)g)",
+        help=_(
+            "minutes that merged files still stay, for whoever is reading them "
+            "(default: %(default)g)"
+        ),
     )
-    options = parser.parse_args(arguments)
-    return run(lambda: _job(options.inference_store, options.keep_minutes))
+    args = options.parse_args(arguments)
+    return run_command(lambda: _job(args.inference_store, args.keep_minutes))
 
 
 def _job(store: Store, keep_minutes: float) -> int:
@@ -36,16 +42,25 @@ def _job(store: Store, keep_minutes: float) -> int:
         raise StoreError(N_("the inference store {store} does not exist"), store=store)
     done = compact(store, keep_minutes)
     say(
-        f"{done.merged} arquivos juntados em {done.written}; "
-        f"{done.removed} arquivos já substituídos removidos ({store})"
+        _(
+            "{merged} files merged into {written}; {removed} replaced files removed ({store})",
+            merged=done.merged,
+            written=done.written,
+            removed=done.removed,
+            store=store,
+        ),
+        *told(done.quarantined),
     )
-    return 0
+    return EXIT_QUARANTINED if done.quarantined else 0
 
 
 def _minutes(text: str) -> float:
-    number = float(text.replace(",", "."))
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        number = -1.0
     if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} não é um número de minutos")
+        raise argparse.ArgumentTypeError(_("{text!r} is not a number of minutes", text=text))
     return number
 
 

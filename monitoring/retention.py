@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from core.cli.arguments import Parser, parser, run_command, say
+from core.messages import _
 from core.store.erasure import Found, count, erase
+from core.store.quarantine import drop_quarantined, quarantined
+from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OlderThan
-from monitoring.command import add_output, add_store, days, run, say
+from monitoring.command import add_output, add_store, days
 from monitoring.privacy import aged_files
 from monitoring.privacy.person import DRY, export, forget
 from monitoring.tracking.jobs import JobRegistry
@@ -27,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = _parser().parse_args(arguments)
     if args.days:
-        return run(lambda: _retain(args))
+        return run_command(lambda: _retain(args))
     if args.forget is not None:
-        return run(lambda: forget(args.inference_store, args.forget, args.apply))
-    return run(lambda: export(args.inference_store, args.export, args.to))
+        return run_command(lambda: forget(args.inference_store, args.forget, args.apply))
+    return run_command(lambda: export(args.inference_store, args.export, args.to))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,16 @@ class Due:
 
 def _retain(args: argparse.Namespace) -> int:
     """Drop rows, reports, logs and files of labels by age."""
-    due = Due.of(args)
+    due, store = Due.of(args), args.inference_store
     if not args.apply:
         lines = sum(aged_files.count_lines(p, due.logs_before) for p in aged_files.logs_of(due.log))
-        _tell(args, due, count(args.inference_store, due.rows), lines)
-        say(DRY)
-        return 0
+        found = count(store, due.rows)
+        _tell(args, due, found, lines)
+        say(_(DRY), *told(found.quarantined))
+        return EXIT_QUARANTINED if found.quarantined else 0
     with JobRegistry().run(None, "retention", f"retention {args.days:g}d") as job:
-        done = erase(args.inference_store, due.rows)
+        done = erase(store, due.rows)
+        unread = drop_quarantined(store, due.rows.moment)
         aged_files.remove([*due.reports, *due.labels])
         lines = aged_files.drop_lines(due.log, due.logs_before)
         job.log(
@@ -81,6 +87,7 @@ def _retain(args: argparse.Namespace) -> int:
             },
             {
                 **done.numbers(),
+                "quarantined_removed": unread,
                 "reports_removed": len(due.reports),
                 "label_files_removed": len(due.labels),
                 "log_lines_removed": lines,
@@ -88,60 +95,72 @@ def _retain(args: argparse.Namespace) -> int:
             {},
         )
     _tell(args, due, done, lines)
-    say(f"Run no MLflow: {job.url}")
-    return 0
+    kept = quarantined(store)
+    say(*told(kept), _("Run in MLflow: {url}", url=job.url))
+    return EXIT_QUARANTINED if kept else 0
 
 
 def _tell(args: argparse.Namespace, due: Due, found: Found, lines: int) -> None:
-    verb = "Removido" if args.apply else "A remover"
-    say(
-        f"{verb} o que passou da idade (linhas: {args.days:g} dias):",
-        f"  linhas em {args.inference_store}: {found.rows} ({found.where()})",
-        f"  relatórios em {args.output}: {len(due.reports)}",
-        f"  arquivos de resultados: {len(due.labels)}",
-        f"  linhas de log ({due.log}): {lines}",
+    title = _("Past its age (rows: {days} days), removed:", days=args.days)
+    if not args.apply:
+        title = _("Past its age (rows: {days} days), to be removed:", days=args.days)
+    rows = _(
+        "rows in {store}: {rows} ({where})",
+        store=args.inference_store,
+        rows=found.rows,
+        where=found.where(),
     )
+    reports = _("reports in {folder}: {n}", folder=args.output, n=len(due.reports))
+    labels = _("files of results: {n}", n=len(due.labels))
+    logged = _("log lines ({path}): {n}", path=due.log, n=lines)
+    say(title, *(f"  {line}" for line in (rows, reports, labels, logged)))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m monitoring.retention",
-        description="Apaga o que é antigo, esquece uma pessoa ou exporta o que há dela. Sem "
-        "--apply, só diz o que faria.",
-        epilog="As execuções no MLflow não guardam linhas nem pessoas e não são apagadas.",
+def _parser() -> Parser:
+    options = parser(
+        "monitoring.retention",
+        _(
+            "Deletes what is old, forgets a person, or exports what there is of one. Without "
+            "--apply it only says what it would do."
+        ),
+        epilog=_("The runs in MLflow hold neither rows nor persons and are not deleted."),
     )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--days", type=days, metavar="N", help="apagar o que tem mais de N dias")
-    what.add_argument(
-        "--forget", metavar="ID", help="apagar as linhas de uma pessoa; - lê quem da entrada padrão"
-    )
-    what.add_argument(
-        "--export", metavar="ID", help="gravar as linhas de uma pessoa; - lê quem da entrada padrão"
-    )
-    parser.add_argument("--apply", action="store_true", help="fazer, e não só dizer")
-    parser.add_argument(
+    what = options.add_mutually_exclusive_group(required=True)
+    what.add_argument("--days", type=days, metavar="N", help=_("delete what is older than N days"))
+    forgotten = _("delete a person's rows; - reads who from standard input")
+    exported = _("write a person's rows; - reads who from standard input")
+    what.add_argument("--forget", metavar="ID", help=forgotten)
+    what.add_argument("--export", metavar="ID", help=exported)
+    options.add_argument("--apply", action="store_true", help=_("do it, and not only say so"))
+    options.add_argument(
         "--to",
         type=Path,
-        metavar="ARQUIVO",
-        help="com --export: arquivo .json, .csv ou .parquet",
+        metavar=_("FILE"),
+        help=_("with --export: a .json, .csv or .parquet file"),
     )
-    parser.add_argument(
-        "--reports_days", type=days, metavar="N", help="idade dos relatórios (padrão: a de --days)"
+    options.add_argument(
+        "--reports_days",
+        type=days,
+        metavar="N",
+        help=_("age of the reports (default: that of --days)"),
     )
-    parser.add_argument(
-        "--logs_days", type=days, metavar="N", help="idade das linhas de log (padrão: a de --days)"
+    options.add_argument(
+        "--logs_days",
+        type=days,
+        metavar="N",
+        help=_("age of the log lines (default: that of --days)"),
     )
-    parser.add_argument(
+    options.add_argument(
         "--labels",
         nargs="+",
         type=Path,
         default=[],
-        metavar="ARQUIVO",
-        help="arquivos de resultados a apagar também, se passaram de --days: labels*.csv",
+        metavar=_("FILE"),
+        help=_("files of results to delete too, if they are past --days: labels*.csv"),
     )
-    add_store(parser)
-    add_output(parser)
-    return parser
+    add_store(options)
+    add_output(options)
+    return options
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Real small parts that every test can ask for: a live MLflow server, ports, and tiny versions."""
 
 import os
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -69,15 +70,20 @@ def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the live MLflow server keeps its database and its artifacts."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
     """Yield the tracking URI of a live MLflow server; the environment names it meanwhile."""
-    folder = tmp_path_factory.mktemp("mlflow")
     port = find_free_port()
-    process = start_mlflow(folder, port)
+    process = start_mlflow(mlflow_folder, port)
     uri = f"http://127.0.0.1:{port}"
     before = os.environ.get("MLFLOW_TRACKING_URI")
     try:
-        wait_for(f"{uri}/health", 120, process)
+        wait_for(f"{uri}/health", 240, process)
         os.environ["MLFLOW_TRACKING_URI"] = uri
         yield uri
     finally:
@@ -115,8 +121,22 @@ def place(request: pytest.FixtureRequest, writer: Any) -> tuple[Any, Callable[[]
 
     def upload() -> None:
         for path in writer.folder.glob("*.parquet"):
-            with store.new_file(path.stem) as file:
+            with store.filesystem.open_output_stream(store.path(path.name)) as file:
                 file.write(path.read_bytes())
             path.unlink()
 
     return store, upload
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder on a disk of 64 kB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -83,12 +83,32 @@ class StoreWriter:
             }
         )
         path = self.folder / f"{journal.stem}{PARQUET_SUFFIX}"
-        pq.write_table(table, path)
+        pq.write_table(table, path, write_page_checksum=True)
         if not keep_journal:
             journal.unlink()
         return path
 
 
+def flip_a_page(path: Path) -> None:
+    """Flip one bit of a Parquet file in the page of the entities, as a disk might."""
+    column = pq.read_metadata(path).schema.names.index("entity")
+    chunk = pq.read_metadata(path).row_group(0).column(column)
+    content = bytearray(path.read_bytes())
+    content[(chunk.dictionary_page_offset or chunk.data_page_offset) + 40] ^= 4
+    path.write_bytes(content)
+
+
 def encode(row: Sequence[Any]) -> bytes:
     """Return one journal line."""
     return json.dumps(row).encode() + b"\n"
+
+
+def fill_disk(folder: Path) -> Path:
+    """Leave no room on a disk; return the file that takes it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"0" * 512)
+        except OSError:
+            return filler

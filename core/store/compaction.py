@@ -17,12 +17,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from core.store.errors import StoreUnwritable
+from core.store.errors import FileDamaged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
-from core.store.listing import list_store
+from core.store.quarantine import Unreadable
+from core.store.quarantined import Quarantined
 from core.store.schema import CONSTANT_COLUMNS, REPLACED_KEY, compacted_stem, replaced_stems
 
 KEEP_MINUTES = 60.0
@@ -33,11 +33,12 @@ _GROUP_ROWS = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What one run did, in files."""
+    """What one run did, in files; and what it could not read."""
 
     merged: int
     written: int
     removed: int
+    quarantined: tuple[Quarantined, ...] = ()
 
 
 def compact(
@@ -45,31 +46,33 @@ def compact(
 ) -> Compaction:
     """Merge what can be merged in a store, and remove what was replaced long ago.
 
-    `today` (aware; default now) is the day, in UTC, that is left alone with all later ones.
+    `today` (aware; default now) is the day, in UTC, that is left alone with all later ones. What
+    cannot be read is put aside, and the others are merged.
 
     Raises:
         StoreBusy: another job is changing the store.
-        FileDamaged: a file is damaged, or the bucket does not answer.
+        StoreUnreachable: the bucket does not answer.
         StoreUnwritable: the folder cannot be written.
     """
     store = Store.at(store)
+    left_out = Unreadable(store)
+    merged = written = 0
     try:
         with exclusive(store):
-            removed = _remove_replaced(store, keep_minutes)
-            merged = written = 0
-            for group in _groups(store, today or datetime.now(UTC)):
-                _merge(store, group)
-                merged, written = merged + len(group), written + 1
+            removed = _remove_replaced(store, keep_minutes, left_out)
+            for group in _groups(store, today or datetime.now(UTC), left_out):
+                done = _merge_sound(store, group, left_out)
+                merged, written = merged + done, written + bool(done)
     except OSError as exc:
         raise StoreUnwritable(store=store, reason=exc.strerror or type(exc).__name__) from exc
-    return Compaction(merged, written, removed)
+    return Compaction(merged, written, removed, left_out.all())
 
 
-def _groups(store: Store, today: datetime) -> Iterator[list[PurePath]]:
+def _groups(store: Store, today: datetime, left_out: Unreadable) -> Iterator[list[PurePath]]:
     """Yield the live files that belong together and are more than one, in order of time."""
     found: dict[Any, list[PurePath]] = defaultdict(list)
     first_day = today.astimezone(UTC).strftime("%Y%m%d")
-    for path in list_store(store).live:
+    for path in left_out.files().live:
         parts = path.stem.split("-")
         if len(parts) > 2 and parts[0][:8] < first_day:
             found[parts[0][:8], parts[1]].append(path)
@@ -77,7 +80,10 @@ def _groups(store: Store, today: datetime) -> Iterator[list[PurePath]]:
         # Two models may share a version number, and a model's columns may change.
         alike: dict[Any, list[PurePath]] = defaultdict(list)
         for path in day_and_version if len(day_and_version) > 1 else ():
-            alike[_kind(store, path)].append(path)
+            try:
+                alike[_kind(store, path)].append(path)
+            except FileDamaged as damage:
+                left_out.add(damage)
         yield from (paths for paths in alike.values() if len(paths) > 1)
 
 
@@ -90,6 +96,19 @@ def _kind(store: Store, path: PurePath) -> tuple[Any, ...]:
     return schema, constants
 
 
+def _merge_sound(store: Store, paths: list[PurePath], left_out: Unreadable) -> int:
+    """Merge those of a group that can be read; return how many, 0 where that is one or none."""
+    while len(paths) > 1:
+        try:
+            _merge(store, paths)
+        except FileDamaged as damage:
+            left_out.add(damage)
+            paths = [path for path in paths if path.name not in left_out]
+        else:
+            return len(paths)
+    return 0
+
+
 def _merge(store: Store, paths: Sequence[PurePath]) -> None:
     """Write one file with the rows of all, in order, under its final name at once."""
     stems: set[str] = set()
@@ -100,10 +119,7 @@ def _merge(store: Store, paths: Sequence[PurePath]) -> None:
     footer = {REPLACED_KEY: json.dumps(sorted(stems)).encode()}
     with store.parquet(paths[0]) as file:
         schema = file.schema_arrow.remove_metadata().with_metadata(footer)
-    with (
-        store.new_file(compacted_stem([path.stem for path in paths])) as target,
-        pq.ParquetWriter(target, schema) as writer,
-    ):
+    with store.new_parquet(compacted_stem([path.stem for path in paths]), schema) as writer:
         for table in _tables(store, paths):
             writer.write_table(table.replace_schema_metadata(footer))
 
@@ -131,12 +147,25 @@ def _take(batches: Iterator[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
     return taken
 
 
-def _remove_replaced(store: Store, keep_minutes: float) -> int:
-    """Remove files that were replaced so long ago that nobody can be reading them."""
-    removed, files = 0, list_store(store)
+def _remove_replaced(store: Store, keep_minutes: float, left_out: Unreadable) -> int:
+    """Remove files that were replaced so long ago that nobody can be reading them.
+
+    What replaced them is read once more before: if it cannot be, it is put aside, and they count
+    again.
+    """
+    files = left_out.files()
+    due: dict[PurePath, list[PurePath]] = defaultdict(list)
     for stem, by in files.replaced.items():
         age = time.time() - files.listed[by.stem].modified
         if stem in files.listed and age >= 60 * keep_minutes:
-            store.delete(files.listed[stem].path)
-            removed += 1
+            due[by].append(files.listed[stem].path)
+    removed = 0
+    for by, paths in due.items():
+        problem = store.damage(by)
+        if problem is not None:
+            left_out.add(FileDamaged(path=by, reason=problem))
+            continue
+        for path in paths:
+            store.delete(path)
+        removed += len(paths)
     return removed

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from core.files.locks import owned
 from core.messages import _
@@ -19,7 +18,8 @@ from core.store.errors import FileDamaged, StoreChanged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
 from core.store.journals import end_rotation, read_all, rotate, take_out
-from core.store.listing import list_store
+from core.store.quarantine import Unreadable
+from core.store.quarantined import Quarantined
 from core.store.row_filters import Rule
 from core.store.schema import JOURNAL_SUFFIX, PARQUET_SUFFIX
 
@@ -28,11 +28,15 @@ _GROUP_ROWS = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows that a rule is about, each counted once, and the files and journals that hold them."""
+    """Rows that a rule is about, each counted once, and the files and journals that hold them.
+
+    `quarantined` are files that nobody can search, since they cannot be read.
+    """
 
     rows: int
     files: int
     journals: int
+    quarantined: tuple[Quarantined, ...] = ()
 
     def numbers(self) -> dict[str, float | None]:
         """Return what was removed as metrics."""
@@ -40,6 +44,7 @@ class Found:
             "rows_removed": float(self.rows),
             "files_changed": float(self.files),
             "journals_changed": float(self.journals),
+            "files_quarantined": float(len(self.quarantined)),
         }
 
     def where(self) -> str:
@@ -49,45 +54,52 @@ class Found:
         )
 
 
-def find(store: Store, rule: Rule) -> Iterator[tuple[bool, pa.Table]]:
+def find(store: Store, rule: Rule, left_out: Unreadable) -> Iterator[tuple[bool, pa.Table]]:
     """Yield the rule's rows by file, each row once: whether the file is a journal, and its rows.
 
     Raises:
-        FileDamaged: a file is damaged, or the bucket does not answer.
+        StoreUnreachable: the bucket does not answer.
     """
-    journals = [(stem, _only(table, rule)) for stem, table in read_all(store.journals)]
-    files = list_store(store)
+    tables = read_all(store.journals, left_out.add)
+    journals = [(stem, _only(table, rule)) for stem, table in tables]
+    files = left_out.files()
     for stem, rows in journals:
         if rows.num_rows and stem not in files.stems:
             yield True, rows
     for path in files.live:
-        if _count(store, path, rule):
-            yield False, _matching(store, path, rule)
+        try:
+            found = _matching(store, path, rule) if _count(store, path, rule) else None
+        except FileDamaged as damage:
+            left_out.add(damage)
+        else:
+            if found is not None:
+                yield False, found
 
 
 def count(store: Store, rule: Rule) -> Found:
     """Count the rule's rows without changing anything.
 
     Raises:
-        FileDamaged: a file is damaged, or the bucket does not answer.
+        StoreUnreachable: the bucket does not answer.
     """
     rows = files = journals = 0
-    for is_journal, table in find(store, rule):
+    left_out = Unreadable(store, only_look=True)
+    for is_journal, table in find(store, rule, left_out):
         rows += table.num_rows
         files, journals = files + (not is_journal), journals + is_journal
-    return Found(rows, files, journals)
+    return Found(rows, files, journals, left_out.all())
 
 
 def erase(store: Store, rule: Rule) -> Found:
     """Remove the rule's rows; return what was removed.
 
     Proxies that append to journals are asked to let go of them first. What is answered from then on
-    is not looked at.
+    is not looked at. What cannot be read is put aside and stops nothing.
 
     Raises:
         StoreBusy: another job is changing the store.
         JournalHeld: a proxy does not let go of a journal.
-        FileDamaged: a file is damaged, or the bucket does not answer.
+        StoreUnreachable: the bucket does not answer.
         StoreUnwritable: a file cannot be written.
     """
     if not store.journals.is_dir() and not store.exists():
@@ -101,19 +113,28 @@ def erase(store: Store, rule: Rule) -> Found:
 
 def _erase(store: Store, rule: Rule) -> Found:
     _remove_leftovers(store)
+    left_out = Unreadable(store)
     rows = files = journals = 0
     for journal in rotate(store.journals):
-        removed = take_out(journal, rule)
+        try:
+            removed = take_out(journal, rule)
+        except FileDamaged as damage:
+            left_out.add(damage)
+            continue
         rows, journals = rows + removed, journals + bool(removed)
     end_rotation(store.journals)
-    listed = list_store(store)
+    listed = left_out.files()
     # Those that no longer count come first: without the file that replaced them they would.
-    for stem in listed.replaced.keys() & listed.listed.keys():
-        files += bool(_erase_file(store, listed.listed[stem].path, rule))
-    for path in listed.live:
-        removed = _erase_file(store, path, rule)
-        rows, files = rows + removed, files + bool(removed)
-    return Found(rows, files, journals)
+    replaced = [listed.listed[stem].path for stem in listed.replaced.keys() & listed.listed.keys()]
+    for path in (*replaced, *listed.live):
+        try:
+            removed = _erase_file(store, path, rule)
+        except FileDamaged as damage:
+            left_out.add(damage)
+            continue
+        files += bool(removed)
+        rows += removed if path.stem not in listed.replaced else 0
+    return Found(rows, files, journals, left_out.all())
 
 
 def _erase_file(store: Store, path: PurePath, rule: Rule) -> int:
@@ -125,11 +146,8 @@ def _erase_file(store: Store, path: PurePath, rule: Rule) -> int:
         if removed == file.metadata.num_rows:
             store.delete(path)
             return removed
-        with (
-            store.new_file(path.stem) as target,
-            # The schema brings the footer, which names what a compacted file replaces.
-            pq.ParquetWriter(target, file.schema_arrow) as writer,
-        ):
+        # The schema brings the footer, which names what a compacted file replaces.
+        with store.new_parquet(path.stem, file.schema_arrow) as writer:
             for batch in file.iter_batches(_GROUP_ROWS):
                 kept = batch.filter(pc.invert(rule.matches(batch.column(rule.column))))
                 if kept.num_rows:

@@ -23,9 +23,7 @@ class FileDamaged(StoreError):
     """Facts: `path`, `reason`."""
 
     code = "store_file_damaged"
-    message = N_(
-        "The capture file {path} cannot be read ({reason}). Move it out of the folder and repeat."
-    )
+    message = N_("The capture file {path} cannot be read ({reason}).")
 
 
 class StoreChanged(StoreError):

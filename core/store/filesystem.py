@@ -4,6 +4,7 @@ Whoever writes here replaces whole files: in a folder by a rename, in a bucket b
 shows when it is complete. A reader never meets half a file.
 """
 
+import errno
 import mmap
 import re
 import tempfile
@@ -18,21 +19,25 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
 from core.files.whole import make_folder, replacing
 from core.messages import _
+from core.store.arrow_types import ARROW_TYPES
 from core.store.errors import FileDamaged, StoreUnreachable
 from core.store.places import journal_folder
 from core.store.schema import PARQUET_SUFFIX
 
 _CODE = re.compile(r"AWS Error (\w+)")
+_ROWS_AT_ONCE = 131_072
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One Parquet file: its path in the store's filesystem, and when it was written (epoch)."""
+    """One file: its path in the store's filesystem, when it was written (epoch), and its bytes."""
 
     path: PurePath
     modified: float
+    size: int
 
 
 class Store:
@@ -89,7 +94,7 @@ class Store:
             return []
         make = Path if self.folder else PurePosixPath
         files = [
-            StoredFile(make(info.path), info.mtime.timestamp())
+            StoredFile(make(info.path), info.mtime.timestamp(), info.size)
             for info in found
             if info.type == pafs.FileType.File and info.base_name[0] != "."
         ]
@@ -101,22 +106,55 @@ class Store:
 
     @contextmanager
     def parquet(self, path: PurePath) -> Iterator[Any]:
-        """Open a Parquet file.
+        """Open a Parquet file; the checksums of its pages are verified where it has them.
 
         Raises:
             FileNotFoundError: it has been removed.
-            FileDamaged: it is none; names it.
+            FileDamaged: it cannot be read; names it.
             StoreUnreachable: the bucket does not give it.
         """
         try:
-            with (
-                self.reaching(),
-                self.filesystem.open_input_file(str(path)) as source,
-                pq.ParquetFile(source, pre_buffer=self.folder is None) as file,
-            ):
+            with self.reaching(), self._open(path) as file:
                 yield file
-        except pa.ArrowException as exc:
-            raise FileDamaged(path=path, reason=_("not a valid Parquet file")) from exc
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError, StoreUnreachable) as exc:
+            # It may be whoever used the file that failed: only its own reading tells.
+            reason = self.damage(path)
+            if reason is None:
+                raise
+            raise FileDamaged(path=path, reason=reason) from exc
+
+    def damage(self, path: PurePath) -> str | None:
+        """Read a Parquet file whole; return what is wrong with it, None for a sound one.
+
+        Raises:
+            OSError: this process may not read it.
+            StoreUnreachable: the bucket does not give it.
+        """
+        try:
+            with self.reaching(), self._open(path) as file:
+                problem = unlike_captures(file.schema_arrow)
+                for _batch in file.iter_batches(_ROWS_AT_ONCE) if problem is None else ():
+                    pass
+                return problem
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, OSError, StoreUnreachable) as exc:
+            cause = exc.__cause__ if isinstance(exc, StoreUnreachable) else exc
+            if _is_arrows_own(cause):
+                return _("not a readable Parquet file")
+            raise
+
+    @contextmanager
+    def _open(self, path: PurePath) -> Iterator[Any]:
+        with (
+            self.filesystem.open_input_file(str(path)) as source,
+            pq.ParquetFile(
+                source, pre_buffer=self.folder is None, page_checksum_verification=True
+            ) as file,
+        ):
+            yield file
 
     @contextmanager
     def new_file(self, stem: str) -> Iterator[IO[bytes]]:
@@ -133,6 +171,18 @@ class Store:
         else:
             with replacing(Path(target)) as path, path.open("wb") as file:
                 yield file
+
+    @contextmanager
+    def new_parquet(self, stem: str, schema: pa.Schema) -> Iterator[Any]:
+        """Yield a Parquet writer, whose file takes the place of the stem's as `new_file` says.
+
+        Each page has a checksum, which `parquet` and `core.store.reader` verify.
+        """
+        with (
+            self.new_file(stem) as file,
+            pq.ParquetWriter(file, schema, write_page_checksum=True) as writer,
+        ):
+            yield writer
 
     def delete(self, path: PurePath) -> None:
         """Remove a file; one that is gone already is no error."""
@@ -176,3 +226,22 @@ class Store:
         with self.reaching():
             filesystem, root = pafs.FileSystem.from_uri(self.place)
         return filesystem, root
+
+
+def unlike_captures(schema: pa.Schema) -> str | None:
+    """Return why a file of this schema holds no captured rows, None if it may."""
+    wanted = {**LEADING_COLUMNS, **TRAILING_COLUMNS}
+    for name, kind in wanted.items():
+        if name not in schema.names:
+            if name != "period":  # files written before it was have none
+                return _("no column {name}", name=name)
+        elif schema.field(name).type != ARROW_TYPES[kind]:
+            return _("the column {name} is not a {kind}", name=name, kind=kind)
+    return None
+
+
+def _is_arrows_own(exc: BaseException | None) -> bool:
+    """Tell whether Arrow found fault with a file's bytes, and neither the system nor a bucket."""
+    if isinstance(exc, OSError):
+        return exc.errno == errno.EIO or (exc.errno is None and not _CODE.search(str(exc)))
+    return isinstance(exc, pa.ArrowException) and not isinstance(exc, MemoryError)

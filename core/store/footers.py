@@ -1,8 +1,5 @@
-"""What Parquet footers tell without reading a row: whether anyone is in it, and what is damaged."""
+"""What Parquet footers tell without reading a row: whether anyone is in it."""
 
-from pathlib import PurePath
-
-import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
@@ -25,15 +22,3 @@ def _footer_has_entities(footer: pq.FileMetaData) -> bool:
         if known is None or not known.has_null_count or known.null_count < group.num_rows:
             return True
     return False
-
-
-def damaged_file(source: ds.Dataset) -> PurePath | None:
-    """Return the first file whose footer cannot be read."""
-    for path in getattr(source, "files", ()):
-        try:
-            pq.read_metadata(path, filesystem=source.filesystem)
-        except FileNotFoundError:
-            continue
-        except (pa.ArrowException, OSError):
-            return PurePath(path)
-    return None

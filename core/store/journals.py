@@ -1,7 +1,7 @@
 """Journals as jobs see them: rows as columns, and rows taken out of those that nobody holds."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from core.files.locks import owned
 from core.files.whole import replacing
-from core.store.errors import JournalHeld
+from core.store.errors import FileDamaged, JournalHeld
 from core.store.journal_arrow import journals_of, read_whole
 from core.store.places import ROTATE_REQUEST
 from core.store.row_filters import Rule
@@ -20,17 +20,21 @@ PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.1
 
 
-def read_all(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+def read_all(
+    folder: Path, damaged: Callable[[FileDamaged], None]
+) -> Iterator[tuple[str, pa.Table]]:
     """Yield each journal's stem and its complete rows, held ones too; one that has gone is skipped.
 
-    Raises:
-        FileDamaged: a journal is damaged; names it.
+    One that cannot be read is told to `damaged`.
     """
     for path in journals_of(folder):
         try:
             table = read_whole(path)
         except FileNotFoundError:
             continue  # It has become a Parquet file.
+        except FileDamaged as damage:
+            damaged(damage)
+            continue
         if table is not None:
             yield path.stem, table
 

@@ -1,6 +1,6 @@
 """Which files of the inference store count now: a compacted one stands for those it replaces."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -31,15 +31,22 @@ class StoreFiles:
         return frozenset(path.stem for path in self.live) | frozenset(self.replaced)
 
 
-def list_store(store: Store | Path) -> StoreFiles:
-    """Look at the store once.
+def any_name(_name: str) -> bool:
+    """Want every file."""
+    return True
+
+
+def list_store(store: Store | Path, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
+    """Look at the store once, and at the files of the names that are `wanted` only.
+
+    A compacted file and those that it replaces must be wanted or not together.
 
     Raises:
         FileDamaged: a compacted file's footer cannot be read; names it.
         StoreUnreachable: the bucket does not answer.
     """
     store = Store.at(store)
-    listed = {file.path.stem: file for file in store.files()}
+    listed = {file.path.stem: file for file in store.files() if wanted(file.path.name)}
     paths = [file.path for file in listed.values()]
     replaced = _replaced(store, (path for path in paths if is_compacted(path.stem)))
     live = tuple(path for path in paths if path.stem not in replaced)
@@ -66,8 +73,8 @@ def _replaced(store: Store, compacted: Iterable[PurePath]) -> dict[str, PurePath
                 spoken_for[path] = replaced_stems(file.metadata.metadata or {})
         except FileNotFoundError:
             continue  # A later compaction has replaced and removed it.
-        except (OSError, ValueError) as exc:
-            raise FileDamaged(path=path, reason=_("not a valid Parquet file")) from exc
+        except (ValueError, TypeError) as exc:
+            raise FileDamaged(path=path, reason=_("not a readable Parquet file")) from exc
     gone = frozenset().union(*spoken_for.values())
     # A file that replaces a compacted one lists what that one listed, so live ones come last.
     ordered = sorted(spoken_for, key=lambda path: path.stem not in gone)

@@ -5,9 +5,8 @@ every row that was answered before the job started appear exactly once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,70 +16,22 @@ import pyarrow.dataset as ds
 
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
 from core.messages import _
-from core.store.arrow_types import ARROW_TYPES, arrow_schema
-from core.store.errors import FileDamaged, StoreChanged, StoreError
-from core.store.filesystem import Store
-from core.store.footers import damaged_file, has_entities
+from core.store.arrow_types import arrow_schema
+from core.store.errors import FileDamaged, StoreChanged, StoreUnreachable
+from core.store.filesystem import Store, unlike_captures
+from core.store.footers import has_entities
 from core.store.journal_arrow import journals_of, read_header, read_whole
 from core.store.latest import LatestPerEntity
-from core.store.listing import list_store
-from core.store.schema import ROLE_PRIMARY, JournalHeader
+from core.store.quarantine import Unreadable
+from core.store.quarantined import Quarantined
+from core.store.selection import ReadingPlan, Selection
 
 SCORE = "score"
 """Column of the store that holds the score."""
+_ROWS_HELD = 262_144
+"""Rows of one file that are held until all of them are read: some thirty megabytes."""
 _FILES_AT_ONCE = 8
 """Arrow reads ahead of a slow reader, up to a gigabyte, but not beyond the files it was given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rows: those that one version scored in a role within [start, end] (aware times)."""
-
-    model_name: str
-    registry_version: int
-    start: datetime
-    end: datetime
-    role: str = ROLE_PRIMARY
-
-    def filter(self) -> pc.Expression:
-        """Return the selection as an Arrow filter over the store's columns."""
-        stamp, kind = pc.field("timestamp"), ARROW_TYPES["timestamp"]
-        return (
-            (pc.field("registry_version") == self.registry_version)
-            & (pc.field("model_name") == self.model_name)
-            & (pc.field("role") == self.role)
-            & (stamp >= pa.scalar(self.start, kind))
-            & (stamp <= pa.scalar(self.end, kind))
-        )
-
-    def wants(self, header: JournalHeader) -> bool:
-        """Return whether a journal's constants allow rows of the selection."""
-        constants = header.constants
-        return (
-            constants.get("registry_version") == self.registry_version
-            and constants.get("model_name") == self.model_name
-            and constants.get("role") == self.role
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingPlan:
-    """What to read and how, for an engine that reads elsewhere than in this process.
-
-    `sources` are in the order of reading; `types` maps every column to its contract type, and
-    `schema` to its Arrow type.
-    """
-
-    sources: Sequence[ds.Dataset]
-    selection: Selection
-    columns: tuple[str, ...]
-    types: Mapping[str, str]
-    schema: pa.Schema
-    has_entities: bool
-
-    def without_sources(self) -> "ReadingPlan":
-        """Return the plan as it can be sent elsewhere."""
-        return replace(self, sources=())
 
 
 class Captures:
@@ -90,6 +41,7 @@ class Captures:
         n_instances: rows selected, every scoring of one entity counted.
         n_entities: rows after that: the latest of each entity, and every row without one.
         n_requests: requests among the rows selected, counted by their first instance.
+        quarantined: files that cannot be read, whose rows of the selection are missing.
     """
 
     def __init__(
@@ -108,22 +60,24 @@ class Captures:
         self._columns = (*features, SCORE)
         self._types = {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
         self._schema = arrow_schema(self._types)
+        self._left_out = Unreadable(self._store)
         self.n_instances = self.n_entities = self.n_requests = 0
 
     def batches(self, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the features, `score` and `extra` columns of the latest row of each entity.
 
         Rows without an entity all count. Memory does not grow with the store, but for what finding
-        the latest takes where there are entities (`LatestPerEntity`).
+        the latest takes where there are entities (`LatestPerEntity`). What cannot be read is put
+        aside and left out (`quarantined`).
 
         Raises:
-            FileDamaged: a file is damaged; names it.
+            StoreChanged: files were replaced meanwhile.
+            StoreUnreachable: the bucket does not answer.
         """
-        sources = self._sources()
-        kept = self._latest(sources)
         columns = [*self._columns, *extra]
+        found, kept = self._rows_and_latest([*columns, "instance"])
         self.n_instances = self.n_entities = self.n_requests = 0
-        for batch in self._scan(sources, [*columns, "instance"]):
+        for batch in found:
             start = self.n_instances
             self.n_instances += batch.num_rows
             firsts = pc.sum(pc.equal(batch.column("instance"), 0)).as_py()
@@ -143,88 +97,194 @@ class Captures:
         """Yield columns of every selected row, each scoring of an entity included.
 
         Raises:
-            FileDamaged: a file is damaged; names it.
+            StoreChanged: files were replaced meanwhile.
+            StoreUnreachable: the bucket does not answer.
         """
-        yield from self._scan(self._sources(), columns)
+        yield from self._by_file(self._look(), columns)
 
-    def plan(self, extra: Sequence[str] = ()) -> ReadingPlan:
+    def plan(self, extra: Sequence[str] = (), *, verify: bool = False) -> ReadingPlan:
         """Look at the store once; return how to read the features, `score` and `extra` columns.
 
+        Footers are read here; pages only with `verify`, since another engine is there to read them.
+
         Raises:
-            FileDamaged: a file is damaged; names it.
+            StoreUnreachable: the bucket does not answer.
         """
-        sources = self._sources()
+        columns = (*self._columns, *extra)
+        for _batch in self._by_file(self._look(), columns) if verify else ():
+            pass
+        sources = self._look()
         return ReadingPlan(
             sources=sources,
             selection=self._selection,
-            columns=(*self._columns, *extra),
+            columns=columns,
             types=self._types,
             schema=self._schema,
-            has_entities=self._has_entities(sources),
+            has_entities=any(has_entities(source) for source in sources),
         )
 
-    def _sources(self) -> list[ds.Dataset]:
-        """Look at the store once: what a later pass reads is what an earlier one has read."""
-        journals = dict(self._journals())
-        files = list_store(self._store)
-        sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
-        paths = [str(path) for path in files.live]
-        for start in range(0, len(paths), _FILES_AT_ONCE):
-            sources.append(
-                ds.dataset(
-                    paths[start : start + _FILES_AT_ONCE],
-                    schema=self._schema,
-                    format="parquet",
-                    filesystem=self._store.filesystem,
-                )
-            )
-        return sources
+    @property
+    def quarantined(self) -> tuple[Quarantined, ...]:
+        """Return what was put aside and may hold rows of the selection, in this run or before."""
+        return tuple(one for one in self._left_out.all() if self._selection.may_hold(one.name))
+
+    def _rows_and_latest(
+        self, columns: Sequence[str]
+    ) -> tuple[Iterator[pa.RecordBatch], npt.NDArray[np.bool_] | None]:
+        """Return the selected rows and, where there are entities, which to keep.
+
+        To find the latest everything is read once before; a file that cannot be is put aside then,
+        and the look begun anew, since an earlier row may be the latest without it.
+        """
+        needed = [*columns, "entity", "timestamp"]
+        while True:
+            sources, left_out = self._look(), len(self._left_out)
+            if not any(has_entities(source) for source in sources):
+                return self._by_file(sources, columns), None
+            latest = LatestPerEntity()
+            for batch in self._by_file(sources, needed):
+                latest.add(batch.column("entity"), batch.column("timestamp"))
+            if len(self._left_out) == left_out:
+                return self._scan(sources, columns), latest.kept()
+
+    def _look(self) -> list[ds.Dataset]:
+        """Look at the store once; its footers can be read, and are those of captured rows."""
+        while True:
+            journals = dict(self._journals())
+            files = self._left_out.files(self._selection.may_hold)
+            filesystem = self._store.filesystem
+            sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
+            paths = [str(path) for path in files.live]
+            groups = range(0, len(paths), _FILES_AT_ONCE)
+            stored = [
+                stored_files(paths[start : start + _FILES_AT_ONCE], self._schema, filesystem)
+                for start in groups
+            ]
+            sound = [self._has_sound_footers(source) for source in stored]
+            if all(sound):
+                return [*sources, *stored]
+
+    def _has_sound_footers(self, source: ds.Dataset) -> bool:
+        """Read the footers of a group of files; put aside those that cannot be."""
+        sound = True
+        for part in source.get_fragments():
+            try:
+                with self._store.reaching():
+                    problem = unlike_captures(part.metadata.schema.to_arrow_schema())
+            except FileNotFoundError:
+                raise StoreChanged(store=self._store) from None
+            except (pa.ArrowException, OSError, StoreUnreachable):
+                problem = self._store.damage(PurePath(part.path))
+                if problem is None:
+                    raise
+            if problem is not None:
+                sound = False
+                self._left_out.add(FileDamaged(path=part.path, reason=problem))
+        return sound
 
     def _scan(
         self, sources: Sequence[ds.Dataset], columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
+        """Yield rows of sources that were read before."""
         for source in sources:
             try:
-                with self._store.reaching():
-                    scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
-                    yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+                yield from self._batches(source, columns)
             except (pa.ArrowException, OSError) as exc:
-                raise self._failure(source) from exc
+                raise StoreChanged(store=self._store) from exc
 
-    def _failure(self, *sources: ds.Dataset) -> StoreError:
-        damaged = next(filter(None, map(damaged_file, sources)), None)
-        if damaged is None:
-            return StoreChanged(store=self._store)
-        return FileDamaged(path=damaged, reason=_("not a valid Parquet file"))
+    def _by_file(
+        self, sources: Sequence[ds.Dataset], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield rows as they are read for the first time: all of a file, or none of it.
 
-    def _latest(self, sources: Sequence[ds.Dataset]) -> npt.NDArray[np.bool_] | None:
-        """Return which selected rows to keep, or None where no row has an entity."""
-        if not self._has_entities(sources):
-            return None
-        latest = LatestPerEntity()
-        for batch in self._scan(sources, ["entity", "timestamp"]):
-            latest.add(batch.column("entity"), batch.column("timestamp"))
-        return latest.kept()
+        What cannot be read is put aside.
+        """
+        for source in sources:
+            paths = list(getattr(source, "files", ()))
+            if not paths:
+                yield from self._batches(source, columns)
+            while paths:
+                try:
+                    yield from self._whole_files(source, columns, paths)
+                except (pa.ArrowException, OSError, StoreUnreachable) as exc:
+                    self._leave_out_damaged(paths, exc)
+                    paths = [path for path in paths if PurePath(path).name not in self._left_out]
+                    if paths:
+                        source = stored_files(paths, self._schema, self._store.filesystem)
 
-    def _has_entities(self, sources: Sequence[ds.Dataset]) -> bool:
+    def _whole_files(
+        self, source: ds.Dataset, columns: Sequence[str], paths: list[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield each file's rows once all of them are read, and strike it from `paths` then.
+
+        Files too large to hold are read twice.
+        """
+        if any(part.metadata.num_rows > _ROWS_HELD for part in source.get_fragments()):
+            for _batch in self._batches(source, columns):
+                pass
+            paths.clear()
+            yield from self._scan([source], columns)
+            return
+        scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
+        read: list[pa.RecordBatch] = []
+        with self._store.reaching():
+            for tagged in scanner.scan_batches():
+                while tagged.fragment.path != paths[0]:
+                    yield from read
+                    del paths[0]
+                    read = []
+                if tagged.record_batch.num_rows:
+                    read.append(tagged.record_batch)
+        yield from read
+        paths.clear()
+
+    def _batches(self, source: ds.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        with self._store.reaching():
+            scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
+            yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+
+    def _leave_out_damaged(self, paths: Sequence[str], cause: Exception) -> None:
+        """Put aside those of some files that cannot be read, each judged by its own reading."""
+        found = False
+        for path in paths:
+            problem = self._store.damage(PurePath(path)) or self._misfit(path)
+            if problem is not None:
+                found = True
+                self._left_out.add(FileDamaged(path=path, reason=problem))
+        if not found:
+            if isinstance(cause, StoreUnreachable):
+                raise cause
+            raise StoreChanged(store=self._store) from cause
+
+    def _misfit(self, path: str) -> str | None:
+        """Return what is wrong with a sound file whose columns are not those of the model."""
         try:
-            with self._store.reaching():
-                return any(has_entities(source) for source in sources)
-        except (pa.ArrowException, OSError) as exc:
-            raise self._failure(*sources) from exc
+            for _batch in self._batches(
+                stored_files([path], self._schema, self._store.filesystem), self._schema.names
+            ):
+                pass
+        except pa.ArrowException:
+            return _("a column has another type than the model's")
+        except FileNotFoundError:
+            pass
+        return None
 
     def _journals(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield the wanted journals by stem, each as a table of the store's schema."""
         for path in journals_of(self._store.journals):
+            if path.name in self._left_out or not self._selection.may_hold(path.name):
+                continue
             try:
                 header = read_header(path)
                 if header is None or not self._selection.wants(header):
                     continue
                 table = read_whole(path)
+                if table is not None and table.num_rows:
+                    yield path.stem, self._fitted(path, table)
             except FileNotFoundError:
                 continue  # It has become a Parquet file, which the listing that follows will show.
-            if table is not None and table.num_rows:
-                yield path.stem, self._fitted(path, table)
+            except FileDamaged as damage:
+                self._left_out.add(damage)
 
     def _fitted(self, path: Path, table: pa.Table) -> pa.Table:
         """Return a journal's rows under the selection's schema; a column that it lacks is null."""
@@ -239,3 +299,10 @@ class Captures:
             # The text of the error may quote a value.
             reason = _("a column has another type than the model's")
             raise FileDamaged(path=path, reason=reason) from None
+
+
+def stored_files(paths: list[str], schema: pa.Schema, filesystem: Any) -> ds.Dataset:
+    """Return Parquet files as one dataset whose pages' checksums are verified."""
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    kind = ds.ParquetFileFormat(default_fragment_scan_options=options)
+    return ds.dataset(paths, schema=schema, format=kind, filesystem=filesystem)

@@ -15,6 +15,7 @@ reader that listed the folder before has finished; so nobody sees a row twice or
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -137,6 +138,20 @@ def file_stem(opened: datetime, owner: str, registry_version: int) -> str:
     """
     stamp = opened.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     return f"{stamp}-v{registry_version}-{owner}"
+
+
+def moment_of(name: str) -> datetime | None:
+    """Return when the file of a name was opened (UTC); None for a name that is none of ours."""
+    try:
+        return datetime.strptime(name.split("-")[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def version_of(name: str) -> int | None:
+    """Return the registry's number of the version whose rows a file holds, by its name."""
+    found = re.match(r"[^-]+-v(\d+)-", name)
+    return int(found[1]) if found else None
 
 
 def is_compacted(stem: str) -> bool:

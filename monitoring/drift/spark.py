@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from core.contract.types import FEATURE_TYPES
-from core.spark.session import spark_session
-from core.store.reader import Captures, ReadingPlan
+from core.spark.session import SparkUnusable, spark_session
+from core.store.reader import Captures, stored_files
+from core.store.selection import ReadingPlan
 from monitoring.drift.baseline import Baseline, Profile, Profiler
 from monitoring.drift.comparison import DriftResult, judge
 from monitoring.drift.expected import FLAG, ScoreTally
@@ -39,13 +40,17 @@ def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResul
 
     Raises:
         SparkUnusable: Spark is not there, or it failed.
-        FileDamaged: a footer or a journal cannot be read.
     """
     profiles = [*baseline.features, *([baseline.score] if baseline.score else [])]
-    plan, part = captures.plan((FLAG,)), Part(profiles)
-    if plan.sources:
-        with spark_session("monitoring") as session:
-            part = _count(session, plan, profiles)
+    left_out = len(captures.quarantined)
+    try:
+        part = _count(captures.plan((FLAG,)), profiles)
+    except SparkUnusable:
+        # A damaged page fails on an executor; only reading everything here tells which file it is.
+        plan = captures.plan((FLAG,), verify=True)
+        if len(captures.quarantined) == left_out:
+            raise
+        part = _count(plan, profiles)
     captures.n_instances, captures.n_requests = part.n_instances, part.n_requests
     captures.n_entities = part.n_entities
     now = [profiler.profile() for profiler in part.profilers]
@@ -91,9 +96,7 @@ class _Reader:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for place, path in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                source = ds.dataset(
-                    [path], schema=self.plan.schema, format="parquet", filesystem=self.filesystem
-                )
+                source = stored_files([path], self.plan.schema, self.filesystem)
                 yield from _placed(source, place, self.plan)
 
 
@@ -110,12 +113,14 @@ class _Counter:
         yield pa.RecordBatch.from_pydict({"part": pa.array([pickle.dumps(part)], pa.binary())})
 
 
-def _count(session: "SparkSession", plan: ReadingPlan, profiles: Sequence[Profile]) -> Part:
+def _count(plan: ReadingPlan, profiles: Sequence[Profile]) -> Part:
     """Count every selected row on the executors and add the parts up."""
-    rows = _with_latest(_rows(session, plan), plan.has_entities)
     total = Part(profiles)
-    for row in rows.mapInArrow(_Counter(profiles), "part binary").collect():
-        total.merge(pickle.loads(row.part))  # noqa: S301 - our own executors wrote it
+    if plan.sources:
+        with spark_session("monitoring") as session:
+            rows = _with_latest(_rows(session, plan), plan.has_entities)
+            for row in rows.mapInArrow(_Counter(profiles), "part binary").collect():
+                total.merge(pickle.loads(row.part))  # noqa: S301 - our own executors wrote it
     return total
 
 

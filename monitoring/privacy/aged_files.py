@@ -3,32 +3,15 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from core.files.whole import replacing
-from monitoring.errors import MonitoringError
+from monitoring.privacy.errors import FileLeft
 
 _REPORT_SUFFIXES = (".html", ".json")
 _SETTLE_SECONDS = 2.0
 """A proxy notices within a second that its log was moved, and opens a new one."""
-
-
-class FileLeftError(MonitoringError):
-    """A file cannot be read, changed or removed."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        """Name the file and the system's reason."""
-        super().__init__(f"{path} não pôde ser tratado: {reason}. O resto foi feito; repita.")
-
-
-@dataclass(frozen=True, slots=True)
-class Aged:
-    """Files older than their policy allows, and lines of logs."""
-
-    files: tuple[Path, ...]
-    log_lines: int
 
 
 def old_files(paths: Iterable[Path], before: datetime) -> tuple[Path, ...]:
@@ -46,13 +29,13 @@ def remove(paths: Iterable[Path]) -> None:
     """Remove files.
 
     Raises:
-        FileLeftError: one cannot be removed.
+        FileLeft: one cannot be removed.
     """
     for path in paths:
         try:
             path.unlink(missing_ok=True)
         except OSError as exc:
-            raise FileLeftError(path, exc.strerror or type(exc).__name__) from exc
+            raise FileLeft(path=path, reason=exc.strerror or type(exc).__name__) from exc
 
 
 def logs_of(path: Path) -> list[Path]:
@@ -74,7 +57,7 @@ def drop_lines(log: Path, before: datetime) -> int:
     it stays under the new name: so no line is lost.
 
     Raises:
-        FileLeftError: a file cannot be changed.
+        FileLeft: a file cannot be changed.
     """
     dropped, moved = 0, None
     try:
@@ -85,7 +68,8 @@ def drop_lines(log: Path, before: datetime) -> int:
         for path in logs_of(log):
             dropped += _drop(path, before) if path != log else 0
     except OSError as exc:
-        raise FileLeftError(moved or log, exc.strerror or type(exc).__name__) from exc
+        reason = exc.strerror or type(exc).__name__
+        raise FileLeft(path=moved or log, reason=reason) from exc
     return dropped
 
 

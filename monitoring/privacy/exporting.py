@@ -10,26 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.files.whole import replacing
-from monitoring.errors import MonitoringError
-from monitoring.tracking.errors import OutputError
-
-
-class ExportFormatError(MonitoringError):
-    """A file name that names no format."""
-
-    def __init__(self, path: Path) -> None:
-        """Name the file and the formats."""
-        super().__init__(f"{path} não diz o formato; use .json, .csv ou .parquet.")
+from monitoring.privacy.errors import ExportUnwritable, FormatUnknown
 
 
 def check_format(path: Path) -> None:
     """Refuse a file name without a known format, before anything is read.
 
     Raises:
-        ExportFormatError: its suffix is none of ours.
+        FormatUnknown: its suffix is none of ours.
     """
     if path.suffix.lower() not in _WRITERS:
-        raise ExportFormatError(path)
+        raise FormatUnknown(path=path)
 
 
 def write(path: Path, tables: Sequence[pa.Table]) -> int:
@@ -38,7 +29,7 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
     The file appears whole, readable by its owner alone.
 
     Raises:
-        OutputError: it cannot be written.
+        ExportUnwritable: it cannot be written.
     """
     whole = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
     if "entity" in whole.column_names:
@@ -48,7 +39,7 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
         with replacing(path, mode=0o600) as temporary:
             temporary.write_bytes(content)
     except OSError as exc:
-        raise OutputError(folder=path.parent, reason=exc.strerror or type(exc).__name__) from exc
+        raise ExportUnwritable(path=path, reason=exc.strerror or type(exc).__name__) from exc
     return int(whole.num_rows)
 
 

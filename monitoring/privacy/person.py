@@ -7,29 +7,21 @@ import os
 import sys
 from pathlib import Path
 
+from core.cli.arguments import say
 from core.contract.pseudonym import pseudonym
-from core.store.erasure import count, erase, find
+from core.messages import N_, _, ngettext
+from core.store.erasure import Found, count, erase, find
 from core.store.filesystem import Store
+from core.store.quarantine import Unreadable
+from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OfPerson
-from monitoring.command import say
-from monitoring.errors import MonitoringError
 from monitoring.privacy import exporting
+from monitoring.privacy.errors import IdentityMissing, KeyMissing
 from monitoring.tracking.jobs import JobRegistry
 
-DRY = "Nada foi mudado; acrescente --apply para fazer."
+DRY = N_("Nothing was changed; add --apply to do it.")
 EXIT_LEFT = 3
 """Exit code when new rows of the person came while the old ones were removed."""
-
-
-class NoKeyError(MonitoringError):
-    """Without the key nobody can be found."""
-
-    def __init__(self) -> None:
-        """Say which key."""
-        super().__init__(
-            "PSEUDONYM_KEY não está definida: defina a mesma chave que a API usa. Se a API nunca "
-            "teve uma, nenhuma identidade foi guardada e não há o que procurar."
-        )
 
 
 def forget(store: Store, identity: str, apply: bool) -> int:
@@ -37,19 +29,17 @@ def forget(store: Store, identity: str, apply: bool) -> int:
     rule = _person(identity)
     if not apply:
         found = count(store, rule)
-        say(f"Linhas desta pessoa em {store}: {found.rows} ({found.where()}).", DRY)
-        return 0
+        say(_rows_of_person(store, found), _(DRY), *told(found.quarantined))
+        return EXIT_QUARANTINED if found.quarantined else 0
     with JobRegistry().run(None, "retention", "forget") as job:
         done = erase(store, rule)
         left = count(store, rule).rows
         job.log({"action": "forget"}, {**done.numbers(), "rows_left": left}, {})
-    say(f"Linhas removidas de {store}: {done.rows} ({done.where()}).")
-    if left:
-        say(f"Chegaram {left} linhas novas desta pessoa enquanto isso: pare de enviá-la e repita.")
-    else:
-        say("Conferido: nenhuma linha desta pessoa restou.")
-    say(_elsewhere(store), f"Run no MLflow: {job.url}")
-    return EXIT_LEFT if left else 0
+    removed = N_("Rows removed from {store}: {rows} ({where}).")
+    say(_(removed, store=store, rows=done.rows, where=done.where()))
+    say(_left(left), _elsewhere(store), *told(done.quarantined))
+    say(_("Run in MLflow: {url}", url=job.url))
+    return EXIT_LEFT if left else EXIT_QUARANTINED if done.quarantined else 0
 
 
 def export(store: Store, identity: str, target: Path | None) -> int:
@@ -57,36 +47,57 @@ def export(store: Store, identity: str, target: Path | None) -> int:
     rule = _person(identity)
     if target is None:
         found = count(store, rule)
-        say(f"Linhas desta pessoa em {store}: {found.rows} ({found.where()}).")
-        say("Nada foi gravado; acrescente --to ARQUIVO (.json, .csv ou .parquet) para gravar.")
-        return 0
+        unwritten = _("Nothing was written; add --to FILE (.json, .csv or .parquet) to write it.")
+        say(_rows_of_person(store, found), unwritten, *told(found.quarantined))
+        return EXIT_QUARANTINED if found.quarantined else 0
     exporting.check_format(target)
+    left_out = Unreadable(store, only_look=True)
     with JobRegistry().run(None, "retention", "export") as job:
-        rows = exporting.write(target, [table for _, table in find(store, rule)])
+        rows = exporting.write(target, [table for _journal, table in find(store, rule, left_out)])
         job.log({"action": "export"}, {"rows_exported": rows}, {})
-    say(f"{rows} linhas gravadas em {target}, que só este usuário lê.")
-    say("São dados pessoais: entregue e apague.", f"Run no MLflow: {job.url}")
-    return 0
+    written = ngettext(
+        "{n} row written to {target}, which only this user can read.",
+        "{n} rows written to {target}, which only this user can read.",
+        rows,
+        target=target,
+    )
+    say(written, _("It is personal data: hand it over and delete it."))
+    say(*told(left_out.all()), _("Run in MLflow: {url}", url=job.url))
+    return EXIT_QUARANTINED if left_out.all() else 0
+
+
+def _rows_of_person(store: Store, found: Found) -> str:
+    text = N_("Rows of this person in {store}: {rows} ({where}).")
+    return _(text, store=store, rows=found.rows, where=found.where())
+
+
+def _left(rows: int) -> str:
+    """Say whether rows of the person are left."""
+    if not rows:
+        return _("Checked: no row of this person is left.")
+    return ngettext(
+        "{n} new row of this person came meanwhile: stop sending it and repeat.",
+        "{n} new rows of this person came meanwhile: stop sending it and repeat.",
+        rows,
+    )
 
 
 def _person(text: str) -> OfPerson:
     """Return the rule for a person; `-` reads who it is from standard input."""
     key = os.environ.get("PSEUDONYM_KEY", "")
     if not key:
-        raise NoKeyError
+        raise KeyMissing
     identity = sys.stdin.readline() if text == "-" else text
     if not identity.strip():
-        raise MonitoringError("Nenhuma identificação foi dada.")
+        raise IdentityMissing
     return OfPerson(pseudonym(identity, key))
 
 
 def _elsewhere(store: Store) -> str:
     """Say what this command cannot reach."""
     if store.folder is None:
-        return (
-            "Journals ficam na máquina de cada API: repita em cada uma. Num bucket com "
-            "versionamento, as versões antigas dos objetos também guardam as linhas."
+        return _(
+            "Journals lie on the machine of each API: repeat on each of them. In a bucket with "
+            "versioning, old versions of the objects hold the rows too."
         )
-    return (
-        "Arquivos de resultados, planilhas e cópias de segurança não são vistos por este comando."
-    )
+    return _("Files of results, workbooks and backups are not seen by this command.")

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from core.store.filesystem import Store
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
 from core.store.schema import ROLE_PRIMARY
+from core.store.selection import Selection
 from monitoring.tracking.jobs import MonitoredVersion
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,25 +1,27 @@
 """Journals become Parquet files: idempotent, atomic, safe with several proxies in one folder."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.files.locks import owned
 from core.store.errors import FileDamaged, StoreUnreachable
 from core.store.filesystem import Store
 from core.store.journal_arrow import journals_of, read_tables
 from core.store.listing import is_replaced
+from core.store.quarantine import move_aside, put_aside
 
 
 def collect(store: Store) -> Iterator[tuple[Path, Exception | None]]:
     """Turn every journal without a living owner into a Parquet file of the same stem.
 
-    Yields each journal that was taken, with what went wrong; such a journal stays where it is. An
-    object store that does not answer ends the round: every other journal would wait as long for it.
+    Yields each journal that was taken, with what went wrong. One that cannot be read is put aside
+    (`core.store.quarantine`), another stays where it is. An object store that does not answer ends
+    the round: every other journal would wait as long for it.
     """
     for path in journals_of(store.journals):
         with owned(path) as mine:
@@ -30,7 +32,10 @@ def collect(store: Store) -> Iterator[tuple[Path, Exception | None]]:
             except StoreUnreachable as exc:
                 yield path, exc
                 return
-            except (OSError, FileDamaged, pa.ArrowException) as exc:
+            except FileDamaged as exc:
+                _put_aside(store, path, exc)
+                yield path, exc
+            except (OSError, pa.ArrowException) as exc:
                 yield path, exc
             else:
                 yield path, None
@@ -51,6 +56,13 @@ def convert(journal: Path, store: Store) -> None:
     journal.unlink()
 
 
+def _put_aside(store: Store, journal: Path, damage: FileDamaged) -> None:
+    """Move a journal that this process holds; where it cannot be moved, it stays."""
+    found = put_aside(store, damage, move=False)
+    with contextlib.suppress(OSError):
+        move_aside(store, journal, found)
+
+
 def _is_compacted(store: Store, stem: str) -> bool:
     """Tell whether a compacted file holds the rows; today's never do, so nobody is asked."""
     return stem[:8] != datetime.now(UTC).strftime("%Y%m%d") and is_replaced(store, stem)
@@ -62,6 +74,6 @@ def _write(journal: Path, store: Store) -> None:
     first = next(tables, None)
     if first is None:
         return
-    with store.new_file(journal.stem) as file, pq.ParquetWriter(file, first.schema) as writer:
+    with store.new_parquet(journal.stem, first.schema) as writer:
         for table in itertools.chain([first], tables):
             writer.write_table(table)

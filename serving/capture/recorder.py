@@ -7,7 +7,7 @@ holds, this worker's and those that dead ones left (`serving.capture.conversion`
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from core.contract.pseudonym import stored
+from core.messages import N_, _, ngettext
 from core.store.journal import Journal
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
+from core.store.quarantined import quarantined_journals
 from core.store.schema import ROLE_PRIMARY, JournalHeader
 from serving.capture.conversion import convert_free
 from serving.config.settings import Settings
@@ -67,6 +69,8 @@ class Capture:
         self._writing_fails = False
         self._conversion_fails: str | None = None
         self._unconverted: dict[Path, str] = {}
+        self._set_aside: list[str] = []
+        self._made_in = _identity(self._folder)
         self._request_seen = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -104,13 +108,20 @@ class Capture:
             return
         if self._writing_fails:
             self._writing_fails = False
-            self._log.event("ERROR", f"captura retomada; {self._lost} linhas foram perdidas")
+            resumed = ngettext(
+                "capture resumed; {n} row was lost",
+                "capture resumed; {n} rows were lost",
+                self._lost,
+            )
+            self._log.event("ERROR", resumed)
 
     def _fail(self, exc: OSError, rows: int) -> None:
         """Log the first failure of a row of them; count what is lost, or refuse to lose it."""
-        consequence = "requisições recusadas" if self._required else "linhas perdidas"
+        text = N_("capture failed, rows are lost: {reason}")
+        if self._required:
+            text = N_("capture failed, requests are refused: {reason}")
         if not self._writing_fails:
-            self._log.event("ERROR", f"captura falhou, {consequence}: {exc.strerror}")
+            self._log.event("ERROR", _(text, reason=exc.strerror))
         self._writing_fails = True
         if self._required:
             raise CaptureFailed from exc
@@ -127,14 +138,26 @@ class Capture:
         """Return what is wrong now, for people."""
         found = []
         if self._writing_fails and self._required:
-            found.append("a captura falha e, com CAPTURE_REQUIRED=true, nada é respondido")
+            found.append(_("capture fails and, with CAPTURE_REQUIRED=true, nothing is answered"))
         if self._lost:
-            found.append(f"{self._lost} linhas respondidas não puderam ser capturadas")
+            found.append(
+                ngettext(
+                    "{n} answered row could not be captured, or vanished with its journal",
+                    "{n} answered rows could not be captured, or vanished with their journal",
+                    self._lost,
+                )
+            )
         if self._conversion_fails:
             found.append(self._conversion_fails)
         if self._unconverted:
-            found.append(f"{len(self._unconverted)} journals não puderam virar Parquet")
-        return found
+            found.append(
+                ngettext(
+                    "{n} journal could not become Parquet",
+                    "{n} journals could not become Parquet",
+                    len(self._unconverted),
+                )
+            )
+        return [*found, *self._set_aside]
 
     def flush(self) -> None:
         """Seal the open journals and have every journal converted that nobody holds.
@@ -144,8 +167,9 @@ class Capture:
         try:
             self._seal_and_convert()
         except Exception as exc:
-            known = isinstance(exc, ConversionFailed)
-            problem = str(exc) if known else f"a captura não pôde ser convertida: {location(exc)}"
+            problem = _("capture could not be converted: {where}", where=location(exc))
+            if isinstance(exc, ConversionFailed):
+                problem = str(exc)
             if problem != self._conversion_fails:
                 self._log.event("ERROR", problem)
             self._conversion_fails = problem
@@ -155,19 +179,45 @@ class Capture:
     def _seal_and_convert(self) -> None:
         with self._lock:
             for journal in self._open.values():
-                self._sealed[journal.path] = journal.rows
+                if journal.is_there():
+                    self._sealed[journal.path] = journal.rows
+                else:
+                    self._lose(journal.path, journal.rows)
                 journal.close()
             self._open.clear()
         outcomes = convert_free(self._folder, self._store)
         failed = {path: reason for path, reason in outcomes.items() if reason is not None}
         for path, reason in failed.items():
             if self._unconverted.get(path) != reason:
-                self._log.event("ERROR", f"o journal {path.name} não virou Parquet: {reason}")
-        # A journal may have been converted by another worker.
-        left = {path: why for path, why in self._unconverted.items() if path.exists()}
-        self._unconverted = left | failed
+                text = N_("the journal {name} did not become Parquet: {reason}")
+                self._log.event("ERROR", _(text, name=path.name, reason=reason))
+        # A journal may have been converted by another worker, or put aside.
+        left = {path: why for path, why in self._unconverted.items() if path not in outcomes}
+        self._unconverted = {path: why for path, why in (left | failed).items() if path.exists()}
+        self._set_aside = [str(one) for one in quarantined_journals(self._folder)]
+        self._forget_converted(outcomes)
+
+    def _forget_converted(self, outcomes: Mapping[Path, str | None]) -> None:
+        """Count sealed journals no more that are gone: as lost where their folder went too."""
         with self._lock:
-            self._sealed = {path: rows for path, rows in self._sealed.items() if path.exists()}
+            gone = [path for path in self._sealed if not path.exists()]
+            folder_went = _identity(self._folder) != self._made_in
+            for path in gone:
+                rows = self._sealed.pop(path)
+                if folder_went and path not in outcomes:
+                    self._lose(path, rows)
+
+    def _lose(self, journal: Path, rows: int) -> None:
+        """Count and tell the rows of a journal that is gone without having become Parquet."""
+        if rows:
+            self._lost += rows
+            text = ngettext(
+                "the journal {name} vanished: {n} answered row is lost",
+                "the journal {name} vanished: {n} answered rows are lost",
+                rows,
+                name=journal.name,
+            )
+            self._log.event("ERROR", text)
 
     def _format(self, version: LoadedVersion) -> "_Format":
         """Return how the rows of a version are written."""
@@ -188,8 +238,14 @@ class Capture:
     def _journal(self, header: JournalHeader) -> Journal:
         number = header.constants["registry_version"]
         journal = self._open.get(number)
+        if journal is not None and not journal.is_there():
+            del self._open[number]
+            journal.close()
+            self._lose(journal.path, journal.rows)
+            journal = None
         if journal is None:
             journal = self._open[number] = Journal(self._folder, header, self._sync)
+            self._made_in = _identity(self._folder)
         return journal
 
     def _rows(self, job: Job, row_of: Callable[..., Sequence[Any]]) -> list[Sequence[Any]]:
@@ -237,3 +293,12 @@ class Capture:
             return False
         seen, self._request_seen = self._request_seen, found
         return found != seen
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another of the same name; None where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -11,14 +11,16 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from stored import flip_a_page
 
 from core.files import whole
 from core.store.compaction import Compaction, compact
-from core.store.errors import FileDamaged, StoreBusy
+from core.store.errors import StoreBusy
 from core.store.filesystem import Store
 from core.store.listing import list_store
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
 from core.store.schema import REPLACED_KEY
+from core.store.selection import Selection
 from monitoring.compact import main
 from serving.capture.parquet import convert
 
@@ -193,12 +195,29 @@ def test_two_at_once_are_refused(writer: Any) -> None:
     assert compact(writer.folder).written == 1
 
 
-def test_a_damaged_file_is_named(writer: Any) -> None:
-    """Nothing is merged around it in silence."""
+def test_what_is_sound_is_merged_around_a_damaged_file(writer: Any) -> None:
+    """The damaged one is put aside and named; the others of its day become one, nothing doubled."""
     damaged = fill(writer)[1]
-    damaged.write_bytes(b"PAR1")
-    with pytest.raises(FileDamaged, match=damaged.name):
-        compact(writer.folder)
+    flip_a_page(damaged)
+    done = compact(writer.folder)
+    assert (done.merged, done.written) == (3, 1)
+    assert [(one.name, one.rows) for one in done.quarantined] == [(damaged.name, 10)]
+    kept = [float(n) for n in range(40) if not 10 <= n < 20]
+    assert temperatures(writer.folder) == kept
+    compact(writer.folder, keep_minutes=0)
+    assert temperatures(writer.folder) == kept
+
+
+def test_originals_stay_until_what_replaced_them_can_be_read(writer: Any) -> None:
+    """A compacted file that went bad is put aside, and the files that it replaced count again."""
+    fill(writer)
+    compact(writer.folder)
+    (merged,) = writer.folder.glob("*compacted*")
+    flip_a_page(merged)
+    done = compact(writer.folder, keep_minutes=0)
+    assert [one.name for one in done.quarantined] == [merged.name]
+    assert (done.removed, done.merged) == (0, 4)
+    assert temperatures(writer.folder) == [float(n) for n in range(40)]
 
 
 def test_the_command_says_what_it_did(

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from core.store.errors import FileDamaged, StoreChanged
+from core.store.errors import StoreChanged
 from core.store.latest import LatestPerEntity
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
+from core.store.selection import Selection
 
 ROWS = [
     {"temperature": float(i), "pressure": None if i % 3 else 1.5, "wear": 1.0, "score": i / 100}
@@ -105,28 +107,18 @@ def test_an_absent_store_is_empty(tmp_path: Path) -> None:
     assert captures.n_requests == 0
 
 
-def test_a_damaged_parquet_file_is_named(writer: Any) -> None:
-    """A file that is no Parquet ends in an error that names it."""
-    writer.parquet(writer.journal(ROWS))
-    damaged = writer.folder / "20200101T000000.000000Z-v1-x.parquet"
-    damaged.write_bytes(b"PAR1 not really")
-    with pytest.raises(FileDamaged, match=damaged.name):
-        read(writer.folder)
-
-
 def test_a_damaged_journal_is_named_without_its_values(writer: Any) -> None:
-    """Neither a broken line nor a value of another type is quoted."""
-    journal = writer.journal(ROWS)
-    whole = journal.read_bytes()
-    journal.write_bytes(whole + b'["segredo", broken\n')
-    with pytest.raises(FileDamaged, match=journal.name) as caught:
-        read(writer.folder)
-    assert "segredo" not in str(caught.value)
-    journal.unlink()
-    journal = writer.journal([{**ROWS[0], "temperature": "segredo"}])
-    with pytest.raises(FileDamaged, match=journal.name) as caught:
-        read(writer.folder)
-    assert "segredo" not in str(caught.value)
+    """Neither a broken line nor a value of another type is quoted; other journals are read."""
+    writer.journal(ROWS)
+    broken = writer.journal(ROWS)
+    broken.write_bytes(broken.read_bytes() + b'["segredo", broken\n')
+    foreign = writer.journal([{**ROWS[0], "temperature": "segredo"}])
+    captures, rows = read(writer.folder)
+    assert rows == ROWS
+    named = {one.name: one.rows for one in captures.quarantined}
+    assert named == {broken.name: 26, foreign.name: 1}
+    assert "segredo" not in " ".join(map(str, captures.quarantined))
+    assert not broken.exists()
 
 
 def test_journals_may_lie_elsewhere(writer: Any, tmp_path: Path) -> None:
@@ -193,7 +185,7 @@ def test_extra_columns_come_along(writer: Any) -> None:
 
 
 def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are open at once: every row, in the files' order, and the damaged one named."""
+    """However many are open at once: every row, in order, and a damaged file left out."""
     files = [
         writer.parquet(writer.journal([scored(f"{name}{i}", 0.5) for i in range(3)]))
         for name in "abc"
@@ -204,8 +196,9 @@ def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.Mo
     assert apart == together
     assert captures.n_entities == 9
     files[1].write_bytes(b"PAR1 damaged")
-    with pytest.raises(FileDamaged, match=files[1].name):
-        read(writer.folder)
+    captures, sound = read(writer.folder)
+    assert sound == [*together[:3], *together[6:]]
+    assert [one.name for one in captures.quarantined] == [files[1].name]
 
 
 @pytest.mark.parametrize("width", [2, 64])
@@ -250,3 +243,25 @@ def test_a_file_replaced_between_the_passes_is_said(
     monkeypatch.setattr(LatestPerEntity, "kept", replaced_meanwhile)
     with pytest.raises(StoreChanged, match="repita o comando"):
         read(writer.folder)
+
+
+def test_files_of_other_days_and_versions_are_not_opened(writer: Any) -> None:
+    """A name tells day and version: what cannot hold a row of the selection costs nothing."""
+    writer.parquet(writer.journal(ROWS))
+    for stem in ("20200101T000000.000000Z-v1-x", f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-v2-x"):
+        (writer.folder / f"{stem}.parquet").write_bytes(b"not opened, so never missed")
+    captures, rows = read(writer.folder)
+    assert (rows, captures.quarantined) == (ROWS, ())
+
+
+def test_rows_before_and_after_the_period_was_stored(writer: Any) -> None:
+    """A file without the column `period` is read beside one with it, its periods null."""
+    old = writer.parquet(writer.journal(ROWS[:2]))
+    pq.write_table(pq.read_table(old).drop_columns(["period"]), old)
+    writer.parquet(writer.journal([{**ROWS[2], "period": 2024}]))
+    now = datetime.now(UTC)
+    selection = Selection("modelo", 1, now - timedelta(days=1), now)
+    captures = Captures(writer.folder, selection, FEATURES)
+    periods = [p for batch in captures.rows(["period"]) for p in batch.column(0).to_pylist()]
+    assert periods == [None, None, 2024]
+    assert captures.quarantined == ()

@@ -15,7 +15,8 @@ import pytest
 from live import ROOT
 
 from core.store.compaction import compact
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
+from core.store.selection import Selection
 from monitoring import drift_report
 from monitoring.drift.baseline import fit_profiles
 from monitoring.drift.comparison import Baseline, DriftResult, compare

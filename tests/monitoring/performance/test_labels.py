@@ -13,7 +13,8 @@ import pytest
 
 from core.contract.model import Feature, ModelContract
 from core.contract.pseudonym import pseudonym
-from core.store.reader import Captures, Selection
+from core.store.reader import Captures
+from core.store.selection import Selection
 from monitoring.performance.errors import LabelsError
 from monitoring.performance.labels import Labels, read_labels
 from monitoring.performance.matching import COLUMNS, Matched, match

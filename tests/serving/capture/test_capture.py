@@ -255,7 +255,7 @@ def test_a_damaged_journal_is_kept_and_named(tmp_path: Path) -> None:
     write_journal(tmp_path / "j", "b", 1)
     outcomes = dict(collect(Store(tmp_path, tmp_path / "j")))
     assert isinstance(outcomes[damaged], FileDamaged)
-    assert damaged.exists()
+    assert (damaged.parent / "quarantine" / damaged.name).exists()
     assert [path.stem for path in tmp_path.glob("*.parquet")] == ["b"]
 
 

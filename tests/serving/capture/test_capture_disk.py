@@ -1,45 +1,21 @@
 """Capture when the disk is full, when Parquet cannot be written, and when each row must be safe."""
 
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pandas as pd
 import pytest
+from stored import fill_disk
 
 from core.store.journal import Journal
 from core.store.schema import JournalHeader, read_journal
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Yield a folder on a disk of 64 kB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Leave no room on a disk; return the file that takes it."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"0" * 512)
-        except OSError:
-            return filler
 
 
 def test_with_a_full_disk_predictions_go_on_and_losses_are_counted(
@@ -53,7 +29,7 @@ def test_with_a_full_disk_predictions_go_on_and_losses_are_counted(
     register_version(name)
     proxy = start(name, journal_dir=small_disk / "journal").wait_ready()
     assert proxy.predict(ROW).status_code == 200
-    filler = fill(small_disk)
+    filler = fill_disk(small_disk)
     answers = [proxy.predict(*[ROW] * 50) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200] * 4
     health = proxy.health()
@@ -84,7 +60,7 @@ def test_required_capture_refuses_what_it_cannot_keep(
     register_version(name)
     proxy = start(name, journal_dir=small_disk / "journal", capture_required=True).wait_ready()
     assert proxy.predict(ROW).status_code == 200
-    filler = fill(small_disk)
+    filler = fill_disk(small_disk)
     for count in (50, 200):
         refused = next(a for a in (proxy.predict(*[ROW] * count) for _ in range(3)) if a.is_error)
         assert refused.status_code == 503
@@ -174,3 +150,37 @@ def test_a_disk_that_fails_to_sync_keeps_nothing_of_the_batch(
         journal.append(b"[1]\n", 1)
     assert journal.path.read_bytes() == before
     journal.close()
+
+
+def test_a_store_that_is_removed_counts_its_rows_as_lost_at_once(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """Rows whose journal vanished are lost, loudly; what is answered from then on is kept."""
+    name = new_model()
+    register_version(name)
+    proxy = start(name).wait_ready()
+    assert proxy.predict(*[ROW] * 64).status_code == 200
+    shutil.rmtree(proxy.settings.inference_store)
+    assert proxy.predict(*[ROW] * 62).status_code == 200
+    health = proxy.health()
+    assert health["capture"]["lost"] == 64
+    assert health["status"] == "degraded"
+    assert "64 linhas" in health["reasons"][0]
+    (journal,) = proxy.journals()
+    assert len(read_journal(journal)[1]) == 62
+    (told,) = [line["message"] for line in proxy.log() if line["level"] == "ERROR"]
+    assert "64 linhas respondidas estão perdidas" in told
+
+
+def test_a_journal_that_vanishes_without_further_requests_is_noticed_too(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+) -> None:
+    """The next turn of the capture thread finds out, not the next request."""
+    name = new_model()
+    register_version(name)
+    proxy = start(name, capture_flush_seconds=3).wait_ready()
+    assert proxy.predict(*[ROW] * 5).status_code == 200
+    shutil.rmtree(proxy.settings.inference_store)
+    proxy.wait_for(status="degraded", capture={"captured": 5, "pending": 0, "lost": 5})

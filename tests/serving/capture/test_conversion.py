@@ -24,7 +24,7 @@ def test_each_journal_is_converted_or_named(tmp_path: Path) -> None:
     assert outcomes[good] is None
     assert damaged.name in str(outcomes[damaged])
     assert "SECRET" not in str(outcomes)
-    assert [path.name for path in (tmp_path / "j").iterdir()] == [damaged.name]
+    assert [path.name for path in (tmp_path / "j").iterdir()] == ["quarantine"]
     (target,) = (tmp_path / "store").iterdir()
     assert len(pd.read_parquet(target)) == 2
 

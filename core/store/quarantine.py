@@ -1,0 +1,176 @@
+"""Files that cannot be read are put aside, so that one bad file is one bad file.
+
+Whatever meets one moves it to the folder `quarantine` of the store (a journal: of the journals'
+folder), with its reason and about how many rows are missing in a file beside it, and goes on with
+all the others. It stays there, and every job says so, until a person has repaired it and put it
+back, or deleted it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from core.files.locks import owned
+from core.files.whole import replacing
+from core.store.errors import FileDamaged, StoreUnreachable
+from core.store.filesystem import Store
+from core.store.listing import StoreFiles, any_name, list_store
+from core.store.quarantined import FOLDER, REASON_SUFFIX, Quarantined, read_record
+from core.store.schema import JOURNAL_SUFFIX
+
+_NEIGHBOURS = 8
+"""Sound files that tell how long a row is, where a file's own footer does not tell its rows."""
+
+
+class Unreadable:
+    """What one job leaves out: the files that it cannot read, put aside unless it only looks."""
+
+    def __init__(self, store: Store, *, only_look: bool = False) -> None:
+        """Start with none."""
+        self._store, self._only_look = store, only_look
+        self._found: dict[str, Quarantined] = {}
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether this job leaves out a file."""
+        return name in self._found
+
+    def __len__(self) -> int:
+        """Return how many files this job has found that it cannot read."""
+        return len(self._found)
+
+    def add(self, damage: FileDamaged) -> None:
+        """Leave out a file."""
+        found = put_aside(self._store, damage, move=not self._only_look)
+        self._found[found.name] = found
+
+    def files(self, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
+        """Look at the store once, without what is left out.
+
+        Raises:
+            StoreUnreachable: the bucket does not answer.
+        """
+        while True:
+            try:
+                return list_store(self._store, lambda name: name not in self and wanted(name))
+            except FileDamaged as damage:
+                self.add(damage)
+
+    def all(self) -> tuple[Quarantined, ...]:
+        """Return what cannot be read, found by this job or put aside before, in order of time."""
+        kept = {one.name: one for one in quarantined(self._store)}
+        return tuple(one for _name, one in sorted({**self._found, **kept}.items()))
+
+
+def put_aside(store: Store, damage: FileDamaged, *, move: bool = True) -> Quarantined:
+    """Move a damaged file out of the store's way; the result says whether it could be moved.
+
+    A journal that a proxy is appending to stays: the conversion that follows meets it again.
+    """
+    path = PurePath(damage.facts["path"])
+    found = Quarantined(path.name, damage.facts["reason"], _rows_about(store, path))
+    if not move:
+        return replace(found, moved=False)
+    try:
+        if path.suffix != JOURNAL_SUFFIX:
+            move_aside(store, path, found)
+            return found
+        with owned(Path(path)) as mine:
+            if mine:
+                move_aside(store, path, found)
+            return replace(found, moved=mine)
+    except (OSError, StoreUnreachable):
+        return replace(found, moved=False)
+
+
+def move_aside(store: Store, path: PurePath, found: Quarantined) -> None:
+    """Move a file into the folder `quarantine` beside it, its reason first.
+
+    Raises:
+        OSError: this process may not, or there is no room for the reason.
+        StoreUnreachable: the bucket does not let it.
+    """
+    if store.folder is not None or path.suffix == JOURNAL_SUFFIX:
+        _move_local(Path(path), found)
+    else:
+        _move_object(store, path, found)
+
+
+def quarantined(store: Store) -> list[Quarantined]:
+    """Return what was put aside and is still there, in order of time."""
+    return sorted((found for _fs, _path, found in _kept(store)), key=lambda one: one.name)
+
+
+def drop_quarantined(store: Store, before: datetime) -> int:
+    """Delete what was put aside and began before a moment (aware); return how many files."""
+    old = [
+        (filesystem, path)
+        for filesystem, path, found in _kept(store)
+        if found.moment is not None and found.moment < before
+    ]
+    for filesystem, path in old:
+        filesystem.delete_file(path)
+        filesystem.delete_file(f"{path}{REASON_SUFFIX}")
+    return len(old)
+
+
+def _move_local(path: Path, found: Quarantined) -> None:
+    folder = path.parent / FOLDER
+    with replacing(folder / f"{path.name}{REASON_SUFFIX}") as record:
+        record.write_text(found.record(), encoding="utf-8")
+    path.rename(folder / path.name)
+
+
+def _move_object(store: Store, path: PurePath, found: Quarantined) -> None:
+    target = str(path.parent / FOLDER / path.name)
+    with store.reaching():
+        with store.filesystem.open_output_stream(f"{target}{REASON_SUFFIX}") as file:
+            file.write(found.record().encode())
+        store.filesystem.move(str(path), target)
+
+
+def _kept(store: Store) -> Iterator[tuple[Any, str, Quarantined]]:
+    """Yield what was put aside: its file system, its path there, and what is known of it."""
+    places = [(pafs.LocalFileSystem(), str(store.journals / FOLDER))]
+    with store.reaching():
+        places.append((store.filesystem, store.path(FOLDER)))
+        for filesystem, folder in places:
+            selector = pafs.FileSelector(folder, allow_not_found=True)
+            listed = {info.path for info in filesystem.get_file_info(selector)}
+            for path in sorted(listed):
+                record = f"{path}{REASON_SUFFIX}"
+                if record in listed:
+                    with filesystem.open_input_file(record) as file:
+                        found = read_record(PurePath(path).name, file.readall())
+                    yield filesystem, path, found
+
+
+def _rows_about(store: Store, path: PurePath) -> int | None:
+    """Return how many rows a damaged file holds: by itself, or by its size and its neighbours'."""
+    try:
+        if path.suffix == JOURNAL_SUFFIX:
+            return max(0, Path(path).read_bytes().count(b"\n") - 1)
+        try:
+            return int(pq.read_metadata(str(path), filesystem=store.filesystem).num_rows)
+        except (OSError, pa.ArrowException):
+            return _rows_by_size(store, path)
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _rows_by_size(store: Store, path: PurePath) -> int | None:
+    files = store.files()
+    mine = sum(file.size for file in files if file.path == path)
+    size = rows = 0
+    for file in [file for file in files if file.path != path][:_NEIGHBOURS]:
+        try:
+            with store.parquet(file.path) as opened:
+                size, rows = size + file.size, rows + opened.metadata.num_rows
+        except FileDamaged:
+            continue
+    return round(rows * mine / size) if size else None

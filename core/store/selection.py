@@ -1,0 +1,77 @@
+"""Which captured rows a job is about, and what there is to read of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from core.store.arrow_types import ARROW_TYPES
+from core.store.schema import ROLE_PRIMARY, JournalHeader, moment_of, version_of
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows: those that one version scored in a role within [start, end] (aware times)."""
+
+    model_name: str
+    registry_version: int
+    start: datetime
+    end: datetime
+    role: str = ROLE_PRIMARY
+
+    def filter(self) -> pc.Expression:
+        """Return the selection as an Arrow filter over the store's columns."""
+        stamp, kind = pc.field("timestamp"), ARROW_TYPES["timestamp"]
+        return (
+            (pc.field("registry_version") == self.registry_version)
+            & (pc.field("model_name") == self.model_name)
+            & (pc.field("role") == self.role)
+            & (stamp >= pa.scalar(self.start, kind))
+            & (stamp <= pa.scalar(self.end, kind))
+        )
+
+    def may_hold(self, name: str) -> bool:
+        """Tell by the name of a file or journal whether it may hold rows of the selection.
+
+        A file holds what was answered within an hour of its moment, a compacted one within its day
+        (UTC); so whole days are compared, with one more before and after.
+        """
+        if version_of(name) not in (None, self.registry_version):
+            return False
+        moment, day = moment_of(name), timedelta(days=1)
+        if moment is None:
+            return True
+        first, last = (end.astimezone(UTC) for end in (self.start - day, self.end + day))
+        return first.date() <= moment.date() <= last.date()
+
+    def wants(self, header: JournalHeader) -> bool:
+        """Return whether a journal's constants allow rows of the selection."""
+        constants = header.constants
+        return (
+            constants.get("registry_version") == self.registry_version
+            and constants.get("model_name") == self.model_name
+            and constants.get("role") == self.role
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPlan:
+    """What to read and how, for an engine that reads elsewhere than in this process.
+
+    `sources` are in the order of reading; `types` maps every column to its contract type, and
+    `schema` to its Arrow type.
+    """
+
+    sources: Sequence[ds.Dataset]
+    selection: Selection
+    columns: tuple[str, ...]
+    types: Mapping[str, str]
+    schema: pa.Schema
+    has_entities: bool
+
+    def without_sources(self) -> "ReadingPlan":
+        """Return the plan as it can be sent elsewhere."""
+        return replace(self, sources=())
