@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.cli.arguments import say
 from core.contract import names
@@ -23,6 +24,8 @@ from monitoring.drift.reference import Reference, read_source, score_rows, selec
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 
 FEW_ROWS = 100
+PERIOD = "period"
+"""Column of a reference that says which period a row is about; no feature."""
 
 
 def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
@@ -114,9 +117,23 @@ def _trained(registry: JobRegistry, version: MonitoredVersion) -> Reference:
         )
         facts = {"artifact": names.ARTIFACT_REFERENCE, "score": SCORE}
         raise BaselineError(text, version=version.release, **facts)
-    table = _with_score(known, version)
-    source = _("training reference of the version")
-    return Reference(table, source, {"reference": known.num_rows})
+    source, newest = _("training reference of the version"), _newest(known)
+    if newest is not None:
+        known = known.filter(pc.equal(known.column(PERIOD), newest))
+        source = _("training reference of the version, period {period}", period=newest)
+    return Reference(_with_score(known, version), source, {"reference": known.num_rows})
+
+
+def _newest(known: pa.Table) -> int | None:
+    """Return the newest period of a reference that tells periods.
+
+    Periods differ in scale and in what is filled in, so a baseline of several of them is like none:
+    every one of them would be RED against it.
+    """
+    if PERIOD not in known.column_names:
+        return None
+    found = pc.max(known.column(PERIOD)).as_py()
+    return None if found is None else int(found)
 
 
 def _scored(

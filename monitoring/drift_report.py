@@ -98,7 +98,7 @@ def _expected(
 ) -> ExpectedPerformance | None:
     """Return what the scores foretell, widened by how wrong that was at the last change of year."""
     found = None if version.contract.outputs else tally.estimate()
-    return found and found.widened(registry.shift_errors(version))
+    return found and found.widened(registry.year_change_errors(version))
 
 
 def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
