@@ -81,8 +81,9 @@ def _job(args: argparse.Namespace) -> int:
             standing={names.TAG_DRIFT_STATUS: status},
         )
 
-    publish(registry, version, names.JOB_DRIFT, window, args.output, make)
-    return _exit_code(result.global_status, args.fail_on)
+    unread = captures.quarantined
+    publish(registry, version, names.JOB_DRIFT, window, args.output, make, unread)
+    return command.exit_code(_exit_code(result.global_status, args.fail_on), captures)
 
 
 def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:

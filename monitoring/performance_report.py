@@ -54,8 +54,8 @@ def _job(args: argparse.Namespace) -> int:
     labels = read_labels(args.labels, version.contract, args.target, args.group)
     groups = _groups(args, version, labels)
     captured = [name for name in groups if name not in labels.columns]
-    answers = window.captures(args.inference_store, version).rows([*COLUMNS, *captured])
-    matched = match(labels, answers, groups)
+    captures = window.captures(args.inference_store, version)
+    matched = match(labels, captures.rows([*COLUMNS, *captured]), groups)
     result = assess(
         matched.target,
         matched.score,
@@ -89,11 +89,12 @@ def _job(args: argparse.Namespace) -> int:
             standing={names.TAG_PERFORMANCE_STATUS: standing},
         )
 
-    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make)
+    unread = captures.quarantined
+    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make, unread)
     if standing != result.status:
         say(_("The version's earlier verdict still stands: {status}.", status=standing))
     failed = args.fail_on and result.status is PerformanceStatus.DEGRADED
-    return command.EXIT_DRIFT if failed else 0
+    return command.exit_code(command.EXIT_DRIFT if failed else 0, captures)
 
 
 def _standing(result: PerformanceResult, version: MonitoredVersion) -> str:
