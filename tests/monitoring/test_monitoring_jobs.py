@@ -360,8 +360,9 @@ def test_a_damaged_file_is_left_out_and_said_everywhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """All the others are compared; console, page, JSON and run say what is missing, again too."""
-    writer.parquet(writer.journal(machine_rows(3, 300, machine.score)))
-    damaged = writer.parquet(writer.journal(machine_rows(4, 200, machine.score)))
+    options = {"model": MODEL, "number": machine.number}
+    writer.parquet(writer.journal(machine_rows(3, 300, machine.score), **options))
+    damaged = writer.parquet(writer.journal(machine_rows(4, 200, machine.score), **options))
     damaged.write_bytes(damaged.read_bytes()[:-100])
     for _ in range(2):
         code, numbers, page = report()
