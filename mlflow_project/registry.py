@@ -25,9 +25,9 @@ def run(args: argparse.Namespace) -> list[str]:
     match args.command:
         case "list":
             promotion.settled(registry)
-            return [list_versions(registry)]
+            return [list_versions(registry, args.last)]
         case "history":
-            return [show_history(registry, promotion.settled(registry).entries())]
+            return [show_history(registry, promotion.settled(registry).entries(args.last))]
         case "diff":
             from mlflow_project.versions.diff import diff
 
@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> list[str]:
             return _import(registry, args)
         case "adopt":
             return _adopt(registry, args)
+        case "describe":
+            return _describe(registry, args)
         case _:
             return _change(registry, args)
 
@@ -75,6 +77,26 @@ def _is_champion(version: "Version") -> list[str]:
 
 def _adopted() -> str:
     return _("The API adopts it within seconds.")
+
+
+def _describe(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from core.registry.packages import read_contract
+    from mlflow_project.versions.description import describe, reset_description
+    from mlflow_project.versions.knowledge import known_of
+
+    release, consent = args.model_version, args.accept_contract_change
+    if args.reset:
+        reset_description(registry, release, args.reason, accept_contract_change=consent)
+        told = _("{release} is as it was registered.", release=release)
+    else:
+        version = registry.by_release(release)
+        known = known_of(registry, version, read_contract(registry, version), args)
+        contract = describe(registry, release, known, args.reason, accept_contract_change=consent)
+        told = _("{release} is described.", release=release)
+        if not contract.outputs:
+            value = decimal(contract.threshold)
+            told += " " + _("Threshold of {release}: {value}.", release=release, value=value)
+    return [f"{told} {_adopted()}"]
 
 
 def _export(registry: "Registry", args: argparse.Namespace) -> list[str]:

@@ -3,7 +3,6 @@
 `python -m mlflow_project.retrain --source PEDE.xlsx`, the main entry point of `mlflow run`.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.cli import arguments
 from core.cli.progress import Clock, say
 from core.contract import names
+from core.messages import _
 from mlflow_project.make_dataset import DEFAULT_OUTPUT, make_dataset
 from mlflow_project.train import (
     add_training_options,
@@ -35,33 +36,48 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     Raises:
         DataError, TrainingError, RegistryError: what a person can mend.
     """
-    say(f"lendo {source}")
+    say(_("reading {source}", source=source))
     clock = Clock()
     with clock.step("read"):
         reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
-    sys.stdout.write(reading.table() + "\n")
+    arguments.say(reading.table())
     with clock.step("import"):
         from core.registry.versions import open_registry
         from mlflow_project.runs.training_run import train
         from mlflow_project.versions.promotion import breaking_changes, promote
 
-    result = train(dataset, requested, reading.to_dict(), force=force, clock=clock)
+    result = train(dataset, requested, force=force, clock=clock)
     report_result(result)
-    registry = open_registry()
-    new = result.passed and not was_served(registry, result.release)
-    breaks = breaking_changes(registry, registry.by_release(result.release)) if new else []
+    registry, release = open_registry(), result.release
+    new = result.passed and not was_served(registry, release)
+    breaks = breaking_changes(registry, registry.by_release(release)) if new else []
     if breaks:
-        say(f"{result.release} quebra quem usa a API hoje: {'; '.join(breaks)}")
-        say("avise os clientes; para promovê-la: registry promote --accept-contract-change")
+        changes = "; ".join(breaks)
+        say(
+            _(
+                "{release} breaks clients of today's API: {changes}",
+                release=release,
+                changes=changes,
+            )
+        )
+        command = "registry promote --accept-contract-change"
+        say(_("tell the clients; to promote it: {command}", command=command))
     elif new:
         with clock.step("promote"):
-            promote(registry, result.release, "retreino aprovado nos critérios")
-        say(f"{result.release} é a champion; a API a adota em segundos")
+            promote(registry, release, _("retraining passed the criteria"))
+        say(_("{release} is champion; the API adopts it within seconds", release=release))
     elif registry.aliases().get(names.CHAMPION) == result.number:
-        say(f"{result.release} já é a champion")
+        say(_("{release} is champion already", release=release))
     elif result.passed:
-        say(f"{result.release} já foi champion; para voltar a ela: registry promote")
-    say(f"tempo: {clock}")
+        command = "registry promote"
+        say(
+            _(
+                "{release} was champion; to go back to it: {command}",
+                release=release,
+                command=command,
+            )
+        )
+    say(_("time: {clock}", clock=clock))
 
 
 def was_served(registry: "Registry", release: str) -> bool:
@@ -83,13 +99,14 @@ def was_served(registry: "Registry", release: str) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mlflow_project.retrain",
-        description="Retreina com a planilha PEDE, registra, e promove se os critérios deixam.",
-    )
-    parser.add_argument("--source", type=Path, required=True, help="planilha PEDE (.xlsx)")
+    text = _("Retrains with the PEDE workbook, registers, and promotes if the criteria let it.")
+    parser = arguments.parser("mlflow_project.retrain", text)
+    parser.add_argument("--source", type=Path, required=True, help=_("PEDE workbook (.xlsx)"))
     parser.add_argument(
-        "--dataset", type=Path, default=DEFAULT_OUTPUT, help="onde gravar (padrão: %(default)s)"
+        "--dataset",
+        type=Path,
+        default=DEFAULT_OUTPUT,
+        help=_("where to write it (default: %(default)s)"),
     )
     add_training_options(parser)
     args = parser.parse_args(argv)

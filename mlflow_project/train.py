@@ -1,28 +1,28 @@
 """Train and register without promoting: `python -m mlflow_project.train`."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.cli import arguments
 from core.cli.progress import Clock, say
 from core.contract import names
+from core.messages import _
 from mlflow_project.make_dataset import DEFAULT_OUTPUT
-from mlflow_project.pede.errors import DataError
 
 if TYPE_CHECKING:
     from mlflow_project.runs.training_run import Registered
 
 
-def add_training_options(parser: argparse.ArgumentParser) -> None:
+def add_training_options(parser: arguments.Parser) -> None:
     """Add the options that training and retraining share."""
     parser.add_argument(
         "--version",
         default="auto",
         metavar="v1.2.0",
-        help="versão a dar ao modelo (padrão: a próxima minor)",
+        help=_("release to give the model (default: the next minor)"),
     )
     # A value, since an MLproject parameter cannot be a bare flag; without one it means true.
     parser.add_argument(
@@ -31,7 +31,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         const="true",
         default="false",
         choices=("true", "false"),
-        help="treina mesmo que já haja versão dos mesmos dados, código e parâmetros",
+        help=_("train even if there is a version of the same data, code and parameters"),
     )
 
 
@@ -41,12 +41,33 @@ def requested_release(text: str) -> str | None:
 
 
 def report_result(result: "Registered") -> None:
-    """Print the outcome and where to read more."""
-    verdict = "aprovada nos critérios" if result.passed else "reprovada; fica como challenger"
+    """Print the outcome, what a person may still decide, and where to read more."""
+    passed, not_passed = _("passes the criteria"), _("does not pass; it stays challenger")
+    verdict = passed if result.passed else not_passed
     if result.existing:
-        verdict += " (já existia)"
+        verdict = _("{verdict} (it existed already)", verdict=verdict)
     say(result.headline)
-    say(f"{result.release} (nº {result.number}) {verdict}. Relatório: {result.report}")
+    say(
+        _(
+            "{release} (no. {number}) {verdict}. Report: {report}",
+            release=result.release,
+            number=result.number,
+            verdict=verdict,
+            report=result.report,
+        )
+    )
+    if result.question:
+        command = (
+            f"python -m mlflow_project.registry promote --model_version {result.release} "
+            '--force --reason "..."'
+        )
+        say(
+            _(
+                "only the capacity is exceeded, and that a person may decide: {question}",
+                question=result.question,
+            )
+        )
+        say(_("if yes, promote it and say who decided: {command}", command=command))
 
 
 def guarded(work: Callable[[], None]) -> int:
@@ -55,25 +76,15 @@ def guarded(work: Callable[[], None]) -> int:
     # spinning threads made it seventy times slower; it reads this when scikit-learn is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     names.configure_mlflow_environment()
-    from core.registry.errors import RegistryError
-    from mlflow_project.modelling.training import TrainingError
-
-    try:
-        work()
-    except (DataError, TrainingError, RegistryError) as exc:
-        sys.stderr.write(f"erro: {exc}\n")
-        return 2 if isinstance(exc, DataError) else 1
-    return 0
+    return arguments.run_command(work)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mlflow_project.train",
-        description="Treina e registra uma nova versão como challenger, sem promovê-la.",
-    )
+    text = _("Trains and registers a new version as challenger, without promoting it.")
+    parser = arguments.parser("mlflow_project.train", text)
     parser.add_argument(
-        "--source", type=Path, default=DEFAULT_OUTPUT, help="conjunto (padrão: %(default)s)"
+        "--source", type=Path, default=DEFAULT_OUTPUT, help=_("dataset (default: %(default)s)")
     )
     add_training_options(parser)
     args = parser.parse_args(argv)

@@ -260,6 +260,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "MLFLOW_TRACKING_URI": mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "SHEET_READER": os.environ.get("SHEET_READER") or "mlflow_project.lists",
+        "PANEL_GROUP": os.environ.get("PANEL_GROUP") or "fase",
     }
     stack = Stack(env)
     try:

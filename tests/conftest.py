@@ -70,15 +70,20 @@ def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the live MLflow server keeps its database and its artifacts."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
     """Yield the tracking URI of a live MLflow server; the environment names it meanwhile."""
-    folder = tmp_path_factory.mktemp("mlflow")
     port = find_free_port()
-    process = start_mlflow(folder, port)
+    process = start_mlflow(mlflow_folder, port)
     uri = f"http://127.0.0.1:{port}"
     before = os.environ.get("MLFLOW_TRACKING_URI")
     try:
-        wait_for(f"{uri}/health", 120, process)
+        wait_for(f"{uri}/health", 240, process)
         os.environ["MLFLOW_TRACKING_URI"] = uri
         yield uri
     finally:

@@ -13,7 +13,56 @@ STANDARD = ("errors.py", "messages/__init__.py", "store/schema.py")
 """What `core.contract` may import besides itself; standard library only, too."""
 PACKAGES = ("mlflow_project", "serving", "monitoring", "data")
 OURS = ("core", *PACKAGES, "scripts")
-TABLE = {}
+TABLE: dict[str, dict[str, str]] = {
+    "core": {
+        "messages": "",
+        "files": "",
+        "metrics": "",
+        "errors": "messages",
+        "cli": "messages errors",
+        "contract": "messages errors",
+        "spark": "messages errors",
+        "registry": "messages errors contract",
+        "store": "messages files errors contract",
+    },
+    "mlflow_project": {
+        "pede": "",
+        "dataset": "pede",
+        "lists": "pede dataset",
+        "make_dataset": "pede dataset",
+        "modelling": "dataset make_dataset",
+        "versions": "dataset make_dataset modelling",
+        "runs": "dataset make_dataset modelling versions",
+        "migration": "dataset versions runs",
+        "train": "pede make_dataset modelling runs",
+    },
+    "serving": {
+        "errors": "",
+        "telemetry": "",
+        "config": "errors",
+        "protocol": "errors",
+        "model": "errors config protocol",
+        "following": "errors telemetry config model",
+        "batch": "errors protocol following",
+        "engine": "errors protocol model following",
+        "capture": "errors telemetry config model engine",
+        "metrics": "telemetry engine",
+        "deployment": "errors telemetry config protocol following engine capture metrics",
+        "http": "errors telemetry protocol engine deployment",
+        "lists": "errors protocol following engine deployment http",
+        "panel": "errors following metrics deployment http",
+    },
+    "monitoring": {
+        "drift": "",
+        "errors": "",
+        "performance": "",
+        "tracking": "drift",
+        "command": "tracking",
+        "pages": "drift performance tracking",
+        "privacy": "errors tracking command",
+    },
+}
+"""Each room with those of its package that it may import, from the ground up."""
 
 
 def imported(path: Path) -> set[str]:
@@ -117,6 +166,14 @@ def test_rooms_import_what_the_table_says(package: str) -> None:
     }
     table = {name: set(others.split()) for name, others in TABLE[package].items()}
     assert shown == table
+
+
+def test_tests_mirror_the_source() -> None:
+    """A folder of tests belongs to a room, so that whoever knows one finds the other."""
+    for package in ("core", "mlflow_project", "serving", "monitoring"):
+        for folder in (ROOT / "tests" / package).glob("*/"):
+            if any(folder.glob("test_*.py")):
+                assert (ROOT / package / folder.name / "__init__.py").exists(), folder
 
 
 def test_no_class_name_means_two_things() -> None:

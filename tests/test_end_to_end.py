@@ -4,13 +4,10 @@ Requests keep coming from before the first flip until after the last one; none m
 """
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,66 +16,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from live import clean_environment, copy_project, run_here, stop, wait_for
+from walk import Walk
 
 MODEL = "walk-through"
 SOURCE = "pede.xlsx"
-
-
-class Walk:
-    """One folder, one model name, and the environment that all commands share."""
-
-    def __init__(self, folder: Path, tracking_uri: str, port: int) -> None:
-        """Remember where everything is."""
-        self.folder, self.api = folder, f"http://127.0.0.1:{port}"
-        self.env = {
-            **clean_environment(),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "MLFLOW_TRACKING_URI": tracking_uri,
-            "MODEL_NAME": MODEL,
-            "CAPTURE_FLUSH_SECONDS": "1",
-            "PSEUDONYM_KEY": "a key for the test",
-        }
-
-    def run(self, *command: str) -> str:
-        """Run one of our commands to its end; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout
-
-    def here(self, module: str, *arguments: str) -> str:
-        """Run one of our commands in this process, which has imported MLflow already."""
-        return run_here([module, *arguments], self.env, self.folder)
-
-    def post(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Send instances in requests of 50; return all predictions."""
-        found: list[dict[str, Any]] = []
-        with httpx.Client(base_url=self.api, timeout=30) as client:
-            for start in range(0, len(rows), 50):
-                answer = client.post("/predict", json={"instances": rows[start : start + 50]})
-                assert answer.status_code == 200, answer.text
-                found += answer.json()["predictions"]
-        return found
-
-    def served(self) -> str | None:
-        """Return the release that `/metadata` names; None from a worker that has none yet."""
-        release: str | None = (
-            httpx.get(f"{self.api}/metadata", timeout=10).json().get("model_version")
-        )
-        return release
-
-    def wait_until_served(self, release: str) -> None:
-        """Wait until every worker answers with `release`: twenty answers in a row."""
-        deadline, row = time.monotonic() + 30, 0
-        while row < 20:
-            assert time.monotonic() < deadline, f"{release} is not served after 30 s"
-            row = row + 1 if self.served() == release else 0
 
 
 class Load(threading.Thread):
@@ -120,39 +61,17 @@ class Load(threading.Thread):
 
 
 @pytest.fixture
-def walk(
-    tmp_path: Path, mlflow_server: str, free_port: Callable[[], int]
-) -> Iterator[Callable[[], Walk]]:
-    """Yield a function that starts a proxy with two workers and returns the walk."""
-    project = tmp_path / "project"
-    copy_project(project)
-    the_walk = Walk(project, mlflow_server, free_port())
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def begin(serve: bool = True) -> Walk:
-        if serve:
-            command = [sys.executable, "-m", "serving", "--workers", "2"]
-            process = subprocess.Popen(
-                [*command, "--port", the_walk.api.rsplit(":", 1)[1]],
-                cwd=project,
-                env=the_walk.env,
-                start_new_session=True,
-            )
-            processes.append(process)
-            wait_for(f"{the_walk.api}/ready", 60, process)
-        return the_walk
-
-    begin.stop = lambda: [stop(p) for p in processes]  # type: ignore[attr-defined]
-    yield begin
-    for process in processes:
-        stop(process)
+def the(tmp_path: Path, mlflow_server: str) -> Iterator[Walk]:
+    """Yield a walk in which nothing was trained; its proxy is stopped after the test."""
+    walk = Walk(tmp_path / "project", mlflow_server, MODEL)
+    yield walk
+    walk.stop()
 
 
 @pytest.mark.timeout(600)
-def test_the_whole_loop(walk: Any) -> None:
+def test_the_whole_loop(the: Walk) -> None:
     """Train, promote, predict, train again, promote, roll back, count, and tell drift from none."""
     # Train the first version as `mlflow run` does, in this environment; the gate promotes it.
-    the = walk(serve=False)
     the.here("data.synthetic", "--students", "900", "--seed", "3", "--output", SOURCE)
     told = the.run(
         *("-m", "mlflow", "run", ".", "--env-manager", "local"),
@@ -162,7 +81,7 @@ def test_the_whole_loop(walk: Any) -> None:
     assert "v1.0.0" in the.here("mlflow_project.registry", "list")
 
     # Serve it, and keep asking from here on.
-    walk()
+    the.serve(workers=2)
     the.wait_until_served("v1.0.0")
     metadata = httpx.get(f"{the.api}/metadata").json()
     names = [feature["name"] for feature in metadata["features"]]
@@ -213,7 +132,7 @@ def test_the_whole_loop(walk: Any) -> None:
     ]
 
     # Every answered instance is in the store, once, under the version that scored it.
-    walk.stop()
+    the.stop()
     answered = sum((load.answered for load in loads), Counter({"v1.0.0": 620, "v1.1.0": 600}))
     files = sorted((the.folder / "monitoring/inference_store").glob("*.parquet"))
     captured: Counter[str] = Counter()

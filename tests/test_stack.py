@@ -279,6 +279,7 @@ def check_documents(stack: Stack) -> None:
     """Run both documents and look for what they promise."""
     told = run_blocks(stack, "README.md", skipped=("make",))
     assert '"risk_score"' in told
+    assert "Gravado: var/lista.xlsx" in told
     assert "v1.1.0 é a champion" in told
     assert "não registrada" not in told
     told = run_blocks(stack, "RUNBOOK.md", skipped=())
@@ -300,6 +301,10 @@ def check_documents(stack: Stack) -> None:
     assert "erros: 60 × 422" in told
     assert "latencia: 48 × 200" in told
     assert re.search(r"^\d{3,}(\.\d+)?\t1000$", told, re.MULTILINE)
+    # The school year (§11): a list of each year, and outcomes that judge the year before.
+    assert "planilha de 2024" in told and "planilha de 2025" in told
+    assert (stack.folder / "var/lista-2024.xlsx").exists()
+    assert "PEDE2025" in told
     # And so do the commands of the containers (§10).
     assert oct((stack.folder / ".env").stat().st_mode)[-3:] == "600"
     assert list((stack.folder / "relatorios").glob("v*/drift_report_*.html"))

@@ -5,19 +5,21 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from core.messages import N_, _
+
 _WIDTH = 24
 
 STEPS: Mapping[str, str] = {
-    "read": "ler a planilha",
-    "import": "importar",
-    "check": "conferir",
-    "select": "escolher a família",
-    "evaluate": "avaliar",
-    "gate": "julgar",
-    "fit": "ajustar para servir",
-    "log": "registrar no MLflow",
-    "baseline": "baseline",
-    "promote": "promover",
+    "read": N_("read the workbook"),
+    "import": N_("import"),
+    "check": N_("check"),
+    "fit": N_("fit for serving"),
+    "evaluate": N_("evaluate"),
+    "splits": N_("repeat on children held out"),
+    "gate": N_("judge"),
+    "log": N_("log to MLflow"),
+    "baseline": N_("baseline"),
+    "promote": N_("promote"),
 }
 """Steps of a retraining: the name that metrics carry, and what people read."""
 
@@ -47,7 +49,7 @@ class Clock:
 
     def __str__(self) -> str:
         """Return the whole and each step's share, as one line."""
-        shares = ", ".join(f"{STEPS[name]} {share:.0%}" for name, share in self.shares().items())
+        shares = ", ".join(f"{_(STEPS[name])} {share:.0%}" for name, share in self.shares().items())
         return f"{sum(self.seconds.values()):.0f} s ({shares})"
 
     def shares(self) -> dict[str, float]:

@@ -13,11 +13,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.contract.columns import RESERVED_COLUMNS
+from core.contract.kinds import CONTRACT_KINDS, EXAMPLE_KINDS, FEATURE_KINDS, WORDS, wrong_kind
 from core.contract.types import FEATURE_TYPES, FeatureType
 from core.errors import ProjectError
-from core.messages import N_
+from core.messages import N_, _
 
 _NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
+_TAKEN = RESERVED_COLUMNS | {"explanation"}
+"""Names that neither score nor label may take: columns of the store, fields of an answer."""
 _RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 
@@ -152,6 +155,13 @@ class ModelContract:
             raise ContractError(
                 N_("score and label are both called {name!r}"), name=self.score_name
             )
+        for name, own in ((self.score_name, "score"), (self.label_name, "label")):
+            if name in _TAKEN - {own} or name in names:
+                raise ContractError(
+                    N_("{own} is called {name!r}, which means something else in an answer or row"),
+                    own=own,
+                    name=name,
+                )
         if self.entity in names:
             raise ContractError(N_("{name!r} is both the entity and a feature"), name=self.entity)
         if self.period_field in names:
@@ -207,9 +217,31 @@ class ModelContract:
             example = fields.pop("example", None)
             # Before the field existed every stated contract took years at the end of names.
             fields.setdefault("year_suffixes", True)
+            _check_kinds(fields, CONTRACT_KINDS)
+            for feature in fields["features"]:
+                _check_kinds(feature, FEATURE_KINDS, f"{feature.get('name')!r}: ")
+            if example:
+                _check_kinds(example, EXAMPLE_KINDS, "example: ")
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
             return cls(**fields, example=Example(**example) if example else None)
-        except (KeyError, TypeError, AttributeError) as exc:
+        except (KeyError, TypeError, AttributeError, ValueError) as exc:
+            if isinstance(exc, ContractError):
+                raise
             raise ContractError(
                 N_("the contract cannot be read: {reason}"), reason=str(exc)
             ) from exc
+
+
+def _check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = "") -> None:
+    """Refuse a value of the wrong kind, by the name of its field.
+
+    Raises:
+        ContractError: there is one.
+    """
+    name = wrong_kind(data, kinds)
+    if name is not None:
+        raise ContractError(
+            N_("{field} must be {kind}"),
+            field=f"{where}{name}",
+            kind=_(WORDS[kinds[name].rstrip("?")]),
+        )

@@ -23,6 +23,8 @@ TAG_CONTRACT_CHANGE = "contract_change"
 """Version tag: `accepted` lets proxies serve it although clients of the version that they serve
 now would break; `registry promote --accept-contract-change` and every rollback set it."""
 CONTRACT_CHANGE_ACCEPTED = "accepted"
+TAG_DESCRIPTION = "description_digest"
+"""Version tag: digest of the description among its artifacts that completes its contract."""
 TAG_DRIFT_STATUS = "drift_status"
 """Version tag: GREEN, YELLOW, RED or NO_DATA of the last drift report."""
 TAG_PERFORMANCE_STATUS = "performance_status"
@@ -35,8 +37,17 @@ METADATA_CONTRACT = "contract"
 """Key of the `ModelContract` in the model's immutable MLflow metadata."""
 
 ARTIFACT_REFERENCE = "reference/reference.parquet"
-"""Artifact of a version's source run: its training rows, each feature a column, and `score` by
-fits that had not seen the row."""
+"""Among a version's model artifacts: its training rows, each feature a column, and `score` by fits
+that had not seen the row."""
+ARTIFACT_EVALUATION = "evaluation/test_scores.parquet"
+"""Among a version's model artifacts: `row` (digest), `target`, `score`, `flagged`, `persistence`
+and groups of the rows that it was tested on."""
+ARTIFACT_TRAINING_ROWS = "evaluation/training_rows.parquet"
+"""Among a version's model artifacts: `row` (digest) and reference year of every row that it was
+fitted on, and the score that it gives it."""
+YEAR_CHANGE_ERROR = "year_change_error"
+"""Metrics `year_change_error_<name>` of a version's source run, for recall, precision, f2 and
+positive_rate: what came true minus what calibrated scores promised when the year last changed."""
 ARTIFACT_BASELINE = "baseline/baseline.json"
 """Artifact of the run named by `TAG_BASELINE_RUN_ID`."""
 
@@ -53,7 +64,7 @@ TAG_REGISTRY_VERSION = "registry_version"
 
 LEDGER_PROMOTE, LEDGER_ROLLBACK = "promote", "rollback"
 LEDGER_THRESHOLD, LEDGER_UNRECORDED = "threshold", "unrecorded"
-LEDGER_CONFLICT = "conflict"
+LEDGER_CONFLICT, LEDGER_DESCRIBE = "conflict", "describe"
 LEDGER_NOTICED = (LEDGER_UNRECORDED, LEDGER_CONFLICT)
 """Moves of `champion` that a later command found: nobody knows when, by whom, or from what."""
 LEDGER_FLIPS = (LEDGER_PROMOTE, LEDGER_ROLLBACK, *LEDGER_NOTICED)

@@ -1,62 +1,66 @@
 """What a version consists of: its files, and what its `MLmodel` file says of them."""
 
+import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.contract import names
+from core.contract.completed import artifact_of, completed
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError, ModelContract
-from core.messages import _
+from core.messages import N_, _
 from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
-from core.registry.errors import UnreadableContract, VersionRefused
+from core.registry.errors import NotFound, UnreadableContract, VersionRefused
 from core.registry.versions import Registry, Version
 
 _MLMODEL = "MLmodel"
+_EVIDENCE = tuple(
+    Path(artifact).parts[0] for artifact in (names.ARTIFACT_REFERENCE, names.ARTIFACT_EVALUATION)
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
-    """What an `MLmodel` file says; `inputs` and `outputs` are the signature's, None without one.
+class Package:
+    """A version's folder, and what its `MLmodel` file says.
 
-    `example` is the file name of the input example, None without one.
+    `inputs` and `outputs` are the signature's, as plain data; None without one.
     """
 
+    folder: Path
     flavors: Mapping[str, Mapping[str, Any]]
     metadata: Mapping[str, Any]
     inputs: list[Any] | None
     outputs: list[Any] | None
-    example: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Package(Description):
-    """A model's folder on this disk, described."""
-
-    folder: Path
-
-
-def describe(registry: Registry, version: Version) -> Description:
-    """Return what a version's `MLmodel` says, without its weights.
-
-    Raises:
-        VersionRefused: it cannot be read as one.
-        NotFound: its files are gone.
-    """
+def stated_release(registry: Registry, version: Version) -> str | None:
+    """Return the release in the contract that a version states; None where it states none."""
     with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        _fetch(registry, f"{version.uri}/{_MLMODEL}", Path(folder), CALL_SECONDS)
-        return _describe(registry, version.number, Path(folder))
+        try:
+            package = _without_weights(registry, version, Path(folder))
+        except (VersionRefused, NotFound):
+            return None
+    stated = package.metadata.get(names.METADATA_CONTRACT)
+    return stated.get("release") if isinstance(stated, Mapping) else None
 
 
-def download(registry: Registry, number: int, folder: Path) -> Package:
+def download(registry: Registry, number: int, folder: Path, *, evidence: bool = False) -> Package:
     """Fetch a version's files into `folder` and read its `MLmodel`.
+
+    What training kept for those who judge a version is removed unless `evidence` asks for it:
+    whoever serves a model needs none of its training rows.
 
     Raises:
         RegistryUnreachable: the files cannot be fetched now.
         VersionRefused: there is no readable `MLmodel` among them.
     """
-    path = _fetch(registry, f"models:/{registry.name}/{number}", folder, TRANSFER_SECONDS)
+    path = fetch_uri(registry, f"models:/{registry.name}/{number}", folder, TRANSFER_SECONDS)
+    for name in () if evidence else _EVIDENCE:
+        shutil.rmtree(path / name, ignore_errors=True)
     return open_package(registry, number, path)
 
 
@@ -66,35 +70,63 @@ def open_package(registry: Registry, number: int, folder: Path) -> Package:
     Raises:
         VersionRefused: there is no readable one.
     """
-    said = _describe(registry, number, folder)
-    return Package(
-        said.flavors, said.metadata, said.inputs, said.outputs, said.example, folder=folder
-    )
+    registry.client.prepare()
+    from mlflow.models import Model
+
+    try:
+        model = Model.load(str(folder))
+        signature = model.signature
+        return Package(
+            folder=folder,
+            flavors=model.flavors,
+            metadata=model.metadata or {},
+            inputs=signature.inputs.to_dict() if signature and signature.inputs else None,
+            outputs=signature.outputs.to_dict() if signature and signature.outputs else None,
+        )
+    except Exception as exc:
+        reason = _("MLmodel cannot be read ({kind})", kind=type(exc).__name__)
+        raise VersionRefused(number, reason) from exc
 
 
 def read_contract(registry: Registry, version: Version) -> ModelContract:
-    """Return the contract that a version states, or the one that its signature amounts to.
+    """Return a version's contract: stated or derived, and completed where it was described.
 
     Raises:
         UnreadableContract: it states one that cannot be read, or has neither.
         NotFound: its files are gone.
     """
-    try:
-        said = describe(registry, version)
-        return contract_of(said, version)
-    except (ContractError, VersionRefused) as exc:
-        reason = exc.facts["reason"] if isinstance(exc, VersionRefused) else exc
-        raise UnreadableContract(release=version.release, reason=reason) from exc
+    with tempfile.TemporaryDirectory(prefix="version-") as folder:
+        try:
+            return contract_of(_without_weights(registry, version, Path(folder)), version)
+        except (ContractError, VersionRefused) as exc:
+            reason = exc.facts["reason"] if isinstance(exc, VersionRefused) else exc
+            raise UnreadableContract(release=version.release, reason=reason) from exc
 
 
-def contract_of(said: Description, version: Version) -> ModelContract:
-    """Return the contract of a described version: the one derivation, for proxy, jobs, commands.
+def read_description(registry: Registry, version: Version) -> Mapping[str, Any]:
+    """Return what was described of a version from outside; empty where nothing was.
 
     Raises:
-        ContractError: it states one that cannot be read, or has neither contract nor signature.
+        ContractError: it was, and cannot be read.
+        NotFound: its files are gone.
     """
-    tagged = version.release
-    return contract_of_version(version.number, tagged, said.metadata, said.inputs, said.outputs)
+    with tempfile.TemporaryDirectory(prefix="version-") as folder:
+        return _description(_without_weights(registry, version, Path(folder)), version)
+
+
+def contract_of(package: Package, version: Version) -> ModelContract:
+    """Return the contract of a version's files: the one derivation, for proxy, jobs and commands.
+
+    Raises:
+        ContractError: it states one that cannot be read, has neither contract nor signature, or
+            its description does not fit or cannot be read.
+    """
+    tagged = version.tags.get(names.TAG_RELEASE)
+    contract = contract_of_version(
+        version.number, tagged, package.metadata, package.inputs, package.outputs
+    )
+    known = _description(package, version)
+    return completed(contract, known) if known else contract
 
 
 def load_model(registry: Registry, version: Version) -> Any:
@@ -150,7 +182,37 @@ def spark_udf(registry: Registry, session: Any, number: int) -> Any:
     return registry.client.call(make, "spark_udf", TRANSFER_SECONDS, repeat=True)
 
 
-def _fetch(registry: Registry, uri: str, folder: Path, seconds: float) -> Path:
+def _without_weights(registry: Registry, version: Version, folder: Path) -> Package:
+    """Fetch only the files that say what a version is."""
+    fetch_uri(registry, f"{version.uri}/{_MLMODEL}", folder, CALL_SECONDS)
+    if digest := version.tags.get(names.TAG_DESCRIPTION):
+        fetch_uri(registry, f"{version.uri}/{artifact_of(digest)}", folder, CALL_SECONDS)
+    return open_package(registry, version.number, folder)
+
+
+def _description(package: Package, version: Version) -> Mapping[str, Any]:
+    digest = version.tags.get(names.TAG_DESCRIPTION)
+    if not digest:
+        return {}
+    try:
+        text = (package.folder / artifact_of(digest)).read_text(encoding="utf-8")
+        known: Mapping[str, Any] = dict(json.loads(text))
+    except (OSError, ValueError, TypeError) as exc:
+        if isinstance(exc, ContractError):
+            raise
+        kind = type(exc).__name__
+        raise ContractError(N_("its description cannot be read ({kind})"), kind=kind) from exc
+    return known
+
+
+def fetch_uri(registry: Registry, uri: str, folder: Path, seconds: float) -> Path:
+    """Fetch what a `models:/` URI names into a folder, its path kept; return where it lies.
+
+    Raises:
+        NotFound: there is no such version or file.
+        RegistryUnreachable: it cannot be fetched now.
+    """
+
     def fetch() -> Path:
         from mlflow.artifacts import download_artifacts
 
@@ -158,23 +220,3 @@ def _fetch(registry: Registry, uri: str, folder: Path, seconds: float) -> Path:
         return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), **servers))
 
     return registry.client.call(fetch, "download_artifacts", seconds, repeat=True)
-
-
-def _describe(registry: Registry, number: int, folder: Path) -> Description:
-    """Read the `MLmodel` in a folder."""
-    registry.client.prepare()
-    from mlflow.models import Model
-
-    try:
-        model = Model.load(str(folder))
-        signature = model.signature
-        return Description(
-            flavors=model.flavors,
-            metadata=model.metadata or {},
-            inputs=signature.inputs.to_dict() if signature and signature.inputs else None,
-            outputs=signature.outputs.to_dict() if signature and signature.outputs else None,
-            example=(model.saved_input_example_info or {}).get("artifact_path"),
-        )
-    except Exception as exc:
-        reason = _("MLmodel cannot be read ({kind})", kind=type(exc).__name__)
-        raise VersionRefused(number, reason) from exc

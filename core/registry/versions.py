@@ -16,7 +16,6 @@ from core.registry.errors import (
     NotFound,
     RegistryUnreachable,
     UnknownVersion,
-    VersionRefused,
 )
 
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
@@ -58,8 +57,14 @@ class Version:
         return datetime.fromtimestamp(self.created_ms / 1000, UTC)
 
     def is_version_of(self, other: "Version") -> bool:
-        """Tell whether both are one version; a number alone is used again after a deletion."""
-        mine, theirs = ((v.number, v.run_id, v.created_ms) for v in (self, other))
+        """Tell whether both are one version, described alike.
+
+        A number alone is used again after a deletion.
+        """
+        mine, theirs = (
+            (v.number, v.run_id, v.created_ms, v.tags.get(names.TAG_DESCRIPTION))
+            for v in (self, other)
+        )
         return mine == theirs
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,13 +119,12 @@ class Registry:
         except (ModelMissing, AliasMissing):
             return None
 
-    def by_number(self, number: int) -> Version:
-        """Return the version of a number.
-
-        Raises:
-            NotFound: there is none.
-        """
-        return self._read(self.client.get_model_version(self.name, str(number)))
+    def find(self, number: int) -> Version | None:
+        """Return the version of a number, or None."""
+        try:
+            return self._read(self.client.get_model_version(self.name, str(number)))
+        except NotFound:
+            return None
 
     def by_release(self, release: str) -> Version:
         """Return the newest version of a release: tagged, stated by its contract, or `v0.0.<n>`.
@@ -188,7 +192,7 @@ class Registry:
             number=number,
             release=release_of(number, tags.get(names.TAG_RELEASE)),
             run_id=found.run_id or None,
-            model_id=getattr(found, "model_id", None) or None,
+            model_id=_model_id(str(found.source)),
             tags=tags,
             created_ms=int(found.creation_timestamp),
             aliases=tuple(sorted(at)),
@@ -198,13 +202,15 @@ class Registry:
         """Return the release in the contract of a version that has no tag of one."""
         if names.TAG_RELEASE in version.tags:
             return None
-        from core.registry.packages import describe
+        from core.registry.packages import stated_release
 
-        try:
-            stated = describe(self, version).metadata.get(names.METADATA_CONTRACT)
-        except (VersionRefused, NotFound):
-            return None
-        return stated.get("release") if isinstance(stated, Mapping) else None
+        return stated_release(self, version)
+
+
+def _model_id(source: str) -> str | None:
+    """Return the logged model that a version was made from; a run's folder is none."""
+    name = source.removeprefix("models:/")
+    return name if name != source and name.startswith("m-") and "/" not in name else None
 
 
 def open_registry(name: str | None = None) -> Registry:

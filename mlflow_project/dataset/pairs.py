@@ -35,23 +35,22 @@ def build_dataset(students: pd.DataFrame, pseudonym_key: str | None) -> pd.DataF
     return dataset.sort_values([YEAR, STUDENT]).reset_index(drop=True)
 
 
-def count_pairs(dataset: pd.DataFrame, students: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return per reference year t its students, the pairs t → t+1, and the shares at risk in t+1.
+def count_pairs(
+    dataset: pd.DataFrame, students: pd.DataFrame | None = None
+) -> list[dict[str, Any]]:
+    """Return per reference year t the pairs t → t+1 and the share at risk in t+1.
 
-    `share_reappearing` is the share of the year's students who are there in the next one too.
+    Where the year's `students` are given, also how many they are and `share_reappearing`, the share
+    of them who are there in the next year too.
     """
-    seen = students.groupby("ano").size()
-    by_year = dataset.groupby(YEAR)[TARGET].agg(["size", "mean"])
-    return [
-        {
-            "reference_year": int(year),
-            "students": int(seen[year]),
-            "pairs": int(size),
-            "share_reappearing": round(float(size / seen[year]), 4),
-            "share_at_risk": round(float(share), 4),
-        }
-        for year, size, share in by_year.itertuples()
-    ]
+    found: list[dict[str, Any]] = []
+    for year, size, share in dataset.groupby(YEAR)[TARGET].agg(["size", "mean"]).itertuples():
+        pair: dict[str, Any] = {"reference_year": int(year), "pairs": int(size)}
+        if students is not None:
+            seen = int((students["ano"] == year).sum())
+            pair |= {"students": seen, "share_reappearing": round(float(size / seen), 4)}
+        found.append({**pair, "share_at_risk": round(float(share), 4)})
+    return found
 
 
 def _pseudonyms(ra: Sequence[str] | pd.Series, key: str | None) -> dict[str, str]:

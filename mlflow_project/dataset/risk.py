@@ -11,8 +11,12 @@ from mlflow_project.pede import EXAMPLE, FEATURES
 from mlflow_project.pede import FEATURE_NAMES as FEATURE_NAMES
 
 TARGET = "em_risco"
-DIFFERENCE = ("fase", "idade")
-"""Age minus phase: how far a child is ahead or behind, before the school's own table says so."""
+IDEAL_PHASE_AGES = (9, 10, 12, 14, 15, 16, 17, 18)
+"""Age from which on the ideal phase is 1, 2, ..., 8, by the programme's own table."""
+YEARS_TO_COUNTING: Mapping[str, float] = {"year_end": 1.5, "june": 1.0}
+"""Rules by which next year's ideal phase may go: years from 30 June, whose age `idade` is, to the
+day on which the rule counts ages. The sheets of 2022 and 2023 went by the end of the year or
+nearly, that of 2024 by about 30 June; nobody tells us beforehand."""
 
 SCORE_NAME, LABEL_NAME, ENTITY = "risk_score", "risk_label", "ra"
 """Names of the answer's two outputs, and of the field that says whose row it is."""

@@ -14,7 +14,6 @@ from mlflow_project.lists.scoring import ApiError, ProxyApi, RequestRefused
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 60.0
-LOG = "logs/risk_list.log"
 
 
 class NoProxy(ApiError):
@@ -32,8 +31,9 @@ def own_proxy() -> Iterator[ProxyApi]:
     """
     port, key = _free_port(), secrets.token_urlsafe(24)
     command = [sys.executable, "-m", "serving", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {**os.environ, "API_KEYS": key, "LOG_FILE": LOG}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, "API_KEYS": key}, stdout=subprocess.DEVNULL
+    )
     try:
         api = ProxyApi(f"http://127.0.0.1:{port}", key)
         _wait(api, process)
@@ -55,7 +55,8 @@ def _wait(api: ProxyApi, process: subprocess.Popen[bytes]) -> None:
         else:
             return
         time.sleep(0.2)
-    raise NoProxy(reason=reason or process.poll(), log=LOG)
+    log = os.environ.get("LOG_FILE") or "logs/app.log"
+    raise NoProxy(reason=reason or process.poll(), log=log)
 
 
 def _free_port() -> int:

@@ -50,7 +50,7 @@ def label_names(scored: ScoredSheet) -> list[str]:
 def header(names: Sequence[str]) -> list[str]:
     """Return the titles of the list's columns."""
     why = [_("Reason {number}", number=number(place)) for place in range(1, MOST + 1)]
-    return [_("Order"), *names, _("Score"), _("Flagged"), *why, _("Unknown inputs")]
+    return [_("Order"), *names, _("Score"), _("Flagged?"), *why, _("Unknown inputs")]
 
 
 def cells(order: int, line: Line, names: Sequence[str]) -> list[str | float | int]:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+from core.registry.client import Client
 
 _BOUND = ("mlflow.log-model.history", "mlflow.parentRunId", "mlflow.rootRunId")
 """Run tags that name other runs and models of the server they were made on."""
@@ -14,7 +15,7 @@ _AT_ONCE = 100
 """What MLflow takes of one kind in one request."""
 
 
-def save_run(client: MlflowClient, run_id: str, folder: Path) -> None:
+def save_run(client: Client, run_id: str, folder: Path) -> None:
     """Write a run's facts to `run.json` and its artifacts below `artifacts/` of a new folder."""
     run = client.get_run(run_id)
     points = [p for key in sorted(run.data.metrics) for p in client.get_metric_history(run_id, key)]
@@ -40,7 +41,7 @@ def save_run(client: MlflowClient, run_id: str, folder: Path) -> None:
         client.download_artifacts(run_id, item.path, str(artifacts))
 
 
-def load_run(client: MlflowClient, folder: Path, experiment: str) -> str:
+def load_run(client: Client, folder: Path, experiment: str) -> str:
     """Make a run in `experiment` (by name) from what `save_run` wrote; return its id.
 
     It is left open: whoever adds a model to it closes it with `finish`.
@@ -61,13 +62,13 @@ def load_run(client: MlflowClient, folder: Path, experiment: str) -> str:
     return run_id
 
 
-def finish(client: MlflowClient, run_id: str, folder: Path) -> None:
+def finish(client: Client, run_id: str, folder: Path) -> None:
     """Close a run at the time at which the saved one ended."""
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     client.set_terminated(run_id, "FINISHED", facts["end_time"])
 
 
-def _log(client: MlflowClient, run_id: str, entities: Sequence[Any]) -> None:
+def _log(client: Client, run_id: str, entities: Sequence[Any]) -> None:
     kinds = {RunTag: "tags", Param: "params", Metric: "metrics"}
     for part in (entities[i : i + _AT_ONCE] for i in range(0, len(entities), _AT_ONCE)):
         client.log_batch(run_id, **{kinds[type(part[0])]: list(part)})

@@ -8,6 +8,8 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from core.contract.model import ContractError
 from core.messages import N_, _
 from core.registry.errors import NotFound, UnknownVersion, VersionRefused
 from core.registry.packages import download, open_package, read_contract
+from core.registry.runs import open_run
 from core.registry.versions import Registry, Version
 from mlflow_project.migration.bundle import read_bundle, write_bundle
 from mlflow_project.migration.plain import program_parts
@@ -51,20 +54,17 @@ def export_version(registry: Registry, release: str, target: Path) -> Transferre
 
     Raises:
         UnknownVersion: there is no such release.
-        Refused: it has no contract, its run is gone, or `target` exists.
+        UnreadableContract: nobody can tell what it takes and gives.
+        Refused: `target` exists, or cannot be written.
     """
     version = registry.by_release(release)
     read_contract(registry, version)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _download_model(registry, version, folder / "model")
-        try:
-            save_run(registry.client, version.run_id or "", folder / "run")
-            if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
-                save_run(registry.client, baseline, folder / "baseline")
-        except NotFound as exc:
-            text = N_("The run of {release} or that of its baseline is gone: {reason}")
-            raise Refused(text, release=release, reason=exc) from exc
+        for part, run_id in _runs(version):
+            with suppress(NotFound):  # deleted; the version needs it no more
+                save_run(registry.client, run_id, folder / part)
         facts = {
             "model_name": version.name,
             "release": release,
@@ -116,6 +116,14 @@ def import_version(
             )
             ledger.record(IMPORT, why, after=str(version.number), version=str(version.number))
     return Transferred(release, version.number, digest)
+
+
+def _runs(version: Version) -> Iterator[tuple[str, str]]:
+    """Yield the part of the bundle that holds a run, and its id: source run, baseline's run."""
+    if version.run_id:
+        yield "run", version.run_id
+    if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
+        yield "baseline", baseline
 
 
 def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -199,9 +207,14 @@ def fingerprint(folder: Path) -> str:
 def _register(registry: Registry, facts: dict[str, Any], folder: Path, digest: str) -> Version:
     """Upload runs, model and baseline; the version comes last, with all its tags at once."""
     client, release = registry.client, str(facts["release"])
-    run_id = load_run(client, folder / "run", f"{registry.name}-training")
-    model_uri = _upload_model(registry, run_id, folder / "model")
-    finish(client, run_id, folder / "run")
+    experiment = f"{registry.name}-training"
+    if (folder / "run").is_dir():
+        run_id = load_run(client, folder / "run", experiment)
+        model_uri = _upload_model(registry, run_id, folder / "model")
+        finish(client, run_id, folder / "run")
+    else:
+        with open_run(registry, experiment, f"import {release}", {}) as run:
+            model_uri = _upload_model(registry, run.id, folder / "model")
     tags = {**facts["tags"], names.TAG_RELEASE: release, "imported_bundle": digest}
     if (folder / "baseline").is_dir():
         baseline = load_run(client, folder / "baseline", f"{registry.name}-monitoring")
@@ -235,7 +248,7 @@ def _bind(folder: Path, model_id: str | None, run_id: str | None, place: str | N
 def _download_model(registry: Registry, version: Version, folder: Path) -> None:
     """Fetch a version's model folder, without the file that names the registry it came from."""
     folder.mkdir()
-    download(registry, version.number, folder)
+    download(registry, version.number, folder, evidence=True)
     (folder / "registered_model_meta").unlink(missing_ok=True)
 
 

@@ -3,8 +3,7 @@
 import pandas as pd
 from sklearn.inspection import permutation_importance
 
-from mlflow_project.dataset.risk import FEATURE_NAMES
-from mlflow_project.make_dataset import TARGET
+from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET
 from mlflow_project.modelling.training import Evaluation
 
 SHUFFLES = 5

@@ -1,7 +1,8 @@
-"""The unfitted pipeline and how it is fitted: calibrated, with folds that never split a student.
+"""The unfitted pipeline, the folds that never split a student, and scores from outside the sample.
 
 Every part is scikit-learn's own, so a version brings no code: it loads in `mlflow models serve`, in
-a Spark UDF and in the proxy alike.
+a Spark UDF and in the proxy alike. There is one procedure and no choice between families: which of
+them is best on the older pair of years does not tell which is best in the next (docs/decisions/10).
 """
 
 import time
@@ -10,26 +11,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from mlflow_project.modelling.families import BOOSTING, Family
+from mlflow_project.dataset.risk import FEATURE_NAMES, IDEAL_PHASE_AGES, YEARS_TO_COUNTING
 
 TRUSTED_TYPES = (
     "numpy.diff",
+    "numpy.digitize",
     "numpy.dtype",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
 )
-"""Types that skops asks to be told of, in a model of any family."""
+"""Types that skops asks to be told of."""
 
+BOOSTING = {
+    "max_iter": 120,
+    "max_leaf_nodes": 16,
+    "learning_rate": 0.05,
+    "min_samples_leaf": 8,
+    "l2_regularization": 5.0,
+    "max_features": 0.3,
+    "early_stopping": False,
+}
+"""What differs from scikit-learn's defaults; the logistic regression has them all."""
 REPEATS = 2
 """Shuffles of the folds that out-of-fold scores come from; one moves a threshold by points."""
 FOLDS = 10
@@ -37,31 +47,56 @@ FOLDS = 10
 of themselves: PSI 0.12 between their scores and the served fit's on new rows, 0.05 with ten."""
 
 
-def build_pipeline(
-    features: tuple[str, ...], difference: tuple[str, str], seed: int, family: Family = BOOSTING
-) -> Pipeline:
-    """Return the unfitted classifier over float64 columns `features`, NaN for missing.
+def build_pipeline(seed: int) -> Pipeline:
+    """Return the unfitted classifier over the float64 columns `FEATURE_NAMES`, NaN for missing.
 
-    `difference` names two features whose difference (second minus first) becomes a column of its
-    own. An all-missing column becomes a constant: scikit-learn's boosting refuses one that is all
-    NaN. Columns are found by position after the imputer, which costs half as much per row as
-    looking them up by name in a data frame.
+    Two models' probabilities are averaged: a logistic regression and a boosting of trees. Both see
+    what next year's lag would be under each rule for counting ages. An all-missing column becomes a
+    constant, since the boosting refuses one that is all NaN; columns are found by position after
+    the imputer, at half the cost per row of names.
     """
-    width = len(features)
-    positions = [features.index(name) for name in difference]
+    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    trees = HistGradientBoostingClassifier(**BOOSTING, random_state=seed)
     return Pipeline(
         [
             ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-            (
-                "difference",
-                ColumnTransformer(
-                    [
-                        ("values", "passthrough", list(range(width))),
-                        ("difference", FunctionTransformer(np.diff), positions),
-                    ]
-                ),
+            ("ideal", _next_ideal_phases()),
+            ("lag", _next_lags()),
+            ("classifier", VotingClassifier([("linear", linear), ("trees", trees)], voting="soft")),
+        ]
+    )
+
+
+def _next_ideal_phases() -> ColumnTransformer:
+    """Append next year's ideal phase under each rule: the step of the ages that is reached."""
+    age = [FEATURE_NAMES.index("idade")]
+    return ColumnTransformer(
+        [
+            ("values", "passthrough", list(range(len(FEATURE_NAMES)))),
+            *(
+                (
+                    rule,
+                    FunctionTransformer(
+                        np.digitize, kw_args={"bins": np.array(IDEAL_PHASE_AGES) - years}
+                    ),
+                    age,
+                )
+                for rule, years in YEARS_TO_COUNTING.items()
             ),
-            ("classifier", family.make(seed)),
+        ]
+    )
+
+
+def _next_lags() -> ColumnTransformer:
+    """Replace next year's ideal phases by their distance to this year's phase."""
+    width, phase = len(FEATURE_NAMES), FEATURE_NAMES.index("fase")
+    return ColumnTransformer(
+        [
+            ("values", "passthrough", list(range(width))),
+            *(
+                (rule, FunctionTransformer(np.diff), [phase, width + place])
+                for place, rule in enumerate(YEARS_TO_COUNTING)
+            ),
         ]
     )
 
@@ -69,22 +104,13 @@ def build_pipeline(
 def grouped_folds(
     target: pd.Series, students: pd.Series, folds: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (train, test) row positions; all rows of a student fall in the same fold."""
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    yield from splitter.split(np.zeros(len(target)), target, students)
+    """Yield (train, test) row positions; all rows of a student fall in the same fold.
 
-
-def fit_calibrated(
-    pipeline: Pipeline, frame: pd.DataFrame, target: pd.Series, students: pd.Series, seed: int
-) -> CalibratedClassifierCV:
-    """Fit one pipeline on all rows, and Platt's sigmoid on its out-of-fold decision values.
-
-    One model is served, so one row costs one pass (Platt 1999; scikit-learn's `ensemble=False`).
+    Students are told apart and never ordered by their names: the same rows under other pseudonyms
+    are cut alike.
     """
-    folds = list(grouped_folds(target, students, folds=5, seed=seed))
-    model = CalibratedClassifierCV(pipeline, method="sigmoid", cv=folds, ensemble=False)
-    model.fit(frame, target)
-    return model.set_params(cv=None)  # the folds' row numbers are no part of a served model
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    yield from splitter.split(np.zeros(len(target)), target, pd.factorize(students)[0])
 
 
 def out_of_fold_scores(
@@ -97,35 +123,19 @@ def out_of_fold_scores(
     folds: int | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """Return calibrated scores by fits that saw no row of the student; (repeats, n).
+    """Return scores by fits that saw no row of the student; (repeats, n).
 
     One row of scores per shuffle of the folds, not their mean: a mean of several fits is less
     spread than the single fit that will be served, and its threshold and drift baseline would be
-    of another distribution. The sigmoid of a fold is fitted on the decision values that the other
-    folds' rows got, so a shuffle costs one fit per fold. `tick` is called after every fit.
+    of another distribution. `tick` is called after every fit.
     """
     scores = np.empty((repeats or REPEATS, len(frame)))
-    for repeat in range(len(scores)):
-        cuts = list(grouped_folds(target, students, folds or FOLDS, seed=seed + 1 + repeat))
-        decisions = np.empty((len(frame), 1))
-        for train, test in cuts:
+    for repeat, row in enumerate(scores):
+        for train, test in grouped_folds(target, students, folds or FOLDS, seed + 1 + repeat):
             pipeline.fit(frame.iloc[train], target.iloc[train])
-            decisions[test, 0] = decision_values(pipeline, frame.iloc[test])
+            row[test] = pipeline.predict_proba(frame.iloc[test])[:, 1]
             tick()
-        for train, test in cuts:
-            sigmoid = LogisticRegression(C=1e6).fit(decisions[train], target.iloc[train])
-            scores[repeat, test] = sigmoid.predict_proba(decisions[test])[:, 1]
     return scores
-
-
-def decision_values(model: Any, frame: pd.DataFrame) -> np.ndarray:
-    """Return what calibration starts from: decision values, or probabilities where there are none.
-
-    The same choice that `CalibratedClassifierCV` makes; (n,).
-    """
-    if hasattr(model, "decision_function"):
-        return np.asarray(model.decision_function(frame))
-    return np.asarray(model.predict_proba(frame))[:, 1]
 
 
 def one_row_seconds(model: Any, row: pd.DataFrame, calls: int = 25) -> float:

@@ -1,4 +1,4 @@
-"""Plots of an evaluation, drawn for the MLflow UI; texts in Portuguese, as operators read them."""
+"""Plots of an evaluation, drawn for the MLflow UI."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
+from core.messages import _
+from core.messages.formats import number
 from core.metrics.calibration import calibration
-from mlflow_project.make_dataset import TARGET
+from mlflow_project.dataset.risk import TARGET
 from mlflow_project.modelling.threshold import CAPACITY, trade_off
 from mlflow_project.modelling.training import Evaluation
 
@@ -49,8 +51,8 @@ def draw_importance(weights: pd.DataFrame) -> Figure:
     axes.axvline(0, color=GREY, linewidth=1)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set(
-        title="Importância por permutação (teste)",
-        xlabel="Perda de ROC-AUC com a coluna embaralhada",
+        title=_("Permutation importance (test)"),
+        xlabel=_("ROC-AUC lost when the column is shuffled"),
     )
     return figure
 
@@ -67,19 +69,19 @@ def _roc(axes: Axes, evaluation: Evaluation) -> None:
     false, true, _ = roc_curve(_target(evaluation), evaluation.test["score"])
     axes.plot(false, true, color=BLUE)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
-    title = f"ROC no teste (área {evaluation.metrics['roc_auc']:.3f})"
-    axes.set(title=title, xlabel="Falsos positivos", ylabel="Sensibilidade (recall)")
+    title = _("ROC in the test (area {area})", area=number(evaluation.metrics["roc_auc"], 3))
+    axes.set(title=title, xlabel=_("False positives"), ylabel=_("Recall"))
 
 
 def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
     precision, recall, _ = precision_recall_curve(_target(evaluation), evaluation.test["score"])
-    axes.plot(recall, precision, color=BLUE, label="modelo")
+    axes.plot(recall, precision, color=BLUE, label=_("model"))
     chosen, simple = evaluation.metrics, evaluation.persistence
-    axes.plot(chosen["recall"], chosen["precision"], "o", color=RED, label="limiar escolhido")
-    axes.plot(simple["recall"], simple["precision"], "s", color=GREY, label="persistência")
+    axes.plot(chosen["recall"], chosen["precision"], "o", color=RED, label=_("threshold served"))
+    axes.plot(simple["recall"], simple["precision"], "s", color=GREY, label=_("persistence"))
     axes.legend(frameon=False)
-    title = f"Precisão e recall no teste (área {chosen['pr_auc']:.3f})"
-    axes.set(title=title, xlabel="Recall", ylabel="Precisão", ylim=(0, 1.02))
+    title = _("Precision and recall in the test (area {area})", area=number(chosen["pr_auc"], 3))
+    axes.set(title=title, xlabel=_("Recall"), ylabel=_("Precision"), ylim=(0, 1.02))
 
 
 def _reliability(axes: Axes, evaluation: Evaluation) -> None:
@@ -88,24 +90,26 @@ def _reliability(axes: Axes, evaluation: Evaluation) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     axes.plot(said, seen, "o-", color=BLUE)
     brier, ece = evaluation.metrics["brier"], evaluation.metrics["ece"]
-    title = f"Calibração no teste (Brier {brier:.3f}, ECE {ece:.3f})"
-    axes.set(title=title, xlabel="Risco previsto", ylabel="Risco observado")
+    title = _(
+        "Calibration in the test (Brier {brier}, ECE {ece})",
+        brier=number(brier, 3),
+        ece=number(ece, 3),
+    )
+    axes.set(title=title, xlabel=_("Risk said"), ylabel=_("Share that came true"))
 
 
 def _tradeoff(axes: Axes, evaluation: Evaluation) -> None:
     curve = trade_off(evaluation.train_target, evaluation.train_scores)
     for key, label, color in (
-        ("recall", "recall", BLUE),
-        ("precision", "precisão", GREY),
-        ("share_planned", "parcela sinalizada (planejada)", RED),
+        ("recall", _("Recall"), BLUE),
+        ("precision", _("Precision"), GREY),
+        ("share_planned", _("share flagged (planned)"), RED),
     ):
         axes.plot(curve["threshold"], curve[key], label=label, color=color)
     axes.axvline(evaluation.threshold, color="black", linewidth=1, linestyle=":")
-    axes.axhline(CAPACITY, color=RED, linewidth=1, linestyle="--", label="capacidade")
+    axes.axhline(CAPACITY, color=RED, linewidth=1, linestyle="--", label=_("capacity"))
     axes.legend(frameon=False)
-    axes.set(
-        title="Escolha do limiar (fora da amostra, no treino)", xlabel="Limiar", ylim=(0, 1.02)
-    )
+    axes.set(title=_("Thresholds (training, out of sample)"), xlabel=_("Threshold"), ylim=(0, 1.02))
 
 
 def _confusion(axes: Axes, evaluation: Evaluation) -> None:
@@ -113,6 +117,6 @@ def _confusion(axes: Axes, evaluation: Evaluation) -> None:
     axes.imshow(counts, cmap="Blues", vmax=counts.max() * 1.6)
     for row, column in np.ndindex(2, 2):
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=14)
-    axes.set_xticks([0, 1], ["não sinalizado", "sinalizado"])
-    axes.set_yticks([0, 1], ["sem defasagem", "em defasagem"])
-    axes.set(title="Teste: ano seguinte e previsão")
+    axes.set_xticks([0, 1], [_("not flagged"), _("flagged")])
+    axes.set_yticks([0, 1], [_("not lagging"), _("lagging")])
+    axes.set(title=_("Test: next year and prediction"))

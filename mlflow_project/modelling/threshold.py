@@ -5,41 +5,41 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from core.errors import ProjectError
+from core.messages import N_
+from core.messages.formats import number, percent
+
 CAPACITY = 0.60
 """Largest share of the students that the schools can follow up: the one number that both the choice
-of a threshold and the promotion gate go by (docs/decisions/0006)."""
+of a threshold and the promotion gate go by (docs/decisions/0010)."""
 BASE_RATE = 0.5
 """Share at risk that the capacity is planned for. It moves from pair to pair (61 %, then 40 %) and
 next year's is unknown, while the rates among those at risk and those not move less."""
 
 
-class PolicyUnmetError(ValueError):
+class PolicyUnmetError(ProjectError):
     """No threshold satisfies the policy; says how close the best one comes."""
 
-    def __init__(
-        self, policy: "ThresholdPolicy", recall: float, share: float, needed: float
-    ) -> None:
-        """Take the best recall within the capacity at `share`, and the share that recall needs."""
-        super().__init__(
-            f"com no máximo {policy.max_share_flagged:.0%} sinalizados (num ano com "
-            f"{policy.base_rate:.0%} em risco) o melhor recall é "
-            f"{recall:.2f} (sinalizando {share:.0%}), e a política exige ao menos "
-            f"{policy.floor_recall:.2f}; alcançá-lo sinalizaria {needed:.0%}"
-        )
-        self.recall, self.share, self.needed = recall, share, needed
+    code = "threshold_unmet"
+    message = N_(
+        "No threshold satisfies the policy: with at most {capacity} flagged (in a year with "
+        "{base_rate} at risk) the best recall is {recall} (flagging {share}), and the policy wants "
+        "at least {floor}; reaching it would flag {needed}."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPolicy:
-    """Reach `min_recall` with the fewest flags; never flag more than `max_share_flagged`.
+    """Take the best F-beta that flags no more than `max_share_flagged`.
 
     The share flagged is that of a year in which `base_rate` of the students are at risk, by the
-    rates found among those at risk and those not: π TPR + (1 − π) FPR. Where both cannot be had,
-    the best F-beta within the capacity is taken, unless even that misses more than `floor_recall`
-    allows: then there is no threshold worth serving.
+    rates found among those at risk and those not: π TPR + (1 − π) FPR. A threshold that misses more
+    than `floor_recall` allows is not worth serving.
+
+    No recall is aimed at below what the capacity allows: between years recall falls (0.90 promised
+    by cross-validation was 0.77 in the next year), so what is spared is missed.
     """
 
-    min_recall: float = 0.90
     max_share_flagged: float = CAPACITY
     floor_recall: float = 0.70
     base_rate: float = BASE_RATE
@@ -53,31 +53,35 @@ class ThresholdPolicy:
         if not self.beta > 0:
             raise ValueError(f"beta is {self.beta}; it must be positive")
 
-    def choose(self, target: np.ndarray, scores: np.ndarray) -> tuple[float, str]:
-        """Return the threshold and which rule gave it: `min_recall` or `best_f_beta`.
+    def choose(self, target: np.ndarray, scores: np.ndarray) -> float:
+        """Return the threshold: one of the scores, which must be of rows the fit had not seen.
 
-        Candidates are the scores themselves, for scores of rows the fit had not seen; (n,) each.
+        Args:
+            target: outcomes of 0 and 1, (n,).
+            scores: (n,).
 
         Raises:
             PolicyUnmetError: within the capacity every threshold misses too many.
         """
         curve = trade_off(target, scores, self.beta, self.base_rate)
         allowed = curve["share_planned"] <= self.max_share_flagged
-        reached = allowed & (curve["recall"] >= self.min_recall)
-        if reached.any():
-            return float(curve["threshold"][np.argmax(reached)]), "min_recall"
         worth = allowed & (curve["recall"] >= self.floor_recall)
         if not worth.any():
-            best = int(np.flatnonzero(allowed)[-1]) if allowed.any() else None
-            needed = curve["share_planned"][np.argmax(curve["recall"] >= self.floor_recall)]
-            recall, share = (
-                (0.0, 0.0)
-                if best is None
-                else (float(curve["recall"][best]), float(curve["share_planned"][best]))
-            )
-            raise PolicyUnmetError(self, recall, share, float(needed))
-        best_f = np.argmax(np.where(worth, curve["f_beta"], -1.0))
-        return float(curve["threshold"][best_f]), "best_f_beta"
+            raise self._unmet(curve, allowed)
+        best = np.argmax(np.where(worth, curve["f_beta"], -1.0))
+        return float(curve["threshold"][best])
+
+    def _unmet(self, curve: dict[str, np.ndarray], allowed: np.ndarray) -> PolicyUnmetError:
+        last = int(np.flatnonzero(allowed)[-1]) if allowed.any() else None
+        needed = curve["share_planned"][np.argmax(curve["recall"] >= self.floor_recall)]
+        return PolicyUnmetError(
+            capacity=percent(self.max_share_flagged, 0),
+            base_rate=percent(self.base_rate, 0),
+            recall=number(0.0 if last is None else curve["recall"][last], 2),
+            share=percent(0.0 if last is None else curve["share_planned"][last], 0),
+            floor=number(self.floor_recall, 2),
+            needed=percent(needed, 0),
+        )
 
 
 def trade_off(

@@ -1,172 +1,162 @@
 """Fitting, twice: once honestly for the test year, once on everything for serving. No MLflow here.
 
-The evaluation fit never sees the newest pair of years; its numbers are the ones reported. The
-served fit has seen all rows, so its threshold and drift reference come from out-of-fold scores.
+The evaluation fit never sees the newest pair of years; its scores are the ones reported. The served
+fit has seen all rows, so its threshold and drift reference come from out-of-fold scores.
 """
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline
 
+from core.metrics.calibration import promised
 from core.metrics.classification import label_metrics, score_metrics
-from mlflow_project.dataset.leakage import leaks
-from mlflow_project.dataset.risk import DIFFERENCE, FEATURE_NAMES, persistence
-from mlflow_project.make_dataset import DATASET_COLUMNS, STUDENT, TARGET, YEAR
-from mlflow_project.modelling.families import BOOSTING, Family
-from mlflow_project.modelling.pipeline import (
-    build_pipeline,
-    fit_calibrated,
-    grouped_folds,
-    out_of_fold_scores,
-)
-from mlflow_project.modelling.threshold import PolicyUnmetError, ThresholdPolicy
-
-
-class TrainingError(Exception):
-    """The dataset cannot be trained on; the message is for the operator."""
+from mlflow_project.dataset.pairs import STUDENT, YEAR
+from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
+from mlflow_project.modelling.pipeline import build_pipeline, grouped_folds, out_of_fold_scores
+from mlflow_project.modelling.threshold import ThresholdPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What the honest fit showed on rows it had not seen.
 
-    `test` holds the test rows of the dataset and `score`; `train_scores` are out-of-fold scores of
-    the training rows, with `train_target`, every row once per shuffle of the folds; from them
-    `threshold` was chosen by `rule`. `model` is the fit itself, which is never served.
+    Attributes:
+        years: reference years of the training rows and of the test rows; where they are the same,
+            the students differ.
+        threshold: score from which on a row is flagged, in all that follows.
+        train_target, train_scores: out-of-fold scores of the training rows, every row once per
+            shuffle of the folds.
+        test: the test rows of the dataset, and `score`.
+        metrics, train_metrics: of the test rows, and of the training rows out of the sample.
+        persistence: metrics of "lagging now, so lagging next year" on the test rows.
+        model: the fit itself, which is never served.
     """
 
-    split: str
+    years: tuple[tuple[int, ...], tuple[int, ...]]
     threshold: float
-    rule: str
     train_target: np.ndarray
     train_scores: np.ndarray
     test: pd.DataFrame
     metrics: dict[str, float]
     train_metrics: dict[str, float]
     persistence: dict[str, float]
-    model: CalibratedClassifierCV
+    model: Pipeline
+
+    @property
+    def by_year(self) -> bool:
+        """Return whether the test is of a year that no training row is of."""
+        return self.years[0] != self.years[1]
+
+    def at(self, threshold: float) -> "Evaluation":
+        """Return the same scores judged at another threshold."""
+        target, scores = self.test[TARGET].to_numpy(), self.test["score"].to_numpy()
+        return replace(
+            self,
+            threshold=threshold,
+            metrics=score_metrics(target, scores, threshold),
+            train_metrics=score_metrics(self.train_target, self.train_scores, threshold),
+        )
+
+    def year_change_errors(self) -> dict[str, float]:
+        """Return metric − what the scores promised of it, on a test year; empty without one.
+
+        Expected performance holds while a score means what it meant. What it was off by when the
+        year last changed is the least doubt that it deserves (`core.metrics.calibration.promised`).
+        """
+        if not self.by_year:
+            return {}
+        scores = self.test["score"].to_numpy()
+        said = promised(scores, scores >= self.threshold)
+        return {name: self.metrics[name] - value for name, value in said.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class ServedFit:
     """The model refitted on all rows; `scores` are out-of-fold, (shuffles, rows)."""
 
-    model: CalibratedClassifierCV
+    model: Pipeline
     threshold: float
-    rule: str
     scores: np.ndarray
 
 
-def check_dataset(dataset: pd.DataFrame) -> None:
-    """Refuse a dataset that lacks a column, is too small or one-sided, or knows the future.
-
-    Raises:
-        TrainingError: says which column, or how few rows of which class.
-    """
-    missing = [column for column in DATASET_COLUMNS if column not in dataset.columns]
-    if missing:
-        raise TrainingError(
-            f"O conjunto de dados não tem as colunas {', '.join(missing)}. "
-            "Gere-o com: python -m mlflow_project.make_dataset --source PEDE.xlsx"
-        )
-    for year, part in dataset.groupby(YEAR):
-        counts = [int((part[TARGET] == value).sum()) for value in (0, 1)]
-        if min(counts) < 20:
-            raise TrainingError(
-                f"O par {year}→{int(str(year)) + 1} tem {counts[1]} estudantes em risco e "
-                f"{counts[0]} fora; são precisos ao menos 20 de cada."
-            )
-    found = leaks(dataset, FEATURE_NAMES, TARGET, STUDENT, YEAR)
-    if found:
-        raise TrainingError(
-            "Vazamento do futuro: "
-            + "; ".join(found)
-            + ". Uma feature só pode dizer o que se sabe no ano de referência; corrija a planilha."
-        )
-
-
-def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Return training rows, test rows and how they were split.
+def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return training rows and test rows.
 
     The newest pair of years is the test where there are two; else a quarter of the students.
     """
-    years = sorted(dataset[YEAR].unique())
-    if len(years) > 1:
-        newest = years[-1]
+    newest = dataset[YEAR].max()
+    if dataset[YEAR].nunique() > 1:
         older = dataset[dataset[YEAR] < newest].reset_index(drop=True)
-        test = dataset[dataset[YEAR] == newest].reset_index(drop=True)
-        return older, test, f"por tempo: teste {newest}→{newest + 1}"
+        return older, dataset[dataset[YEAR] == newest].reset_index(drop=True)
     train, test = next(grouped_folds(dataset[TARGET], dataset[STUDENT], folds=4, seed=seed))
     return (
         dataset.iloc[train].reset_index(drop=True),
         dataset.iloc[test].reset_index(drop=True),
-        f"por estudante: um quarto de {years[0]}→{years[0] + 1}",
     )
 
 
 def evaluate_fit(
-    dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int, family: Family = BOOSTING
+    dataset: pd.DataFrame,
+    policy: ThresholdPolicy,
+    seed: int,
+    tick: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Fit on the training rows, choose the threshold inside them, test once."""
-    train, test, split = split_for_test(dataset, seed)
-    served = fit_for_serving(train, policy, seed, family)
-    scores = served.model.predict_proba(test[list(FEATURE_NAMES)])[:, 1]
+    train, test = split_for_test(dataset, seed)
+    return evaluate_on(train, test, policy, seed, tick=tick)
+
+
+def evaluate_on(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    policy: ThresholdPolicy,
+    seed: int,
+    repeats: int | None = None,
+    folds: int | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Run the whole procedure on the training rows, and test it on the others."""
+    fitted = fit_for_serving(train, policy, seed, repeats, folds, tick)
+    scores = fitted.model.predict_proba(test[list(FEATURE_NAMES)])[:, 1]
     target = test[TARGET].to_numpy()
-    train_target, train_scores = _pooled(train[TARGET], served.scores)
+    train_target = np.tile(train[TARGET].to_numpy(), len(fitted.scores))
+    train_scores = fitted.scores.ravel()
     return Evaluation(
-        split=split,
-        threshold=served.threshold,
-        rule=served.rule,
+        years=(_years(train), _years(test)),
+        threshold=fitted.threshold,
         train_target=train_target,
         train_scores=train_scores,
         test=test.assign(score=scores),
-        metrics=score_metrics(target, scores, served.threshold),
-        train_metrics=score_metrics(train_target, train_scores, served.threshold),
+        metrics=score_metrics(target, scores, fitted.threshold),
+        train_metrics=score_metrics(train_target, train_scores, fitted.threshold),
         persistence=label_metrics(target, persistence(test)),
-        model=served.model,
+        model=fitted.model,
     )
 
 
 def fit_for_serving(
-    dataset: pd.DataFrame, policy: ThresholdPolicy, seed: int, family: Family = BOOSTING
+    dataset: pd.DataFrame,
+    policy: ThresholdPolicy,
+    seed: int,
+    repeats: int | None = None,
+    folds: int | None = None,
+    tick: Callable[[], None] = lambda: None,
 ) -> ServedFit:
     """Fit on every row given; the threshold comes from scores no fit gave to its own rows.
 
     Raises:
-        TrainingError: no threshold satisfies the policy.
+        PolicyUnmetError: no threshold satisfies the policy.
     """
     frame, target, students = dataset[list(FEATURE_NAMES)], dataset[TARGET], dataset[STUDENT]
-    pipeline = build_pipeline(FEATURE_NAMES, DIFFERENCE, seed, family)
-    scores = out_of_fold_scores(pipeline, frame, target, students, seed)
-    try:
-        threshold, rule = policy.choose(*_pooled(target, scores))
-    except PolicyUnmetError as exc:
-        raise TrainingError(f"Nenhum limiar atende à política: {exc}.") from exc
-    return ServedFit(
-        fit_calibrated(pipeline, frame, target, students, seed), threshold, rule, scores
-    )
+    pipeline = build_pipeline(seed)
+    scores = out_of_fold_scores(pipeline, frame, target, students, seed, repeats, folds, tick)
+    outcomes = np.tile(target.to_numpy(), len(scores))
+    threshold = policy.choose(outcomes, scores.ravel())
+    return ServedFit(pipeline.fit(frame, target), threshold, scores)
 
 
-def _pooled(target: pd.Series, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return target and scores of all shuffles, one after the other."""
-    return np.tile(target.to_numpy(), len(scores)), scores.ravel()
-
-
-def row_digests(dataset: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> pd.Series:
-    """Return 16 hexadecimal digits per row that depend on year, features and target alone.
-
-    They tell whether two runs speak of the same row without saying whose it is.
-    """
-    columns = [YEAR, *features, TARGET]
-    hashes = pd.util.hash_pandas_object(dataset[columns].astype("float64"), index=False)
-    return hashes.map(lambda value: f"{value:016x}")
-
-
-def data_digest(dataset: pd.DataFrame) -> str:
-    """Return 16 hexadecimal digits of the rows, whatever their order and the students' names."""
-    text = "\n".join(sorted(row_digests(dataset)))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _years(rows: pd.DataFrame) -> tuple[int, ...]:
+    return tuple(sorted(int(year) for year in rows[YEAR].unique()))

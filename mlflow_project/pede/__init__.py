@@ -8,6 +8,7 @@ years are not, those of a later one cannot be.
 
 import pandas as pd
 
+from mlflow_project.pede.ages import decimal_ages
 from mlflow_project.pede.contradictions import compare_years
 from mlflow_project.pede.errors import DataError
 from mlflow_project.pede.features import EXAMPLE, FEATURE_NAMES, FEATURES
@@ -45,4 +46,11 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     frames = [read_students(sheet, tally).frame for sheet in sheets]
     for warning in compare_years(frames, [sheet.title for sheet in sheets], sheets[0].source):
         tally.warn(warning)
-    return pd.concat(frames, ignore_index=True), tally.report()
+    students = pd.concat(frames, ignore_index=True)
+    # A day of birth is no fact of one year: the sheet of 2022 has none, and later ones have its
+    # children's.
+    known = students["ra"].map(students.groupby("ra")["dia_nascimento"].last())
+    found = students["dia_nascimento"].isna() & known.notna()
+    students["idade"] = students["idade"].mask(found, decimal_ages(students, known))
+    students["dia_nascimento"] = students["dia_nascimento"].fillna(known)
+    return students, tally.report()

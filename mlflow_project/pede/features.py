@@ -77,7 +77,9 @@ def _grade(name: str, example: float, description: str, *headers: str) -> Input:
 INPUTS: tuple[Input, ...] = (
     _input("fase", "fase", (0, 9), 3, "Fase no programa no ano de referência (ALFA = 0)",
            "Fase", kind="phase"),
-    _input("idade", "anos", (YOUNGEST, OLDEST), 13, "Idade que completa no ano de referência",
+    _input("idade", "anos", (YOUNGEST, OLDEST), 13,
+           "Idade em 30 de junho do ano de referência, com decimais; sem o dia do nascimento, o "
+           "ano menos o ano de nascimento",
            "Idade", "Idade do aluno", "Idade aluno"),
     _input("fase_ideal", "fase", (0, 9), 4,
            "Fase esperada para a idade e o ano escolar (ALFA = 0)",

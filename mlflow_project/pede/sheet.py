@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from core.messages import N_, _
+from mlflow_project.pede.ages import days_of_birth, decimal_ages, explain_ages
 from mlflow_project.pede.archive import UNSTORED
 from mlflow_project.pede.cells import (
     ABOVE_TEN,
@@ -37,10 +39,9 @@ from mlflow_project.pede.features import BOUNDS, FEATURE_NAMES, GRADE_MAX, INPUT
 from mlflow_project.pede.reading_report import Note, Tally
 from mlflow_project.pede.workbook import Sheet
 
-COLUMNS: tuple[str, ...] = tuple(
-    dict.fromkeys(("ra", "ano", *FEATURE_NAMES, "ano_nascimento", "genero", "instituicao", "inde"))
-)
-"""Columns of the frame of a sheet's students."""
+_OTHERS = ("ano_nascimento", "dia_nascimento", "genero", "instituicao", "inde")
+COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(("ra", "ano", *FEATURE_NAMES, *_OTHERS)))
+"""Columns of the frame of a sheet's students; `dia_nascimento` is a share of the year."""
 
 LABELS = ("ra", "nome", "turma", "fase")
 """Concepts that a list of children shows as they are written."""
@@ -59,6 +60,7 @@ PHASE_COMPUTED = Note(N_("computed: ideal phase + lag"), "converted")
 AGE_COMPUTED = Note(N_("computed: year − year of birth"), "converted")
 LAG_DIFFERS = Note(N_("differs from phase − ideal phase"), "kept")
 AGE_DIFFERS = Note(N_("does not fit the birth"), "kept")
+DAY_CONTRADICTS = Note(N_("day and month do not explain the ages: only the year counts"), "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,8 @@ class Students:
 def read_students(sheet: Sheet, tally: Tally) -> Students:
     """Return the sheet's students; count every interpretation.
 
-    `idade` is the age that a child reaches in the year where the birth is known: the sheet of 2022
-    states that one, later sheets the age on some day of the year.
+    `idade` is the age on 30 June with decimals (`ages`): the sheet of 2022 states the age that a
+    child reaches in the year, later ones that on some day of it.
 
     Raises:
         ColumnError: a needed column is under none of its names.
@@ -246,10 +248,22 @@ def _complete(frame: pd.DataFrame, table: _Table) -> None:
     reached = frame["ano"] - frame["ano_nascimento"]
     _fill(frame, table, "idade", reached, AGE_COMPUTED)
     table.note("idade", AGE_DIFFERS, int(age_contradicts(frame).sum()))
-    frame["idade"] = reached.fillna(frame["idade"])
+    frame["dia_nascimento"] = _days_of_birth(table, reached - frame["idade"])
+    frame["idade"] = decimal_ages(frame, frame["dia_nascimento"])
     for row in INPUTS:
         if row.computed:
             frame[row.feature.name] = row.computed(frame)
+
+
+def _days_of_birth(table: _Table, years_below: pd.Series) -> np.ndarray:
+    """Return days of birth, all unknown where they contradict the ages of the same sheet."""
+    column = table.columns.get("ano_nascimento")
+    born = days_of_birth(table.cells(column.index) if column else [None] * len(table.rows))
+    known = int(np.isfinite(born).sum())
+    if known and not explain_ages(born, years_below.to_numpy()):
+        table.note("ano_nascimento", DAY_CONTRADICTS, known)
+        return np.full(len(born), np.nan)
+    return born
 
 
 def _fill(frame: pd.DataFrame, table: _Table, name: str, values: pd.Series, note: Note) -> None:

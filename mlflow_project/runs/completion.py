@@ -8,16 +8,21 @@ finishes what was begun.
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import mlflow
 
 from core.cli.progress import say
 from core.contract import names
+from core.messages import N_, _
 from core.registry.client import translated
+from core.registry.runs import fetch, read_run
 from core.registry.versions import Registry, Version
-from mlflow_project.modelling.training import TrainingError
-from mlflow_project.versions.criteria import Criterion
+from mlflow_project.modelling.rows import TrainingError
+from mlflow_project.runs.run_log import REPORT_ARTIFACT
+from mlflow_project.versions.criteria import Criterion, capacity_question
 from mlflow_project.versions.gate import gate_tags
 from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
 
@@ -42,7 +47,8 @@ def register(
         TAG_TRAINING: digest,
         **gate_tags(criteria),
         GATE_TAG: GATE_FAILED,
-        UNFINISHED: f"{GATE_FAILED}: registro interrompido; repita o treino, que o termina",
+        UNFINISHED: f"{GATE_FAILED}: "
+        + _("registration interrupted; repeat the training, which finishes it"),
     }
     mlflow.register_model(model_uri, registry.name, tags=tags)
     return registry.by_release(release)
@@ -79,10 +85,22 @@ def finish(registry: Registry, version: Version) -> bool:
 
 
 def described(registry: Registry, version: Version) -> str:
-    """Return the line that says all of a version: its run's note, logged before it existed."""
+    """Return the line that says all of a version.
+
+    It is the version's description or, before it has one, the note of its run.
+    """
     with translated(registry.uri):
-        tags = registry.client.get_run(version.run_id).data.tags
-    return str(tags.get(NOTE, ""))
+        found = registry.client.get_model_version(registry.name, str(version.number))
+        if found.description:
+            return str(found.description)
+        return str(registry.client.get_run(version.run_id).data.tags.get(NOTE, ""))
+
+
+def read_report(registry: Registry, version: Version) -> str:
+    """Return the report that was logged in the version's run; its headline where that is gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = fetch(registry, version.run_id, REPORT_ARTIFACT, Path(folder))
+        return path.read_text("utf-8") if path else described(registry, version) + "\n"
 
 
 def same_training(registry: Registry, digest: str) -> Version | None:
@@ -111,17 +129,34 @@ def _all_passed(version: Version) -> bool:
     return bool(each) and all(value.startswith(GATE_PASSED) for value in each)
 
 
+def open_question(registry: Registry, version: Version) -> str:
+    """Return what a person may decide of a version that only its capacity stands against."""
+    prefix = f"{GATE_TAG}."
+    failed = {
+        k for k, v in version.tags.items() if k.startswith(prefix) and v.startswith(GATE_FAILED)
+    }
+    if failed - {UNFINISHED} != {f"{prefix}share_flagged"}:
+        return ""
+    run = read_run(registry, version.run_id)
+    metrics = run.metrics if run else {}
+    needed = ("share_flagged", "positive_rate", "precision")
+    return capacity_question({name: metrics.get(f"test_{name}", 0.0) for name in needed})
+
+
 def _build_baseline(release: str) -> None:
     """Ask monitoring for the first baseline by its command: training does not import it.
 
     Raises:
         TrainingError: the command failed; its own words were printed.
     """
-    say("construindo a primeira baseline")
+    say(_("building the first baseline"))
     command = [sys.executable, "-m", "monitoring.build_baseline", "--model_version", release]
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_RUN_ID"}
     if subprocess.run(command, env=environment, check=False).returncode:
         raise TrainingError(
-            f"A baseline de {release} falhou; a versão não pode ser promovida assim. "
-            "Repita o treino: com os mesmos dados ele só termina o que falta."
+            N_(
+                "The baseline of {release} failed; the version cannot be promoted like this. "
+                "Repeat the training: with the same data it only finishes what is missing."
+            ),
+            release=release,
         )

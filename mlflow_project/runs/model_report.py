@@ -1,183 +1,320 @@
-"""The model report in Markdown and Portuguese: what an operator reads before a deploy."""
+"""The model card: what a director and an operator read before a version is served."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from core.cli.progress import STEPS, Clock
 from core.contract.model import ModelContract
+from core.messages import N_, _
+from core.messages.formats import NONE, number, percent
 from core.metrics.resampling import Interval
-from mlflow_project.modelling.selection import Selection
+from mlflow_project.modelling.groups import group_name
+from mlflow_project.modelling.splits import SHOWN
 from mlflow_project.modelling.training import Evaluation
-from mlflow_project.versions.criteria import Criterion
+from mlflow_project.runs.blocks import Block, Bullets, Heading, Paragraph, Table
+from mlflow_project.versions.criteria import Criterion, capacity_question
 
-_METRICS = (
-    ("roc_auc", "ROC-AUC"),
-    ("pr_auc", "PR-AUC"),
-    ("brier", "Brier"),
-    ("log_loss", "Perda logarítmica"),
-    ("ece", "Erro de calibração (ECE)"),
-    ("recall", "Recall"),
-    ("precision", "Precisão"),
-    ("f2", "F2"),
-    ("share_flagged", "Parcela sinalizada"),
-)
+TERMS: Mapping[str, tuple[str, str]] = {
+    "recall": (N_("Recall"), N_("share of those who lagged that were flagged")),
+    "precision": (N_("Precision"), N_("share of the flagged who lagged")),
+    "f2": (N_("F2"), N_("recall and precision in one number, recall counting four times as much")),
+    "share_flagged": (N_("Share flagged"), N_("of all children")),
+    "roc_auc": (
+        N_("ROC-AUC"),
+        N_("of a child who lagged and one who did not, how often the first has the higher score"),
+    ),
+    "pr_auc": (N_("PR-AUC"), N_("mean precision over all thresholds")),
+    "brier": (N_("Brier score"), N_("mean squared distance of score and outcome; 0 is best")),
+    "log_loss": (N_("Log loss"), N_("as the Brier score, but harder on wrong certainty")),
+    "ece": (
+        N_("Calibration error (ECE)"),
+        N_("mean distance of the risk said and the share that came true; 0 is best"),
+    ),
+    "positive_rate": (N_("Share at risk"), N_("of all children")),
+}
+"""Metrics in the order of the report: name and what it means, explained where it first stands."""
+
+INTENDED = (
+    N_("For deciding whom to look at first: a list of children in the order of their risk of "
+       "lagging in the next year, for coordinators who know them."),
+    N_("**The decision stays with people.** A score is no diagnosis; no child gets or loses "
+       "anything because of it alone."),
+    N_("Not for marks, admission, exclusion, or for comparing teachers or schools."),
+    N_("Not for children of another programme, nor for a horizon other than one year."),
+    N_("Not for saying why a child lags: what raises a score goes along with lagging and need not "
+       "cause it."),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """What the report states besides the evaluation."""
+    """What the report states besides the evaluation.
+
+    `pairs` holds for each reference year its students, those found again and the share at risk.
+    """
 
     contract: ModelContract
     evaluation: Evaluation
     criteria: Sequence[Criterion]
     params: Mapping[str, str | int | float]
     run_id: str
-    selection: Selection
     intervals: Mapping[str, Interval]
+    splits: pd.DataFrame
+    groups: pd.DataFrame
+    pairs: Sequence[Mapping[str, float]]
+    absent: Mapping[int, Sequence[str]]
     row_ms: float
 
 
-def headline(release: str, evaluation: Evaluation, threshold: float) -> str:
+def headline(release: str, evaluation: Evaluation) -> str:
     """Return one line that says it all; the UI's list of versions shows it raw."""
     m = evaluation.metrics
-    return (
-        f"{release}: recall {m['recall']:.2f}, precisão {m['precision']:.2f}, "
-        f"sinaliza {m['share_flagged']:.0%}, ROC-AUC {m['roc_auc']:.3f} no teste; "
-        f"limiar {threshold:.4f}"
+    return _(
+        "{release}: recall {recall}, precision {precision}, flags {share}, ROC-AUC {auc} in the "
+        "test; threshold {threshold}",
+        release=release,
+        recall=number(m["recall"], 2),
+        precision=number(m["precision"], 2),
+        share=percent(m["share_flagged"], 0),
+        auc=number(m["roc_auc"], 3),
+        threshold=number(evaluation.threshold, 4),
     )
 
 
-def write_report(facts: ReportFacts) -> str:
-    """Return the report as Markdown."""
-    contract, evaluation = facts.contract, facts.evaluation
+def model_card(facts: ReportFacts) -> list[Block]:
+    """Return the model card, what a director reads first."""
+    return [
+        Heading(_("Model card {release}", release=facts.contract.release), 1),
+        *_verdict(facts),
+        *_use(),
+        *_performance(facts),
+        *_repeated(facts),
+        *_years(facts),
+        *_groups(facts),
+        *_year_change(facts),
+        *_criteria(facts.criteria),
+        *_threshold(facts),
+        *_inputs(facts.contract),
+        *_provenance(facts),
+    ]
+
+
+def split_text(evaluation: Evaluation) -> str:
+    """Return how training and test rows were parted."""
+    train, test = (", ".join(f"{year}→{year + 1}" for year in years) for years in evaluation.years)
+    if evaluation.by_year:
+        return _("by time: trained on {train}, tested on {test}", train=train, test=test)
+    return _("by student: a quarter of {test} held out", test=test)
+
+
+def _verdict(facts: ReportFacts) -> list[Block]:
     passed = all(criterion.passed for criterion in facts.criteria)
-    verdict = "APROVADA" if passed else "REPROVADA"
-    return "\n".join(
+    verdict = _("PASSES the criteria") if passed else _("DOES NOT PASS the criteria")
+    m, simple = facts.evaluation.metrics, facts.evaluation.persistence
+    in_words = _(
+        "In the test, of 100 children **flagged**, {right} lagged a year later; of 100 who "
+        "**lagged**, {missed} were missed. {flagged} of 100 were flagged. The rule “lagging now, "
+        "so lagging next year” would have missed {simple} of 100.",
+        right=round(100 * m["precision"]),
+        missed=round(100 * (1 - m["recall"])),
+        flagged=round(100 * m["share_flagged"]),
+        simple=round(100 * (1 - simple["recall"])),
+    )
+    line = headline(facts.contract.release, facts.evaluation)
+    blocks: list[Block] = [Paragraph(f"**{verdict}.** {line}."), Paragraph(in_words)]
+    question = capacity_question(m)
+    if question:
+        asked = _("**A question for the director.** {question}", question=question)
+        blocks.append(Paragraph(asked))
+    return blocks
+
+
+def _use() -> list[Block]:
+    return [Heading(_("What it is for, and what it is not for")), Bullets([_(t) for t in INTENDED])]
+
+
+def _performance(facts: ReportFacts) -> list[Block]:
+    evaluation = facts.evaluation
+    text = _(
+        "Split {split}; {n} children tested. The fit had seen none of these rows. All numbers are "
+        "those of the threshold that is served, {threshold}. Intervals (95 %) say what another "
+        "draw of children of the same year could show.",
+        split=split_text(evaluation),
+        n=len(evaluation.test),
+        threshold=number(evaluation.threshold, 4),
+    )
+    rows = []
+    for key, (name, meaning) in TERMS.items():
+        interval, simple = facts.intervals.get(key), evaluation.persistence.get(key)
+        ends = f"{number(interval.low, 3)} – {number(interval.high, 3)}" if interval else NONE
+        rows.append(
+            [
+                f"{_(name)}: {_(meaning)}",
+                number(evaluation.metrics[key], 3),
+                ends,
+                number(simple, 3),
+                number(evaluation.train_metrics[key], 3),
+            ]
+        )
+    headings = [
+        _("metric"),
+        _("model (test)"),
+        _("interval of 95 %"),
+        _("persistence (test)"),
+        _("model (training, out of sample)"),
+    ]
+    return [Heading(_("What the test showed")), Paragraph(text), Table(headings, rows)]
+
+
+def _repeated(facts: ReportFacts) -> list[Block]:
+    splits = facts.splits
+    text = _(
+        "One test is one draw. The whole procedure was repeated {n} times with {held} of the "
+        "children held out altogether: trained on the others' older years, tested on the newest "
+        "year of those held out. This is what to expect of children it does not know.",
+        n=len(splits),
+        held=percent(0.3, 0),
+    )
+    rows = [
         [
-            f"# Relatório do modelo {contract.release}",
-            "",
-            f"**{verdict} nos critérios de promoção.** "
-            + headline(contract.release, evaluation, contract.threshold)
-            + ".",
-            "",
-            "## Desempenho do ajuste de avaliação",
-            "",
-            f"Divisão {evaluation.split}; {len(evaluation.test)} estudantes no teste. O ajuste de "
-            "avaliação não viu nenhuma linha do teste. Persistência é a regra «em defasagem agora, "
-            "em defasagem no ano seguinte».",
-            "",
-            *_metrics_table(evaluation, facts.intervals),
-            "",
-            "## Escolha da família",
-            "",
-            *_selection_text(facts),
-            "",
-            "## Critérios de promoção",
-            "",
-            *_criteria_table(facts.criteria),
-            "",
-            "## Limiar",
-            "",
-            f"- Servido: **{contract.threshold:.6f}**, "
-            f"regra `{contract.threshold_policy.get('rule')}`.",
-            "- Depois do teste, o modelo foi reajustado com todos os pares de anos. O limiar "
-            "servido vem de escores fora da amostra (validação cruzada agrupada por estudante) "
-            "sobre todas as linhas, pela mesma política.",
-            f"- O ajuste de avaliação usou {evaluation.threshold:.6f}, regra `{evaluation.rule}`, "
-            "escolhido nos escores fora da amostra do treino.",
-            "- Política: recall de ao menos "
-            f"{contract.threshold_policy['min_recall']:.0%} com o menor número de sinalizados, "
-            f"dentro da capacidade de {contract.threshold_policy['max_share_flagged']:.0%}, "
-            f"contada num ano com {contract.threshold_policy['base_rate']:.0%} em risco; se não "
-            "couber (`best_f_beta`), o melhor F2 dentro dela. A curva está no artefato "
-            "`evaluation/threshold_tradeoff.json`.",
-            "",
-            "## Entradas",
-            "",
-            "| feature | unidade | mínimo | máximo | descrição |",
-            "|---|---|---|---|---|",
-            *[
-                f"| `{f.name}` | {f.unit} | {f.min:g} | {f.max:g} | {f.description} |"
-                for f in contract.features
-                if f.min is not None and f.max is not None
-            ],
-            "",
-            "## Conferência",
-            "",
-            "O estudante inventado do contrato (artefato `input_example.json`) recebe "
-            f"{contract.example.score if contract.example else float('nan'):.12f}; a API deve dar "
-            "o mesmo. O escore do modelo servido para cada linha está em "
-            "`evaluation/training_rows.parquet`.",
-            "",
-            "## Procedência",
-            "",
-            f"- Run do MLflow: `{facts.run_id}`",
-            *[f"- {name}: `{value}`" for name, value in facts.params.items()],
-            "",
+            _(TERMS[name][0]),
+            number(splits[name].mean(), 3),
+            number(splits[name].std(), 3),
+            f"{number(splits[name].min(), 3)} – {number(splits[name].max(), 3)}",
         ]
-    )
-
-
-def _metrics_table(evaluation: Evaluation, intervals: Mapping[str, Interval]) -> list[str]:
-    rows = [
-        "| métrica | modelo (teste) | intervalo de 95 % | persistência (teste) "
-        "| modelo (fora da amostra, treino) |",
-        "|---|---|---|---|---|",
+        for name in SHOWN
     ]
-    for key, label in _METRICS:
-        simple = evaluation.persistence.get(key)
-        shown = "–" if simple is None else f"{simple:.3f}"
-        interval = intervals.get(key)
-        ends = "–" if interval is None else f"{interval.low:.3f} a {interval.high:.3f}"
-        rows.append(
-            f"| {label} | {evaluation.metrics[key]:.3f} | {ends} | {shown} "
-            f"| {evaluation.train_metrics[key]:.3f} |"
-        )
-    return rows
+    headings = [_("metric"), _("mean"), _("standard deviation"), _("range")]
+    return [Heading(_("What a test of one year can say")), Paragraph(text), Table(headings, rows)]
 
 
-def _selection_text(facts: ReportFacts) -> list[str]:
-    selection = facts.selection
-    rows = [
-        "Validação cruzada agrupada por estudante, só nos pares de anos do treino; o ano de teste "
-        "não teve parte na escolha. Das famílias que a API compila vale o menor Brier, e a mais "
-        "simples a menos de um erro padrão dele.",
-        "",
-        "| família | Brier | ROC-AUC | ECE | uma linha | compilada | tempo |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for trial in selection.trials:
-        name = trial.family.name
-        name = f"**{name}**" if trial is selection.chosen else name
-        rows.append(
-            f"| {name} | {trial.metrics['cv_brier']:.4f} | {trial.metrics['cv_roc_auc']:.3f} "
-            f"| {trial.metrics['cv_ece']:.3f} | {trial.row_ms:.1f} ms "
-            f"| {'sim' if trial.family.compiled else 'não'} | {trial.seconds:.1f} s |"
-        )
-    rows += ["", *[f"- {reason[0].upper()}{reason[1:]}." for reason in selection.reasons]]
-    if selection.untried:
-        left = ", ".join(family.name for family in selection.untried)
-        rows.append(f"- Não tentadas, por falta de tempo: {left}.")
-    rows.append(
-        f"- Uma linha do modelo servido custou {facts.row_ms:.2f} ms no scikit-learn; a API o "
-        "compila."
+def _years(facts: ReportFacts) -> list[Block]:
+    rows = []
+    for pair in facts.pairs:
+        students, pairs = pair.get("students"), int(pair["pairs"])
+        left = NONE if students is None else f"{int(students) - pairs}"
+        year = int(pair["reference_year"])
+        lacking = ", ".join(facts.absent.get(year, ())) or NONE
+        at_risk = percent(pair["share_at_risk"], 0)
+        rows.append([f"{year}→{year + 1}", f"{pairs}", at_risk, left, lacking])
+    text = _(
+        "The share at risk changes from year to year, and nobody knows the next one. Children who "
+        "left before the next year have no outcome: the model has learnt nothing of them, and what "
+        "it says of a child who will leave cannot be checked."
     )
-    return rows
+    headings = [_("years"), _("children"), _("at risk"), _("left"), _("inputs absent all year")]
+    return [Heading(_("The years it learnt from")), Paragraph(text), Table(headings, rows)]
 
 
-def times_section(clock: Clock) -> str:
+def _groups(facts: ReportFacts) -> list[Block]:
+    rows = [
+        [
+            group_name(row["column"], row["value"]),
+            f"{row['rows']}",
+            f"{row['positives']}",
+            *(number(_known(row[name]), 2) for name in ("recall", "precision", "roc_auc")),
+            percent(row["positive_rate"], 0),
+            percent(row["mean_score"], 0),
+        ]
+        for _index, row in facts.groups.iterrows()
+    ]
+    text = _(
+        "Of few children little can be said: groups with fewer than 30 who lagged are shown and "
+        "not judged. Where “said” and “came true” differ, the scores of that group are too high or "
+        "too low."
+    )
+    headings = [
+        _("group"),
+        _("children"),
+        _("lagged"),
+        _("recall"),
+        _("precision"),
+        "ROC-AUC",
+        _("came true"),
+        _("said"),
+    ]
+    return [Heading(_("Groups of children")), Paragraph(text), Table(headings, rows)]
+
+
+def _year_change(facts: ReportFacts) -> list[Block]:
+    errors = facts.evaluation.year_change_errors()
+    if not errors:
+        return []
+    text = _(
+        "Before outcomes are known, monitoring states the performance that the scores promise. "
+        "That holds only while a score means what it meant; when the year last changed it was off "
+        "by:"
+    )
+    rows = [[_(TERMS[name][0]), f"{value:+.3f}"] for name, value in errors.items()]
+    table = Table([_("metric"), _("true − promised")], rows)
+    return [Heading(_("Expected performance is conditional")), Paragraph(text), table]
+
+
+def _criteria(criteria: Sequence[Criterion]) -> list[Block]:
+    rows = [
+        [f"`{c.name}`", c.found, c.wanted, _("passed") if c.passed else _("**not passed**")]
+        for c in criteria
+    ]
+    headings = [_("criterion"), _("found"), _("wanted"), _("result")]
+    return [Heading(_("Criteria of promotion")), Table(headings, rows)]
+
+
+def _threshold(facts: ReportFacts) -> list[Block]:
+    policy = facts.contract.threshold_policy
+    items = [
+        _(
+            "Served: **{threshold}**, the best F2 with at most {capacity} flagged in a year with "
+            "{rate} at risk.",
+            threshold=number(facts.contract.threshold, 6),
+            capacity=percent(policy["max_share_flagged"], 0),
+            rate=percent(policy["base_rate"], 0),
+        ),
+        _(
+            "After the test the model was fitted again on all pairs of years; the threshold comes "
+            "from out-of-sample scores (cross-validation grouped by student) of all rows. The "
+            "curve is in the artifact `evaluation/threshold_tradeoff.json`."
+        ),
+    ]
+    return [Heading(_("Threshold")), Bullets(items)]
+
+
+def _inputs(contract: ModelContract) -> list[Block]:
+    rows = [
+        [f"`{f.name}`", f.unit, number(f.min, 1), number(f.max, 1), f.description]
+        for f in contract.features
+    ]
+    headings = [_("input"), _("unit"), _("minimum"), _("maximum"), _("description")]
+    return [Heading(_("Inputs")), Table(headings, rows)]
+
+
+def _provenance(facts: ReportFacts) -> list[Block]:
+    example = facts.contract.example
+    score = f"{example.score:.12f}" if example else NONE
+    items = [
+        _("MLflow run: `{run}`", run=facts.run_id),
+        _(
+            "The invented student of the contract (artifact `input_example.json`) has the score "
+            "{score}; the API must give the same.",
+            score=score,
+        ),
+        _("One row costs {ms} ms in scikit-learn.", ms=number(facts.row_ms, 2)),
+        *(f"{name}: `{value}`" for name, value in facts.params.items()),
+    ]
+    return [Heading(_("Check and origin")), Bullets(items)]
+
+
+def times(clock: Clock) -> list[Block]:
     """Return the report's last section: where the time of the training went."""
-    rows = ["## Tempo", "", "| passo | segundos | parcela |", "|---|---|---|"]
     shares = clock.shares()
-    for step, seconds in clock.seconds.items():
-        rows.append(f"| {STEPS[step]} | {seconds:.1f} | {shares[step]:.0%} |")
-    rows.append(f"| total | {sum(clock.seconds.values()):.1f} | |")
-    return "\n" + "\n".join(rows) + "\n"
+    rows = [
+        [_(STEPS[step]), number(seconds, 1), percent(shares[step], 0)]
+        for step, seconds in clock.seconds.items()
+    ]
+    rows.append([_("total"), number(sum(clock.seconds.values()), 1), ""])
+    return [Heading(_("Time")), Table([_("step"), _("seconds"), _("share")], rows)]
 
 
-def _criteria_table(criteria: Sequence[Criterion]) -> list[str]:
-    rows = ["| critério | medido | exigido | resultado |", "|---|---|---|---|"]
-    for c in criteria:
-        result = "passou" if c.passed else "**não passou**"
-        rows.append(f"| `{c.name}` | {c.found} | {c.wanted} | {result} |")
-    return rows
+def _known(value: float) -> float | None:
+    return None if value != value else value

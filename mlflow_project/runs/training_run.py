@@ -1,6 +1,8 @@
-"""One training as one MLflow run: try, fit, judge, log, register; or the same version again."""
+"""One training as one MLflow run: fit, judge, log, register; or the same version again."""
 
+import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,49 +11,57 @@ from typing import Any
 import mlflow
 import pandas as pd
 
-from core.cli.progress import Clock, say
+from core.cli.progress import Bar, Clock, say
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import ModelContract
+from core.messages import N_, _
 from core.metrics.classification import metric_intervals
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version, open_registry
-from mlflow_project.dataset.risk import build_contract
-from mlflow_project.make_dataset import READING_ARTIFACT, TARGET
-from mlflow_project.modelling.families import FAMILIES
-from mlflow_project.modelling.pipeline import one_row_seconds
-from mlflow_project.modelling.selection import BUDGET, Selection, select_family
+from mlflow_project.dataset.pairs import count_pairs
+from mlflow_project.dataset.risk import TARGET, build_contract
+from mlflow_project.make_dataset import READING_ARTIFACT, report_path
+from mlflow_project.modelling import pipeline, splits
+from mlflow_project.modelling.groups import group_metrics
+from mlflow_project.modelling.pipeline import BOOSTING, one_row_seconds
+from mlflow_project.modelling.rows import (
+    TrainingError,
+    absent_features,
+    absent_text,
+    check_dataset,
+    data_digest,
+    in_own_order,
+)
 from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import (
     Evaluation,
     ServedFit,
-    TrainingError,
-    check_dataset,
-    data_digest,
     evaluate_fit,
     fit_for_serving,
-    split_for_test,
 )
+from mlflow_project.runs.blocks import Block
 from mlflow_project.runs.completion import (
     NOTE,
     champion_release,
     described,
     finish,
+    open_question,
+    read_report,
     register,
     same_training,
 )
 from mlflow_project.runs.fingerprint import training_digest
-from mlflow_project.runs.model_report import ReportFacts, headline, times_section, write_report
+from mlflow_project.runs.model_report import ReportFacts, headline, model_card, split_text, times
 from mlflow_project.runs.run_log import (
-    REPORT_ARTIFACT,
     example_frame,
     log_dataset,
     log_evaluation,
     log_model,
     log_times,
-    log_trial,
+    write_evidence,
 )
 from mlflow_project.versions.criteria import Criterion, GatePolicy
-from mlflow_project.versions.gate import log_gate, run_gate
+from mlflow_project.versions.gate import log_gate, run_gate, tested_rows
 from mlflow_project.versions.ledger import exclusive
 from mlflow_project.versions.registration import next_release
 
@@ -64,6 +74,7 @@ class Registered:
     """The version that a training ended with, and whether it may be promoted.
 
     `existing`: nothing was trained, since this version came of the same data, code and parameters.
+    `question`: what a person may decide where only the capacity stands against a promotion.
     """
 
     release: str
@@ -72,14 +83,15 @@ class Registered:
     headline: str
     report: Path
     existing: bool = False
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fits:
     """What fitting gave, before anything is registered."""
 
-    selection: Selection
     evaluation: Evaluation
+    splits: pd.DataFrame
     criteria: Sequence[Criterion]
     judged_against: str
     served: ServedFit
@@ -88,7 +100,6 @@ class _Fits:
 def train(
     source: Path,
     requested: str | None = None,
-    reading: Mapping[str, Any] | None = None,
     *,
     force: bool = False,
     clock: Clock | None = None,
@@ -99,40 +110,48 @@ def train(
     if its registration had been interrupted; `force` trains anew.
 
     Args:
-        source: Parquet file that `make_dataset` wrote.
+        source: Parquet file that `make_dataset` wrote, its reading report beside it.
         requested: the release to give, or None for the next minor.
-        reading: the reading report to log with the run, where there is one.
         force: train even if a version of the same digest exists.
         clock: where the time of each step is added up.
 
     Raises:
         TrainingError: the dataset cannot be trained on, or the first baseline failed.
+        PolicyUnmetError: no threshold is worth serving.
         RegistryError: the registry does not answer or refuses the release.
     """
     clock = clock or Clock()
     registry = open_registry()
     next_release(registry, requested)  # a taken release is refused before anything is fitted for it
     if not source.is_file():
-        raise TrainingError(f"O arquivo {source} não existe; gere-o com make_dataset.")
+        raise TrainingError(
+            N_("The file {path} does not exist; make it with make_dataset."), path=source
+        )
     dataset = pd.read_parquet(source)
     with clock.step("check"):
         check_dataset(dataset)
+        dataset = in_own_order(dataset)
     digest = training_digest(data_digest(dataset), _settings())
     same = None if force else same_training(registry, digest)
     if same is not None:
         return _again(registry, same)
-    return _train_anew(registry, dataset, digest, requested, reading, force, clock)
+    return _train_anew(registry, dataset, digest, requested, _reading(source), force, clock)
 
 
 def _settings() -> dict[str, Any]:
     """Return the parameters of a training that its data do not give."""
     return {
         "seed": SEED,
-        "families": ",".join(family.name for family in FAMILIES),
-        "budget_seconds": BUDGET,
         **asdict(ThresholdPolicy()),
         **{f"gate_{name}": value for name, value in asdict(GatePolicy()).items()},
     }
+
+
+def _reading(source: Path) -> dict[str, Any]:
+    """Return what reading the workbook cost, if `make_dataset` left it beside the dataset."""
+    path = report_path(source)
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return found
 
 
 def _train_anew(
@@ -140,7 +159,7 @@ def _train_anew(
     dataset: pd.DataFrame,
     digest: str,
     requested: str | None,
-    reading: Mapping[str, Any] | None,
+    reading: Mapping[str, Any],
     force: bool,
     clock: Clock,
 ) -> Registered:
@@ -149,19 +168,19 @@ def _train_anew(
     with mlflow.start_run() as run:
         fits = _fit(registry, dataset, clock)
         with clock.step("log"):
-            if reading is not None:
-                mlflow.log_dict(dict(reading), READING_ARTIFACT)
-            log_evaluation(fits.evaluation, SEED)
-            log_dataset(dataset, fits.served)
+            mlflow.log_dict(dict(reading), READING_ARTIFACT)
+            log_evaluation(fits.evaluation, fits.splits, SEED)
+            log_dataset(dataset)
         with exclusive(registry), clock.step("log"):
             # Somebody may have trained the same while we did.
             same = None if force else same_training(registry, digest)
             if same is None:
                 contract = _contract(registry, requested, fits.served)
-                say(f"registrando {registry.name} {contract.release}")
+                say(_("registering {name} {release}", name=registry.name, release=contract.release))
                 params = _params(dataset, contract, fits, digest)
-                report = _log_result(contract, fits, params, run.info.run_id)
+                card = _log_result(contract, dataset, fits, params, reading, run.info.run_id)
                 info = log_model(fits.served.model, contract)
+                _log_evidence(registry, info.model_id, dataset, fits)
                 version = register(
                     registry, info.model_uri, contract.release, fits.criteria, digest
                 )
@@ -169,63 +188,84 @@ def _train_anew(
         return _again(registry, same)
     with clock.step("baseline"):
         passed = finish(registry, version)
-    report += times_section(clock)
-    log_times(registry.client, run.info.run_id, clock, report)
-    path = _write_locally(version.release, report)
+    text = log_times(registry.client, run.info.run_id, clock, [*card, *times(clock)])
+    path = _write_locally(version.release, text)
     summary = described(registry, version)
-    return Registered(version.release, version.number, passed, summary, path)
+    question = open_question(registry, version)
+    return Registered(version.release, version.number, passed, summary, path, question=question)
 
 
 def _fit(registry: Registry, dataset: pd.DataFrame, clock: Clock) -> _Fits:
-    """Choose a family and fit it twice; the test year is looked at once, after the choice."""
-    training_rows, _, _ = split_for_test(dataset, SEED)
-    with clock.step("select"):
-        say(f"tentando {len(FAMILIES)} famílias de modelos no treino (até {BUDGET:g} s)")
-        selection = select_family(training_rows, SEED, budget=BUDGET, log=log_trial)
-        family = selection.chosen.family
-        say(f"família escolhida: {family.name} ({family.title})")
+    """Fit twice and judge; the threshold that is served is the one that all metrics are of."""
+    policy, absent = ThresholdPolicy(), absent_text(dataset)
+    if absent:
+        say(_("attention: {absent}", absent=absent))
+    fits = pipeline.REPEATS * pipeline.FOLDS
+    with clock.step("fit"):
+        bar = _begin(_("fit for serving: all pairs of years"), fits)
+        served = fit_for_serving(dataset, policy, SEED, tick=bar.tick)
     with clock.step("evaluate"):
-        say("ajuste de avaliação: treina no passado, testa uma vez no par de anos mais novo")
-        evaluation = evaluate_fit(dataset, ThresholdPolicy(), SEED, family)
+        bar = _begin(_("fit for evaluation: tested once, on the newest pair of years"), fits)
+        evaluation = evaluate_fit(dataset, policy, SEED, bar.tick).at(served.threshold)
+    with clock.step("splits"):
+        bar = _begin(_("the same on children held out"), splits.SPLITS * splits.FOLDS)
+        repeated = splits.repeated_splits(dataset, policy, SEED, bar.tick)
     with clock.step("gate"):
         judged_against = champion_release(registry)
         criteria = run_gate(registry, evaluation, GatePolicy())
-    with clock.step("fit"):
-        say("ajuste para servir: todos os pares de anos")
-        served = fit_for_serving(dataset, ThresholdPolicy(), SEED, family)
-    return _Fits(selection, evaluation, criteria, judged_against, served)
+    return _Fits(evaluation, repeated, criteria, judged_against, served)
+
+
+def _begin(title: str, pieces: int) -> Bar:
+    """Say what begins, and return the bar that fills with it."""
+    say(title)
+    return Bar(_("fits"), pieces)
+
+
+def _log_evidence(registry: Registry, model_id: str, dataset: pd.DataFrame, fits: _Fits) -> None:
+    """Put what the version is judged by among its own files, and into its run for the UI."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_evidence(Path(folder), dataset, fits.evaluation, fits.served)
+        registry.client.log_model_artifacts(model_id, folder)
+        mlflow.log_artifacts(folder)
 
 
 def _again(registry: Registry, version: Version) -> Registered:
     """Return an existing version, finished now if it was not, with its report as it was logged."""
+    release = version.release
     say(
-        f"mesmos dados, código e parâmetros de {version.release}: nada a treinar "
-        "(--force treina assim mesmo)"
+        _(
+            "same data, code and parameters as {release}: nothing to train (--force trains all the "
+            "same)",
+            release=release,
+        )
     )
     if "MLFLOW_RUN_ID" in os.environ:
         run_id = os.environ["MLFLOW_RUN_ID"]
-        registry.client.set_tag(run_id, "mlflow.runName", f"igual a {version.release}")
-        registry.client.set_tag(run_id, "same_as", version.release)
+        registry.client.set_tag(run_id, "mlflow.runName", _("same as {release}", release=release))
+        registry.client.set_tag(run_id, "same_as", release)
     passed = finish(registry, version)
-    report = mlflow.artifacts.load_text(f"runs:/{version.run_id}/{REPORT_ARTIFACT}")
-    path = _write_locally(version.release, report)
+    path = _write_locally(release, read_report(registry, version))
     summary = described(registry, version)
-    return Registered(version.release, version.number, passed, summary, path, existing=True)
+    question = open_question(registry, version)
+    return Registered(
+        release, version.number, passed, summary, path, existing=True, question=question
+    )
 
 
 def _contract(registry: Registry, requested: str | None, served: ServedFit) -> ModelContract:
     """Build the contract; the release is the next major where clients of the newest one break."""
     policy = {
         **asdict(ThresholdPolicy()),
-        "rule": served.rule,
-        "scores": "fora da amostra, agrupados por estudante, todos os pares de anos",
+        "rule": "best_f_beta",
+        "scores": _("out of sample, grouped by student, all pairs of years"),
     }
     score = float(served.model.predict_proba(example_frame())[0, 1])
     draft = build_contract("v0.0.0", served.threshold, policy, score)
     newest = next(iter(registry.versions()), None)
     breaks = incompatible_changes(read_contract(registry, newest), draft) if newest else []
     for change in breaks:
-        say(f"contrato incompatível com a versão mais nova: {change}")
+        say(_("contract incompatible with the newest version: {change}", change=change))
     return replace(draft, release=next_release(registry, requested, major=bool(breaks)))
 
 
@@ -234,18 +274,14 @@ def _params(
 ) -> dict[str, str | int | float]:
     """Return the parameters of a run: the same names whatever was chosen, so versions compare."""
     policy = ThresholdPolicy()
-    family = fits.selection.chosen.family
     return {
         "release": contract.release,
-        "family": family.name,
-        "hyperparameters": family.hyperparameters(SEED),
+        "procedure": "mean(logistic regression, boosting)",
+        "hyperparameters": json.dumps(BOOSTING, sort_keys=True),
         "threshold": contract.threshold,
-        "threshold_rule": contract.threshold_policy["rule"],
-        "threshold_min_recall": policy.min_recall,
         "capacity": policy.max_share_flagged,
         "capacity_base_rate": policy.base_rate,
-        "evaluation_threshold": fits.evaluation.threshold,
-        "split": fits.evaluation.split,
+        "split": split_text(fits.evaluation),
         "judged_against": fits.judged_against,
         "data_digest": data_digest(dataset),
         "contract_digest": contract.digest(),
@@ -258,35 +294,41 @@ def _params(
 
 def _log_result(
     contract: ModelContract,
+    dataset: pd.DataFrame,
     fits: _Fits,
     params: Mapping[str, str | int | float],
+    reading: Mapping[str, Any],
     run_id: str,
-) -> str:
-    """Log parameters, cost, gate and report; the run is named for its release, as the UI lists it.
+) -> list[Block]:
+    """Log parameters, cost and gate; the run is named for its release, as the UI lists it.
 
-    Return the report.
+    Return the model card.
     """
-    evaluation = fits.evaluation
+    evaluation, threshold = fits.evaluation, fits.evaluation.threshold
     row_ms = 1000 * one_row_seconds(fits.served.model, example_frame())
-    intervals = metric_intervals(
-        evaluation.test[TARGET].to_numpy(),
-        evaluation.test["score"].to_numpy(),
-        evaluation.threshold,
-        SEED,
-    )
-    report = write_report(
-        ReportFacts(
-            contract, evaluation, fits.criteria, params, run_id, fits.selection, intervals, row_ms
-        )
+    target, scores = evaluation.test[TARGET].to_numpy(), evaluation.test["score"].to_numpy()
+    intervals = metric_intervals(target, scores, threshold, SEED)
+    facts = ReportFacts(
+        contract=contract,
+        evaluation=evaluation,
+        criteria=fits.criteria,
+        params=params,
+        run_id=run_id,
+        intervals=intervals,
+        splits=fits.splits,
+        groups=group_metrics(tested_rows(evaluation)),
+        pairs=reading.get("pairs") or count_pairs(dataset),
+        absent=absent_features(dataset),
+        row_ms=row_ms,
     )
     mlflow.set_tag("mlflow.runName", f"train {params['release']}")
-    mlflow.set_tag(NOTE, headline(contract.release, evaluation, contract.threshold))
+    mlflow.set_tag(NOTE, headline(contract.release, evaluation))
     mlflow.log_params(params)
     mlflow.log_metric("one_row_ms", row_ms)
     mlflow.log_dict({k: asdict(i) for k, i in intervals.items()}, "evaluation/intervals.json")
-    mlflow.log_text(report, REPORT_ARTIFACT)
+    mlflow.log_table(facts.groups, "evaluation/groups.json")
     log_gate(fits.criteria)
-    return report
+    return model_card(facts)
 
 
 def _write_locally(release: str, report: str) -> Path:

@@ -3,11 +3,14 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from core.cli.arguments import Parser, parser
+from core.cli.arguments import Parser, both_spellings, parser
 from core.contract import names
 from core.contract.numbers import NumberError, read_share
 from core.messages import _
+
+_MOST = 100_000
 
 
 def build_parser() -> Parser:
@@ -17,12 +20,17 @@ def build_parser() -> Parser:
         _("Versions of the model: list, promote, roll back, change the threshold."),
     )
     commands = root.add_subparsers(dest="command", required=True, metavar=_("command"))
-    commands.add_parser("list", help=_("table of the versions"))
-    commands.add_parser("history", help=_("who was champion, when and why"))
+    for name, text in (
+        ("list", _("table of the versions")),
+        ("history", _("who was champion, when and why")),
+    ):
+        listing = commands.add_parser(name, help=text)
+        listing.add_argument("--last", type=_count, metavar="N", help=_("only the newest N"))
     difference = commands.add_parser("diff", help=_("what differs between two versions"))
     difference.add_argument("first", metavar="v1.0.0")
     difference.add_argument("second", metavar="v1.1.0")
     _add_flips(commands)
+    _add_describe(commands)
     _add_transfer(commands)
     _add_adopt(commands)
     return root
@@ -37,11 +45,7 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
         action="store_true",
         help=_("even if it failed the gate's criteria; needs --reason"),
     )
-    promote.add_argument(
-        "--accept-contract-change",
-        action="store_true",
-        help=_("even if it breaks those who use the API today (the refusal lists how)"),
-    )
+    _add_consent(promote)
     rollback = commands.add_parser("rollback", help=_("go back to the previous version"))
     rollback.add_argument(
         "--to",
@@ -54,6 +58,45 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
     _add_version(threshold)
     threshold.add_argument("--value", required=True, type=share, metavar="0.35")
     _add_reason(threshold)
+
+
+def _add_describe(commands: "argparse._SubParsersAction[Parser]") -> None:
+    describe = commands.add_parser(
+        "describe", help=_("say what a version's files do not: threshold, units, ranges, ...")
+    )
+    describe.add_argument("model_version", metavar="v0.0.3")
+    threshold = describe.add_mutually_exclusive_group()
+    _add_both(threshold, "--threshold", type=share, metavar="0.4", help=_("score to flag from"))
+    _add_both(
+        threshold,
+        "--threshold-policy",
+        metavar="recall>=0.85",
+        help=_("choose it on --data: recall>=x, precision>=x or share<=x"),
+    )
+    for name, metavar, text in (
+        ("--target", _("COLUMN"), _("column of --data with the outcomes")),
+        ("--positive-class", "1", _("class whose probability is the score")),
+        ("--entity", _("FIELD"), _("field that identifies a person; stored as a pseudonym")),
+        ("--period-field", _("FIELD"), _("field that states the period of a row")),
+        ("--target-description", _("TEXT"), _("what the score predicts, in words")),
+    ):
+        describe.add_argument(name, metavar=metavar, help=text)
+    for name, text in (
+        ("--data", _("rows with known outcomes (.parquet or .csv)")),
+        ("--ranges-from", _("rows that give each input's range (.parquet or .csv)")),
+        ("--descriptions", _("CSV with name, description, unit, min, max")),
+    ):
+        describe.add_argument(name, type=Path, metavar=_("FILE"), help=text)
+    describe.add_argument(
+        "--units", nargs="+", type=_unit, metavar="age=years", help=_("units of inputs")
+    )
+    describe.add_argument("--reset", action="store_true", help=_("take all descriptions back"))
+    _add_consent(describe)
+    _add_reason(describe, required=False)
+
+
+def _add_both(group: argparse._MutuallyExclusiveGroup, name: str, **options: Any) -> None:
+    group.add_argument(*both_spellings((name,)), **options)
 
 
 def _add_transfer(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -101,6 +144,14 @@ def _add_version(command: Parser) -> None:
     command.add_argument("--model_version", required=True, metavar="v1.1.0")
 
 
+def _add_consent(command: Parser) -> None:
+    command.add_argument(
+        "--accept-contract-change",
+        action="store_true",
+        help=_("even if it breaks those who use the API today (the refusal lists how)"),
+    )
+
+
 def _add_reason(command: Parser, *, required: bool = True) -> None:
     options: dict[str, Callable[[str], str] | str] = (
         {"type": _reason} if required else {"default": ""}
@@ -115,6 +166,19 @@ def share(text: str) -> float:
         return read_share(text)
     except NumberError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _unit(text: str) -> tuple[str, str]:
+    name, separator, unit = text.partition("=")
+    if not (name and separator):
+        raise argparse.ArgumentTypeError(_("{text!r} is not of the form name=unit", text=text))
+    return name, unit
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _MOST):
+        raise argparse.ArgumentTypeError(_("{text!r} is not a whole number above 0", text=text))
+    return int(text)
 
 
 def _reason(text: str) -> str:

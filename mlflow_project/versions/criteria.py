@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.metrics.classification import brier_of, f2_of, recall_of
-from core.metrics.resampling import Interval, bootstrap, difference
+from core.messages import _, ngettext
+from core.messages.formats import number
+from core.metrics.classification import brier_of, f2_of, recall_of, roc_auc_of
+from core.metrics.resampling import Interval, Statistic, bootstrap, difference, ratio
+from mlflow_project.modelling.groups import groups_of
 from mlflow_project.modelling.threshold import CAPACITY
 
 
@@ -29,8 +32,10 @@ class GatePolicy:
     than `max_share_flagged` (forced in, or by a threshold set since) counts only with the rows it
     is surest of, up to that share: whoever flags everyone has a recall that nobody may reach.
 
-    A group is judged from `min_group_positives` on, and fails only where the whole interval of its
-    gap lies beyond `max_group_gap`: a small group must not fail by chance.
+    A group is judged from `min_group_positives` on (its ranking and calibration also need as many
+    negatives), and fails only where the whole interval lies beyond the limit: a small group must
+    not fail by chance. `max_group_gap` is of recall, below the recall of all; `min_group_auc` of
+    ROC-AUC; `max_group_bias` of the mean score's distance from the share that came true.
     """
 
     min_test_rows: int = 100
@@ -42,6 +47,8 @@ class GatePolicy:
     max_brier_loss: float = 0.02
     min_group_positives: int = 30
     max_group_gap: float = 0.10
+    min_group_auc: float = 0.60
+    max_group_bias: float = 0.15
     seed: int = 0
 
 
@@ -51,19 +58,21 @@ def judge(
     test: pd.DataFrame,
     groups: Sequence[str],
     common: pd.DataFrame | None,
+    watched: Sequence[str] = (),
 ) -> list[Criterion]:
     """Return the gate's criteria, all of which must hold for a promotion.
 
     Args:
         policy: the limits.
-        metrics: of the challenger's evaluation fit on its test rows.
-        test: the test rows: `target` (0/1), `flagged` and `persistence` (bool: by the challenger,
-            and by "lagging now"), and the columns named by `groups`.
+        metrics: of the challenger's evaluation fit on its test rows, at the threshold served.
+        test: the test rows: `target` (0/1), `score`, `flagged` and `persistence` (bool: by the
+            challenger, and by "lagging now"), and the columns named by `groups` and `watched`.
         groups: columns by which recall must not differ much.
         common: rows that neither fit had seen: `target`, `score` and `flagged` of the challenger,
             `champion_score` and `champion_flagged`; None where there is no champion.
+        watched: columns in whose every group the scores must rank and mean what they say.
     """
-    rows, recall, share = len(test), metrics["recall"], metrics["share_flagged"]
+    rows, recall = len(test), metrics["recall"]
     criteria = [
         Criterion(
             "test_rows", rows >= policy.min_test_rows, f"{rows}", f">= {policy.min_test_rows}"
@@ -71,18 +80,55 @@ def judge(
         Criterion(
             "recall", recall >= policy.min_recall, f"{recall:.3f}", f">= {policy.min_recall:.2f}"
         ),
-        Criterion(
-            "share_flagged",
-            share <= policy.max_share_flagged,
-            f"{share:.3f}",
-            f"<= {policy.max_share_flagged:.2f}",
-        ),
+        _within_capacity(policy, metrics),
         _above_persistence(policy, test),
         *(c for column in groups for c in _group_gaps(policy, test, column)),
+        *_weakest_groups(policy, test, watched),
     ]
     if common is not None:
         criteria.extend(_against_champion(policy, common))
     return criteria
+
+
+def _within_capacity(policy: GatePolicy, metrics: Mapping[str, float]) -> Criterion:
+    """Compare the share flagged with what the schools can follow up.
+
+    Where more than that were at risk no list could be short enough: the criterion fails all the
+    same, and a person decides (`capacity_question`).
+    """
+    share, at_risk = metrics["share_flagged"], metrics["positive_rate"]
+    return Criterion(
+        "share_flagged",
+        share <= policy.max_share_flagged,
+        _("{share} flagged, {risk} at risk", share=number(share, 3), risk=number(at_risk, 3)),
+        f"<= {policy.max_share_flagged:.2f}",
+    )
+
+
+def capacity_question(metrics: Mapping[str, float], capacity: float = CAPACITY) -> str:
+    """Return the question that a director must answer before a promotion, or nothing.
+
+    It is asked where more children were at risk than the schools can follow up and the model flags
+    more as well.
+
+    Args:
+        metrics: `share_flagged`, `positive_rate` and `precision` of the test rows.
+        capacity: share of the children that can be followed up.
+    """
+    share, at_risk = metrics["share_flagged"], metrics["positive_rate"]
+    if not (at_risk > capacity and share > capacity):
+        return ""
+    return _(
+        "Of 100 children of the test year {risk} lagged a year later, more than the {capacity} "
+        "that the schools can follow up; the model flags {flagged}, of whom {right} of 100 lagged. "
+        "May the schools work the list from the top and stop where their places are filled, "
+        "leaving about {left} flagged children without follow-up?",
+        risk=round(100 * at_risk),
+        capacity=round(100 * capacity),
+        flagged=round(100 * share),
+        right=round(100 * metrics["precision"]),
+        left=round(100 * (share - capacity)),
+    )
 
 
 def _above_persistence(policy: GatePolicy, test: pd.DataFrame) -> Criterion:
@@ -102,25 +148,72 @@ def _group_gaps(policy: GatePolicy, test: pd.DataFrame, column: str) -> Iterator
         name = f"recall_gap.{column}.{value}"
         wanted = f"<= {policy.max_group_gap:.2f}"
         if positives < policy.min_group_positives:
-            yield Criterion(name, True, f"{positives} positivos", f"{wanted}; poucos para julgar")
+            few = _("{wanted}; too few to judge", wanted=wanted)
+            yield Criterion(name, True, _positives(positives), few)
             continue
         # A row outside the group counts as no positive, so it is in neither sum.
         of_group = recall_of(target * inside, flagged)
         gap = bootstrap(difference(recall_of(target, flagged), of_group), len(test), policy.seed)
         yield Criterion(
-            name, gap.low <= policy.max_group_gap, f"{gap}, {positives} positivos", wanted
+            name, gap.low <= policy.max_group_gap, f"{gap}, {_positives(positives)}", wanted
         )
+
+
+def _positives(count: int) -> str:
+    return ngettext("{n} positive", "{n} positives", count)
+
+
+def _weakest_groups(
+    policy: GatePolicy, test: pd.DataFrame, columns: Sequence[str]
+) -> Iterator[Criterion]:
+    """Judge ranking and calibration in the worst of the groups that are large enough for it."""
+    target, scores = test["target"].to_numpy(), test["score"].to_numpy()
+    areas, biases = [], []
+    for column, value, inside in groups_of(test, columns):
+        outcomes, said = target[inside], scores[inside]
+        positives = int((outcomes == 1).sum())
+        if min(positives, len(outcomes) - positives) < policy.min_group_positives:
+            continue
+        area = bootstrap(roc_auc_of(outcomes, said), len(outcomes), policy.seed)
+        areas.append((area.high, f"{column}={value}", area))
+        bias = bootstrap(_mean_gap(outcomes, said), len(outcomes), policy.seed)
+        biases.append((_least_distance(bias), f"{column}={value}", bias))
+    if areas:
+        high, name, area = min(areas)
+        passed = high >= policy.min_group_auc
+        yield Criterion(
+            "group_ranking", passed, f"{name}: {area}", f">= {policy.min_group_auc:.2f}"
+        )
+        distance, name, bias = max(biases)
+        passed = distance <= policy.max_group_bias
+        wanted = f"<= {policy.max_group_bias:.2f}"
+        yield Criterion("group_calibration", passed, f"{name}: {bias}", wanted)
+
+
+def _mean_gap(target: np.ndarray, scores: np.ndarray) -> Statistic:
+    """Return mean score − share of positives as a statistic."""
+    gaps = scores - target
+    return lambda weights: ratio((weights * gaps).sum(axis=1), weights.sum(axis=1))
+
+
+def _least_distance(interval: Interval) -> float:
+    """Return how far from zero an interval surely is; 0 where it holds zero."""
+    return max(interval.low, -interval.high, 0.0)
 
 
 def _against_champion(policy: GatePolicy, common: pd.DataFrame) -> Iterator[Criterion]:
     """Compare on common rows; too few decide nothing, so that the gate cannot lock itself."""
     if len(common) < policy.min_common_rows:
-        text = f"{len(common)} linhas em comum"
-        yield Criterion("champion", True, text, f">= {policy.min_common_rows} para julgar")
+        text = ngettext("{n} row in common", "{n} rows in common", len(common))
+        wanted = _(">= {n} to judge", n=policy.min_common_rows)
+        yield Criterion("champion", True, text, wanted)
         return
     for name, gain, loss in _gains(policy, common):
         yield Criterion(
-            name, gain.value >= -loss, f"{gain} em {len(common)} linhas", f">= {-loss:+.2f}"
+            name,
+            gain.value >= -loss,
+            ngettext("{gain} in {n} row", "{gain} in {n} rows", len(common), gain=str(gain)),
+            f">= {-loss:+.2f}",
         )
 
 
@@ -130,7 +223,7 @@ def _gains(policy: GatePolicy, common: pd.DataFrame) -> Iterator[tuple[str, Inte
     flagged = common["flagged"].to_numpy(bool)
     scores = common["score"].to_numpy(float)
     their_scores = common["champion_score"].to_numpy(float)
-    theirs = _within_capacity(
+    theirs = _surest(
         common["champion_flagged"].to_numpy(bool), their_scores, policy.max_share_flagged
     )
     rows, seed = len(common), policy.seed
@@ -143,7 +236,7 @@ def _gains(policy: GatePolicy, common: pd.DataFrame) -> Iterator[tuple[str, Inte
     yield "brier_gain", bootstrap(brier, rows, seed), policy.max_brier_loss
 
 
-def _within_capacity(flagged: np.ndarray, scores: np.ndarray, share: float) -> np.ndarray:
+def _surest(flagged: np.ndarray, scores: np.ndarray, share: float) -> np.ndarray:
     """Return the flags, at most that share of the rows: those with the highest scores; (n,)."""
     capacity = int(share * len(flagged))
     if flagged.sum() <= capacity:

@@ -1,12 +1,18 @@
 """What differs between two versions: metrics, parameters, threshold, features, digests."""
 
+from collections.abc import Mapping
+
 from core.cli.text_tables import text_table
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
-from core.contract.model import ModelContract
-from core.messages import _
+from core.contract.model import Feature, ModelContract
+from core.messages import _, decimal
+from core.messages.formats import NONE, number
+from core.registry.evidence import Record, training_record
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
+
+Facts = Mapping[str, str | float]
 
 
 def diff(registry: Registry, first: str, second: str) -> str:
@@ -14,43 +20,59 @@ def diff(registry: Registry, first: str, second: str) -> str:
 
     Raises:
         UnknownVersion: there is no such release.
-        Refused: one of them has no readable contract.
+        UnreadableContract: nobody can tell what one of them takes and gives.
     """
     versions = [registry.by_release(first), registry.by_release(second)]
     contracts = [read_contract(registry, version) for version in versions]
-    facts = [_facts(registry, v, c) for v, c in zip(versions, contracts, strict=True)]
-    rows = []
-    for name in dict.fromkeys([*facts[0], *facts[1]]):
-        old, new = facts[0].get(name, "–"), facts[1].get(name, "–")
-        if old != new:
-            rows.append([name, old, new, _change(old, new)])
-    text = text_table([_("what"), first, second, _("difference")], rows)
+    records = [training_record(registry, version) for version in versions]
+    facts = [_facts(*each) for each in zip(versions, contracts, records, strict=True)]
+    text = text_table([_("what"), first, second, _("difference")], _rows(*facts))
     breaks = incompatible_changes(*contracts)
     if breaks:
         heading = _("Breaks those who use {release}:", release=first)
         text += "\n- ".join(["\n\n" + heading, *breaks])
+    for version, record in zip(versions, records, strict=True):
+        if not record.complete:
+            told = _("The run of {release} is gone, its metrics with it.", release=version.release)
+            text += f"\n\n{told}"
     return text
 
 
-def _facts(registry: Registry, version: Version, contract: ModelContract) -> dict[str, str]:
-    """Return everything comparable of a version as text by name; metrics first."""
-    data = registry.client.get_run(version.run_id).data
-    facts = {name: f"{value:.4f}" for name, value in sorted(data.metrics.items())}
-    facts |= {name: value for name, value in sorted(data.params.items()) if name != "release"}
-    served = version.tags.get(names.TAG_THRESHOLD)
-    facts[_("threshold served")] = served or f"{contract.threshold}"
-    required = " " + _("required input")
-    for feature in contract.features:
-        facts[f"feature {feature.name}"] = (
-            f"{feature.type} {feature.unit} [{feature.min}, {feature.max}]"
-            f"{'' if feature.nullable else required}"
-        )
-    return facts
+def _rows(old: Facts, new: Facts) -> list[list[str]]:
+    return [
+        [name, _shown(old.get(name)), _shown(new.get(name)), _change(old.get(name), new.get(name))]
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
 
 
-def _change(old: str, new: str) -> str:
+def _facts(version: Version, contract: ModelContract, record: Record) -> Facts:
+    """Return everything comparable of a version by name; metrics first."""
+    facts: dict[str, str | float] = dict(sorted(record.metrics.items()))
+    facts |= {name: value for name, value in sorted(record.params.items()) if name != "release"}
+    if not contract.outputs:
+        tagged = version.tags.get(names.TAG_THRESHOLD)
+        facts[_("threshold served")] = tagged or decimal(contract.threshold)
+    return facts | {f"feature {f.name}": _described(f) for f in contract.features}
+
+
+def _described(feature: Feature) -> str:
+    low, high = (NONE if v is None else decimal(float(v)) for v in (feature.min, feature.max))
+    parts = (feature.type, feature.unit, f"[{low}; {high}]")
+    required = "" if feature.nullable else _("required input")
+    return " ".join(part for part in (*parts, required) if part)
+
+
+def _shown(value: str | float | None) -> str:
+    if value is None:
+        return NONE
+    return value if isinstance(value, str) else number(value, 4)
+
+
+def _change(old: str | float | None, new: str | float | None) -> str:
     """Return the difference of two numbers, signed; empty for anything else."""
     try:
-        return f"{float(new) - float(old):+.4f}"
-    except ValueError:
+        change = float(new) - float(old)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         return ""
+    return ("+" if change > 0 else "") + number(change, 4)

@@ -1,29 +1,25 @@
 """The gate: may a new version be served? Compared with the champion on rows neither had seen."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from core.contract import names
 from core.contract.model import ModelContract
-from core.registry.client import translated
 from core.registry.errors import UnreadableContract
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
-from mlflow_project.dataset.risk import FEATURE_NAMES, persistence
-from mlflow_project.make_dataset import GROUPS, TARGET, YEAR
-from mlflow_project.modelling.training import Evaluation, row_digests
+from mlflow_project.dataset.pairs import YEAR
+from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
+from mlflow_project.modelling.groups import FAIR, TITLES, with_groups
+from mlflow_project.modelling.rows import row_digests
+from mlflow_project.modelling.training import Evaluation
 from mlflow_project.versions.criteria import Criterion, GatePolicy, judge
+from mlflow_project.versions.evidence import read_evidence
 from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
 
-ARTIFACT_TEST_SCORES = "evaluation/test_scores.parquet"
-"""Artifact of a source run: `row` (digest), `target`, `score`, `flagged`, `persistence`, groups."""
-ARTIFACT_TRAINING_ROWS = "evaluation/training_rows.parquet"
-"""Artifact of a source run: `row` (digest) of every row that the served model was fitted on."""
 ARTIFACT_GATE = "evaluation/gate.json"
 """Artifact of a source run: the criteria as a table that the MLflow UI shows."""
 
@@ -33,16 +29,16 @@ def run_gate(registry: Registry, evaluation: Evaluation, policy: GatePolicy) -> 
     champion = registry.by_alias(names.CHAMPION)
     test = tested_rows(evaluation)
     common = None if champion is None else common_rows(registry, champion, evaluation)
-    return judge(policy, evaluation.metrics, test, GROUPS, common)
+    return judge(policy, evaluation.metrics, test, FAIR, common, tuple(TITLES))
 
 
 def tested_rows(evaluation: Evaluation, features: Sequence[str] = FEATURE_NAMES) -> pd.DataFrame:
-    """Return the test rows as they are logged and judged: no feature, no student.
+    """Return the test rows as they are logged and judged: groups, and no student.
 
     `features` are those by which a row is known; another version may know fewer or more.
     """
     test = evaluation.test
-    return test[[*GROUPS, "score"]].assign(
+    return with_groups(test)[[*TITLES, "score"]].assign(
         row=row_digests(test, features),
         target=test[TARGET],
         flagged=test["score"] >= evaluation.threshold,
@@ -85,11 +81,14 @@ def common_rows(registry: Registry, champion: Version, evaluation: Evaluation) -
     # Digests speak of the champion's features: by ours, rows it knows would pass for new ones.
     rows = tested_rows(evaluation, seen.contract.feature_names)
     known = seen.tested.drop_duplicates("row").set_index("row")
-    rows["champion_score"] = rows["row"].map(known["score"])
-    rows["champion_flagged"] = rows["row"].map(known["flagged"])
+    said = known[["score", "flagged"]].reindex(rows["row"])
+    rows["champion_score"] = said["score"].to_numpy(float)
+    # Not by `map`: where no row is known to both it makes a column that takes no booleans.
+    rows["champion_flagged"] = said["flagged"].to_numpy(object)
     year = evaluation.test[YEAR]
-    met = rows["champion_score"].notna() | rows["row"].isin(seen.fitted)
-    fresh = (~year.isin(year[met])).to_numpy()
+    met = rows["champion_score"].notna() | rows["row"].isin(seen.fitted["row"])
+    seen_years = seen.fitted.get(YEAR, year[met])
+    fresh = (~year.isin(seen_years)).to_numpy()
     if fresh.any():
         scores, threshold = _score_by(champion, seen.contract, evaluation.test[fresh])
         rows.loc[fresh, "champion_score"] = scores
@@ -99,29 +98,22 @@ def common_rows(registry: Registry, champion: Version, evaluation: Evaluation) -
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a version was tested on and fitted on; `fitted` holds digests of rows."""
+    """What a version was tested on and fitted on: rows by digest, with the years of the latter."""
 
     contract: ModelContract
     tested: pd.DataFrame
-    fitted: set[str]
+    fitted: pd.DataFrame
 
 
 def _seen_by(registry: Registry, champion: Version) -> _Seen | None:
-    """Return what the champion has seen, or None where its run does not tell."""
-    frames = []
+    """Return what the champion has seen, or None where nothing tells."""
     try:
         contract = read_contract(registry, champion)
-        with tempfile.TemporaryDirectory() as folder, translated(registry.uri):
-            listed = registry.client.list_artifacts(champion.run_id, "evaluation")
-            if not {ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS} <= {f.path for f in listed}:
-                return None
-            for artifact in (ARTIFACT_TEST_SCORES, ARTIFACT_TRAINING_ROWS):
-                path = registry.client.download_artifacts(champion.run_id, artifact, folder)
-                frames.append(pd.read_parquet(Path(path)))
     except UnreadableContract:
         return None
-    tested, fitted = frames
-    return _Seen(contract, tested, set(fitted["row"]))
+    tested = read_evidence(registry, champion, names.ARTIFACT_EVALUATION)
+    fitted = read_evidence(registry, champion, names.ARTIFACT_TRAINING_ROWS)
+    return None if tested is None or fitted is None else _Seen(contract, tested, fitted)
 
 
 def _score_by(

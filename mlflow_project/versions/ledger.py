@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,16 @@ from core.registry.runs import experiment_id
 from core.registry.versions import Registry
 
 PROMOTE, ROLLBACK = names.LEDGER_PROMOTE, names.LEDGER_ROLLBACK
-THRESHOLD, UNRECORDED = names.LEDGER_THRESHOLD, names.LEDGER_UNRECORDED
+DESCRIBE, THRESHOLD, UNRECORDED = (
+    names.LEDGER_DESCRIBE,
+    names.LEDGER_THRESHOLD,
+    names.LEDGER_UNRECORDED,
+)
 CONFLICT, ADOPT, IMPORT = names.LEDGER_CONFLICT, "adopt", "import"
 NOTICED, FLIPS, ORIGIN = names.LEDGER_NOTICED, names.LEDGER_FLIPS, names.LEDGER_ORIGIN
 _OPEN = "RUNNING"
+_HOLDS = "attributes.status != 'KILLED' and attributes.status != 'FAILED'"
+_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +77,25 @@ class Ledger:
     def _experiment(self) -> str:
         return experiment_id(self._registry, names.ledger_experiment(self._registry.name))
 
-    def entries(self) -> list[Entry]:
-        """Return all entries, oldest first; undone ones are left out."""
-        runs: list[Any] = []
-        token: str | None = None
-        experiment, order = self._experiment(), ["attribute.start_time"]
+    def entries(self, last: int | None = None) -> list[Entry]:
+        """Return all entries or the `last` ones, oldest first; undone ones are left out."""
+        return list(islice(self._newest(last or _PAGE), last))[::-1]
+
+    def _newest(self, page_size: int) -> Iterator[Entry]:
+        """Yield entries, newest first, asking for a page at a time."""
+        experiment, token = self._experiment(), None
+        order = ["attribute.start_time DESC"]
+        told: set[str] = set()
         while True:
-            page = self._client.search_runs([experiment], "", 1, 1000, order, token)
-            runs.extend(page)
+            page = self._client.search_runs([experiment], _HOLDS, 1, page_size, order, token)
+            for entry in map(self._read, page):
+                # One begun meanwhile moves the others to later pages.
+                if entry.run_id not in told:
+                    told.add(entry.run_id)
+                    yield entry
             token = page.token
             if not token:
-                break
-        return [self._read(run) for run in runs if run.info.status in (_OPEN, "FINISHED")]
+                return
 
     def _read(self, run: Any) -> Entry:
         tags = run.data.tags
@@ -101,9 +115,13 @@ class Ledger:
             origin=ORIGIN in tags,
         )
 
-    def flips(self) -> list[Entry]:
-        """Return the entries that moved `champion`, oldest first, open or not."""
-        return [entry for entry in self.entries() if entry.moved_champion]
+    def flips(self, last: int = 50) -> list[Entry]:
+        """Return the last entries that moved `champion`, oldest first, open or not.
+
+        Every command looks at them, so those before were looked at long ago.
+        """
+        moved = (entry for entry in self._newest(last) if entry.moved_champion)
+        return list(islice(moved, last))[::-1]
 
     def begin(self, action: str, why: str, **facts: str) -> str:
         """Write an open entry; return its run's id. Empty facts are left out.
@@ -113,7 +131,7 @@ class Ledger:
         title = f"{action} {facts.get('before') or '–'} → {facts.get('after') or '–'}"
         tags = {"host": this_host(), **{k: v for k, v in facts.items() if v}}
         tags |= {"action": action, "reason": why, "mlflow.user": getpass.getuser()}
-        newest = max((e.when.timestamp() for e in self.entries()), default=0.0)
+        newest = max((e.when.timestamp() for e in self.entries(last=1)), default=0.0)
         start = max(int(time.time() * 1000), round(newest * 1000) + 1)
         run = self._client.create_run(self._experiment(), start, tags, title)
         return str(run.info.run_id)

@@ -8,12 +8,14 @@ from core.messages import N_, _
 from core.registry.versions import Registry
 from mlflow_project.versions.ledger import CONFLICT, NOTICED, UNRECORDED, Entry
 
+_ONE_BY_ONE = 40
+"""Up to so many versions are asked for by number; beyond, listing all is quicker."""
 _VERDICTS = {"passed": N_("criteria met"), "failed": N_("criteria failed")}
 _NOTICED = {UNRECORDED: N_("unrecorded"), CONFLICT: N_("conflict")}
 
 
-def list_versions(registry: Registry) -> str:
-    """Return the versions as a table, newest first."""
+def list_versions(registry: Registry, last: int | None = None) -> str:
+    """Return the versions as a table, newest first; `last` says how many of them."""
     rows = [
         [
             version.release,
@@ -24,7 +26,7 @@ def list_versions(registry: Registry) -> str:
             version.tags.get(names.TAG_THRESHOLD, _("the model's")),
             version.tags.get(names.TAG_DRIFT_STATUS, "–"),
         ]
-        for version in registry.versions()
+        for version in registry.versions(last=last)
     ]
     if not rows:
         return _("The model {name} has no versions yet.", name=registry.name)
@@ -37,7 +39,7 @@ def list_versions(registry: Registry) -> str:
 
 def show_history(registry: Registry, entries: Sequence[Entry]) -> str:
     """Return the ledger as a table, oldest first."""
-    releases = {str(v.number): v.release for v in registry.versions()}
+    releases = _releases(registry, entries)
     rows = []
     for entry in entries:
         when = f"{entry.when.astimezone():%Y-%m-%d %H:%M:%S}"
@@ -55,6 +57,16 @@ def show_history(registry: Registry, entries: Sequence[Entry]) -> str:
     if not rows:
         return _("The history is empty: no version has been promoted yet.")
     return text_table([_("when"), _("action"), _("from"), _("to"), _("who"), _("reason")], rows)
+
+
+def _releases(registry: Registry, entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the releases of the versions that entries name, by number."""
+    named = {n for e in entries if not e.origin for n in (e.before, e.after, e.version)}
+    numbers = [int(name) for name in named if name.isdecimal()]
+    if len(numbers) > _ONE_BY_ONE:
+        return {str(v.number): v.release for v in registry.versions()}
+    found = (registry.find(number) for number in numbers)
+    return {str(version.number): version.release for version in found if version}
 
 
 def _action(entry: Entry) -> str:

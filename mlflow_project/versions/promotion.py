@@ -86,7 +86,7 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
     """Set the tag that the proxy prefers to the contract's threshold; no restart is needed.
 
     Raises:
-        Refused: the value lies outside [0, 1].
+        Refused: the value lies outside [0, 1], or the version has no score.
         UnknownVersion: there is no such release.
     """
     if not (math.isfinite(value) and 0.0 <= value <= 1.0):
@@ -94,10 +94,10 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
     with exclusive(registry):
         ledger = settle(registry)
         version = registry.by_release(release)
-        before = (
-            version.tags.get(names.TAG_THRESHOLD)
-            or f"{read_contract(registry, version).threshold:.6f}"
-        )
+        contract = read_contract(registry, version)
+        if contract.outputs:
+            raise Refused(N_("Version {release} has no score to compare with."), release=release)
+        before = version.tags.get(names.TAG_THRESHOLD) or f"{contract.threshold:.6f}"
         facts = {"before": before, "after": str(value), "version": str(version.number)}
         entry = ledger.begin(THRESHOLD, reason, **facts)
         registry.set_tag(version, names.TAG_THRESHOLD, str(value))

@@ -46,7 +46,8 @@ def register_tried(
     number = register(registry, model_uri, tags)
     try:
         registry.client.update_model_version(registry.name, str(number), description)
-        version = registry.by_number(number)
+        version = registry.find(number)
+        assert version is not None  # noqa: S101 (registered just now)
         try_version(registry, version)
     except BaseException:
         registry.client.delete_model_version(registry.name, str(number))

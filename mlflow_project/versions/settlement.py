@@ -68,7 +68,10 @@ def refuse_if_overtaken(ledger: Ledger, own: str, known: Sequence[Entry]) -> Non
         Refused: somebody did; nothing has been moved.
     """
     before = {own, *(entry.run_id for entry in known)}
-    others = [entry for entry in ledger.flips() if entry.run_id not in before]
+    # Whoever began since wrote a later time; an older entry may only have come into sight.
+    since = known[-1].when if known else datetime.fromtimestamp(0, UTC)
+    flips = [entry for entry in ledger.flips() if entry.when > since]
+    others = [entry for entry in flips if entry.run_id not in before]
     if others:
         ledger.undo(own)
         raise _at_once(others[-1])

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.registry.evidence import fetch_evidence, training_record
 from core.registry.packages import load_model, read_contract
-from core.registry.runs import OpenRun, fetch, open_run, run_facts
+from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
 from monitoring.tracking.errors import NoBaselineError, ScoringError
@@ -88,9 +89,10 @@ class JobRegistry:
         return MonitoredVersion(**facts, contract=contract, served=served)
 
     def reference(self, version: MonitoredVersion) -> pa.Table | None:
-        """Return the version's training reference, or None where its run holds none."""
+        """Return the version's training reference, or None where it has none (any more)."""
+        registry, artifact = self._registry, names.ARTIFACT_REFERENCE
         with tempfile.TemporaryDirectory() as folder:
-            path = fetch(self._registry, version.run_id, names.ARTIFACT_REFERENCE, Path(folder))
+            path = fetch_evidence(registry, version, artifact, Path(folder))
             return pq.read_table(path, memory_map=False) if path else None
 
     def baseline(self, version: MonitoredVersion) -> Baseline:
@@ -110,8 +112,8 @@ class JobRegistry:
             return Baseline.from_dict(json.loads(path.read_text(encoding="utf-8")))
 
     def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
-        """Return what the version's source run measured on its test rows, without the `test_`."""
-        found = run_facts(self._registry, version.run_id).metrics
+        """Return what the version's training measured on its test rows, without the `test_`."""
+        found = training_record(self._registry, version).metrics
         return {k.removeprefix("test_"): v for k, v in found.items() if k.startswith("test_")}
 
     def predict(self, version: MonitoredVersion, features: pa.Table) -> npt.NDArray[np.float64]:

@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     trusted_types: Annotated[frozenset[str], NoDecode, BeforeValidator(_words)] = frozenset()
     """Types that a model file may hold besides this proxy's own list (`serving.model.loading`)."""
 
+    max_model_bytes: Count = 1024 * 1024 * 1024
+    """Most bytes that a version's model file may have, or unpack to."""
+
     allow_pickle: Switch = False
     """Load pickled models and other flavours than scikit-learn, which runs the code they hold."""
 

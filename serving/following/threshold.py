@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from core.contract import names
+from core.contract.numbers import NumberError, read_share
 from core.messages import _
 from serving.model.loading import LoadedVersion
 
@@ -49,7 +50,6 @@ def override_text(threshold: float) -> str:
 def read_threshold(text: str) -> float | None:
     """Return a tag's threshold, or None if it is no number in [0, 1]."""
     try:
-        value = float(text)
-    except ValueError:
+        return read_share(text)
+    except NumberError:
         return None
-    return value if 0 <= value <= 1 else None

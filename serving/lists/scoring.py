@@ -33,8 +33,10 @@ def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
     rows = [rows[0] for rows, _entities, _periods in read]
     entities = [entities[0] for _rows, entities, _periods in read]
     periods = [periods[0] if periods else None for _rows, _entities, periods in read]
+    years = {period for period in periods if period is not None}
     fitting = replace(
         sheet,
+        year=sheet.year or (min(years) if len(years) == 1 else None),
         rows=[row for row, _labels in kept],
         labels=[labels for _row, labels in kept],
         unscored=unscored,

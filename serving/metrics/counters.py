@@ -20,7 +20,7 @@ import msgspec
 from core.files.locks import is_held, lock
 from core.files.whole import replacing
 from serving.engine.job import Job
-from serving.metrics.slo import Slices, Tally, Watch
+from serving.metrics.slo import ServiceTally, Slices, Watch
 from serving.telemetry.logs import RequestRecord
 
 PUBLISH_SECONDS = 0.5
@@ -46,7 +46,7 @@ class _Published(msgspec.Struct):
     slices: Slices
 
 
-class Part(NamedTuple):
+class WorkerNumbers(NamedTuple):
     """What one worker counted, and whether it lives."""
 
     numbers: Mapping[str, Any]
@@ -54,7 +54,7 @@ class Part(NamedTuple):
     slices: Slices
 
 
-class Histogram:
+class BucketCounts:
     """Counts by upper bound (inclusive), the last one open, and the sum of the values."""
 
     __slots__ = ("_bounds", "counts", "total")
@@ -91,8 +91,8 @@ class Metrics:
         self._folder, self._state, self._ready = folder, state, ready
         self._watch = Watch()
         self._requests: dict[Labels, int] = defaultdict(int)
-        self._latency: dict[Labels, Histogram] = {}
-        self._batches = Histogram(BATCH_BOUNDS)
+        self._latency: dict[Labels, BucketCounts] = {}
+        self._batches = BucketCounts(BATCH_BOUNDS)
         self._predictions: dict[Labels, int] = defaultdict(int)
         self._scores: dict[Labels, float] = defaultdict(float)
         self._fd = -1
@@ -106,7 +106,7 @@ class Metrics:
         self._requests[(method, path, str(record.status_code))] += 1
         latency = self._latency.get((method, path))
         if latency is None:
-            latency = self._latency[(method, path)] = Histogram(LATENCY_BOUNDS)
+            latency = self._latency[(method, path)] = BucketCounts(LATENCY_BOUNDS)
         latency.observe(record.latency_ms / 1000)
 
     def batch(self, jobs: Sequence[Job]) -> None:
@@ -175,11 +175,11 @@ class Metrics:
             published = _Published(self.snapshot(), self._watch.slices)
             temporary.write_bytes(msgspec.json.encode(published))
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[WorkerNumbers]:
         """Return what this worker counted, then what the others published."""
-        return [Part(self.snapshot(), True, self._watch.slices), *self.siblings()]
+        return [WorkerNumbers(self.snapshot(), True, self._watch.slices), *self.siblings()]
 
-    def siblings(self) -> list[Part]:
+    def siblings(self) -> list[WorkerNumbers]:
         """Return what the other workers published."""
         if self._folder is None:
             return []
@@ -189,7 +189,7 @@ class Metrics:
                 with contextlib.suppress(OSError, ValueError):
                     read = msgspec.json.decode(path.read_bytes(), type=_Published)
                     alive = is_held(path.with_suffix(".lock"))
-                    found.append(Part(read.numbers, alive, read.slices))
+                    found.append(WorkerNumbers(read.numbers, alive, read.slices))
         return found
 
     def _run(self) -> None:
@@ -207,8 +207,8 @@ class Metrics:
         counts = [h.counts for (_, path), h in list(self._latency.items()) if path in SCORING_PATHS]
         none = [0] * (len(LATENCY_BOUNDS) + 1)
         latencies = tuple(map(sum, zip(none, *counts, strict=True)))
-        self._watch.look(Tally(requests, errors, latencies=latencies), self._ready())
+        self._watch.look(ServiceTally(requests, errors, latencies=latencies), self._ready())
 
 
 def _plain(value: Any) -> Any:
-    return [value.counts, value.total] if isinstance(value, Histogram) else value
+    return [value.counts, value.total] if isinstance(value, BucketCounts) else value

@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.metrics.counters import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics, Part
+from serving.metrics.counters import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics, WorkerNumbers
 
 Numbers = dict[Labels, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricSpec:
     """One metric: its kind, what it says, and the names of its labels."""
 
     kind: Literal["counter", "gauge", "histogram"]
@@ -32,37 +32,39 @@ class Family:
     bounds: Sequence[float] = ()
 
 
-FAMILIES: Mapping[str, Family] = {
-    "http_requests": Family(
+FAMILIES: Mapping[str, MetricSpec] = {
+    "http_requests": MetricSpec(
         "counter", "Requests answered, by route and status.", ("method", "path", "status")
     ),
-    "http_request_duration_seconds": Family(
+    "http_request_duration_seconds": MetricSpec(
         "histogram",
         "Time from a request's headers to the last byte of its answer.",
         ("method", "path"),
         LATENCY_BOUNDS,
     ),
-    "model_batch_rows": Family("histogram", "Rows in one call of the model.", (), BATCH_BOUNDS),
-    "model_predictions": Family(
+    "model_batch_rows": MetricSpec("histogram", "Rows in one call of the model.", (), BATCH_BOUNDS),
+    "model_predictions": MetricSpec(
         "counter", "Instances scored, by release and label.", ("model_version", "label")
     ),
-    "model_score_sum": Family("counter", "Sum of the scores, by release.", ("model_version",)),
-    "capture_rows": Family("counter", "Scored instances written to a journal."),
-    "capture_lost_rows": Family("counter", "Scored instances that could not be written."),
-    "capture_pending_rows": Family("gauge", "Captured instances that are not Parquet yet."),
-    "shadow_rows": Family("counter", "Instances that the shadow scored."),
-    "shadow_dropped_rows": Family("counter", "Instances that the shadow had no room for."),
-    "serving_lived_seconds": Family("counter", "Seconds that workers took requests."),
-    "serving_down_seconds": Family(
+    "model_score_sum": MetricSpec("counter", "Sum of the scores, by release.", ("model_version",)),
+    "capture_rows": MetricSpec("counter", "Scored instances written to a journal."),
+    "capture_lost_rows": MetricSpec("counter", "Scored instances that could not be written."),
+    "capture_pending_rows": MetricSpec("gauge", "Captured instances that are not Parquet yet."),
+    "shadow_rows": MetricSpec("counter", "Instances that the shadow scored."),
+    "shadow_dropped_rows": MetricSpec("counter", "Instances that the shadow had no room for."),
+    "serving_lived_seconds": MetricSpec("counter", "Seconds that workers took requests."),
+    "serving_down_seconds": MetricSpec(
         "counter", "Of these, seconds in which a worker could not answer (no model, or only 5xx)."
     ),
-    "serving_workers": Family(
+    "serving_workers": MetricSpec(
         "gauge",
         "Workers, by the version they serve.",
         ("model_name", "alias", "model_version", "registry_version", "source"),
     ),
-    "serving_degraded_workers": Family("gauge", "Workers that have reason to complain."),
-    "serving_registry_reachable_workers": Family("gauge", "Workers whose last poll was answered."),
+    "serving_degraded_workers": MetricSpec("gauge", "Workers that have reason to complain."),
+    "serving_registry_reachable_workers": MetricSpec(
+        "gauge", "Workers whose last poll was answered."
+    ),
 }
 
 
@@ -89,7 +91,7 @@ class _Sum(Collector):
             yield _metric(name, family, self._numbers.get(name, {}))
 
 
-def added(parts: Sequence[Part]) -> dict[str, Numbers]:
+def added(parts: Sequence[WorkerNumbers]) -> dict[str, Numbers]:
     """Add workers' snapshots; the gauges of those that have ended are left out."""
     total: dict[str, Numbers] = {name: {} for name in FAMILIES}
     for part in parts:
@@ -110,7 +112,7 @@ def _plus(one: Any, other: Any) -> Any:
     return [counts, one[1] + other[1]]
 
 
-def _metric(name: str, family: Family, numbers: Numbers) -> Metric:
+def _metric(name: str, family: MetricSpec, numbers: Numbers) -> Metric:
     if family.kind == "histogram":
         histogram = HistogramMetricFamily(name, family.help, labels=family.labels)
         for labels, (counts, total) in sorted(numbers.items()):

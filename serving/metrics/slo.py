@@ -31,7 +31,7 @@ _FAILING_SECONDS = 60.0
 _QUANTILE = 0.95
 
 
-class Tally(msgspec.Struct, frozen=True, array_like=True):
+class ServiceTally(msgspec.Struct, frozen=True, array_like=True):
     """Scoring requests, those answered 5xx, seconds lived and down, and latencies by bound."""
 
     requests: int = 0
@@ -40,10 +40,10 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     down: float = 0.0
     latencies: tuple[int, ...] = ()
 
-    def __add__(self, other: "Tally") -> "Tally":
+    def __add__(self, other: "ServiceTally") -> "ServiceTally":
         """Return the sum."""
         counts = zip_longest(self.latencies, other.latencies, fillvalue=0)
-        return Tally(
+        return ServiceTally(
             self.requests + other.requests,
             self.errors + other.errors,
             self.lived + other.lived,
@@ -59,7 +59,7 @@ class Slices(msgspec.Struct, frozen=True):
     """
 
     since: float | None = None
-    tallies: dict[int, Tally] = msgspec.field(default_factory=dict)
+    tallies: dict[int, ServiceTally] = msgspec.field(default_factory=dict)
 
 
 class Watch:
@@ -70,14 +70,14 @@ class Watch:
         self.slices = Slices()
         self.lived = self.down = 0.0
         self._at = self._failed = 0.0
-        self._before = Tally()
+        self._before = ServiceTally()
 
     def begin(self, now: float | None = None) -> None:
         """Requests are taken from now on: seconds count."""
         self._at = time.monotonic() if now is None else now
         self.slices = Slices(self._at)
 
-    def look(self, counted: Tally, ready: bool, now: float | None = None) -> None:
+    def look(self, counted: ServiceTally, ready: bool, now: float | None = None) -> None:
         """Add what happened since the last look.
 
         Args:
@@ -93,7 +93,7 @@ class Watch:
         down = self._down(requests, errors, elapsed, ready, now)
         counts = zip_longest(counted.latencies, before.latencies, fillvalue=0)
         grown = tuple(a - b for a, b in counts)
-        self._add(int(now // SLICE_SECONDS), Tally(requests, errors, elapsed, down, grown))
+        self._add(int(now // SLICE_SECONDS), ServiceTally(requests, errors, elapsed, down, grown))
         self.lived += elapsed
         self.down += down
         self._at, self._before = now, counted
@@ -106,21 +106,21 @@ class Watch:
             return elapsed
         return 0.0
 
-    def _add(self, number: int, tally: Tally) -> None:
+    def _add(self, number: int, tally: ServiceTally) -> None:
         tallies = self.slices.tallies
         if number not in tallies:
             for old in [n for n in tallies if n < number - DAY // SLICE_SECONDS]:
                 del tallies[old]
-        tallies[number] = tallies.get(number, Tally()) + tally
+        tallies[number] = tallies.get(number, ServiceTally()) + tally
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LevelWindow:
     """What was seen of the last `seconds` (and up to a slice more): `covered` of them."""
 
     seconds: int
     covered: float
-    tally: Tally
+    tally: ServiceTally
 
     @property
     def complete(self) -> bool:
@@ -140,26 +140,26 @@ class Level:
 class Levels:
     """The three measures of one window: p95 in seconds, share of errors, share of time."""
 
-    window: Window
+    window: LevelWindow
     latency: Level
     errors: Level
     availability: Level
 
 
-def window(workers: Sequence[Slices], now: float, seconds: int) -> Window:
+def window(workers: Sequence[Slices], now: float, seconds: int) -> LevelWindow:
     """Add up the workers' slices that reach into the last `seconds`."""
     first = int((now - seconds) // SLICE_SECONDS)
-    total = Tally()
+    total = ServiceTally()
     for worker in workers:
         for number, tally in list(worker.tallies.items()):  # its worker may add one meanwhile
             if number >= first:
                 total += tally
     begun = [worker.since for worker in workers if worker.since is not None]
     covered = min(now - min(begun), seconds) if begun else 0.0
-    return Window(seconds, covered, total)
+    return LevelWindow(seconds, covered, total)
 
 
-def levels(over: Window, bounds: Sequence[float]) -> Levels:
+def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
     """Judge a window; `bounds` are those of the latencies, in seconds."""
     tally = over.tally
     p95 = quantile(_QUANTILE, tally.latencies, bounds)
@@ -172,7 +172,7 @@ def levels(over: Window, bounds: Sequence[float]) -> Levels:
     )
 
 
-def _availability(over: Window) -> Level:
+def _availability(over: LevelWindow) -> Level:
     """Judge the time; a young server that was down for a moment is not judged before its time.
 
     It has missed the target when no rest of the window could make up for what is lost.

@@ -71,6 +71,19 @@ def finite(matrix: np.ndarray) -> np.ndarray:
     return matrix
 
 
+def single_precision(matrix: np.ndarray, nullable: bool) -> np.ndarray:
+    """Return the matrix as float32, in which most trees compare.
+
+    Raises:
+        Undecided: a value is too large for it, or missing where that is refused.
+    """
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(numbers(matrix), np.float32)
+    if np.isinf(rows).any() or (not nullable and np.isnan(rows).any()):
+        raise Undecided
+    return rows
+
+
 CLEAR = 1e-9
 """Least lead of a class that rounding cannot turn around."""
 

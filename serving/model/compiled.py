@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from serving.model.arrays import ArrayMethod, Compile, ShortcutRefused, asked
+from serving.model.boosters import BOOSTERS
 from serving.model.encoders import tabulated
 from serving.model.ensembles import ENSEMBLES
 from serving.model.linear import LINEAR
@@ -20,11 +21,14 @@ COMPILERS: Mapping[str, Callable[[Any, str, Compile], ArrayMethod]] = {
     **NUMERIC,
     **LINEAR,
     **TREES,
+    **BOOSTERS,
     "OneHotEncoder": tabulated,
     "OrdinalEncoder": tabulated,
     "TargetEncoder": tabulated,
 }
-"""By the name of a scikit-learn class, or of one that it derives from."""
+"""By the name of a class, or of one that it derives from, of the modules below."""
+
+_MODULES = ("sklearn.", "lightgbm.", "serving.model.")
 
 
 def compile_method(estimator: Any, name: str) -> ArrayMethod:
@@ -33,7 +37,7 @@ def compile_method(estimator: Any, name: str) -> ArrayMethod:
     Raises:
         ShortcutRefused: a part of the estimator cannot take arrays.
     """
-    if type(estimator).__module__.startswith("sklearn."):
+    if type(estimator).__module__.startswith(_MODULES):
         for kind in type(estimator).__mro__:
             if kind.__name__ in COMPILERS:
                 return _compiled(COMPILERS[kind.__name__], estimator, name)

@@ -13,27 +13,25 @@ from typing import Any
 
 import msgspec
 
+from core.contract import names
 from core.contract.model import ContractError, ModelContract
-from core.contract.trusted_types import PLAIN_TYPES
-from core.registry.errors import VersionRefused
-from core.registry.packages import Package, contract_of, download, load_untrusted
+from core.messages import _
+from core.registry.errors import RegistryError, VersionRefused
+from core.registry.packages import Package, contract_of, download
 from core.registry.runs import RunFacts, run_facts
 from core.registry.versions import Registry, Version
 from serving.config.settings import Settings
 from serving.errors import RequestError
+from serving.model.flavours import UnfitError, method_of
 from serving.model.inputs import Inputs, Rows
 from serving.model.scoring import Output, Scorer
+from serving.model.trial import try_version
 from serving.protocol.instances import InstanceReader
 from serving.protocol.validation import Validator
+from serving.telemetry.logs import location
 
 EXAMPLE_TOLERANCE = 1e-6
 """Largest difference between the example's logged score and the one computed here."""
-
-_METHODS = ("predict_proba", "predict")
-
-
-class _UnfitError(Exception):
-    """A check that did not pass; becomes VersionRefused where the version's number is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +112,8 @@ def read_version(
     """
     try:
         contract = _contract(package, target)
-        method = _method(package, settings)
-        if not contract.outputs:
+        method = method_of(package, settings)
+        if not contract.outputs and names.METADATA_CONTRACT in package.metadata:
             _check_signature(package, contract)
         inputs = Inputs(contract.features, package.inputs or ())
         positive = None if contract.outputs else contract.positive_class
@@ -131,8 +129,15 @@ def read_version(
             score=Scorer(method, contract.features, positive, inputs),
         )
         _check_example(version)
-    except _UnfitError as exc:
+        try_version(version.score, method, contract.features, version.validator, package.folder)
+    except UnfitError as exc:
         raise VersionRefused(target.number, str(exc)) from exc
+    except (RegistryError, OSError):
+        raise
+    except Exception as exc:
+        # Its files will be the same at the next look, and so would the failure.
+        text = _("it cannot be loaded ({where})", where=location(exc))
+        raise VersionRefused(target.number, text) from exc
     return version
 
 
@@ -141,68 +146,18 @@ def _contract(package: Package, target: Version) -> ModelContract:
     try:
         return contract_of(package, target)
     except ContractError as exc:
-        raise _UnfitError(f"contrato inválido: {exc}") from exc
+        raise UnfitError(_("invalid contract: {reason}", reason=exc)) from exc
 
 
 def _check_signature(package: Package, contract: ModelContract) -> None:
     if package.inputs is None or package.outputs is None:
-        raise _UnfitError("sem assinatura (signature) de entradas e saídas")
+        raise UnfitError(_("no signature of inputs and outputs"))
     signed = [(column.get("name"), column.get("type")) for column in package.inputs]
     stated = [(feature.name, feature.type) for feature in contract.features]
     if signed != stated:
         differing = sorted({str(name) for name, _ in set(signed) ^ set(stated)})
-        raise _UnfitError(f"assinatura e contrato diferem em {differing or 'ordem'}")
-
-
-def _method(package: Package, settings: Settings) -> Any:
-    """Load the model; return the method that its pyfunc flavour names."""
-    flavor, pyfunc = (package.flavors.get(name) for name in ("sklearn", "python_function"))
-    if pyfunc is None:
-        raise _UnfitError("não tem o flavor python_function")
-    if pyfunc.get("code") or (flavor or {}).get("code"):
-        raise _UnfitError("traz código próprio (code_paths)")
-    if flavor is not None and flavor.get("serialization_format") == "skops":
-        estimator = _plain_data(package, settings.trusted_types)
-    elif settings.allow_pickle:
-        estimator = _program(package)
-    elif flavor is None:
-        raise _UnfitError("não é um modelo scikit-learn (flavor sklearn); veja ALLOW_PICKLE")
-    else:
-        raise _UnfitError("não está serializada com skops (pickle só com ALLOW_PICKLE=true)")
-    name = pyfunc.get("predict_fn", "predict") if flavor is not None else "predict"
-    if name not in _METHODS or not hasattr(estimator, name):
-        raise _UnfitError(f"pyfunc_predict_fn deve ser um de {_METHODS}")
-    return getattr(estimator, name)
-
-
-def _plain_data(package: Package, trusted: frozenset[str]) -> Any:
-    """Load a skops file without executing anything of the package."""
-    import skops.io
-
-    flavor = package.flavors["sklearn"]
-    file = (package.folder / str(flavor.get("pickled_model"))).resolve()
-    if not file.is_relative_to(package.folder.resolve()) or not file.is_file():
-        raise _UnfitError("o arquivo do modelo não está na versão")
-    try:
-        asked = set(skops.io.get_untrusted_types(file=file))
-        foreign = sorted(asked - PLAIN_TYPES - trusted)
-        if foreign:
-            raise _UnfitError(
-                f"usa tipos fora da lista aceita (TRUSTED_TYPES): {', '.join(foreign)}"
-            )
-        return skops.io.load(file, trusted=sorted(asked))
-    except _UnfitError:
-        raise
-    except Exception as exc:
-        raise _UnfitError(f"o arquivo do modelo não pôde ser lido ({type(exc).__name__})") from exc
-
-
-def _program(package: Package) -> Any:
-    """Load a pickle or a pyfunc loader, which `ALLOW_PICKLE` trusts to run code here."""
-    try:
-        return load_untrusted(package)
-    except Exception as exc:
-        raise _UnfitError(f"o modelo não pôde ser carregado ({type(exc).__name__})") from exc
+        where = ", ".join(differing) or _("the order")
+        raise UnfitError(_("signature and contract differ in {where}", where=where))
 
 
 def _check_example(version: LoadedVersion) -> None:
@@ -214,7 +169,10 @@ def _check_example(version: LoadedVersion) -> None:
     try:
         score = version.score(version.reader.read(body).rows)[0]
     except RequestError as exc:
-        fields = sorted({str(detail["field"]) for detail in exc.details})
-        raise _UnfitError(f"o exemplo da versão não é pontuado: {exc.message} {fields}") from exc
+        fields = ", ".join(sorted({str(detail["field"]) for detail in exc.details}))
+        text = _(
+            "the version's example is not scored: {reason} {fields}", reason=exc, fields=fields
+        )
+        raise UnfitError(text) from exc
     if score is None or not abs(score - example.score) <= EXAMPLE_TOLERANCE:
-        raise _UnfitError("o exemplo da versão não reproduz o score registrado com ela")
+        raise UnfitError(_("the version's example does not get the score logged with it"))

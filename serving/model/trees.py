@@ -19,6 +19,7 @@ from serving.model.arrays import (
     asked,
     labelled,
     numbers,
+    single_precision,
 )
 from serving.model.linear import probabilities
 
@@ -99,19 +100,6 @@ def _gtil(model: Any, single: bool, nullable: bool) -> ArrayMethod:
         return margins
 
     return method
-
-
-def single_precision(matrix: np.ndarray, nullable: bool) -> np.ndarray:
-    """Return the matrix as float32, in which scikit-learn's trees compare.
-
-    Raises:
-        Undecided: a value is too large for it, or missing where that is refused.
-    """
-    with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(numbers(matrix), np.float32)
-    if np.isinf(rows).any() or (not nullable and np.isnan(rows).any()):
-        raise Undecided
-    return rows
 
 
 def _finished(estimator: Any, name: str, margins: ArrayMethod) -> ArrayMethod:

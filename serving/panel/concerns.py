@@ -1,18 +1,24 @@
-"""What someone has to know or to do, worst first, with the section of the runbook. Pure."""
+"""What someone has to know or to do, with the section of the runbook. Pure.
 
+What nobody can know comes first: an alarm that cannot ring would else look like silence. Then what
+is worst comes first. The page's color is that of the worst; grey where the worst is not knowing.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from core.contract import names
 from core.messages import N_, _, ngettext
 from core.messages.formats import duration, joined, moment
-from serving.following.history import Report
 from serving.metrics.slo import Levels
-from serving.panel.content import Color, PanelFacts, latest
+from serving.panel.content import Color, PanelFacts, finished, latest
+from serving.panel.history import ReportRun
 
 _RANK: tuple[Color, ...] = ("red", "yellow", "none", "green")
-STALE = timedelta(days=8)
-"""A drift report older than the weekly routine of runbook §4.2, with a day's grace."""
+_GRACE = timedelta(days=1)
+_WEEK = 7.0
+"""Days of the routine of a report that does not say how many it covers (runbook §4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +27,28 @@ class Concern:
 
     color: Color
     text: str
+    unknown: bool = False
 
 
 def concerns(facts: PanelFacts) -> list[Concern]:
-    """Return all concerns, the worst first."""
+    """Return all concerns: what is not known, then the worst first."""
     found = [*_of_service(facts), *_of_levels(facts), *_of_reports(facts)]
-    return sorted(found, key=lambda concern: _RANK.index(concern.color))
+    return sorted(found, key=lambda one: (not one.unknown, _RANK.index(one.color)))
 
 
 def headline(facts: PanelFacts) -> Concern:
     """Return the worst color and the sentence that sums the page up."""
-    colors: list[Color] = [concern.color for concern in concerns(facts)]
-    worst: Color = colors[0] if colors else "green"
+    found = concerns(facts)
+    worst: Color = min((one.color for one in found), key=_RANK.index, default="green")
+    sentence = _HEADLINES[worst]
+    if worst == "none" and any(one.unknown for one in found):
+        sentence = N_("Nobody knows whether all is in order: {what}")
     served = facts.health.model_version
     if served:
         what = _("{model} {release} on the air", model=facts.model_name, release=served)
     else:
         what = _("{model} off the air", model=facts.model_name)
-    return Concern(worst, _(_HEADLINES[worst], what=what))
+    return Concern(worst, _(sentence, what=what))
 
 
 _HEADLINES: dict[Color, str] = {
@@ -130,14 +140,17 @@ def _of_reports(facts: PanelFacts) -> list[Concern]:
     if performance is not None and performance.status == "DEGRADED":
         text = _("Performance worse than in the test: look into it within 4 hours (§3.2, §6).")
         found.append(Concern("red", text))
-    if facts.reading.when is not None and facts.health.model_loaded:
-        found += _of_routine(facts, drift)
+    if facts.reading.when is None:
+        text = _("The reports were not read: whether there is drift is not known.")
+        found.append(Concern("none", text, unknown=True))
+    elif facts.health.model_loaded:
+        found += _of_routine(facts)
     return found
 
 
-def _of_routine(facts: PanelFacts, drift: Report | None) -> list[Concern]:
-    """Return what the routine of runbook §4 left undone."""
-    history = facts.reading.history
+def _of_routine(facts: PanelFacts) -> list[Concern]:
+    """Return what the routine of runbook §4 left undone, or found out nothing about."""
+    history = facts.reading.value
     found = []
     for reports, sentence in (
         (history.drift, N_("The last drift report failed, at {when}.")),
@@ -145,11 +158,49 @@ def _of_routine(facts: PanelFacts, drift: Report | None) -> list[Concern]:
     ):
         if reports and reports[0].failed:
             found.append(Concern("yellow", _(sentence, when=moment(reports[0].when))))
-    if drift is None:
+    for job, sentences in _UNKNOWING.items():
+        newest = next(iter(finished(facts, job)), None)
+        if newest is not None and newest.status in sentences:
+            text = _(sentences[newest.status], when=moment(newest.when))
+            found.append(Concern("none", text, unknown=True))
+    return [*found, *_of_age(facts)]
+
+
+_UNKNOWING: Mapping[str, Mapping[str | None, str]] = {
+    names.JOB_DRIFT: {
+        "NO_DATA": N_("The drift report of {when} found no rows: it says nothing (§2.1)."),
+        "INCONCLUSIVE": N_("The drift report of {when} had too few rows to have shown red (§2.1)."),
+    },
+    names.JOB_PERFORMANCE: {
+        "NO_DATA": N_("The performance report of {when} found nothing to judge (§3.2)."),
+        "INCONCLUSIVE": N_(
+            "The performance report of {when} had too few outcomes to judge (§3.2)."
+        ),
+    },
+}
+
+
+def _of_age(facts: PanelFacts) -> list[Concern]:
+    """Return that there is no drift report, or that it is older than its routine."""
+    drift = finished(facts, names.JOB_DRIFT)
+    if not drift:
         text = _("There is no drift report of the version on the air yet (§2.1).")
-        found.append(Concern("none", text))
-    elif facts.now - drift.when > STALE:
-        age = duration(facts.now - drift.when)
-        text = _("The last drift report is {age} old; the routine is weekly (§4.2).", age=age)
-        found.append(Concern("yellow", text))
-    return found
+        return [Concern("none", text, unknown=True)]
+    # The routine that runs most often is the one that is missed first.
+    days = min(_days(report) for report in drift)
+    newest = next(report for report in drift if _days(report) == days)
+    age = facts.now - newest.when
+    if age <= timedelta(days=days) + _GRACE:
+        return []
+    facts_ = {"age": duration(age), "days": days}
+    text = _("The last drift report is {age} old; its routine is of {days} days (§4).", **facts_)
+    return [Concern("none", text, unknown=True)]
+
+
+def _days(report: ReportRun) -> float:
+    """Return how many days a report covers, which is how often its routine makes one."""
+    try:
+        days = float(report.params["last_n_days"])
+    except (KeyError, ValueError):
+        return _WEEK
+    return days if days > 0 else _WEEK

@@ -7,9 +7,11 @@ from typing import Literal
 from core.contract import names
 from core.messages import _
 from core.messages.formats import duration, moment
-from serving.following.history import Change, Reading, Report
 from serving.http.schemas import CaptureState, Health
 from serving.metrics.slo import Level, Levels
+from serving.panel.background import Reading
+from serving.panel.counts import Counts
+from serving.panel.history import Change, History, ReportRun
 
 Color = Literal["red", "yellow", "green", "none"]
 
@@ -42,21 +44,32 @@ class PanelFacts:
     capture: CaptureState
     hour: Levels
     day: Levels
-    reading: Reading
+    reading: Reading[History]
+    counts: Reading[Counts | None]
+    group: str
     mlflow_url: str
 
 
-def latest(facts: PanelFacts, job: str) -> Report | None:
-    """Return the newest finished report of a kind about the served version."""
-    history = facts.reading.history
+KNOWING = ("GREEN", "YELLOW", "RED", "OK", "DEGRADED")
+"""Statuses that say something; the others are grey, and replace no earlier verdict."""
+
+
+def latest(facts: PanelFacts, job: str) -> ReportRun | None:
+    """Return the newest report of a kind about the served version that says something."""
+    return next((r for r in finished(facts, job) if r.status in KNOWING), None)
+
+
+def finished(facts: PanelFacts, job: str) -> list[ReportRun]:
+    """Return the finished reports of a kind about the served version, newest first."""
+    history = facts.reading.value
     reports = history.drift if job == names.JOB_DRIFT else history.performance
     served = str(facts.health.registry_version)
-    return next((r for r in reports if r.status and r.number == served), None)
+    return [r for r in reports if r.status and r.number == served]
 
 
 def flip_of(facts: PanelFacts) -> Change | None:
     """Return the ledger's entry of the flip that put the served version on; None without one."""
-    flips = (c for c in facts.reading.history.changes if c.action in names.LEDGER_FLIPS)
+    flips = (c for c in facts.reading.value.changes if c.action in names.LEDGER_FLIPS)
     last = next(flips, None)
     served = str(facts.health.registry_version)
     return last if last is not None and last.after == served else None
@@ -102,7 +115,7 @@ def threshold_origin(facts: PanelFacts) -> str:
     if source is None:
         return _("the served version has none")
     served = str(facts.health.registry_version)
-    for change in facts.reading.history.changes:
+    for change in facts.reading.value.changes:
         if change.action == names.LEDGER_THRESHOLD and change.version == served:
             who, when = change.who or _("unknown"), moment(change.when)
             text = _("changed by {who} at {when}", who=who, when=when)

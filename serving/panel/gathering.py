@@ -4,17 +4,24 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from serving.deployment.deployment import Deployment
-from serving.following.history import HistoryReader
 from serving.http.schemas import CaptureState
 from serving.http.status import health_of
 from serving.metrics.counters import LATENCY_BOUNDS, Metrics
 from serving.metrics.exposition import Numbers, added
 from serving.metrics.slo import DAY, HOUR, levels, window
+from serving.panel.background import Reading
 from serving.panel.content import Group, PanelFacts
+from serving.panel.counts import Counts
+from serving.panel.history import History
 
 
-def gather(deployment: Deployment, metrics: Metrics, reader: HistoryReader) -> PanelFacts:
-    """Return the facts; reads files and may wait for MLflow."""
+def gather(
+    deployment: Deployment,
+    metrics: Metrics,
+    reading: Reading[History],
+    counts: Reading[Counts | None],
+) -> PanelFacts:
+    """Return the facts; reads files of the workers."""
     settings, served = deployment.settings, deployment.follower.served
     parts, now = metrics.parts(), time.monotonic()
     numbers, slices = added(parts), [part.slices for part in parts]
@@ -32,7 +39,9 @@ def gather(deployment: Deployment, metrics: Metrics, reader: HistoryReader) -> P
         capture=_capture(numbers),
         hour=levels(window(slices, now, HOUR), LATENCY_BOUNDS),
         day=levels(window(slices, now, DAY), LATENCY_BOUNDS),
-        reading=reader.latest(),
+        reading=reading,
+        counts=counts,
+        group=settings.panel_group,
         mlflow_url=settings.mlflow_public_url or settings.mlflow_tracking_uri,
     )
 

@@ -15,22 +15,26 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from core.contract import names
-from core.messages import _
+from core.messages import N_, _
 from core.messages.templates import environment
 from core.registry.errors import RegistryError
 from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
 from serving.errors import HistoryUnavailable, RouteError
-from serving.following.history import HistoryReader, Report
 from serving.http.auth import PAGE, REPORT_PATH
 from serving.http.pages import page_policy, style
 from serving.metrics.counters import Metrics
 from serving.panel import concerns
 from serving.panel import content as panel
+from serving.panel.background import BackgroundReader
+from serving.panel.counts import counted
 from serving.panel.gathering import gather
-from serving.panel.trend import trend
+from serving.panel.history import History, ReportRun, read_history
+from serving.panel.trend import cause_of, trend
 
 _TEMPLATES = Path(__file__).with_name("templates")
+COUNT_SECONDS = 60.0
+"""How long a count of the store is shown before it is made again, in seconds."""
 _LARGEST_REPORT = 5 * 1024 * 1024
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _JOBS = (names.JOB_DRIFT, names.JOB_PERFORMANCE)
@@ -40,10 +44,18 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; 
 
 def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
     """Return the routes of the page about a deployment."""
-    registry, reader = deployment.registry, HistoryReader(deployment.registry)
+    registry = deployment.registry
+    history = BackgroundReader(
+        lambda: read_history(registry),
+        History(),
+        N_("MLflow did not answer within {seconds} seconds"),
+    )
+    counts = BackgroundReader(
+        lambda: counted(deployment), None, N_("still being counted"), COUNT_SECONDS
+    )
 
     def page(_request: Request) -> Response:
-        text = render(gather(deployment, metrics, reader))
+        text = render(gather(deployment, metrics, history.latest(), counts.latest()))
         return HTMLResponse(text, headers={"Content-Security-Policy": page_policy()})
 
     def report(request: Request) -> Response:
@@ -64,9 +76,7 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
 
 def render(facts: panel.PanelFacts) -> str:
     """Return the page; it needs no other file and no network."""
-    history = facts.reading.history
-    drift = panel.latest(facts, names.JOB_DRIFT)
-    performance = panel.latest(facts, names.JOB_PERFORMANCE)
+    history = facts.reading.value
     return (
         environment(_TEMPLATES)
         .get_template("painel.html")
@@ -79,11 +89,15 @@ def render(facts: panel.PanelFacts) -> str:
             since=panel.served_since(facts),
             threshold_origin=panel.threshold_origin(facts),
             windows=[(name, lev, panel.covered(lev)) for name, lev in _windows(facts)],
-            verdicts=[(_("Drift"), drift), (_("Performance"), performance)],
+            verdicts=[
+                (_("Drift"), *_verdict(facts, names.JOB_DRIFT)),
+                (_("Performance"), *_verdict(facts, names.JOB_PERFORMANCE)),
+            ],
             trend=trend(history.drift),
             reports=sorted([*history.drift, *history.performance], key=_when, reverse=True),
             links=Links(facts.mlflow_url, facts.model_name),
             verdict=panel.verdict,
+            cause=cause_of,
             names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
             style=style(),
             read_when=panel.read_when(facts),
@@ -91,11 +105,18 @@ def render(facts: panel.PanelFacts) -> str:
     )
 
 
+def _verdict(facts: panel.PanelFacts, job: str) -> tuple[ReportRun | None, ReportRun | None]:
+    """Return the report that stands, and a newer one that says nothing."""
+    newest = next(iter(panel.finished(facts, job)), None)
+    standing = panel.latest(facts, job) or newest
+    return standing, newest if newest is not standing else None
+
+
 def _windows(facts: panel.PanelFacts) -> list[tuple[str, Any]]:
     return [(_("Last hour"), facts.hour), (_("Last day"), facts.day)]
 
 
-def _when(report: Report) -> datetime:
+def _when(report: ReportRun) -> datetime:
     return report.when
 
 
@@ -118,11 +139,11 @@ class Links:
         """Return the page of a version."""
         return self._base and f"{self._base}/#/models/{self._model}/versions/{number}"
 
-    def run(self, report: Report) -> str | None:
+    def run(self, report: ReportRun) -> str | None:
         """Return the page of a report's run."""
         place = f"{quote(report.experiment_id, safe='')}/runs/{quote(report.run_id, safe='')}"
         return self._base and f"{self._base}/#/experiments/{place}"
 
-    def report(self, report: Report) -> str:
+    def report(self, report: ReportRun) -> str:
         """Return where the proxy shows the report itself, relative to the page."""
         return f"painel/{report.job}/{quote(report.run_id, safe='')}"

@@ -42,7 +42,9 @@ function take(line) {
 
 async function send(file) {
   const year = at("year").value;
-  const address = "lista" + (year ? "?year=" + encodeURIComponent(year) : "");
+  // Not relative: the page's address may hold user and key, which no fetch may.
+  const query = year ? "?year=" + encodeURIComponent(year) : "";
+  const address = location.origin + location.pathname + query;
   const headers = { "Content-Type": texts.kind, Accept: texts.stream };
   const answer = await fetch(address, { method: "POST", headers, body: file });
   if (!answer.ok) {

@@ -10,7 +10,7 @@ from live import SAMPLE
 from mlflow_project.dataset.leakage import leaks, single_column_auc
 from mlflow_project.dataset.risk import FEATURE_NAMES
 from mlflow_project.make_dataset import STUDENT, TARGET, YEAR, make_dataset
-from mlflow_project.modelling.training import TrainingError, check_dataset
+from mlflow_project.modelling.rows import TrainingError, check_dataset
 from mlflow_project.runs.training_run import train
 
 

@@ -95,7 +95,7 @@ def test_the_workbook_says_what_it_is_and_who_is_on_it() -> None:
     assert any(cell.startswith(("01/03/2025", "28/02/2025")) for cell in text)
     assert any("Não decide nada" in cell for cell in text)
     header, first, second = table.iter_rows(values_only=True)
-    assert header[:6] == ("Ordem", "RA", "Nome", "Turma", "Escore", "Sinalizada")
+    assert header[:6] == ("Ordem", "RA", "Nome", "Turma", "Score", "Sinalizada?")
     assert first[:6] == (1, "RA-1", "Aluno 1", "A", 0.75, "sim")
     assert second[:6] == (2, "RA-0", "Aluno 0", "A", 0.25, "não")
     assert "Indicador de engajamento" in str(first[-1])

@@ -17,47 +17,36 @@ TARGET = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
 SCORES = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.5, 0.4, 0.3, 0.1, 0.05])
 
 
-def test_threshold_reaches_the_recall_with_the_fewest_flags() -> None:
-    """The highest score that still finds three of four."""
-    assert ThresholdPolicy(0.75, 1.0).choose(TARGET, SCORES) == (0.6, "min_recall")
-
-
-def test_threshold_falls_back_to_f_beta_within_the_capacity() -> None:
-    """Recall 1.0 does not fit; of the thresholds within the capacity the best F2 is taken."""
-    policy = ThresholdPolicy(1.0, 0.5, floor_recall=0.5, base_rate=0.4)
-    threshold, rule = policy.choose(TARGET, SCORES)
-    assert rule == "best_f_beta"
+def test_threshold_is_the_best_f_beta_within_the_capacity() -> None:
+    """Of those that flag no more than half the best F2 is taken; without a limit, of all."""
+    policy = ThresholdPolicy(0.5, floor_recall=0.5, base_rate=0.4)
     allowed = [t for t in SCORES if (t <= SCORES).mean() <= 0.5]
     best = max((label_metrics(TARGET, t <= SCORES)["f2"], t) for t in allowed)
-    assert threshold == best[1]
+    assert policy.choose(TARGET, SCORES) == best[1]
+    best = max((label_metrics(TARGET, t <= SCORES)["f2"], t) for t in SCORES)
+    assert ThresholdPolicy(1.0).choose(TARGET, SCORES) == best[1]
 
 
 def test_an_unmet_policy_says_how_close_it_came() -> None:
     """The error gives the best recall within the capacity, and the share that enough would need."""
-    policy = ThresholdPolicy(0.9, 0.2, floor_recall=0.7, base_rate=0.4)
-    with pytest.raises(PolicyUnmetError, match=r"melhor recall é 0\.50") as caught:
+    policy = ThresholdPolicy(0.2, floor_recall=0.7, base_rate=0.4)
+    with pytest.raises(PolicyUnmetError, match=r"melhor recall é 0,50.*sinalizaria 40 %"):
         policy.choose(TARGET, SCORES)
-    assert (caught.value.recall, caught.value.share) == (0.5, 0.2)
-    assert caught.value.needed == pytest.approx(0.4)
-    with pytest.raises(PolicyUnmetError, match="sinalizando 0%"):
-        ThresholdPolicy(0.9, 0.1).choose(np.array([1, 0]), np.array([0.7, 0.7]))
+    with pytest.raises(PolicyUnmetError, match="sinalizando 0 %"):
+        ThresholdPolicy(0.1).choose(np.array([1, 0]), np.array([0.7, 0.7]))
 
 
 def test_capacity_is_counted_at_the_planned_base_rate() -> None:
-    """Rows repeated to another base rate give the same threshold: only the two rates count."""
+    """Rows repeated to another base rate have the same planned shares: only the two rates count."""
     rng = np.random.default_rng(3)
     target = rng.integers(0, 2, 400)
     scores = np.round(0.4 * target + 0.6 * rng.random(400), 3)
     many = np.concatenate([np.flatnonzero(target == 1).repeat(3), np.flatnonzero(target == 0)])
-    policy = ThresholdPolicy(0.9, 0.5, floor_recall=0.3)
     first = trade_off(target, scores)
     again = trade_off(target[many], scores[many])
     np.testing.assert_allclose(again["share_planned"], first["share_planned"])
     assert again["share_flagged"][50] > first["share_flagged"][50]
-    threshold, rule = ThresholdPolicy(0.85, 0.55).choose(target, scores)
-    assert rule == "min_recall"
-    assert ThresholdPolicy(0.85, 0.55).choose(target[many], scores[many])[0] == threshold
-    chosen, _ = policy.choose(target, scores)
+    chosen = ThresholdPolicy(0.5, floor_recall=0.3).choose(target, scores)
     assert first["share_planned"][first["threshold"] == chosen][0] <= 0.5
 
 

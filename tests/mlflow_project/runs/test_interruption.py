@@ -18,9 +18,9 @@ from mlflow_project.versions.promotion import promote
 
 QUICK = """
 import sys
-from mlflow_project import model, selection
-model.REPEATS, model.FOLDS = 1, 3
-selection.TRIAL_REPEATS, selection.TRIAL_FOLDS = 1, 2
+from mlflow_project.modelling import pipeline, splits
+pipeline.REPEATS, pipeline.FOLDS = 1, 3
+splits.SPLITS, splits.FOLDS = 1, 2
 from mlflow_project.train import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -100,9 +100,9 @@ def test_killed_before_its_baseline_a_version_cannot_be_promoted_until_repeated(
 def test_killed_anywhere_no_half_version_can_be_promoted(
     mlflow_server: str, dataset_file: Path, tmp_path: Path
 ) -> None:
-    """Moments from the first family to the last tag; in the end one training completes."""
+    """Moments from the first fit to the last tag; in the end one training completes."""
     registry = open_registry("killed-anywhere")
-    moments = [("tentando", 1.0), ("ajuste de avaliação", 0.5), ("ajuste para servir", 0.5)]
+    moments = [("ajuste para servir", 1.0), ("ajuste de avaliação", 0.5), ("crianças de fora", 0.5)]
     moments += [("registrando", delay) for delay in (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)]
     for words, delay in moments:
         process = start(dataset_file, tmp_path, registry.name)

@@ -21,11 +21,10 @@ from core.registry.versions import Registry, open_registry
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
 from mlflow_project.make_dataset import TARGET, YEAR
 from mlflow_project.modelling import pipeline as model_module
-from mlflow_project.modelling import selection as selection_module
-from mlflow_project.modelling.families import FAMILIES
+from mlflow_project.modelling import splits
+from mlflow_project.modelling.rows import data_digest, in_own_order, row_digests
 from mlflow_project.modelling.threshold import ThresholdPolicy
-from mlflow_project.modelling.training import data_digest, evaluate_fit
-from mlflow_project.runs import training_run
+from mlflow_project.modelling.training import evaluate_fit
 from mlflow_project.runs.training_run import Registered, train
 from mlflow_project.versions.criteria import GatePolicy
 from mlflow_project.versions.gate import common_rows, gate_tags, run_gate
@@ -44,12 +43,11 @@ def trained(
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setattr(model_module, "REPEATS", 1)
         patch.setattr(model_module, "FOLDS", 4)
-        patch.setattr(selection_module, "TRIAL_REPEATS", 1)
-        patch.setattr(selection_module, "TRIAL_FOLDS", 2)
-        patch.setattr(training_run, "BUDGET", 1e9)
+        patch.setattr(splits, "SPLITS", 2)
+        patch.setattr(splits, "FOLDS", 2)
         patch.chdir(tmp_path_factory.mktemp("train"))
         mlflow.set_tracking_uri(mlflow_server)
-        yield open_registry(), train(dataset_file, None, {"sheets": [], "entries": []})
+        yield open_registry(), train(dataset_file)
 
 
 Trained = tuple[Registry, Registered]
@@ -86,6 +84,9 @@ def test_the_run_holds_parameters_metrics_dataset_and_plots(
     assert run.data.params["data_digest"] == data_digest(dataset)
     assert run.data.params["contract_digest"] == contract.digest()
     assert {"test_roc_auc", "test_f2", "oof_recall", "persistence_f2"} <= run.data.metrics.keys()
+    assert {"splits_roc_auc_mean", "splits_f2_sd", "splits_ece_worst"} <= run.data.metrics.keys()
+    errors = {k for k in run.data.metrics if k.startswith(names.YEAR_CHANGE_ERROR)}
+    assert len(errors) == 4
     (entry,) = run.inputs.dataset_inputs
     assert entry.dataset.digest == data_digest(dataset)
     assert {"one_row_ms", "test_ece", "test_log_loss"} <= run.data.metrics.keys()
@@ -98,9 +99,11 @@ def test_the_run_holds_parameters_metrics_dataset_and_plots(
     assert "evaluation/permutation_importance.json" in logged
     text = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_report.md")
     assert text == result.report.read_text(encoding="utf-8")
-    assert f"{run.data.metrics['test_roc_auc']:.3f}" in text
+    assert f"{run.data.metrics['test_roc_auc']:.3f}".replace(".", ",") in text
     reading = mlflow.artifacts.load_dict(f"runs:/{version.run_id}/data/reading_report.json")
-    assert reading == {"sheets": [], "entries": []}
+    assert [pair["reference_year"] for pair in reading["pairs"]] == [2022, 2023]
+    page = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_report.html")
+    assert page.count("<h2>") == text.count("\n## ")
 
 
 def test_the_model_loads_without_our_code_and_gives_the_logged_score(trained: Trained) -> None:
@@ -151,7 +154,7 @@ def test_the_reference_has_scores_of_fits_that_had_not_seen_the_row(
     reference = pd.read_parquet(path)
     assert list(reference.columns) == [*FEATURE_NAMES, "score"]
     own = mlflow.pyfunc.load_model(version.uri).predict(reference[list(FEATURE_NAMES)])[:, 1]
-    target = dataset[TARGET]
+    target = in_own_order(dataset)[TARGET]
     assert roc_auc_score(target, own) > roc_auc_score(target, reference["score"]) + 0.01
 
 
@@ -163,9 +166,8 @@ def test_gate_compares_on_rows_that_neither_had_seen(
     monkeypatch.setattr(model_module, "REPEATS", 1)
     monkeypatch.setattr(model_module, "FOLDS", 4)
     version = registry.by_release(result.release)
-    family = run_of(registry, result).data.params["family"]
-    chosen = next(one for one in FAMILIES if one.name == family)
-    evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7, chosen)
+    threshold = read_contract(version).threshold
+    evaluation = evaluate_fit(in_own_order(dataset), ThresholdPolicy(), 7).at(threshold)
     common = common_rows(registry, version, evaluation)
     assert len(common) == len(evaluation.test)
     np.testing.assert_allclose(common["champion_score"].astype(float), common["score"], atol=1e-12)
@@ -245,20 +247,29 @@ def test_scores_of_the_report_are_those_of_the_logged_test_rows(trained: Trained
     assert found == pytest.approx(metrics["test_recall"])
 
 
-def test_families_are_child_runs_and_the_parent_holds_the_model(trained: Trained) -> None:
-    """Each trial is a run of its own; metrics and model of the chosen one are the parent's."""
+def test_all_numbers_are_those_of_the_served_threshold(trained: Trained) -> None:
+    """Headline, metrics, logged flags and the gate's table are of the contract's threshold."""
     registry, result = trained
-    parent = registry.client.get_run(registry.by_release(result.release).run_id)
-    children = registry.client.search_runs(
-        [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
-    )
-    assert {c.data.params["family"] for c in children} == {f.name for f in FAMILIES}
-    for child in children:
-        assert {"cv_brier", "cv_roc_auc", "cv_ece", "one_row_ms"} <= child.data.metrics.keys()
-        assert child.info.status == "FINISHED"
-        assert child.outputs is None or not child.outputs.model_outputs
-    assert parent.outputs.model_outputs
-    assert parent.data.params["family"] in {f.name for f in FAMILIES}
+    version = registry.by_release(result.release)
+    threshold = read_contract(version).threshold
+    where = f"{version.uri}/evaluation/test_scores.parquet"
+    tested = pd.read_parquet(mlflow.artifacts.download_artifacts(where))
+    assert (tested["flagged"] == (tested["score"] >= threshold)).all()
+    assert f"limiar {threshold:.4f}".replace(".", ",") in result.headline
+    metrics = registry.client.get_run(version.run_id).data.metrics
+    assert metrics["test_share_flagged"] == pytest.approx(tested["flagged"].mean())
+
+
+def test_the_version_brings_what_it_was_judged_by(trained: Trained) -> None:
+    """Test scores, training rows and the drift reference are among the model's own artifacts."""
+    registry, result = trained
+    folder = Path(mlflow.artifacts.download_artifacts(registry.by_release(result.release).uri))
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")}
+    assert found == {
+        "evaluation/test_scores.parquet",
+        "evaluation/training_rows.parquet",
+        names.ARTIFACT_REFERENCE,
+    }
 
 
 def test_where_the_time_went_is_logged(trained: Trained) -> None:
@@ -267,7 +278,7 @@ def test_where_the_time_went_is_logged(trained: Trained) -> None:
     metrics = registry.client.get_run(registry.by_release(result.release).run_id).data.metrics
     shares = {k: v for k, v in metrics.items() if k.startswith("share_")}
     assert sum(shares.values()) == pytest.approx(1)
-    assert {"share_evaluate", "share_baseline", "seconds_select"} <= metrics.keys()
+    assert {"share_evaluate", "share_baseline", "seconds_splits"} <= metrics.keys()
     assert "## Tempo" in result.report.read_text(encoding="utf-8")
 
 
@@ -283,7 +294,7 @@ def test_the_description_says_it_all_in_its_first_line(trained: Trained) -> None
     registry, result = trained
     version = registry.client.get_model_version(MODEL, str(result.number))
     assert version.description == result.headline
-    assert version.description.startswith("v1.0.0: recall 0.")
+    assert version.description.startswith("v1.0.0: recall 0,")
     assert "\n" not in version.description
 
 
@@ -294,7 +305,6 @@ def test_the_served_score_is_the_reports_for_the_same_student(
     import skops.io
 
     from core.contract.trusted_types import PLAIN_TYPES
-    from mlflow_project.modelling.training import row_digests
     from mlflow_project.pede import FEATURES
     from serving.model.scoring import Scorer
 
@@ -339,7 +349,7 @@ def test_a_forced_training_reproduces_the_version(
     So the UI compares two versions line by line: both have the same names.
     """
     registry, result = trained
-    forced = train(dataset_file, None, {"sheets": [], "entries": []}, force=True)
+    forced = train(dataset_file, force=True)
     assert forced.release == "v1.1.0" and not forced.existing
     first, second = run_of(registry, result).data, run_of(registry, forced).data
     assert first.params.keys() == second.params.keys()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from core.metrics.classification import score_metrics
-from mlflow_project.versions.criteria import Criterion, GatePolicy, judge
+from mlflow_project.versions.criteria import Criterion, GatePolicy, capacity_question, judge
 
 GROUPS = ("gender",)
 
@@ -145,6 +145,43 @@ def test_unknown_membership_is_no_group() -> None:
     frame.loc[:50, "gender"] = None
     names = [name for name in verdicts(frame, None) if name.startswith("recall_gap")]
     assert names == ["recall_gap.gender.a", "recall_gap.gender.b"]
+
+
+def watched(frame: pd.DataFrame) -> dict[str, Criterion]:
+    """Judge a frame with its groups watched for ranking and calibration."""
+    metrics = score_metrics(frame["target"].to_numpy(), frame["score"].to_numpy(), 0.3)
+    found = judge(GatePolicy(), metrics, frame, (), None, GROUPS)
+    return {criterion.name: criterion for criterion in found}
+
+
+def test_a_group_whose_scores_say_nothing_fails() -> None:
+    """Group b's scores are shuffled among its rows: they rank no better than chance."""
+    frame = rows(1200)
+    assert failed(watched(frame)) == set()
+    inside = frame.index[frame["gender"] == "b"]
+    mixed = np.random.default_rng(1).permutation(frame.loc[inside, "score"])
+    frame.loc[inside, "score"] = mixed
+    found = watched(frame)
+    assert "group_ranking" in failed(found)
+    assert found["group_ranking"].found.startswith("gender=b: ")
+
+
+def test_a_group_whose_scores_promise_too_much_fails() -> None:
+    """Three tenths more risk is said of group a than comes true; a small group is not judged."""
+    frame = rows(1200)
+    raised = frame["score"].where(frame["gender"] != "a", np.clip(frame["score"] + 0.3, 0, 1))
+    assert "group_calibration" in failed(watched(frame.assign(score=raised)))
+    small = frame.assign(gender=np.where(np.arange(1200) < 40, "c", "b"), score=raised)
+    assert watched(small)["group_calibration"].found.startswith("gender=b: ")
+
+
+def test_more_at_risk_than_the_capacity_is_a_question_for_a_person() -> None:
+    """61 of 100 at risk and 70 flagged: the criterion fails, and says what is to be decided."""
+    year = {"share_flagged": 0.7, "positive_rate": 0.61, "precision": 0.8}
+    asked = capacity_question(year)
+    assert "61" in asked and "70" in asked and "cerca de 10 crianças" in asked
+    assert capacity_question({**year, "positive_rate": 0.4}) == "", "then it flags too many"
+    assert capacity_question({**year, "share_flagged": 0.5}) == ""
 
 
 def test_too_few_common_rows_decide_nothing() -> None:

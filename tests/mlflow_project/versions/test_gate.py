@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import mlflow
 import numpy as np
@@ -21,18 +21,16 @@ from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract, persistence
 from mlflow_project.make_dataset import STUDENT, TARGET, YEAR, make_dataset
 from mlflow_project.modelling import pipeline as model_module
-from mlflow_project.modelling.families import BOOSTING
-from mlflow_project.modelling.selection import select_family
-from mlflow_project.modelling.training import Evaluation, TrainingError, row_digests
+from mlflow_project.modelling import splits
+from mlflow_project.modelling.rows import row_digests
+from mlflow_project.modelling.threshold import PolicyUnmetError
+from mlflow_project.modelling.training import Evaluation
 from mlflow_project.registry import main
-from mlflow_project.runs import training_run
-from mlflow_project.runs.run_log import log_model, log_parquet
+from mlflow_project.runs.run_log import log_model
 from mlflow_project.runs.training_run import train
 from mlflow_project.versions.criteria import Criterion, GatePolicy
 from mlflow_project.versions.gate import (
     ARTIFACT_GATE,
-    ARTIFACT_TEST_SCORES,
-    ARTIFACT_TRAINING_ROWS,
     common_rows,
     gate_tags,
     log_gate,
@@ -59,9 +57,8 @@ def honest(
     target = test[TARGET].to_numpy()
     metrics = score_metrics(target, scores, THRESHOLD)
     return Evaluation(
-        split="teste 2023→2024",
+        years=((2022,), (2023,)),
         threshold=THRESHOLD,
-        rule="fixed",
         train_target=old[TARGET].to_numpy(),
         train_scores=fit.predict_proba(old[list(features)])[:, 1],
         test=test.assign(score=scores),
@@ -82,12 +79,27 @@ def register(registry: Registry, release: str, evaluation: Evaluation, data: pd.
     score = float(fit.predict_proba(example)[0, 1])
     mlflow.set_experiment(f"{registry.name}-training")
     with mlflow.start_run():
-        log_parquet(judged_rows(evaluation), ARTIFACT_TEST_SCORES)
-        log_parquet(row_digests(data).to_frame("row"), ARTIFACT_TRAINING_ROWS)
         log_gate(criteria)
         info = log_model(fit, build_contract(release, THRESHOLD, {}, score))
+    log_rows(registry, info.model_id, evaluation, data)
     tags = {names.TAG_RELEASE: release, **gate_tags(criteria)}
     mlflow.register_model(info.model_uri, registry.name, tags=tags)
+
+
+def log_rows(
+    registry: Registry,
+    model_id: str,
+    evaluation: Evaluation,
+    data: pd.DataFrame,
+    features: tuple[str, ...] = FEATURE_NAMES,
+) -> None:
+    """Put test scores and training rows among a version's own files."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "evaluation").mkdir()
+        judged_rows(evaluation, features).to_parquet(Path(folder) / names.ARTIFACT_EVALUATION)
+        seen = row_digests(data, features).to_frame("row").assign(**{YEAR: data[YEAR]})
+        seen.to_parquet(Path(folder) / names.ARTIFACT_TRAINING_ROWS)
+        registry.client.log_model_artifacts(model_id, folder)
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +194,8 @@ def test_a_champion_with_fewer_features_is_still_known_to_have_seen_its_rows(
     knows_less = open_registry("narrow")
     champion = knows_less.by_release("v1.0.0")
     evaluation = honest(dataset)
-    with mlflow.start_run(run_id=champion.run_id):
-        log_parquet(judged_rows(evaluation, narrow), ARTIFACT_TEST_SCORES)
-        log_parquet(row_digests(dataset, narrow).to_frame("row"), ARTIFACT_TRAINING_ROWS)
+    found = knows_less.client.get_model_version("narrow", str(champion.number))
+    log_rows(knows_less, found.source.removeprefix("models:/"), evaluation, dataset, narrow)
     common = common_rows(knows_less, champion, evaluation)
     np.testing.assert_array_equal(common["champion_score"], evaluation.test["score"])
     old = dataset[dataset[YEAR] == 2022].reset_index(drop=True).assign(score=0.5)
@@ -216,11 +227,9 @@ def test_five_retrains_on_growing_data_see_promotions(
     """
     monkeypatch.setenv("MODEL_NAME", "growing")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    # One family: the gate is asked, not the choice, and six trainings are long enough.
-    one = partial(select_family, families=(BOOSTING,))
-    monkeypatch.setattr(training_run, "select_family", one)
     monkeypatch.setattr(model_module, "REPEATS", 1)
     monkeypatch.setattr(model_module, "FOLDS", 3)
+    monkeypatch.setattr(splits, "SPLITS", 1)
     monkeypatch.chdir(tmp_path)
     registry = open_registry()
     # What stood there before took other inputs, so the first release is a major one.
@@ -244,5 +253,5 @@ def test_five_retrains_on_growing_data_see_promotions(
     assert releases == ["v1.4.0", "v2.0.0", "v2.1.0", "v2.2.0", "v2.3.0", "v2.4.0"]
     noise = dataset.assign(em_risco=dataset[TARGET].sample(frac=1, random_state=1).to_numpy())
     noise.to_parquet(tmp_path / "noise.parquet")
-    with pytest.raises(TrainingError):
+    with pytest.raises(PolicyUnmetError):
         train(tmp_path / "noise.parquet")

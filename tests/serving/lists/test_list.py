@@ -78,7 +78,7 @@ def test_the_list_names_each_row_in_the_order_of_risk(
     """Names come back and go nowhere else; rows are captured with role, period and pseudonym."""
     answer = post(proxy, body, kind)
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-disposition"] == 'attachment; filename="lista-v1.2.0.xlsx"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="lista-2023-v1.2.0.xlsx"'
     book = load_workbook(io.BytesIO(answer.content))
     about = {row[0]: row[1] for row in book["Sobre a lista"].iter_rows(values_only=True)}
     assert about["Pontuados"] == "3"
@@ -93,7 +93,7 @@ def test_the_list_names_each_row_in_the_order_of_risk(
     sent = [{"temperature": r[2], "wear": r[3], "pressure": r[4]} for r in TABLE[1:4]]
     alone = [p["failure_score"] for p in proxy.predict(*sent).json()["predictions"]]
     assert scores == pytest.approx(sorted(alone, reverse=True), abs=1e-12)
-    eventually(lambda: proxy.health()["capture"] == {"captured": 6, "pending": 0, "lost": 0})
+    eventually(lambda: proxy.health()["capture"] == {"captured": 6, "pending": 0, "lost": 0}, 90)
     stored = pd.concat(map(pd.read_parquet, proxy.parquet()))
     listed = stored[stored["role"] == "batch"]
     assert listed["period"].tolist() == [2023, 2023, 2023]
@@ -160,12 +160,8 @@ def test_a_workbook_has_limits(
     answer = post(small, xlsx())
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
     bomb = io.BytesIO()
-    with (
-        zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as member,
-    ):
-        for _chunk in range(MAX_UNPACKED // 2**20 + 1):
-            member.write(bytes(2**20))
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", bytes(MAX_UNPACKED + 1))
     assert len(bomb.getvalue()) < 200_000
     answer = post(proxy, bomb.getvalue())
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "sheet_too_large")
@@ -200,7 +196,7 @@ def test_a_command_may_score_its_own_rows_as_a_list(
     body = {"instances": [row], "explain": True}
     one, other = (proxy.http.post(p, json=body).json() for p in ("/predict", "/predict/batch"))
     assert one["predictions"] == other["predictions"]
-    eventually(lambda: proxy.health()["capture"] == {"captured": 2, "pending": 0, "lost": 0})
+    eventually(lambda: proxy.health()["capture"] == {"captured": 2, "pending": 0, "lost": 0}, 90)
     stored = pd.concat(map(pd.read_parquet, proxy.parquet())).set_index("request_id")
     assert stored.loc[one["request_id"], "role"] == "primary"
     assert stored.loc[other["request_id"], "role"] == "batch"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.metrics.counters import LATENCY_BOUNDS, Histogram, Metrics
+from serving.metrics.counters import LATENCY_BOUNDS, BucketCounts, Metrics
 from serving.metrics.exposition import FAMILIES, added
 from serving.telemetry.logs import RequestRecord
 
@@ -131,7 +131,7 @@ def _alive(proxy: Any) -> bool:
 
 def test_a_histogram_counts_at_its_bounds() -> None:
     """A bound is inclusive, as Prometheus defines `le`; what exceeds all is in the last."""
-    histogram = Histogram((1.0, 2.0))
+    histogram = BucketCounts((1.0, 2.0))
     for number in (0.0, 1.0, 1.5, 2.0, 2.1, 99.0):
         histogram.observe(number)
     assert histogram.counts == [2, 2, 2]

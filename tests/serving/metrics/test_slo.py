@@ -14,8 +14,8 @@ from serving.metrics.slo import (
     HOUR,
     SLICE_SECONDS,
     Level,
+    ServiceTally,
     Slices,
-    Tally,
     Watch,
     levels,
     quantile,
@@ -41,7 +41,7 @@ def seen(*spans: tuple[float, int, int, bool]) -> Watch:
     watch.begin(now)
     for seconds, new, failed, ready in spans:
         requests, errors, now = requests + new, errors + failed, now + seconds
-        counted = Tally(requests, errors, latencies=latencies(fast=requests))
+        counted = ServiceTally(requests, errors, latencies=latencies(fast=requests))
         watch.look(counted, ready, now)
     return watch
 
@@ -57,7 +57,9 @@ def test_a_window_holds_its_seconds_and_forgets_the_rest() -> None:
     watch.begin(now)
     for hour in range(30):
         now = START + hour * 3600
-        watch.look(Tally(10 * (hour + 1), hour + 1, latencies=latencies(fast=10 * hour)), True, now)
+        watch.look(
+            ServiceTally(10 * (hour + 1), hour + 1, latencies=latencies(fast=10 * hour)), True, now
+        )
     hour = window_of([watch.slices], now, HOUR)
     day = window_of([watch.slices], now, DAY)
     # The slice that the window's first second falls in counts whole.
@@ -65,7 +67,7 @@ def test_a_window_holds_its_seconds_and_forgets_the_rest() -> None:
     assert (day.tally.requests, day.tally.errors) == (250, 25)
     assert len(watch.slices.tallies) <= DAY // SLICE_SECONDS + 1
     later = window_of([watch.slices], now + 2 * DAY, DAY)
-    assert later.tally == Tally()
+    assert later.tally == ServiceTally()
 
 
 def test_a_window_longer_than_the_server_says_so() -> None:
@@ -111,7 +113,7 @@ def test_availability_is_time_in_which_an_answer_was_to_be_had(
 def test_nothing_counts_before_requests_are_taken() -> None:
     """A worker that still starts is neither up nor down."""
     watch = Watch()
-    watch.look(Tally(), False, START)
+    watch.look(ServiceTally(), False, START)
     assert watch.slices == Slices()
     assert up(watch, START) is None
 
@@ -120,7 +122,7 @@ def test_verdicts_are_the_runbooks() -> None:
     """95 of 100 under 200 ms is met, 94 is not; 1 % is not under 1 %; no requests, no verdict."""
 
     def judged(fast: int, slow: int, errors: int) -> Any:
-        tally = Tally(fast + slow, errors, 1000.0, 5.0, latencies(fast=fast, slow=slow))
+        tally = ServiceTally(fast + slow, errors, 1000.0, 5.0, latencies(fast=fast, slow=slow))
         return levels(window_of([Slices(-DAY, {0: tally})], 0.0, HOUR), BOUNDS)
 
     assert judged(96, 4, 0).latency.met
@@ -146,7 +148,9 @@ def test_a_young_server_is_not_judged_by_how_it_started(
     age: int, down: float, met: bool | None
 ) -> None:
     """Five seconds of five minutes are no verdict on an hour; forty are lost for the hour."""
-    slices = Slices(START - age, {int(START // SLICE_SECONDS): Tally(0, 0, float(age), down)})
+    slices = Slices(
+        START - age, {int(START // SLICE_SECONDS): ServiceTally(0, 0, float(age), down)}
+    )
     assert levels(window_of([slices], START, HOUR), BOUNDS).availability.met is met
 
 

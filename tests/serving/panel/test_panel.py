@@ -8,16 +8,25 @@ from typing import Any
 import pytest
 
 from core.contract import names
-from serving.following.history import Change, History, Reading, Report
+from serving.http.pages import page_policy
 from serving.http.schemas import CaptureState, Health
 from serving.metrics.counters import LATENCY_BOUNDS
-from serving.metrics.slo import DAY, HOUR, Slices, Tally, levels, window
+from serving.metrics.slo import DAY, HOUR, ServiceTally, Slices, levels, window
+from serving.panel.background import Reading
 from serving.panel.concerns import concerns, headline
 from serving.panel.content import Group, PanelFacts, served_since, threshold_origin, whose_flip
-from serving.panel.page import Links, policy, render
-from serving.panel.trend import trend
+from serving.panel.counts import Count, Counts
+from serving.panel.history import Change, History, ReportRun
+from serving.panel.page import Links, render
+from serving.panel.trend import cause_of, trend
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+POLICY = {
+    "psi_warning": "0.1",
+    "psi_alert": "0.25",
+    "missing_delta_warning": "0.05",
+    "missing_delta_alert": "0.1",
+}
 EVIL = "<script>alert('x')</script>"
 
 
@@ -41,9 +50,9 @@ def health(**changes: Any) -> Health:
     return replace(fine, **changes)
 
 
-def report(job: str = "drift", status: str | None = "GREEN", **changes: Any) -> Report:
+def report(job: str = "drift", status: str | None = "GREEN", **changes: Any) -> ReportRun:
     """Return a report on version 3, a day old."""
-    made = Report(
+    made = ReportRun(
         job=job,
         run_id="a" * 32,
         experiment_id="7",
@@ -54,8 +63,8 @@ def report(job: str = "drift", status: str | None = "GREEN", **changes: Any) -> 
         failed=False,
         escalation="NONE",
         sentence="Nenhuma mudança comprovada.",
-        params={"psi_warning": "0.1", "psi_alert": "0.25"},
-        metrics={"psi_effect_max": 0.05, "n_entities": 1200.0},
+        params={**POLICY, "last_n_days": "7"},
+        metrics={"psi_effect.wear": 0.05, "missing_delta.wear": 0.01, "n_entities": 1200.0},
     )
     return replace(made, **changes)
 
@@ -66,16 +75,16 @@ def change(action: str = names.LEDGER_PROMOTE, **changes: Any) -> Change:
     return replace(made, **changes)
 
 
-def history(*reports: Report, changes: tuple[Change, ...] = (change(),)) -> Reading:
+def history(*reports: ReportRun, changes: tuple[Change, ...] = (change(),)) -> Reading:
     """Return a reading of a moment ago."""
     by_job = {job: tuple(r for r in reports if r.job == job) for job in ("drift", "performance")}
     return Reading(History(changes, by_job["drift"], by_job["performance"]), NOW)
 
 
-def facts(tally: Tally | None = None, **changes: Any) -> PanelFacts:
+def facts(tally: ServiceTally | None = None, **changes: Any) -> PanelFacts:
     """Return the facts of a service in which all is well."""
     counts = (100,) + (0,) * len(LATENCY_BOUNDS)
-    slices = [Slices(0.0, {300: tally or Tally(100, 0, 300.0, 0.0, counts)})]
+    slices = [Slices(0.0, {300: tally or ServiceTally(100, 0, 300.0, 0.0, counts)})]
     fine = PanelFacts(
         now=NOW,
         model_name="máquina",
@@ -89,6 +98,8 @@ def facts(tally: Tally | None = None, **changes: Any) -> PanelFacts:
         hour=levels(window(slices, 90_000.0, HOUR), LATENCY_BOUNDS),
         day=levels(window(slices, 90_000.0, DAY), LATENCY_BOUNDS),
         reading=history(report()),
+        counts=Reading(Counts(2026, Count(30, 12), (Count(20, 10, "1"), Count(10, 2, "2"))), NOW),
+        group="fase",
         mlflow_url="http://mlflow:5000",
     )
     return replace(fine, **changes)
@@ -134,8 +145,8 @@ def test_all_is_well() -> None:
         ({"reading": history(report(status="YELLOW"))}, "yellow", "acompanhar por 24 horas"),
         (
             {"reading": history(report(when=NOW - timedelta(days=12)))},
-            "yellow",
-            "tem 12 dias; a rotina é semanal",
+            "none",
+            "tem 12 dias; a rotina dele é de 7 em 7 dias",
         ),
         ({"reading": history(report(status=None, failed=True), report())}, "yellow", "falhou"),
         ({"reading": replace(history(report()), problem="fora")}, "yellow", "fora"),
@@ -160,7 +171,7 @@ def test_a_concern_leads_the_page(changes: dict[str, Any], color: str, words: st
 def test_a_missed_target_is_said_with_its_window() -> None:
     """Latency, errors and availability are judged over the hour and over the day."""
     slow = (0,) * (len(LATENCY_BOUNDS) - 1) + (100, 0)
-    found = facts(Tally(100, 5, 300.0, 30.0, slow))
+    found = facts(ServiceTally(100, 5, 300.0, 30.0, slow))
     texts = [concern.text for concern in concerns(found)]
     all_three = "latência (§1.4), taxa de erro (§1.3) e disponibilidade (§1.5)"
     assert texts == [f"Fora da meta na última hora e no último dia: {all_three}."]
@@ -217,9 +228,57 @@ def test_the_threshold_has_an_origin() -> None:
     assert "treino" in threshold_origin(facts())
 
 
+def daily(age: int, **changes: Any) -> ReportRun:
+    """Return a report of the daily routine, some days old."""
+    params = {**POLICY, "last_n_days": "1"}
+    return report(when=NOW - timedelta(days=age), params=params, **changes)
+
+
+@pytest.mark.parametrize(
+    ("reports", "words"),
+    [
+        ((daily(3),), "tem 3 dias; a rotina dele é de 1 em 1 dias"),
+        ((report(), daily(3)), "tem 3 dias; a rotina dele é de 1 em 1 dias"),
+        ((daily(0, status="NO_DATA"), daily(1)), "não achou linhas"),
+        ((daily(0, status="INCONCLUSIVE"), daily(1)), "linhas de menos"),
+        ((report("performance", "NO_DATA"), daily(0)), "não achou o que julgar"),
+        ((), "Ainda não há relatório de drift"),
+    ],
+)
+def test_not_knowing_is_grey_and_never_green(reports: tuple[ReportRun, ...], words: str) -> None:
+    """An old report, an empty window, too few rows: the page is grey and says which."""
+    found = facts(reading=history(*reports))
+    assert headline(found).color == "none"
+    assert headline(found).text.startswith("Não se sabe se está tudo em ordem")
+    assert words in concerns(found)[0].text
+
+
+def test_what_is_not_known_is_said_first_and_hides_no_alarm() -> None:
+    """A red verdict stands although a newer report knows nothing; the page stays red."""
+    reports = (daily(0, status="INCONCLUSIVE"), daily(1, status="RED"))
+    found = facts(reading=history(*reports), capture=CaptureState(5, 0, 2))
+    colors = [concern.color for concern in concerns(found)]
+    assert colors == ["none", "red", "red"]
+    assert headline(found).color == "red"
+    page = render(found)
+    assert "Vermelho</span>" in page
+    assert "Inconclusivo</span> no relatório mais novo" in page
+
+
+def test_how_many_were_scored_and_flagged_by_group() -> None:
+    """The period's total first, then each group, with the share; unknown counts are said so."""
+    page = re.sub(r"<[^>]+>|\s+", " ", render(facts()))
+    assert "Pontuados em 2026" in page
+    for line in ("todos 30 12 40 %", "1 20 10 50 %", "2 10 2 20 %"):
+        assert line in re.sub(" +", " ", page)
+    assert "Não se sabe: ainda contando" in render(
+        facts(counts=Reading(None, None, "ainda contando"))
+    )
+
+
 def test_without_mlflow_the_page_says_so_and_shows_the_rest() -> None:
     """No history is no claim that there are no reports."""
-    gone = Reading(problem="o MLflow não responde")
+    gone = Reading(History(), problem="o MLflow não responde")
     page = render(facts(reading=gone, health=health(registry_reachable=False)))
     assert "o MLflow não responde" in page
     assert "que não foi lido" in page
@@ -251,8 +310,8 @@ def test_the_page_needs_nothing_else() -> None:
     page = render(facts())
     assert not re.search(r"<script|<img|<link|src=|@import|url\(|style=|\son[a-z]+=", page)
     assert page.count("<style>") == 1
-    assert "script-src" not in policy()
-    assert policy().startswith("default-src 'none'; style-src 'sha256-")
+    assert "script-src" not in page_policy()
+    assert page_policy().startswith("default-src 'none'; style-src 'sha256-")
     assert len(page) < 50_000
 
 
@@ -272,16 +331,45 @@ def test_links_lead_to_mlflow_without_its_password() -> None:
 def test_the_trend_goes_from_old_to_new_within_its_box() -> None:
     """A bar per finished report; a huge or an absurd value stays in the picture."""
     values = [0.05, 0.3, 40.0, float("nan"), float("inf"), -1.0]
-    reports = [report(metrics={"psi_effect_max": value}) for value in values]
+    statuses = ["GREEN", "RED", "RED", "NO_DATA", "GREEN", "GREEN"]
+    pairs = zip(values, statuses, strict=True)
+    reports = [report(status=s, metrics={"psi_effect.wear": v}) for v, s in pairs]
     chart = trend([*reports, report(status=None, failed=True)])
     assert chart is not None
     assert len(chart.bars) == 6
     heights = [bar.height for bar in reversed(chart.bars)]
     assert heights[0] < heights[1] < heights[2] == 100.0
-    assert set(heights[3:]) == {2.0}
+    assert max(heights[3:]) < 5
     assert [bar.x for bar in chart.bars] == sorted(bar.x for bar in chart.bars)
     assert all(bar.y >= 0 and bar.y + bar.height <= 100.001 for bar in chart.bars)
-    warning, alert = (y for y, _ in chart.lines)
-    assert 0 < alert < warning < 100
+    assert [text for _y, text in chart.lines] == ["aviso", "alerta"]
     assert trend([report()]) is None
     assert trend([report(params={}), report(params={"psi_alert": "x"})]) is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "metrics", "cause"),
+    [
+        ("YELLOW", {"psi_effect.wear": 0.02, "missing_delta.oil": 0.07}, "oil: valores ausentes"),
+        ("RED", {"psi_effect.wear": 0.4, "missing_delta.oil": 0.07}, "wear mudou (PSI 0,40)"),
+        ("RED", {"psi_effect_score": 0.3, "psi_effect.wear": 0.12}, "score mudou (PSI 0,30)"),
+        ("GREEN", {"psi_effect.wear": 0.4}, ""),
+        ("INCONCLUSIVE", {"psi_effect.wear": 0.4}, ""),
+    ],
+)
+def test_a_bar_stands_in_the_band_of_its_color(
+    status: str, metrics: dict[str, float], cause: str
+) -> None:
+    """Yellow lies between the lines and red above both, whatever decided; and what did is said."""
+    found = report(status=status, metrics=metrics)
+    chart = trend([found, report(release="v1.1.0", when=NOW - timedelta(days=9))])
+    assert chart is not None
+    (warning, _one), (alert, _two) = chart.lines
+    before, bar = chart.bars
+    low, high = {"YELLOW": (alert, warning), "RED": (0, alert)}.get(status, (warning, 100))
+    assert low <= bar.y < high
+    assert cause_of(found).startswith(cause)
+    assert (bool(cause_of(found)), cause in bar.title) == (bool(cause), True)
+    assert (before.date, before.release, bar.release) == ("16/11/2026", "v1.1.0", "v1.2.0")
+    page = render(facts(reading=history(found, report())))
+    assert (cause or "–") in page

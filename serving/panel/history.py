@@ -1,27 +1,17 @@
 """What our commands left in MLflow about a model: flips, threshold changes, reports.
 
 The ledger and the reports are written by other packages; their names are the contract's. Reading
-them takes several calls to a server that may be away, so it happens in a thread of its own, at most
-every few seconds, and whoever asks does not wait long.
+them takes several calls to a server that may be away.
 """
 
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from core.contract import names
-from core.messages import _
-from core.registry.errors import RegistryError
 from core.registry.runs import RunRecord, newest_runs
 from core.registry.versions import Registry
-from serving.telemetry.logs import location
 
-KEPT_SECONDS = 10.0
-"""How long what was read is shown before it is read again, in seconds."""
-PATIENCE_SECONDS = 3.0
-"""Longest time that a page waits for MLflow, in seconds."""
 REPORTS = 20
 """How many past reports of each kind are read."""
 _ENTRIES = 50
@@ -42,7 +32,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReportRun:
     """One run of a reporting job; `status` is None for one that failed or is still going on."""
 
     job: str
@@ -64,17 +54,8 @@ class History:
     """All of it, newest first."""
 
     changes: tuple[Change, ...] = ()
-    drift: tuple[Report, ...] = ()
-    performance: tuple[Report, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The newest history there is, when it was read, and why there is no newer one."""
-
-    history: History = History()
-    when: datetime | None = None
-    problem: str | None = None
+    drift: tuple[ReportRun, ...] = ()
+    performance: tuple[ReportRun, ...] = ()
 
 
 def read_history(registry: Registry) -> History:
@@ -86,7 +67,7 @@ def read_history(registry: Registry) -> History:
     ledger = newest_runs(registry, names.ledger_experiment(registry.name), most=_ENTRIES)
     experiment = names.monitoring_experiment(registry.name)
 
-    def reports(job: str) -> tuple[Report, ...]:
+    def reports(job: str) -> tuple[ReportRun, ...]:
         found = newest_runs(registry, experiment, f"tags.{names.TAG_JOB} = '{job}'", REPORTS)
         return tuple(_report(job, run) for run in found)
 
@@ -95,45 +76,6 @@ def read_history(registry: Registry) -> History:
         reports(names.JOB_DRIFT),
         reports(names.JOB_PERFORMANCE),
     )
-
-
-class HistoryReader:
-    """Reads the history when asked, and remembers it."""
-
-    def __init__(self, registry: Registry) -> None:
-        """Keep what is read; nothing is asked before the first `latest`."""
-        self._registry = registry
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._begun = self._ended = -KEPT_SECONDS
-        self._last = Reading()
-
-    def latest(self) -> Reading:
-        """Return what is known; blocks for `PATIENCE_SECONDS` at most."""
-        with self._lock:
-            now = time.monotonic()
-            if self._thread is None and now - self._ended >= KEPT_SECONDS:
-                self._begun = now
-                # A daemon: a server that never answers must not keep the process from ending.
-                self._thread = threading.Thread(target=self._read, name="history", daemon=True)
-                self._thread.start()
-            thread = self._thread
-        if thread is not None:
-            thread.join(max(0.0, self._begun + PATIENCE_SECONDS - time.monotonic()))
-            if thread.is_alive():
-                text = _("MLflow did not answer within {seconds} seconds", seconds=PATIENCE_SECONDS)
-                return Reading(self._last.history, self._last.when, text)
-        return self._last
-
-    def _read(self) -> None:
-        try:
-            self._last = Reading(read_history(self._registry), datetime.now(UTC))
-        except Exception as exc:
-            text = str(exc) if isinstance(exc, RegistryError) else location(exc)
-            self._last = Reading(self._last.history, self._last.when, text)
-        finally:
-            with self._lock:
-                self._ended, self._thread = time.monotonic(), None
 
 
 def _ours(run: RunRecord) -> bool:
@@ -154,10 +96,10 @@ def _change(run: RunRecord) -> Change:
     )
 
 
-def _report(job: str, run: RunRecord) -> Report:
+def _report(job: str, run: RunRecord) -> ReportRun:
     tags = run.tags
     note = tags.get("mlflow.note.content", "").strip()
-    return Report(
+    return ReportRun(
         job=job,
         run_id=run.run_id,
         experiment_id=run.experiment_id,

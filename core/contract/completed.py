@@ -1,0 +1,83 @@
+"""A contract completed from outside: what people know of a version that its files do not say.
+
+A version that anybody registered has a signature and no more. What else is known of it (threshold,
+positive class, entity, period, ranges, units, descriptions) is kept as one JSON object beside its
+files, named by a tag, and laid over the contract that it states or that its signature amounts to.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from core.contract.model import ContractError, ModelContract
+from core.messages import N_
+
+_FIELDS = ("threshold", "threshold_policy", "positive_class", "entity", "period_field", "target")
+_DIGEST = re.compile("[0-9a-f]{16}")
+_OF_FEATURE = ("unit", "min", "max", "description", "values", "nullable")
+
+Knowledge = Mapping[str, Any]
+"""Fields of a contract by name, and `features`: fields of each feature by its name."""
+
+
+def completed(contract: ModelContract, known: Knowledge) -> ModelContract:
+    """Return a contract with what is known beside it.
+
+    With a threshold, a model whose outputs were only named has a score: the positive class's
+    element of a row of outputs, or the one value.
+
+    Raises:
+        ContractError: a field or feature is not known, or the result could not be served.
+    """
+    fields = dict(known)
+    features = fields.pop("features", {})
+    _refuse_unknown(fields, _FIELDS)
+    _refuse_unknown(features, contract.feature_names)
+    for facts in features.values():
+        _refuse_unknown(facts, _OF_FEATURE)
+    if "threshold" in fields:
+        fields["outputs"] = ()
+    try:
+        changed = tuple(replace(f, **features.get(f.name, {})) for f in contract.features)
+        return replace(contract, features=changed, **fields)
+    except TypeError as exc:
+        raise ContractError(N_("the contract cannot be read: {reason}"), reason=str(exc)) from exc
+
+
+def merged(before: Knowledge, now: Knowledge) -> dict[str, Any]:
+    """Return what is known after a second description: the newer wins, feature by feature."""
+    features = {name: dict(facts) for name, facts in before.get("features", {}).items()}
+    for name, facts in now.get("features", {}).items():
+        features[name] = {**features.get(name, {}), **facts}
+    both = {**before, **now}
+    return {**both, "features": features} if features else both
+
+
+def dumped(known: Knowledge) -> tuple[str, str]:
+    """Return a description as JSON text, and the digest that names it: 16 hexadecimal digits."""
+    text = json.dumps(known, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+    return text, hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def artifact_of(digest: str) -> str:
+    """Return where among a version's model artifacts the description of a digest lies.
+
+    Raises:
+        ContractError: a tag holds something else.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise ContractError(N_("{text!r} is no digest of a description"), text=digest)
+    return f"description/{digest}.json"
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ContractError(
+            N_("{names} cannot be described; known: {known}"),
+            names=", ".join(unknown),
+            known=", ".join(known),
+        )

@@ -1,0 +1,83 @@
+"""Groups of children by which a model is looked at: what it shows of each of them. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from core.messages import N_, _
+from core.metrics.classification import metrics
+from mlflow_project.dataset.pairs import GROUPS
+
+TITLES: Mapping[str, str] = {
+    "genero": N_("Gender"),
+    "instituicao": N_("School"),
+    "fase_agora": N_("Phase"),
+    "novo": N_("New to the programme"),
+    "defasado": N_("Lagging now"),
+}
+"""Columns of groups; the first of them are the dataset's own, the others come from its features."""
+FAIR = GROUPS
+"""Columns within which recall must be alike: children do not choose them, nor do the schools."""
+SHOWN = ("recall", "precision", "share_flagged", "roc_auc", "brier")
+
+
+def with_groups(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of the dataset with a column for each of `TITLES`, None where it is unknown."""
+    phase = rows["fase"]
+    return rows.assign(
+        fase_agora=phase.map(lambda value: None if np.isnan(value) else f"{value:g}"),
+        novo=_yes_or_no(rows["anos_no_programa"], lambda years: years < 1),
+        defasado=_yes_or_no(rows["defasagem"], lambda lag: lag < 0),
+    )
+
+
+def group_metrics(
+    rows: pd.DataFrame, target: str = "target", flagged: str = "flagged"
+) -> pd.DataFrame:
+    """Return a row per group: its column and value, rows, positives, metrics and calibration.
+
+    `mean_score` − `positive_rate` is its calibration in the large: how much more is said of the
+    group than happens. NaN where a metric is not defined.
+
+    Args:
+        rows: `score`, and the columns named by the arguments and by `TITLES`.
+        target: name of the outcomes of 0 and 1.
+        flagged: name of the flags.
+    """
+    found = []
+    for column, value, inside in groups_of(rows):
+        part = rows[inside]
+        of_part = metrics(part[target], part["score"], part[flagged])
+        found.append(
+            {
+                "column": column,
+                "value": value,
+                "rows": len(part),
+                "positives": int((part[target] == 1).sum()),
+                **{name: of_part[name] for name in SHOWN},
+                "positive_rate": of_part["positive_rate"],
+                "mean_score": float(part["score"].mean()),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def groups_of(
+    rows: pd.DataFrame, columns: Iterable[str] = tuple(TITLES)
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield column, value and which rows are in the group; unknown membership is no group."""
+    for column in columns:
+        for value in sorted(rows[column].dropna().unique()):
+            yield column, str(value), (rows[column] == value).to_numpy()
+
+
+def group_name(column: str, value: str) -> str:
+    """Return a group as a report names it."""
+    words = {"sim": N_("yes"), "nao": N_("no")}
+    return f"{_(TITLES[column])}: {_(words[value]) if value in words else value}"
+
+
+def _yes_or_no(values: pd.Series, is_one: Callable[[pd.Series], pd.Series]) -> pd.Series:
+    said = is_one(values).map({True: "sim", False: "nao"}).astype("object")
+    return said.where(values.notna(), None)

@@ -1,0 +1,107 @@
+"""The rows that a training starts from: checked, in an order of their own, known by digests."""
+
+import hashlib
+from collections.abc import Sequence
+
+import pandas as pd
+
+from core.errors import ProjectError
+from core.messages import N_, _, formats
+from mlflow_project.dataset.leakage import leaks
+from mlflow_project.dataset.pairs import DATASET_COLUMNS, STUDENT, YEAR
+from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET
+
+MIN_OF_CLASS = 20
+"""Students of each class that a pair of years needs."""
+
+
+class TrainingError(ProjectError):
+    """The dataset cannot be trained on, or a step of the training failed."""
+
+    code = "training"
+
+
+def check_dataset(dataset: pd.DataFrame) -> None:
+    """Refuse a dataset that lacks a column, is too small or one-sided, or knows the future.
+
+    Raises:
+        TrainingError: says which column, or how few rows of which class.
+    """
+    missing = [column for column in DATASET_COLUMNS if column not in dataset.columns]
+    if missing:
+        raise TrainingError(
+            N_("The dataset lacks the columns {columns}. Make it with: {command}"),
+            columns=", ".join(missing),
+            command="python -m mlflow_project.make_dataset --source PEDE.xlsx",
+        )
+    for year, part in dataset.groupby(YEAR):
+        counts = [int((part[TARGET] == value).sum()) for value in (0, 1)]
+        if min(counts) < MIN_OF_CLASS:
+            raise TrainingError(
+                N_(
+                    "The pair {year}→{next} has {risk} students at risk and {other} not at risk; "
+                    "at least {least} of each are needed."
+                ),
+                year=year,
+                next=int(str(year)) + 1,
+                risk=counts[1],
+                other=counts[0],
+                least=MIN_OF_CLASS,
+            )
+    found = leaks(dataset, FEATURE_NAMES, TARGET, STUDENT, YEAR)
+    if found:
+        raise TrainingError(
+            N_(
+                "The dataset knows the future: {leaks}. A feature may only say what is known in "
+                "the reference year; correct the workbook."
+            ),
+            leaks="; ".join(found),
+        )
+
+
+def in_own_order(dataset: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in an order that their contents give.
+
+    Folds, fits and sums depend on the order of rows. Sorted by digest they are the same for a
+    workbook whose rows were sorted another way, and under another pseudonym key. Rows that are
+    alike are told apart by the other rows of their students.
+    """
+    digests = row_digests(dataset)
+    of_student = digests.groupby(dataset[STUDENT]).transform(lambda own: " ".join(sorted(own)))
+    order = pd.DataFrame({"row": digests, "student": of_student}).sort_values(["row", "student"])
+    return dataset.loc[order.index].reset_index(drop=True)
+
+
+def absent_features(dataset: pd.DataFrame) -> dict[int, list[str]]:
+    """Return for each reference year the features that not one of its rows has."""
+    empty = dataset.groupby(YEAR)[list(FEATURE_NAMES)].apply(lambda part: part.isna().all())
+    found = {
+        int(str(year)): [name for name, lacks in row.items() if lacks]
+        for year, row in empty.iterrows()
+    }
+    return {year: [str(name) for name in lacking] for year, lacking in found.items() if lacking}
+
+
+def absent_text(dataset: pd.DataFrame) -> str:
+    """Return a warning about features that a whole year lacks; empty where there is none."""
+    years = [
+        _("{year} has no {features}", year=year, features=formats.joined(lacking))
+        for year, lacking in absent_features(dataset).items()
+    ]
+    return "; ".join(years)
+
+
+def row_digests(dataset: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> pd.Series:
+    """Return 16 hexadecimal digits per row that depend on year, features and target alone.
+
+    They tell whether two runs speak of the same row without saying whose it is.
+    """
+    columns = [YEAR, *features, TARGET]
+    hashes = pd.util.hash_pandas_object(dataset[columns].astype("float64"), index=False)
+    return hashes.map(lambda value: f"{value:016x}")
+
+
+def data_digest(dataset: pd.DataFrame) -> str:
+    """Return 16 hexadecimal digits of the rows, whatever their order and the students' names."""
+    text = "\n".join(sorted(row_digests(dataset)))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,70 @@
+"""What one test cannot say: the whole procedure repeated on several splits by student.
+
+A test year holds one draw of children, most of whom the fit knows from the year before. Here a
+share of the students is held out altogether: fit, threshold and all on the others' older pairs of
+years, judged on the newest pair of those held out.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from mlflow_project.dataset.pairs import STUDENT, YEAR
+from mlflow_project.modelling.threshold import ThresholdPolicy
+from mlflow_project.modelling.training import Evaluation, evaluate_on
+
+SPLITS = 5
+FOLDS = 5
+"""Folds of the one shuffle that each split's threshold comes from."""
+HELD = 0.3
+"""Share of the students held out of each split."""
+SHOWN = ("roc_auc", "f2", "recall", "precision", "brier", "ece", "share_flagged")
+
+
+def repeated_splits(
+    dataset: pd.DataFrame,
+    policy: ThresholdPolicy,
+    seed: int,
+    tick: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """Return a row per split: the metrics `SHOWN`, `persistence_f2`, and how many were tested."""
+    rows = []
+    for split in range(SPLITS):
+        train, test = held_out(dataset, np.random.default_rng([seed, split]))
+        found = evaluate_on(train, test, policy, seed, repeats=1, folds=FOLDS, tick=tick)
+        rows.append(_row(found))
+    return pd.DataFrame(rows)
+
+
+def held_out(dataset: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the older pairs of most students, and the newest pair of the others.
+
+    Of a single pair of years all rows of either. Students are drawn by the order of their rows.
+    """
+    number, names = pd.factorize(dataset[STUDENT])
+    held = np.isin(number, rng.permutation(len(names))[: round(HELD * len(names))])
+    newest = dataset[YEAR] == dataset[YEAR].max()
+    older = ~newest if not newest.all() else newest
+    return dataset[older & ~held].reset_index(drop=True), dataset[newest & held].reset_index(
+        drop=True
+    )
+
+
+def summary(splits: pd.DataFrame) -> Mapping[str, float]:
+    """Return `<metric>_mean`, `<metric>_sd` and `<metric>_worst` over the splits.
+
+    Worst is the least, but for the Brier score and the calibration error.
+    """
+    found: dict[str, float] = {}
+    for name in splits.columns.drop("rows"):
+        values = splits[name]
+        found[f"{name}_mean"] = float(values.mean())
+        found[f"{name}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        found[f"{name}_worst"] = float(values.max() if name in ("brier", "ece") else values.min())
+    return found
+
+
+def _row(found: Evaluation) -> dict[str, float]:
+    row = {name: found.metrics[name] for name in SHOWN}
+    return {**row, "persistence_f2": found.persistence["f2"], "rows": len(found.test)}

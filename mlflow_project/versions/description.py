@@ -1,0 +1,134 @@
+"""Completing a version's contract from outside: `registry describe`, undone by `--reset`.
+
+Nobody's training code is touched: what is known is an artifact beside the version's files, named by
+a tag of the version, which running proxies see at their next look.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.contract import names
+from core.contract.compatibility import incompatible_changes
+from core.contract.completed import artifact_of, dumped, merged
+from core.contract.model import ContractError, ModelContract
+from core.messages import N_, _
+from core.registry.evidence import log_evidence
+from core.registry.packages import read_contract, read_description
+from core.registry.versions import Registry, Version
+from mlflow_project.versions.errors import Refused
+from mlflow_project.versions.ledger import DESCRIBE, Ledger, exclusive
+from mlflow_project.versions.settlement import settle
+
+
+def describe(
+    registry: Registry,
+    release: str,
+    known: Mapping[str, Any],
+    reason: str,
+    *,
+    accept_contract_change: bool = False,
+) -> ModelContract:
+    """Add what is known to a version's contract; return the contract it has then.
+
+    Raises:
+        UnknownVersion: there is no such release.
+        Refused: the contract could not be served so, nothing is known, the version was registered
+            by MLflow 2, or it is the champion and its clients would break.
+    """
+    if not known:
+        raise Refused(N_("Nothing was described; see registry describe --help."))
+    with exclusive(registry):
+        ledger = settle(registry)
+        version = registry.by_release(release)
+        if version.model_id is None:
+            text = N_("Version {release} was registered by an older MLflow; register it anew.")
+            raise Refused(text, release=release)
+        whole = merged(_before(registry, version), known)
+        text, digest = dumped(whole)
+        _upload(registry, version.model_id, text, digest)
+        return _switch(registry, ledger, version, digest, reason, accept_contract_change)
+
+
+def reset_description(
+    registry: Registry, release: str, reason: str, *, accept_contract_change: bool = False
+) -> ModelContract:
+    """Take back all that was described of a version; return the contract it has then.
+
+    Raises:
+        UnknownVersion: there is no such release.
+        Refused: nothing was described, or it is the champion and its clients would break.
+    """
+    with exclusive(registry):
+        ledger = settle(registry)
+        version = registry.by_release(release)
+        if names.TAG_DESCRIPTION not in version.tags:
+            raise Refused(N_("Version {release} was never described."), release=release)
+        return _switch(registry, ledger, version, "", reason, accept_contract_change)
+
+
+def _before(registry: Registry, version: Version) -> Mapping[str, Any]:
+    try:
+        return read_description(registry, version)
+    except ContractError:
+        return {}  # damaged: whoever describes anew mends it
+
+
+def _upload(registry: Registry, model_id: str, text: str, digest: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / artifact_of(digest)
+        path.parent.mkdir()
+        path.write_text(text, encoding="utf-8")
+        log_evidence(registry, model_id, Path(folder))
+
+
+def _switch(
+    registry: Registry,
+    ledger: Ledger,
+    version: Version,
+    digest: str,
+    reason: str,
+    accept_contract_change: bool,
+) -> ModelContract:
+    """Name another description, if the contract then can be served and breaks no client."""
+    before = version.tags.get(names.TAG_DESCRIPTION, "")
+    tags = {k: v for k, v in version.tags.items() if k != names.TAG_DESCRIPTION}
+    after = replace(version, tags={**tags, names.TAG_DESCRIPTION: digest} if digest else tags)
+    contract = read_contract(registry, after)
+    breaks = _breaks(registry, version, contract)
+    if breaks and not accept_contract_change:
+        raise Refused(
+            N_(
+                "Version {release} breaks those who use the API today: {breaks}. "
+                "Tell the clients; to promote it: --accept-contract-change"
+            ),
+            release=version.release,
+            breaks="; ".join(breaks),
+        )
+    entry = ledger.begin(
+        DESCRIBE,
+        reason or _("described"),
+        before=before,
+        after=digest,
+        version=str(version.number),
+    )
+    if breaks:
+        # First: a proxy that meets the description must know that this is wanted.
+        registry.set_tag(version, names.TAG_CONTRACT_CHANGE, names.CONTRACT_CHANGE_ACCEPTED)
+    if digest:
+        registry.set_tag(version, names.TAG_DESCRIPTION, digest)
+    else:
+        client, number = registry.client, str(version.number)
+        client.delete_model_version_tag(registry.name, number, names.TAG_DESCRIPTION)
+    ledger.close(entry)
+    return contract
+
+
+def _breaks(registry: Registry, version: Version, contract: ModelContract) -> list[str]:
+    """Return what of the champion's clients would break, if this is the champion."""
+    champion = registry.by_alias(names.CHAMPION)
+    if champion is None or champion.number != version.number:
+        return []
+    return incompatible_changes(read_contract(registry, version), contract)

@@ -1,0 +1,183 @@
+"""What `registry describe` was told, as plain data: from options, rows, a list of features."""
+
+import argparse
+import csv
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.contract.model import ModelContract
+from core.contract.numbers import read_number, read_share
+from core.messages import N_
+from core.registry.packages import load_model
+from core.registry.versions import Registry, Version
+from mlflow_project.versions.errors import Refused
+
+_POLICY = re.compile(r"(recall|precision|share)\s*(>=|<=)\s*([\d.,]+)", re.ASCII)
+_CATEGORIES = 100
+"""A text column of more values than these has no list of values."""
+
+
+def known_of(
+    registry: Registry, version: Version, contract: ModelContract, args: argparse.Namespace
+) -> dict[str, Any]:
+    """Return what the options tell of a version.
+
+    Raises:
+        Refused: a file, a class or a policy is not what it should be.
+    """
+    known: dict[str, Any] = {
+        name: getattr(args, name)
+        for name in ("entity", "period_field", "target_description", "threshold")
+        if getattr(args, name) is not None
+    }
+    if "target_description" in known:
+        known["target"] = known.pop("target_description")
+    if args.positive_class is not None:
+        known["positive_class"] = _class_index(registry, version, args.positive_class)
+    if args.threshold_policy:
+        positive = int(known.get("positive_class", contract.positive_class))
+        known |= _chosen(registry, version, contract, positive, args)
+    features: dict[str, dict[str, Any]] = {}
+    if args.ranges_from:
+        features = _ranges(contract, _table(args.ranges_from))
+    for name, unit in args.units or ():
+        features.setdefault(name, {})["unit"] = unit
+    if args.descriptions:
+        for name, facts in _listed(args.descriptions).items():
+            features.setdefault(name, {}).update(facts)
+    return {**known, "features": features} if features else known
+
+
+def _class_index(registry: Registry, version: Version, wanted: str) -> int:
+    """Return the position of a class among the model's outputs, by its name."""
+    classes = [str(one) for one in _classes(load_model(registry, version))]
+    if wanted in classes:
+        return classes.index(wanted)
+    if not classes and wanted.isascii() and wanted.isdecimal():
+        return int(wanted)
+    text = N_("The model has no class {wanted}; it has: {known}.")
+    raise Refused(text, wanted=wanted, known=", ".join(classes) or "–")
+
+
+def _classes(model: Any) -> list[Any]:
+    """Return the classes of a classifier's outputs, in their order; empty where it tells none."""
+    return list(getattr(model.get_raw_model(), "classes_", ()))
+
+
+def _chosen(
+    registry: Registry,
+    version: Version,
+    contract: ModelContract,
+    positive: int,
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    """Return the threshold that a policy chooses on data with known outcomes, and the policy."""
+    if args.data is None or args.target is None:
+        raise Refused(N_("A threshold policy needs --data and --target."))
+    table = _table(args.data)
+    if args.target not in table:
+        raise Refused(N_("{path} has no column {name}."), path=args.data, name=args.target)
+    missing = sorted(set(contract.feature_names) - set(table))
+    if missing:
+        raise Refused(N_("{path} has no column {name}."), path=args.data, name=missing[0])
+    model = load_model(registry, version)
+    output = np.asarray(model.predict(table[list(contract.feature_names)]))
+    scores = (output[:, positive] if output.ndim == 2 else output).astype(float)
+    outcomes, classes = table[args.target].to_numpy(), _classes(model)
+    positives = outcomes == (classes[positive] if classes else _positive_value(outcomes))
+    threshold = choose_threshold(args.threshold_policy, scores, positives)
+    rule = {"rule": args.threshold_policy, "rows": len(scores)}
+    return {"threshold": threshold, "threshold_policy": rule}
+
+
+def _positive_value(outcomes: np.ndarray) -> Any:
+    """Return which of two outcomes is the positive one: the greater, as in scikit-learn."""
+    values = sorted(set(outcomes.tolist()))
+    if len(values) != 2:
+        raise Refused(N_("The target has {count} values, not two."), count=len(values))
+    return values[1]
+
+
+def choose_threshold(policy: str, scores: np.ndarray, positives: np.ndarray) -> float:
+    """Return the score from which on to flag, by a policy such as `recall>=0.85`.
+
+    `recall>=x` flags as few as it can, `precision>=x` and `share<=x` as many as they may.
+
+    Args:
+        policy: metric, comparison and limit.
+        scores: shape (n,).
+        positives: whether each outcome was positive, shape (n,).
+
+    Raises:
+        Refused: it is no policy, or no threshold fulfils it.
+    """
+    found = _POLICY.fullmatch(policy.strip())
+    kinds: Mapping[tuple[str, str], tuple[Callable[[np.ndarray], float], bool]] = {
+        ("recall", ">="): (lambda flagged: float(flagged[positives].mean()), True),
+        ("precision", ">="): (lambda flagged: float(positives[flagged].mean()), False),
+        ("share", "<="): (lambda flagged: float(flagged.mean()), False),
+    }
+    if not found or (found[1], found[2]) not in kinds or not positives.any():
+        text = N_("{text!r} is no policy; for example recall>=0.85, precision>=0.7, share<=0.3.")
+        raise Refused(text, text=policy)
+    measure, highest = kinds[found[1], found[2]]
+    limit = read_share(found[3])
+    sign = 1 if found[2] == ">=" else -1
+    fits = [
+        float(score)
+        for score in np.unique(scores)
+        if sign * measure(scores >= score) >= sign * limit
+    ]
+    if not fits or not 0.0 <= (best := max(fits) if highest else min(fits)) <= 1.0:
+        raise Refused(N_("No threshold fulfils {policy} on these rows."), policy=policy)
+    return best
+
+
+def _ranges(contract: ModelContract, table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return least and greatest value of each numeric feature, and the values of a text."""
+    ranges: dict[str, dict[str, Any]] = {}
+    for feature in contract.features:
+        if feature.name not in table:
+            continue
+        column = table[feature.name].dropna()
+        if feature.type in ("double", "long") and len(column):
+            ranges[feature.name] = {"min": float(column.min()), "max": float(column.max())}
+        elif feature.type == "string" and 0 < column.nunique() <= _CATEGORIES:
+            ranges[feature.name] = {"values": sorted(map(str, column.unique()))}
+    return ranges
+
+
+def _listed(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the facts of features in a CSV file: name, description, unit, min, max."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+        separator = ";" if ";" in text.split("\n", 1)[0] else ","
+        rows = csv.DictReader(text.splitlines(), delimiter=separator)
+        return {row["name"]: _facts(row) for row in rows}
+    except OSError as exc:
+        facts = {"path": path, "reason": exc.strerror}
+        raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc
+    except (KeyError, ValueError) as exc:
+        wanted = "name, description, unit, min, max"
+        raise Refused(N_("{path} is no CSV of: {wanted}."), path=path, wanted=wanted) from exc
+
+
+def _facts(row: Mapping[str, str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {k: row[k] for k in ("description", "unit") if row.get(k)}
+    return facts | {k: read_number(row[k]) for k in ("min", "max") if row.get(k)}
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix == ".csv":
+            return pd.read_csv(path)
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as exc:
+        reason = type(exc).__name__
+        raise Refused(N_("{path} cannot be read: {reason}."), path=path, reason=reason) from exc

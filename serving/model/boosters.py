@@ -1,0 +1,121 @@
+"""XGBoost and LightGBM models from the files of their own formats, which are data.
+
+Both libraries are optional (`pip install xgboost lightgbm`, or the extra `boosters`). A model is
+asked as MLflow's pyfunc asks it; on arrays, where that was seen to give the same.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serving.model.arrays import (
+    ArrayMethod,
+    Compile,
+    ShortcutRefused,
+    asked,
+    labelled,
+    numbers,
+    single_precision,
+)
+
+LIGHTGBM_BOOSTER = "lightgbm.basic.Booster"
+XGBOOST_CLASSES = (
+    "XGBClassifier",
+    "XGBRegressor",
+    "XGBRanker",
+    "XGBRFClassifier",
+    "XGBRFRegressor",
+)
+
+
+class NotData(Exception):
+    """A model of such a flavour whose file is none of the library's own format."""
+
+
+class XgboostBooster:
+    """A native booster, asked as MLflow asks it."""
+
+    def __init__(self, booster: Any) -> None:
+        """Keep the booster."""
+        self.booster = booster
+
+    def predict(self, frame: Any) -> np.ndarray:
+        """Return the booster's predictions for a frame (n, k)."""
+        import xgboost
+
+        found: np.ndarray = self.booster.predict(xgboost.DMatrix(frame))
+        return found
+
+
+def load_xgboost(file: Path, flavor: Mapping[str, Any]) -> Any:
+    """Return the model in a `.ubj`, `.json` or `.xgb` file.
+
+    Raises:
+        ImportError: the library is not installed.
+        NotData: the class that the flavour names is none of XGBoost's own.
+    """
+    import xgboost
+
+    module, _, name = str(flavor.get("model_class", "xgboost.core.Booster")).rpartition(".")
+    if module == "xgboost.core" and name == "Booster":
+        return XgboostBooster(xgboost.Booster(model_file=file))
+    if module != "xgboost.sklearn" or name not in XGBOOST_CLASSES:
+        raise NotData
+    model = getattr(xgboost, name)()
+    model.load_model(file)
+    return model
+
+
+def load_lightgbm(file: Path) -> Any:
+    """Return the booster in a `.lgb` or `.txt` file.
+
+    Raises:
+        ImportError: the library is not installed.
+    """
+    import lightgbm
+
+    return lightgbm.Booster(model_file=file)
+
+
+def xgboost_booster(model: XgboostBooster, name: str, _: Compile) -> ArrayMethod:
+    """Return a booster's predictions of arrays, without a DMatrix."""
+    if name != "predict":
+        raise ShortcutRefused
+    predict = model.booster.inplace_predict
+    return lambda matrix: predict(single_precision(matrix, True), validate_features=False)
+
+
+def lightgbm_model(model: Any, name: str, _: Compile) -> ArrayMethod:
+    """Return a method of LightGBM's estimators by their booster: their own checks cost more."""
+    booster = model.booster_
+
+    def margins(matrix: np.ndarray) -> np.ndarray:
+        found: np.ndarray = booster.predict(numbers(matrix))
+        return found
+
+    if not hasattr(model, "classes_"):
+        return margins if name == "predict" else asked(model, name)
+
+    def probabilities(matrix: np.ndarray) -> np.ndarray:
+        found = margins(matrix)
+        return found if found.ndim == 2 else np.stack((1 - found, found), axis=1)
+
+    if name == "predict_proba":
+        return probabilities
+    return labelled(model.classes_, probabilities, probabilities)
+
+
+def lightgbm_booster(model: Any, name: str, _: Compile) -> ArrayMethod:
+    """Return a native booster's predictions of arrays."""
+    if name != "predict":
+        raise ShortcutRefused
+    return lambda matrix: model.predict(numbers(matrix))
+
+
+BOOSTERS = {
+    "XgboostBooster": xgboost_booster,
+    "LGBMModel": lightgbm_model,
+    "Booster": lightgbm_booster,
+}

@@ -1,0 +1,132 @@
+"""From a package's files to its estimator, by MLflow's flavour: data is read, code is not run.
+
+A dict from flavour to what reads its file. Whatever needs code stays behind `ALLOW_PICKLE`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from core.contract.trusted_types import PLAIN_TYPES
+from core.messages import _
+from core.registry.packages import Package, load_untrusted
+from serving.config.settings import Settings
+from serving.model.archive import TooLarge, check_archive
+from serving.model.boosters import LIGHTGBM_BOOSTER, NotData, load_lightgbm, load_xgboost
+
+METHODS = ("predict_proba", "predict")
+
+Flavor = Mapping[str, Any]
+
+
+class UnfitError(Exception):
+    """A check that did not pass; becomes VersionRefused where the version's number is known."""
+
+
+def method_of(package: Package, settings: Settings) -> Any:
+    """Load the model; return the method that its pyfunc flavour names.
+
+    Raises:
+        UnfitError: it must not or cannot be loaded.
+    """
+    pyfunc = package.flavors.get("python_function")
+    if pyfunc is None:
+        raise UnfitError(_("it has no python_function flavor"))
+    if any(flavor.get("code") for flavor in package.flavors.values()):
+        raise UnfitError(_("it brings code of its own (code_paths)"))
+    estimator = _data(package, settings)
+    if estimator is None:
+        estimator = _program(package, settings)
+    named = pyfunc.get("predict_fn", "predict") if "sklearn" in package.flavors else "predict"
+    if named not in METHODS or not hasattr(estimator, named):
+        raise UnfitError(_("pyfunc_predict_fn must be one of {methods}", methods=METHODS))
+    return getattr(estimator, named)
+
+
+def _data(package: Package, settings: Settings) -> Any:
+    """Return the estimator of a package that is data; None for any other."""
+    name = next((name for name in _READERS if name in package.flavors), None)
+    if name is None:
+        return None
+    flavor = package.flavors[name]
+    file = _file(package.folder, str(flavor.get("pickled_model") or flavor.get("data")))
+    if file.stat().st_size > settings.max_model_bytes:
+        raise UnfitError(_("the model file is larger than MAX_MODEL_BYTES"))
+    try:
+        return _READERS[name](file, flavor, settings)
+    except UnfitError:
+        raise
+    except NotData:
+        return None
+    except ImportError as exc:
+        raise UnfitError(
+            _("it needs the package {name}, not installed here", name=exc.name)
+        ) from exc
+    except Exception as exc:
+        kind = type(exc).__name__
+        raise UnfitError(_("the model file cannot be read ({kind})", kind=kind)) from exc
+
+
+def _file(folder: Path, name: str) -> Path:
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder.resolve()) or not file.is_file():
+        raise UnfitError(_("the model file is not in the version"))
+    return file
+
+
+def _skops(file: Path, flavor: Flavor, settings: Settings) -> Any:
+    """Load a skops file of listed types; the list that the file brings is never used.
+
+    Raises:
+        NotData: the flavour's file is a pickle.
+        UnfitError: it holds other types, or unpacks to too much.
+    """
+    import skops.io
+
+    if flavor.get("serialization_format") != "skops":
+        raise NotData
+    try:
+        check_archive(file, settings.max_model_bytes)
+    except TooLarge as exc:
+        raise UnfitError(_("the model file unpacks to more than it may (MAX_MODEL_BYTES)")) from exc
+    asked = set(skops.io.get_untrusted_types(file=file))
+    foreign = sorted(asked - PLAIN_TYPES - settings.trusted_types)
+    if foreign:
+        listed = ", ".join(foreign)
+        raise UnfitError(
+            _("it uses types outside the accepted list (TRUSTED_TYPES): {listed}", listed=listed)
+        )
+    return skops.io.load(file, trusted=sorted(asked))
+
+
+def _xgboost(file: Path, flavor: Flavor, _settings: Settings) -> Any:
+    return load_xgboost(file, flavor)
+
+
+def _lightgbm(file: Path, flavor: Flavor, settings: Settings) -> Any:
+    """Load a booster's text, or the skops file of an estimator."""
+    if flavor.get("model_class", LIGHTGBM_BOOSTER) == LIGHTGBM_BOOSTER:
+        return load_lightgbm(file)
+    return _skops(file, flavor, settings)
+
+
+_READERS: Mapping[str, Callable[[Path, Flavor, Settings], Any]] = {
+    "sklearn": _skops,
+    "xgboost": _xgboost,
+    "lightgbm": _lightgbm,
+}
+
+
+def _program(package: Package, settings: Settings) -> Any:
+    """Load a pickle or a pyfunc loader, which `ALLOW_PICKLE` trusts to run code here."""
+    if not settings.allow_pickle:
+        if "sklearn" in package.flavors:
+            raise UnfitError(
+                _("it is not serialized with skops (pickle only with ALLOW_PICKLE=true)")
+            )
+        raise UnfitError(_("it is no scikit-learn model (sklearn flavor); see ALLOW_PICKLE"))
+    try:
+        return load_untrusted(package)
+    except Exception as exc:
+        kind = type(exc).__name__
+        raise UnfitError(_("the model cannot be loaded ({kind})", kind=kind)) from exc

@@ -1,0 +1,77 @@
+"""What takes long to read is read in a thread, at most every few seconds; a page waits little."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from core.errors import ProjectError
+from core.messages import _
+from serving.telemetry.logs import location
+
+T = TypeVar("T")
+
+KEPT_SECONDS = 10.0
+"""How long what was read is shown before it is read again, in seconds."""
+PATIENCE_SECONDS = 3.0
+"""Longest time that a page waits, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """The newest value there is, when it was read, and why there is no newer one."""
+
+    value: T
+    when: datetime | None = None
+    problem: str | None = None
+
+
+class BackgroundReader(Generic[T]):
+    """Reads when asked, and remembers.
+
+    Args:
+        read: what may block or fail.
+        first: what stands until it was read.
+        slow: message for when it takes longer than a page waits; it names `{seconds}`.
+        kept: seconds for which a value is shown; None for `KEPT_SECONDS`.
+    """
+
+    def __init__(
+        self, read: Callable[[], T], first: T, slow: str, kept: float | None = None
+    ) -> None:
+        """Keep what is read; nothing is asked before the first `latest`."""
+        self._call, self._slow, self._kept = read, slow, kept
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._begun = self._ended = float("-inf")
+        self._last = Reading(first)
+
+    def latest(self) -> Reading[T]:
+        """Return what is known; blocks for `PATIENCE_SECONDS` at most."""
+        kept = KEPT_SECONDS if self._kept is None else self._kept
+        with self._lock:
+            now = time.monotonic()
+            if self._thread is None and now - self._ended >= kept:
+                self._begun = now
+                # A daemon: a server that never answers must not keep the process from ending.
+                self._thread = threading.Thread(target=self._read, name="page", daemon=True)
+                self._thread.start()
+            thread = self._thread
+        if thread is not None:
+            thread.join(max(0.0, self._begun + PATIENCE_SECONDS - time.monotonic()))
+            if thread.is_alive():
+                text = _(self._slow, seconds=PATIENCE_SECONDS)
+                return Reading(self._last.value, self._last.when, text)
+        return self._last
+
+    def _read(self) -> None:
+        try:
+            self._last = Reading(self._call(), datetime.now(UTC))
+        except Exception as exc:
+            text = str(exc) if isinstance(exc, ProjectError) else location(exc)
+            self._last = Reading(self._last.value, self._last.when, text)
+        finally:
+            with self._lock:
+                self._ended, self._thread = time.monotonic(), None

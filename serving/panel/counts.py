@@ -1,0 +1,134 @@
+"""How many were scored and flagged this period, from the inference store.
+
+Counted in a process of its own, which is gone once that is done: Arrow would take memory from the
+worker for good. The period is the newest that a row states; where none does, the last year counts.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from core.errors import ProjectError
+from core.messages import N_
+from core.store.places import store_place
+from core.store.schema import ROLE_BATCH, ROLE_PRIMARY
+from serving.deployment.deployment import Deployment
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SECONDS = 120
+_DAYS = 365
+_COLUMNS = ("entity", "timestamp", "label", "period")
+
+
+class CountFailed(ProjectError):
+    """The store could not be read."""
+
+    code = "count_failed"
+    message = N_("what was scored this period could not be counted")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many were scored, and flagged among them; `group` is a value of the grouping input."""
+
+    scored: int
+    flagged: int
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The served version's counts; `period` is a year, or None where rows state none."""
+
+    period: int | None
+    total: Count
+    groups: tuple[Count, ...] = ()
+
+
+def counted(deployment: Deployment) -> Counts | None:
+    """Count what the served version scored; None without one.
+
+    Raises:
+        CountFailed: the store cannot be read.
+    """
+    served, settings = deployment.follower.served, deployment.settings
+    if served is None:
+        return None
+    types = {feature.name: feature.type for feature in served.version.contract.features}
+    group = settings.panel_group if settings.panel_group in types else None
+    asked = {
+        "store": str(settings.inference_store),
+        "journals": str(settings.journal_dir),
+        "model": served.version.name,
+        "number": served.version.number,
+        "group": {group: types[group]} if group else {},
+    }
+    command = [sys.executable, "-m", "serving.panel.counts", json.dumps(asked)]
+    try:
+        done = subprocess.run(
+            command, cwd=_ROOT, capture_output=True, check=True, timeout=_SECONDS, text=True
+        )
+    except (subprocess.SubprocessError, OSError) as exc:
+        raise CountFailed from exc
+    found = json.loads(done.stdout)
+    total, *groups = (Count(**count) for count in found["counts"])
+    return Counts(found["period"], total, tuple(groups))
+
+
+def main() -> int:
+    """Count what is asked for, and write it as JSON."""
+    os.nice(10)
+    asked = json.loads(sys.argv[1])
+    sys.stdout.write(json.dumps(count(asked)))
+    return 0
+
+
+def count(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the period and the counts, the total first; the latest row of each entity counts."""
+    import pandas as pd
+
+    frames = [batch.to_pandas() for batch in _batches(asked)]
+    if not frames:
+        return {"period": None, "counts": [{"scored": 0, "flagged": 0}]}
+    rows = pd.concat(frames)
+    period = None if rows["period"].isna().all() else int(rows["period"].max())
+    if period is not None:
+        rows = rows[rows["period"] == period]
+    known = rows["entity"].notna()
+    latest = rows[known].sort_values("timestamp").drop_duplicates("entity", keep="last")
+    rows = pd.concat([latest, rows[~known]])
+    counts = [_count(rows, None)]
+    for name in asked["group"]:
+        counts += [_count(part, value) for value, part in rows.groupby(name, dropna=False)]
+    return {"period": period, "counts": counts}
+
+
+def _count(rows: Any, value: Any) -> dict[str, Any]:
+    shown = f"{value:g}" if isinstance(value, float) else value
+    return {"scored": len(rows), "flagged": int((rows["label"] == 1).sum()), "group": shown}
+
+
+def _batches(asked: dict[str, Any]) -> Iterator[Any]:
+    """Yield the needed columns of all rows that the version answered or listed."""
+    from core.store.filesystem import Store
+    from core.store.reader import Captures
+    from core.store.selection import Selection
+
+    journals = Path(asked["journals"])
+    store, end = Store(store_place(asked["store"]), journals), datetime.now(UTC)
+    for role in (ROLE_PRIMARY, ROLE_BATCH):
+        selection = Selection(
+            asked["model"], asked["number"], end - timedelta(days=_DAYS), end, role
+        )
+        captures = Captures(store, selection, asked["group"], journals)
+        yield from captures.rows([*asked["group"], *_COLUMNS])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

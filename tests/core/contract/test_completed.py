@@ -1,0 +1,64 @@
+"""What is described from outside, laid over the contract that a signature amounts to."""
+
+import pytest
+
+from core.contract.completed import artifact_of, completed, dumped, merged
+from core.contract.derived import contract_of_signature
+from core.contract.model import ContractError
+
+PLAIN = contract_of_signature(
+    3, None, [{"name": "age", "type": "double"}, {"name": "plan", "type": "string"}], None
+)
+
+
+def test_a_threshold_makes_a_score_of_an_output() -> None:
+    """Before, outputs are only named; then there are score and label."""
+    assert PLAIN.outputs
+    contract = completed(PLAIN, {"threshold": 0.4, "positive_class": 0, "entity": "cpf"})
+    assert (contract.outputs, contract.threshold, contract.positive_class) == ((), 0.4, 0)
+    assert contract.entity == "cpf"
+    assert contract.release == "v0.0.3"
+
+
+def test_features_get_units_ranges_and_values() -> None:
+    """Names and types stay the signature's."""
+    known = {
+        "features": {"age": {"unit": "years", "min": 0, "max": 120}, "plan": {"values": ["a"]}}
+    }
+    age, plan = completed(PLAIN, known).features
+    assert (age.name, age.type, age.unit, age.min, age.max) == ("age", "double", "years", 0, 120)
+    assert plan.values == ("a",)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"release": "v1.0.0"},
+        {"outputs": []},
+        {"features": {"height": {"unit": "m"}}},
+        {"features": {"age": {"type": "long"}}},
+        {"threshold": 1.5},
+        {"entity": "age"},
+        {"features": {"age": {"min": 2, "max": 1}}},
+    ],
+)
+def test_what_cannot_be_served_is_refused(known: dict[str, object]) -> None:
+    """What the version's files say is not contradicted, and no contract becomes invalid."""
+    with pytest.raises(ContractError):
+        completed(PLAIN, known)
+
+
+def test_descriptions_add_up() -> None:
+    """The newer wins, field by field of each feature; equal ones have one digest."""
+    first = {"threshold": 0.4, "features": {"age": {"unit": "years", "min": 0}}}
+    both = merged(first, {"threshold": 0.5, "features": {"age": {"min": 1}}})
+    assert both == {"threshold": 0.5, "features": {"age": {"unit": "years", "min": 1}}}
+    assert dumped(both) == dumped(dict(reversed(both.items())))
+    assert dumped(both)[1] != dumped(first)[1]
+
+
+def test_a_tag_that_is_no_digest_leads_nowhere() -> None:
+    """A tag can be set by anyone who reaches MLflow."""
+    for text in ("../../etc/passwd", "", "ABCDEF0123456789", "0" * 17):
+        with pytest.raises(ContractError):
+            artifact_of(text)

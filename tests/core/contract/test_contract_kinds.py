@@ -1,0 +1,52 @@
+"""A stated contract with a value of the wrong kind is refused, and the refusal names the field."""
+
+from typing import Any
+
+import pytest
+
+from core.contract.model import ContractError, Feature, ModelContract
+
+CONTRACT = ModelContract("v1.0.0", (Feature("age", min=0, max=120),), "churn", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"threshold": True}, "threshold"),
+        ({"threshold": "0.5"}, "threshold"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"entity": 5}, "entity"),
+        ({"entity": ""}, "entity"),
+        ({"positive_class": True}, "positive_class"),
+        ({"positive_class": -1}, "positive_class"),
+        ({"score_name": "model_version"}, "model_version"),
+        ({"score_name": "explanation"}, "explanation"),
+        ({"score_name": "latency_ms"}, "latency_ms"),
+        ({"label_name": "age"}, "age"),
+        ({"score_name": "label", "label_name": "score"}, "label"),
+        ({"outputs": "score"}, "outputs"),
+        ({"outputs": [1]}, "outputs"),
+        ({"threshold_policy": []}, "threshold_policy"),
+        ({"year_suffixes": "yes"}, "year_suffixes"),
+        ({"horizon": 1.5}, "horizon"),
+        ({"features": {"name": "age"}}, "features"),
+        ({"features": ["age"]}, "contract"),
+        ({"features": [{"name": "age", "min": float("nan")}]}, "min"),
+        ({"features": [{"name": "age", "max": float("inf")}]}, "max"),
+        ({"features": [{"name": "age", "min": False}]}, "min"),
+        ({"features": [{"name": "age", "nullable": "no"}]}, "nullable"),
+        ({"features": [{"name": "plan", "type": "string", "values": "abc"}]}, "values"),
+        ({"features": [{"name": 3}]}, "name"),
+        ({"example": {"instance": [1], "score": 0.5}}, "instance"),
+        ({"example": {"instance": {"age": 1}, "score": "0.5"}}, "score"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(change: dict[str, Any], named: str) -> None:
+    """None of them is silently taken for something else."""
+    with pytest.raises(ContractError, match=named if named != "contract" else None):
+        ModelContract.from_dict({**CONTRACT.to_dict(), **change})
+
+
+def test_what_is_written_is_read() -> None:
+    """The kinds accept whatever `to_dict` writes."""
+    assert ModelContract.from_dict(CONTRACT.to_dict()).features == CONTRACT.features

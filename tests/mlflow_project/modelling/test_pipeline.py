@@ -1,0 +1,63 @@
+"""The pipeline: what it computes of the age, what it is made of, and that the proxy compiles it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import Pipeline
+
+from core.contract.trusted_types import PLAIN_TYPES
+from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET
+from mlflow_project.modelling.pipeline import TRUSTED_TYPES, build_pipeline
+from mlflow_project.pede import FEATURES
+from serving.model.scoring import Scorer
+
+WIDTH = len(FEATURE_NAMES)
+
+
+@pytest.fixture
+def fitted(dataset: pd.DataFrame) -> Pipeline:
+    """Return the pipeline fitted on all rows."""
+    return build_pipeline(0).fit(dataset[list(FEATURE_NAMES)], dataset[TARGET])
+
+
+@pytest.mark.parametrize(
+    ("age", "year_end", "june"),
+    # 30 June 2023: who was born on 1 January 2010 is nearly 13.5; on 30 December, 12.5.
+    [(13.49, 4, 4), (12.51, 4, 3), (13.0, 4, 4), (7.0, 0, 0), (7.5, 1, 0), (25.0, 8, 8)],
+)
+def test_next_years_ideal_phase_follows_both_rules(
+    fitted: Pipeline, age: float, year_end: int, june: int
+) -> None:
+    """By the age at the end of the next year, and by that of 30 June; minus this year's phase."""
+    row = pd.DataFrame([dict.fromkeys(FEATURE_NAMES, 0.0) | {"idade": age, "fase": 1.0}])
+    seen = fitted[:-1].transform(row)
+    assert seen.shape == (1, WIDTH + 2)
+    np.testing.assert_array_equal(seen[0, WIDTH:], [year_end - 1, june - 1])
+
+
+def test_it_can_be_served(
+    fitted: Pipeline, dataset: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Known types alone, missing values taken, and compiled by the proxy to the last digit."""
+    path = tmp_path_factory.mktemp("skops") / "model.skops"
+    skops.io.dump(fitted, path)
+    asked = set(skops.io.get_untrusted_types(file=path))
+    assert asked <= set(TRUSTED_TYPES) <= PLAIN_TYPES
+    loaded = skops.io.load(path, trusted=sorted(asked))
+    scorer = Scorer(loaded.predict_proba, FEATURES, 1)
+    assert scorer.shortcut is not None
+    frame = dataset[list(FEATURE_NAMES)].sample(50, random_state=0).astype(object)
+    rows = [[None] * WIDTH, *frame.where(frame.notna(), None).to_numpy().tolist()]
+    expected = fitted.predict_proba(scorer.frame(rows))[:, 1]
+    np.testing.assert_allclose(scorer(rows), expected, atol=1e-12)
+    assert scorer(rows[:1])[0] == pytest.approx(expected[0], abs=1e-12)
+
+
+def test_a_whole_number_is_an_age_like_any_other(fitted: Pipeline, dataset: pd.DataFrame) -> None:
+    """Who has no day of birth sends year minus birth year, and is still ranked rightly."""
+    rows, target = dataset[list(FEATURE_NAMES)], dataset[TARGET]
+    whole = fitted.predict_proba(rows.assign(idade=rows["idade"].round()))[:, 1]
+    exact = fitted.predict_proba(rows)[:, 1]
+    assert roc_auc_score(target, whole) > roc_auc_score(target, exact) - 0.05

@@ -1,0 +1,139 @@
+"""`/lista` and `/painel` in a real browser: a workbook chosen, a list downloaded, and counted."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from chromium import EXECUTABLE, Browser
+from live import SAMPLE
+from mlflow.models.signature import ModelSignature
+from mlflow.types import ColSpec, Schema
+from openpyxl import load_workbook
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from core.contract import names
+from data.synthetic import generate_workbook, write_workbook
+from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, build_contract
+from mlflow_project.lists import read
+from serving.config.settings import Settings
+
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium here")
+KEY = "a key for coordinators"
+
+
+@pytest.fixture(scope="module")
+def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the real sample where it is present, an invented workbook elsewhere."""
+    if SAMPLE.exists():
+        return SAMPLE
+    path = tmp_path_factory.mktemp("workbook") / "pede.xlsx"
+    write_workbook(generate_workbook(300, 1), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(mlflow_server: str, workbook: Path) -> str:
+    """Return the name of a model that takes what the reader reads."""
+    frame = pd.DataFrame(read(workbook.read_bytes()).rows)
+    contract = build_contract("v1.2.0", 0.5, {}, 0.0)
+    features = frame[list(contract.feature_names)].astype(float)
+    steps = (SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression())
+    pipeline = make_pipeline(*steps).fit(features, features["defasagem"] < 0)
+    example = pd.DataFrame([EXAMPLE_INSTANCE])[features.columns].astype(float)
+    score = float(pipeline.predict_proba(example)[0, 1])
+    outputs = Schema([ColSpec("double")])
+    mlflow.set_experiment("list-page")
+    with mlflow.start_run():
+        logged = mlflow.sklearn.log_model(
+            pipeline,
+            name="model",
+            signature=ModelSignature(Schema([ColSpec("double", n) for n in features]), outputs),
+            pyfunc_predict_fn="predict_proba",
+            pip_requirements=[],
+            skops_trusted_types=["numpy.dtype"],
+            metadata={names.METADATA_CONTRACT: build_contract("v1.2.0", 0.5, {}, score).to_dict()},
+        )
+    version = mlflow.register_model(logged.model_uri, "list-page")
+    mlflow.MlflowClient().set_registered_model_alias("list-page", "champion", version.version)
+    return "list-page"
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """Yield a browser of this test's own."""
+    with Browser(tmp_path) as found:
+        yield found
+
+
+def page(proxy: Any, path: str) -> str:
+    """Return a page's address with user and key, as a person would type them."""
+    address = str(proxy.http.base_url).rstrip("/")
+    return address.replace("http://", f"http://any:{KEY.replace(' ', '%20')}@") + path
+
+
+def test_a_workbook_becomes_a_list_without_a_terminal(
+    model: str,
+    workbook: Path,
+    start: Callable[..., Any],
+    browser: Browser,
+    eventually: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """Chosen, read, scored, downloaded; counted by phase on the panel; captured without names."""
+    sheet = read(workbook.read_bytes())
+    keys = Settings(api_keys=KEY).api_keys
+    settings = {"sheet_reader": "mlflow_project.lists", "panel_group": "fase", "api_keys": keys}
+    proxy = start(model, **settings, pseudonym_key="k", capture_flush_seconds=0.5).wait_ready()
+    browser.open(page(proxy, "/lista"))
+    browser.choose_file("#file", workbook)
+    browser.value("document.getElementById('go').click()")
+    text = "document.getElementById('{}').textContent"
+    browser.wait("!document.getElementById('go').disabled", 120)
+    assert browser.value(text.format("state")) == "Pronto: a lista foi baixada."
+    read_, scored = len(sheet.rows) + len(sheet.unscored), len(sheet.rows)
+    counts = browser.value(text.format("counts"))
+    assert counts.startswith(f"Ano {sheet.year}: {read_} lidos, {scored} pontuados, ")
+    shown = browser.value("document.getElementById('problems').tBodies[0].rows.length")
+    assert shown == len(sheet.problems)
+    browser.picture(tmp_path / "lista.png")
+    (path,) = eventually(lambda: list(browser.downloads.glob("*.xlsx")))
+    assert path.name == f"lista-{sheet.year}-v1.2.0.xlsx"
+    rows = [row for ws in load_workbook(path).worksheets for row in ws.iter_rows(values_only=True)]
+    written = "\n".join(str(row) for row in rows)
+    assert all(labels["RA"] in written for labels in sheet.labels)
+    headers = {"X-API-Key": KEY}
+    done = {"captured": scored, "pending": 0, "lost": 0}
+    eventually(lambda: proxy.http.get("/health", headers=headers).json()["capture"] == done, 90)
+    stored = pd.concat(map(pd.read_parquet, proxy.parquet()))
+    assert set(stored["role"]) == {"batch"}
+    assert set(stored["period"]) == {sheet.year}
+    assert not {labels["RA"] for labels in sheet.labels} & set(stored["entity"])
+    browser.open(page(proxy, "/painel"))
+    panel = "document.body.innerText.replace(/\\s+/g, ' ')"
+    total = f"todos {scored} {int(stored['label'].sum())} "
+    counted = f"{panel}.includes('Pontuados em {sheet.year}') && {panel}.includes('{total}')"
+    eventually(lambda: browser.value(counted) or browser.open(page(proxy, "/painel")), 90)
+    browser.picture(tmp_path / "painel.png", height=1600)
+    assert not browser.errors
+
+
+def test_what_is_wrong_is_said_on_the_page(
+    model: str, start: Callable[..., Any], browser: Browser, tmp_path: Path
+) -> None:
+    """A file that is no workbook leaves a sentence, and the button for the next try."""
+    proxy = start(model, sheet_reader="mlflow_project.lists").wait_ready()
+    wrong = tmp_path / "wrong.xlsx"
+    wrong.write_bytes(b"PK\x03\x04 nothing")
+    browser.open(f"{str(proxy.http.base_url).rstrip('/')}/lista")
+    browser.choose_file("#file", wrong)
+    browser.value("document.getElementById('go').click()")
+    browser.wait("document.getElementById('state').textContent.startsWith('Sem lista: ')")
+    assert browser.value("document.getElementById('again').className") == "verdict red"
+    assert browser.value("document.getElementById('result').hidden")
+    assert not browser.value("document.getElementById('go').disabled")

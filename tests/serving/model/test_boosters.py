@@ -1,0 +1,162 @@
+"""XGBoost and LightGBM: served from the files of their own formats, equal to pyfunc."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import Model, infer_signature
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from core.contract.derived import contract_of_signature
+from core.registry.packages import Package
+from serving.config.settings import Settings
+from serving.model.flavours import UnfitError, method_of
+from serving.model.inputs import Inputs
+from serving.model.scoring import Scorer
+
+NAMES = ["a", "b c", "d", "e"]
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame(RNG.normal(size=(300, 4)), columns=NAMES)
+FRAME.iloc[::7, 2] = np.nan
+KIND = (FRAME["a"] > 0).astype(int)
+THREE = np.digitize(FRAME["a"], [-0.5, 0.5])
+AMOUNT = 3 * FRAME["a"] + RNG.normal(size=300)
+
+
+def opened(folder: Path) -> Package:
+    """Return a saved model as the registry opens it."""
+    model = Model.load(str(folder))
+    signature: Any = model.signature
+    return Package(
+        flavors=model.flavors,
+        metadata={},
+        inputs=signature.inputs.to_dict(),
+        outputs=signature.outputs.to_dict(),
+        example=None,
+        folder=folder,
+    )
+
+
+def served(folder: Path, **settings: Any) -> Scorer:
+    """Return the scorer of a saved model."""
+    package = opened(folder)
+    method = method_of(package, Settings(**settings))
+    contract = contract_of_signature(1, None, package.inputs or [], package.outputs)
+    return Scorer(method, contract.features, None, Inputs(contract.features, package.inputs or ()))
+
+
+def agrees(folder: Path) -> None:
+    """Compare with pyfunc: all rows, some, and one."""
+    scorer, plain = served(folder), mlflow.pyfunc.load_model(str(folder))
+    assert scorer.shortcut is not None
+    rows = [[None if v != v else v for v in row] for row in FRAME.to_numpy().tolist()]
+    for count in (len(rows), 50, 1):
+        expected = np.asarray(plain.predict(FRAME.iloc[:count]))
+        assert np.array_equal(scorer.output(rows[:count]), expected)
+
+
+def xgboost_models() -> dict[str, Any]:
+    """Return fitted models of each kind."""
+    xgboost = pytest.importorskip("xgboost", reason="xgboost is an optional extra")
+    small = {"n_estimators": 30, "max_depth": 3, "n_jobs": 1}
+    data = xgboost.DMatrix(FRAME, KIND)
+    return {
+        "booster": xgboost.train({"objective": "binary:logistic", "nthread": 1}, data, 30),
+        "margins": xgboost.train({"objective": "binary:logitraw", "nthread": 1}, data, 30),
+        "classifier": xgboost.XGBClassifier(**small).fit(FRAME, KIND),
+        "three classes": xgboost.XGBClassifier(**small).fit(FRAME, THREE),
+        "regressor": xgboost.XGBRegressor(**small).fit(FRAME, AMOUNT),
+        "forest": xgboost.XGBRFRegressor(**small).fit(FRAME, AMOUNT),
+    }
+
+
+@pytest.mark.parametrize("form", ["ubj", "json"])
+def test_xgboost_is_served_from_its_own_file(form: str, tmp_path: Path) -> None:
+    """Boosters, classifiers and regressors, in both of its formats: equal to pyfunc, no switch."""
+    signature = infer_signature(FRAME, np.zeros(3))
+    for name, model in xgboost_models().items():
+        folder = tmp_path / name
+        mlflow.xgboost.save_model(
+            model, folder, signature=signature, model_format=form, pip_requirements=[]
+        )
+        agrees(folder)
+
+
+def test_lightgbm_is_served_from_its_own_file(tmp_path: Path) -> None:
+    """A native booster is text, an estimator is skops: both equal to pyfunc, no switch."""
+    lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is an optional extra")
+    signature = infer_signature(FRAME, np.zeros(3))
+    quiet = {"verbose": -1, "num_threads": 1}
+    booster = lightgbm.train({"objective": "binary", **quiet}, lightgbm.Dataset(FRAME, KIND), 30)
+    mlflow.lightgbm.save_model(
+        booster, tmp_path / "booster", signature=signature, pip_requirements=[]
+    )
+    agrees(tmp_path / "booster")
+    types = ["collections.OrderedDict", "lightgbm.basic.Booster"]
+    estimators = {
+        "LGBMClassifier": lightgbm.LGBMClassifier(n_estimators=30, **quiet).fit(FRAME, THREE),
+        "LGBMRegressor": lightgbm.LGBMRegressor(n_estimators=30, **quiet).fit(FRAME, AMOUNT),
+    }
+    for name, model in estimators.items():
+        mlflow.lightgbm.save_model(
+            model,
+            tmp_path / name,
+            signature=signature,
+            pip_requirements=[],
+            serialization_format="skops",
+            skops_trusted_types=[*types, f"lightgbm.sklearn.{name}"],
+        )
+        agrees(tmp_path / name)
+
+
+def test_a_pickled_estimator_needs_the_switch(tmp_path: Path) -> None:
+    """LightGBM's estimators that MLflow pickled are refused without ALLOW_PICKLE."""
+    lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is an optional extra")
+    model = lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(FRAME, AMOUNT)
+    mlflow.lightgbm.save_model(
+        model,
+        tmp_path / "pickled",
+        signature=infer_signature(FRAME, AMOUNT),
+        pip_requirements=[],
+        serialization_format="cloudpickle",
+    )
+    with pytest.raises(UnfitError, match="ALLOW_PICKLE"):
+        served(tmp_path / "pickled")
+
+
+def test_a_class_that_a_flavour_names_is_one_of_its_own(tmp_path: Path) -> None:
+    """A `model_class` that is none of XGBoost's is not imported."""
+    model = xgboost_models()["classifier"]
+    folder = tmp_path / "model"
+    mlflow.xgboost.save_model(
+        model, folder, signature=infer_signature(FRAME, KIND), pip_requirements=[]
+    )
+    file = folder / "MLmodel"
+    file.write_text(file.read_text().replace("xgboost.sklearn.XGBClassifier", "os.system"))
+    with pytest.raises(UnfitError, match="ALLOW_PICKLE"):
+        served(folder)
+    shutil.copy(__file__, folder / "model.ubj")
+    file.write_text(file.read_text().replace("os.system", "xgboost.sklearn.XGBClassifier"))
+    with pytest.raises(UnfitError, match="lido"):
+        served(folder)
+
+
+def test_a_booster_at_the_end_of_a_pipeline_is_data(tmp_path: Path) -> None:
+    """scikit-learn's flavour with XGBoost inside: skops holds the booster as bytes."""
+    xgboost = pytest.importorskip("xgboost", reason="xgboost is an optional extra")
+    last = xgboost.XGBRegressor(n_estimators=20, n_jobs=1)
+    model = make_pipeline(StandardScaler(), last).fit(FRAME, AMOUNT)
+    mlflow.sklearn.save_model(
+        model,
+        tmp_path / "model",
+        signature=infer_signature(FRAME, AMOUNT),
+        pip_requirements=[],
+        serialization_format="skops",
+        skops_trusted_types=["xgboost.core.Booster", "xgboost.sklearn.XGBRegressor"],
+    )
+    agrees(tmp_path / "model")

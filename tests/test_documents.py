@@ -1,0 +1,93 @@
+"""What the documents name exists: files, rooms, links. Their commands are run by test_stack."""
+
+import re
+
+import pytest
+from live import ROOT
+
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+)
+NOT_OURS = {"utils.py"}
+GENERATED = ("artifacts/", "monitoring/reports/")
+FILE = re.compile(r"`([\w./-]+\.(?:py|md|yml|html|po|svg|sh|toml))(?::\d+)?`")
+PACKAGES = ("core", "serving", "monitoring", "mlflow_project")
+HISTORY = "docs/decisions/"
+"""Decisions tell of the day on which they were taken, and may name what has gone since."""
+
+
+def text(document: str) -> str:
+    """Return a document."""
+    return (ROOT / document).read_text("utf-8")
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if not d.startswith(HISTORY)])
+def test_files_that_are_named_exist(document: str) -> None:
+    """By their path from the root, or by their name alone where that is enough."""
+    if document == "CHANGELOG.md":
+        return
+    tracked = {p.name for folder in (*PACKAGES, "data", "scripts", "tests", "benchmarks", "docs")
+               for p in (ROOT / folder).rglob("*")}  # fmt: skip
+    tracked |= {path.name for path in ROOT.iterdir()}
+    for name in set(FILE.findall(text(document))) - NOT_OURS:
+        if name.startswith(GENERATED):
+            continue
+        if "/" in name:
+            assert (ROOT / name).exists(), name
+        else:
+            assert name in tracked, name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    """Relative links name files of the repository; an anchor names a heading of it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(document)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / document).parent / path if path else ROOT / document
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+            known = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in known, target
+
+
+def test_every_room_has_a_line_in_contributing() -> None:
+    """And every line a room."""
+    listed = set(re.findall(r"^\| `([\w/]+)/` \|", text("CONTRIBUTING.md"), re.MULTILINE))
+    rooms = {
+        folder.parent.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for folder in (ROOT / package).glob("*/__init__.py")
+    }
+    assert listed == rooms | {"data", "scripts"}
+
+
+def test_journeys_are_ten_lines_each() -> None:
+    """A row, a flip, a cell, a label; each line but a few names the file where it happens."""
+    journeys = text("CONTRIBUTING.md").split("## Journeys")[1].split("## Recipes")[0]
+    parts = journeys.split("### ")[1:]
+    assert len(parts) == 4
+    for part in parts:
+        steps = re.findall(r"^\d+\. .*$", part, re.MULTILINE)
+        assert len(steps) == 10
+        assert len(FILE.findall(part)) >= 8
+
+
+def test_contributing_has_the_eight_recipes() -> None:
+    """One for what is usually added."""
+    recipes = text("CONTRIBUTING.md").split("## Recipes")[1]
+    added = re.findall(r"^\*\*Add a (.+?)\.\*\*", recipes, re.MULTILINE)
+    assert added == [
+        *("feature", "drift statistic", "flavour", "log field"),
+        *("metric", "message", "page", "command"),
+    ]
+
+
+def test_a_released_version_has_its_section() -> None:
+    """The version of pyproject.toml stands in the changelog with its day."""
+    found = re.search(r'^version = "(.+)"$', text("pyproject.toml"), re.MULTILINE)
+    assert found
+    dated = rf"^## {re.escape(found[1])} — \d{{4}}-\d\d-\d\d$"
+    assert re.search(dated, text("CHANGELOG.md"), re.MULTILINE)
