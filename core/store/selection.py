@@ -9,14 +9,15 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from core.store.arrow_types import ARROW_TYPES
-from core.store.schema import ROLE_PRIMARY, JournalHeader, moment_of, version_of
+from core.store.schema import ANSWERED, ROLE_PRIMARY, JournalHeader, moment_of, version_of
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which rows: those that a version scored in a role within [start, end] (aware times).
 
-    Without a `registry_version`, those of every version of the model.
+    Without a `registry_version`, those of every version of the model. What was answered to a list
+    or a file (`batch`) is an answer like any other, so it goes with the role `primary`.
     """
 
     model_name: str
@@ -25,12 +26,17 @@ class Selection:
     end: datetime
     role: str = ROLE_PRIMARY
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles whose rows are selected."""
+        return ANSWERED if self.role == ROLE_PRIMARY else (self.role,)
+
     def filter(self) -> pc.Expression:
         """Return the selection as an Arrow filter over the store's columns."""
         stamp, kind = pc.field("timestamp"), ARROW_TYPES["timestamp"]
         wanted = (
             (pc.field("model_name") == self.model_name)
-            & (pc.field("role") == self.role)
+            & pc.field("role").isin(self.roles)
             & (stamp >= pa.scalar(self.start, kind))
             & (stamp <= pa.scalar(self.end, kind))
         )
@@ -44,8 +50,8 @@ class Selection:
         A file holds what was answered within an hour of its moment, a compacted one within its day
         (UTC); so whole days are compared, with one more before and after.
         """
-        number = version_of(name)
-        if None not in (number, self.registry_version) and number != self.registry_version:
+        named = version_of(name)
+        if None not in (named, self.registry_version) and named != self.registry_version:
             return False
         moment, day = moment_of(name), timedelta(days=1)
         if moment is None:
@@ -59,7 +65,7 @@ class Selection:
         return (
             self.registry_version in (None, constants.get("registry_version"))
             and constants.get("model_name") == self.model_name
-            and constants.get("role") == self.role
+            and constants.get("role") in self.roles
         )
 
 
