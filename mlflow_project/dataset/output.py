@@ -4,17 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.files.whole import replacing
-from mlflow_project.pede.errors import OutputError
+from mlflow_project.pede.errors import DatasetNotWritten
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file, then put it in its place in one step; folders are made.
 
     Raises:
-        OutputError: the operating system does not let it.
+        DatasetNotWritten: the operating system does not let it.
     """
     try:
         with replacing(path) as temporary:
             write(temporary)
     except OSError as exc:
-        raise OutputError(path=path, problem=exc.strerror or type(exc).__name__) from exc
+        raise DatasetNotWritten(path=path, problem=exc.strerror or type(exc).__name__) from exc

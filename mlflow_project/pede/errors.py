@@ -2,12 +2,12 @@
 
 DataError
 ├── WorkbookError         no file there, or the file is no .xlsx workbook that could be read
-├── SheetError            a year's sheet is missing, doubled or empty
+├── YearSheetError        a year's sheet is missing, doubled or empty
 ├── ColumnError           a column without which no row can be read is missing
 ├── ContradictionError    columns that must agree do not, in more rows than typing errors explain
 ├── PairError             no student appears in two consecutive years
 ├── KeyMissingError       labels cannot name a student without the key of the pseudonyms
-└── OutputError           the dataset cannot be written
+└── DatasetNotWritten     the dataset cannot be written
 
 Messages name file, sheet and column; never a cell's content, which may be a child's.
 """
@@ -30,7 +30,7 @@ class WorkbookError(DataError):
     message = "{source}: {problem}. {remedy}"
 
 
-class SheetError(DataError):
+class YearSheetError(DataError):
     """A sheet `PEDE<year>` is missing, doubled or without students."""
 
     code = "sheet"
@@ -74,7 +74,7 @@ class KeyMissingError(DataError):
     )
 
 
-class OutputError(DataError):
+class DatasetNotWritten(DataError):
     """The dataset cannot be written where it was asked for."""
 
     code = "output"

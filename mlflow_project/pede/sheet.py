@@ -34,10 +34,10 @@ from mlflow_project.pede.columns import (
     recognise,
 )
 from mlflow_project.pede.contradictions import age_contradicts, lag_contradicts, refuse_mixed_up
-from mlflow_project.pede.errors import ColumnError, SheetError
+from mlflow_project.pede.errors import ColumnError, YearSheetError
 from mlflow_project.pede.features import BOUNDS, FEATURE_NAMES, GRADE_MAX, INPUTS, OLDEST, YOUNGEST
 from mlflow_project.pede.reading_report import Note, Tally
-from mlflow_project.pede.workbook import Sheet
+from mlflow_project.pede.workbook import YearSheet
 
 _OTHERS = ("ano_nascimento", "dia_nascimento", "genero", "instituicao", "inde")
 COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(("ra", "ano", *FEATURE_NAMES, *_OTHERS)))
@@ -80,7 +80,7 @@ class Students:
     left_out: list[LeftOut]
 
 
-def read_students(sheet: Sheet, tally: Tally) -> Students:
+def read_students(sheet: YearSheet, tally: Tally) -> Students:
     """Return the sheet's students; count every interpretation.
 
     `idade` is the age on 30 June with decimals (`ages`): the sheet of 2022 states the age that a
@@ -89,7 +89,7 @@ def read_students(sheet: Sheet, tally: Tally) -> Students:
     Raises:
         ColumnError: a needed column is under none of its names.
         ContradictionError: columns contradict each other in too many rows.
-        SheetError: no row has both an RA and a lag.
+        YearSheetError: no row has both an RA and a lag.
     """
     table = _Table.of(sheet, tally)
     rows_met = len(table.rows)
@@ -106,7 +106,7 @@ def read_students(sheet: Sheet, tally: Tally) -> Students:
     if not known.any():
         problem = _("no readable student")
         remedy = _("Check that it is the right sheet and that RA and Defasagem are filled in.")
-        raise SheetError(source=sheet.source, sheet=sheet.title, problem=problem, remedy=remedy)
+        raise YearSheetError(source=sheet.source, sheet=sheet.title, problem=problem, remedy=remedy)
     tally.sheet(sheet.title, rows_met, int(known.sum()))
     labels = list(table.labels())
     left_out += [LeftOut(labels[i], NO_LAG.text()) for i in (~known).nonzero()[0]]
@@ -118,13 +118,13 @@ def read_students(sheet: Sheet, tally: Tally) -> Students:
 class _Table:
     """The rows below a sheet's header, its recognised columns, and where notes go."""
 
-    sheet: Sheet
+    sheet: YearSheet
     tally: Tally
     columns: dict[str, Column]
     rows: Sequence[tuple[Any, ...]]
 
     @classmethod
-    def of(cls, sheet: Sheet, tally: Tally) -> "_Table":
+    def of(cls, sheet: YearSheet, tally: Tally) -> "_Table":
         """Find header and columns; raises ColumnError if a needed one is missing."""
         top = find_header(sheet.rows, sheet.year)
         rows = sheet.rows[top + 1 :]
@@ -203,7 +203,7 @@ def _column(table: _Table, concept: Concept) -> pd.Series:
     return pd.Series(values, dtype="object" if text else "float64")
 
 
-def _read(concept: Concept, cell: Any, sheet: Sheet) -> Read:
+def _read(concept: Concept, cell: Any, sheet: YearSheet) -> Read:
     """Read one cell by its concept's kind and refuse what lies outside the concept's range."""
     if cell == UNSTORED:
         return None, NO_STORED_VALUE

@@ -12,8 +12,8 @@ import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
 from core.messages import _
-from mlflow_project.pede.archive import MAX_FILE, MAX_UNPACKED, TooLarge, readable_copy
-from mlflow_project.pede.errors import DataError, SheetError, WorkbookError
+from mlflow_project.pede.archive import MAX_FILE, MAX_UNPACKED, ArchiveTooLarge, readable_copy
+from mlflow_project.pede.errors import DataError, WorkbookError, YearSheetError
 
 Source = Path | bytes
 """A workbook's file, or its content."""
@@ -29,7 +29,7 @@ _WIDE = re.compile(r"\w+_20(20|21|22)")
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class YearSheet:
     """One year's sheet: its non-empty rows as written, `None` for an empty cell.
 
     `source` names the workbook in messages; `epoch` is day zero of the workbook's dates, which a
@@ -43,12 +43,12 @@ class Sheet:
     epoch: datetime
 
 
-def read_sheets(source: Source) -> list[Sheet]:
+def read_sheets(source: Source) -> list[YearSheet]:
     """Return the sheets `PEDE<year>` of a workbook by year; other sheets are not looked at.
 
     Raises:
         WorkbookError: there is no such file, or it is no .xlsx workbook that can be read.
-        SheetError: no sheet of a year, two of one year, or one without a single row.
+        YearSheetError: no sheet of a year, two of one year, or one without a single row.
     """
     name = named(source)
     content = source if isinstance(source, bytes) else _content(source)
@@ -56,7 +56,7 @@ def read_sheets(source: Source) -> list[Sheet]:
         return _load(name, content)
     except DataError:
         raise
-    except TooLarge as exc:
+    except ArchiveTooLarge as exc:
         problem = _(
             "is larger than a workbook of children needs ({file} MB, or {unpacked} MB unpacked)",
             file=MAX_FILE // 2**20,
@@ -73,11 +73,11 @@ def read_sheets(source: Source) -> list[Sheet]:
         raise WorkbookError(source=name, problem=problem, remedy=remedy) from exc
 
 
-def read_sheet(source: Source, year: int | None = None) -> Sheet:
+def read_sheet(source: Source, year: int | None = None) -> YearSheet:
     """Return the newest year's sheet of a workbook, or the given year's.
 
     Raises:
-        DataError: as `read_sheets`; SheetError also where the given year has no sheet.
+        DataError: as `read_sheets`; YearSheetError also where the given year has no sheet.
     """
     sheets = {sheet.year: sheet for sheet in read_sheets(source)}
     found = sheets.get(year or max(sheets))
@@ -85,7 +85,7 @@ def read_sheet(source: Source, year: int | None = None) -> Sheet:
         problem = _("no such sheet")
         remedy = _("Years in the workbook: {years}.", years=", ".join(map(str, sheets)))
         name = named(source)
-        raise SheetError(source=name, sheet=f"PEDE{year}", problem=problem, remedy=remedy)
+        raise YearSheetError(source=name, sheet=f"PEDE{year}", problem=problem, remedy=remedy)
     return found
 
 
@@ -94,11 +94,11 @@ def named(source: Source) -> str:
     return _("the workbook") if isinstance(source, bytes) else str(source)
 
 
-def require_consecutive(sheets: Sequence[Sheet]) -> None:
+def require_consecutive(sheets: Sequence[YearSheet]) -> None:
     """Refuse years from which no unbroken series of pairs t → t+1 can be made.
 
     Raises:
-        SheetError: fewer than two years, or a gap; names the missing sheet.
+        YearSheetError: fewer than two years, or a gap; names the missing sheet.
     """
     years, name = [sheet.year for sheet in sheets], sheets[0].source
     first, last = min(years), max(years)
@@ -108,14 +108,14 @@ def require_consecutive(sheets: Sequence[Sheet]) -> None:
                 "no such sheet, although there are {first} and {last}", first=first, last=last
             )
             remedy = _("Add the sheet: each year counts only with the next.")
-            raise SheetError(source=name, sheet=f"PEDE{year}", problem=problem, remedy=remedy)
+            raise YearSheetError(source=name, sheet=f"PEDE{year}", problem=problem, remedy=remedy)
     if first == last:
         problem = _(
             "no such sheet; there is only PEDE{year}, and two consecutive years are needed",
             year=first,
         )
         remedy = _("Add the next year's sheet.")
-        raise SheetError(source=name, sheet=f"PEDE{first + 1}", problem=problem, remedy=remedy)
+        raise YearSheetError(source=name, sheet=f"PEDE{first + 1}", problem=problem, remedy=remedy)
 
 
 def _content(path: Path) -> bytes:
@@ -131,8 +131,8 @@ def _content(path: Path) -> bytes:
         raise WorkbookError(source=path, problem=problem, remedy=remedy) from exc
 
 
-def _load(name: str, content: bytes) -> list[Sheet]:
-    sheets: dict[int, Sheet] = {}
+def _load(name: str, content: bytes) -> list[YearSheet]:
+    sheets: dict[int, YearSheet] = {}
     with warnings.catch_warnings():
         # openpyxl warns of drop-down lists and the like, which no reading of cells needs.
         warnings.simplefilter("ignore", UserWarning)
@@ -147,13 +147,13 @@ def _load(name: str, content: bytes) -> list[Sheet]:
             if year in sheets:
                 problem = _("second sheet of {year}", year=year)
                 remedy = _("Leave one sheet a year.")
-                raise SheetError(source=name, sheet=title, problem=problem, remedy=remedy)
+                raise YearSheetError(source=name, sheet=title, problem=problem, remedy=remedy)
             rows = _rows(worksheet)
             if not rows:
                 remedy = _("Fill the sheet or use the original workbook.")
                 problem = _("empty sheet")
-                raise SheetError(source=name, sheet=title, problem=problem, remedy=remedy)
-            sheets[year] = Sheet(name, title, year, rows, workbook.epoch)
+                raise YearSheetError(source=name, sheet=title, problem=problem, remedy=remedy)
+            sheets[year] = YearSheet(name, title, year, rows, workbook.epoch)
         if not sheets:
             raise _no_years(name, workbook.worksheets)
     return [sheets[year] for year in sorted(sheets)]
@@ -163,14 +163,14 @@ def _rows(worksheet: Worksheet) -> list[tuple[Any, ...]]:
     """Return the rows that hold anything.
 
     Raises:
-        TooLarge: more rows than a sheet of children has.
+        ArchiveTooLarge: more rows than a sheet of children has.
     """
     # Some writers state a wrong size for the sheet, which would cut rows off in read-only mode.
     worksheet.reset_dimensions()  # type: ignore[attr-defined]
     rows: list[tuple[Any, ...]] = []
     for number, row in enumerate(worksheet.iter_rows(values_only=True)):
         if number > _LAST_ROW or len(rows) > MAX_ROWS:
-            raise TooLarge
+            raise ArchiveTooLarge
         filled = row[:MAX_COLUMNS]
         if any(cell is not None for cell in filled):
             rows.append(filled)
@@ -184,7 +184,7 @@ def _no_years(name: str, worksheets: Iterable[Worksheet]) -> DataError:
             return _wide(name)
     problem = _("the workbook has no sheet of a year (PEDE2022, PEDE2023, ...)")
     remedy = _("Use the original PEDE workbook.")
-    return SheetError(source=name, sheet=_("PEDE<year>"), problem=problem, remedy=remedy)
+    return YearSheetError(source=name, sheet=_("PEDE<year>"), problem=problem, remedy=remedy)
 
 
 def _is_wide(header: Iterable[Any]) -> bool:

@@ -10,7 +10,7 @@ from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.dataset.pairs import build_dataset
 from mlflow_project.dataset.risk import build_contract
 from mlflow_project.pede import FEATURE_NAMES, FEATURES, read_list, read_workbook
-from mlflow_project.pede.errors import SheetError
+from mlflow_project.pede.errors import YearSheetError
 
 
 @pytest.fixture
@@ -84,7 +84,9 @@ def test_a_year_that_is_not_there(sheets: dict[str, pd.DataFrame], tmp_path: Pat
     path = tmp_path / "pede.xlsx"
     write_workbook(sheets, path)
     assert read_list(path, 2022).year == 2022
-    with pytest.raises(SheetError, match=r"PEDE2025: aba ausente. Anos na planilha: 2022, 2023"):
+    with pytest.raises(
+        YearSheetError, match=r"PEDE2025: aba ausente. Anos na planilha: 2022, 2023"
+    ):
         read_list(path, 2025)
 
 
