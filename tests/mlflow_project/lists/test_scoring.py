@@ -1,4 +1,4 @@
-"""What leaves this machine for the API: inputs, the year, a pseudonym; nothing that names a child."""
+"""What leaves this machine for the API: inputs, the year, a pseudonym; nothing names a child."""
 
 import json
 
