@@ -13,7 +13,7 @@ import pytest
 from core.contract.model import ModelContract
 from mlflow_project.pede import FEATURE_NAMES, FEATURES, ReadingReport, read_workbook
 from mlflow_project.pede.cells import read_number, read_phase, read_year
-from mlflow_project.pede.errors import ColumnError, DataError, WorkbookError, YearSheetError
+from mlflow_project.pede.errors import DataError, MissingColumnError, WorkbookError, YearSheetError
 
 SAMPLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "pede_sample.xlsx"
 EPOCH = datetime(1899, 12, 30)
@@ -242,16 +242,16 @@ def without(sheets: dict[str, Rows], title: str, *headers: str) -> None:
             YearSheetError,
             ["PEDE2022", "nenhum"],
         ),
-        (lambda s: without(s, "PEDE2022", "RA"), ColumnError, ["PEDE2022", "RA"]),
-        (lambda s: without(s, "pede 2023", "Fase"), ColumnError, ["pede 2023", "“Fase”"]),
+        (lambda s: without(s, "PEDE2022", "RA"), MissingColumnError, ["PEDE2022", "RA"]),
+        (lambda s: without(s, "pede 2023", "Fase"), MissingColumnError, ["pede 2023", "“Fase”"]),
         (
             lambda s: without(s, "PEDE2022", "Fase ideal", "Defas"),
-            ColumnError,
+            MissingColumnError,
             ["PEDE2022", "“Defasagem” ou “Fase ideal”"],
         ),
         (
             lambda s: without(s, "PEDE2022", "Ano nasc", "Idade 22"),
-            ColumnError,
+            MissingColumnError,
             ["PEDE2022", "Idade"],
         ),
     ],
