@@ -41,7 +41,7 @@ def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
 
     Raises:
         BaselineError: there is no row, or no feature.
-        ColumnError: a column holds neither numbers nor booleans nor strings; names it.
+        TableError: a column holds neither numbers nor booleans nor strings; names it.
     """
     table = reference if isinstance(reference, pa.Table) else _gather(reference)
     if not table.num_rows:

@@ -92,7 +92,7 @@ def test_only_the_versions_own_answers_in_the_window(writer: Any) -> None:
 
 
 def test_what_a_list_was_answered_counts_as_any_answer(writer: Any) -> None:
-    """Rows of the role `batch`, in a journal and in Parquet: a list of a year is its answers."""
+    """Rows of the role `batch`, in a journal and in Parquet: a list is answers too."""
     writer.journal(ROWS[:5], role="batch")
     writer.parquet(writer.journal(ROWS[5:9], role="batch"))
     writer.journal(ROWS[9:11])
