@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
 
-from core.registry.packages import open_package
+from core.registry.client import Client
+from core.registry.files import Package, open_package
 from core.registry.runs import RunFacts
 from core.registry.versions import Registry, Version
 from serving.config.settings import Settings
@@ -48,6 +49,11 @@ def predicting(folder: Path, predict: Callable[[Any], Any], columns: list[str]) 
     return folder
 
 
+def opened(folder: Path) -> Package:
+    """Return a folder as the registry opens a download."""
+    return open_package(Client("http://127.0.0.1:9"), VERSION.number, folder)
+
+
 def read(folder: Path, inputs: list[Any] | None = None, **settings: Any) -> LoadedVersion:
     """Return the version in a folder, with another input schema if one is given.
 
@@ -55,7 +61,7 @@ def read(folder: Path, inputs: list[Any] | None = None, **settings: Any) -> Load
         VersionRefused: it must not or cannot be served.
     """
     registry = Registry("plain", "http://127.0.0.1:9")
-    package = open_package(registry, VERSION.number, folder)
+    package = opened(folder)
     if inputs is not None:
         package = replace(package, inputs=inputs)
     return read_version(registry, VERSION, package, RunFacts({}, None), Settings(**settings))
