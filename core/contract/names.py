@@ -26,7 +26,10 @@ CONTRACT_CHANGE_ACCEPTED = "accepted"
 TAG_DESCRIPTION = "description_digest"
 """Version tag: digest of the description among its artifacts that completes its contract."""
 TAG_DRIFT_STATUS = "drift_status"
-"""Version tag: GREEN, YELLOW, RED or NO_DATA of the last drift report."""
+"""Version tag: GREEN, YELLOW or RED of the last drift report that could tell; NO_DATA or
+INCONCLUSIVE only where none could yet."""
+TAG_DRIFT_LAST_LOOK = "drift_last_look"
+"""Version tag: the status of the last drift report, NO_DATA and INCONCLUSIVE included."""
 TAG_PERFORMANCE_STATUS = "performance_status"
 """Version tag: OK, DEGRADED or NO_DATA of the last performance report."""
 
