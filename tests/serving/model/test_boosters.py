@@ -37,7 +37,6 @@ def opened(folder: Path) -> Package:
         metadata={},
         inputs=signature.inputs.to_dict(),
         outputs=signature.outputs.to_dict(),
-        example=None,
         folder=folder,
     )
 

@@ -63,9 +63,7 @@ def package(folder: Path, content: bytes, **flavor: Any) -> Package:
     (folder / "model.skops").write_bytes(content)
     sklearn = {"pickled_model": "model.skops", "serialization_format": "skops", **flavor}
     flavors = {"python_function": {"predict_fn": "predict"}, "sklearn": sklearn}
-    return Package(
-        folder=folder, flavors=flavors, metadata={}, inputs=None, outputs=None, example=None
-    )
+    return Package(folder=folder, flavors=flavors, metadata={}, inputs=None, outputs=None)
 
 
 def load(folder: Path, content: bytes, **settings: Any) -> Any:
