@@ -1,6 +1,7 @@
 """Deployment: one registered model under one alias, and all that serves it in this process."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 
 from core.messages import _
@@ -45,6 +46,7 @@ class Deployment:
         self.batcher = Batcher(self._record)
         self.batch_capture = Capture(settings, log, ROLE_BATCH)
         self.batch, self._batch_begun = Batcher(self._record_batch), False
+        self._beginning = threading.Lock()
 
     async def start(self) -> None:
         """Start all parts; return when the alias was looked at, or that takes too long."""
@@ -97,8 +99,9 @@ class Deployment:
 
     def _record_batch(self, jobs: Sequence[Job]) -> None:
         """Record what is scored for a list; its capture begins with the first one."""
-        if not self._batch_begun:
-            self._batch_begun = True
-            self.batch_capture.start()
+        with self._beginning:
+            if not self._batch_begun:
+                self._batch_begun = True
+                self.batch_capture.start()
         self.batch_capture.append(jobs)
         self._observe(jobs)

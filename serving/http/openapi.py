@@ -12,7 +12,7 @@ from serving.deployment.deployment import Deployment
 from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH
 from serving.http.openapi_input import closed_object, invocations_content, predict_body
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
-from serving.protocol.validation import YEARS
+from serving.protocol.values import YEARS
 
 _ERRORS = {
     "400": N_("The body is no JSON"),

@@ -12,7 +12,7 @@ from typing import Any
 from core.contract.model import Feature, ModelContract
 from core.contract.types import FEATURE_TYPES, LONG_RANGE
 from core.messages import _, ngettext
-from serving.protocol.validation import YEARS
+from serving.protocol.values import YEARS
 
 _INT64 = {"minimum": LONG_RANGE[0], "maximum": LONG_RANGE[-1]}
 

@@ -30,7 +30,7 @@ from serving.http.predict import read_body
 from serving.lists.readers import check_size, named_reader, reader_for
 from serving.lists.scoring import accepted, finished, score_slices, summary
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
-from serving.protocol.validation import YEARS
+from serving.protocol.values import YEARS
 
 Event = dict[str, Any]
 

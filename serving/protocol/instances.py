@@ -15,7 +15,8 @@ from msgspec import Meta
 
 from core.contract.model import Feature, ModelContract
 from core.contract.types import FEATURE_TYPES, LONG_RANGE
-from serving.protocol.validation import YEARS, Validator
+from serving.protocol.validation import Validator
+from serving.protocol.values import YEARS
 
 LONG_MIN, LONG_MAX = LONG_RANGE[0], LONG_RANGE[-1]
 

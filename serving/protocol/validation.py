@@ -7,26 +7,20 @@ value where the name belongs.
 
 import difflib
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
-from core.contract.types import LONG_RANGE
-from core.messages import N_, _
-from serving.errors import InvalidInstances, MalformedBody
+from core.messages import _
+from serving.errors import MalformedBody
+from serving.protocol.problems import Problems, shown_name
+from serving.protocol.values import allowed, checked, is_integer, is_text, year_of
 
 Entities = list[str | None]
 Periods = list[int | None] | None
-MAX_LISTED = 100
-"""Most problems listed in one answer; the rest are counted."""
-
 YEAR = re.compile(r"_20\d\d$")
 """A year at the end of a field's name: the row's period, where the contract takes years so."""
-YEARS = range(1900, 3000)
-"""What a period may be."""
-_COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
 
 
 class Validator:
@@ -68,7 +62,7 @@ class Validator:
         return self._read(self._bounded(instances, problems), problems, period)
 
     def _read(
-        self, instances: list[Any], problems: "Problems", period: int | None = None
+        self, instances: list[Any], problems: Problems, period: int | None = None
     ) -> tuple[list[list[Any]], Entities, Periods]:
         rows, entities, periods = [], [], []
         for number, instance in enumerate(instances):
@@ -81,7 +75,7 @@ class Validator:
         said = self._contract.period_field is not None or any(p is not None for p in periods)
         return rows, entities, periods if said else None
 
-    def _instances(self, document: Any, problems: "Problems") -> list[Any]:
+    def _instances(self, document: Any, problems: Problems) -> list[Any]:
         shape, most = '{"instances": [{...}]}', self._max_instances
         allowed = _("{shape}, from 1 to {most} instances", shape=shape, most=most)
         if not isinstance(document, dict):
@@ -91,7 +85,7 @@ class Validator:
             if name == "explain":
                 self._check_explain(document[name], problems)
             elif name != "instances":
-                problems.add(None, _shown(name, position), _("unknown field"), allowed)
+                problems.add(None, shown_name(name, position), _("unknown field"), allowed)
         instances = document.get("instances")
         if not isinstance(instances, list):
             problem = _("is no list") if "instances" in document else _("missing")
@@ -99,13 +93,13 @@ class Validator:
             return []
         return self._bounded(instances, problems)
 
-    def _check_explain(self, value: Any, problems: "Problems") -> None:
+    def _check_explain(self, value: Any, problems: Problems) -> None:
         if not isinstance(value, bool):
             problems.add(None, "explain", _("wrong type"), _("true or false"))
         elif value and self._contract.outputs:
             problems.add(None, "explain", _("the model has no score to explain"), "false")
 
-    def _bounded(self, instances: list[Any], problems: "Problems") -> list[Any]:
+    def _bounded(self, instances: list[Any], problems: Problems) -> list[Any]:
         allowed = _("from 1 to {most} instances", most=self._max_instances)
         if not instances:
             problems.add(None, "instances", _("empty list"), allowed)
@@ -116,7 +110,7 @@ class Validator:
         return instances
 
     def _fields(
-        self, number: int, instance: Any, problems: "Problems"
+        self, number: int, instance: Any, problems: Problems
     ) -> tuple[dict[str, Any], frozenset[int]]:
         """Return the instance's values by contract name, and the years at the end of names."""
         if not isinstance(instance, dict):
@@ -129,7 +123,7 @@ class Validator:
             if known is None:
                 # Looking for a likeness is slow; a body may hold a hundred thousand such fields.
                 hint = "" if problems.full else self._hint(given)
-                shown = _shown(given, position)
+                shown = shown_name(given, position)
                 problems.add(number, shown, _("unknown field") + hint, self._accepted)
             elif known in fields:
                 problems.add(number, known, _("given twice"), _("one name and one year"))
@@ -153,26 +147,26 @@ class Validator:
         return _("; perhaps {name}", name=close[0]) if close else ""
 
     def _value(
-        self, number: int, feature: Feature, fields: Mapping[str, Any], problems: "Problems"
+        self, number: int, feature: Feature, fields: Mapping[str, Any], problems: Problems
     ) -> Any:
         if fields.get(feature.name) is None:
             if not feature.nullable:
                 missing = "null" if feature.name in fields else _("missing")
                 problems.add(number, feature.name, missing, allowed(feature))
             return None
-        value, problem = _checked(feature, fields[feature.name])
+        value, problem = checked(feature, fields[feature.name])
         if problem:
             problems.add(number, feature.name, problem, allowed(feature))
         return value
 
-    def _entity(self, number: int, fields: Mapping[str, Any], problems: "Problems") -> str | None:
+    def _entity(self, number: int, fields: Mapping[str, Any], problems: Problems) -> str | None:
         name = self._contract.entity
         value = None if name is None else fields.get(name)
         if value is None:
             return None
-        text = str(value).strip() if _is_text(value) or _is_integer(value) else ""
+        text = str(value).strip() if is_text(value) or is_integer(value) else ""
         if not text:
-            problem = _("empty") if _is_text(value) else _("wrong type")
+            problem = _("empty") if is_text(value) else _("wrong type")
             problems.add(number, name, problem, _("text that is not empty, or a whole number"))
             return None
         return text
@@ -182,13 +176,13 @@ class Validator:
         number: int,
         fields: Mapping[str, Any],
         years: frozenset[int],
-        problems: "Problems",
+        problems: Problems,
     ) -> int | None:
         """Return the one year that a row's names, its period field and its sender state."""
         name = self._contract.period_field
         value = None if name is None else fields.get(name)
         if value is not None:
-            year = _year(value)
+            year = year_of(value)
             if year is None:
                 problems.add(number, name, _("is no year"), _("a year, for example 2024"))
             else:
@@ -196,58 +190,6 @@ class Validator:
         if len(years) > 1:
             problems.add(number, name, _("two different periods in one row"), _("one year"))
         return min(years, default=None)
-
-
-class Problems:
-    """Problems found so far: the first ones in full, the rest as a number."""
-
-    def __init__(self) -> None:
-        """Start without any."""
-        self._listed: list[dict[str, Any]] = []
-        self._total = 0
-
-    @property
-    def full(self) -> bool:
-        """Tell whether further problems are only counted."""
-        return len(self._listed) >= MAX_LISTED
-
-    def add(self, instance: int | None, field: str | None, problem: str, allowed: str) -> None:
-        """Note one problem."""
-        self._total += 1
-        if not self.full:
-            self._listed.append(
-                {"instance": instance, "field": field, "problem": problem, "allowed": allowed}
-            )
-
-    def check(self) -> None:
-        """Raise InvalidInstances if there is any."""
-        if self._total:
-            raise InvalidInstances(self._listed, self._total)
-
-
-def allowed(feature: Feature) -> str:
-    """Say in words what a feature accepts."""
-    text = _(_KINDS[feature.type])
-    if feature.values:
-        text = _("one of: {values}", values=", ".join(feature.values))
-    low, high = feature.min, feature.max
-    if low is not None and high is not None:
-        text = _("{kind} between {low} and {high}", kind=text, low=float(low), high=float(high))
-    elif low is not None:
-        text = _("{kind} from {low} on", kind=text, low=float(low))
-    elif high is not None:
-        text = _("{kind} up to {high}", kind=text, high=float(high))
-    if feature.unit:
-        text += f" ({feature.unit})"
-    return _("{value}, or null", value=text) if feature.nullable else text
-
-
-_KINDS = {
-    "double": N_("number"),
-    "long": N_("whole number"),
-    "boolean": N_("true or false"),
-    "string": N_("text"),
-}
 
 
 def decode(body: bytes) -> Any:
@@ -264,60 +206,3 @@ def decode(body: bytes) -> Any:
         raise MalformedBody(exc.start) from None
     except (ValueError, RecursionError):
         raise MalformedBody from None
-
-
-def _checked(feature: Feature, value: Any) -> tuple[Any, str | None]:
-    """Return the value as the feature's Python type, or None and what is wrong with it."""
-    if feature.type == "boolean":
-        return (value, None) if isinstance(value, bool) else (None, _("wrong type"))
-    if feature.type == "string":
-        if not _is_text(value):
-            return None, _("wrong type")
-        known = not feature.values or value in feature.values
-        return (value, None) if known else (None, _("unknown category"))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None, _("wrong type")
-    return _number(feature, value)
-
-
-def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None, _("is no finite number")
-    if feature.type == "long" and value != int(value):
-        return None, _("is no whole number")
-    try:
-        number = int(value) if feature.type == "long" else float(value)
-    except OverflowError:
-        return None, _("out of range")
-    if feature.type == "long" and number not in LONG_RANGE:
-        return None, _("out of range")
-    low = -math.inf if feature.min is None else feature.min
-    high = math.inf if feature.max is None else feature.max
-    return (number, None) if low <= number <= high else (None, _("out of range"))
-
-
-def _year(value: Any) -> int | None:
-    """Return a period as a number, also from text; None if it is none."""
-    text = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
-    year = int(text) if text.isascii() and text.isdigit() and len(text) == 4 else 0
-    return year if year in YEARS and not isinstance(value, bool) else None
-
-
-def _is_text(value: Any) -> bool:
-    """Tell whether it is text that UTF-8 can hold (JSON may escape half a surrogate pair)."""
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _shown(name: str, position: int) -> str:
-    """Return an unknown field's name if it looks like one, else its position."""
-    return name if _COLUMN_LIKE.fullmatch(name) else _("field no. {position}", position=position)

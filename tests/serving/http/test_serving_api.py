@@ -278,7 +278,7 @@ def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
                     assert set(answer.json()) == set(schema["required"]), path
     assert set(document["paths"]) == {
         *("/health", "/ready", "/metadata", "/metrics", "/predict", "/invocations"),
-        *("/ping", "/version", "/painel", "/painel/{job}/{run_id}"),
+        *("/ping", "/version", "/painel", "/painel/{job}/{run_id}", "/predict/batch", "/lista"),
     }
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from core.contract.model import Feature, ModelContract
 from serving.errors import InvalidInstances, MalformedBody
 from serving.protocol.instances import InstanceReader, Instances
-from serving.protocol.validation import MAX_LISTED, Validator
+from serving.protocol.problems import MAX_LISTED
+from serving.protocol.validation import Validator
 
 CONTRACT = ModelContract(
     release="v1.0.0",

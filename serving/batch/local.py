@@ -1,0 +1,140 @@
+"""Batch scoring of a file on this machine: all of it is checked before a row is scored."""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.files.whole import replacing
+from core.messages import _, ngettext
+from core.store.arrow_types import ARROW_TYPES
+from serving.engine.context import RequestContext
+from serving.engine.job import Job, settle
+from serving.errors import FileRefused, InvalidInstances
+from serving.following.served import ServedModel
+from serving.http.predict import prediction_rows
+from serving.protocol.instances import Instances
+from serving.protocol.tables import Chunk, read_chunks
+
+_MAX_LINES = 100
+
+
+class FileScorer:
+    """Scores one file with one version.
+
+    Args:
+        model: what scores.
+        source: a CSV file with a header, or Parquet.
+        chunk: rows at a time.
+        keep: columns that are not the model's and go to the output as they are.
+        period: the year that the rows are about, where they do not say it.
+    """
+
+    def __init__(
+        self,
+        model: ServedModel,
+        source: Path,
+        chunk: int,
+        keep: frozenset[str] = frozenset(),
+        period: int | None = None,
+    ) -> None:
+        """Remember what to score; nothing is read before `check`."""
+        self._model, self._source, self._chunk = model, source, chunk
+        self._keep, self._period = keep, period
+
+    def check(self) -> int:
+        """Return the number of rows, all of which fit the contract.
+
+        Raises:
+            FileRefused: some do not; lists row, field, problem and what is allowed.
+        """
+        lines: list[str] = []
+        rows = problems = 0
+        for chunk in self._chunks():
+            try:
+                self._read(chunk)
+            except InvalidInstances as exc:
+                problems += exc.total
+                lines += [_line(rows, detail) for detail in exc.details]
+            rows += len(chunk)
+        if not rows:
+            raise FileRefused(problem=_("the file has no rows"))
+        if problems:
+            text = ngettext(
+                "{n} problem; nothing was scored. The first:",
+                "{n} problems; nothing was scored. The first ones:",
+                problems,
+            )
+            raise FileRefused(problem="\n".join([text, *lines[:_MAX_LINES]]))
+        return rows
+
+    def score(self, output: Path, capture: Callable[[Sequence[Job]], None]) -> Iterator[int]:
+        """Write the rows with their outputs to a Parquet file; yield how many are done.
+
+        The file is there when the last row is done, or not at all.
+
+        Raises:
+            ServingError: the model failed.
+            OSError: the output cannot be written.
+        """
+        run, done, writer = uuid.uuid4().hex, 0, None
+        with replacing(output) as temporary:
+            for number, chunk in enumerate(self._chunks()):
+                rows = self._scored(chunk, f"batch-{run}-{number:06d}", capture)
+                table = pa.Table.from_pylist(rows, schema=None if writer is None else writer.schema)
+                if writer is None:
+                    table = table.cast(self._schema(table.schema))
+                    writer = pq.ParquetWriter(temporary, table.schema)
+                writer.write_table(table)
+                done += len(chunk)
+                yield done
+            if writer is not None:
+                writer.close()
+
+    def _chunks(self) -> Iterator[Chunk]:
+        return read_chunks(self._source, self._model.version.contract.features, self._chunk)
+
+    def _read(self, chunk: Chunk) -> Instances:
+        """Return a chunk as instances; raises InvalidInstances."""
+        rows = [{k: v for k, v in row.items() if k not in self._keep} for row in chunk]
+        read = self._model.version.validator.read_instances(rows, self._period)
+        return Instances(read[0], read[1], periods=read[2])
+
+    def _scored(
+        self, chunk: Chunk, request_id: str, capture: Callable[[Sequence[Job]], None]
+    ) -> list[dict[str, Any]]:
+        """Return a chunk's rows with their outputs, after they were captured."""
+        model, names = self._model, self._model.version.contract.feature_names
+        job = Job(model, self._read(chunk), RequestContext(request_id.encode()))
+        settle([job])
+        capture([job])
+        return [
+            {
+                **{name: value for name, value in source.items() if name in self._keep},
+                **dict(zip(names, row, strict=True)),
+                **output,
+                "model_version": model.release,
+                "threshold": model.threshold,
+            }
+            for source, row, output in zip(
+                chunk, job.instances.rows, prediction_rows(job), strict=True
+            )
+        ]
+
+    def _schema(self, found: pa.Schema) -> pa.Schema:
+        """Return the file's schema: a column that is all null so far may hold its type's values."""
+        known = {f.name: ARROW_TYPES[f.type] for f in self._model.version.contract.features}
+        known |= {"threshold": ARROW_TYPES["double"]}
+        return pa.schema([pa.field(f.name, known.get(f.name, f.type)) for f in found])
+
+
+def _line(before: int, detail: Mapping[str, Any]) -> str:
+    """Return one problem; `before` rows of the file came in earlier chunks."""
+    found = f"{detail['field'] or ''} {detail['problem']} ({detail['allowed']})"
+    if detail["instance"] is None:
+        return f"  {found}"
+    number = before + detail["instance"] + 1
+    return "  " + _("row {number}: {problem}", number=number, problem=found)

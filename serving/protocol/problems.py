@@ -1,0 +1,43 @@
+"""Problems of a body, collected: the first ones in full, the rest as a number; never a value."""
+
+import re
+from typing import Any
+
+from core.messages import _
+from serving.errors import InvalidInstances
+
+MAX_LISTED = 100
+"""Most problems listed in one answer; the rest are counted."""
+_COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
+
+
+class Problems:
+    """Problems found so far: the first ones in full, the rest as a number."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._listed: list[dict[str, Any]] = []
+        self._total = 0
+
+    @property
+    def full(self) -> bool:
+        """Tell whether further problems are only counted."""
+        return len(self._listed) >= MAX_LISTED
+
+    def add(self, instance: int | None, field: str | None, problem: str, allowed: str) -> None:
+        """Note one problem."""
+        self._total += 1
+        if not self.full:
+            self._listed.append(
+                {"instance": instance, "field": field, "problem": problem, "allowed": allowed}
+            )
+
+    def check(self) -> None:
+        """Raise InvalidInstances if there is any."""
+        if self._total:
+            raise InvalidInstances(self._listed, self._total)
+
+
+def shown_name(name: str, position: int) -> str:
+    """Return an unknown field's name if it looks like one, else its position."""
+    return name if _COLUMN_LIKE.fullmatch(name) else _("field no. {position}", position=position)

@@ -1,0 +1,89 @@
+"""What a feature accepts: in words, and value by value."""
+
+import math
+from typing import Any
+
+from core.contract.model import Feature
+from core.contract.types import LONG_RANGE
+from core.messages import N_, _
+
+YEARS = range(1900, 3000)
+"""What a period may be."""
+
+
+def allowed(feature: Feature) -> str:
+    """Say in words what a feature accepts."""
+    text = _(_KINDS[feature.type])
+    if feature.values:
+        text = _("one of: {values}", values=", ".join(feature.values))
+    low, high = feature.min, feature.max
+    if low is not None and high is not None:
+        text = _("{kind} between {low} and {high}", kind=text, low=float(low), high=float(high))
+    elif low is not None:
+        text = _("{kind} from {low} on", kind=text, low=float(low))
+    elif high is not None:
+        text = _("{kind} up to {high}", kind=text, high=float(high))
+    if feature.unit:
+        text += f" ({feature.unit})"
+    return _("{value}, or null", value=text) if feature.nullable else text
+
+
+_KINDS = {
+    "double": N_("number"),
+    "long": N_("whole number"),
+    "boolean": N_("true or false"),
+    "string": N_("text"),
+}
+
+
+def checked(feature: Feature, value: Any) -> tuple[Any, str | None]:
+    """Return the value as the feature's Python type, or None and what is wrong with it."""
+    if feature.type == "boolean":
+        return (value, None) if isinstance(value, bool) else (None, _("wrong type"))
+    if feature.type == "string":
+        if not is_text(value):
+            return None, _("wrong type")
+        known = not feature.values or value in feature.values
+        return (value, None) if known else (None, _("unknown category"))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None, _("wrong type")
+    return _number(feature, value)
+
+
+def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None, _("is no finite number")
+    if feature.type == "long" and value != int(value):
+        return None, _("is no whole number")
+    try:
+        number = int(value) if feature.type == "long" else float(value)
+    except OverflowError:
+        return None, _("out of range")
+    if feature.type == "long" and number not in LONG_RANGE:
+        return None, _("out of range")
+    low = -math.inf if feature.min is None else feature.min
+    high = math.inf if feature.max is None else feature.max
+    return (number, None) if low <= number <= high else (None, _("out of range"))
+
+
+def year_of(value: Any) -> int | None:
+    """Return a period as a number, also from text; None if it is none."""
+    text = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+    year = int(text) if text.isascii() and text.isdigit() and len(text) == 4 else 0
+    return year if year in YEARS and not isinstance(value, bool) else None
+
+
+def is_text(value: Any) -> bool:
+    """Tell whether it is text that UTF-8 can hold (JSON may escape half a surrogate pair)."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether it is a whole number, which a boolean is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
