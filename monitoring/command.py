@@ -2,12 +2,13 @@
 
 import argparse
 import os
-import re
+from contextlib import suppress
 from pathlib import Path
 
 from core.cli.arguments import EXIT_FAILED, Parser, complain, parser, run_command, say
 from core.cli.arguments import release as _release
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
+from core.contract.numbers import NumberError, read_number
 from core.messages import _
 from core.store.filesystem import Store
 from core.store.places import journal_folder as journal_folder_of
@@ -98,12 +99,10 @@ def days(text: str) -> float | None:
     """Read a number of days above 0; empty is None (an argparse type)."""
     if not text:
         return None
-    number = float(text) if re.fullmatch(r"\d{1,6}(\.\d+)?", text) else 0.0
-    if not 0 < number <= _MAX_DAYS:
-        raise argparse.ArgumentTypeError(
-            _("{text!r} is not a number of days above zero", text=text)
-        )
-    return number
+    with suppress(NumberError):
+        if 0 < (number := read_number(text)) <= _MAX_DAYS:
+            return number
+    raise argparse.ArgumentTypeError(_("{text!r} is not a number of days above zero", text=text))
 
 
 def release(text: str) -> str | None:
