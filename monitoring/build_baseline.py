@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 from core.cli.arguments import say
 from core.contract import names
 from core.messages import N_, _, ngettext
+from core.store.quarantined import told
+from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
 from monitoring.drift.errors import BaselineError
@@ -39,7 +41,7 @@ def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
 
     Raises:
         BaselineError: there is no row, or no feature.
-        ColumnError: a column holds neither numbers nor booleans nor strings; names it.
+        TableError: a column holds neither numbers nor booleans nor strings; names it.
     """
     table = reference if isinstance(reference, pa.Table) else _gather(reference)
     if not table.num_rows:
@@ -63,8 +65,10 @@ def _job(args: argparse.Namespace) -> int:
     source = read_source(args.source) if args.source else None
     registry = JobRegistry()
     version = registry.version(args.model_version)
+    captures = None
     if args.last_n_days is not None:
-        reference = _captured(version, args)
+        captures = command.Window.of(args.last_n_days).captures(args.inference_store, version)
+        reference = _captured(version, args, captures)
     elif source is not None:
         reference = _scored(registry, version, source, str(args.source))
     else:
@@ -97,7 +101,10 @@ def _job(args: argparse.Namespace) -> int:
                 n=FEW_ROWS,
             )
         )
-    return 0
+    if captures is None:
+        return 0
+    say(*told(captures.quarantined))
+    return command.exit_code(0, captures)
 
 
 _SCORERS = {
@@ -154,8 +161,7 @@ def _with_score(known: pa.Table, version: MonitoredVersion) -> pa.Table:
     return features.append_column(SCORE, known.column(SCORE))
 
 
-def _captured(version: MonitoredVersion, args: argparse.Namespace) -> Reference:
-    captures = command.Window.of(args.last_n_days).captures(args.inference_store, version)
+def _captured(version: MonitoredVersion, args: argparse.Namespace, captures: Captures) -> Reference:
     batches = list(captures.batches())
     if not batches:
         text = N_(

@@ -12,7 +12,7 @@ import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
 from core.messages import N_, _
-from mlflow_project.pede.archive import MAX_FILE, MAX_UNPACKED, TooLarge, readable_copy
+from mlflow_project.pede.archive import MAX_FILE, MAX_UNPACKED, WorkbookTooLarge, readable_copy
 from mlflow_project.pede.errors import DataError, WorkbookError, YearSheetError
 
 Source = Path | bytes
@@ -86,7 +86,7 @@ def read_sheets(source: Source) -> list[YearSheet]:
         return _load(name, content)
     except DataError:
         raise
-    except TooLarge as exc:
+    except WorkbookTooLarge as exc:
         file, unpacked = MAX_FILE // 2**20, MAX_UNPACKED // 2**20
         raise WorkbookError(TOO_LARGE, source=name, file=file, unpacked=unpacked) from exc
     except Exception as exc:
@@ -167,14 +167,14 @@ def _rows(worksheet: Worksheet) -> list[tuple[Any, ...]]:
     """Return the rows that hold anything.
 
     Raises:
-        TooLarge: more rows than a sheet of children has.
+        WorkbookTooLarge: more rows than a sheet of children has.
     """
     # Some writers state a wrong size for the sheet, which would cut rows off in read-only mode.
     worksheet.reset_dimensions()  # type: ignore[attr-defined]
     rows: list[tuple[Any, ...]] = []
     for number, row in enumerate(worksheet.iter_rows(values_only=True)):
         if number > _LAST_ROW or len(rows) > MAX_ROWS:
-            raise TooLarge
+            raise WorkbookTooLarge
         filled = row[:MAX_COLUMNS]
         if any(cell is not None for cell in filled):
             rows.append(filled)

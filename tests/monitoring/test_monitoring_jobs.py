@@ -18,6 +18,7 @@ import pytest
 
 from core.contract import names
 from core.store.filesystem import Store
+from core.store.quarantined import EXIT_QUARANTINED
 from monitoring import build_baseline, compact, drift_report
 
 MODEL = "monitored-machine"
@@ -393,6 +394,30 @@ def test_an_address_that_is_no_store_is_refused(
     assert ended.value.code == 2
     assert "s3://bucket/prefixo" in (error := capsys.readouterr().err)
     assert "secret" not in error
+
+
+def test_a_damaged_file_is_left_out_and_said_everywhere(
+    report: Callable[..., tuple[int, dict[str, Any], str]],
+    writer: Any,
+    machine_rows: Any,
+    machine: Machine,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All the others are compared; console, page, JSON and run say what is missing, again too."""
+    options = {"model": MODEL, "number": machine.number}
+    writer.parquet(writer.journal(machine_rows(3, 300, machine.score), **options))
+    damaged = writer.parquet(writer.journal(machine_rows(4, 200, machine.score), **options))
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    for _ in range(2):
+        code, numbers, page = report()
+        assert code == EXIT_QUARANTINED
+        assert numbers["n_instances"] == 300
+        line = f"{damaged.name} não pode ser lido"
+        assert line in capsys.readouterr().out
+        assert line in page
+        assert line in numbers["missing"][0]
+        assert machine.last_run("drift").data.metrics["files_unread"] == 1
+    assert (writer.folder / "quarantine" / damaged.name).exists()
 
 
 def test_another_versions_answers_are_not_compared(
