@@ -13,6 +13,9 @@ from benchmarks.processes import ROOT
 PEERS = Path.home() / ".cache" / "serving-peers"
 """Where they are, outside the repository; the first run makes them."""
 
+BOOSTERS = ("xgboost-cpu==3.2.0", "lightgbm==4.7.0")
+"""The optional libraries; XGBoost's usual distribution brings a gigabyte for accelerators."""
+
 _INSTALL_SECONDS = 300
 _REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     "mlserver": (
@@ -20,6 +23,13 @@ _REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
         "mlserver-sklearn==1.7.1",
         f"scikit-learn=={version('scikit-learn')}",
         "joblib",
+    ),
+    "litserve": (
+        "litserve==0.2.19",
+        f"scikit-learn=={version('scikit-learn')}",
+        f"pandas=={version('pandas')}",
+        "joblib",
+        *BOOSTERS,
     ),
     "bentoml": ("bentoml==1.4.39", f"scikit-learn=={version('scikit-learn')}", "joblib"),
     "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
@@ -44,6 +54,18 @@ def shipped_python() -> Path:
     lock = ROOT / "requirements.lock"
     name = f"shipped-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     return _environment(name, ["--require-hashes", "-r", lock]) / "bin" / "python"
+
+
+@cache
+def python_with_boosters() -> Path:
+    """Return the interpreter of an environment of what is shipped, and the optional libraries.
+
+    Raises:
+        Unavailable: it could not be made.
+    """
+    lock = ROOT / "requirements.lock"
+    digest = hashlib.sha256(lock.read_bytes() + " ".join(BOOSTERS).encode()).hexdigest()[:12]
+    return _environment(f"boosters-{digest}", ["-r", lock, *BOOSTERS]) / "bin" / "python"
 
 
 def environment(peer: str) -> Path:

@@ -25,6 +25,33 @@ class Scoring:
         return self.model.predict_proba(rows)
 """
 
+_LITSERVE = """
+import joblib, litserve, pandas as pd
+
+class Scoring(litserve.LitAPI):
+    def setup(self, device):
+        self.model = joblib.load(r"%s")
+
+    def decode_request(self, request):
+        return request
+
+    def batch(self, rows):
+        return pd.DataFrame(rows)
+
+    def predict(self, frame):
+        return self.model.%s(frame).tolist()
+
+    def unbatch(self, output):
+        return output
+
+    def encode_response(self, output):
+        return {"prediction": output}
+
+if __name__ == "__main__":
+    api = Scoring(max_batch_size=64, batch_timeout=0.001)
+    litserve.LitServer(api, accelerator="cpu").run(port=%d, num_api_servers=1, log_level="warning")
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -62,6 +89,7 @@ def ours(
     rows: Sequence[Any],
     model: str = PINNED,
     workers: int = 1,
+    python: Path | None = None,
 ) -> Server:
     """Return our proxy with capture and log on."""
     home = folder / name.replace(" ", "-")
@@ -71,7 +99,8 @@ def ours(
         "INFERENCE_STORE": str(home / "store"),
         "LOG_FILE": str(home / "app.log"),
     }
-    command = [shipped_python(), "-m", "serving", "--port", str(port), "--workers", str(workers)]
+    python = python or shipped_python()
+    command = [python, "-m", "serving", "--port", str(port), "--workers", str(workers)]
     body = json.dumps({"instances": list(rows)}).encode()
     return Server(name, command, port, "/predict", "/ready", body, environ)
 
@@ -106,18 +135,50 @@ def ceiling(
     return Server(name, command, port, path, "/health", proxy.body, proxy.environ)
 
 
-def mlflow_serve(uri: str, port: int, rows: Sequence[Mapping[str, Any]]) -> Server:
+def mlflow_serve(
+    uri: str,
+    port: int,
+    rows: Sequence[Mapping[str, Any]],
+    model: str = PINNED,
+    python: Path | None = None,
+) -> Server:
     """Return MLflow's own scoring server."""
-    table = {"columns": list(FEATURE_NAMES), "data": [list(row.values()) for row in rows]}
+    python = python or shipped_python()
+    table = {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}
     command = [
-        *(shipped_python(), "-m", "mlflow", "models", "serve", "--env-manager", "local"),
-        *("-m", f"models:/{PINNED}/1", "--port", str(port), "--workers", "1"),
+        *(python, "-m", "mlflow", "models", "serve", "--env-manager", "local"),
+        *("-m", f"models:/{model}/1", "--port", str(port), "--workers", "1"),
     ]
     body = json.dumps({"dataframe_split": table}).encode()
     # It starts uvicorn by name.
-    path = f"{shipped_python().parent}:{os.environ['PATH']}"
+    path = f"{python.parent}:{os.environ['PATH']}"
     environ = {"MLFLOW_TRACKING_URI": uri, "PATH": path}
     return Server("mlflow models serve", command, port, "/invocations", "/ping", body, environ)
+
+
+def by_hand(dump: Path, port: int, row: Mapping[str, Any], method: str, python: Path) -> Server:
+    """Return a FastAPI app as people write it, around a pickled model."""
+    columns = {name: type(value).__name__ for name, value in row.items()}
+    command = [
+        *(python, "-m", "benchmarks.handwritten", "--model", dump, "--method", method),
+        *("--columns", json.dumps(columns), "--port", str(port)),
+    ]
+    body = json.dumps(row).encode()
+    return Server("FastAPI by hand", command, port, "/predict", "/ready", body)
+
+
+def litserve(dump: Path, folder: Path, port: int, row: Mapping[str, Any], method: str) -> Server:
+    """Return LitServe, which gathers requests into batches.
+
+    Raises:
+        Unavailable: it cannot be installed.
+    """
+    home = folder / f"litserve-{dump.stem}"
+    home.mkdir()
+    (home / "service.py").write_text(_LITSERVE % (dump, method, port))
+    command = [environment("litserve") / "bin" / "python", "service.py"]
+    body = json.dumps(row).encode()
+    return Server("LitServe", command, port, "/predict", "/health", body, {}, home)
 
 
 def mlserver(model: Path, folder: Path, ports: Sequence[int], rows: Sequence[Any]) -> Server:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from core.cli.arguments import run_command, say
 from core.contract import names
 from core.messages import _, decimal
+from core.registry.client import translated
 from mlflow_project.versions.arguments import build_parser
 
 if TYPE_CHECKING:
@@ -173,8 +174,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(_("--force needs --reason"))
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
         parser.error(_("export wants a version and a file: export v1.1.0 bundle.zip"))
-    names.configure_mlflow_environment()
-    return run_command(lambda: say(*run(args)))
+    uri = names.configure_mlflow_environment()
+
+    def work() -> None:
+        with translated(uri):
+            say(*run(args))
+
+    return run_command(work)
 
 
 if __name__ == "__main__":

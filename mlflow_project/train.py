@@ -10,6 +10,7 @@ from core.cli import arguments
 from core.cli.progress import Clock, say
 from core.contract import names
 from core.messages import _
+from core.registry.client import translated
 from mlflow_project.make_dataset import DEFAULT_OUTPUT
 
 if TYPE_CHECKING:
@@ -75,8 +76,13 @@ def guarded(work: Callable[[], None]) -> int:
     # A fit of a thousand rows is slower on many threads than on one, and on a busy machine OpenMP's
     # spinning threads made it seventy times slower; it reads this when scikit-learn is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    names.configure_mlflow_environment()
-    return arguments.run_command(work)
+    uri = names.configure_mlflow_environment()
+
+    def ending() -> None:
+        with translated(uri):
+            work()
+
+    return arguments.run_command(ending)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from core.contract import names
 from core.messages import _
 from core.messages.formats import number, percent
-from core.store.filesystem import Store
 from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import Baseline
-from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
-from monitoring.drift.expected import FLAG, ScoreTally
+from monitoring.drift.comparison import KNOWING, ColumnDrift, DriftResult, Status, compare
+from monitoring.drift.expected import FLAG, ExpectedPerformance, ScoreTally
 from monitoring.pages.drift_page import (
     EXPECTED,
     DriftFacts,
@@ -24,10 +23,11 @@ from monitoring.pages.drift_page import (
     headline,
     render,
     repeated,
+    stands,
 )
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import escalate
-from monitoring.tracking.jobs import JobRegistry
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
 
 __all__ = ["DriftResult", "Status", "compare", "main"]
@@ -48,9 +48,9 @@ def _job(args: argparse.Namespace) -> int:
     baseline = registry.baseline(version)
     captures = window.captures(args.inference_store, version)
     result, tally = _count(args.engine, baseline, captures)
-    status = str(result.global_status)
+    status, standing = str(result.global_status), _standing(result, version)
     escalation = escalate(
-        status, version.performance_status, release=version.release, served=version.served
+        standing, version.performance_status, release=version.release, served=version.served
     )
 
     def make(about: About) -> Report:
@@ -63,8 +63,9 @@ def _job(args: argparse.Namespace) -> int:
             n_instances=captures.n_instances,
             n_entities=captures.n_entities,
             escalation=escalation,
-            expected=None if version.contract.outputs else tally.estimate(),
+            expected=_expected(registry, version, tally),
             test_metrics=registry.test_metrics(version),
+            standing=standing,
         )
         return Report(
             page=render(result, facts),
@@ -75,14 +76,29 @@ def _job(args: argparse.Namespace) -> int:
             },
             metrics=metrics(result, facts),
             headline=headline(result, facts),
-            lines=_lines(result, facts, args.inference_store),
+            lines=_lines(result, facts),
             escalation=escalation,
             status=status,
-            standing={names.TAG_DRIFT_STATUS: status},
+            standing={names.TAG_DRIFT_STATUS: standing, names.TAG_DRIFT_LAST_LOOK: status},
         )
 
     publish(registry, version, names.JOB_DRIFT, window, args.output, make)
     return _exit_code(result.global_status, args.fail_on)
+
+
+def _standing(result: DriftResult, version: MonitoredVersion) -> str:
+    """Return the verdict that now holds: a look that could not tell takes back no earlier one."""
+    if result.global_status not in KNOWING and version.drift_status in KNOWING:
+        return str(version.drift_status)
+    return str(result.global_status)
+
+
+def _expected(
+    registry: JobRegistry, version: MonitoredVersion, tally: ScoreTally
+) -> ExpectedPerformance | None:
+    """Return what the scores foretell, widened by how wrong that was at the last change of year."""
+    found = None if version.contract.outputs else tally.estimate()
+    return found and found.widened(registry.shift_errors(version))
 
 
 def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
@@ -123,12 +139,10 @@ def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
     return named
 
 
-def _lines(result: DriftResult, facts: DriftFacts, store: Store) -> list[str]:
+def _lines(result: DriftResult, facts: DriftFacts) -> list[str]:
     """Return what lies behind the verdict, for the console."""
-    lines = [repeated(facts), *map(_line, _drifted(result)), expectation(facts)]
-    if result.global_status is Status.NO_DATA and not store.exists():
-        lines.insert(0, _("{store} does not exist; check --inference_store.", store=store))
-    return list(filter(None, lines))
+    lines = [stands(result, facts), repeated(facts), *map(_line, _drifted(result))]
+    return list(filter(None, [*lines, expectation(facts)]))
 
 
 def _drifted(result: DriftResult) -> list[ColumnDrift]:
@@ -149,9 +163,17 @@ def _line(column: ColumnDrift) -> str:
     )
 
 
-def _exit_code(status: Status, fail_on: str | None) -> int:
-    failing = {"yellow": (Status.YELLOW, Status.RED), "red": (Status.RED,)}
-    return command.EXIT_DRIFT if fail_on and status in failing[fail_on] else 0
+_FAILING = {
+    "red": {Status.RED},
+    "yellow": {Status.YELLOW, Status.RED},
+    "inconclusive": {Status.INCONCLUSIVE, Status.NO_DATA},
+    "no_data": {Status.NO_DATA},
+}
+"""Statuses that end the command with a code of its own, by the value of `--fail-on`."""
+
+
+def _exit_code(status: Status, fail_on: Sequence[str]) -> int:
+    return command.EXIT_DRIFT if any(status in _FAILING[word] for word in fail_on) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -171,8 +193,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--fail-on",
-        choices=("yellow", "red"),
-        help=_("end with code 3 from this status on (for schedulers)"),
+        action="append",
+        default=[],
+        choices=tuple(_FAILING),
+        help=_(
+            "end with code 3 on this status (for schedulers); yellow includes red, inconclusive "
+            "includes no_data; may be repeated"
+        ),
     )
     return parser
 

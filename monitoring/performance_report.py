@@ -6,11 +6,12 @@ the answers in the store, and publishes what was found.
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.cli.arguments import say
+from core.cli.arguments import complain, say
 from core.contract import names
 from core.messages import N_, _
 from core.messages.formats import number
@@ -23,8 +24,9 @@ from monitoring.pages.performance_page import (
     render,
     volumes,
 )
+from monitoring.performance.answered import versions_that_answered
 from monitoring.performance.errors import LabelsError
-from monitoring.performance.labels import KEYS, TARGET, Labels, read_labels
+from monitoring.performance.labels import KEYS, OUTCOME_YEAR, TARGET, Labels, read_labels
 from monitoring.performance.matching import COLUMNS, Matched, match
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
 from monitoring.tracking.about import About
@@ -47,11 +49,45 @@ def _job(args: argparse.Namespace) -> int:
         raise LabelsError(N_("The file {path} does not exist; check --labels."), path=args.labels)
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
+    statuses = [_report(args, registry, v, window) for v in _versions(args, registry, window)]
+    degraded = PerformanceStatus.DEGRADED in statuses
+    return command.EXIT_DRIFT if args.fail_on and degraded else 0
+
+
+def _versions(
+    args: argparse.Namespace, registry: JobRegistry, window: command.Window
+) -> list[MonitoredVersion]:
+    """Return the version asked for, or each that answered for the periods of the labels."""
     version = registry.version(args.model_version)
+    labels = _read(args, version)
+    if args.model_version or not labels.periods:
+        return [version]
+    answers = window.answers(args.inference_store, version.model_name)
+    found = []
+    for answered in versions_that_answered(answers, labels):
+        one = registry.find(answered)
+        if one is not None:
+            found.append(one)
+        else:
+            complain(_("version {number} answered and is no longer registered", number=answered))
+    return found or [version]
+
+
+def _read(args: argparse.Namespace, version: MonitoredVersion) -> Labels:
     if version.contract.outputs:
         text = N_("Version {version} gives no score; there is nothing to measure.")
         raise LabelsError(text, version=version.release)
-    labels = read_labels(args.labels, version.contract, args.target, args.group)
+    return read_labels(args.labels, version.contract, args.target, args.group, args.period)
+
+
+def _report(
+    args: argparse.Namespace,
+    registry: JobRegistry,
+    version: MonitoredVersion,
+    window: command.Window,
+) -> PerformanceStatus:
+    """Measure one version and publish what was found."""
+    labels = _read(args, version)
     groups = _groups(args, version, labels)
     captured = [name for name in groups if name not in labels.columns]
     answers = window.captures(args.inference_store, version).rows([*COLUMNS, *captured])
@@ -77,6 +113,7 @@ def _job(args: argparse.Namespace) -> int:
             numbers={**facts.to_dict(), **result.to_dict()},
             params={
                 "joined_by": labels.by,
+                "periods": ", ".join(map(str, sorted(labels.periods))),
                 "same_threshold": result.same_threshold,
                 **result.policy.to_dict(),
             },
@@ -92,8 +129,7 @@ def _job(args: argparse.Namespace) -> int:
     publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make)
     if standing != result.status:
         say(_("The version's earlier verdict still stands: {status}.", status=standing))
-    failed = args.fail_on and result.status is PerformanceStatus.DEGRADED
-    return command.EXIT_DRIFT if failed else 0
+    return result.status
 
 
 def _standing(result: PerformanceResult, version: MonitoredVersion) -> str:
@@ -144,7 +180,7 @@ def _same(matched: Matched, version: MonitoredVersion) -> bool:
 def metrics(result: PerformanceResult, facts: PerformanceFacts) -> dict[str, float | None]:
     """Return the run's metrics, under the same names every time; None where there is no number."""
     named: dict[str, float | None] = {"status_level": _LEVEL.get(result.status)}
-    named |= {name: value for name, value in volumes(facts).items() if name != "joined_by"}
+    named |= {k: v for k, v in volumes(facts).items() if k not in ("joined_by", "periods")}
     for name, found in result.metrics.items():
         named |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     for name, against in result.against_test.items():
@@ -177,6 +213,13 @@ def _line(name: str, result: PerformanceResult) -> str:
     return text
 
 
+def _year(text: str) -> int:
+    """Read a year (an argparse type)."""
+    if not re.fullmatch(r"[12]\d{3}", text):
+        raise argparse.ArgumentTypeError(_("{text!r} is not a year", text=text))
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(
         "monitoring.performance_report",
@@ -200,6 +243,16 @@ def _parser() -> argparse.ArgumentParser:
         default=TARGET,
         metavar=_("COLUMN"),
         help=_("column of the outcome, 0 or 1 (default: %(default)s)"),
+    )
+    parser.add_argument(
+        "--period",
+        type=_year,
+        metavar=_("YEAR"),
+        help=_(
+            "judge only answers about this year, and those captured without one; without it, by "
+            "the column {column} of the file, less the version's horizon",
+            column=OUTCOME_YEAR,
+        ),
     )
     parser.add_argument(
         "--group",

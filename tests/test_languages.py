@@ -52,7 +52,7 @@ def commands() -> Iterator[str]:
     for package in (*PACKAGES, "data"):
         for path in sorted((ROOT / package).glob("*.py")):
             text = path.read_text("utf-8")
-            if '__name__ == "__main__"' in text and re.search(r"\bparser\(", text):
+            if '__name__ == "__main__"' in text and re.search(r"[Pp]arser\(", text):
                 yield f"{package}.{path.stem}"
 
 

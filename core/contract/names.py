@@ -26,7 +26,10 @@ CONTRACT_CHANGE_ACCEPTED = "accepted"
 TAG_DESCRIPTION = "description_digest"
 """Version tag: digest of the description among its artifacts that completes its contract."""
 TAG_DRIFT_STATUS = "drift_status"
-"""Version tag: GREEN, YELLOW, RED or NO_DATA of the last drift report."""
+"""Version tag: GREEN, YELLOW or RED of the last drift report that could tell; NO_DATA or
+INCONCLUSIVE only where none could yet."""
+TAG_DRIFT_LAST_LOOK = "drift_last_look"
+"""Version tag: the status of the last drift report, NO_DATA and INCONCLUSIVE included."""
 TAG_PERFORMANCE_STATUS = "performance_status"
 """Version tag: OK, DEGRADED or NO_DATA of the last performance report."""
 
@@ -48,6 +51,8 @@ fitted on, and the score that it gives it."""
 YEAR_CHANGE_ERROR = "year_change_error"
 """Metrics `year_change_error_<name>` of a version's source run, for recall, precision, f2 and
 positive_rate: what came true minus what calibrated scores promised when the year last changed."""
+ARTIFACT_YEAR_CHANGE = "evaluation/year_change_errors.json"
+"""The same numbers by name, among a version's own files; empty where no year changed."""
 ARTIFACT_BASELINE = "baseline/baseline.json"
 """Artifact of the run named by `TAG_BASELINE_RUN_ID`."""
 

@@ -153,13 +153,19 @@ def reach(uri: str) -> None:
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Turn what MLflow's own functions raise into our errors, where no `Client` is used."""
+    """Turn what MLflow's own functions raise into our errors, where no `Client` is used.
+
+    What does not come of talking to the server stays as it is.
+    """
     try:
         yield
     except Exception as exc:
         if not is_foreign(exc):
             raise
-        raise translate(uri, "mlflow", exc) from exc
+        error = translate(uri, "mlflow", exc)
+        if isinstance(error, RegistryUnreachable) and error.cause == "failure":
+            raise
+        raise error from exc
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

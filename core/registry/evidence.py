@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.registry.client import TRANSFER_SECONDS
 from core.registry.errors import NotFound
-from core.registry.packages import fetch_uri
+from core.registry.files import fetch_uri
 from core.registry.runs import fetch, read_run
 from core.registry.versions import Registry, Version
 
@@ -31,15 +31,10 @@ def fetch_evidence(
     if version.model_id and _holds(registry, version.model_id, artifact):
         uri = f"{version.uri}/{artifact}"
         try:
-            return fetch_uri(registry, uri, folder, TRANSFER_SECONDS)
+            return fetch_uri(registry.client, uri, folder, TRANSFER_SECONDS)
         except NotFound:
             pass  # removed since
     return fetch(registry, version.run_id, artifact, folder)
-
-
-def log_evidence(registry: Registry, model_id: str, folder: Path) -> None:
-    """Put the files of a folder, by their paths in it, among the artifacts of a logged model."""
-    registry.client.log_model_artifacts(model_id, str(folder))
 
 
 def training_record(registry: Registry, version: Version) -> Record:

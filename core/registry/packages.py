@@ -4,7 +4,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +11,15 @@ from core.contract import names
 from core.contract.completed import artifact_of, completed
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError, ModelContract
-from core.messages import N_, _
+from core.messages import N_
 from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
-from core.registry.errors import NotFound, UnreadableContract, VersionRefused
+from core.registry.errors import UnreadableContract, VersionRefused
+from core.registry.files import MLMODEL, Package, fetch_uri, open_package
 from core.registry.versions import Registry, Version
 
-_MLMODEL = "MLmodel"
 _EVIDENCE = tuple(
     Path(artifact).parts[0] for artifact in (names.ARTIFACT_REFERENCE, names.ARTIFACT_EVALUATION)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A version's folder, and what its `MLmodel` file says.
-
-    `inputs` and `outputs` are the signature's, as plain data; None without one.
-    """
-
-    folder: Path
-    flavors: Mapping[str, Mapping[str, Any]]
-    metadata: Mapping[str, Any]
-    inputs: list[Any] | None
-    outputs: list[Any] | None
-
-
-def stated_release(registry: Registry, version: Version) -> str | None:
-    """Return the release in the contract that a version states; None where it states none."""
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        try:
-            package = _without_weights(registry, version, Path(folder))
-        except (VersionRefused, NotFound):
-            return None
-    stated = package.metadata.get(names.METADATA_CONTRACT)
-    return stated.get("release") if isinstance(stated, Mapping) else None
 
 
 def download(registry: Registry, number: int, folder: Path, *, evidence: bool = False) -> Package:
@@ -58,34 +32,10 @@ def download(registry: Registry, number: int, folder: Path, *, evidence: bool = 
         RegistryUnreachable: the files cannot be fetched now.
         VersionRefused: there is no readable `MLmodel` among them.
     """
-    path = fetch_uri(registry, f"models:/{registry.name}/{number}", folder, TRANSFER_SECONDS)
+    path = fetch_uri(registry.client, f"models:/{registry.name}/{number}", folder, TRANSFER_SECONDS)
     for name in () if evidence else _EVIDENCE:
         shutil.rmtree(path / name, ignore_errors=True)
-    return open_package(registry, number, path)
-
-
-def open_package(registry: Registry, number: int, folder: Path) -> Package:
-    """Read the `MLmodel` of a version's files; the server is not asked.
-
-    Raises:
-        VersionRefused: there is no readable one.
-    """
-    registry.client.prepare()
-    from mlflow.models import Model
-
-    try:
-        model = Model.load(str(folder))
-        signature = model.signature
-        return Package(
-            folder=folder,
-            flavors=model.flavors,
-            metadata=model.metadata or {},
-            inputs=signature.inputs.to_dict() if signature and signature.inputs else None,
-            outputs=signature.outputs.to_dict() if signature and signature.outputs else None,
-        )
-    except Exception as exc:
-        reason = _("MLmodel cannot be read ({kind})", kind=type(exc).__name__)
-        raise VersionRefused(number, reason) from exc
+    return open_package(registry.client, number, path)
 
 
 def read_contract(registry: Registry, version: Version) -> ModelContract:
@@ -184,10 +134,10 @@ def spark_udf(registry: Registry, session: Any, number: int) -> Any:
 
 def _without_weights(registry: Registry, version: Version, folder: Path) -> Package:
     """Fetch only the files that say what a version is."""
-    fetch_uri(registry, f"{version.uri}/{_MLMODEL}", folder, CALL_SECONDS)
+    fetch_uri(registry.client, f"{version.uri}/{MLMODEL}", folder, CALL_SECONDS)
     if digest := version.tags.get(names.TAG_DESCRIPTION):
-        fetch_uri(registry, f"{version.uri}/{artifact_of(digest)}", folder, CALL_SECONDS)
-    return open_package(registry, version.number, folder)
+        fetch_uri(registry.client, f"{version.uri}/{artifact_of(digest)}", folder, CALL_SECONDS)
+    return open_package(registry.client, version.number, folder)
 
 
 def _description(package: Package, version: Version) -> Mapping[str, Any]:
@@ -203,20 +153,3 @@ def _description(package: Package, version: Version) -> Mapping[str, Any]:
         kind = type(exc).__name__
         raise ContractError(N_("its description cannot be read ({kind})"), kind=kind) from exc
     return known
-
-
-def fetch_uri(registry: Registry, uri: str, folder: Path, seconds: float) -> Path:
-    """Fetch what a `models:/` URI names into a folder, its path kept; return where it lies.
-
-    Raises:
-        NotFound: there is no such version or file.
-        RegistryUnreachable: it cannot be fetched now.
-    """
-
-    def fetch() -> Path:
-        from mlflow.artifacts import download_artifacts
-
-        servers = {"tracking_uri": registry.uri, "registry_uri": registry.uri}
-        return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), **servers))
-
-    return registry.client.call(fetch, "download_artifacts", seconds, repeat=True)

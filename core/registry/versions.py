@@ -8,6 +8,8 @@ from typing import Any
 
 from core.contract import names
 from core.contract.derived import release_of
+from core.contract.model import ModelContract
+from core.contract.numbers import NumberError, read_share
 from core.registry.client import Client, reach, server_uri
 from core.registry.errors import (
     AliasMissing,
@@ -17,6 +19,7 @@ from core.registry.errors import (
     RegistryUnreachable,
     UnknownVersion,
 )
+from core.registry.files import stated_release
 
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 _PAGE = 1000
@@ -55,6 +58,13 @@ class Version:
     def created(self) -> datetime:
         """Return when it was registered, UTC."""
         return datetime.fromtimestamp(self.created_ms / 1000, UTC)
+
+    def threshold(self, contract: ModelContract) -> float:
+        """Return the threshold that a proxy uses: the tag's if it is one, else the contract's."""
+        try:
+            return read_share(self.tags[names.TAG_THRESHOLD])
+        except (KeyError, NumberError):
+            return contract.threshold
 
     def is_version_of(self, other: "Version") -> bool:
         """Tell whether both are one version, described alike.
@@ -202,9 +212,7 @@ class Registry:
         """Return the release in the contract of a version that has no tag of one."""
         if names.TAG_RELEASE in version.tags:
             return None
-        from core.registry.packages import stated_release
-
-        return stated_release(self, version)
+        return stated_release(self.client, version.number, version.uri)
 
 
 def _model_id(source: str) -> str | None:

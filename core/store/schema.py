@@ -41,7 +41,9 @@ ROLE_PRIMARY = "primary"
 ROLE_SHADOW = "shadow"
 """Role of a row that another version scored beside the one that answered."""
 ROLE_BATCH = "batch"
-"""Role of a row that `python -m serving.score` scored from a file."""
+"""Role of a row that was scored for a list or from a file."""
+ANSWERED = (ROLE_PRIMARY, ROLE_BATCH)
+"""Roles of rows whose score somebody got; drift and performance are about these."""
 
 CONSTANT_COLUMNS = ("model_name", "model_version", "registry_version", "role")
 """Columns that are the same for all rows of one file; a journal keeps them in its header."""

@@ -9,29 +9,40 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from core.store.arrow_types import ARROW_TYPES
-from core.store.schema import ROLE_PRIMARY, JournalHeader, moment_of, version_of
+from core.store.schema import ANSWERED, ROLE_PRIMARY, JournalHeader, moment_of, version_of
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows: those that one version scored in a role within [start, end] (aware times)."""
+    """Which rows: those that a version scored in a role within [start, end] (aware times).
+
+    Without a `registry_version`, those of every version of the model. What was answered to a list
+    or a file (`batch`) is an answer like any other, so it goes with the role `primary`.
+    """
 
     model_name: str
-    registry_version: int
+    registry_version: int | None
     start: datetime
     end: datetime
     role: str = ROLE_PRIMARY
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles whose rows are selected."""
+        return ANSWERED if self.role == ROLE_PRIMARY else (self.role,)
+
     def filter(self) -> pc.Expression:
         """Return the selection as an Arrow filter over the store's columns."""
         stamp, kind = pc.field("timestamp"), ARROW_TYPES["timestamp"]
-        return (
-            (pc.field("registry_version") == self.registry_version)
-            & (pc.field("model_name") == self.model_name)
-            & (pc.field("role") == self.role)
+        wanted = (
+            (pc.field("model_name") == self.model_name)
+            & pc.field("role").isin(self.roles)
             & (stamp >= pa.scalar(self.start, kind))
             & (stamp <= pa.scalar(self.end, kind))
         )
+        if self.registry_version is None:
+            return wanted
+        return (pc.field("registry_version") == self.registry_version) & wanted
 
     def may_hold(self, name: str) -> bool:
         """Tell by the name of a file or journal whether it may hold rows of the selection.
@@ -39,7 +50,8 @@ class Selection:
         A file holds what was answered within an hour of its moment, a compacted one within its day
         (UTC); so whole days are compared, with one more before and after.
         """
-        if version_of(name) not in (None, self.registry_version):
+        named = version_of(name)
+        if None not in (named, self.registry_version) and named != self.registry_version:
             return False
         moment, day = moment_of(name), timedelta(days=1)
         if moment is None:
@@ -51,9 +63,9 @@ class Selection:
         """Return whether a journal's constants allow rows of the selection."""
         constants = header.constants
         return (
-            constants.get("registry_version") == self.registry_version
+            self.registry_version in (None, constants.get("registry_version"))
             and constants.get("model_name") == self.model_name
-            and constants.get("role") == self.role
+            and constants.get("role") in self.roles
         )
 
 

@@ -22,14 +22,15 @@ from core.contract.derived import contract_of_version
 from core.contract.model import ContractError
 from core.messages import N_, _
 from core.registry.errors import NotFound, UnknownVersion, VersionRefused
-from core.registry.packages import download, open_package, read_contract
+from core.registry.files import open_package
+from core.registry.packages import download, read_contract
 from core.registry.runs import open_run
 from core.registry.versions import Registry, Version
 from mlflow_project.migration.bundle import read_bundle, write_bundle
 from mlflow_project.migration.plain import program_parts
 from mlflow_project.migration.run_copy import finish, load_run, save_run
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import IMPORT, Entry, Ledger, exclusive
+from mlflow_project.versions.ledger import IMPORT, Ledger, LedgerEntry, exclusive
 from mlflow_project.versions.registration import register_tried
 from mlflow_project.versions.trial import check_example
 
@@ -140,7 +141,7 @@ def _check_model(
 ) -> None:
     release, number = str(facts["release"]), int(facts["number"])
     try:
-        package = open_package(registry, number, folder)
+        package = open_package(registry.client, number, folder)
         reasons = program_parts(folder)
         _bind(folder, None, None, None)
         contract = contract_of_version(
@@ -257,7 +258,7 @@ def _description(registry: Registry, version: Version) -> str:
     return str(found.description or "")
 
 
-def _entries(registry: Registry, version: Version) -> list[Entry]:
+def _entries(registry: Registry, version: Version) -> list[LedgerEntry]:
     """Return the ledger entries that speak of a version."""
     number = str(version.number)
     return [
@@ -271,7 +272,7 @@ def _entries(registry: Registry, version: Version) -> list[Entry]:
     ]
 
 
-def _told(registry: Registry, entry: Entry) -> dict[str, Any]:
+def _told(registry: Registry, entry: LedgerEntry) -> dict[str, Any]:
     """Return an entry as plain data, versions by release: numbers mean nothing elsewhere."""
     releases = {str(v.number): v.release for v in registry.versions()}
     facts = {**asdict(entry), "when": round(entry.when.timestamp() * 1000)}

@@ -19,6 +19,8 @@ TITLES: Mapping[str, str] = {
 """Columns of groups; the first of them are the dataset's own, the others come from its features."""
 FAIR = GROUPS
 """Columns within which recall must be alike: children do not choose them, nor do the schools."""
+MIN_SHOWN = 10
+"""Rows below which a group is not shown: of one or two children a share is a fact about them."""
 SHOWN = ("recall", "precision", "share_flagged", "roc_auc", "brier")
 
 
@@ -35,7 +37,7 @@ def with_groups(rows: pd.DataFrame) -> pd.DataFrame:
 def group_metrics(
     rows: pd.DataFrame, target: str = "target", flagged: str = "flagged"
 ) -> pd.DataFrame:
-    """Return a row per group: its column and value, rows, positives, metrics and calibration.
+    """Return a row per group of at least `MIN_SHOWN`: rows, positives, metrics and calibration.
 
     `mean_score` − `positive_rate` is its calibration in the large: how much more is said of the
     group than happens. NaN where a metric is not defined.
@@ -48,6 +50,8 @@ def group_metrics(
     found = []
     for column, value, inside in groups_of(rows):
         part = rows[inside]
+        if len(part) < MIN_SHOWN:
+            continue
         of_part = metrics(part[target], part["score"], part[flagged])
         found.append(
             {

@@ -66,7 +66,7 @@ def _flagged(evaluation: Evaluation) -> np.ndarray:
 
 
 def _roc(axes: Axes, evaluation: Evaluation) -> None:
-    false, true, _ = roc_curve(_target(evaluation), evaluation.test["score"])
+    false, true, _thresholds = roc_curve(_target(evaluation), evaluation.test["score"])
     axes.plot(false, true, color=BLUE)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     title = _("ROC in the test (area {area})", area=number(evaluation.metrics["roc_auc"], 3))
@@ -74,7 +74,9 @@ def _roc(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
-    precision, recall, _ = precision_recall_curve(_target(evaluation), evaluation.test["score"])
+    precision, recall, _thresholds = precision_recall_curve(
+        _target(evaluation), evaluation.test["score"]
+    )
     axes.plot(recall, precision, color=BLUE, label=_("model"))
     chosen, simple = evaluation.metrics, evaluation.persistence
     axes.plot(chosen["recall"], chosen["precision"], "o", color=RED, label=_("threshold served"))

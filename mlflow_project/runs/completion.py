@@ -17,7 +17,7 @@ import mlflow
 from core.cli.progress import say
 from core.contract import names
 from core.messages import N_, _
-from core.registry.client import translated
+from core.registry.evidence import training_record
 from core.registry.runs import fetch, read_run
 from core.registry.versions import Registry, Version
 from mlflow_project.modelling.rows import TrainingError
@@ -70,17 +70,14 @@ def finish(registry: Registry, version: Version) -> bool:
     """
     if not is_unfinished(version):
         return version.tags.get(GATE_TAG) == GATE_PASSED
-    with translated(registry.uri):
-        registry.client.update_model_version(
-            registry.name, str(version.number), described(registry, version)
-        )
+    number = str(version.number)
+    registry.client.update_model_version(registry.name, number, described(registry, version))
     if names.TAG_BASELINE_RUN_ID not in version.tags:
         _build_baseline(version.release)
     registry.set_alias(names.CHALLENGER, version.number)
     verdict = GATE_PASSED if _all_passed(version) else GATE_FAILED
     registry.set_tag(version, GATE_TAG, verdict)
-    with translated(registry.uri):
-        registry.client.delete_model_version_tag(registry.name, str(version.number), UNFINISHED)
+    registry.client.delete_model_version_tag(registry.name, number, UNFINISHED)
     return verdict == GATE_PASSED
 
 
@@ -89,11 +86,9 @@ def described(registry: Registry, version: Version) -> str:
 
     It is the version's description or, before it has one, the note of its run.
     """
-    with translated(registry.uri):
-        found = registry.client.get_model_version(registry.name, str(version.number))
-        if found.description:
-            return str(found.description)
-        return str(registry.client.get_run(version.run_id).data.tags.get(NOTE, ""))
+    found = registry.client.get_model_version(registry.name, str(version.number))
+    run = None if found.description else read_run(registry, version.run_id)
+    return str(found.description or (run.tags.get(NOTE, "") if run else ""))
 
 
 def read_report(registry: Registry, version: Version) -> str:
@@ -112,8 +107,7 @@ def same_training(registry: Registry, digest: str) -> Version | None:
     finished = next((v for v in same if not is_unfinished(v)), None)
     if finished is not None or not same:
         return finished
-    with translated(registry.uri):
-        judged = registry.client.get_run(same[0].run_id).data.params.get("judged_against")
+    judged = training_record(registry, same[0]).params.get("judged_against")
     return same[0] if judged == champion_release(registry) else None
 
 

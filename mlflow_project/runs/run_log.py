@@ -1,5 +1,6 @@
 """What a training run holds in MLflow: metrics, dataset, plots, scores, reference, model."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version as installed
@@ -108,6 +109,8 @@ def write_evidence(
         path = folder / artifact
         path.parent.mkdir(parents=True, exist_ok=True)
         frame.to_parquet(path, index=False)
+    errors = evaluation.year_change_errors()
+    (folder / names.ARTIFACT_YEAR_CHANGE).write_text(json.dumps(errors), encoding="utf-8")
 
 
 def example_frame() -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.cli.arguments import Parser, both_spellings, parser
 from core.contract import names
-from core.contract.numbers import NumberError, read_share
+from core.contract.numbers import NumberError, read_number
 from core.messages import _
 
 _MOST = 100_000
@@ -56,7 +56,7 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
     _add_reason(rollback)
     threshold = commands.add_parser("threshold", help=_("change a version's threshold"))
     _add_version(threshold)
-    threshold.add_argument("--value", required=True, type=share, metavar="0.35")
+    threshold.add_argument("--value", required=True, type=number, metavar="0.35")
     _add_reason(threshold)
 
 
@@ -66,7 +66,7 @@ def _add_describe(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     describe.add_argument("model_version", metavar="v0.0.3")
     threshold = describe.add_mutually_exclusive_group()
-    _add_both(threshold, "--threshold", type=share, metavar="0.4", help=_("score to flag from"))
+    _add_both(threshold, "--threshold", type=number, metavar="0.4", help=_("score to flag from"))
     _add_both(
         threshold,
         "--threshold-policy",
@@ -126,7 +126,7 @@ def _add_adopt(commands: "argparse._SubParsersAction[Parser]") -> None:
     ):
         adopt.add_argument(f"--{name}", required=True, type=Path, metavar=_("FILE"), help=text)
     adopt.add_argument("--version", metavar="v1.1.0", help=_("instead of the metadata's"))
-    adopt.add_argument("--threshold", type=share, help=_("instead of the metadata's"))
+    adopt.add_argument("--threshold", type=number, help=_("instead of the metadata's"))
     adopt.add_argument(
         "--example", type=Path, metavar=_("FILE"), help=_("an invented instance, in JSON")
     )
@@ -160,10 +160,10 @@ def _add_reason(command: Parser, *, required: bool = True) -> None:
     command.add_argument("--reason", required=required, help=text, **options)
 
 
-def share(text: str) -> float:
-    """Read a number between 0 and 1, with a point or a comma (an argparse type)."""
+def number(text: str) -> float:
+    """Read a number with a point or a comma (an argparse type)."""
     try:
-        return read_share(text)
+        return read_number(text)
     except NumberError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
 

@@ -12,10 +12,9 @@ from typing import Any
 
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
-from core.contract.completed import artifact_of, dumped, merged
+from core.contract.completed import artifact_of, completed, dumped, merged
 from core.contract.model import ContractError, ModelContract
 from core.messages import N_, _
-from core.registry.evidence import log_evidence
 from core.registry.packages import read_contract, read_description
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
@@ -35,8 +34,9 @@ def describe(
 
     Raises:
         UnknownVersion: there is no such release.
-        Refused: the contract could not be served so, nothing is known, the version was registered
-            by MLflow 2, or it is the champion and its clients would break.
+        ContractError: the contract could not be served so.
+        Refused: nothing is known, the version was registered by MLflow 2, or it is the champion and
+            its clients would break.
     """
     if not known:
         raise Refused(N_("Nothing was described; see registry describe --help."))
@@ -47,9 +47,11 @@ def describe(
             text = N_("Version {release} was registered by an older MLflow; register it anew.")
             raise Refused(text, release=release)
         whole = merged(_before(registry, version), known)
+        contract = completed(_as_registered(registry, version), whole)
         text, digest = dumped(whole)
         _upload(registry, version.model_id, text, digest)
-        return _switch(registry, ledger, version, digest, reason, accept_contract_change)
+        _switch(registry, ledger, version, contract, digest, reason, accept_contract_change)
+        return contract
 
 
 def reset_description(
@@ -66,7 +68,15 @@ def reset_description(
         version = registry.by_release(release)
         if names.TAG_DESCRIPTION not in version.tags:
             raise Refused(N_("Version {release} was never described."), release=release)
-        return _switch(registry, ledger, version, "", reason, accept_contract_change)
+        contract = _as_registered(registry, version)
+        _switch(registry, ledger, version, contract, "", reason, accept_contract_change)
+        return contract
+
+
+def _as_registered(registry: Registry, version: Version) -> ModelContract:
+    """Return the contract without any description."""
+    tags = {k: v for k, v in version.tags.items() if k != names.TAG_DESCRIPTION}
+    return read_contract(registry, replace(version, tags=tags))
 
 
 def _before(registry: Registry, version: Version) -> Mapping[str, Any]:
@@ -81,22 +91,19 @@ def _upload(registry: Registry, model_id: str, text: str, digest: str) -> None:
         path = Path(folder) / artifact_of(digest)
         path.parent.mkdir()
         path.write_text(text, encoding="utf-8")
-        log_evidence(registry, model_id, Path(folder))
+        registry.client.log_model_artifacts(model_id, folder)
 
 
 def _switch(
     registry: Registry,
     ledger: Ledger,
     version: Version,
+    contract: ModelContract,
     digest: str,
     reason: str,
     accept_contract_change: bool,
-) -> ModelContract:
-    """Name another description, if the contract then can be served and breaks no client."""
-    before = version.tags.get(names.TAG_DESCRIPTION, "")
-    tags = {k: v for k, v in version.tags.items() if k != names.TAG_DESCRIPTION}
-    after = replace(version, tags={**tags, names.TAG_DESCRIPTION: digest} if digest else tags)
-    contract = read_contract(registry, after)
+) -> None:
+    """Name another description, or none, if the contract then breaks no client."""
     breaks = _breaks(registry, version, contract)
     if breaks and not accept_contract_change:
         raise Refused(
@@ -110,7 +117,7 @@ def _switch(
     entry = ledger.begin(
         DESCRIBE,
         reason or _("described"),
-        before=before,
+        before=version.tags.get(names.TAG_DESCRIPTION, ""),
         after=digest,
         version=str(version.number),
     )
@@ -123,7 +130,6 @@ def _switch(
         client, number = registry.client, str(version.number)
         client.delete_model_version_tag(registry.name, number, names.TAG_DESCRIPTION)
     ledger.close(entry)
-    return contract
 
 
 def _breaks(registry: Registry, version: Version, contract: ModelContract) -> list[str]:

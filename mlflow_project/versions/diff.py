@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from core.cli.text_tables import text_table
-from core.contract import names
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import Feature, ModelContract
 from core.messages import _, decimal
@@ -51,8 +50,7 @@ def _facts(version: Version, contract: ModelContract, record: Record) -> Facts:
     facts: dict[str, str | float] = dict(sorted(record.metrics.items()))
     facts |= {name: value for name, value in sorted(record.params.items()) if name != "release"}
     if not contract.outputs:
-        tagged = version.tags.get(names.TAG_THRESHOLD)
-        facts[_("threshold served")] = tagged or decimal(contract.threshold)
+        facts[_("threshold served")] = version.threshold(contract)
     return facts | {f"feature {f.name}": _described(f) for f in contract.features}
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from core.contract import names
 from core.contract.model import ModelContract
 from core.registry.errors import UnreadableContract
-from core.registry.packages import read_contract
+from core.registry.packages import load_model, read_contract
 from core.registry.versions import Registry, Version
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
@@ -90,7 +90,7 @@ def common_rows(registry: Registry, champion: Version, evaluation: Evaluation) -
     seen_years = seen.fitted.get(YEAR, year[met])
     fresh = (~year.isin(seen_years)).to_numpy()
     if fresh.any():
-        scores, threshold = _score_by(champion, seen.contract, evaluation.test[fresh])
+        scores, threshold = _score_by(registry, champion, seen.contract, evaluation.test[fresh])
         rows.loc[fresh, "champion_score"] = scores
         rows.loc[fresh, "champion_flagged"] = scores >= threshold
     return rows.dropna(subset=["champion_score"]).reset_index(drop=True)
@@ -117,11 +117,8 @@ def _seen_by(registry: Registry, champion: Version) -> _Seen | None:
 
 
 def _score_by(
-    champion: Version, contract: ModelContract, rows: pd.DataFrame
+    registry: Registry, champion: Version, contract: ModelContract, rows: pd.DataFrame
 ) -> tuple[np.ndarray, float]:
     """Return the served champion's scores of rows, and its threshold."""
-    import mlflow.pyfunc
-
-    output = mlflow.pyfunc.load_model(champion.uri).predict(rows[list(contract.feature_names)])
-    threshold = float(champion.tags.get(names.TAG_THRESHOLD, contract.threshold))
-    return np.asarray(output)[:, contract.positive_class], threshold
+    output = load_model(registry, champion).predict(rows[list(contract.feature_names)])
+    return np.asarray(output)[:, contract.positive_class], champion.threshold(contract)

@@ -37,7 +37,7 @@ _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One line of the ledger.
 
     `before` and `after` are registry version numbers for a flip (None: there was no champion), and
@@ -77,11 +77,11 @@ class Ledger:
     def _experiment(self) -> str:
         return experiment_id(self._registry, names.ledger_experiment(self._registry.name))
 
-    def entries(self, last: int | None = None) -> list[Entry]:
+    def entries(self, last: int | None = None) -> list[LedgerEntry]:
         """Return all entries or the `last` ones, oldest first; undone ones are left out."""
         return list(islice(self._newest(last or _PAGE), last))[::-1]
 
-    def _newest(self, page_size: int) -> Iterator[Entry]:
+    def _newest(self, page_size: int) -> Iterator[LedgerEntry]:
         """Yield entries, newest first, asking for a page at a time."""
         experiment, token = self._experiment(), None
         order = ["attribute.start_time DESC"]
@@ -97,9 +97,9 @@ class Ledger:
             if not token:
                 return
 
-    def _read(self, run: Any) -> Entry:
+    def _read(self, run: Any) -> LedgerEntry:
         tags = run.data.tags
-        return Entry(
+        return LedgerEntry(
             run_id=run.info.run_id,
             action=tags.get("action", ""),
             when=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
@@ -115,7 +115,7 @@ class Ledger:
             origin=ORIGIN in tags,
         )
 
-    def flips(self, last: int = 50) -> list[Entry]:
+    def flips(self, last: int = 50) -> list[LedgerEntry]:
         """Return the last entries that moved `champion`, oldest first, open or not.
 
         Every command looks at them, so those before were looked at long ago.

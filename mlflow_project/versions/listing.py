@@ -6,7 +6,7 @@ from core.cli.text_tables import text_table
 from core.contract import names
 from core.messages import N_, _
 from core.registry.versions import Registry
-from mlflow_project.versions.ledger import CONFLICT, NOTICED, UNRECORDED, Entry
+from mlflow_project.versions.ledger import CONFLICT, NOTICED, UNRECORDED, LedgerEntry
 
 _ONE_BY_ONE = 40
 """Up to so many versions are asked for by number; beyond, listing all is quicker."""
@@ -37,7 +37,7 @@ def list_versions(registry: Registry, last: int | None = None) -> str:
     return text_table(head, rows)
 
 
-def show_history(registry: Registry, entries: Sequence[Entry]) -> str:
+def show_history(registry: Registry, entries: Sequence[LedgerEntry]) -> str:
     """Return the ledger as a table, oldest first."""
     releases = _releases(registry, entries)
     rows = []
@@ -59,7 +59,7 @@ def show_history(registry: Registry, entries: Sequence[Entry]) -> str:
     return text_table([_("when"), _("action"), _("from"), _("to"), _("who"), _("reason")], rows)
 
 
-def _releases(registry: Registry, entries: Sequence[Entry]) -> dict[str, str]:
+def _releases(registry: Registry, entries: Sequence[LedgerEntry]) -> dict[str, str]:
     """Return the releases of the versions that entries name, by number."""
     named = {n for e in entries if not e.origin for n in (e.before, e.after, e.version)}
     numbers = [int(name) for name in named if name.isdecimal()]
@@ -69,14 +69,14 @@ def _releases(registry: Registry, entries: Sequence[Entry]) -> dict[str, str]:
     return {str(version.number): version.release for version in found if version}
 
 
-def _action(entry: Entry) -> str:
+def _action(entry: LedgerEntry) -> str:
     """Return what was done: the command, or what a later command noticed."""
     label = _(_NOTICED[entry.action]) if entry.action in _NOTICED else entry.action
     label += " --force" * bool(entry.forced)
     return _("{action} (at its origin)", action=label) if entry.origin else label
 
 
-def _from_to(entry: Entry, releases: Mapping[str, str]) -> tuple[str, str]:
+def _from_to(entry: LedgerEntry, releases: Mapping[str, str]) -> tuple[str, str]:
     """Return the two cells for people: releases, or thresholds and whose they are."""
 
     def release(number: str) -> str:

@@ -14,7 +14,7 @@ from core.contract import names
 from core.messages import N_, _
 from core.registry.versions import Registry
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import CONFLICT, UNRECORDED, Entry, Ledger, this_host
+from mlflow_project.versions.ledger import CONFLICT, UNRECORDED, Ledger, LedgerEntry, this_host
 
 IN_FLIGHT = timedelta(minutes=2)
 """How long another host's open entry is left alone: a flip takes less than a second."""
@@ -47,7 +47,7 @@ def settle(registry: Registry) -> Ledger:
     return ledger
 
 
-def refuse_if_in_flight(ledger: Ledger) -> list[Entry]:
+def refuse_if_in_flight(ledger: Ledger) -> list[LedgerEntry]:
     """Return the flips so far.
 
     Raises:
@@ -59,7 +59,7 @@ def refuse_if_in_flight(ledger: Ledger) -> list[Entry]:
     return flips
 
 
-def refuse_if_overtaken(ledger: Ledger, own: str, known: Sequence[Entry]) -> None:
+def refuse_if_overtaken(ledger: Ledger, own: str, known: Sequence[LedgerEntry]) -> None:
     """Take our open entry back if somebody began a flip since `known` was read.
 
     Everyone writes first and looks afterwards, so of two at once at least one sees the other.
@@ -77,7 +77,7 @@ def refuse_if_overtaken(ledger: Ledger, own: str, known: Sequence[Entry]) -> Non
         raise _at_once(others[-1])
 
 
-def _at_once(other: Entry) -> Refused:
+def _at_once(other: LedgerEntry) -> Refused:
     return Refused(
         N_(
             "{author} is moving the champion at this moment (or has just moved it). "
@@ -87,7 +87,7 @@ def _at_once(other: Entry) -> Refused:
     )
 
 
-def _in_flight(entry: Entry) -> bool:
+def _in_flight(entry: LedgerEntry) -> bool:
     """Tell whether an open entry may still be worked on: by another host, a moment ago.
 
     One of this host is not: its author would hold the lock that we hold.
@@ -96,7 +96,7 @@ def _in_flight(entry: Entry) -> bool:
     return elsewhere and datetime.now(UTC) - entry.when < IN_FLIGHT
 
 
-def _recover(registry: Registry, ledger: Ledger, died: Entry) -> None:
+def _recover(registry: Registry, ledger: Ledger, died: LedgerEntry) -> None:
     """Close a flip that reached `champion`; take back one that moved `previous` alone."""
     if str(registry.aliases().get(names.CHAMPION) or "") == died.after:
         ledger.close(died.run_id)
@@ -105,7 +105,7 @@ def _recover(registry: Registry, ledger: Ledger, died: Entry) -> None:
     ledger.undo(died.run_id)
 
 
-def _clash(flips: Sequence[Entry]) -> tuple[Entry, Entry] | None:
+def _clash(flips: Sequence[LedgerEntry]) -> tuple[LedgerEntry, LedgerEntry] | None:
     """Return two neighbours of which the second did not start where the first had ended.
 
     What was noted before the last conflict is not told again.
@@ -115,7 +115,7 @@ def _clash(flips: Sequence[Entry]) -> tuple[Entry, Entry] | None:
     return next(((a, b) for a, b in pairwise(recent) if a.after != b.before), None)
 
 
-def _told(clash: tuple[Entry, Entry], champion: str) -> str:
+def _told(clash: tuple[LedgerEntry, LedgerEntry], champion: str) -> str:
     first, second = clash
     return _(
         "{first} and {second} moved the champion at the same time, "
@@ -128,5 +128,5 @@ def _told(clash: tuple[Entry, Entry], champion: str) -> str:
     )
 
 
-def _author(entry: Entry) -> str:
+def _author(entry: LedgerEntry) -> str:
     return f"{entry.who or '?'}@{entry.host or '?'}"

@@ -8,7 +8,8 @@ from core.contract.model import Example, ModelContract
 from core.contract.types import FEATURE_TYPES
 from core.messages import N_
 from core.messages.formats import number
-from core.registry.packages import Package, download, load_pyfunc, read_contract
+from core.registry.files import Package
+from core.registry.packages import download, load_pyfunc, read_contract
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
 

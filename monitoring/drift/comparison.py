@@ -1,7 +1,7 @@
 """Compare a window with a baseline: numbers and statuses, no input or output. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -13,14 +13,20 @@ from monitoring.drift.policy import DriftPolicy
 
 
 class Status(StrEnum):
-    """Verdict on a column or on a whole window, best first (runbook §5.1)."""
+    """Verdict on a column or on a whole window (runbook §5.1), least to be told first.
+
+    NO_DATA and INCONCLUSIVE are no verdicts: nothing, or too little, to have shown RED.
+    """
 
     NO_DATA = "NO_DATA"
+    INCONCLUSIVE = "INCONCLUSIVE"
     GREEN = "GREEN"
     YELLOW = "YELLOW"
     RED = "RED"
 
 
+KNOWING = frozenset({Status.GREEN, Status.YELLOW, Status.RED})
+"""Statuses that say something about the data."""
 _RANK = {status: rank for rank, status in enumerate(Status)}
 
 
@@ -72,13 +78,18 @@ class ColumnDrift:
 
 @dataclass(frozen=True, slots=True)
 class DriftResult:
-    """Verdict on a window, and all the numbers it rests on."""
+    """Verdict on a window, and all the numbers it rests on.
+
+    `n_needed` rows could have shown RED at the policy's power (None: no number could, since the
+    baseline has too few); with fewer, what would be GREEN is INCONCLUSIVE.
+    """
 
     global_status: Status
     features: tuple[ColumnDrift, ...]
     score: ColumnDrift | None
     n_baseline: int
     n_current: int
+    n_needed: int | None
     policy: DriftPolicy
 
     def of_status(self, status: Status) -> list[ColumnDrift]:
@@ -100,6 +111,8 @@ class DriftResult:
                 "n_yellow": len(self.of_status(Status.YELLOW)),
                 "n_green": len(self.of_status(Status.GREEN)),
             },
+            "n_current": self.n_current,
+            "n_needed": self.n_needed,
             "thresholds_used": self.policy.to_dict(),
         }
 
@@ -129,12 +142,34 @@ def judge(
     """Compare counts with a baseline, whoever counted them: features, then score, in its order."""
     policy = policy or DriftPolicy()
     before = [*baseline.features, *([baseline.score] if baseline.score else [])]
+    n_current, n_needed = now[0].n_rows, _rows_needed(baseline.n_rows, len(before), policy)
     columns = _judge(before, now, policy)
+    if n_needed is None or n_current < n_needed:
+        columns = [_inconclusive(column) for column in columns]
+    worst = max((column.status for column in columns), key=_RANK.__getitem__)
     score = columns.pop() if baseline.score else None
-    judged = [*columns, *([score] if score else [])]
-    worst = max((column.status for column in judged), key=_RANK.__getitem__)
-    n_current = now[0].n_rows
-    return DriftResult(worst, tuple(columns), score, baseline.n_rows, n_current, policy)
+    return DriftResult(worst, tuple(columns), score, baseline.n_rows, n_current, n_needed, policy)
+
+
+def _rows_needed(n_baseline: int, n_columns: int, policy: DriftPolicy) -> int | None:
+    """Return how many rows a window needs to be called GREEN, or None if none suffice."""
+    alpha, shift, power = policy.significance_alert, policy.shown_shift, policy.power
+    found = stats.rows_needed(n_baseline, 2 * n_columns, alpha, shift, power)
+    return None if found is None else max(policy.min_rows, found)
+
+
+def _inconclusive(column: ColumnDrift) -> ColumnDrift:
+    """Return a column of too few rows: its alarms stand, what is no alarm is not known."""
+
+    def unknown(status: Status) -> Status:
+        return Status.INCONCLUSIVE if status is Status.GREEN else status
+
+    return replace(
+        column,
+        psi_status=unknown(column.psi_status),
+        missing_status=unknown(column.missing_status),
+        status=unknown(column.status),
+    )
 
 
 def _judge(

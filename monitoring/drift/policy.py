@@ -12,10 +12,17 @@ class DriftPolicy:
     of the report, does not exceed the significance. The significances are therefore the chance of
     any YELLOW or RED, and of any RED, in a report where nothing has changed.
 
+    GREEN asks for rows: as many as would show a shift of `shown_shift` standard deviations in one
+    column as RED in a share `power` of the windows, and at least `min_rows`, the fewest for which
+    the error rates were simulated. With fewer, what is not an alarm is INCONCLUSIVE.
+
     Attributes:
         psi_warning, psi_alert: population stability index beyond its expectation under no drift.
         missing_delta_warning, missing_delta_alert: absolute change of the missing rate, in [0, 1].
         significance_warning, significance_alert: family-wise error of a report, in (0, 1).
+        shown_shift: size of the shift, in standard deviations.
+        power: chance of seeing it, in (0, 1).
+        min_rows: rows below which nothing is called GREEN.
     """
 
     psi_warning: float = 0.10
@@ -24,6 +31,9 @@ class DriftPolicy:
     missing_delta_alert: float = 0.10
     significance_warning: float = 0.02
     significance_alert: float = 0.005
+    shown_shift: float = 1.0
+    power: float = 0.80
+    min_rows: int = 30
 
     def __post_init__(self) -> None:
         """Refuse thresholds that no number could meet in order.
@@ -40,6 +50,8 @@ class DriftPolicy:
             raise ValueError("missing_delta_warning exceeds missing_delta_alert")
         if not self.significance_alert <= self.significance_warning < 1:
             raise ValueError("significance_alert must not exceed significance_warning, below 1")
+        if not self.power < 1:
+            raise ValueError("power must be below 1")
 
     def to_dict(self) -> dict[str, float]:
         """Return the thresholds by name, for reports and parameters."""

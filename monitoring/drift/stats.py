@@ -150,6 +150,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def rows_needed(
+    n_expected: int, tests: int, alpha: float, shift: float, power: float
+) -> int | None:
+    """Return how many rows show a shift of a normal column with the given power, or None.
+
+    The rank-sum test of the column, one of up to three in it, must pass Holm's first step among
+    `tests`. Its mean under a shift of `shift` standard deviations is shift √(3/π) √(nN/(n+N)), 3/π
+    being Wilcoxon's efficiency beside the t-test (Lehmann, Nonparametrics, 1975, §2.4). None:
+    the reference has too few rows for any window.
+    """
+    least = -special.ndtri(alpha / (2 * 3 * tests)) + special.ndtri(power)
+    harmonic = (least / shift) ** 2 * np.pi / 3
+    if n_expected <= harmonic:
+        return None
+    return int(np.ceil(harmonic * n_expected / (n_expected - harmonic)))
+
+
 def _occupied(expected: Counts, actual: Counts) -> tuple[Floats, Floats]:
     """Return both vectors as floats without the bins that are empty in both."""
     if len(expected) != len(actual):

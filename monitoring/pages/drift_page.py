@@ -7,9 +7,10 @@ from typing import Any
 from core.contract.model import Feature, ModelContract
 from core.messages import N_, _, ngettext
 from core.messages.formats import joined, number, percent
+from core.messages.statuses import word
+from core.metrics.expected import MIN_ROWS, ExpectedPerformance
 from core.metrics.resampling import Estimate
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status
-from monitoring.drift.expected import ExpectedPerformance
 from monitoring.pages.page import template
 from monitoring.pages.plots import Histogram, histogram
 from monitoring.tracking.about import About
@@ -23,7 +24,7 @@ EXPECTED: Mapping[str, str] = {
     "positive_rate": N_("Share with outcome 1"),
 }
 """Numbers that calibrated scores foretell, as people read them."""
-_RANK = {Status.RED: 0, Status.YELLOW: 1, Status.GREEN: 2, Status.NO_DATA: 3}
+_RANK = {status: rank for rank, status in enumerate(reversed(Status))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class DriftFacts:
     escalation: Escalation
     expected: ExpectedPerformance | None
     test_metrics: Mapping[str, float]
+    standing: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
@@ -50,6 +52,7 @@ class DriftFacts:
             "n_requests": self.n_requests,
             "n_instances": self.n_instances,
             "n_entities": self.n_entities,
+            "standing_status": self.standing,
             "escalation": self.escalation.to_dict(),
             "expected_performance": self.expected.to_dict() if self.expected else None,
         }
@@ -74,6 +77,8 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
             "compare.",
             version=version,
         )
+    if result.global_status is Status.INCONCLUSIVE:
+        return _too_few(result, facts)
     if result.global_status is Status.GREEN:
         return _(
             "No proven change in the data that version {version} received: {compared} with the "
@@ -96,6 +101,34 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
         columns=joined(shown),
         version=version,
         compared=_compared(facts),
+    )
+
+
+def _too_few(result: DriftResult, facts: DriftFacts) -> str:
+    if result.n_needed is None:
+        return ngettext(
+            "The baseline has only {n} row: no window could show whether the data that version "
+            "{version} received have changed.",
+            "The baseline has only {n} rows: no window could show whether the data that version "
+            "{version} received have changed.",
+            result.n_baseline,
+            version=facts.about.model_version,
+        )
+    return _(
+        "Too little to tell whether the data that version {version} received have changed: "
+        "{compared} with the baseline, and at least {needed} are needed.",
+        version=facts.about.model_version,
+        compared=_compared(facts),
+        needed=number(result.n_needed),
+    )
+
+
+def stands(result: DriftResult, facts: DriftFacts) -> str | None:
+    """Return which earlier verdict still holds, or None where this report's own does."""
+    if facts.standing == result.global_status:
+        return None
+    return _(
+        "The verdict of an earlier report still stands: {status}.", status=word(facts.standing)
     )
 
 
@@ -122,9 +155,13 @@ def expectation(facts: DriftFacts) -> str | None:
     return _("Expected performance, if the scores are calibrated: {listed}.", listed=listed)
 
 
-def actions(result: DriftResult, escalation: Escalation) -> list[str]:
+def actions(result: DriftResult, facts: DriftFacts) -> list[str]:
     """Return what to do now, from the runbook's mitigation (§3) and escalation (§6)."""
-    todo = [escalation.action] if escalation.action else []
+    todo = list(filter(None, [stands(result, facts), facts.escalation.action]))
+    if result.global_status is Status.INCONCLUSIVE:
+        if result.n_needed is None:
+            return [*todo, _("Build the baseline of more rows (runbook §4.3).")]
+        return [*todo, _("Look at more days (--last_n_days), or again when there are more rows.")]
     if result.global_status is Status.NO_DATA:
         return [
             *todo,
@@ -175,12 +212,15 @@ def render(result: DriftResult, facts: DriftFacts) -> str:
         result=result,
         facts=facts,
         headline=headline(result, facts),
-        actions=actions(result, facts.escalation),
+        actions=actions(result, facts),
         command=facts.escalation.command,
         sensitivity=sensitivity(facts.n_entities),
         repeated=repeated(facts),
         status=result.global_status,
         expected=_expected_rows(facts),
+        widened=_widened(facts),
+        too_few_for_expectation=0 < facts.n_entities < MIN_ROWS and not facts.contract.outputs,
+        least_expected=MIN_ROWS,
         rows=[_row(drift, features.get(drift.name)) for drift in _ranked(result, score=False)],
         score=_row(result.score, None) if result.score else None,
         policy=result.policy,
@@ -195,6 +235,12 @@ def _expected_rows(facts: DriftFacts) -> list[tuple[str, Estimate, float | None]
         (_(words), getattr(facts.expected, name), facts.test_metrics.get(name))
         for name, words in EXPECTED.items()
     ]
+
+
+def _widened(facts: DriftFacts) -> str:
+    """Return by how much each number foretold was wrong at the last change of year, in words."""
+    by = facts.expected.widened_by if facts.expected else {}
+    return joined([f"{_(EXPECTED[name])} {number(by[name], 3)}" for name in EXPECTED if name in by])
 
 
 def _ranked(result: DriftResult, *, score: bool = True) -> list[ColumnDrift]:

@@ -76,13 +76,17 @@ def volumes(facts: PerformanceFacts) -> dict[str, Any]:
     labels, matched = facts.labels, facts.matched
     return {
         "joined_by": labels.by,
+        "periods": sorted(labels.periods),
         "n_instances": matched.n_answers,
         "n_entities": matched.n_entities,
         "n_label_rows": labels.n_rows,
         "n_labels_unknown": labels.n_unknown,
         "n_labels_duplicate": labels.n_duplicates,
         "n_labels_conflicting": labels.n_conflicts,
+        "n_labels_other_period": labels.n_other_period,
         "n_labels_unmatched": matched.n_unmatched,
+        "n_instances_other_period": matched.n_other_period,
+        "n_instances_without_period": matched.n_without_period,
         "n_instances_labelled": matched.n_labelled,
         "n_entities_labelled": matched.n_rows,
         "coverage": matched.coverage,
@@ -139,21 +143,46 @@ def coverage(facts: PerformanceFacts) -> str:
         )
     else:
         text = _("Coverage: {outcomes} of {entities} ({share}).", **known)
-    left_out = _left_out(facts)
-    return f"{text} {left_out}" if left_out else text
+    return " ".join(filter(None, [text, _unused_outcomes(facts), _unjudged_answers(facts)]))
 
 
-def _left_out(facts: PerformanceFacts) -> str:
+def _unused_outcomes(facts: PerformanceFacts) -> str:
     """Return what of the file was not used, in one sentence; empty where all was."""
     labels = facts.labels
+    unmatched = N_("{n} without a prediction in the window")
+    if labels.periods:
+        unmatched = N_("{n} without a prediction about {periods} in the window")
     counts = (
-        (N_("{n} without a prediction in the window"), facts.matched.n_unmatched),
+        (unmatched, facts.matched.n_unmatched),
+        (N_("{n} of another year"), labels.n_other_period),
         (N_("{n} without a key or a value"), labels.n_unknown),
         (N_("{n} repeated"), labels.n_duplicates),
         (N_("{n} with contradicting answers (left out)"), labels.n_conflicts),
     )
-    listed = ", ".join(_(words, n=number(n)) for words, n in counts if n)
+    periods = _periods(facts)
+    listed = ", ".join(_(words, n=number(n), periods=periods) for words, n in counts if n)
     return _("Outcomes of the file: {listed}.", listed=listed) if listed else ""
+
+
+def _unjudged_answers(facts: PerformanceFacts) -> str:
+    """Return which answers the outcomes do not judge, in one sentence; empty if all are judged."""
+    matched = facts.matched
+    counts = (
+        (N_("{n} about another year"), matched.n_other_period),
+        (N_("{n} that do not say about which year (see --period)"), matched.n_without_period),
+    )
+    listed = ", ".join(_(words, n=number(n)) for words, n in counts if n)
+    if not listed:
+        return ""
+    return _(
+        "The outcomes judge answers about {periods}; not judged: {listed}.",
+        periods=_periods(facts),
+        listed=listed,
+    )
+
+
+def _periods(facts: PerformanceFacts) -> str:
+    return joined([str(period) for period in sorted(facts.labels.periods)])
 
 
 def actions(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:

@@ -17,7 +17,7 @@ _TICK_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class Column:
     """One bin: where its slot starts, how wide a bar is, both heights, and what to call it."""
 
     x: float
@@ -33,7 +33,7 @@ class Bar:
 class Histogram:
     """Shares per bin of baseline and window, with the labels under the first and last bins."""
 
-    bars: tuple[Bar, ...]
+    bars: tuple[Column, ...]
     first: str
     last: str
     split: float | None
@@ -70,7 +70,7 @@ def histogram(
         heights = HEIGHT * before / top, HEIGHT * now / top
         width = slot * (1 - _GAP) / 2
         short = _("new") if i in baseline.binning.novel else labels[i]
-        bars.append(Bar(x + slot * _GAP / 2, width, *heights, title, short, i in special))
+        bars.append(Column(x + slot * _GAP / 2, width, *heights, title, short, i in special))
     split = slot * (len(shown) + gap / 2) if gap else None
     ends = [_tick(baseline, labels, i) for i in dict.fromkeys(shown[:1] + shown[-1:])]
     first, final = (*ends, "", "")[:2]

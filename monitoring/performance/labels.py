@@ -2,10 +2,14 @@
 
 A row is known by `request_id` and `instance`, or by its entity: a column named as the contract
 names it, in clear (it becomes a pseudonym at once), or a column `entity` that holds the pseudonym.
+
+An outcome of a year judges what was answered for the period `year − horizon` and nothing else, so
+where the contract has a horizon the file says the year (`outcome_year`), or the command the period.
 No message quotes a value of the file.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +25,13 @@ from core.contract.pseudonym import pseudonym
 from core.messages import N_
 from monitoring.performance.errors import LabelsError
 
-Key = tuple[str, int] | str
+Who = tuple[str, int] | str
+"""A request's instance, or an entity."""
+Key = tuple[Who, int | None]
+"""Whose answers a label judges, and of which period; None where periods do not matter."""
 By = Literal["request", "entity"]
 TARGET = "target"
+OUTCOME_YEAR = "outcome_year"
 KEYS = ("request_id", "instance", "entity")
 """Columns that may say whose a label is, beside the one that the contract names."""
 
@@ -35,13 +43,16 @@ class Labels:
     """Labels by key, and what was wrong with the file's rows.
 
     Attributes:
-        by: what the keys are: `(request_id, instance)` or the entity's pseudonym.
+        by: what the keys hold: `(request_id, instance)` or the entity's pseudonym.
         targets: 0 or 1 by key; keys with conflicting labels are left out.
         n_rows: rows of the file.
         n_unknown: rows without a key or without a label yet.
         n_duplicates: rows that repeat a key with the same label.
         n_conflicts: keys whose rows say different things.
         columns: other columns asked for, each with its value by key.
+        periods: the periods that the labels judge; empty where periods do not matter.
+        assumed: the period that the command stated: answers that have none are taken to be of it.
+        n_other_period: rows whose outcome belongs to another period than the one stated.
     """
 
     by: By
@@ -51,21 +62,31 @@ class Labels:
     n_duplicates: int
     n_conflicts: int
     columns: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
+    periods: frozenset[int] = frozenset()
+    assumed: int | None = None
+    n_other_period: int = 0
 
 
 def read_labels(
-    path: Path, contract: ModelContract, target: str = TARGET, columns: Sequence[str] = ()
+    path: Path,
+    contract: ModelContract,
+    target: str = TARGET,
+    columns: Sequence[str] = (),
+    period: int | None = None,
 ) -> Labels:
     """Read a file of labels: `.csv`, `.parquet` or `.jsonl`; `columns` that it has come along.
 
+    `period` leaves out what judges another one, and is the period of a file without years.
+
     Raises:
-        LabelsError: the file is absent or damaged, its key or target column is missing or there
-            twice, a label is neither 0 nor 1, or identities in clear come without `PSEUDONYM_KEY`.
+        LabelsError: the file is absent or damaged, its key, target or year column is missing or
+            there twice, a label is neither 0 nor 1, or identities in clear come without
+            `PSEUDONYM_KEY`.
     """
     table = _read(path)
     twice = [
         n
-        for n in (target, *KEYS, contract.entity, *columns)
+        for n in (target, OUTCOME_YEAR, *KEYS, contract.entity, *columns)
         if table.column_names.count(str(n)) > 1
     ]
     if twice:
@@ -74,14 +95,21 @@ def read_labels(
     if target not in table.column_names:
         text = N_("The file {path} has no column {column}; name it with --target.")
         raise LabelsError(text, path=path, column=target)
-    by, keys = _keys(table, path, contract)
+    by, people = _people(table, path, contract)
+    periods = _periods(table, path, contract, period)
     labels = [_label(v, row, path, target) for row, v in enumerate(_cells(table, target), start=1)]
+    keys: list[Key | None] = [
+        None if who is None or when == "" else (who, when)
+        for who, when in zip(people, periods, strict=True)
+    ]
     targets: dict[Key, int] = {}
     conflicts: set[Key] = set()
-    unknown = duplicates = 0
+    unknown = duplicates = others = 0
     for key, label in zip(keys, labels, strict=True):
         if key is None or label is None:
             unknown += 1
+        elif period is not None and key[1] != period:
+            others += 1
         elif targets.setdefault(key, label) != label:
             conflicts.add(key)
         else:
@@ -90,7 +118,40 @@ def read_labels(
     for key in conflicts:
         del targets[key]
     more = {name: _by_key(table, name, keys) for name in columns if name in table.column_names}
-    return Labels(by, targets, table.num_rows, unknown, duplicates, len(conflicts), more)
+    return Labels(
+        by=by,
+        targets=targets,
+        n_rows=table.num_rows,
+        n_unknown=unknown,
+        n_duplicates=duplicates,
+        n_conflicts=len(conflicts),
+        columns=more,
+        periods=frozenset(when for _who, when in targets if when is not None)
+        | frozenset([period] if period is not None else []),
+        assumed=period,
+        n_other_period=others,
+    )
+
+
+def _periods(
+    table: pa.Table, path: Path, contract: ModelContract, period: int | None
+) -> list[int | Literal[""] | None]:
+    """Return the period that each row's outcome judges; "" for a row that does not say it."""
+    if contract.horizon is None or OUTCOME_YEAR not in table.column_names:
+        if contract.horizon is not None and period is None:
+            text = N_(
+                "The file {path} has no column {column}: with --period say the year that the "
+                "answers are about which it judges."
+            )
+            raise LabelsError(text, path=path, column=OUTCOME_YEAR)
+        return [period] * table.num_rows
+    found: list[int | Literal[""] | None] = []
+    for row, year in enumerate(_cells(table, OUTCOME_YEAR), start=1):
+        if year and not re.fullmatch(r"\d{4}", year):
+            text = N_("In the file {path}, data row {row}: {column} is no year.")
+            raise LabelsError(text, path=path, row=row, column=OUTCOME_YEAR)
+        found.append(int(year) - contract.horizon if year else "")
+    return found
 
 
 def _by_key(table: pa.Table, name: str, keys: Sequence[Key | None]) -> dict[Key, str]:
@@ -132,7 +193,7 @@ def _read_csv(path: Path) -> pa.Table:
     )
 
 
-def _keys(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, list[Key | None]]:
+def _people(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, list[Who | None]]:
     names = table.column_names
     if "request_id" in names and "instance" in names:
         pairs = zip(_cells(table, "request_id"), _cells(table, "instance"), strict=True)
@@ -174,7 +235,7 @@ def _text(value: Any) -> str:
     return str(value).strip()
 
 
-def _place(request_id: str, instance: str, row: int, path: Path) -> Key | None:
+def _place(request_id: str, instance: str, row: int, path: Path) -> Who | None:
     if not request_id or not instance:
         return None
     if not (instance.isascii() and instance.isdigit()):

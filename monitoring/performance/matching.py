@@ -15,7 +15,10 @@ from core.store.latest import LatestPerEntity
 from monitoring.performance.groups import named
 from monitoring.performance.labels import By, Key, Labels
 
-COLUMNS = ("request_id", "instance", "timestamp", "entity", "score", "label", "threshold")
+COLUMNS = (
+    *("request_id", "instance", "timestamp", "entity", "period"),
+    *("score", "label", "threshold"),
+)
 """What is read of the store; no feature."""
 _KEPT = ["timestamp", "score", "label", "threshold"]
 
@@ -28,9 +31,12 @@ class Matched:
         target, score, flag: label, score and answered flag.
         months: when the answer was given, UTC, for example `2025-03`.
         thresholds: the distinct thresholds under which they were answered.
-        n_answers: answers in the window; `n_entities` after the latest per entity.
+        n_answers: answers in the window of the periods that the labels judge; `n_entities` after
+            the latest per entity (and period, where the labels judge several).
         n_labelled: answers with a label, before the latest per entity.
-        n_unmatched: labels that no answer of the window has.
+        n_unmatched: labels that no answer of the window and their period has.
+        n_other_period, n_without_period: answers in the window that the labels do not judge, since
+            they are about another year, or do not say about which.
         groups: values of the columns asked for, as a report names them, n_rows of them each.
     """
 
@@ -44,6 +50,8 @@ class Matched:
     n_labelled: int
     n_unmatched: int
     groups: Mapping[str, list[str]] = field(default_factory=dict)
+    n_other_period: int = 0
+    n_without_period: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -61,28 +69,32 @@ def match(labels: Labels, answers: Iterable[pa.RecordBatch], groups: Sequence[st
 
     `groups` are columns of the answers, or of the file of labels where it has them.
 
-    An entity's label judges its latest answer of the window. A request's label judges that very
-    answer; where an entity has several labelled ones, the latest counts. Answers without a score
-    have nothing to judge.
+    An entity's label judges its latest answer of the window and the label's period. A request's
+    label judges that very answer; where an entity has several labelled ones, the latest counts.
+    Answers without a score have nothing to judge.
     """
     everyone, labelled = LatestPerEntity(), LatestPerEntity()
-    wanted = pa.array({key if isinstance(key, str) else key[0] for key in labels.targets})
-    wanted = wanted.cast(pa.string())
+    whose = (who for who, _period in labels.targets)
+    wanted = pa.array({who if isinstance(who, str) else who[0] for who in whose}, pa.string())
     found: set[Key] = set()
     chosen: list[pa.RecordBatch] = []
     targets: list[int] = []
     values: dict[str, list[str]] = {name: [] for name in groups}
-    n_answers = 0
+    n_answers = n_read = n_without_period = 0
     for batch in answers:
+        n_read += batch.num_rows
+        batch = _with_period(batch, labels)
+        n_without_period += batch.column("period").null_count if labels.periods else 0
+        batch = _of_periods(batch, labels)
         n_answers += batch.num_rows
-        everyone.add(batch.column("entity"), batch.column("timestamp"))
+        everyone.add(_counted(batch, labels), batch.column("timestamp"))
         batch = _judged(batch, labels.by, wanted)
-        known = [(key, labels.targets.get(key)) for key in _keys(batch, labels.by)]
+        known = [(key, labels.targets.get(key)) for key in _keys(batch, labels)]
         places = [place for place, (_, target) in enumerate(known) if target is not None]
         found.update(known[place][0] for place in places)
         targets += [target for _, target in known if target is not None]
         rows = batch.take(pa.array(places, pa.int64()))
-        labelled.add(rows.column("entity"), rows.column("timestamp"))
+        labelled.add(_counted(rows, labels), rows.column("timestamp"))
         chosen.append(rows)
         for name, cells in values.items():
             cells += _values(name, rows, [known[place][0] for place in places], labels)
@@ -99,7 +111,34 @@ def match(labels: Labels, answers: Iterable[pa.RecordBatch], groups: Sequence[st
         n_labelled=len(targets),
         n_unmatched=len(labels.targets) - len(found),
         groups={name: list(compress(cells, kept)) for name, cells in values.items()},
+        n_other_period=n_read - n_answers - n_without_period,
+        n_without_period=n_without_period,
     )
+
+
+def _with_period(batch: pa.RecordBatch, labels: Labels) -> pa.RecordBatch:
+    """Return the rows, those without a period taken to be of the one that the command stated."""
+    if labels.assumed is None:
+        return batch
+    place = batch.schema.get_field_index("period")
+    stated = pc.fill_null(batch.column("period"), labels.assumed)
+    return batch.set_column(place, batch.schema.field(place), stated)
+
+
+def _of_periods(batch: pa.RecordBatch, labels: Labels) -> pa.RecordBatch:
+    """Return the rows of the periods that the labels judge; all where periods do not matter."""
+    if not labels.periods:
+        return batch
+    judged = pa.array(sorted(labels.periods), pa.int64())
+    return batch.filter(pc.is_in(batch.column("period"), value_set=judged))
+
+
+def _counted(batch: pa.RecordBatch, labels: Labels) -> pa.Array:
+    """Return who each row is of, as what counts once: an entity, or one in one period."""
+    entities = batch.column("entity")
+    if len(labels.periods) < 2:
+        return entities
+    return pc.binary_join_element_wise(entities, batch.column("period").cast(pa.string()), "@")
 
 
 def _values(name: str, rows: pa.RecordBatch, keys: Sequence[Key], labels: Labels) -> list[str]:
@@ -118,11 +157,14 @@ def _judged(batch: pa.RecordBatch, by: By, wanted: pa.Array) -> pa.RecordBatch:
     return batch.filter(mask, null_selection_behavior="drop")
 
 
-def _keys(batch: pa.RecordBatch, by: By) -> list[Key]:
-    if by == "entity":
-        return list(batch.column("entity").to_pylist())
-    columns = (batch.column(name).to_pylist() for name in ("request_id", "instance"))
-    return list(zip(*columns, strict=True))
+def _keys(batch: pa.RecordBatch, labels: Labels) -> list[Key]:
+    """Return each row's key, with its period where periods matter."""
+    people = batch.column("entity").to_pylist()
+    if labels.by == "request":
+        columns = (batch.column(name).to_pylist() for name in ("request_id", "instance"))
+        people = list(zip(*columns, strict=True))
+    periods = batch.column("period").to_pylist() if labels.periods else [None] * len(people)
+    return list(zip(people, periods, strict=True))
 
 
 def _stacked(chosen: Sequence[pa.RecordBatch]) -> pa.Table:

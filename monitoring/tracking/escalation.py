@@ -51,7 +51,8 @@ def escalate(
     drift to confirm what labels have shown.
 
     Args:
-        drift: GREEN, YELLOW, RED, NO_DATA, or None where no report was made.
+        drift: GREEN, YELLOW, RED; NO_DATA or INCONCLUSIVE where no report could tell yet; None
+            where none was made.
         performance: OK, DEGRADED, NO_DATA, or None likewise.
         release: the version's name, for the rollback's reason.
         served: whether the version is the champion; only then is there anything to roll back.

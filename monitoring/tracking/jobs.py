@@ -79,7 +79,21 @@ class JobRegistry:
             UnreadableContract: nobody can tell what it takes and gives.
         """
         registry = self._registry
-        found = registry.by_release(release) if release else registry.at_alias(alias)
+        return self._monitored(
+            registry.by_release(release) if release else registry.at_alias(alias)
+        )
+
+    def find(self, number: int) -> MonitoredVersion | None:
+        """Return the version of MLflow's number, or None where there is none (any more).
+
+        Raises:
+            UnreadableContract: nobody can tell what it takes and gives.
+        """
+        found = self._registry.find(number)
+        return self._monitored(found) if found else None
+
+    def _monitored(self, found: Version) -> MonitoredVersion:
+        registry = self._registry
         contract = read_contract(registry, found)
         champion = registry.by_alias(names.CHAMPION)
         facts = {**asdict(found), "aliases": found.aliases}
@@ -113,8 +127,15 @@ class JobRegistry:
 
     def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
         """Return what the version's training measured on its test rows, without the `test_`."""
+        return self._metrics(version, "test_")
+
+    def shift_errors(self, version: MonitoredVersion) -> dict[str, float]:
+        """Return by how much the performance foretold was wrong at the last change of period."""
+        return self._metrics(version, "shift_error_")
+
+    def _metrics(self, version: MonitoredVersion, prefix: str) -> dict[str, float]:
         found = training_record(self._registry, version).metrics
-        return {k.removeprefix("test_"): v for k, v in found.items() if k.startswith("test_")}
+        return {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
 
     def predict(self, version: MonitoredVersion, features: pa.Table) -> npt.NDArray[np.float64]:
         """Return the version's own scores of the rows, shape (n,).

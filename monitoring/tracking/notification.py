@@ -55,7 +55,7 @@ def is_news(before: str, escalation: Escalation) -> bool:
     if escalation.level == before:
         return False
     lower = _ORDER.index(escalation.level) < _ORDER.index(before)
-    return not (lower and escalation.drift_status in (None, "NO_DATA"))
+    return not (lower and escalation.drift_status in (None, "NO_DATA", "INCONCLUSIVE"))
 
 
 def message(

@@ -1,8 +1,11 @@
 """The span of time that a report is about."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from core.messages import N_
+from core.store.errors import StoreError
 from core.store.filesystem import Store
 from core.store.reader import Captures
 from core.store.schema import ROLE_PRIMARY
@@ -37,10 +40,29 @@ class Window:
         *,
         features: bool = True,
     ) -> Captures:
-        """Return what a version answered in the window, with its features or without."""
-        start = self.start or _BEGINNING
-        selection = Selection(version.model_name, version.number, start, self.end, role)
+        """Return what a version answered in the window, with its features or without.
+
+        Raises:
+            StoreError: there is no such store.
+        """
         columns = {f.name: f.type for f in version.contract.features} if features else {}
+        return self._captures(store, version.model_name, version.number, role, columns)
+
+    def answers(self, store: Store, model_name: str) -> Captures:
+        """Return what any version of a model answered in the window, without features.
+
+        Raises:
+            StoreError: there is no such store.
+        """
+        return self._captures(store, model_name, None, ROLE_PRIMARY, {})
+
+    def _captures(
+        self, store: Store, model: str, number: int | None, role: str, columns: Mapping[str, str]
+    ) -> Captures:
+        # A bucket's prefix, and the folder of an API that only keeps journals, begin with these.
+        if not (store.exists() or store.journals.is_dir()):
+            raise StoreError(N_("{store} does not exist; check --inference_store."), store=store)
+        selection = Selection(model, number, self.start or _BEGINNING, self.end, role)
         return Captures(store, selection, columns, store.journals)
 
     def params(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.contract import names
 from core.messages import N_, _
 from core.registry.errors import RegistryError, RegistryUnreachable, VersionRefused
-from core.registry.packages import open_package
+from core.registry.files import open_package
 from core.registry.runs import RunFacts, run_facts
 from core.registry.versions import Registry, Version
 from serving.config.settings import Settings
@@ -146,7 +146,7 @@ class Follower:
             with self._cache.opened() as kept:
                 if kept is None:
                     return
-                package = open_package(self._registry, kept.target.number, kept.folder)
+                package = open_package(self._registry.client, kept.target.number, kept.folder)
                 version = read_version(
                     self._registry, kept.target, package, kept.facts, self._settings
                 )

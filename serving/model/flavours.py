@@ -9,7 +9,8 @@ from typing import Any
 
 from core.contract.trusted_types import PLAIN_TYPES
 from core.messages import _
-from core.registry.packages import Package, load_untrusted
+from core.registry.files import Package
+from core.registry.packages import load_untrusted
 from serving.config.settings import Settings
 from serving.model.archive import TooLarge, check_archive
 from serving.model.boosters import LIGHTGBM_BOOSTER, NotData, load_lightgbm, load_xgboost

@@ -17,7 +17,8 @@ from core.contract import names
 from core.contract.model import ContractError, ModelContract
 from core.messages import _
 from core.registry.errors import RegistryError, VersionRefused
-from core.registry.packages import Package, contract_of, download
+from core.registry.files import Package
+from core.registry.packages import contract_of, download
 from core.registry.runs import RunFacts, run_facts
 from core.registry.versions import Registry, Version
 from serving.config.settings import Settings

@@ -1,5 +1,6 @@
 """Transformers of numbers as the arithmetic they do."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -82,10 +83,12 @@ def ranged(part: Any, _name: str, _: Compile) -> ArrayMethod:
 
 def function(part: Any, name: str, _: Compile) -> ArrayMethod:
     """Call the function (FunctionTransformer), unless it wants its input checked."""
-    if part.validate or part.kw_args or name != "transform":
+    if part.validate or name != "transform":
         return asked(part, name)
-    called = part.func
-    return same if called is None else lambda matrix: np.asarray(called(numbers(matrix)))
+    if part.func is None:
+        return same
+    called = partial(part.func, **(part.kw_args or {}))
+    return lambda matrix: np.asarray(called(numbers(matrix)))
 
 
 def same(matrix: np.ndarray) -> np.ndarray:

@@ -79,9 +79,10 @@ def seen_values(part: Any, places: Sequence[int]) -> Mapping[int, Sequence[Any]]
 def _inner(part: Any, places: Sequence[int]) -> list[tuple[Any, Sequence[int]]]:
     """Return the estimators inside, with the positions of the columns that each takes."""
     if hasattr(part, "_transformer_to_input_indices"):
+        # Columns that an earlier step appended are none of the request's.
         where = part._transformer_to_input_indices
         return [
-            (inner, [places[place] for place in where[name]])
+            (inner, [places[place] for place in where[name] if place < len(places)])
             for name, inner, _ in part.transformers_
         ]
     inner = [step for _, step in getattr(part, "steps", ())]

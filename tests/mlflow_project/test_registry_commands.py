@@ -210,8 +210,8 @@ def test_diff_shows_what_differs_and_nothing_else(
     promotion.set_threshold(two_versions, "v1.1.0", 0.4, "for the test")
     assert main(["diff", "v1.0.0", "v1.1.0"]) == 0
     rows = capsys.readouterr().out.splitlines()[2:]
-    assert [row.split()[0] for row in rows] == ["threshold"]
-    assert rows[0].split()[2:] == ["0.5", "0.4", "-0.1000"]
+    assert [row.split()[0] for row in rows] == ["limiar"]
+    assert rows[0].split()[2:] == ["0,5000", "0,4000", "-0,1000"]
 
 
 def test_diff_says_what_breaks_a_client(

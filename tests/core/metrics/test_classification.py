@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
@@ -56,6 +56,7 @@ def scikit_learns(target: np.ndarray, scores: np.ndarray, flagged: np.ndarray) -
         }
 
 
+@settings(deadline=None)
 @given(ROWS, st.floats(0, 1))
 def test_metrics_equal_scikit_learns(rows: list[tuple[bool, float]], threshold: float) -> None:
     """Ties, one class, nothing flagged: the same number, or undefined on both sides."""
@@ -67,6 +68,7 @@ def test_metrics_equal_scikit_learns(rows: list[tuple[bool, float]], threshold: 
     assert set(found) - {"ece"} == set(scikit_learns(target.astype(int), scores, flagged))
 
 
+@settings(deadline=None)
 @given(ROWS, st.floats(0, 1), st.randoms())
 def test_the_same_rows_judged_twice_do_not_change(
     rows: list[tuple[bool, float]], threshold: float, random: object
@@ -119,6 +121,7 @@ def test_calibration_error_by_hand_and_by_simulation() -> None:
     assert error(np.array([1, 0]), np.array([1.0, 0.0])) == 0
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_the_error_is_what_the_bins_show(rows: list[tuple[bool, float]]) -> None:
     """The table of a report adds up to the number beside it."""

@@ -1,17 +1,14 @@
 """What a version was judged by survives its run, which anyone may delete and collect."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from live import ROOT, clean_environment
+from live import collect_run
 
 from core.contract import names
-from core.registry.evidence import fetch_evidence, log_evidence, training_record
+from core.registry.evidence import fetch_evidence, training_record
 from core.registry.packages import download
 from core.registry.runs import read_run
 from core.registry.versions import Registry, Version, open_registry
@@ -20,21 +17,6 @@ from mlflow_project.versions import promotion
 from monitoring.tracking.jobs import JobRegistry
 
 SCORES = pd.DataFrame({"row": ["a", "b"], "target": [0, 1], "score": [0.25, 0.75]})
-
-
-def mlflow_command(*arguments: str, uri: str) -> None:
-    """Run MLflow's own command, as an operator does."""
-    command = [sys.executable, "-m", "mlflow", *arguments]
-    environment = {**clean_environment(), "MLFLOW_TRACKING_URI": uri, "PATH": os.environ["PATH"]}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-
-
-def collect_run(run_id: str, folder: Path, uri: str) -> None:
-    """Delete a run and what it holds, for ever."""
-    mlflow_command("runs", "delete", "--run-id", run_id, uri=uri)
-    store, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
-    where = ("--backend-store-uri", store, "--artifacts-destination", artifacts)
-    mlflow_command("gc", *where, "--run-ids", run_id, uri=uri)
 
 
 @pytest.fixture
@@ -57,7 +39,7 @@ def orphan(
             path.parent.mkdir(parents=True)
             SCORES.to_parquet(path)
         assert version.model_id
-        log_evidence(registry, version.model_id, tmp_path / "evidence")
+        registry.client.log_model_artifacts(version.model_id, str(tmp_path / "evidence"))
         promotion.promote(registry, "v1.0.0", "first")
         collect_run(str(version.run_id), mlflow_folder, mlflow_server)
     return registry, registry.by_release("v1.0.0")

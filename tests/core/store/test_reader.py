@@ -91,6 +91,15 @@ def test_only_the_versions_own_answers_in_the_window(writer: Any) -> None:
     assert captures.n_instances == 3
 
 
+def test_what_a_list_was_answered_counts_as_any_answer(writer: Any) -> None:
+    """Rows of the role `batch`, in a journal and in Parquet: a list of a year is its answers."""
+    writer.journal(ROWS[:5], role="batch")
+    writer.parquet(writer.journal(ROWS[5:9], role="batch"))
+    writer.journal(ROWS[9:11])
+    captures, _ = read(writer.folder)
+    assert captures.n_instances == 11
+
+
 def test_versions_with_other_columns_share_a_store(writer: Any) -> None:
     """A file of a version that has other features does not disturb."""
     other = type(writer)(writer.folder, {"speed": "double"})

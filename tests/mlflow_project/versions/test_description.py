@@ -17,6 +17,7 @@ from core.contract.numbers import read_number
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, open_registry
 from mlflow_project.registry import main
+from mlflow_project.versions import promotion
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.knowledge import choose_threshold
 from mlflow_project.versions.ledger import Ledger
@@ -52,7 +53,7 @@ def churn(
         "name;description;unit;max\nage;Age of the customer;years;100,5\n", encoding="utf-8"
     )
     registry = open_registry()
-    registry.set_alias(names.CHAMPION, 1)
+    promotion.promote(registry, "v0.0.1", "first")
     return registry
 
 

@@ -213,7 +213,7 @@ def test_a_champion_of_unknown_past_is_not_compared_with(
     elsewhere = open_registry("from-elsewhere")
     criteria = run_gate(elsewhere, honest(dataset), GatePolicy())
     assert failures(criteria) == set()
-    assert {c.name: c.found for c in criteria}["champion"] == "0 linhas em comum"
+    assert {c.name: c.found for c in criteria}["champion"] == "0 linha em comum"
 
 
 @pytest.mark.slow

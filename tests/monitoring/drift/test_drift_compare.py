@@ -131,6 +131,55 @@ def test_an_empty_window_is_no_data() -> None:
     numbers(result)
 
 
+@pytest.mark.parametrize("rows", [1, 12, 29])
+def test_too_few_rows_are_not_green(rows: int) -> None:
+    """Not knowing is a status: grey, with the number of rows that could have shown RED."""
+    result = compare(fit_baseline(sample()), sample(3, rows))
+    assert result.global_status is Status.INCONCLUSIVE
+    assert {drift.status for drift in result.features} == {Status.INCONCLUSIVE}
+    assert (result.n_current, result.n_needed) == (rows, 30)
+    assert compare(fit_baseline(sample()), sample(3, 30)).global_status is Status.GREEN
+    numbers(result)
+
+
+def test_one_row_of_mostly_missing_values_is_not_green() -> None:
+    """One row with all but two inputs missing was once `GREEN, nothing to do`."""
+    rows = sample(3, 1)
+    for name in ("amount", "level", "flag", "group"):
+        rows = rows.set_column(
+            rows.column_names.index(name), name, pa.nulls(1, rows.column(name).type)
+        )
+    assert compare(fit_baseline(sample()), rows).global_status is Status.INCONCLUSIVE
+
+
+def test_an_alarm_stands_however_few_the_rows() -> None:
+    """What is proven is told: twelve values that the baseline never had are RED."""
+    window = with_column(sample(1, 12), "amount", np.full(12, 99.0))
+    result = compare(fit_baseline(sample()), window)
+    assert result.global_status is Status.RED
+    assert column(result, "amount").status is Status.RED
+    assert column(result, "level").status is Status.INCONCLUSIVE
+
+
+def test_a_baseline_of_too_few_rows_can_show_nothing() -> None:
+    """No window could be RED against it, however large, so none is GREEN."""
+    result = compare(fit_baseline(sample(0, 20)), sample(1, 500))
+    assert (result.global_status, result.n_needed) == (Status.INCONCLUSIVE, None)
+
+
+@pytest.mark.parametrize("n_baseline", [60, 765])
+def test_the_rows_needed_do_show_a_shift(n_baseline: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shift of one standard deviation is RED in about the stated share of such windows."""
+    from benchmarks import drift_simulation
+    from monitoring.drift.stats import rows_needed
+
+    monkeypatch.setattr(drift_simulation, "N_BASELINE", n_baseline)
+    rows = rows_needed(n_baseline, 30, 0.005, 1.0, 0.80)
+    assert rows is not None
+    found = share(statuses(SCENARIOS[0], rows, 100, shift=1.0), [Status.RED])
+    assert found >= 0.68  # 0.80 less three standard errors of 100 draws
+
+
 def test_values_outside_the_range_raise_the_alarm() -> None:
     """Rows beyond the baseline's extremes have bins of their own and are evidence by themselves."""
     window = with_column(sample(1, 60), "amount", np.r_[np.full(8, 99.0), np.full(52, 10.0)])
@@ -228,13 +277,6 @@ def test_dictionary_encoded_and_rare_categories() -> None:
     result = compare(baseline, encoded)
     assert column(result, "group").psi == 0
     assert len(baseline.features[0].counts) == 53
-
-
-def test_one_row_is_no_alarm() -> None:
-    """A single ordinary row has a large raw PSI and says nothing."""
-    result = compare(fit_baseline(sample()), sample(3, 1))
-    assert result.global_status is Status.GREEN
-    numbers(result)
 
 
 def test_columns_that_do_not_fit_are_named() -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from core.metrics.classification import metrics
+from core.metrics.expected import shift_errors
 from monitoring.drift.expected import ExpectedPerformance, ScoreTally
 
 METRICS = ("recall", "precision", "f2", "roc_auc", "positive_rate")
@@ -85,7 +86,7 @@ def test_roc_auc_of_a_tally_equals_that_of_all_pairs() -> None:
 
 def test_certain_scores_are_exact() -> None:
     """Zeros and ones leave nothing to chance."""
-    found = expected(np.array([0.0, 0.0, 1.0, 1.0, 1.0]))
+    found = expected(np.repeat([0.0, 0.0, 1.0, 1.0, 1.0], 8))
     for name in ("recall", "precision", "f2", "roc_auc"):
         assert getattr(found, name).value == 1.0
     assert (found.recall.low, found.recall.high) == (1.0, 1.0)
@@ -95,7 +96,7 @@ def test_certain_scores_are_exact() -> None:
 def test_what_is_not_defined_is_none() -> None:
     """No rows, nothing flagged, nobody at risk: no NaN anywhere."""
     assert ScoreTally().estimate() is None
-    nobody = expected(np.zeros(5))
+    nobody = expected(np.zeros(40))
     assert nobody.precision.value is None
     assert nobody.recall.value is None
     assert nobody.roc_auc.value is None
@@ -106,7 +107,40 @@ def test_rows_without_score_or_flag_are_passed_on_uncounted() -> None:
     """Watching a stream changes nothing of it."""
     batch = pa.record_batch({"score": [0.9, None, 0.2], "label": [1, 0, None], "x": [1, 2, 3]})
     tally = ScoreTally()
-    assert list(tally.watch([batch, batch])) == [batch, batch]
+    assert list(tally.watch([batch] * 30)) == [batch] * 30
     found = tally.estimate()
     assert found is not None
-    assert found.n_rows == 2
+    assert found.n_rows == 30
+
+
+def test_no_performance_is_foretold_of_a_handful() -> None:
+    """One row would have a recall of 1; thirty are the least."""
+    score = scores(4, 30)
+    tally = ScoreTally()
+    tally.add(score[:29], np.ones(29, dtype=int))
+    assert tally.estimate() is None
+    tally.add(score[29:], np.ones(1, dtype=int))
+    assert tally.estimate() is not None
+
+
+def test_what_was_wrong_before_widens_what_is_foretold() -> None:
+    """Scores that came to mean less: the error of one window covers the next one's truth."""
+    score = scores(5, 2000)
+    meant = np.clip(score * 0.7, 0, 1)
+    outcomes = (np.random.default_rng(6).random(2000) < meant).astype(int)
+    errors = shift_errors(outcomes, score, score >= 0.4)
+    assert errors["precision"] > 0.1
+    later = scores(7, 2000)
+    truth = shown((np.random.default_rng(8).random(2000) < later * 0.7).astype(int), later)
+    found = expected(later)
+    assert not found.precision.low <= truth["precision"] <= found.precision.high
+    wider = found.widened(errors)
+    for name in ("recall", "precision", "f2", "roc_auc", "positive_rate"):
+        estimate = getattr(wider, name)
+        assert estimate.low - 0.02 <= truth[name] <= estimate.high + 0.02, name
+
+
+def test_no_error_where_nothing_changed() -> None:
+    """Calibrated scores: what was foretold lies where the labels fell."""
+    score = scores(9, 40_000)
+    assert max(shift_errors(labels(score, 10), score, score >= 0.4).values()) < 0.015

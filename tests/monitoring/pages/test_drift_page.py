@@ -34,6 +34,7 @@ def facts(
     drift: str | None = None,
     performance: str | None = None,
     foretold: ExpectedPerformance | None = None,
+    standing: str | None = None,
 ) -> DriftFacts:
     """Return the facts of a report on `n_instances`."""
     now = datetime.now(UTC)
@@ -65,6 +66,7 @@ def facts(
         escalation=escalate(drift, performance, release="v1.2.0", served=True),
         expected=foretold,
         test_metrics={"recall": 0.875},
+        standing=standing or drift or "GREEN",
     )
 
 
@@ -80,6 +82,7 @@ def page(rows: int, shift: float = 0.0) -> str:
         (200, 0.0, ["Verde", "Nenhuma mudança", "Nada a fazer"]),
         (200, 2.0, ["Vermelho", "Mudança forte em speed", "em até 4 horas", "§3.1"]),
         (0, 0.0, ["Sem dados", "Nenhuma predição", "INFERENCE_STORE"]),
+        (9, 0.0, ["Inconclusivo", "9 instâncias comparadas", "ao menos 30", "--last_n_days"]),
     ],
 )
 def test_the_verdict_comes_first_and_says_what_to_do(
@@ -159,10 +162,37 @@ def test_the_expected_performance_is_shown_with_its_assumption() -> None:
     """Estimate, range and the version's own test, and what it rests on; nothing without scores."""
     result = compare(fit_baseline(table(700)), table(200))
     tally = ScoreTally()
-    tally.add(np.array([0.9, 0.8, 0.1, 0.2]), np.array([1, 1, 0, 0]))
+    tally.add(np.repeat([0.9, 0.8, 0.1, 0.2], 10), np.repeat([1, 1, 0, 0], 10))
     html = render(result, facts(200, foretold=tally.estimate()))
     assert "Desempenho esperado" in html
     assert "0,850" in html  # (0.9 + 0.8) / 2, both recall and precision
     assert "0,875" in html
     assert "calibrado" in html
     assert "Desempenho esperado" not in render(result, facts(200))
+
+
+def test_a_look_that_could_not_tell_leaves_the_earlier_verdict() -> None:
+    """Nothing is green in it, and the page says what still stands."""
+    result = compare(fit_baseline(table(700)), table(9))
+    html = render(result, facts(9, drift="RED", standing="RED"))
+    header = re.search(r"<header.*?</header>", html, re.DOTALL)
+    assert header is not None
+    assert 'class="verdict none"' in header.group()
+    assert "Continua valendo o veredito de um relatório anterior: Vermelho." in header.group()
+    assert "Com menos de 30 linhas pontuadas não se prevê desempenho" in html
+    assert "verde: " not in html
+    assert 'badge green"' not in html
+    assert "fill green" not in html
+
+
+def test_the_ranges_hold_what_the_last_change_of_year_taught() -> None:
+    """Widened by the error seen then, and said."""
+    result = compare(fit_baseline(table(700)), table(200))
+    tally = ScoreTally()
+    tally.add(np.repeat([0.9, 0.8, 0.1, 0.2], 10), np.repeat([1, 1, 0, 0], 10))
+    found = tally.estimate()
+    assert found is not None
+    html = render(result, facts(200, foretold=found.widened({"recall": 0.108})))
+    assert "na última mudança de ano" in html
+    assert "Recall 0,108" in html
+    assert "na última mudança de ano" not in render(result, facts(200, foretold=found))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from core.contract.model import Feature, ModelContract
 from core.contract.pseudonym import pseudonym
 from core.store.reader import Captures
 from core.store.selection import Selection
+from monitoring.performance.answered import versions_that_answered
 from monitoring.performance.errors import LabelsError
 from monitoring.performance.labels import Labels, read_labels
 from monitoring.performance.matching import COLUMNS, Matched, match
 
 CONTRACT = ModelContract("v1.0.0", (Feature("wear"),), "failure", 0.5, entity="serial")
+YEARLY = replace(CONTRACT, horizon=1)
 KEY = "a key of the tests"
 
 
@@ -33,12 +36,24 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(tmp_path: Path) -> Callable[..., Labels]:
     """Return a function that writes a text and reads it as labels."""
 
-    def run(text: str, suffix: str = ".csv", target: str = "target") -> Labels:
+    def run(
+        text: str,
+        suffix: str = ".csv",
+        target: str = "target",
+        contract: ModelContract = CONTRACT,
+        period: int | None = None,
+    ) -> Labels:
         path = tmp_path / f"labels{suffix}"
         path.write_text(text, encoding="utf-8")
-        return read_labels(path, CONTRACT, target)
+        return read_labels(path, contract, target, (), period)
 
     return run
+
+
+def by_whom(labels: Labels) -> dict[Any, int]:
+    """Return the labels by whose they are, of a version for which periods do not matter."""
+    assert not labels.periods
+    return {who: target for (who, _period), target in labels.targets.items()}
 
 
 @pytest.mark.parametrize(
@@ -53,39 +68,40 @@ def test_csv_by_request(read: Callable[..., Labels], text: str) -> None:
     """Comma or semicolon, byte-order mark or not, 1 or true."""
     labels = read(text)
     assert labels.by == "request"
-    assert labels.targets == {("a", 0): 1, ("a", 1): 0}
+    assert by_whom(labels) == {("a", 0): 1, ("a", 1): 0}
 
 
 def test_every_format_says_the_same(read: Callable[..., Labels], tmp_path: Path) -> None:
     """JSON lines and Parquet with numbers in them equal the CSV."""
     rows = [{"request_id": "a", "instance": i, "target": i % 2} for i in range(4)]
     expected = {("a", i): i % 2 for i in range(4)}
-    assert read("\n".join(map(json.dumps, rows)), ".jsonl").targets == expected
+    assert by_whom(read("\n".join(map(json.dumps, rows)), ".jsonl")) == expected
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "labels.parquet")
-    assert read_labels(tmp_path / "labels.parquet", CONTRACT).targets == expected
+    assert by_whom(read_labels(tmp_path / "labels.parquet", CONTRACT)) == expected
 
 
 def test_identities_in_clear_become_pseudonyms(read: Callable[..., Labels], tmp_path: Path) -> None:
     """Leading zeros count, space and case do not; a number is its digits."""
     labels = read("serial,target\n007,1\n sn-8 ,0\n")
     assert labels.by == "entity"
-    assert labels.targets == {pseudonym("007", KEY): 1, pseudonym("SN-8", KEY): 0}
+    assert by_whom(labels) == {pseudonym("007", KEY): 1, pseudonym("SN-8", KEY): 0}
     pq.write_table(pa.table({"serial": [12.0, None], "target": [1, 1]}), tmp_path / "l.parquet")
     found = read_labels(tmp_path / "l.parquet", CONTRACT)
-    assert found.targets == {pseudonym("12", KEY): 1}
+    assert by_whom(found) == {pseudonym("12", KEY): 1}
     assert found.n_unknown == 1
 
 
 def test_pseudonyms_are_taken_as_they_are(read: Callable[..., Labels]) -> None:
     """A column `entity` needs no key."""
     known = pseudonym("SN-1", KEY)
-    assert read(f"entity,passed\n{known.upper()},1\n", target="passed").targets == {known: 1}
+    labels = read(f"entity,passed\n{known.upper()},1\n", target="passed")
+    assert by_whom(labels) == {known: 1}
 
 
 def test_what_is_wrong_is_counted(read: Callable[..., Labels]) -> None:
     """Repeated rows once, contradictions not at all, rows without key or label apart."""
     labels = read("serial,target\na,1\na,1\nb,0\nb,1\nb,0\nc,\n,1\nd,0\n")
-    assert labels.targets == {pseudonym("a", KEY): 1, pseudonym("d", KEY): 0}
+    assert by_whom(labels) == {pseudonym("a", KEY): 1, pseudonym("d", KEY): 0}
     assert (labels.n_rows, labels.n_unknown) == (8, 2)
     assert (labels.n_duplicates, labels.n_conflicts) == (2, 1)
 
@@ -140,7 +156,7 @@ def answer(entity: str | None, score: float) -> dict[str, Any]:
 
 def labelled(by: Any, targets: dict[Any, int]) -> Labels:
     """Return labels without blemish."""
-    return Labels(by, targets, len(targets), 0, 0, 0)
+    return Labels(by, {(who, None): t for who, t in targets.items()}, len(targets), 0, 0, 0)
 
 
 def test_an_entitys_label_judges_its_latest_answer(writer: Any) -> None:
@@ -191,3 +207,84 @@ def test_nothing_matched_is_empty(writer: Any) -> None:
     found = joined(writer, labelled("entity", {"a": 1}))
     assert (found.n_rows, found.n_answers) == (0, 1)
     assert found.target.dtype == np.int64
+
+
+def in_year(entity: str, score: float, year: int | None) -> dict[str, Any]:
+    """Return an answered row about a year."""
+    return {**answer(pseudonym(entity, KEY), score), "period": year}
+
+
+def test_outcomes_of_a_year_judge_only_the_answers_about_the_year_before(
+    read: Callable[..., Labels], writer: Any
+) -> None:
+    """150 answers about 2022 and 150 outcomes of 2024: none is judged, all are counted."""
+    people = [f"p{i}" for i in range(150)]
+    writer.parquet(writer.journal([in_year(who, 0.9, 2022) for who in people]))
+    lines = "".join(f"{who},0,2024\n" for who in people)
+    found = joined(writer, read(f"serial,target,outcome_year\n{lines}", contract=YEARLY))
+    assert (found.n_rows, found.n_answers, found.coverage) == (0, 0, None)
+    assert (found.n_other_period, found.n_without_period, found.n_unmatched) == (150, 0, 150)
+    again = joined(writer, read("serial,target,outcome_year\np1,0,2023\n", contract=YEARLY))
+    assert (again.n_rows, again.n_other_period) == (1, 0)
+
+
+def test_each_outcome_finds_the_answer_of_its_period(
+    read: Callable[..., Labels], writer: Any
+) -> None:
+    """A child scored in two years is judged in both, by the outcome of each; others are counted."""
+    writer.journal([in_year("a", 0.1, 2022)], age=timedelta(days=9))
+    writer.journal([in_year("a", 0.2, 2023), in_year("a", 0.3, 2024), in_year("a", 0.4, None)])
+    labels = read("serial,target,outcome_year\na,0,2023\na,1,2024\n", contract=YEARLY)
+    assert labels.n_conflicts == 0
+    found = joined(writer, labels)
+    pairs = zip(found.score.tolist(), found.target.tolist(), strict=True)
+    assert sorted(pairs) == [(0.1, 0), (0.2, 1)]
+    assert (found.n_entities, found.n_other_period, found.n_without_period) == (2, 1, 1)
+
+
+def test_a_stated_period_takes_answers_that_have_none(
+    read: Callable[..., Labels], writer: Any
+) -> None:
+    """`--period` speaks for rows captured before there was one, and for files without years."""
+    writer.journal([in_year("a", 0.2, None), in_year("b", 0.3, 2023), in_year("c", 0.4, 2022)])
+    found = joined(writer, read("serial,target\na,1\nb,0\nc,1\n", contract=YEARLY, period=2023))
+    assert sorted(found.score.tolist()) == [0.2, 0.3]
+    assert (found.n_unmatched, found.n_other_period, found.n_without_period) == (1, 1, 0)
+    text = "serial,target,outcome_year\na,1,2024\nb,0,2023\n"
+    labels = read(text, contract=YEARLY, period=2023)
+    assert (len(labels.targets), labels.n_other_period) == (1, 1)
+
+
+def test_without_a_horizon_years_do_not_matter(read: Callable[..., Labels], writer: Any) -> None:
+    """A version that states none is judged as ever, whatever the answers' periods."""
+    writer.journal([in_year("a", 0.2, 2021), in_year("b", 0.3, None)])
+    found = joined(writer, read("serial,target,outcome_year\na,1,1999\nb,0,2030\n"))
+    assert (found.n_rows, found.n_other_period, found.n_without_period) == (2, 0, 0)
+
+
+def test_a_file_without_a_year_asks_for_the_period(read: Callable[..., Labels]) -> None:
+    """Nothing decides by what happens to be newest; a year that is none is said by its row."""
+    with pytest.raises(LabelsError, match="--period"):
+        read("serial,target\na,1\n", contract=YEARLY)
+    with pytest.raises(LabelsError, match="linha de dados 1: outcome_year não é um ano") as caught:
+        read("serial,target,outcome_year\na,1,PLANTED\n", contract=YEARLY)
+    assert "PLANTED" not in str(caught.value)
+    assert read("serial,target,outcome_year\na,1,\n", contract=YEARLY).n_unknown == 1
+
+
+def test_the_versions_that_answered_a_period(read: Callable[..., Labels], writer: Any) -> None:
+    """By the store alone; rows without a period count where the command stated it."""
+    writer.journal([in_year("a", 0.2, 2022)], number=1)
+    writer.parquet(writer.journal([in_year("a", 0.2, 2023)], number=2))
+    writer.journal([in_year("b", 0.2, 2023)], number=3, role="shadow")
+    writer.journal([in_year("b", 0.2, None)], number=4)
+    now = datetime.now(UTC)
+    selection = Selection("modelo", None, now - timedelta(days=9), now)
+
+    def answered(period: int | None) -> list[int]:
+        text = "serial,target,outcome_year\na,1,2024\n"
+        labels = read(text, contract=YEARLY, period=period)
+        return versions_that_answered(Captures(writer.folder, selection, {}), labels)
+
+    assert answered(None) == [2]
+    assert answered(2023) == [2, 4]

@@ -1,0 +1,81 @@
+"""A model's files: fetched by its URI, and what its `MLmodel` file says."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.contract import names
+from core.messages import _
+from core.registry.client import CALL_SECONDS, Client
+from core.registry.errors import NotFound, VersionRefused
+
+MLMODEL = "MLmodel"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A version's folder, and what its `MLmodel` file says.
+
+    `inputs` and `outputs` are the signature's, as plain data; None without one.
+    """
+
+    folder: Path
+    flavors: Mapping[str, Mapping[str, Any]]
+    metadata: Mapping[str, Any]
+    inputs: list[Any] | None
+    outputs: list[Any] | None
+
+
+def open_package(client: Client, number: int, folder: Path) -> Package:
+    """Read the `MLmodel` of a version's files; the server is not asked.
+
+    Raises:
+        VersionRefused: there is no readable one.
+    """
+    client.prepare()
+    from mlflow.models import Model
+
+    try:
+        model = Model.load(str(folder))
+        signature = model.signature
+        return Package(
+            folder=folder,
+            flavors=model.flavors,
+            metadata=model.metadata or {},
+            inputs=signature.inputs.to_dict() if signature and signature.inputs else None,
+            outputs=signature.outputs.to_dict() if signature and signature.outputs else None,
+        )
+    except Exception as exc:
+        reason = _("MLmodel cannot be read ({kind})", kind=type(exc).__name__)
+        raise VersionRefused(number, reason) from exc
+
+
+def stated_release(client: Client, number: int, uri: str) -> str | None:
+    """Return the release that the contract of the version at a URI states; None without one."""
+    with tempfile.TemporaryDirectory(prefix="version-") as folder:
+        try:
+            fetch_uri(client, f"{uri}/{MLMODEL}", Path(folder), CALL_SECONDS)
+            package = open_package(client, number, Path(folder))
+        except (VersionRefused, NotFound):
+            return None
+    stated = package.metadata.get(names.METADATA_CONTRACT)
+    return stated.get("release") if isinstance(stated, Mapping) else None
+
+
+def fetch_uri(client: Client, uri: str, folder: Path, seconds: float) -> Path:
+    """Fetch what a `models:/` URI names into a folder, its path kept; return where it lies.
+
+    Raises:
+        NotFound: there is no such version or file.
+        RegistryUnreachable: it cannot be fetched now.
+    """
+
+    def fetch() -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        servers = {"tracking_uri": client.uri, "registry_uri": client.uri}
+        return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), **servers))
+
+    return client.call(fetch, "download_artifacts", seconds, repeat=True)

@@ -1,0 +1,121 @@
+"""A year passes: the workbook grows by a sheet, moves, loses its oldest one; runs are deleted."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from live import ROOT
+
+from core.contract import names
+from core.registry.versions import Registry, open_registry
+from data.synthetic import generate_workbook, write_workbook
+from mlflow_project.dataset.pairs import YEAR
+from mlflow_project.make_dataset import make_dataset
+from mlflow_project.modelling import pipeline, splits
+from mlflow_project.modelling.rows import in_own_order
+from mlflow_project.modelling.threshold import ThresholdPolicy
+from mlflow_project.modelling.training import evaluate_fit
+from mlflow_project.runs.training_run import Registered, train
+from mlflow_project.versions.gate import common_rows
+from mlflow_project.versions.promotion import promote
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+FIRST, LAST = 2022, 2025
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the datasets `three.parquet`, `four.parquet` and `without_2022.parquet`.
+
+    The workbook of four years is that of three with one sheet more.
+    """
+    place = tmp_path_factory.mktemp("years")
+    spans = {"three": (FIRST, LAST), "four": (FIRST, LAST + 1), "without_2022": (2023, LAST + 1)}
+    for name, span in spans.items():
+        write_workbook(generate_workbook(500, 5, range(*span)), place / f"{name}.xlsx")
+        make_dataset(place / f"{name}.xlsx", place / f"{name}.parquet", "a key")
+    return place
+
+
+@pytest.fixture(scope="module")
+def champion(mlflow_server: str, folder: Path) -> Iterator[Registry]:
+    """Return the registry of a model whose champion was trained on 2022 to 2024."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_NAME", "years")
+        patch.setenv("PYTHONPATH", str(ROOT))
+        for module, name, value in (
+            (pipeline, "REPEATS", 1),
+            (pipeline, "FOLDS", 3),
+            (splits, "SPLITS", 1),
+            (splits, "FOLDS", 2),
+        ):
+            patch.setattr(module, name, value)
+        patch.chdir(folder)
+        mlflow.set_tracking_uri(mlflow_server)
+        first = train(folder / "three.parquet")
+        registry = open_registry()
+        promote(registry, first.release, "the first year's", force=True)
+        yield registry
+
+
+def judged(registry: Registry, result: Registered) -> dict[str, str]:
+    """Return the verdicts of a version by criterion."""
+    tags = registry.by_release(result.release).tags
+    return {k.removeprefix("gate."): v for k, v in tags.items() if k.startswith("gate.")}
+
+
+def test_a_new_years_sheet_is_decided_compared_and_registered(
+    champion: Registry, folder: Path
+) -> None:
+    """No test row is known to both versions: the served champion scores the year it never saw."""
+    result = train(folder / "four.parquet")
+    verdicts = judged(champion, result)
+    assert {"recall_gain", "f2_gain", "brier_gain"} <= verdicts.keys()
+    version = champion.by_release(result.release)
+    assert version.aliases == (names.CHALLENGER,)
+    assert "treino 2022→2023, 2023→2024, teste 2024→2025" in result.report.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "moved", "compared"),
+    [("three", 1, True), ("without_2022", 0, True), ("three", 0, True)],
+    ids=["all sheets moved by a year", "2022 dropped", "the same years"],
+)
+def test_other_spans_of_years_are_compared(
+    champion: Registry, folder: Path, dataset: str, moved: int, compared: bool
+) -> None:
+    """Each is judged on rows that neither fit had seen, or in a year the champion never saw."""
+    rows = in_own_order(pd.read_parquet(folder / f"{dataset}.parquet"))
+    rows[YEAR] += moved
+    evaluation = evaluate_fit(rows, ThresholdPolicy(), 7)
+    common = common_rows(champion, champion.by_release("v1.0.0"), evaluation)
+    assert (len(common) == len(evaluation.test)) == compared
+    assert common["champion_flagged"].isin([True, False]).all()
+
+
+def test_a_champion_whose_run_is_gone_is_still_compared_with(
+    champion: Registry, folder: Path, mlflow_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """`mlflow runs delete` and `mlflow gc` take the run; what judges a version travels with it."""
+    version = champion.by_release("v1.0.0")
+    champion.client.delete_run(version.run_id)
+    (database,) = tmp_path_factory.getbasetemp().glob("mlflow*/mlflow.db")
+    store = ("--backend-store-uri", f"sqlite:///{database}")
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "gc", "--run-ids", version.run_id, *store],
+        env={**os.environ, "MLFLOW_TRACKING_URI": mlflow_server},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = train(folder / "four.parquet", force=True)
+    assert {"recall_gain", "f2_gain", "brier_gain"} <= judged(champion, result).keys()
+    again = train(folder / "three.parquet")
+    assert (again.release, again.existing) == ("v1.0.0", True)
+    assert again.headline.startswith("v1.0.0: recall")
