@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from core.files.archives import ArchiveTooLarge, check_archive
 from core.files.skops_models import foreign_types, load_plain
 from core.messages import _
 from core.registry.files import Package
 from core.registry.packages import load_untrusted
 from serving.config.settings import Settings
-from serving.model.archive import TooLarge, check_archive
 from serving.model.boosters import LIGHTGBM_BOOSTER, NotData, load_lightgbm, load_xgboost
 
 METHODS = ("predict_proba", "predict")
@@ -86,7 +86,7 @@ def _skops(file: Path, flavor: Flavor, settings: Settings) -> Any:
         raise NotData
     try:
         check_archive(file, settings.max_model_bytes)
-    except TooLarge as exc:
+    except ArchiveTooLarge as exc:
         raise UnfitError(_("the model file unpacks to more than it may (MAX_MODEL_BYTES)")) from exc
     foreign = foreign_types(file, settings.trusted_types)
     if foreign:

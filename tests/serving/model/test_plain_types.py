@@ -9,7 +9,6 @@ import subprocess
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +63,7 @@ def package(folder: Path, content: bytes, **flavor: Any) -> Package:
     (folder / "model.skops").write_bytes(content)
     sklearn = {"pickled_model": "model.skops", "serialization_format": "skops", **flavor}
     flavors = {"python_function": {"predict_fn": "predict"}, "sklearn": sklearn}
-    empty: dict[str, Any] = {field.name: None for field in fields(Package)}
-    return Package(**{**empty, "folder": folder, "flavors": flavors, "metadata": {}})
+    return Package(folder=folder, flavors=flavors, metadata={}, inputs=None, outputs=None)
 
 
 def load(folder: Path, content: bytes, **settings: Any) -> Any:
