@@ -16,7 +16,7 @@ from core.cli import arguments
 from core.contract.names import configure_mlflow_environment
 from core.messages import _, formats, ngettext
 from mlflow_project.dataset.late_labels import write_labels
-from mlflow_project.dataset.output import write_whole
+from mlflow_project.dataset.output import file_to_write
 from mlflow_project.dataset.pairs import (
     DATASET_COLUMNS,
     GROUPS,
@@ -60,8 +60,10 @@ def make_dataset(source: Path, output: Path, pseudonym_key: str | None) -> Readi
         raise PairError(source=source, years=years)
     content = {"reading": report.to_dict(), "pairs": count_pairs(dataset, students)}
     text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    write_whole(report_path(output), lambda path: path.write_text(text, encoding="utf-8"))
-    write_whole(output, lambda path: dataset.to_parquet(path, index=False))
+    with file_to_write(report_path(output)) as path:
+        path.write_text(text, encoding="utf-8")
+    with file_to_write(output) as path:
+        dataset.to_parquet(path, index=False)
     return report
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pandas as pd
 
 from core.contract.pseudonym import pseudonym
-from mlflow_project.dataset.output import write_whole
+from mlflow_project.dataset.output import file_to_write
 from mlflow_project.pede.errors import KeyMissingError
-from mlflow_project.pede.reading_report import Tally
+from mlflow_project.pede.reading_report import ReadingTally
 from mlflow_project.pede.sheet import read_students
 from mlflow_project.pede.workbook import read_sheet
 
 LABEL_COLUMNS = ("entity", "target", "outcome_year")
 
 
-def write_labels(workbook: Path, output: Path, key: str | None, year: int | None) -> pd.DataFrame:
+def write_labels(workbook: Path, target: Path, key: str | None, year: int | None) -> pd.DataFrame:
     """Write the labels of the newest sheet, or of the given year's, as Parquet; return them.
 
     Raises:
@@ -29,7 +29,7 @@ def write_labels(workbook: Path, output: Path, key: str | None, year: int | None
     if not key:
         raise KeyMissingError(source=workbook)
     sheet = read_sheet(workbook, year)
-    students = read_students(sheet, Tally()).frame
+    students = read_students(sheet, ReadingTally()).frame
     labels = pd.DataFrame(
         {
             "entity": [pseudonym(ra, key) for ra in students["ra"]],
@@ -37,5 +37,6 @@ def write_labels(workbook: Path, output: Path, key: str | None, year: int | None
             "outcome_year": sheet.year,
         }
     ).sort_values("entity", ignore_index=True)
-    write_whole(output, lambda path: labels.to_parquet(path, index=False))
+    with file_to_write(target) as path:
+        labels.to_parquet(path, index=False)
     return labels

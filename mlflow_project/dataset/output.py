@@ -1,20 +1,22 @@
 """Writing a file of the dataset whole or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.files.whole import replacing
-from mlflow_project.pede.errors import OutputError
+from mlflow_project.pede.errors import UnwritableError
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file, then put it in its place in one step; folders are made.
+@contextmanager
+def file_to_write(path: Path) -> Iterator[Path]:
+    """Yield the path of a file to write, which becomes `path` in one step; folders are made.
 
     Raises:
-        OutputError: the operating system does not let it.
+        UnwritableError: the operating system does not let it.
     """
     try:
         with replacing(path) as temporary:
-            write(temporary)
+            yield temporary
     except OSError as exc:
-        raise OutputError(path=path, problem=exc.strerror or type(exc).__name__) from exc
+        raise UnwritableError(path=path, problem=exc.strerror or type(exc).__name__) from exc

@@ -9,11 +9,12 @@ years are not, those of a later one cannot be.
 import pandas as pd
 
 from mlflow_project.pede.ages import decimal_ages
-from mlflow_project.pede.contradictions import compare_years
+from mlflow_project.pede.contradictions import refuse_other_children
 from mlflow_project.pede.errors import DataError
 from mlflow_project.pede.features import EXAMPLE, FEATURE_NAMES, FEATURES
-from mlflow_project.pede.list_reader import ChildrenList, read_list
-from mlflow_project.pede.reading_report import ReadingReport, Tally
+from mlflow_project.pede.list_reader import read_list
+from mlflow_project.pede.reading_report import ReadingReport, ReadingTally
+from mlflow_project.pede.reappearance import few_reappear
 from mlflow_project.pede.sheet import COLUMNS, read_students
 from mlflow_project.pede.workbook import Source, read_sheets, require_consecutive
 
@@ -22,7 +23,6 @@ __all__ = [
     "EXAMPLE",
     "FEATURES",
     "FEATURE_NAMES",
-    "ChildrenList",
     "DataError",
     "ReadingReport",
     "read_list",
@@ -42,10 +42,10 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     """
     sheets = read_sheets(source)
     require_consecutive(sheets)
-    tally = Tally()
+    tally = ReadingTally()
     frames = [read_students(sheet, tally).frame for sheet in sheets]
-    for warning in compare_years(frames, [sheet.title for sheet in sheets], sheets[0].source):
-        tally.warn(warning)
+    tally.warn(*few_reappear(frames, [sheet.title for sheet in sheets]))
+    refuse_other_children(frames, sheets[0].source, [sheet.title for sheet in sheets])
     students = pd.concat(frames, ignore_index=True)
     # A day of birth is no fact of one year: the sheet of 2022 has none, and later ones have its
     # children's.

@@ -27,7 +27,7 @@ _TEXT_TYPE = re.compile(rb"\bt\s*=\s*[\"']str[\"']")
 _REFERENCE = re.compile(rb"\br\s*=\s*[\"']\w+[\"']")
 
 
-class TooLarge(ValueError):
+class WorkbookTooLarge(ValueError):
     """The archive would unpack to more than a workbook of children needs."""
 
 
@@ -38,16 +38,16 @@ def readable_copy(content: bytes) -> BytesIO:
     formula without a stored value the text `UNSTORED`.
 
     Raises:
-        TooLarge: the file, its members, or what they unpack to.
+        WorkbookTooLarge: the file, its members, or what they unpack to.
         BadZipFile, RuntimeError and others of `zipfile`: it is no archive that can be read.
     """
     if len(content) > MAX_FILE:
-        raise TooLarge
+        raise WorkbookTooLarge
     copy = BytesIO()
     with ZipFile(BytesIO(content)) as archive, ZipFile(copy, "w", ZIP_STORED) as mended:
         members = archive.infolist()
         if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED:
-            raise TooLarge
+            raise WorkbookTooLarge
         for member in members:
             if member.filename.endswith((".xml", ".rels")) and not _LEFT_OUT.match(member.filename):
                 with archive.open(member) as file:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from core.messages import N_, _, formats
+from core.messages import N_, _
 from mlflow_project.pede.errors import ContradictionError
 
 MAX_SHARE = 0.05
@@ -16,8 +16,6 @@ MAX_BEHIND = 2
 """Years that an age may lie below the year minus the birth year: one before the birthday, another
 where ages were taken the year before. Above it no age can lie."""
 SORTED_ALONE = N_("check that nobody sorted or copied one of these columns alone")
-FEW_REAPPEAR = 0.5
-"""Share of a year's students below which too few are found again; three quarters are usual."""
 _NEAR = range(-5, 6)
 """Years that a sheet's title may be off."""
 
@@ -76,25 +74,17 @@ def refuse_mixed_up(
         raise ContradictionError(source=source, sheet=sheet, contradictions=text)
 
 
-def compare_years(frames: Sequence[pd.DataFrame], titles: Sequence[str], source: str) -> list[str]:
-    """Return a warning for each year of whose students few reappear in the next one.
+def refuse_other_children(
+    frames: Sequence[pd.DataFrame], source: str, titles: Sequence[str]
+) -> None:
+    """Refuse consecutive years in which the same RAs were born in other years.
 
     Raises:
-        ContradictionError: the same RAs were born in other years; names both sheets.
+        ContradictionError: names both sheets.
     """
-    warnings = []
     for (early, before), (late, sheet) in pairwise(zip(frames, titles, strict=True)):
-        both = early[["ra", "ano_nascimento"]].merge(late[["ra", "ano_nascimento"]], on="ra")
-        if len(both) < FEW_REAPPEAR * len(early):
-            warning = _(
-                "only {again} of the students of {before} reappear in {sheet}; check that RAs are "
-                "written alike in both sheets.",
-                again=formats.percent(len(both) / len(early), 0),
-                before=before,
-                sheet=sheet,
-            )
-            warnings.append(warning)
-        births = both.dropna()
+        births = early[["ra", "ano_nascimento"]].merge(late[["ra", "ano_nascimento"]], on="ra")
+        births = births.dropna()
         differs = births["ano_nascimento_x"] != births["ano_nascimento_y"]
         if _too_many(differs, len(births)):
             text = _(
@@ -105,7 +95,6 @@ def compare_years(frames: Sequence[pd.DataFrame], titles: Sequence[str], source:
                 hint=_(SORTED_ALONE),
             )
             raise ContradictionError(source=source, sheet=sheet, contradictions=text)
-    return warnings
 
 
 def _lag_error(frame: pd.DataFrame) -> pd.Series:

@@ -2,21 +2,21 @@
 
 DataError
 ├── WorkbookError         no file there, or the file is no .xlsx workbook that could be read
-├── SheetError            a year's sheet is missing, doubled or empty
-├── ColumnError           a column without which no row can be read is missing
+├── YearSheetError        a year's sheet is missing, doubled or empty
+├── MissingColumnError    a column without which no row can be read is missing
 ├── ContradictionError    columns that must agree do not, in more rows than typing errors explain
 ├── PairError             no student appears in two consecutive years
 ├── KeyMissingError       labels cannot name a student without the key of the pseudonyms
-└── OutputError           the dataset cannot be written
+└── UnwritableError       the dataset cannot be written
 
 Messages name file, sheet and column; never a cell's content, which may be a child's.
 """
 
-from core.errors import ProjectError
 from core.messages import N_
+from core.sheets import SheetError
 
 
-class DataError(ProjectError):
+class DataError(SheetError):
     """The data cannot be had as asked; the message says what, where and what to do."""
 
     code = "data"
@@ -27,17 +27,15 @@ class WorkbookError(DataError):
     """The file is missing, is no workbook, or is one of another layout."""
 
     code = "workbook"
-    message = "{source}: {problem}. {remedy}"
 
 
-class SheetError(DataError):
+class YearSheetError(DataError):
     """A sheet `PEDE<year>` is missing, doubled or without students."""
 
     code = "sheet"
-    message = N_("{source}, sheet {sheet}: {problem}. {remedy}")
 
 
-class ColumnError(DataError):
+class MissingColumnError(DataError):
     """A needed column is in a sheet under none of its known names."""
 
     code = "column"
@@ -74,7 +72,7 @@ class KeyMissingError(DataError):
     )
 
 
-class OutputError(DataError):
+class UnwritableError(DataError):
     """The dataset cannot be written where it was asked for."""
 
     code = "output"

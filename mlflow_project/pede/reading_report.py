@@ -35,7 +35,7 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReadingEntry:
     """How many values (rows, where the column is `RA`) of one column met one fate."""
 
     sheet: str
@@ -62,7 +62,7 @@ class ReadingReport:
     """
 
     sheets: tuple[SheetCount, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[ReadingEntry, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class ReadingReport:
         return "\n".join([*lines, "", text_table(head, rows)])
 
 
-class Tally:
+class ReadingTally:
     """Collects counts while sheets are read; `report` freezes them."""
 
     def __init__(self) -> None:
@@ -114,14 +114,14 @@ class Tally:
         """Note how many rows a sheet had and how many were kept."""
         self._sheets.append(SheetCount(sheet, rows, kept))
 
-    def warn(self, warning: str) -> None:
-        """Keep a sentence about the whole workbook."""
-        self._warnings.append(warning)
+    def warn(self, *warnings: str) -> None:
+        """Keep sentences about the whole workbook."""
+        self._warnings.extend(warnings)
 
     def report(self) -> ReadingReport:
         """Return what was counted, in the order in which it was first met."""
         entries = (
-            Entry(sheet, column, note.text(), count, note.action)
+            ReadingEntry(sheet, column, note.text(), count, note.action)
             for (sheet, column, note), count in self._counts.items()
         )
         return ReadingReport(tuple(self._sheets), tuple(entries), tuple(self._warnings))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.messages import N_, _
+from core.sheets import Unscored
 from mlflow_project.pede.ages import days_of_birth, decimal_ages, explain_ages
 from mlflow_project.pede.archive import UNSTORED
 from mlflow_project.pede.cells import (
@@ -34,10 +35,10 @@ from mlflow_project.pede.columns import (
     recognise,
 )
 from mlflow_project.pede.contradictions import age_contradicts, lag_contradicts, refuse_mixed_up
-from mlflow_project.pede.errors import ColumnError, SheetError
+from mlflow_project.pede.errors import MissingColumnError, YearSheetError
 from mlflow_project.pede.features import BOUNDS, FEATURE_NAMES, GRADE_MAX, INPUTS, OLDEST, YOUNGEST
-from mlflow_project.pede.reading_report import Note, Tally
-from mlflow_project.pede.workbook import Sheet
+from mlflow_project.pede.reading_report import Note, ReadingTally
+from mlflow_project.pede.workbook import YearSheet
 
 _OTHERS = ("ano_nascimento", "dia_nascimento", "genero", "instituicao", "inde")
 COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(("ra", "ano", *FEATURE_NAMES, *_OTHERS)))
@@ -61,14 +62,10 @@ AGE_COMPUTED = Note(N_("computed: year − year of birth"), "converted")
 LAG_DIFFERS = Note(N_("differs from phase − ideal phase"), "kept")
 AGE_DIFFERS = Note(N_("does not fit the birth"), "kept")
 DAY_CONTRADICTS = Note(N_("day and month do not explain the ages: only the year counts"), "dropped")
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A row that is no student's, or one of whom too little is known; by its `labels`."""
-
-    labels: dict[str, str]
-    reason: str
+NO_STUDENT = N_(
+    "{source}, sheet {sheet}: no readable student. Check that it is the right sheet and that RA "
+    "and Defasagem are filled in."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +74,21 @@ class Students:
 
     frame: pd.DataFrame
     labels: list[dict[str, str]]
-    left_out: list[LeftOut]
+    left_out: list[Unscored]
 
 
-def read_students(sheet: Sheet, tally: Tally) -> Students:
+def read_students(sheet: YearSheet, tally: ReadingTally) -> Students:
     """Return the sheet's students; count every interpretation.
 
     `idade` is the age on 30 June with decimals (`ages`): the sheet of 2022 states the age that a
     child reaches in the year, later ones that on some day of it.
 
     Raises:
-        ColumnError: a needed column is under none of its names.
+        MissingColumnError: a needed column is under none of its names.
         ContradictionError: columns contradict each other in too many rows.
-        SheetError: no row has both an RA and a lag.
+        YearSheetError: no row has both an RA and a lag.
     """
-    table = _Table.of(sheet, tally)
+    table = _SheetTable.of(sheet, tally)
     rows_met = len(table.rows)
     ra, table, left_out = _identified(table)
     frame = pd.DataFrame({"ra": pd.array(ra, dtype="str"), "ano": sheet.year})
@@ -104,28 +101,26 @@ def read_students(sheet: Sheet, tally: Tally) -> Students:
     known = frame["defasagem"].notna().to_numpy()
     table.note("defasagem", NO_LAG, int((~known).sum()))
     if not known.any():
-        problem = _("no readable student")
-        remedy = _("Check that it is the right sheet and that RA and Defasagem are filled in.")
-        raise SheetError(source=sheet.source, sheet=sheet.title, problem=problem, remedy=remedy)
+        raise YearSheetError(NO_STUDENT, source=sheet.source, sheet=sheet.title)
     tally.sheet(sheet.title, rows_met, int(known.sum()))
     labels = list(table.labels())
-    left_out += [LeftOut(labels[i], NO_LAG.text()) for i in (~known).nonzero()[0]]
+    left_out += [Unscored(labels[i], NO_LAG.text()) for i in (~known).nonzero()[0]]
     kept = frame.loc[known, list(COLUMNS)].reset_index(drop=True)
     return Students(kept, [labels[i] for i in known.nonzero()[0]], left_out)
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _SheetTable:
     """The rows below a sheet's header, its recognised columns, and where notes go."""
 
-    sheet: Sheet
-    tally: Tally
+    sheet: YearSheet
+    tally: ReadingTally
     columns: dict[str, Column]
     rows: Sequence[tuple[Any, ...]]
 
     @classmethod
-    def of(cls, sheet: Sheet, tally: Tally) -> "_Table":
-        """Find header and columns; raises ColumnError if a needed one is missing."""
+    def of(cls, sheet: YearSheet, tally: ReadingTally) -> "_SheetTable":
+        """Find header and columns; raises MissingColumnError if a needed one is missing."""
         top = find_header(sheet.rows, sheet.year)
         rows = sheet.rows[top + 1 :]
         columns = recognise(sheet.rows[top], rows, sheet.year)
@@ -133,7 +128,7 @@ class _Table:
             if not columns.keys() & set(group):
                 accepted = ", ".join(f"“{header}”" for name in group for header in TITLES[name])
                 wanted = _(" or ").join(f"“{TITLES[name][0]}”" for name in group)
-                raise ColumnError(
+                raise MissingColumnError(
                     source=sheet.source, sheet=sheet.title, column=wanted, accepted=accepted
                 )
         return cls(sheet, tally, columns, rows)
@@ -161,10 +156,10 @@ class _Table:
             }
 
 
-def _identified(table: _Table) -> tuple[list[str], _Table, list[LeftOut]]:
+def _identified(table: _SheetTable) -> tuple[list[str], _SheetTable, list[Unscored]]:
     """Keep the first row of each RA; a row without one cannot be followed into the next year."""
     first: dict[str, tuple[Any, ...]] = {}
-    left_out: list[LeftOut] = []
+    left_out: list[Unscored] = []
     cells = table.cells(table.columns["ra"].index)
     for cell, row, labels in zip(cells, table.rows, table.labels(), strict=True):
         ra, note = (None, NO_STORED_VALUE) if cell == UNSTORED else read_identity(cell)
@@ -175,13 +170,13 @@ def _identified(table: _Table) -> tuple[list[str], _Table, list[LeftOut]]:
         if ra is None or summary or ra in first:
             table.note("ra", reason)
             if not summary:
-                left_out.append(LeftOut(labels, reason.text()))
+                left_out.append(Unscored(labels, reason.text()))
         else:
             first[ra] = row
     return list(first), replace(table, rows=list(first.values())), left_out
 
 
-def _column(table: _Table, concept: Concept) -> pd.Series:
+def _column(table: _SheetTable, concept: Concept) -> pd.Series:
     """Read one concept's cells; an absent column is all null."""
     text = concept.kind in ("gender", "school")
     column = table.columns.get(concept.name)
@@ -203,7 +198,7 @@ def _column(table: _Table, concept: Concept) -> pd.Series:
     return pd.Series(values, dtype="object" if text else "float64")
 
 
-def _read(concept: Concept, cell: Any, sheet: Sheet) -> Read:
+def _read(concept: Concept, cell: Any, sheet: YearSheet) -> Read:
     """Read one cell by its concept's kind and refuse what lies outside the concept's range."""
     if cell == UNSTORED:
         return None, NO_STORED_VALUE
@@ -237,7 +232,7 @@ def _bounds(name: str, year: int) -> tuple[float, float]:
     return BOUNDS.get(name, (0.0, GRADE_MAX))
 
 
-def _complete(frame: pd.DataFrame, table: _Table) -> None:
+def _complete(frame: pd.DataFrame, table: _SheetTable) -> None:
     """Fill, in place, what follows from other columns of the same year; count contradictions."""
     phase, ideal, lag = frame["fase"], frame["fase_ideal"], frame["defasagem"]
     _fill(frame, table, "defasagem", phase - ideal, LAG_COMPUTED)
@@ -255,7 +250,7 @@ def _complete(frame: pd.DataFrame, table: _Table) -> None:
             frame[row.feature.name] = row.computed(frame)
 
 
-def _days_of_birth(table: _Table, years_below: pd.Series) -> np.ndarray:
+def _days_of_birth(table: _SheetTable, years_below: pd.Series) -> np.ndarray:
     """Return days of birth, all unknown where they contradict the ages of the same sheet."""
     column = table.columns.get("ano_nascimento")
     born = days_of_birth(table.cells(column.index) if column else [None] * len(table.rows))
@@ -266,7 +261,9 @@ def _days_of_birth(table: _Table, years_below: pd.Series) -> np.ndarray:
     return born
 
 
-def _fill(frame: pd.DataFrame, table: _Table, name: str, values: pd.Series, note: Note) -> None:
+def _fill(
+    frame: pd.DataFrame, table: _SheetTable, name: str, values: pd.Series, note: Note
+) -> None:
     low, high = BOUNDS[name]
     missing = frame[name].isna() & values.between(low, high)
     frame[name] = frame[name].where(~missing, values)

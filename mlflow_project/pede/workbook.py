@@ -11,9 +11,9 @@ from typing import Any
 import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
-from core.messages import _
-from mlflow_project.pede.archive import MAX_FILE, MAX_UNPACKED, TooLarge, readable_copy
-from mlflow_project.pede.errors import DataError, SheetError, WorkbookError
+from core.messages import N_, _
+from mlflow_project.pede.archive import MAX_FILE, MAX_UNPACKED, WorkbookTooLarge, readable_copy
+from mlflow_project.pede.errors import DataError, WorkbookError, YearSheetError
 
 Source = Path | bytes
 """A workbook's file, or its content."""
@@ -24,12 +24,42 @@ MAX_COLUMNS = 500
 _LAST_ROW = 2**20
 """Excel's own last row."""
 
+NO_FILE = N_("{source}: file not found. Check the path.")
+UNREADABLE = N_("{source}: could not be read ({reason}). Check the file's permissions.")
+NO_WORKBOOK = N_(
+    "{source}: is not a readable .xlsx workbook. Save it in Excel as .xlsx, without a password."
+)
+TOO_LARGE = N_(
+    "{source}: is larger than a workbook of children needs ({file} MB, or {unpacked} MB unpacked). "
+    "Leave only the PEDE sheets in it."
+)
+WIDE = N_(
+    "{source}: is the older wide table (2020 to 2022, one row a student, columns such as "
+    "INDE_2020), another layout. Use the PEDE workbook with one sheet a year (PEDE2022, PEDE2023, "
+    "...)."
+)
+NO_YEARS = N_(
+    "{source}: the workbook has no sheet of a year (PEDE2022, PEDE2023, ...). Use the original "
+    "PEDE workbook."
+)
+NOT_ASKED = N_("{source}, sheet PEDE{year}: no such sheet. Years in the workbook: {years}.")
+GAP = N_(
+    "{source}, sheet PEDE{year}: no such sheet, although there are {first} and {last}. Add it: "
+    "each year counts only with the next."
+)
+ONE_YEAR = N_(
+    "{source}, sheet PEDE{next}: no such sheet; there is only PEDE{year}, and two consecutive "
+    "years are needed. Add the next year's sheet."
+)
+SECOND = N_("{source}, sheet {sheet}: second sheet of {year}. Leave one sheet a year.")
+EMPTY = N_("{source}, sheet {sheet}: empty sheet. Fill it or use the original workbook.")
+
 _SHEET = re.compile(r"\s*pede[\s_-]*(20\d\d)\s*", re.IGNORECASE)
 _WIDE = re.compile(r"\w+_20(20|21|22)")
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class YearSheet:
     """One year's sheet: its non-empty rows as written, `None` for an empty cell.
 
     `source` names the workbook in messages; `epoch` is day zero of the workbook's dates, which a
@@ -43,12 +73,12 @@ class Sheet:
     epoch: datetime
 
 
-def read_sheets(source: Source) -> list[Sheet]:
+def read_sheets(source: Source) -> list[YearSheet]:
     """Return the sheets `PEDE<year>` of a workbook by year; other sheets are not looked at.
 
     Raises:
         WorkbookError: there is no such file, or it is no .xlsx workbook that can be read.
-        SheetError: no sheet of a year, two of one year, or one without a single row.
+        YearSheetError: no sheet of a year, two of one year, or one without a single row.
     """
     name = named(source)
     content = source if isinstance(source, bytes) else _content(source)
@@ -56,36 +86,26 @@ def read_sheets(source: Source) -> list[Sheet]:
         return _load(name, content)
     except DataError:
         raise
-    except TooLarge as exc:
-        problem = _(
-            "is larger than a workbook of children needs ({file} MB, or {unpacked} MB unpacked)",
-            file=MAX_FILE // 2**20,
-            unpacked=MAX_UNPACKED // 2**20,
-        )
-        remedy = _("Leave only the PEDE sheets in it.")
-        raise WorkbookError(source=name, problem=problem, remedy=remedy) from exc
+    except WorkbookTooLarge as exc:
+        file, unpacked = MAX_FILE // 2**20, MAX_UNPACKED // 2**20
+        raise WorkbookError(TOO_LARGE, source=name, file=file, unpacked=unpacked) from exc
     except Exception as exc:
         # openpyxl raises whatever its parsing stumbles over: TypeError, KeyError, zlib.error, ...
-        if _is_wide(content[:4096].decode("latin-1").split("\n")[0].replace(",", ";").split(";")):
-            raise _wide(name) from exc
-        problem = _("is not a readable .xlsx workbook")
-        remedy = _("Save the workbook in Excel as .xlsx, without a password.")
-        raise WorkbookError(source=name, problem=problem, remedy=remedy) from exc
+        header = content[:4096].decode("latin-1").split("\n")[0].replace(",", ";").split(";")
+        raise WorkbookError(WIDE if _is_wide(header) else NO_WORKBOOK, source=name) from exc
 
 
-def read_sheet(source: Source, year: int | None = None) -> Sheet:
+def read_sheet(source: Source, year: int | None = None) -> YearSheet:
     """Return the newest year's sheet of a workbook, or the given year's.
 
     Raises:
-        DataError: as `read_sheets`; SheetError also where the given year has no sheet.
+        DataError: as `read_sheets`; YearSheetError also where the given year has no sheet.
     """
     sheets = {sheet.year: sheet for sheet in read_sheets(source)}
     found = sheets.get(year or max(sheets))
     if found is None:
-        problem = _("no such sheet")
-        remedy = _("Years in the workbook: {years}.", years=", ".join(map(str, sheets)))
-        name = named(source)
-        raise SheetError(source=name, sheet=f"PEDE{year}", problem=problem, remedy=remedy)
+        years = ", ".join(map(str, sheets))
+        raise YearSheetError(NOT_ASKED, source=named(source), year=year, years=years)
     return found
 
 
@@ -94,45 +114,33 @@ def named(source: Source) -> str:
     return _("the workbook") if isinstance(source, bytes) else str(source)
 
 
-def require_consecutive(sheets: Sequence[Sheet]) -> None:
+def require_consecutive(sheets: Sequence[YearSheet]) -> None:
     """Refuse years from which no unbroken series of pairs t → t+1 can be made.
 
     Raises:
-        SheetError: fewer than two years, or a gap; names the missing sheet.
+        YearSheetError: fewer than two years, or a gap; names the missing sheet.
     """
     years, name = [sheet.year for sheet in sheets], sheets[0].source
     first, last = min(years), max(years)
     for year in range(first, last + 1):
         if year not in years:
-            problem = _(
-                "no such sheet, although there are {first} and {last}", first=first, last=last
-            )
-            remedy = _("Add the sheet: each year counts only with the next.")
-            raise SheetError(source=name, sheet=f"PEDE{year}", problem=problem, remedy=remedy)
+            raise YearSheetError(GAP, source=name, year=year, first=first, last=last)
     if first == last:
-        problem = _(
-            "no such sheet; there is only PEDE{year}, and two consecutive years are needed",
-            year=first,
-        )
-        remedy = _("Add the next year's sheet.")
-        raise SheetError(source=name, sheet=f"PEDE{first + 1}", problem=problem, remedy=remedy)
+        raise YearSheetError(ONE_YEAR, source=name, year=first, next=first + 1)
 
 
 def _content(path: Path) -> bytes:
     if not path.is_file():
-        problem, remedy = _("file not found"), _("Check the path.")
-        raise WorkbookError(source=path, problem=problem, remedy=remedy)
+        raise WorkbookError(NO_FILE, source=path)
     try:
         with path.open("rb") as file:
             return file.read(MAX_FILE + 1)
     except OSError as exc:
-        problem = _("could not be read ({reason})", reason=exc.strerror)
-        remedy = _("Check the file's permissions.")
-        raise WorkbookError(source=path, problem=problem, remedy=remedy) from exc
+        raise WorkbookError(UNREADABLE, source=path, reason=exc.strerror) from exc
 
 
-def _load(name: str, content: bytes) -> list[Sheet]:
-    sheets: dict[int, Sheet] = {}
+def _load(name: str, content: bytes) -> list[YearSheet]:
+    sheets: dict[int, YearSheet] = {}
     with warnings.catch_warnings():
         # openpyxl warns of drop-down lists and the like, which no reading of cells needs.
         warnings.simplefilter("ignore", UserWarning)
@@ -145,15 +153,11 @@ def _load(name: str, content: bytes) -> list[Sheet]:
                 continue
             year, title = int(match.group(1)), worksheet.title.strip()
             if year in sheets:
-                problem = _("second sheet of {year}", year=year)
-                remedy = _("Leave one sheet a year.")
-                raise SheetError(source=name, sheet=title, problem=problem, remedy=remedy)
+                raise YearSheetError(SECOND, source=name, sheet=title, year=year)
             rows = _rows(worksheet)
             if not rows:
-                remedy = _("Fill the sheet or use the original workbook.")
-                problem = _("empty sheet")
-                raise SheetError(source=name, sheet=title, problem=problem, remedy=remedy)
-            sheets[year] = Sheet(name, title, year, rows, workbook.epoch)
+                raise YearSheetError(EMPTY, source=name, sheet=title)
+            sheets[year] = YearSheet(name, title, year, rows, workbook.epoch)
         if not sheets:
             raise _no_years(name, workbook.worksheets)
     return [sheets[year] for year in sorted(sheets)]
@@ -163,14 +167,14 @@ def _rows(worksheet: Worksheet) -> list[tuple[Any, ...]]:
     """Return the rows that hold anything.
 
     Raises:
-        TooLarge: more rows than a sheet of children has.
+        WorkbookTooLarge: more rows than a sheet of children has.
     """
     # Some writers state a wrong size for the sheet, which would cut rows off in read-only mode.
     worksheet.reset_dimensions()  # type: ignore[attr-defined]
     rows: list[tuple[Any, ...]] = []
     for number, row in enumerate(worksheet.iter_rows(values_only=True)):
         if number > _LAST_ROW or len(rows) > MAX_ROWS:
-            raise TooLarge
+            raise WorkbookTooLarge
         filled = row[:MAX_COLUMNS]
         if any(cell is not None for cell in filled):
             rows.append(filled)
@@ -181,22 +185,11 @@ def _no_years(name: str, worksheets: Iterable[Worksheet]) -> DataError:
     """Return the error of a workbook without a year's sheet."""
     for worksheet in worksheets:
         if _is_wide(next(worksheet.iter_rows(max_row=1, values_only=True), ())):
-            return _wide(name)
-    problem = _("the workbook has no sheet of a year (PEDE2022, PEDE2023, ...)")
-    remedy = _("Use the original PEDE workbook.")
-    return SheetError(source=name, sheet=_("PEDE<year>"), problem=problem, remedy=remedy)
+            return WorkbookError(WIDE, source=name)
+    return YearSheetError(NO_YEARS, source=name)
 
 
 def _is_wide(header: Iterable[Any]) -> bool:
     """Return whether a header is that of the older table, whose columns are named by year."""
     cells = (str(cell).strip().strip('"') for cell in header)
     return sum(_WIDE.fullmatch(cell) is not None for cell in cells) >= 3
-
-
-def _wide(name: str) -> WorkbookError:
-    problem = _(
-        "is the older wide table (2020 to 2022, one row a student, columns such as INDE_2020), "
-        "another layout"
-    )
-    remedy = _("Use the PEDE workbook with one sheet a year (PEDE2022, PEDE2023, ...).")
-    return WorkbookError(source=name, problem=problem, remedy=remedy)

@@ -17,7 +17,6 @@ from typing import Any
 from core.errors import ProjectError
 from core.messages import N_
 from core.store.places import store_place
-from core.store.schema import ROLE_BATCH, ROLE_PRIMARY
 from serving.deployment.deployment import Deployment
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -122,12 +121,9 @@ def _batches(asked: dict[str, Any]) -> Iterator[Any]:
 
     journals = Path(asked["journals"])
     store, end = Store(store_place(asked["store"]), journals), datetime.now(UTC)
-    for role in (ROLE_PRIMARY, ROLE_BATCH):
-        selection = Selection(
-            asked["model"], asked["number"], end - timedelta(days=_DAYS), end, role
-        )
-        captures = Captures(store, selection, asked["group"], journals)
-        yield from captures.rows([*asked["group"], *_COLUMNS])
+    selection = Selection(asked["model"], asked["number"], end - timedelta(days=_DAYS), end)
+    captures = Captures(store, selection, asked["group"], journals)
+    yield from captures.rows([*asked["group"], *_COLUMNS])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from mlflow_project.make_dataset import (
     report_path,
 )
 from mlflow_project.pede import COLUMNS, FEATURE_NAMES
-from mlflow_project.pede.errors import OutputError, PairError
+from mlflow_project.pede.errors import PairError, UnwritableError
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT.parent / "shared" / "data" / "pede_sample.xlsx"
@@ -152,7 +152,7 @@ def test_a_failed_write_leaves_the_old_dataset(workbook: Path, tmp_path: Path) -
     """Where the dataset cannot be written the error says so and no half file stays behind."""
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    with pytest.raises(OutputError, match="não foi possível gravar"):
+    with pytest.raises(UnwritableError, match="não foi possível gravar"):
         make_dataset(workbook, blocked / "out.parquet", None)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -10,7 +10,7 @@ from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.dataset.pairs import build_dataset
 from mlflow_project.dataset.risk import build_contract
 from mlflow_project.pede import FEATURE_NAMES, FEATURES, read_list, read_workbook
-from mlflow_project.pede.errors import SheetError
+from mlflow_project.pede.errors import YearSheetError
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_who_cannot_be_scored_is_told_and_why(
     write_workbook({"PEDE2024": sheet}, path)
     found = read_list(path)
     names = list(sheet["Nome Anonimizado"])
-    told = {child.labels["Nome"]: child.reason for child in found.not_scored}
+    told = {child.labels["Nome"]: child.reason for child in found.unscored}
     assert told == {
         names[0]: "linha sem RA",
         names[2]: "RA repetido: vale a primeira linha",
@@ -84,7 +84,7 @@ def test_a_year_that_is_not_there(sheets: dict[str, pd.DataFrame], tmp_path: Pat
     path = tmp_path / "pede.xlsx"
     write_workbook(sheets, path)
     assert read_list(path, 2022).year == 2022
-    with pytest.raises(SheetError, match=r"PEDE2025: aba ausente. Anos na planilha: 2022, 2023"):
+    with pytest.raises(YearSheetError, match=r"PEDE2025: aba ausente. Anos na planilha: 2022"):
         read_list(path, 2025)
 
 
@@ -92,6 +92,6 @@ def test_a_year_that_is_not_there(sheets: dict[str, pd.DataFrame], tmp_path: Pat
 def test_every_child_of_the_real_sample() -> None:
     """The newest real sheet: everyone can be scored, and has a name and a class."""
     found = read_list(SAMPLE)
-    assert (found.year, len(found.rows), found.not_scored) == (2024, 808, [])
+    assert (found.year, len(found.rows), list(found.unscored)) == (2024, 808, [])
     assert all(label["RA"] and label["Nome"] and label["Turma"] for label in found.labels)
     assert not any(isinstance(v, str) for row in found.rows for k, v in row.items() if k != "ra")

@@ -13,7 +13,7 @@ import pytest
 from core.contract.model import ModelContract
 from mlflow_project.pede import FEATURE_NAMES, FEATURES, ReadingReport, read_workbook
 from mlflow_project.pede.cells import read_number, read_phase, read_year
-from mlflow_project.pede.errors import ColumnError, DataError, SheetError, WorkbookError
+from mlflow_project.pede.errors import DataError, MissingColumnError, WorkbookError, YearSheetError
 
 SAMPLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "pede_sample.xlsx"
 EPOCH = datetime(1899, 12, 30)
@@ -228,22 +228,30 @@ def without(sheets: dict[str, Rows], title: str, *headers: str) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        (lambda s: s.pop("pede 2023"), SheetError, ["PEDE2023", "dois anos"]),
-        (lambda s: s.update({"PEDE2025": s.pop("pede 2023")}), SheetError, ["PEDE2023", "2025"]),
-        (lambda s: (s.pop("PEDE2022"), s.pop("pede 2023")), SheetError, ["PEDE2022"]),
-        (lambda s: s.update({"PEDE 2022": s["PEDE2022"]}), SheetError, ["segunda aba de 2022"]),
-        (lambda s: s.update({"PEDE2022": []}), SheetError, ["PEDE2022", "vazia"]),
-        (lambda s: s.update({"PEDE2022": s["PEDE2022"][:1]}), SheetError, ["PEDE2022", "nenhum"]),
-        (lambda s: without(s, "PEDE2022", "RA"), ColumnError, ["PEDE2022", "RA"]),
-        (lambda s: without(s, "pede 2023", "Fase"), ColumnError, ["pede 2023", "“Fase”"]),
+        (lambda s: s.pop("pede 2023"), YearSheetError, ["PEDE2023", "dois anos"]),
+        (
+            lambda s: s.update({"PEDE2025": s.pop("pede 2023")}),
+            YearSheetError,
+            ["PEDE2023", "2025"],
+        ),
+        (lambda s: (s.pop("PEDE2022"), s.pop("pede 2023")), YearSheetError, ["PEDE2022"]),
+        (lambda s: s.update({"PEDE 2022": s["PEDE2022"]}), YearSheetError, ["segunda aba de 2022"]),
+        (lambda s: s.update({"PEDE2022": []}), YearSheetError, ["PEDE2022", "vazia"]),
+        (
+            lambda s: s.update({"PEDE2022": s["PEDE2022"][:1]}),
+            YearSheetError,
+            ["PEDE2022", "nenhum"],
+        ),
+        (lambda s: without(s, "PEDE2022", "RA"), MissingColumnError, ["PEDE2022", "RA"]),
+        (lambda s: without(s, "pede 2023", "Fase"), MissingColumnError, ["pede 2023", "“Fase”"]),
         (
             lambda s: without(s, "PEDE2022", "Fase ideal", "Defas"),
-            ColumnError,
+            MissingColumnError,
             ["PEDE2022", "“Defasagem” ou “Fase ideal”"],
         ),
         (
             lambda s: without(s, "PEDE2022", "Ano nasc", "Idade 22"),
-            ColumnError,
+            MissingColumnError,
             ["PEDE2022", "Idade"],
         ),
     ],
