@@ -64,7 +64,7 @@ class BackgroundReader(Generic[T]):
             return self._thread
 
     def latest(self) -> Reading[T]:
-        """Return what is known; blocks until `PATIENCE_SECONDS` after the reading began, at most."""
+        """Return what is known; blocks until `PATIENCE_SECONDS` after it began to read, at most."""
         thread = self.begin()
         if thread is not None:
             thread.join(max(0.0, self._begun + PATIENCE_SECONDS - time.monotonic()))
