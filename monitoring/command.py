@@ -13,6 +13,8 @@ from core.messages import _
 from core.store.filesystem import Store
 from core.store.places import journal_folder as journal_folder_of
 from core.store.places import store_place
+from core.store.quarantined import EXIT_QUARANTINED
+from core.store.reader import Captures
 from monitoring.tracking.window import Window
 
 run = run_command
@@ -25,6 +27,11 @@ DEFAULT_OUTPUT = Path("monitoring/reports")
 DEFAULT_DAYS = 7.0
 
 _MAX_DAYS = 36_500
+
+
+def exit_code(code: int, *read: Captures) -> int:
+    """Return a job's code, or the one that says that files of the store could not be read."""
+    return code or (EXIT_QUARANTINED if any(one.quarantined for one in read) else 0)
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:

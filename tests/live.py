@@ -1,6 +1,7 @@
 """Real processes for tests: ports, waiting, stopping, and an MLflow server."""
 
 import contextlib
+import fcntl
 import importlib
 import io
 import os
@@ -80,6 +81,26 @@ def start_mlflow(folder: Path, port: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
         )
+
+
+def built_once(base: Path, name: str, build: Callable[[Path], None]) -> Path:
+    """Return a folder that one of the session's workers has built, for all of them to read.
+
+    Args:
+        base: the worker's base of temporary folders; workers share its parent.
+        name: of the folder.
+        build: fills it.
+    """
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            build(folder)
+            done.touch()
+    return folder
 
 
 def point_at(endpoint: str, monkeypatch: Any) -> None:

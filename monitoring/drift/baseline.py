@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from core.messages import N_
 from monitoring.drift.bins import Binning, fit_bins
-from monitoring.drift.errors import BaselineError, ColumnError
+from monitoring.drift.errors import BaselineError, TableError
 
 SCORE = "score"
 """The one column of a reference that is no feature."""
@@ -65,12 +65,12 @@ class Profiler:
         """Count one batch.
 
         Raises:
-            ColumnError: the values do not fit the bins; names the column.
+            TableError: the values do not fit the bins; names the column.
         """
         try:
             counts, total, finite = self._binning.count(values)
-        except ColumnError as exc:
-            raise ColumnError(OF_COLUMN, name=self.name, reason=exc) from exc
+        except TableError as exc:
+            raise TableError(OF_COLUMN, name=self.name, reason=exc) from exc
         self._counts += counts
         self._sum += total
         self._finite += finite
@@ -139,7 +139,7 @@ def fit_profiles(table: pa.Table) -> list[Profile]:
     """Choose the bins of each column of a table, and count it in them.
 
     Raises:
-        ColumnError: a column holds neither numbers nor booleans nor strings; names it.
+        TableError: a column holds neither numbers nor booleans nor strings; names it.
     """
     return [_fit_profile(name, table.column(name)) for name in table.column_names]
 
@@ -150,14 +150,14 @@ def count_profiles(
     """Count batches in the bins of `profiles`; columns without a profile are ignored.
 
     Raises:
-        ColumnError: a column is absent or of another kind; names it.
+        TableError: a column is absent or of another kind; names it.
     """
     profilers = {profile.name: Profiler(profile.name, profile.binning) for profile in profiles}
     for batch in batches.to_batches() if isinstance(batches, pa.Table) else batches:
         absent = [name for name in profilers if name not in batch.schema.names]
         if absent:
             text = N_("Columns that the baseline has are missing: {columns}.")
-            raise ColumnError(text, columns=", ".join(absent))
+            raise TableError(text, columns=", ".join(absent))
         for name, profiler in profilers.items():
             profiler.add(batch.column(name))
     return [profiler.profile() for profiler in profilers.values()]
@@ -167,8 +167,8 @@ def _fit_profile(name: str, column: pa.ChunkedArray) -> Profile:
     try:
         binning = fit_bins(column)
         profiler = Profiler(name, binning.over_probabilities() if name == SCORE else binning)
-    except ColumnError as exc:
-        raise ColumnError(OF_COLUMN, name=name, reason=exc) from exc
+    except TableError as exc:
+        raise TableError(OF_COLUMN, name=name, reason=exc) from exc
     for chunk in column.chunks:
         profiler.add(chunk)
     return profiler.profile()

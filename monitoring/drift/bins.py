@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.messages import N_
-from monitoring.drift.errors import ColumnError
+from monitoring.drift.errors import TableError
 
 Kind = Literal["numeric", "discrete", "boolean", "categorical"]
 
@@ -94,7 +94,7 @@ class Binning:
             Counts per bin, and the sum and number of the finite values (0, 0 for categories).
 
         Raises:
-            ColumnError: the values are of another kind than the reference's.
+            TableError: the values are of another kind than the reference's.
         """
         if self.kind == "categorical":
             return self._count_categories(values), 0.0, 0
@@ -161,7 +161,7 @@ def fit_bins(values: pa.Array | pa.ChunkedArray) -> Binning:
     straddle an edge), fewer where quantiles coincide.
 
     Raises:
-        ColumnError: the values are neither numbers nor booleans nor strings.
+        TableError: the values are neither numbers nor booleans nor strings.
     """
     if pa.types.is_boolean(values.type):
         return Binning("boolean", (False, True))
@@ -187,7 +187,7 @@ def as_numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     """Return numbers or booleans as doubles, null as NaN.
 
     Raises:
-        ColumnError: the values are of another type.
+        TableError: the values are of another type.
     """
     numbers: npt.NDArray[np.float64] = _as_doubles(values).to_numpy(zero_copy_only=False)
     return numbers
@@ -195,7 +195,7 @@ def as_numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
 
 def _as_doubles(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if not (is_number(values.type) or pa.types.is_boolean(values.type)):
-        raise ColumnError(N_("expected numbers, but the type is {type}"), type=values.type)
+        raise TableError(N_("expected numbers, but the type is {type}"), type=values.type)
     return values.cast(pa.float64())
 
 
@@ -203,11 +203,11 @@ def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return strings, dictionary-encoded or not, as one string array.
 
     Raises:
-        ColumnError: the values are of another type.
+        TableError: the values are of another type.
     """
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-        raise ColumnError(N_("expected text, but the type is {type}"), type=values.type)
+        raise TableError(N_("expected text, but the type is {type}"), type=values.type)
     texts = values.cast(pa.string())
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 

@@ -130,7 +130,7 @@ def compare(
         policy: thresholds; the runbook's by default.
 
     Raises:
-        ColumnError: a column of the baseline is absent from `current`, or of another kind.
+        TableError: a column of the baseline is absent from `current`, or of another kind.
     """
     before = [*baseline.features, *([baseline.score] if baseline.score else [])]
     return judge(baseline, count_profiles(before, current), policy)

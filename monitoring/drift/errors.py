@@ -2,7 +2,7 @@
 
 ProjectError
 ├── BaselineError   a baseline that cannot be made or read
-└── ColumnError     a table whose columns do not fit what is asked of them
+└── TableError     a table whose columns do not fit what is asked of them
 """
 
 from core.errors import ProjectError
@@ -14,7 +14,7 @@ class BaselineError(ProjectError):
     code = "baseline"
 
 
-class ColumnError(ProjectError):
+class TableError(ProjectError):
     """A table whose columns do not fit what is asked of them; no value is quoted."""
 
     code = "column"

@@ -20,8 +20,9 @@ import pyarrow.dataset as ds
 
 from core.contract.types import FEATURE_TYPES
 from core.spark.session import SparkUnusable, spark_session
-from core.store.reader import Captures, stored_files
+from core.store.reader import Captures
 from core.store.selection import ReadingPlan
+from core.store.sources import stored_files
 from monitoring.drift.baseline import Baseline, Profile, Profiler
 from monitoring.drift.comparison import DriftResult, judge
 from monitoring.drift.expected import FLAG, ScoreTally
@@ -57,7 +58,7 @@ def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResul
     return judge(baseline, now), part.tally
 
 
-class Part:
+class PartialCount:
     """What was counted in a share of the rows."""
 
     def __init__(self, profiles: Sequence[Profile]) -> None:
@@ -76,7 +77,7 @@ class Part:
             for profiler in self.profilers:
                 profiler.add(rows.column(profiler.name))
 
-    def merge(self, other: "Part") -> None:
+    def merge(self, other: "PartialCount") -> None:
         """Add what another share counted."""
         for mine, theirs in zip(self.profilers, other.profilers, strict=True):
             mine.merge(theirs)
@@ -102,20 +103,20 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """Counts a partition's rows into one pickled `Part`; runs on executors."""
+    """Counts a partition's rows into one pickled `PartialCount`; runs on executors."""
 
     profiles: Sequence[Profile]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        part = Part(self.profiles)
+        part = PartialCount(self.profiles)
         for batch in batches:
             part.add(batch)
         yield pa.RecordBatch.from_pydict({"part": pa.array([pickle.dumps(part)], pa.binary())})
 
 
-def _count(plan: ReadingPlan, profiles: Sequence[Profile]) -> Part:
+def _count(plan: ReadingPlan, profiles: Sequence[Profile]) -> PartialCount:
     """Count every selected row on the executors and add the parts up."""
-    total = Part(profiles)
+    total = PartialCount(profiles)
     if plan.sources:
         with spark_session("monitoring") as session:
             rows = _with_latest(_rows(session, plan), plan.has_entities)

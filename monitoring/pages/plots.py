@@ -17,7 +17,7 @@ _TICK_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class DrawnBin:
     """One bin: where its slot starts, how wide a bar is, both heights, and what to call it."""
 
     x: float
@@ -33,7 +33,7 @@ class Column:
 class Histogram:
     """Shares per bin of baseline and window, with the labels under the first and last bins."""
 
-    bars: tuple[Column, ...]
+    bars: tuple[DrawnBin, ...]
     first: str
     last: str
     split: float | None
@@ -70,7 +70,7 @@ def histogram(
         heights = HEIGHT * before / top, HEIGHT * now / top
         width = slot * (1 - _GAP) / 2
         short = _("new") if i in baseline.binning.novel else labels[i]
-        bars.append(Column(x + slot * _GAP / 2, width, *heights, title, short, i in special))
+        bars.append(DrawnBin(x + slot * _GAP / 2, width, *heights, title, short, i in special))
     split = slot * (len(shown) + gap / 2) if gap else None
     ends = [_tick(baseline, labels, i) for i in dict.fromkeys(shown[:1] + shown[-1:])]
     first, final = (*ends, "", "")[:2]

@@ -19,7 +19,7 @@ _UNSEEN_TEXT = "\x00 a category that nobody has seen \x00"
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _Encoding:
     """What one column becomes: `values` (m, w), and the row of each category, None for null."""
 
     rows: Mapping[Any, int]
@@ -67,7 +67,7 @@ def tabulated(encoder: Any, name: str, _: Compile) -> ArrayMethod:
 
 def _table(
     plain: ArrayMethod, bases: list[Any], place: int, categories: list[Any], own: slice
-) -> _Table:
+) -> _Encoding:
     """Ask for each value that one column can take, the others held at their first category."""
 
     def encoded(values: list[Any]) -> np.ndarray:
@@ -86,7 +86,7 @@ def _table(
             except ValueError:
                 continue
             rows[key] = len(rows)
-    return _Table(rows, rows.pop(unseen, None), np.concatenate(blocks))
+    return _Encoding(rows, rows.pop(unseen, None), np.concatenate(blocks))
 
 
 def _asked_in_its_type(encoder: Any) -> ArrayMethod:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from live import built_once
 
 from core.registry.versions import Registry, open_registry
 from data.synthetic import generate_workbook, write_workbook
@@ -14,10 +15,12 @@ from mlflow_project.make_dataset import make_dataset
 @pytest.fixture(scope="session")
 def dataset_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the Parquet file that `make_dataset` wrote for 700 synthetic students."""
-    folder = tmp_path_factory.mktemp("dataset")
-    write_workbook(generate_workbook(700, 11), folder / "pede.xlsx")
-    make_dataset(folder / "pede.xlsx", folder / "dataset.parquet", None)
-    return folder / "dataset.parquet"
+
+    def build(folder: Path) -> None:
+        write_workbook(generate_workbook(700, 11), folder / "pede.xlsx")
+        make_dataset(folder / "pede.xlsx", folder / "dataset.parquet", None)
+
+    return built_once(tmp_path_factory.getbasetemp(), "dataset", build) / "dataset.parquet"
 
 
 @pytest.fixture
