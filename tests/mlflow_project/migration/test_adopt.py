@@ -203,7 +203,7 @@ def test_what_skops_cannot_hold_needs_another_consent(
 ) -> None:
     """A function in the pipeline: refused as data; as a pickle the proxy wants ALLOW_PICKLE."""
     frame, target = old_rows()
-    model = make_pipeline(FunctionTransformer(copy.copy), LogisticRegression())
+    model = make_pipeline(SimpleImputer(), FunctionTransformer(copy.copy), LogisticRegression())
     command = [*old(model.fit(frame.to_numpy(), target)), "--trust-pickle"]
     assert main(command) == 1
     told = capsys.readouterr().err
