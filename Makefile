@@ -11,7 +11,7 @@ MLFLOW_PORT ?= 5000
 WORKERS ?= 1
 SOURCE ?=
 
-.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-drift clean
+.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-models bench-drift clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -57,6 +57,9 @@ messages: .venv/dev ## take new strings into the catalogues of core/messages, an
 
 bench-serving: .venv/dev ## the proxy beside its peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.serving
+
+bench-models: .venv/dev ## models registered plainly, beside other ways to serve them; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.serving_models
 
 bench-drift: .venv/dev ## drift beside its peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.drift

@@ -158,7 +158,8 @@ MODELS = (
 
 def row(model: PlainModel) -> dict[str, Any]:
     """Return the row that is asked for."""
-    return {str(k): v for k, v in customers()[list(model.columns)].iloc[0].items()}
+    first = customers()[list(model.columns)].iloc[0].items()
+    return {str(k): v if isinstance(v, str) else float(v) for k, v in first}
 
 
 def register(model: PlainModel, folder: Path, contract: bool = False) -> Path:

@@ -107,7 +107,7 @@ def _parser() -> arguments.Parser:
             "Makes the list of children in order of risk from a year's sheet of the PEDE workbook. "
             "A help for people, no decision; names and RAs stay in the list."
         ),
-        epilog=_("The environment variables stand in .env.example."),
+        epilog=_("The environment variables are listed in .env.example."),
     )
     made.add_argument("--source", type=Path, required=True, help=_("PEDE workbook (.xlsx)"))
     made.add_argument("--output", type=Path, required=True, help=_("list to write (.xlsx, .csv)"))

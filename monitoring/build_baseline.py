@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.cli.arguments import say
 from core.contract import names
 from core.messages import N_, _, ngettext
+from core.store.quarantined import told
+from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
 from monitoring.drift.errors import BaselineError
@@ -23,6 +26,8 @@ from monitoring.drift.reference import Reference, read_source, score_rows, selec
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 
 FEW_ROWS = 100
+PERIOD = "period"
+"""Column of a reference that says which period a row is about; no feature."""
 
 
 def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
@@ -60,8 +65,10 @@ def _job(args: argparse.Namespace) -> int:
     source = read_source(args.source) if args.source else None
     registry = JobRegistry()
     version = registry.version(args.model_version)
+    captures = None
     if args.last_n_days is not None:
-        reference = _captured(version, args)
+        captures = command.Window.of(args.last_n_days).captures(args.inference_store, version)
+        reference = _captured(version, args, captures)
     elif source is not None:
         reference = _scored(registry, version, source, str(args.source))
     else:
@@ -94,7 +101,10 @@ def _job(args: argparse.Namespace) -> int:
                 n=FEW_ROWS,
             )
         )
-    return 0
+    if captures is None:
+        return 0
+    say(*told(captures.quarantined))
+    return command.exit_code(0, captures)
 
 
 _SCORERS = {
@@ -114,9 +124,23 @@ def _trained(registry: JobRegistry, version: MonitoredVersion) -> Reference:
         )
         facts = {"artifact": names.ARTIFACT_REFERENCE, "score": SCORE}
         raise BaselineError(text, version=version.release, **facts)
-    table = _with_score(known, version)
-    source = _("training reference of the version")
-    return Reference(table, source, {"reference": known.num_rows})
+    source, newest = _("training reference of the version"), _newest(known)
+    if newest is not None:
+        known = known.filter(pc.equal(known.column(PERIOD), newest))
+        source = _("training reference of the version, period {period}", period=newest)
+    return Reference(_with_score(known, version), source, {"reference": known.num_rows})
+
+
+def _newest(known: pa.Table) -> int | None:
+    """Return the newest period of a reference that tells periods.
+
+    Periods differ in scale and in what is filled in, so a baseline of several of them is like none:
+    every one of them would be RED against it.
+    """
+    if PERIOD not in known.column_names:
+        return None
+    found = pc.max(known.column(PERIOD)).as_py()
+    return None if found is None else int(found)
 
 
 def _scored(
@@ -137,8 +161,7 @@ def _with_score(known: pa.Table, version: MonitoredVersion) -> pa.Table:
     return features.append_column(SCORE, known.column(SCORE))
 
 
-def _captured(version: MonitoredVersion, args: argparse.Namespace) -> Reference:
-    captures = command.Window.of(args.last_n_days).captures(args.inference_store, version)
+def _captured(version: MonitoredVersion, args: argparse.Namespace, captures: Captures) -> Reference:
     batches = list(captures.batches())
     if not batches:
         text = N_(

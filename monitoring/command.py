@@ -2,16 +2,19 @@
 
 import argparse
 import os
-import re
+from contextlib import suppress
 from pathlib import Path
 
 from core.cli.arguments import EXIT_FAILED, Parser, complain, parser, run_command, say
 from core.cli.arguments import release as _release
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
+from core.contract.numbers import NumberError, read_number
 from core.messages import _
 from core.store.filesystem import Store
 from core.store.places import journal_folder as journal_folder_of
 from core.store.places import store_place
+from core.store.quarantined import EXIT_QUARANTINED
+from core.store.reader import Captures
 from monitoring.tracking.window import Window
 
 run = run_command
@@ -24,6 +27,11 @@ DEFAULT_OUTPUT = Path("monitoring/reports")
 DEFAULT_DAYS = 7.0
 
 _MAX_DAYS = 36_500
+
+
+def exit_code(code: int, *read: Captures) -> int:
+    """Return a job's code, or the one that says that files of the store could not be read."""
+    return code or (EXIT_QUARANTINED if any(one.quarantined for one in read) else 0)
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
@@ -91,12 +99,10 @@ def days(text: str) -> float | None:
     """Read a number of days above 0; empty is None (an argparse type)."""
     if not text:
         return None
-    number = float(text) if re.fullmatch(r"\d{1,6}(\.\d+)?", text) else 0.0
-    if not 0 < number <= _MAX_DAYS:
-        raise argparse.ArgumentTypeError(
-            _("{text!r} is not a number of days above zero", text=text)
-        )
-    return number
+    with suppress(NumberError):
+        if 0 < (number := read_number(text)) <= _MAX_DAYS:
+            return number
+    raise argparse.ArgumentTypeError(_("{text!r} is not a number of days above zero", text=text))
 
 
 def release(text: str) -> str | None:

@@ -82,8 +82,9 @@ def _job(args: argparse.Namespace) -> int:
             standing={names.TAG_DRIFT_STATUS: standing, names.TAG_DRIFT_LAST_LOOK: status},
         )
 
-    publish(registry, version, names.JOB_DRIFT, window, args.output, make)
-    return _exit_code(result.global_status, args.fail_on)
+    unread = captures.quarantined
+    publish(registry, version, names.JOB_DRIFT, window, args.output, make, unread)
+    return command.exit_code(_exit_code(result.global_status, args.fail_on), captures)
 
 
 def _standing(result: DriftResult, version: MonitoredVersion) -> str:
@@ -98,7 +99,7 @@ def _expected(
 ) -> ExpectedPerformance | None:
     """Return what the scores foretell, widened by how wrong that was at the last change of year."""
     found = None if version.contract.outputs else tally.estimate()
-    return found and found.widened(registry.shift_errors(version))
+    return found and found.widened(registry.year_change_errors(version))
 
 
 def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:

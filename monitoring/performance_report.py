@@ -15,6 +15,7 @@ from core.cli.arguments import complain, say
 from core.contract import names
 from core.messages import N_, _
 from core.messages.formats import number
+from core.store.reader import Captures
 from monitoring import command
 from monitoring.pages.performance_page import (
     NAMES,
@@ -49,9 +50,10 @@ def _job(args: argparse.Namespace) -> int:
         raise LabelsError(N_("The file {path} does not exist; check --labels."), path=args.labels)
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
-    statuses = [_report(args, registry, v, window) for v in _versions(args, registry, window)]
-    degraded = PerformanceStatus.DEGRADED in statuses
-    return command.EXIT_DRIFT if args.fail_on and degraded else 0
+    told = [_report(args, registry, v, window) for v in _versions(args, registry, window)]
+    degraded = PerformanceStatus.DEGRADED in [status for status, _captures in told]
+    code = command.EXIT_DRIFT if args.fail_on and degraded else 0
+    return command.exit_code(code, *(captures for _status, captures in told))
 
 
 def _versions(
@@ -85,13 +87,13 @@ def _report(
     registry: JobRegistry,
     version: MonitoredVersion,
     window: command.Window,
-) -> PerformanceStatus:
+) -> tuple[PerformanceStatus, Captures]:
     """Measure one version and publish what was found."""
     labels = _read(args, version)
     groups = _groups(args, version, labels)
     captured = [name for name in groups if name not in labels.columns]
-    answers = window.captures(args.inference_store, version).rows([*COLUMNS, *captured])
-    matched = match(labels, answers, groups)
+    captures = window.captures(args.inference_store, version)
+    matched = match(labels, captures.rows([*COLUMNS, *captured]), groups)
     result = assess(
         matched.target,
         matched.score,
@@ -126,10 +128,11 @@ def _report(
             standing={names.TAG_PERFORMANCE_STATUS: standing},
         )
 
-    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make)
+    unread = captures.quarantined
+    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make, unread)
     if standing != result.status:
         say(_("The version's earlier verdict still stands: {status}.", status=standing))
-    return result.status
+    return result.status, captures
 
 
 def _standing(result: PerformanceResult, version: MonitoredVersion) -> str:

@@ -41,10 +41,9 @@ def _job(args: argparse.Namespace) -> int:
     if answered.number == shadow.number:
         raise SameVersionError(version=answered.release)
     store = args.inference_store
-    paired = pair(
-        _rows(window.captures(store, answered, features=False)),
-        _rows(window.captures(store, shadow, ROLE_SHADOW, features=False)),
-    )
+    primary = window.captures(store, answered, features=False)
+    beside = window.captures(store, shadow, ROLE_SHADOW, features=False)
+    paired = pair(_rows(primary), _rows(beside))
     result = agree(paired)
 
     def make(about: About) -> Report:
@@ -57,8 +56,9 @@ def _job(args: argparse.Namespace) -> int:
             headline=headline(result, facts),
         )
 
-    publish(registry, shadow, JOB, window, args.output, make)
-    return 0
+    unread = [*primary.quarantined, *beside.quarantined]
+    publish(registry, shadow, JOB, window, args.output, make, unread)
+    return command.exit_code(0, primary, beside)
 
 
 def metrics(result: Agreement) -> dict[str, float | None]:

@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     made = parser(
         "serving",
         _("API that serves the version named by the model's alias in MLflow, and follows it."),
-        epilog=_("The environment variables stand in .env.example."),
+        epilog=_("The environment variables are listed in .env.example."),
     )
     made.add_argument("--host", default="127.0.0.1", help=_("address (default: %(default)s)"))
     made.add_argument("--port", default=8000, type=_port, help=_("port (default: %(default)s)"))

@@ -86,14 +86,14 @@ class MalformedBody(RequestError):
     """The body is not JSON; `position` says where, never what."""
 
     status, code = 400, "invalid_json"
-    message = N_("the body is no valid JSON in UTF-8; expected: {expected}")
+    message = N_("the body is not valid JSON in UTF-8; expected: {expected}")
 
     def __init__(self, position: int | None = None) -> None:
         """Say where, never what."""
         super().__init__(position=position, expected='{"instances": [{...}]}')
         if position is not None:
             self.message = N_(
-                "the body is no valid JSON in UTF-8 from position {position} on; "
+                "the body is not valid JSON in UTF-8 from position {position} on; "
                 "expected: {expected}"
             )
 

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     made = parser(
         "serving.score",
         _("Scores a file with the version that the API serves; nothing if a row does not fit."),
-        epilog=_("The environment variables stand in .env.example."),
+        epilog=_("The environment variables are listed in .env.example."),
     )
     made.add_argument("--source", required=True, help=_(".csv with a header, or .parquet"))
     made.add_argument("--output", required=True, help=_("the .parquet file to write"))

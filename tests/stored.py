@@ -100,7 +100,7 @@ def flip_a_page(path: Path) -> None:
 
 def encode(row: Sequence[Any]) -> bytes:
     """Return one journal line."""
-    return json.dumps(row).encode() + b"\n"
+    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
 
 
 def fill_disk(folder: Path) -> Path:

@@ -16,11 +16,11 @@ OURS = ("core", *PACKAGES, "scripts")
 TABLE: dict[str, dict[str, str]] = {
     "core": {
         "messages": "",
-        "files": "",
         "metrics": "",
         "errors": "messages",
         "cli": "messages errors",
         "contract": "messages errors",
+        "files": "contract",
         "spark": "messages errors",
         "registry": "messages errors contract",
         "store": "messages files errors contract",

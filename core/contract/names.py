@@ -40,8 +40,8 @@ METADATA_CONTRACT = "contract"
 """Key of the `ModelContract` in the model's immutable MLflow metadata."""
 
 ARTIFACT_REFERENCE = "reference/reference.parquet"
-"""Among a version's model artifacts: its training rows, each feature a column, and `score` by fits
-that had not seen the row."""
+"""Among a version's model artifacts: its training rows, each feature a column, `score` by fits
+that had not seen the row, and `period`, the year that it is about."""
 ARTIFACT_EVALUATION = "evaluation/test_scores.parquet"
 """Among a version's model artifacts: `row` (digest), `target`, `score`, `flagged`, `persistence`
 and groups of the rows that it was tested on."""

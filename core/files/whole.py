@@ -61,7 +61,9 @@ def _held(path: Path, mode: int) -> int:
 
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, if it is not there."""
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -1,6 +1,5 @@
 """What scores promise against what happened, in bins of equal width over [0, 1]."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,19 +50,3 @@ def calibration(target: npt.NDArray[np.int64], scores: Floats) -> list[Calibrati
 def _places(scores: Floats) -> npt.NDArray[np.int64]:
     """Return each row's bin; a score of 1 is in the last."""
     return np.minimum((scores * BINS).astype(np.int64), BINS - 1)
-
-
-def promised(scores: Floats, flagged: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Return the metrics that flags should show if every score is the chance of a positive.
-
-    A flagged row of score s adds s to the expected true positives and 1 − s to the false ones
-    (Guillory et al., Predicting with Confidence on Unseen Distributions, 2021, arXiv:2107.03315).
-    NaN where a metric is not defined.
-    """
-    hit, positive, flags = float(scores[flagged].sum()), float(scores.sum()), float(flagged.sum())
-    return {
-        "recall": hit / positive if positive else math.nan,
-        "precision": hit / flags if flags else math.nan,
-        "f2": 5 * hit / (flags + 4 * positive) if positive else math.nan,
-        "positive_rate": positive / len(scores) if len(scores) else math.nan,
-    }

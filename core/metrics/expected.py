@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.metrics.classification import metrics
 from core.metrics.resampling import Estimate, Floats, percentiles
 
 BINS = 4096
@@ -57,8 +56,8 @@ class ExpectedPerformance:
     def widened(self, errors: Mapping[str, float]) -> "ExpectedPerformance":
         """Return the estimates with ranges that reach as far again as they were wrong before.
 
-        `errors` are distances by name: what was foretold for a year that the fit had not seen, and
-        what its labels showed. ROC-AUC, which has no interval of its own, gets one.
+        `errors` are what came true minus what was promised for a period that the fit had not seen,
+        by name; their size counts, in both directions.
         """
         by = {
             name: abs(errors[name])
@@ -152,25 +151,11 @@ class Scores:
         return float((up * (below + down / 2)).sum() / pairs)
 
 
-def shift_errors(
-    target: npt.ArrayLike, scores: npt.ArrayLike, flagged: npt.ArrayLike
-) -> dict[str, float]:
-    """Return how far what the scores foretold lay from what the labels then showed, by name.
-
-    For rows of a later period than a fit has seen, it is what foretelling is worth when the period
-    changes: what a score means has changed with it.
-    """
-    said = Scores()
-    said.add(np.asarray(scores, dtype=np.float64), np.asarray(flagged).astype(np.int64))
-    found, shown = said.estimate(), metrics(target, scores, flagged)
-    if found is None:
-        return {}
-    values = {name: getattr(found, name).value for name in ESTIMATED}
-    return {
-        name: abs(value - shown[name])
-        for name, value in values.items()
-        if value is not None and math.isfinite(shown[name])
-    }
+def promised(scores: Floats, flagged: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Return what the scores promise of flags, by name; NaN where it is not defined; (n,) each."""
+    hit, missed = float(scores[flagged].sum()), float(scores[~flagged].sum())
+    found = _ratios(np.array([hit]), np.array([missed]), float(flagged.sum()), float(len(scores)))
+    return {name: float(values[0]) for name, values in found.items()}
 
 
 def _ratios(hit: Floats, missed: Floats, n_flagged: float, n: float) -> dict[str, Floats]:

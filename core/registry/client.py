@@ -27,6 +27,7 @@ TRANSFER_SECONDS = 300.0
 """Total time of one upload or download."""
 REACH_SECONDS = 5.0
 """Longest time that `reach` takes."""
+_HEALTH_BYTES = 200
 _PAUSES = (0.2, 0.6)
 """Pauses before the second and the third attempt, in seconds."""
 _PASSING = ("reset", "limited", "unavailable", "refused")
@@ -136,13 +137,14 @@ def reach(uri: str) -> None:
         RegistryUnreachable: nobody answers, or nobody who could be MLflow.
     """
 
-    def ask() -> int:
+    def ask() -> bytes:
         opener = urllib.request.build_opener(_NoRedirect)
         with opener.open(f"{uri}/health", timeout=REACH_SECONDS) as answer:
-            return int(answer.status)
+            return bytes(answer.read(_HEALTH_BYTES))
 
     try:
-        within(REACH_SECONDS, ask)
+        if within(REACH_SECONDS, ask).lstrip().startswith(b"<"):
+            raise RegistryUnreachable(uri, "not_mlflow")  # MLflow says OK, others show a page
     except urllib.error.HTTPError as exc:
         if exc.code in (301, 302, 303, 307, 308, 429) or exc.code >= 500:
             raise RegistryUnreachable(uri, cause_of_status(exc.code), status=exc.code) from exc

@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.files.locks import lock
+from core.files.locks import is_linked, lock
 from core.files.whole import FILE_MODE, make_folder, sync
 from core.store.schema import JOURNAL_SUFFIX, JournalHeader, file_stem
 
@@ -28,13 +28,11 @@ class Journal:
         self.path = folder / f"{stem}{JOURNAL_SUFFIX}"
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._fd = os.open(self.path, flags, FILE_MODE)
-        made = os.fstat(self._fd)
-        self._identity = made.st_dev, made.st_ino
         try:
             lock(self._fd, wait=True)
             self.append(header.to_line(), 0)
             # Between creation and lock a collector may have taken it for a dead one's.
-            if not self.is_there():
+            if not is_linked(self.path, self._fd):
                 raise FileNotFoundError(self.path)
             if sync_each:
                 sync(folder)
@@ -62,12 +60,8 @@ class Journal:
         self.rows += rows
 
     def is_there(self) -> bool:
-        """Tell whether the file is still at its path; one that vanished takes its rows with it."""
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
+        """Tell whether the file still has a name; one that was removed takes its rows with it."""
+        return os.fstat(self._fd).st_nlink > 0
 
     def close(self) -> None:
         """Let go of the lock; from now on any collector may convert the file."""

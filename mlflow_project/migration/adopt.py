@@ -119,6 +119,8 @@ def _contract(
             label_name=old.label_name,
             positive_class=estimator.positive,
             entity="ra",
+            # Clients of the old service send `fase_2023`.
+            year_suffixes=any(name != column for name, column in old.columns.items()),
         )
         row = frame_of(draft, Example(invented, 0.0))
         score = float(estimator.scores(row)[0])

@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from core.files.archives import ArchiveTooLarge, check_archive
 from core.files.whole import replacing
 from core.messages import N_
 from mlflow_project.versions.errors import Refused
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+MOST_BYTES = 4 * 2**30
+"""What a bundle may unpack to."""
 _CHUNK = 1 << 20
 _MANIFEST_LIMIT = 16 << 20
 
@@ -56,6 +59,7 @@ def read_bundle(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
         Refused: it is no bundle, or damaged, or made up; names the file in it that is wrong.
     """
     try:
+        check_archive(path, MOST_BYTES)
         with zipfile.ZipFile(path) as archive:
             manifest, digest = _manifest(archive, path)
             for name, stated in manifest["files"].items():
@@ -63,6 +67,8 @@ def read_bundle(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
             return manifest, digest
     except FileNotFoundError as exc:
         raise Refused(N_("The file {path} does not exist."), path=path) from exc
+    except ArchiveTooLarge as exc:
+        raise Refused(N_("{path} would unpack to far more than a version."), path=path) from exc
     except Refused:
         raise
     except Exception as exc:

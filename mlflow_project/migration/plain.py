@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.contract.trusted_types import PLAIN_TYPES
+from core.files.skops_models import foreign_types
 from core.messages import _
 
 
@@ -38,18 +39,17 @@ def _foreign_loader(pyfunc: Mapping[str, Any], flavor: Mapping[str, Any]) -> Ite
 
 
 def _foreign_types(folder: Path, flavor: Mapping[str, Any]) -> Iterator[str]:
-    import skops.io
-
     file = folder / str(flavor.get("pickled_model"))
     if file.parent != folder or not file.is_file():
         yield _("has its model file outside its folder")
         return
     try:
-        asked = set(skops.io.get_untrusted_types(file=file))
+        asked = set(foreign_types(file))
     except Exception as exc:
         # skops reads a zip file of unknown content: anything may be wrong with it.
         yield _("has a model file that cannot be read ({kind})", kind=type(exc).__name__)
         return
-    foreign = sorted((asked | set(flavor.get("skops_trusted_types") or ())) - PLAIN_TYPES)
+    stated = set(flavor.get("skops_trusted_types") or ()) - PLAIN_TYPES
+    foreign = sorted(asked | stated)
     if foreign:
         yield _("uses types outside the accepted list: {types}", types=", ".join(foreign))

@@ -20,6 +20,7 @@ from mlflow.models import Model
 from core.contract import names
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError
+from core.contract.numbers import NumberError, read_share
 from core.messages import N_, _
 from core.registry.errors import NotFound, UnknownVersion, VersionRefused
 from core.registry.files import open_package
@@ -99,6 +100,7 @@ def import_version(
             raise Refused(text, path=path, digest=digest)
         facts = _facts(manifest, path)
         release = str(facts["release"])
+        _check_tags(facts, path)
         _check_model(registry, facts, folder / "model", trust_pickle)
         with exclusive(registry):
             present = _present(registry, release)
@@ -134,6 +136,23 @@ def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
         return {key: facts[key] for key in needed}
     except (KeyError, TypeError) as exc:
         raise Refused(N_("{path}: the manifest describes no version."), path=path) from exc
+
+
+def _check_tags(facts: dict[str, Any], path: Path) -> None:
+    """Refuse tags that contradict the version they come with, or that no command would set."""
+    tags, release = facts["tags"], str(facts["release"])
+    texts = isinstance(tags, dict) and all(isinstance(value, str) for value in tags.values())
+    wrong = None if texts else "tags"
+    if texts and tags.get(names.TAG_RELEASE, release) != release:
+        wrong = names.TAG_RELEASE
+    if texts and names.TAG_THRESHOLD in tags:
+        try:
+            read_share(tags[names.TAG_THRESHOLD])
+        except NumberError:
+            wrong = names.TAG_THRESHOLD
+    if wrong:
+        text = N_("{path}: {name} contradicts the version; nothing was imported.")
+        raise Refused(text, path=path, name=wrong)
 
 
 def _check_model(

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from core.metrics.calibration import promised
 from core.metrics.classification import label_metrics, score_metrics
+from core.metrics.expected import promised
 from mlflow_project.dataset.pairs import STUDENT, YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
 from mlflow_project.modelling.pipeline import build_pipeline, grouped_folds, out_of_fold_scores
@@ -64,7 +64,7 @@ class Evaluation:
         """Return metric − what the scores promised of it, on a test year; empty without one.
 
         Expected performance holds while a score means what it meant. What it was off by when the
-        year last changed is the least doubt that it deserves (`core.metrics.calibration.promised`).
+        year last changed is the least doubt that it deserves (`core.metrics.expected.promised`).
         """
         if not self.by_year:
             return {}

@@ -100,7 +100,8 @@ def write_evidence(
     # rows that it was fitted on, so no performance is read from them.
     own = served.model.predict_proba(dataset[features])[:, 1]
     seen = pd.DataFrame({"row": row_digests(dataset), YEAR: dataset[YEAR], "served_score": own})
-    reference = dataset[features].astype("float64").assign(score=served.scores[0])
+    reference = dataset[features].astype("float64")
+    reference = reference.assign(score=served.scores[0], period=dataset[YEAR])
     for frame, artifact in (
         (tested_rows(evaluation), names.ARTIFACT_EVALUATION),
         (seen, names.ARTIFACT_TRAINING_ROWS),

@@ -20,8 +20,9 @@ import pyarrow.dataset as ds
 
 from core.contract.types import FEATURE_TYPES
 from core.spark.session import SparkUnusable, spark_session
-from core.store.reader import Captures, stored_files
+from core.store.reader import Captures
 from core.store.selection import ReadingPlan
+from core.store.sources import stored_files
 from monitoring.drift.baseline import Baseline, Profile, Profiler
 from monitoring.drift.comparison import DriftResult, judge
 from monitoring.drift.expected import FLAG, ScoreTally

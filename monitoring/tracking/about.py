@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The version, the window (no start: all there is), and the addresses in MLflow."""
+    """The version, the window (no start: all there is), and the addresses in MLflow.
+
+    `missing` says in words which files of the store could not be read; their rows are not counted.
+    """
 
     model_name: str
     model_version: str
@@ -17,6 +20,7 @@ class About:
     run_id: str
     run_url: str
     version_url: str
+    missing: tuple[str, ...] = ()
 
     @property
     def charts_url(self) -> str:
@@ -34,4 +38,5 @@ class About:
             "window_end": self.window_end.isoformat(timespec="seconds"),
             "mlflow_run_id": self.run_id,
             "mlflow_run_url": self.run_url,
+            "missing": list(self.missing),
         }

@@ -1,6 +1,7 @@
 """What the jobs read and write of the registered model: its versions, their baselines, job runs."""
 
 import json
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.metrics.classification import metrics
 from core.registry.evidence import fetch_evidence, training_record
 from core.registry.packages import load_model, read_contract
 from core.registry.runs import OpenRun, fetch, open_run
@@ -127,15 +129,26 @@ class JobRegistry:
 
     def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
         """Return what the version's training measured on its test rows, without the `test_`."""
-        return self._metrics(version, "test_")
-
-    def shift_errors(self, version: MonitoredVersion) -> dict[str, float]:
-        """Return by how much the performance foretold was wrong at the last change of period."""
-        return self._metrics(version, "shift_error_")
-
-    def _metrics(self, version: MonitoredVersion, prefix: str) -> dict[str, float]:
         found = training_record(self._registry, version).metrics
-        return {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
+        logged = {k.removeprefix("test_"): v for k, v in found.items() if k.startswith("test_")}
+        return logged or self._measured_again(version)
+
+    def _measured_again(self, version: MonitoredVersion) -> dict[str, float]:
+        """Return the metrics of the version's own test rows, where its run no longer tells them."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, Path(folder))
+            if path is None:
+                return {}
+            rows = pq.read_table(path, ["target", "score", "flagged"], memory_map=False)
+        found = metrics(*(rows[name].to_numpy() for name in ("target", "score", "flagged")))
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    def year_change_errors(self, version: MonitoredVersion) -> dict[str, float]:
+        """Return how far what scores promised was off when the period last changed, by name."""
+        artifact = names.ARTIFACT_YEAR_CHANGE
+        with tempfile.TemporaryDirectory() as folder:
+            path = fetch_evidence(self._registry, version, artifact, Path(folder))
+            return json.loads(path.read_text(encoding="utf-8")) if path else {}
 
     def predict(self, version: MonitoredVersion, features: pa.Table) -> npt.NDArray[np.float64]:
         """Return the version's own scores of the rows, shape (n,).

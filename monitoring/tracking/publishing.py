@@ -13,6 +13,7 @@ from core.cli.arguments import say
 from core.contract import names
 from core.messages import _
 from core.registry.runs import OpenRun
+from core.store.quarantined import Quarantined, told
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
@@ -64,15 +65,18 @@ def publish(
     window: Window,
     output: Path,
     make: Callable[[About], Report],
+    unread: Sequence[Quarantined] = (),
 ) -> Report:
     """Make a report within a run of `job`, and let everybody have it who should.
 
-    A second report of a day replaces the first one's files.
+    A second report of a day replaces the first one's files. `unread` are the store's files whose
+    rows are missing in it.
     """
     day = window.end.astimezone().strftime("%Y%m%d")
     days = "" if window.days is None else f" {window.days:g}d"
     with registry.run(version, job, f"{job} {version.release}{days}") as run:
-        report = make(_about(registry, version, window, run))
+        about = _about(registry, version, window, run, told(unread))
+        report = make(about)
         texts = {
             f"{job}_report_{day}.html": report.page,
             f"{job}_metrics_{day}.json": to_json(report.numbers),
@@ -85,21 +89,27 @@ def publish(
                 **window.params(),
                 **report.params,
             },
-            report.metrics,
+            {**report.metrics, "files_unread": float(len(unread))},
             report.tags(),
         )
         for path in paths:
             run.log_file(path, job)
-        told = None
+        sent = None
         if report.escalation:
-            told = notify(registry, version, run, report.escalation, report.headline)
+            sent = notify(registry, version, run, report.escalation, report.headline)
     for tag, value in report.standing.items():
         registry.set_tag(version, tag, value)
-    _tell(report, paths, run, told)
+    _tell(report, about, paths, run, sent)
     return report
 
 
-def _about(registry: JobRegistry, version: MonitoredVersion, window: Window, run: OpenRun) -> About:
+def _about(
+    registry: JobRegistry,
+    version: MonitoredVersion,
+    window: Window,
+    run: OpenRun,
+    missing: Sequence[str],
+) -> About:
     return About(
         model_name=version.model_name,
         model_version=version.release,
@@ -109,19 +119,23 @@ def _about(registry: JobRegistry, version: MonitoredVersion, window: Window, run
         run_id=run.id,
         run_url=run.url,
         version_url=registry.version_url(version),
+        missing=tuple(missing),
     )
 
 
-def _tell(report: Report, paths: Sequence[Path], run: OpenRun, told: str | None) -> None:
+def _tell(
+    report: Report, about: About, paths: Sequence[Path], run: OpenRun, sent: str | None
+) -> None:
     """Print the verdict, what lies behind it, and where to read on."""
     action = report.escalation
     say(
         *([_("Status: {status}", status=report.status)] if report.status else []),
         report.headline,
         *report.lines,
+        *about.missing,
         *filter(None, [action.action, action.command] if action else []),
         _("Report: {path}", path=paths[0]),
         _("Metrics: {path}", path=paths[1]),
         _("MLflow run: {url}", url=run.url),
-        *filter(None, [told]),
+        *filter(None, [sent]),
     )

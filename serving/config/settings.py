@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.contract import names
+from core.contract.numbers import read_number
 from core.messages import N_, _
 from core.store import places
 from serving.errors import SettingsError
@@ -23,7 +24,7 @@ class _Must(str):
 
 
 def _number(value: Any) -> Any:
-    return value.replace(",", ".") if isinstance(value, str) else value
+    return read_number(value) if isinstance(value, str) else value
 
 
 def _place(value: Any) -> Any:

@@ -2,9 +2,9 @@
 
 Requests that the event loop reads in one turn are scored together at the end of that turn; while
 the model runs, the next ones gather. Nothing waits on a timer, so a lone request is not delayed.
-A model without a shortcut may take long, so its calls run in a thread, one at a time, and whatever
-arrives meanwhile is the next call. Large requests have a thread of their own, so that small ones
-and health checks go on.
+A model that takes long, as most without a shortcut do, is called in a thread, one call at a time,
+and whatever arrives meanwhile is the next call. Large requests have a thread of their own, so that
+small ones and health checks go on.
 """
 
 import asyncio

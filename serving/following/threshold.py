@@ -29,7 +29,7 @@ def threshold_in_force(
     if value is not None:
         return value, "tag", None
     warning = _(
-        "the tag {tag} of version {number} is no number between 0 and 1; "
+        "the tag {tag} of version {number} is not a number between 0 and 1; "
         "the threshold of the metadata holds",
         tag=names.TAG_THRESHOLD,
         number=version.number,

@@ -35,10 +35,13 @@ class InvocationsEndpoint:
         context.model_version = model.release
         version = model.version
         kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
-        instances = read_instances(body, kind.decode("latin-1"), version.contract.features)
-        rows, entities, periods = version.validator.read_instances(instances)
-        job = Job(model, Instances(rows, entities, periods=periods), context)
-        context.n_instances = len(instances)
+        read = version.reader.read_frame(body) if kind == b"application/json" else None
+        if read is None:
+            instances = read_instances(body, kind.decode("latin-1"), version.contract.features)
+            rows, entities, periods = version.validator.read_instances(instances)
+            read = Instances(rows, entities, periods=periods)
+        job = Job(model, read, context)
+        context.n_instances = len(read.rows)
         await self._batcher.score(job)
         await send_json(200, msgspec.json.encode({"predictions": job.outputs()}), send)
 

@@ -15,7 +15,7 @@ from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
 from serving.protocol.values import YEARS
 
 _ERRORS = {
-    "400": N_("The body is no JSON"),
+    "400": N_("The body is not JSON"),
     "401": N_("Key missing or unknown"),
     "404": N_("Does not exist"),
     "408": N_("The body did not arrive in time"),
@@ -52,7 +52,7 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     paths["/ping"]["get"]["responses"]["404"] = {"description": _("No model loaded yet")}
     paths["/version"] = {"get": _text("version", _("Version of MLflow"), "text/plain")}
     paths["/metrics"] = {"get": _text("metrics", _("Metrics for Prometheus"), "text/plain")}
-    paths[PAGE] = {"get": _text("painel", _("Page for who operates the service"), "text/html")}
+    paths[PAGE] = {"get": _text("painel", _("Page for those who operate the service"), "text/html")}
     paths[REPORT_PATH] = {"get": _report()}
     paths[LIST] = {
         "get": _text("lista", _("Page that makes a list from a workbook"), "text/html"),

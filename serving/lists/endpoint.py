@@ -140,12 +140,12 @@ def _year(query: bytes) -> int | None:
     """Return the year that the query asks for; None for the newest.
 
     Raises:
-        InvalidInstances: it is no year.
+        InvalidInstances: it is not a year.
     """
     text = parse_qs(query.decode("latin-1")).get("year", [""])[-1]
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or int(text) not in YEARS:
-        detail = {"instance": None, "field": "year", "problem": _("is no year")}
+        detail = {"instance": None, "field": "year", "problem": _("is not a year")}
         raise InvalidInstances([{**detail, "allowed": _("a year, for example 2024")}], 1)
     return int(text)

@@ -94,7 +94,7 @@ def _xlsx_lines(content: bytes) -> list[Sequence[Any]]:
         raise
     except Exception as exc:
         # openpyxl raises whatever the damage leads to.
-        raise SheetError(N_("the file is no .xlsx workbook that can be read")) from exc
+        raise SheetError(N_("the file is not a readable .xlsx workbook")) from exc
 
 
 def _csv_lines(content: bytes) -> list[Sequence[Any]]:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.contract.trusted_types import PLAIN_TYPES
+from core.files.archives import ArchiveTooLarge, check_archive
+from core.files.skops_models import foreign_types, load_plain
 from core.messages import _
 from core.registry.files import Package
 from core.registry.packages import load_untrusted
 from serving.config.settings import Settings
-from serving.model.archive import TooLarge, check_archive
 from serving.model.boosters import LIGHTGBM_BOOSTER, NotData, load_lightgbm, load_xgboost
 
 METHODS = ("predict_proba", "predict")
@@ -82,22 +82,19 @@ def _skops(file: Path, flavor: Flavor, settings: Settings) -> Any:
         NotData: the flavour's file is a pickle.
         UnfitError: it holds other types, or unpacks to too much.
     """
-    import skops.io
-
     if flavor.get("serialization_format") != "skops":
         raise NotData
     try:
         check_archive(file, settings.max_model_bytes)
-    except TooLarge as exc:
+    except ArchiveTooLarge as exc:
         raise UnfitError(_("the model file unpacks to more than it may (MAX_MODEL_BYTES)")) from exc
-    asked = set(skops.io.get_untrusted_types(file=file))
-    foreign = sorted(asked - PLAIN_TYPES - settings.trusted_types)
+    foreign = foreign_types(file, settings.trusted_types)
     if foreign:
         listed = ", ".join(foreign)
         raise UnfitError(
             _("it uses types outside the accepted list (TRUSTED_TYPES): {listed}", listed=listed)
         )
-    return skops.io.load(file, trusted=sorted(asked))
+    return load_plain(file)
 
 
 def _xgboost(file: Path, flavor: Flavor, _settings: Settings) -> Any:

@@ -60,7 +60,7 @@ class LoadedVersion:
     @property
     def quick(self) -> bool:
         """Tell whether a call takes so little that the event loop may wait for it."""
-        return self.score.shortcut is not None
+        return self.score.quick
 
     def output(self, rows: Rows) -> Output:
         """Return what pyfunc's `predict` would for the rows."""

@@ -22,6 +22,10 @@ Output = np.ndarray | Sequence[Any]
 """A model's output for n rows: an array (n,) or (n, c), or n plain values."""
 
 
+QUICK_SECONDS = 0.02
+"""Longest call, of 64 rows, that the event loop may wait for."""
+
+
 class Scorer:
     """Scores rows of one version.
 
@@ -46,7 +50,9 @@ class Scorer:
         self._inputs = inputs or Inputs(features)
         self._positive_class = positive_class
         self._probabilities = getattr(method, "__name__", "") == "predict_proba"
-        self.shortcut = verified_shortcut(method, self._inputs)
+        found = verified_shortcut(method, self._inputs)
+        self.shortcut = found.method if found else None
+        self.quick = found is not None and found.seconds <= QUICK_SECONDS
 
     def __call__(self, rows: Rows) -> list[float | None]:
         """Return the score of each row; rows hold a value per feature, None for null.

@@ -1,6 +1,9 @@
 """A shortcut replaces the plain path only after it gave the same results on probe rows."""
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,12 +11,24 @@ import numpy as np
 from core.contract.model import Feature
 from serving.model import probes
 from serving.model.agreement import agree, raises
-from serving.model.arrays import ArrayMethod
+from serving.model.arrays import ArrayMethod, Undecided
 from serving.model.compiled import compile_method
 from serving.model.inputs import Inputs
 
 
-def verified_shortcut(method: Callable[[Any], Any], inputs: Inputs) -> ArrayMethod | None:
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A verified method of arrays, and the seconds that it takes for `TIMED_ROWS` rows."""
+
+    method: ArrayMethod
+    seconds: float
+
+
+TIMED_ROWS = 64
+_TIMES = 3
+
+
+def verified_shortcut(method: Callable[[Any], Any], inputs: Inputs) -> Shortcut | None:
     """Return `method` as a function of a matrix (n, k); None where that cannot be trusted.
 
     Args:
@@ -36,9 +51,22 @@ def verified_shortcut(method: Callable[[Any], Any], inputs: Inputs) -> ArrayMeth
 
         with np.errstate(all="ignore"):
             plain(usual)
-            return shortcut if _agree(plain, short, inputs.features, usual) else None
+            if not _agree(plain, short, inputs.features, usual):
+                return None
+            return Shortcut(shortcut, _seconds(short, usual[:TIMED_ROWS]))
     except Exception:  # whatever fails here, the plain path is right by definition
         return None
+
+
+def _seconds(method: Callable[[Any], Any], rows: probes.Batch) -> float:
+    """Return the least time of a few calls."""
+    times = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        with contextlib.suppress(Undecided):
+            method(rows)
+        times.append(time.perf_counter() - began)
+    return min(times)
 
 
 def _agree(

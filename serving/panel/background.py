@@ -48,8 +48,11 @@ class BackgroundReader(Generic[T]):
         self._begun = self._ended = float("-inf")
         self._last = Reading(first)
 
-    def latest(self) -> Reading[T]:
-        """Return what is known; blocks for `PATIENCE_SECONDS` at most."""
+    def begin(self) -> threading.Thread | None:
+        """Begin to read if it is time; return the thread that reads, None if none does.
+
+        A page begins with all its readers before it asks the first: they wait side by side.
+        """
         kept = KEPT_SECONDS if self._kept is None else self._kept
         with self._lock:
             now = time.monotonic()
@@ -58,7 +61,11 @@ class BackgroundReader(Generic[T]):
                 # A daemon: a server that never answers must not keep the process from ending.
                 self._thread = threading.Thread(target=self._read, name="page", daemon=True)
                 self._thread.start()
-            thread = self._thread
+            return self._thread
+
+    def latest(self) -> Reading[T]:
+        """Return what is known; blocks until `PATIENCE_SECONDS` after it began to read, at most."""
+        thread = self.begin()
         if thread is not None:
             thread.join(max(0.0, self._begun + PATIENCE_SECONDS - time.monotonic()))
             if thread.is_alive():

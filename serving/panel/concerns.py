@@ -45,9 +45,9 @@ def headline(facts: PanelFacts) -> Concern:
         sentence = N_("Nobody knows whether all is in order: {what}")
     served = facts.health.model_version
     if served:
-        what = _("{model} {release} on the air", model=facts.model_name, release=served)
+        what = _("{model} {release} in service", model=facts.model_name, release=served)
     else:
-        what = _("{model} off the air", model=facts.model_name)
+        what = _("{model} out of service", model=facts.model_name)
     return Concern(worst, _(sentence, what=what))
 
 
@@ -184,7 +184,7 @@ def _of_age(facts: PanelFacts) -> list[Concern]:
     """Return that there is no drift report, or that it is older than its routine."""
     drift = finished(facts, names.JOB_DRIFT)
     if not drift:
-        text = _("There is no drift report of the version on the air yet (§2.1).")
+        text = _("There is no drift report of the served version yet (§2.1).")
         return [Concern("none", text, unknown=True)]
     # The routine that runs most often is the one that is missed first.
     days = min(_days(report) for report in drift)

@@ -78,7 +78,7 @@ def flip_of(facts: PanelFacts) -> Change | None:
 def whose_flip(facts: PanelFacts) -> str:
     """Say who put the served version on, or why that is not known."""
     if facts.reading.when is None:
-        return _("only MLflow knows who put it on the air, and it was not read")
+        return _("only MLflow knows who put it into service, and it was not read")
     if facts.health.alias != names.CHAMPION:
         served = facts.health.alias
         return _(

@@ -55,6 +55,7 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
     )
 
     def page(_request: Request) -> Response:
+        counts.begin()
         text = render(gather(deployment, metrics, history.latest(), counts.latest()))
         return HTMLResponse(text, headers={"Content-Security-Policy": page_policy()})
 

@@ -51,9 +51,12 @@ class InstanceReader:
         except ValueError:
             # A name that JSON has to escape; the validator reads those too.
             return
-        several = Annotated[list[instance], Meta(min_length=1, max_length=max_instances)]
+        bounds = Meta(min_length=1, max_length=max_instances)
+        several = Annotated[list[instance], bounds]
         body: Any = msgspec.defstruct("Body", [("instances", several)], forbid_unknown_fields=True)
         self._decoder = msgspec.json.Decoder(body)
+        self._frames = msgspec.json.Decoder(_frame_type(contract, several, bounds))
+        self._names = list(contract.feature_names)
 
     def read(self, body: bytes) -> Instances:
         """Decode and check one body.
@@ -68,19 +71,57 @@ class InstanceReader:
             decoded = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Instances(*self._validator.read(body))
+        return self._of(decoded.instances) or Instances(*self._validator.read(body))
+
+    def read_frame(self, body: bytes) -> Instances | None:
+        """Decode a body of MLflow's that is written exactly as the contract is.
+
+        It is `dataframe_split` with the features' columns in their order, or `dataframe_records`.
+        None for any other body, right or wrong: `serving.protocol.mlflow_input` reads those.
+        """
+        if self._decoder is None:
+            return None
+        try:
+            decoded = self._frames.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        split, records = decoded.dataframe_split, decoded.dataframe_records
+        if (split is None) == (records is None):
+            return None
+        if records is not None:
+            return self._of(records)
+        if split.columns != self._names:
+            return None
+        nobody: list[None] = [None] * len(split.data)
+        return Instances(split.data, nobody, periods=nobody if self._dated else None)
+
+    def _of(self, decoded: Sequence[msgspec.Struct]) -> Instances | None:
+        """Return decoded instances; None where an entity is blank."""
         rows: list[list[Any]] = []
         entities: list[str | None] = []
-        for instance in decoded.instances:
+        for instance in decoded:
             *row, entity = msgspec.structs.astuple(instance)
             if entity is not None:
                 entity = str(entity).strip()
                 if not entity:
-                    return Instances(*self._validator.read(body))
+                    return None
             rows.append(row)
             entities.append(entity)
         # Where the contract names a field for the period, it stands behind the features.
         periods = [row.pop() for row in rows] if self._dated else None
         return Instances(rows, entities, periods=periods)
+
+
+def _frame_type(contract: ModelContract, several: Any, bounds: Meta) -> Any:
+    """Return a struct of MLflow's two ways to write a frame, rows by name or by position."""
+    kinds = [_value_type(f) | None if f.nullable else _value_type(f) for f in contract.features]
+    row: Any = tuple[tuple(kinds)]  # type: ignore[misc]
+    data = Annotated[list[row], bounds]
+    split: Any = msgspec.defstruct(
+        "Split", [("columns", list[str]), ("data", data)], forbid_unknown_fields=True
+    )
+    fields = [("dataframe_split", split | None, None), ("dataframe_records", several | None, None)]
+    return msgspec.defstruct("Frame", fields, forbid_unknown_fields=True)
 
 
 def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:

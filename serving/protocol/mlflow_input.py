@@ -45,7 +45,7 @@ def _kind(content_type: str) -> str:
 def _from_json(document: Any, features: Sequence[Feature]) -> list[Mapping[str, Any]]:
     allowed = _("an object with exactly one of: {formats}", formats=", ".join(FORMATS))
     if not isinstance(document, dict):
-        raise _refusal(_("the body is no object"), allowed)
+        raise _refusal(_("the body is not an object"), allowed)
     # MLflow's clients send `params`; no scikit-learn model takes any.
     given = [key for key, value in document.items() if not (key == "params" and not value)]
     if len(given) != 1 or given[0] not in FORMATS:
@@ -55,7 +55,7 @@ def _from_json(document: Any, features: Sequence[Feature]) -> list[Mapping[str, 
         return _split(data)
     if given[0] == "dataframe_records":
         if not isinstance(data, list):
-            raise _refusal(_("dataframe_records is no list"), _("a list of objects"))
+            raise _refusal(_("dataframe_records is not a list"), _("a list of objects"))
         return data
     return _tensor_like(data, given[0], [feature.name for feature in features])
 
@@ -63,11 +63,11 @@ def _from_json(document: Any, features: Sequence[Feature]) -> list[Mapping[str, 
 def _split(data: Any) -> list[Mapping[str, Any]]:
     allowed = _('{shape}, with "index" or without', shape='{"columns": [...], "data": [[...]]}')
     if not isinstance(data, dict) or not {"columns", "data"} <= set(data) <= _SPLIT_KEYS:
-        raise _refusal(_("dataframe_split has not the expected shape"), allowed)
+        raise _refusal(_("dataframe_split does not have the expected shape"), allowed)
     columns, rows = data["columns"], data["data"]
     # The index names rows; no model reads it, so it is only looked at for its shape.
     if not all(isinstance(part, list) for part in (columns, rows, data.get("index", []))):
-        raise _refusal(_("dataframe_split has not the expected shape"), allowed)
+        raise _refusal(_("dataframe_split does not have the expected shape"), allowed)
     return _named(columns, rows)
 
 
@@ -93,12 +93,12 @@ def _tensor_like(data: Any, name: str, columns: Sequence[str]) -> list[Mapping[s
 
 def _named(columns: Sequence[Any], rows: Sequence[Any]) -> list[Mapping[str, Any]]:
     if not all(isinstance(column, str) for column in columns):
-        raise _refusal(_("there are names of columns that are no text"), _("text"))
+        raise _refusal(_("some column names are not text"), _("text"))
     if len(set(columns)) != len(columns):
-        raise _refusal(_("there are repeated columns"), _("each column once"))
+        raise _refusal(_("some columns are repeated"), _("each column once"))
     for number, row in enumerate(rows):
         if not isinstance(row, list | tuple) or len(row) != len(columns):
-            problem = _("the row has not one value per column")
+            problem = _("the row does not have one value per column")
             raise _refusal(problem, _("{count} values", count=len(columns)), number)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -107,7 +107,7 @@ def _from_csv(body: bytes, features: Sequence[Feature]) -> list[Mapping[str, Any
     try:
         lines = [row for row in csv.reader(io.StringIO(body.decode("utf-8-sig"), "")) if row]
     except (UnicodeDecodeError, csv.Error):
-        raise _refusal(_("the body is no CSV in UTF-8"), _("CSV with a header")) from None
+        raise _refusal(_("the body is not CSV in UTF-8"), _("CSV with a header")) from None
     if not lines:
         raise _refusal(_("the body has no header"), _("CSV with a header"))
     header, rows = lines[0], lines[1:]

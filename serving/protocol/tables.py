@@ -37,9 +37,9 @@ def read_chunks(path: Path, features: Sequence[Feature], rows: int) -> Iterator[
     except OSError as exc:
         raise _refused(path, exc.strerror or _("could not be read")) from exc
     except (UnicodeDecodeError, csv.Error):
-        raise _refused(path, _("is no CSV in UTF-8")) from None
+        raise _refused(path, _("is not CSV in UTF-8")) from None
     except pa.ArrowException:
-        raise _refused(path, _("is no Parquet")) from None
+        raise _refused(path, _("is not Parquet")) from None
 
 
 def _csv_chunks(path: Path, features: Sequence[Feature], rows: int) -> Iterator[Chunk]:
@@ -54,7 +54,9 @@ def _csv_chunks(path: Path, features: Sequence[Feature], rows: int) -> Iterator[
             for number, line in enumerate(chunk, start=first):
                 if len(line) != len(header):
                     problem = _(
-                        "line {number} has not {count} values", number=number, count=len(header)
+                        "line {number} does not have {count} values",
+                        number=number,
+                        count=len(header),
                     )
                     raise _refused(path, problem)
             first += len(chunk)

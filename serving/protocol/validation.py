@@ -79,7 +79,7 @@ class Validator:
         shape, most = '{"instances": [{...}]}', self._max_instances
         allowed = _("{shape}, from 1 to {most} instances", shape=shape, most=most)
         if not isinstance(document, dict):
-            problems.add(None, None, _("the body is no object"), allowed)
+            problems.add(None, None, _("the body is not an object"), allowed)
             return []
         for position, name in enumerate(document, start=1):
             if name == "explain":
@@ -88,7 +88,7 @@ class Validator:
                 problems.add(None, shown_name(name, position), _("unknown field"), allowed)
         instances = document.get("instances")
         if not isinstance(instances, list):
-            problem = _("is no list") if "instances" in document else _("missing")
+            problem = _("is not a list") if "instances" in document else _("missing")
             problems.add(None, "instances", problem, allowed)
             return []
         return self._bounded(instances, problems)
@@ -114,7 +114,7 @@ class Validator:
     ) -> tuple[dict[str, Any], frozenset[int]]:
         """Return the instance's values by contract name, and the years at the end of names."""
         if not isinstance(instance, dict):
-            problems.add(number, None, _("the instance is no object"), self._accepted)
+            problems.add(number, None, _("the instance is not an object"), self._accepted)
             return {}, frozenset()
         fields: dict[str, Any] = {}
         years = set()
@@ -184,7 +184,7 @@ class Validator:
         if value is not None:
             year = year_of(value)
             if year is None:
-                problems.add(number, name, _("is no year"), _("a year, for example 2024"))
+                problems.add(number, name, _("is not a year"), _("a year, for example 2024"))
             else:
                 years |= {year}
         if len(years) > 1:

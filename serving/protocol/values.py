@@ -52,9 +52,9 @@ def checked(feature: Feature, value: Any) -> tuple[Any, str | None]:
 
 def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
     if isinstance(value, float) and not math.isfinite(value):
-        return None, _("is no finite number")
+        return None, _("is not a finite number")
     if feature.type == "long" and value != int(value):
-        return None, _("is no whole number")
+        return None, _("is not a whole number")
     try:
         number = int(value) if feature.type == "long" else float(value)
     except OverflowError:

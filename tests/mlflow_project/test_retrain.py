@@ -1,10 +1,16 @@
 """When a retraining promotes: what was champion once is not made champion again by itself."""
 
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from core.contract import names
 from core.registry.versions import open_registry
 from mlflow_project.retrain import was_served
+from mlflow_project.runs.completion import open_question
+from mlflow_project.runs.training_run import Registered
+from mlflow_project.train import report_result
 from mlflow_project.versions.promotion import promote, rollback
 
 
@@ -22,3 +28,25 @@ def test_a_version_that_was_rolled_back_counts_as_served(
     assert registry.by_release("v1.1.0").aliases == (names.PREVIOUS,)
     assert was_served(registry, "v1.1.0") and was_served(registry, "v1.0.0")
     assert not was_served(registry, "v1.2.0")
+
+
+def test_more_at_risk_than_the_capacity_is_put_to_a_person(
+    register_version: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where only the capacity stands against it: the question, and the command that answers it."""
+    register_version("capacity", "v1.0.0", alias=None, rows=120)
+    registry = open_registry("capacity")
+    version = registry.by_release("v1.0.0")
+    for name, value in (("share_flagged", 0.7), ("positive_rate", 0.61), ("precision", 0.8)):
+        registry.client.log_metric(version.run_id, f"test_{name}", value)
+    registry.set_tag(version, "gate.recall", "passed: 0.9 (>= 0.75)")
+    registry.set_tag(version, "gate.share_flagged", "failed: 0.7 (<= 0.60)")
+    question = open_question(registry, registry.by_release("v1.0.0"))
+    assert "61 estavam em defasagem" in question
+    result = Registered("v1.0.0", 1, False, "headline", Path("report.md"), question=question)
+    report_result(result)
+    told = capsys.readouterr().out
+    assert question in told
+    assert "promote --model_version v1.0.0 --force --reason" in told
+    registry.set_tag(version, "gate.recall", "failed: 0.6 (>= 0.75)")
+    assert open_question(registry, registry.by_release("v1.0.0")) == ""

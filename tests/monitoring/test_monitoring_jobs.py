@@ -18,6 +18,7 @@ import pytest
 
 from core.contract import names
 from core.store.filesystem import Store
+from core.store.quarantined import EXIT_QUARANTINED
 from monitoring import build_baseline, compact, drift_report
 
 MODEL = "monitored-machine"
@@ -169,7 +170,8 @@ def test_baseline_of_captures(
         (["--source", "nowhere.parquet"], "não existe"),
         (["--source", __file__], "não é um Parquet"),
         (["--model_version", "v9.9.9"], "v1.0.0"),
-        (["--last_n_days", "3", "--inference_store", "nowhere"], "não respondeu nada"),
+        (["--last_n_days", "3", "--inference_store", "nowhere"], "nowhere não existe"),
+        (["--last_n_days", "3", "--inference_store", "tests"], "não respondeu nada"),
     ],
 )
 def test_baseline_errors_are_one_line(
@@ -286,20 +288,63 @@ def test_exit_codes_for_schedulers(
     assert report("--fail-on", "yellow")[0] == 3
 
 
-def test_no_data_is_said_plainly(
-    report: Callable[..., Any], with_baseline: Machine, capsys: pytest.CaptureFixture[str]
+def test_no_data_is_said_plainly_and_takes_back_no_verdict(
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nothing captured: both files are written, the tag is set, the exit code is 0."""
-    code, numbers, page = report("--fail-on", "yellow")
+    """RED, then nothing captured: grey in both files and the run, RED stands on the version."""
+    rows = machine_rows(8, 150, with_baseline.score, 10.0)
+    writer.journal(rows, model=MODEL, number=with_baseline.number, age=timedelta(days=5))
+    assert report()[1]["global_status"] == "RED"
+    capsys.readouterr()
+    code, numbers, page = report("--last_n_days", "1", "--fail-on", "yellow")
     out = capsys.readouterr().out
     assert code == 0
     assert "Status: NO_DATA" in out.splitlines()
-    assert "não existe; confira --inference_store" in out
-    assert numbers["global_status"] == "NO_DATA"
+    assert "Continua valendo o veredito de um relatório anterior: Vermelho." in out
+    assert (numbers["global_status"], numbers["standing_status"]) == ("NO_DATA", "RED")
     assert numbers["n_instances"] == 0
     assert "Nenhuma predição" in page
     assert with_baseline.last_run("drift").data.tags["status"] == "NO_DATA"
-    assert with_baseline.tags()[names.TAG_DRIFT_STATUS] == "NO_DATA"
+    assert with_baseline.last_run("drift").data.tags["escalation"] == "L2"
+    tags = with_baseline.tags()
+    assert (tags[names.TAG_DRIFT_STATUS], tags[names.TAG_DRIFT_LAST_LOOK]) == ("RED", "NO_DATA")
+    assert report("--last_n_days", "1", "--fail-on", "no_data")[0] == 3
+    assert report("--last_n_days", "1", "--fail-on", "red", "--fail-on", "inconclusive")[0] == 3
+
+
+def test_too_few_rows_are_inconclusive(
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., Any],
+) -> None:
+    """One row is neither green nor the base of a recall."""
+    rows = machine_rows(9, 1, with_baseline.score)
+    writer.journal(rows, model=MODEL, number=with_baseline.number)
+    code, numbers, page = report("--fail-on", "no_data")
+    assert (code, numbers["global_status"], numbers["n_needed"]) == (0, "INCONCLUSIVE", 30)
+    assert numbers["expected_performance"] is None
+    assert "são precisas ao menos 30" in page
+    assert with_baseline.tags()[names.TAG_DRIFT_LAST_LOOK] == "INCONCLUSIVE"
+    assert with_baseline.tags()[names.TAG_DRIFT_STATUS] in ("GREEN", "YELLOW", "RED")
+    assert report("--fail-on", "inconclusive")[0] == 3
+
+
+def test_a_store_that_does_not_exist_is_an_error(
+    with_baseline: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong address is not a quiet week: exit code 1, and no tag changes."""
+    before = with_baseline.tags()
+    capsys.readouterr()
+    assert drift_report.main(["--inference_store", str(tmp_path / "nowhere")]) == 1
+    error = capsys.readouterr().err
+    assert "nowhere não existe; confira --inference_store" in error
+    assert error.count("\n") == 1
+    assert with_baseline.tags() == before
 
 
 def test_a_bucket_is_reported_like_a_folder(
@@ -351,6 +396,30 @@ def test_an_address_that_is_no_store_is_refused(
     assert "secret" not in error
 
 
+def test_a_damaged_file_is_left_out_and_said_everywhere(
+    report: Callable[..., tuple[int, dict[str, Any], str]],
+    writer: Any,
+    machine_rows: Any,
+    machine: Machine,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """All the others are compared; console, page, JSON and run say what is missing, again too."""
+    options = {"model": MODEL, "number": machine.number}
+    writer.parquet(writer.journal(machine_rows(3, 300, machine.score), **options))
+    damaged = writer.parquet(writer.journal(machine_rows(4, 200, machine.score), **options))
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    for _ in range(2):
+        code, numbers, page = report()
+        assert code == EXIT_QUARANTINED
+        assert numbers["n_instances"] == 300
+        line = f"{damaged.name} não pode ser lido"
+        assert line in capsys.readouterr().out
+        assert line in page
+        assert line in numbers["missing"][0]
+        assert machine.last_run("drift").data.metrics["files_unread"] == 1
+    assert (writer.folder / "quarantine" / damaged.name).exists()
+
+
 def test_another_versions_answers_are_not_compared(
     report: Callable[..., Any],
     with_baseline: Machine,
@@ -369,11 +438,15 @@ def test_another_versions_answers_are_not_compared(
 
 
 def test_a_project_run_around_the_job_stays_apart(
-    report: Callable[..., Any], with_baseline: Machine, monkeypatch: pytest.MonkeyPatch
+    report: Callable[..., Any],
+    with_baseline: Machine,
+    writer: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Under `mlflow run` the job still logs a run of its own in the monitoring experiment."""
     outer = with_baseline.client.create_run("0")
     monkeypatch.setenv("MLFLOW_RUN_ID", outer.info.run_id)
+    writer.folder.mkdir()
     report()
     assert with_baseline.last_run("drift").info.run_id != outer.info.run_id
     assert with_baseline.client.get_run(outer.info.run_id).data.metrics == {}

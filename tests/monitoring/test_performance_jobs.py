@@ -44,6 +44,7 @@ def people(n: int, shift: float = 0.0) -> list[dict[str, Any]]:
             "score": float(s),
             "label": int(s >= 0.5),
             "entity": pseudonym(f"{PLANTED}-{i}", KEY),
+            "period": 2024,
         }
         for i, s in enumerate(score)
     ]
@@ -80,10 +81,10 @@ def report(
 
 def by_serial(path: Path, labels: list[int]) -> Path:
     """Write labels by identity in clear, one twice and one in contradiction."""
-    rows = [(f"{PLANTED}-{i}", label) for i, label in enumerate(labels)]
-    rows += [rows[0], (f"{PLANTED}-1", 1 - labels[1])]
+    rows = [(f"{PLANTED}-{i}", label, 2025) for i, label in enumerate(labels)]
+    rows += [rows[0], (f"{PLANTED}-1", 1 - labels[1], 2025)]
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("serial", "target"), *rows])
+        csv.writer(file).writerows([("serial", "target", "outcome_year"), *rows])
     return path
 
 
@@ -150,7 +151,7 @@ def test_worse_performance_and_red_drift_are_the_third_level(
     writer.journal(rows, model=MODEL, number=number)
     labels = tmp_path / "labels.jsonl"
     lines = [
-        {"request_id": f"r{i // 10}", "instance": i % 10, "outcome": label}
+        {"request_id": f"r{i // 10}", "instance": i % 10, "outcome": label, "outcome_year": 2025}
         for i, label in enumerate(truth(rows, inverted=True))
     ]
     labels.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
@@ -188,10 +189,10 @@ def test_groups_come_from_the_store_or_the_file(
     labels = tmp_path / "labels.csv"
     sites = ["north"] * 40 + ["south"] * 16 + ["east"] * 4
     lines = [
-        f"{row['entity']},{target},{site}"
+        f"{row['entity']},{target},{site},2025"
         for row, target, site in zip(rows, truth(rows), sites, strict=True)
     ]
-    labels.write_text("\n".join(["entity,target,site", *lines]), encoding="utf-8")
+    labels.write_text("\n".join(["entity,target,site,outcome_year", *lines]), encoding="utf-8")
     code, numbers, page = report(labels, "--group", "wear", "--group", "site")
     assert code == 0
     groups = {
@@ -210,7 +211,7 @@ def test_groups_come_from_the_store_or_the_file(
 
 
 def test_labels_of_nobody_are_no_data(
-    report: Callable[..., Any], number: int, tmp_path: Path
+    report: Callable[..., Any], number: int, writer: Any, tmp_path: Path
 ) -> None:
     """No answer to judge: NO_DATA in both files, exit code 0; an earlier verdict stands."""
     import mlflow
@@ -218,6 +219,7 @@ def test_labels_of_nobody_are_no_data(
     client = mlflow.MlflowClient()
     tag = names.TAG_PERFORMANCE_STATUS
     labels = by_serial(tmp_path / "labels.csv", [0, 1])
+    writer.folder.mkdir()
     client.set_model_version_tag(MODEL, str(number), tag, "DEGRADED")
     code, numbers, page = report(labels, "--fail-on", "degraded", "--last_n_days", "5")
     assert code == 0
@@ -229,6 +231,39 @@ def test_labels_of_nobody_are_no_data(
     client.delete_model_version_tag(MODEL, str(number), tag)
     report(labels)
     assert version_tags(number)[tag] == "NO_DATA"
+
+
+def test_every_version_that_answered_the_period_is_judged(
+    number: int,
+    register_version: Callable[..., int],
+    writer: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without `--model_version`: by the answers' period, whatever is served since."""
+    other = register_version(MODEL, "v1.1.0", alias=None)
+    unheard = register_version(MODEL, "v1.2.0", alias=None)
+    rows = people(80)
+    writer.journal(rows[:40], model=MODEL, number=number)
+    writer.parquet(writer.journal(rows[40:], model=MODEL, number=other))
+    later = [{**row, "period": 2025} for row in rows]
+    writer.journal(later, model=MODEL, number=unheard)
+    labels, out = by_serial(tmp_path / "labels.csv", truth(rows)), tmp_path / "reports"
+    store = ["--inference_store", str(writer.folder), "--output", str(out)]
+    capsys.readouterr()
+    assert performance_report.main(["--labels", str(labels), *store]) == 0
+    assert {path.name for path in out.iterdir()} == {"v1.0.0", "v1.1.0"}
+    for release, n in (("v1.0.0", 39), ("v1.1.0", 40)):
+        (file,) = (out / release).glob("performance_metrics_*.json")
+        numbers = json.loads(file.read_text(encoding="utf-8"))
+        assert (numbers["n_entities_labelled"], numbers["periods"]) == (n, [2024])
+    asked = ["--labels", str(labels), "--model_version", "v1.2.0", *store]
+    assert performance_report.main(asked) == 0
+    told = capsys.readouterr().out
+    assert "79 sem predição sobre 2024 na janela" in told
+    assert "Os resultados julgam respostas sobre 2024; não julgadas: 80 sobre outro ano." in told
+    (file,) = (out / "v1.2.0").glob("performance_metrics_*.json")
+    assert json.loads(file.read_text(encoding="utf-8"))["performance_status"] == "NO_DATA"
 
 
 def test_a_missing_file_is_one_quick_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,6 +125,7 @@ def test_what_is_old_goes_by_policy(
     }
     numbers = {"rows_removed": 3, "files_changed": 1, "journals_changed": 0}
     numbers |= {"reports_removed": 2, "label_files_removed": 1, "log_lines_removed": 2}
+    numbers |= {"files_quarantined": 0, "quarantined_removed": 0}
     assert run.data.metrics == numbers
 
 
@@ -203,7 +204,7 @@ def test_rows_that_come_meanwhile_are_said(
     writer.journal([row(ENTITY, 3.0)])
     monkeypatch.setattr(person, "erase", erase_while_one_is_scored)
     assert retention("--forget", PERSON, "--apply") == 3
-    assert "Chegaram 1 linhas novas" in capsys.readouterr().out
+    assert "Chegou 1 linha nova" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("suffix", [".json", ".csv", ".parquet"])

@@ -57,7 +57,7 @@ def test_both_versions_on_the_same_rows(
     assert (found["n_entities"], found["n_only_answered"]) == (120, 0)
     assert found["n_only_shadow"] == only_shadow
     client = mlflow.MlflowClient()
-    run = client.get_run(found["run_id"])
+    run = client.get_run(found["mlflow_run_id"])
     assert run.data.tags["job"] == "shadow"
     assert run.data.metrics["share_differ"] == pytest.approx(only_shadow / 120)
     listed = {item.path for item in client.list_artifacts(run.info.run_id, "shadow")}

@@ -28,11 +28,11 @@ def orphan(
     tmp_path: Path,
 ) -> tuple[Registry, Version]:
     """Return a registry whose champion v1.0.0 has evidence and no run, and that version."""
-    monkeypatch.setenv("MODEL_NAME", "orphan")
+    monkeypatch.setenv("MODEL_NAME", "runless")
     registry = open_registry()
     if registry.by_alias(names.CHAMPION) is None:
-        register_version("orphan", "v1.1.0", alias=None, seed=1)
-        register_version("orphan", "v1.0.0", alias=None)
+        register_version("runless", "v1.1.0", alias=None, seed=1)
+        register_version("runless", "v1.0.0", alias=None)
         version = registry.by_release("v1.0.0")
         for artifact in (names.ARTIFACT_EVALUATION, names.ARTIFACT_REFERENCE):
             path = tmp_path / "evidence" / artifact
@@ -93,7 +93,7 @@ def test_commands_go_on_without_the_run(
     assert registry.aliases()[names.CHAMPION] == registry.by_release("v1.0.0").number
     bundle = tmp_path / "bundle.zip"
     assert main(["export", "v1.0.0", str(bundle)]) == 0
-    monkeypatch.setenv("MODEL_NAME", "orphan-elsewhere")
+    monkeypatch.setenv("MODEL_NAME", "runless-elsewhere")
     assert main(["import", str(bundle)]) == 0
     elsewhere = open_registry()
     arrived = elsewhere.by_release("v1.0.0")

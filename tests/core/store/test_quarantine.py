@@ -136,7 +136,7 @@ def test_without_entities_each_file_counts_whole_or_not_at_all(
     held: int, writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows are read once; of a file that turns out to be damaged none has been counted."""
-    monkeypatch.setattr("core.store.reader._ROWS_HELD", held)
+    monkeypatch.setattr("core.store.sources._ROWS_HELD", held)
     nobody = [[{**row, "entity": None} for row in rows("x", start=n)] for n in (0, 100, 200, 300)]
     files = [writer.parquet(writer.journal(part, age=YESTERDAY)) for part in nobody]
     sound = read(writer.folder)[1]

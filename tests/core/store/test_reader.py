@@ -54,7 +54,7 @@ def test_a_journal_converted_while_reading_is_read_once(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A journal that vanishes between its listing and its reading is found as Parquet."""
-    import core.store.reader as module
+    import core.store.sources as module
 
     genuine = module.read_whole
 
@@ -200,7 +200,7 @@ def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.Mo
         for name in "abc"
     ]
     together = read(writer.folder)[1]
-    monkeypatch.setattr("core.store.reader._FILES_AT_ONCE", 1)
+    monkeypatch.setattr("core.store.sources._FILES_AT_ONCE", 1)
     captures, apart = read(writer.folder)
     assert apart == together
     assert captures.n_entities == 9

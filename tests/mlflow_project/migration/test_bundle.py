@@ -109,6 +109,18 @@ def test_a_flipped_bit_anywhere_is_refused(bundle: Path, tmp_path: Path) -> None
         assert (tmp_path / "out/a.txt").read_bytes() == b"alpha" * 1000
 
 
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    """A file of a few hundred kilobytes that would fill the temporary folder."""
+    bomb = tmp_path / "bomb.zip"
+    content = bytes(2**20)
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(200):
+            archive.writestr(f"{number}.bin", content)
+    with pytest.raises(Refused, match=r"bomb\.zip"):
+        read_bundle(bomb, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_file_and_no_zip_are_one_clear_line(tmp_path: Path) -> None:
     """It names the file."""
     (tmp_path / "text.zip").write_text("not a zip file")

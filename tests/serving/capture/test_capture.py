@@ -63,6 +63,8 @@ def test_a_captured_row_holds_what_was_answered(
     assert frame["entity"][0] == pseudonym("S-1", "key")
     assert pd.isna(frame["entity"][1])
     assert frame["temperature"].tolist() == [21.5, 30.0]
+    assert pd.isna(frame["period"][0])
+    assert frame["period"][1] == 2023
     assert frame["pressure"].isna().all()
     scores = [prediction["failure_score"] for prediction in answer["predictions"]]
     assert frame["score"].tolist() == scores
@@ -73,6 +75,7 @@ def test_a_captured_row_holds_what_was_answered(
     types = {field.name: str(field.type) for field in pq.read_schema(path)}
     assert types["timestamp"] == "timestamp[us, tz=UTC]"
     assert (types["wear"], types["label"], types["entity"]) == ("double", "int64", "string")
+    assert types["period"] == "int64"
 
 
 def test_without_a_key_no_identity_is_stored(

@@ -82,6 +82,8 @@ def test_journal_folder_can_be_elsewhere(read: Read) -> None:
         ("THRESHOLD", "1.5", "deve ser um número entre 0 e 1"),
         ("THRESHOLD", "half", "deve ser um número"),
         ("THRESHOLD", "nan", "deve ser um número"),
+        ("THRESHOLD", "0_0", "deve ser um número"),
+        ("THRESHOLD", "1e-400", "deve ser um número"),
         ("POLL_SECONDS", "0", "deve estar entre 0 (exclusive) e 3600 segundos"),
         ("CAPTURE_FLUSH_SECONDS", "-1", "3600 segundos"),
         ("CAPTURE_SYNC", "yes", "deve ser always ou never"),

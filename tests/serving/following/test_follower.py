@@ -77,13 +77,13 @@ def test_a_bad_threshold_tag_is_ignored_loudly(
     assert "tag threshold" in health["reasons"][0]
 
 
-@pytest.mark.parametrize(("text", "value"), [("0.35", 0.35), ("1", 1.0), ("0", 0.0)])
+@pytest.mark.parametrize(("text", "value"), [("0.35", 0.35), ("0,4", 0.4), ("1", 1.0)])
 def test_threshold_tags_are_read(text: str, value: float) -> None:
     """Any spelling of a number in [0, 1] is a threshold."""
     assert read_threshold(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "x", "1.01", "-0.1", "nan", "inf"])
+@pytest.mark.parametrize("text", ["", "x", "1.01", "nan", "0_0", "1e-400", "٠.٥"])
 def test_other_threshold_tags_are_none(text: str) -> None:
     """Nothing else is."""
     assert read_threshold(text) is None

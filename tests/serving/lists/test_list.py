@@ -16,6 +16,7 @@ from openpyxl import Workbook, load_workbook
 
 from core.contract.model import Feature, ModelContract
 from core.sheets import SheetError
+from core.store.schema import read_journal
 from serving.config.settings import Settings
 from serving.errors import SettingsError
 from serving.lists.flat_table import FlatTable
@@ -60,7 +61,7 @@ def proxy(
     """Return a ready proxy with a pseudonym key."""
     name = new_model()
     register_version(name, "v1.2.0", threshold=0.5)
-    return start(name, pseudonym_key="k", capture_flush_seconds=0.2).wait_ready()
+    return start(name, pseudonym_key="k").wait_ready()
 
 
 def post(proxy: Any, body: bytes, kind: str = XLSX, year: str = "", **headers: str) -> Any:
@@ -69,12 +70,19 @@ def post(proxy: Any, body: bytes, kind: str = XLSX, year: str = "", **headers: s
     return proxy.http.post(address, content=body, headers={"Content-Type": kind, **headers})
 
 
+def captured(proxy: Any) -> dict[str, pd.DataFrame]:
+    """Return the captured rows by role, from the journals, which come before the answers."""
+    found = {}
+    for path in proxy.journals():
+        header, rows = read_journal(path)
+        found[header.constants["role"]] = pd.DataFrame(rows, columns=list(header.columns))
+    return found
+
+
 @pytest.mark.parametrize(
     ("body", "kind"), [(xlsx(), XLSX), (in_portuguese(), "text/csv")], ids=["xlsx", "csv"]
 )
-def test_the_list_names_each_row_in_the_order_of_risk(
-    proxy: Any, body: bytes, kind: str, eventually: Callable[..., Any]
-) -> None:
+def test_the_list_names_each_row_in_the_order_of_risk(proxy: Any, body: bytes, kind: str) -> None:
     """Names come back and go nowhere else; rows are captured with role, period and pseudonym."""
     answer = post(proxy, body, kind)
     assert answer.status_code == 200, answer.text
@@ -93,12 +101,12 @@ def test_the_list_names_each_row_in_the_order_of_risk(
     sent = [{"temperature": r[2], "wear": r[3], "pressure": r[4]} for r in TABLE[1:4]]
     alone = [p["failure_score"] for p in proxy.predict(*sent).json()["predictions"]]
     assert scores == pytest.approx(sorted(alone, reverse=True), abs=1e-12)
-    eventually(lambda: proxy.health()["capture"] == {"captured": 6, "pending": 0, "lost": 0}, 90)
-    stored = pd.concat(map(pd.read_parquet, proxy.parquet()))
-    listed = stored[stored["role"] == "batch"]
+    assert proxy.health()["capture"] == {"captured": 6, "pending": 6, "lost": 0}
+    listed = captured(proxy)["batch"]
     assert listed["period"].tolist() == [2023, 2023, 2023]
     assert listed["entity"].nunique() == 3
-    everything = proxy.settings.log_file.read_text() + stored.to_csv()
+    journals = "".join(path.read_text() for path in proxy.journals())
+    everything = proxy.settings.log_file.read_text() + journals
     assert not [text for text in ("Ana", "Bia", "S-1", "S-2") if text in everything]
 
 
@@ -188,19 +196,16 @@ def test_the_same_keys_open_it(
     assert proxy.http.get("/lista", headers=basic).status_code == 200
 
 
-def test_a_command_may_score_its_own_rows_as_a_list(
-    proxy: Any, eventually: Callable[..., Any]
-) -> None:
+def test_a_command_may_score_its_own_rows_as_a_list(proxy: Any) -> None:
     """`/predict/batch` answers like `/predict`, explanations too, and is captured as a batch."""
     row = {"temperature_2023": 40, "wear": 9}
     body = {"instances": [row], "explain": True}
     one, other = (proxy.http.post(p, json=body).json() for p in ("/predict", "/predict/batch"))
     assert one["predictions"] == other["predictions"]
-    eventually(lambda: proxy.health()["capture"] == {"captured": 2, "pending": 0, "lost": 0}, 90)
-    stored = pd.concat(map(pd.read_parquet, proxy.parquet())).set_index("request_id")
-    assert stored.loc[one["request_id"], "role"] == "primary"
-    assert stored.loc[other["request_id"], "role"] == "batch"
-    assert stored["period"].tolist() == [2023, 2023]
+    found = captured(proxy)
+    assert found["primary"]["request_id"].tolist() == [one["request_id"]]
+    assert found["batch"]["request_id"].tolist() == [other["request_id"]]
+    assert [rows["period"].tolist() for rows in found.values()] == [[2023], [2023]]
 
 
 READER = """

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from core.contract import names
+from core.store.schema import read_journal
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, build_contract
 from mlflow_project.lists import read
@@ -89,7 +90,7 @@ def test_a_workbook_becomes_a_list_without_a_terminal(
     sheet = read(workbook.read_bytes())
     keys = Settings(api_keys=KEY).api_keys
     settings = {"sheet_reader": "mlflow_project.lists", "panel_group": "fase", "api_keys": keys}
-    proxy = start(model, **settings, pseudonym_key="k", capture_flush_seconds=0.5).wait_ready()
+    proxy = start(model, **settings, pseudonym_key="k").wait_ready()
     browser.open(page(proxy, "/lista"))
     browser.choose_file("#file", workbook)
     browser.value("document.getElementById('go').click()")
@@ -108,10 +109,12 @@ def test_a_workbook_becomes_a_list_without_a_terminal(
     written = "\n".join(str(row) for row in rows)
     assert all(labels["RA"] in written for labels in sheet.labels)
     headers = {"X-API-Key": KEY}
-    done = {"captured": scored, "pending": 0, "lost": 0}
-    eventually(lambda: proxy.http.get("/health", headers=headers).json()["capture"] == done, 90)
-    stored = pd.concat(map(pd.read_parquet, proxy.parquet()))
-    assert set(stored["role"]) == {"batch"}
+    assert proxy.http.get("/health", headers=headers).json()["capture"]["captured"] == scored
+    (journal,) = proxy.journals()
+    header, lines = read_journal(journal)
+    assert header is not None
+    assert header.constants["role"] == "batch"
+    stored = pd.DataFrame(lines, columns=list(header.columns))
     assert set(stored["period"]) == {sheet.year}
     assert not {labels["RA"] for labels in sheet.labels} & set(stored["entity"])
     browser.open(page(proxy, "/painel"))

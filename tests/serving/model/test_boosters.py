@@ -7,13 +7,13 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import plain_versions
 import pytest
-from mlflow.models import Model, infer_signature
+from mlflow.models import infer_signature
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from core.contract.derived import contract_of_signature
-from core.registry.packages import Package
 from serving.config.settings import Settings
 from serving.model.flavours import UnfitError, method_of
 from serving.model.inputs import Inputs
@@ -28,23 +28,9 @@ THREE = np.digitize(FRAME["a"], [-0.5, 0.5])
 AMOUNT = 3 * FRAME["a"] + RNG.normal(size=300)
 
 
-def opened(folder: Path) -> Package:
-    """Return a saved model as the registry opens it."""
-    model = Model.load(str(folder))
-    signature: Any = model.signature
-    return Package(
-        flavors=model.flavors,
-        metadata={},
-        inputs=signature.inputs.to_dict(),
-        outputs=signature.outputs.to_dict(),
-        example=None,
-        folder=folder,
-    )
-
-
 def served(folder: Path, **settings: Any) -> Scorer:
     """Return the scorer of a saved model."""
-    package = opened(folder)
+    package = plain_versions.opened(folder)
     method = method_of(package, Settings(**settings))
     contract = contract_of_signature(1, None, package.inputs or [], package.outputs)
     return Scorer(method, contract.features, None, Inputs(contract.features, package.inputs or ()))

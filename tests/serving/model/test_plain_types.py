@@ -40,7 +40,7 @@ from sklearn.utils._test_common.instance_generator import _construct_instances
 
 from core.contract.model import Feature
 from core.contract.trusted_types import PLAIN_TYPES
-from core.registry.packages import Package
+from core.registry.files import Package
 from serving.config.settings import Settings
 from serving.model.flavours import UnfitError, method_of
 from serving.model.scoring import Scorer
@@ -63,9 +63,7 @@ def package(folder: Path, content: bytes, **flavor: Any) -> Package:
     (folder / "model.skops").write_bytes(content)
     sklearn = {"pickled_model": "model.skops", "serialization_format": "skops", **flavor}
     flavors = {"python_function": {"predict_fn": "predict"}, "sklearn": sklearn}
-    return Package(
-        folder=folder, flavors=flavors, metadata={}, inputs=None, outputs=None, example=None
-    )
+    return Package(folder=folder, flavors=flavors, metadata={}, inputs=None, outputs=None)
 
 
 def load(folder: Path, content: bytes, **settings: Any) -> Any:
@@ -237,6 +235,21 @@ def test_a_partial_cannot_hide_its_function(tmp_path: Path) -> None:
     ):
         with pytest.raises(UnfitError):
             load(tmp_path, crafted(disguise))
+
+
+@pytest.mark.parametrize("loader", ["LossNode", "ConstructorFromReduceNode"])
+def test_a_file_calls_no_constructor_but_scikit_learns(loader: str, tmp_path: Path) -> None:
+    """A booster is listed as data; a node that calls it with a file's name is refused."""
+    arguments = state_of((None, None, "/etc/passwd"))
+    node = {
+        "__class__": "Booster",
+        "__module__": "lightgbm.basic",
+        "__loader__": loader,
+        "content": arguments if loader != "LossNode" else state_of({}),
+        "__reduce__": {"args": arguments},
+    }
+    with pytest.raises(UnfitError, match=r"lightgbm\.basic\.Booster"):
+        load(tmp_path, crafted(node))
 
 
 def test_distributions_execute_text_and_stay_out(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What the operators' page says, from facts alone: concerns, origins, links, escaping."""
 
 import re
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +14,7 @@ from serving.http.pages import page_policy
 from serving.http.schemas import CaptureState, Health
 from serving.metrics.counters import LATENCY_BOUNDS
 from serving.metrics.slo import DAY, HOUR, ServiceTally, Slices, levels, window
-from serving.panel.background import Reading
+from serving.panel.background import BackgroundReader, Reading
 from serving.panel.concerns import concerns, headline
 from serving.panel.content import Group, PanelFacts, served_since, threshold_origin, whose_flip
 from serving.panel.counts import Count, Counts
@@ -373,3 +375,17 @@ def test_a_bar_stands_in_the_band_of_its_color(
     assert (before.date, before.release, bar.release) == ("16/11/2026", "v1.1.0", "v1.2.0")
     page = render(facts(reading=history(found, report())))
     assert (cause or "–") in page
+
+
+def test_readers_of_a_page_wait_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that never come cost a page one patience, and the next look none."""
+    monkeypatch.setattr("serving.panel.background.PATIENCE_SECONDS", 1.0)
+    never = threading.Event()
+    readers = [BackgroundReader(never.wait, False, "slow {seconds}") for _ in range(2)]
+    for reader in readers:
+        reader.begin()
+    began = time.monotonic()
+    found = [reader.latest() for _look in range(2) for reader in readers]
+    assert 0.9 < time.monotonic() - began < 1.9
+    assert [reading.problem for reading in found] == ["slow 1"] * 4
+    never.set()

@@ -289,3 +289,33 @@ def test_the_quick_reading_agrees_with_the_careful_one(instances: list[dict[str,
         except InvalidInstances as exc:
             outcomes.append(list(exc.details))
     assert outcomes[0] == outcomes[1]
+
+
+def test_a_frame_of_mlflows_is_decoded_at_once_or_left_to_the_careful_reading() -> None:
+    """Columns in their order, or records: the rows of `read`; anything else is not guessed at."""
+    row = {"speed": 1.5, "wear": 3, "count": 4, "hot": True, "kind": "a", "note": None}
+    split = {"columns": list(row), "data": [list(row.values())]}
+    expected = read(row)
+    for body in ({"dataframe_split": split}, {"dataframe_records": [row]}):
+        found = READER.read_frame(json.dumps(body).encode())
+        assert found is not None
+        assert [list(values) for values in found.rows] == expected.rows
+        assert found.entities == expected.entities
+    someone = READER.read_frame(json.dumps({"dataframe_records": [{**row, "serial": 7}]}).encode())
+    assert someone is not None
+    assert someone.entities == ["7"]
+    others: list[Any] = [
+        {"dataframe_split": {**split, "columns": split["columns"][::-1]}},
+        {"dataframe_split": {**split, "data": [[1.5, None, 4, True, "a", None]]}},
+        {"dataframe_split": {**split, "data": [[1.5]]}},
+        {"dataframe_split": {**split, "data": []}},
+        {"dataframe_split": {**split, "data": split["data"] * 6}},
+        {"dataframe_split": split, "dataframe_records": [row]},
+        {"dataframe_records": [{**row, "serial": " "}]},
+        {"dataframe_records": [{**row, "speed_2023": 3}]},
+        {"instances": [row]},
+        {},
+        [],
+    ]
+    assert [READER.read_frame(json.dumps(body).encode()) for body in others] == [None] * len(others)
+    assert READER.read_frame(b"{") is None

@@ -1,4 +1,4 @@
-"""Limits on a model's file, by its directory, before anything of it is decompressed."""
+"""Limits on an archive, by its directory, before anything of it is decompressed."""
 
 import zipfile
 from pathlib import Path
@@ -10,7 +10,7 @@ FREE_BYTES = 64 * 2**20
 """Bytes that any file may unpack to."""
 
 
-class TooLarge(Exception):
+class ArchiveTooLarge(Exception):
     """A file that would unpack to more than it may; `args` holds the bytes."""
 
 
@@ -24,11 +24,11 @@ def check_archive(file: Path, most_bytes: int) -> None:
         most_bytes: most that all members together may unpack to.
 
     Raises:
-        TooLarge: it unpacks to more, or to many times its own size.
+        ArchiveTooLarge: it unpacks to more, or to many times its own size.
         zipfile.BadZipFile: it is no zip file.
     """
     with zipfile.ZipFile(file) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
     allowed = min(most_bytes, max(FREE_BYTES, MOST_EXPANSION * file.stat().st_size))
     if unpacked > allowed:
-        raise TooLarge(unpacked)
+        raise ArchiveTooLarge(unpacked)

@@ -1,0 +1,200 @@
+"""What there is to read of the store: files and journals, without those that cannot be read.
+
+The order of looking (journals, then the list of Parquet files) is the store's protocol; it makes
+every row that was answered before the job started appear exactly once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from core.messages import _
+from core.store.arrow_types import arrow_schema
+from core.store.errors import FileDamaged, StoreChanged, StoreUnreachable
+from core.store.filesystem import Store, unlike_captures
+from core.store.journal_arrow import journals_of, read_header, read_whole
+from core.store.quarantine import Unreadable
+from core.store.selection import Selection
+
+_ROWS_HELD = 262_144
+"""Rows of one file that are held until all of them are read: some thirty megabytes."""
+_FILES_AT_ONCE = 8
+"""Arrow reads ahead of a slow reader, up to a gigabyte, but not beyond the files it was given."""
+
+
+class Sources:
+    """Where a selection's rows are.
+
+    Attributes:
+        schema: the Arrow types under which every source is read.
+        left_out: what cannot be read.
+    """
+
+    def __init__(self, store: Store, selection: Selection, types: Mapping[str, str]) -> None:
+        """Remember where to look, and for which columns."""
+        self._store, self._selection = store, selection
+        self.schema = arrow_schema(types)
+        self.left_out = Unreadable(store)
+
+    def look(self) -> list[ds.Dataset]:
+        """Look at the store once; its footers can be read, and are those of captured rows."""
+        while True:
+            journals = dict(self._journals())
+            files = self.left_out.files(self._selection.may_hold)
+            filesystem = self._store.filesystem
+            sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
+            paths = [str(path) for path in files.live]
+            groups = range(0, len(paths), _FILES_AT_ONCE)
+            stored = [
+                stored_files(paths[start : start + _FILES_AT_ONCE], self.schema, filesystem)
+                for start in groups
+            ]
+            sound = [self._has_sound_footers(source) for source in stored]
+            if all(sound):
+                return [*sources, *stored]
+
+    def _has_sound_footers(self, source: ds.Dataset) -> bool:
+        """Read the footers of a group of files; put aside those that cannot be."""
+        sound = True
+        for part in source.get_fragments():
+            try:
+                with self._store.reaching():
+                    problem = unlike_captures(part.metadata.schema.to_arrow_schema())
+            except FileNotFoundError:
+                raise StoreChanged(store=self._store) from None
+            except (pa.ArrowException, OSError, StoreUnreachable):
+                problem = self._store.damage(PurePath(part.path))
+                if problem is None:
+                    raise
+            if problem is not None:
+                sound = False
+                self.left_out.add(FileDamaged(path=part.path, reason=problem))
+        return sound
+
+    def again(
+        self, sources: Sequence[ds.Dataset], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield rows of sources that were read before."""
+        for source in sources:
+            try:
+                yield from self._batches(source, columns)
+            except (pa.ArrowException, OSError) as exc:
+                raise StoreChanged(store=self._store) from exc
+
+    def by_file(
+        self, sources: Sequence[ds.Dataset], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield rows as they are read for the first time: all of a file, or none of it.
+
+        What cannot be read is put aside.
+        """
+        for source in sources:
+            paths = list(getattr(source, "files", ()))
+            if not paths:
+                yield from self._batches(source, columns)
+            while paths:
+                try:
+                    yield from self._whole_files(source, columns, paths)
+                except (pa.ArrowException, OSError, StoreUnreachable) as exc:
+                    self._leave_out_damaged(paths, exc)
+                    paths = [path for path in paths if PurePath(path).name not in self.left_out]
+                    if paths:
+                        source = stored_files(paths, self.schema, self._store.filesystem)
+
+    def _whole_files(
+        self, source: ds.Dataset, columns: Sequence[str], paths: list[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield each file's rows once all of them are read, and strike it from `paths` then.
+
+        Files too large to hold are read twice.
+        """
+        if any(part.metadata.num_rows > _ROWS_HELD for part in source.get_fragments()):
+            for _batch in self._batches(source, columns):
+                pass
+            paths.clear()
+            yield from self.again([source], columns)
+            return
+        scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
+        read: list[pa.RecordBatch] = []
+        with self._store.reaching():
+            for tagged in scanner.scan_batches():
+                while tagged.fragment.path != paths[0]:
+                    yield from read
+                    del paths[0]
+                    read = []
+                if tagged.record_batch.num_rows:
+                    read.append(tagged.record_batch)
+        yield from read
+        paths.clear()
+
+    def _batches(self, source: ds.Dataset, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        with self._store.reaching():
+            scanner = source.scanner(columns=list(columns), filter=self._selection.filter())
+            yield from (batch for batch in scanner.to_batches() if batch.num_rows)
+
+    def _leave_out_damaged(self, paths: Sequence[str], cause: Exception) -> None:
+        """Put aside those of some files that cannot be read, each judged by its own reading."""
+        found = False
+        for path in paths:
+            problem = self._store.damage(PurePath(path)) or self._misfit(path)
+            if problem is not None:
+                found = True
+                self.left_out.add(FileDamaged(path=path, reason=problem))
+        if not found:
+            if isinstance(cause, StoreUnreachable):
+                raise cause
+            raise StoreChanged(store=self._store) from cause
+
+    def _misfit(self, path: str) -> str | None:
+        """Return what is wrong with a sound file whose columns are not those of the model."""
+        try:
+            for _batch in self._batches(
+                stored_files([path], self.schema, self._store.filesystem), self.schema.names
+            ):
+                pass
+        except pa.ArrowException:
+            return _("a column has another type than the model's")
+        except FileNotFoundError:
+            pass
+        return None
+
+    def _journals(self) -> Iterator[tuple[str, pa.Table]]:
+        """Yield the wanted journals by stem, each as a table of the store's schema."""
+        for path in journals_of(self._store.journals):
+            if path.name in self.left_out or not self._selection.may_hold(path.name):
+                continue
+            try:
+                header = read_header(path)
+                if header is None or not self._selection.wants(header):
+                    continue
+                table = read_whole(path)
+                if table is not None and table.num_rows:
+                    yield path.stem, self._fitted(path, table)
+            except FileNotFoundError:
+                continue  # It has become a Parquet file, which the listing that follows will show.
+            except FileDamaged as damage:
+                self.left_out.add(damage)
+
+    def _fitted(self, path: Path, table: pa.Table) -> pa.Table:
+        """Return a journal's rows under the selection's schema; a column that it lacks is null."""
+        rows = table.num_rows
+        columns = [
+            table[field.name] if field.name in table.column_names else pa.nulls(rows)
+            for field in self.schema
+        ]
+        try:
+            return pa.table(columns, names=self.schema.names).cast(self.schema)
+        except pa.ArrowException:
+            # The text of the error may quote a value.
+            reason = _("a column has another type than the model's")
+            raise FileDamaged(path=path, reason=reason) from None
+
+
+def stored_files(paths: list[str], schema: pa.Schema, filesystem: Any) -> ds.Dataset:
+    """Return Parquet files as one dataset whose pages' checksums are verified."""
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    kind = ds.ParquetFileFormat(default_fragment_scan_options=options)
+    return ds.dataset(paths, schema=schema, format=kind, filesystem=filesystem)

@@ -1,0 +1,45 @@
+"""The one table of types: each name means the same where it is used."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.contract.types import FEATURE_TYPES, of_mlflow, of_tensor
+from core.store.arrow_types import ARROW_TYPES
+
+VALUES = {"double": 1.5, "long": 3, "boolean": True, "string": "a"}
+
+
+@pytest.mark.parametrize("kind", FEATURE_TYPES)
+def test_a_value_survives_each_of_its_types(kind: str) -> None:
+    """Arrow, pandas with and without nulls, and back to the Python type."""
+    known, value = FEATURE_TYPES[kind], VALUES[kind]
+    assert type(value) is known.python
+    assert pa.array([value, None], ARROW_TYPES[kind]).to_pylist() == [value, None]
+    assert pd.Series([value], dtype=known.pandas).tolist() == [value]
+    holed = pd.Series([value, None], dtype=known.with_nulls)
+    assert holed.isna().tolist() == [False, True]
+    assert holed[0] == value
+
+
+@pytest.mark.parametrize("kind", FEATURE_TYPES)
+def test_signatures_are_read_back(kind: str) -> None:
+    """MLflow's name of a column, and the kind of a tensor's dtype, lead to the type."""
+    assert {of_mlflow(name) for name in FEATURE_TYPES[kind].mlflow} == {kind}
+    if kind != "string":
+        assert of_tensor(np.dtype(FEATURE_TYPES[kind].pandas).name) == kind
+
+
+def test_what_no_flat_row_holds_has_no_type() -> None:
+    """Dates, bytes and objects are refused, not guessed."""
+    assert [of_mlflow(name) for name in ("datetime", "binary", "array", "")] == [None] * 4
+    assert [of_tensor(name) for name in ("object", "complex64", "<U3", "")] == [None] * 4
+
+
+def test_every_column_of_the_store_has_an_arrow_type() -> None:
+    """Columns besides the features are of the same types, and times."""
+    kinds = {*LEADING_COLUMNS.values(), *TRAILING_COLUMNS.values()}
+    assert kinds <= ARROW_TYPES.keys()
+    assert LEADING_COLUMNS["period"] == "long"

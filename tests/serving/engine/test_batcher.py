@@ -1,0 +1,90 @@
+"""Concurrent requests share calls of the model, whatever the model is."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plain_versions
+import pytest
+from sklearn.linear_model import Ridge
+
+from serving.engine.batcher import Batcher
+from serving.engine.context import RequestContext
+from serving.engine.job import Job
+from serving.errors import ScoringFailed
+from serving.following.served import ServedModel
+from serving.model.loading import LoadedVersion
+from serving.model.scoring import Scorer
+from serving.protocol.instances import Instances
+
+FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.5, 0.1, 0.9]})
+
+
+class Counting(Scorer):
+    """A scorer that notes how many rows each call had."""
+
+    def output(self, rows: Any) -> Any:
+        """Score, and note."""
+        self.__dict__.setdefault("calls", []).append(len(rows))
+        return super().output(rows)
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> LoadedVersion:
+    """Return a plain regression."""
+    model = Ridge().fit(FRAME, FRAME["a"])
+    return plain_versions.read(plain_versions.saved(tmp_path / "model", model, FRAME))
+
+
+def counted(version: LoadedVersion, quick: bool) -> LoadedVersion:
+    """Return the version with a scorer that counts its calls."""
+    method = version.score._method
+    scorer = Counting(method, version.contract.features, None, version.score._inputs)
+    scorer.quick = quick
+    return replace(version, score=scorer)
+
+
+def job(version: LoadedVersion, *rows: Sequence[Any]) -> Job:
+    """Return a request for the version."""
+    model = ServedModel(version, None, None, None)
+    return Job(model, Instances(rows, [None] * len(rows)), RequestContext(None))
+
+
+async def run(version: LoadedVersion, jobs: list[Job], recorded: list[int]) -> list[Any]:
+    """Score all jobs at once; return what each raised."""
+    batcher = Batcher(lambda done: recorded.append(len(done)))
+    try:
+        return await asyncio.gather(*map(batcher.score, jobs), return_exceptions=True)
+    finally:
+        batcher.close()
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_requests_of_one_turn_are_one_call(version: LoadedVersion, quick: bool) -> None:
+    """Thirty requests, one call and one record; each gets the outputs of its own rows."""
+    counting = counted(version, quick)
+    jobs = [job(counting, [float(n), 0.5], [n + 0.5, 0.1]) for n in range(30)]
+    recorded: list[int] = []
+    assert asyncio.run(run(counting, jobs, recorded)) == [None] * 30
+    assert counting.score.__dict__["calls"] == [60]
+    assert recorded == [30]
+    for one in jobs:
+        expected = version.output(one.instances.rows)
+        assert np.allclose(one.outputs(), expected)
+        assert list(one.scores) == one.outputs()
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_request_that_fails_fails_alone(version: LoadedVersion, quick: bool) -> None:
+    """The call of all is repeated one by one; only the bad one raises and is not recorded."""
+    counting = counted(version, quick)
+    jobs = [job(counting, [1.0, 0.5]) for _ in range(5)]
+    jobs[2] = job(counting, [None, 0.5])  # a regression refuses a missing value
+    recorded: list[int] = []
+    raised = asyncio.run(run(counting, jobs, recorded))
+    assert [isinstance(one, ScoringFailed) for one in raised] == [n == 2 for n in range(5)]
+    assert recorded == [4]

@@ -1,0 +1,106 @@
+"""A version is tried before it is served: what it cannot answer refuses it then."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plain_versions
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+
+from core.registry.errors import VersionRefused
+
+COLUMNS = ["a", "b"]
+FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.5, 0.1, 0.9, 0.4]})
+
+
+def only_single(frame: pd.DataFrame) -> np.ndarray:
+    """Answer one row, and no two."""
+    if len(frame) > 1:
+        raise ValueError("one at a time")
+    return np.zeros(1)
+
+
+UNANSWERABLE: dict[str, Any] = {
+    "too many values": lambda frame: np.zeros(len(frame) + 1),
+    "one value for all": lambda frame: np.zeros(1) if len(frame) > 1 else np.zeros(3),
+    "dates": lambda frame: [datetime(2026, 1, 1)] * len(frame),
+    "dates of NumPy": lambda frame: np.array(["2026-01-01"] * len(frame), "datetime64[D]"),
+    "dates in a frame": lambda frame: pd.DataFrame({"x": pd.to_datetime(["2026"] * len(frame))}),
+    "objects": lambda frame: [object()] * len(frame),
+    "a number": lambda _frame: 3.0,
+    "nothing": lambda _frame: None,
+    "only single rows": only_single,
+}
+
+
+@pytest.mark.parametrize("name", UNANSWERABLE)
+def test_an_output_that_cannot_be_answered_refuses_the_version(name: str, tmp_path: Path) -> None:
+    """Wrong length, dates, objects: said by the version's number, not at each request."""
+    folder = plain_versions.predicting(tmp_path / "model", UNANSWERABLE[name], COLUMNS)
+    with pytest.raises(VersionRefused, match="versão 7"):
+        plain_versions.read(folder, allow_pickle=True)
+
+
+def test_a_model_that_answers_is_served(tmp_path: Path) -> None:
+    """The same way of saving, with an output of one number per row."""
+    folder = plain_versions.predicting(tmp_path / "m", lambda f: (f["a"] * 2).to_numpy(), COLUMNS)
+    version = plain_versions.read(folder, allow_pickle=True)
+    assert list(version.output([[1.5, 0.0]])) == [3.0]
+
+
+def test_a_model_that_always_fails_is_refused(tmp_path: Path) -> None:
+    """A pipeline that raises on any row that its signature allows."""
+    model = make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit(FRAME, FRAME["b"])
+    model[0].set_params(func=np.diff)  # one column fewer than the regression takes
+    signature = plain_versions.infer_signature(FRAME, np.zeros(4))
+    folder = plain_versions.saved(tmp_path / "model", model, FRAME, signature=signature)
+    with pytest.raises(VersionRefused, match="nenhuma das linhas"):
+        plain_versions.read(folder)
+
+
+def test_text_is_tried_with_categories_that_the_model_knows(tmp_path: Path) -> None:
+    """An encoder that refuses unknown text is no reason to refuse the version."""
+    frame = pd.DataFrame({"city": ["x", "y", "x", "y"]})
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, [0, 1, 0, 1])
+    version = plain_versions.read(plain_versions.saved(tmp_path / "model", model, frame))
+    assert version.quick
+    assert list(version.output([["x"], ["y"]])) == [0, 1]
+
+
+def test_the_input_example_decides_where_there_is_one(tmp_path: Path) -> None:
+    """Made-up text would fail; the example's rows are answered, or refuse the version."""
+
+    def lengths(frame: pd.DataFrame) -> np.ndarray:
+        return np.array([{"short": 1.0, "longer": 2.0}[word] for word in frame["word"]])
+
+    frame = pd.DataFrame({"word": ["short", "longer"]})
+
+    class Model(plain_versions.mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ARG002
+            return lengths(model_input)
+
+    for name, example in (("good", frame), ("bad", pd.DataFrame({"word": ["neither"]}))):
+        plain_versions.mlflow.pyfunc.save_model(
+            tmp_path / name,
+            python_model=Model(),
+            signature=plain_versions.infer_signature(frame, np.zeros(2)),
+            input_example=example,
+            pip_requirements=[],
+        )
+    assert plain_versions.read(tmp_path / "good", allow_pickle=True).number == 7
+    with pytest.raises(VersionRefused, match="nenhuma das linhas"):
+        plain_versions.read(tmp_path / "bad", allow_pickle=True)
+
+
+def test_whatever_fails_while_loading_is_a_refusal_by_number(tmp_path: Path) -> None:
+    """A signature that no code foresees raises no error of its own kind at each look."""
+    folder = plain_versions.saved(tmp_path / "m", Ridge().fit(FRAME, FRAME["b"]), FRAME)
+    assert plain_versions.read(folder).number == 7
+    for inputs in ([{"type": "tensor"}], [None], [{"type": "tensor", "tensor-spec": {"shape": 3}}]):
+        with pytest.raises(VersionRefused, match="versão 7"):
+            plain_versions.read(folder, inputs=inputs)
