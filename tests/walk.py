@@ -54,7 +54,7 @@ class Walk:
             start_new_session=True,
         )
         self._processes.append(process)
-        wait_for(f"{self.api}/ready", 90, process)
+        wait_for(f"{self.api}/ready", 300, process)
 
     def stop(self) -> None:
         """Stop what was started; what was captured becomes Parquet."""
@@ -80,7 +80,7 @@ class Walk:
 
     def wait_until_served(self, release: str) -> None:
         """Wait until every worker answers with `release`: twenty answers in a row."""
-        deadline, row = time.monotonic() + 60, 0
+        deadline, row = time.monotonic() + 120, 0
         while row < 20:
-            assert time.monotonic() < deadline, f"{release} is not served after 60 s"
+            assert time.monotonic() < deadline, f"{release} is not served after 120 s"
             row = row + 1 if self.served() == release else 0

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core.messages import N_
-from mlflow_project.lists.scoring import ApiError, ProxyApi, RequestRefused
+from core.messages import N_, _
+from mlflow_project.lists.scoring import ApiError, ProxyApi
 
 READY_SECONDS = 120.0
+LOOK_SECONDS = 20.0
+"""Time for a proxy to find the alias in the registry; loading its version takes its own."""
 STOP_SECONDS = 60.0
 
 
@@ -44,19 +46,25 @@ def own_proxy() -> Iterator[ProxyApi]:
 
 
 def _wait(api: ProxyApi, process: subprocess.Popen[bytes]) -> None:
-    deadline, reason = time.monotonic() + READY_SECONDS, ""
+    """Wait until there is a version, unless the registry is away or has none to give."""
+    deadline, first = time.monotonic() + READY_SECONDS, 0.0
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            api.call("/metadata")
-        except RequestRefused as exc:
-            reason = str(exc.facts["reason"])
+            health = api.call("/health")
         except ApiError:
             pass
         else:
-            return
+            if health["model_loaded"]:
+                return
+            first = first or time.monotonic()
+            if health["alias_version"] is None and time.monotonic() > first + LOOK_SECONDS:
+                raise NoProxy(reason=" ".join(health["reasons"]), log=_log())
         time.sleep(0.2)
-    log = os.environ.get("LOG_FILE") or "logs/app.log"
-    raise NoProxy(reason=reason or process.poll(), log=log)
+    raise NoProxy(reason=_("nothing within {n} s", n=round(READY_SECONDS)), log=_log())
+
+
+def _log() -> str:
+    return os.environ.get("LOG_FILE") or "logs/app.log"
 
 
 def _free_port() -> int:
