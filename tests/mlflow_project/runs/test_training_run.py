@@ -166,7 +166,7 @@ def test_gate_compares_on_rows_that_neither_had_seen(
     monkeypatch.setattr(model_module, "REPEATS", 1)
     monkeypatch.setattr(model_module, "FOLDS", 4)
     version = registry.by_release(result.release)
-    threshold = read_contract(version).threshold
+    threshold = read_contract(registry, version).threshold
     evaluation = evaluate_fit(in_own_order(dataset), ThresholdPolicy(), 7).at(threshold)
     common = common_rows(registry, version, evaluation)
     assert len(common) == len(evaluation.test)
@@ -251,7 +251,7 @@ def test_all_numbers_are_those_of_the_served_threshold(trained: Trained) -> None
     """Headline, metrics, logged flags and the gate's table are of the contract's threshold."""
     registry, result = trained
     version = registry.by_release(result.release)
-    threshold = read_contract(version).threshold
+    threshold = read_contract(registry, version).threshold
     where = f"{version.uri}/evaluation/test_scores.parquet"
     tested = pd.read_parquet(mlflow.artifacts.download_artifacts(where))
     assert (tested["flagged"] == (tested["score"] >= threshold)).all()
