@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from core.contract.model import ModelContract
 from core.contract.types import FEATURE_TYPES
+from core.messages import _, ngettext
 from core.registry.packages import spark_udf
 from core.spark.session import spark_session
-from serving.errors import InvalidInstances, ServingError
+from serving.errors import FileRefused, InvalidInstances
 from serving.protocol.validation import Validator
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse
 
     Raises:
         SparkUnusable: Spark is not there, or it failed.
-        ServingError: rows do not fit the contract.
+        FileRefused: rows do not fit the contract.
     """
     if model.version.contract.outputs:
-        raise ServingError("este modelo não tem score; use --engine local")
+        raise FileRefused(problem=_("this model has no score; use --engine local"))
     with spark_session("serving") as session:
         frame = session.read.parquet(str(options.source))
         rows = _check(frame, model.version.contract, options.keep)
@@ -90,13 +91,13 @@ def _check(frame: "DataFrame", contract: ModelContract, keep: frozenset[str]) ->
     """Return the number of rows, all of which fit the contract.
 
     Raises:
-        ServingError: some do not; lists field, problem, what is allowed, and how often.
+        FileRefused: some do not; lists field, problem, what is allowed, and how often.
     """
     found = frame.mapInArrow(_Checker(contract, keep), _PROBLEMS).collect()
     rows = sum(row.total for row in found)
     problems = sum(row.rows for row in found if not row.problem)
     if not rows:
-        raise ServingError("o arquivo não tem linhas")
+        raise FileRefused(problem=_("the file has no rows"))
     if problems:
         times: Counter[tuple[str, str, str]] = Counter()
         for row in found:
@@ -104,7 +105,14 @@ def _check(frame: "DataFrame", contract: ModelContract, keep: frozenset[str]) ->
                 times[row.field, row.problem, row.allowed] += row.rows
         listed = times.most_common(_MOST_LISTED)
         lines = "\n".join(f"  {n} × {field} {what} ({ok})" for (field, what, ok), n in listed)
-        raise ServingError(f"{problems} problemas; nada foi pontuado. Os mais frequentes:\n{lines}")
+        raise FileRefused(
+            problem=ngettext(
+                "{n} problem; nothing was scored. The most frequent:\n{lines}",
+                "{n} problems; nothing was scored. The most frequent:\n{lines}",
+                problems,
+                lines=lines,
+            )
+        )
     return int(rows)
 
 
