@@ -45,6 +45,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -longest[item.path])
 
 
+@pytest.fixture(autouse=True)
+def same_server() -> Iterator[None]:
+    """Give the next test the server of this one: MLflow keeps the last client's address."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    yield
+    if before and "mlflow" in sys.modules:
+        import mlflow
+
+        if mlflow.get_tracking_uri() != before:
+            mlflow.set_tracking_uri(before)
+
+
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     """Return a function that finds a free port."""

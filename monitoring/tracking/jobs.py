@@ -139,7 +139,7 @@ class JobRegistry:
             path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, Path(folder))
             if path is None:
                 return {}
-            rows = pq.read_table(path, ["target", "score", "flagged"], memory_map=False)
+            rows = pq.read_table(path, columns=["target", "score", "flagged"], memory_map=False)
         found = metrics(*(rows[name].to_numpy() for name in ("target", "score", "flagged")))
         return {name: value for name, value in found.items() if math.isfinite(value)}
 

@@ -28,6 +28,20 @@ _ERRORS = {
 _PREDICT_ERRORS = ("400", "408", "413", "422", "500", "503")
 
 
+_SUMMARIES = {
+    "/health": N_("State of the service; always 200"),
+    "/ready": N_("200 with a model loaded, 503 before"),
+    "/metadata": N_("The served version: contract, metrics, origin"),
+}
+_SCHEMAS = {
+    "CaptureState": N_("Captured rows of the answering worker since it started"),
+    "ShadowState": N_("What scores beside the answers, and how many rows it did or dropped"),
+    "Health": N_("State of the service: `degraded` says that someone should look"),
+    "Ready": N_("The release that is served"),
+    "Metadata": N_("The served version and where it comes from"),
+}
+
+
 def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     """Describe the API as it is now: FastAPI's document, completed by the served version."""
     served, settings = deployment.follower.served, deployment.settings
@@ -39,6 +53,7 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     )
     contract = served.version.contract if served else None
     paths = document["paths"]
+    _translate(document)
     for path in ("/ready", "/metadata"):
         paths[path]["get"]["responses"]["503"] = _error("503")
     paths["/predict"] = _predict(
@@ -61,6 +76,17 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     if settings.api_keys:
         _ask_for_keys(document)
     return document
+
+
+def _translate(document: dict[str, Any]) -> None:
+    """Put what FastAPI takes from names and docstrings into the reader's language."""
+    for path, summary in _SUMMARIES.items():
+        operation = document["paths"][path]["get"]
+        operation["summary"] = operation["responses"]["200"]["description"] = _(summary)
+    for name, schema in document["components"]["schemas"].items():
+        schema.pop("description", None)
+        if name in _SCHEMAS:
+            schema["description"] = _(_SCHEMAS[name])
 
 
 def _ask_for_keys(document: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ import time
 
 from fastapi import APIRouter
 
-from core.messages import _
 from serving.deployment.deployment import Deployment
 from serving.deployment.shadow import Shadow
 from serving.http.schemas import CaptureState, Health, Metadata, Ready, ShadowState
@@ -15,15 +14,15 @@ def status_router(deployment: Deployment) -> APIRouter:
     router = APIRouter()
     started = time.monotonic()
 
-    @router.get("/health", summary=_("State of the service; always 200"))
+    @router.get("/health")
     async def health() -> Health:
         return health_of(deployment, time.monotonic() - started)
 
-    @router.get("/ready", summary=_("200 with a model loaded, 503 before"))
+    @router.get("/ready")
     async def ready() -> Ready:
         return Ready("ready", deployment.follower.current().release)
 
-    @router.get("/metadata", summary=_("The served version: contract, metrics, origin"))
+    @router.get("/metadata")
     async def metadata() -> Metadata:
         return metadata_of(deployment)
 

@@ -32,7 +32,7 @@ def write(workbook: Path, output: Path) -> int:
 def test_monitoring_reads_what_the_command_writes(
     workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each student by the pseudonym that the proxy stores, 1 where the sheet says a lag."""
+    """Each student by the stored pseudonym and the period judged, 1 where the sheet says a lag."""
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
     output = tmp_path / "out" / "labels.parquet"
     assert write(workbook, output) == 0
@@ -45,7 +45,7 @@ def test_monitoring_reads_what_the_command_writes(
     )
     sheet = pd.read_excel(workbook, sheet_name="PEDE2024")
     expected = {
-        pseudonym(ra, KEY): int(lag < 0)
+        (pseudonym(ra, KEY), 2023): int(lag < 0)
         for ra, lag in zip(sheet["RA"], sheet["Defasagem"], strict=True)
         if lag == lag
     }

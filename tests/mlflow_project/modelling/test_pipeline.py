@@ -50,7 +50,8 @@ def test_it_can_be_served(
     assert scorer.shortcut is not None
     frame = dataset[list(FEATURE_NAMES)].sample(50, random_state=0).astype(object)
     rows = [[None] * WIDTH, *frame.where(frame.notna(), None).to_numpy().tolist()]
-    expected = fitted.predict_proba(scorer.frame(rows))[:, 1]
+    table = pd.DataFrame(rows, columns=list(FEATURE_NAMES), dtype="float64")
+    expected = fitted.predict_proba(table)[:, 1]
     np.testing.assert_allclose(scorer(rows), expected, atol=1e-12)
     assert scorer(rows[:1])[0] == pytest.approx(expected[0], abs=1e-12)
 

@@ -152,7 +152,7 @@ def test_the_reference_has_scores_of_fits_that_had_not_seen_the_row(
     version = registry.by_release(result.release)
     path = mlflow.artifacts.download_artifacts(f"runs:/{version.run_id}/{names.ARTIFACT_REFERENCE}")
     reference = pd.read_parquet(path)
-    assert list(reference.columns) == [*FEATURE_NAMES, "score"]
+    assert list(reference.columns) == [*FEATURE_NAMES, "score", "period"]
     own = mlflow.pyfunc.load_model(version.uri).predict(reference[list(FEATURE_NAMES)])[:, 1]
     target = in_own_order(dataset)[TARGET]
     assert roc_auc_score(target, own) > roc_auc_score(target, reference["score"]) + 0.01
