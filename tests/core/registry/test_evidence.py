@@ -32,7 +32,7 @@ def orphan(
     registry = open_registry()
     if registry.by_alias(names.CHAMPION) is None:
         register_version("runless", "v1.1.0", alias=None, seed=1)
-        register_version("runless", "v1.0.0", alias=None)
+        register_version("runless", "v1.0.0", alias=None, log_options={})
         version = registry.by_release("v1.0.0")
         for artifact in (names.ARTIFACT_EVALUATION, names.ARTIFACT_REFERENCE):
             path = tmp_path / "evidence" / artifact
