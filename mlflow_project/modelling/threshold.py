@@ -84,6 +84,29 @@ class ThresholdPolicy:
         )
 
 
+def within_capacity(
+    threshold: float, target: np.ndarray, scores: np.ndarray, share: float = CAPACITY
+) -> float:
+    """Return the threshold, raised until at most `share` of the scores reach it.
+
+    Scores of the newest year by a fit of older ones lie higher or lower than out-of-fold scores of
+    all years, so what was planned within the capacity may not have been in that year. Where more
+    than `share` were at risk no threshold is raised: a person decides.
+
+    Args:
+        threshold: what the policy chose.
+        target: outcomes of 0 and 1 of rows that the fit had not seen, (n,).
+        scores: of the same rows, (n,).
+        share: largest share that may be flagged.
+    """
+    ranked = np.sort(scores)[::-1]
+    most = int(share * len(ranked))
+    if target.mean() > share or most >= len(ranked):
+        return threshold
+    allowed = ranked[ranked > ranked[most]]
+    return max(threshold, float(allowed[-1])) if len(allowed) else threshold
+
+
 def trade_off(
     target: np.ndarray, scores: np.ndarray, beta: float = 2.0, base_rate: float = BASE_RATE
 ) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from mlflow_project.modelling.threshold import (
     ThresholdPolicy,
     thinned,
     trade_off,
+    within_capacity,
 )
 from mlflow_project.versions.criteria import GatePolicy
 
@@ -63,6 +64,18 @@ def test_trade_off_is_what_each_threshold_does() -> None:
         assert curve["f_beta"][i] == pytest.approx(metrics["f2"])
     rows = thinned(curve, 2)
     assert [row["threshold"] for row in rows] == [0.9, 0.1]
+
+
+def test_a_threshold_is_raised_to_the_capacity_of_the_newest_year() -> None:
+    """Only as far as needed, never lowered, and not where more were at risk than the capacity."""
+    scores = np.array([0.9, 0.8, 0.7, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+    few, many = np.repeat([1, 0], 5), np.repeat([1, 0], [8, 2])
+    assert within_capacity(0.25, few, scores, 0.6) == 0.5
+    rare = np.repeat([1, 0], [2, 8])
+    assert (scores >= within_capacity(0.25, rare, scores, 0.3)).mean() == 0.2, "ties go together"
+    assert within_capacity(0.75, few, scores, 0.6) == 0.75
+    assert within_capacity(0.25, many, scores, 0.6) == 0.25
+    assert within_capacity(0.05, few, scores, 1.0) == 0.05
 
 
 def test_gate_and_threshold_go_by_one_capacity() -> None:
