@@ -196,7 +196,7 @@ def test_nobody_is_in_any_file_and_who_asks_is_forgotten(
     labels.write_text(f"serial,nome,target\n{PERSON},{NAME},1\nRA-OUTRO-1,Outro,0\n")
     system.job_here("build_baseline")
     system.job_here("drift_report", "--last_n_days", "1")
-    system.job_here("performance_report", "--labels", str(labels))
+    system.job_here("performance_report", "--labels", str(labels), "--period", "2024")
     system.job("retention", "--export", PERSON, "--to", str(outside / "person.json"))
     assert len(json.loads((outside / "person.json").read_text())) == 21
 

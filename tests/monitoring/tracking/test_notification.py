@@ -107,7 +107,7 @@ def work(
             labels = [int((row["score"] > 0.5) == performance) for row in rows]
             lines = [f"{PLANTED}-{i},{label}" for i, label in enumerate(labels)]
             (tmp_path / "labels.csv").write_text("\n".join(["serial,target", *lines]))
-            labelled = ["--labels", str(tmp_path / "labels.csv"), *options]
+            labelled = ["--labels", str(tmp_path / "labels.csv"), "--period", "2024", *options]
             assert performance_report.main(labelled) == 0
         experiment = client.get_experiment_by_name(f"{MODEL}-monitoring").experiment_id
         tags = client.search_runs([experiment], max_results=1)[0].data.tags
