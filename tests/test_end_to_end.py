@@ -164,7 +164,7 @@ def check_served_scores(the: Walk, names: list[str]) -> None:
     """Ask the proxy about students of the dataset; compare with the run's own table."""
     import mlflow
 
-    from mlflow_project.modelling.training import row_digests
+    from mlflow_project.modelling.rows import row_digests
 
     mlflow.set_tracking_uri(the.env["MLFLOW_TRACKING_URI"])
     version = mlflow.MlflowClient().get_model_version_by_alias(MODEL, "champion")
