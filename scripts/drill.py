@@ -65,10 +65,14 @@ class LocalApi:
 
 
 def read_rows(path: Path, names: Iterable[str]) -> Rows:
-    """Return the rows of a Parquet file that hold the model's features, in random order."""
+    """Return the features of a dataset's newest year in random order, as a baseline is of one."""
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
+    if "reference_year" in table.column_names:
+        newest = pc.max(table["reference_year"])
+        table = table.filter(pc.equal(table["reference_year"], newest))
     rows: Rows = table.select([n for n in names if n in table.column_names]).to_pylist()
     random.Random(SEED).shuffle(rows)  # noqa: S311
     return rows

@@ -155,7 +155,10 @@ def fresh_students(the: Walk, names: list[str]) -> list[dict[str, Any]]:
     where = ("--output", "fresh.parquet")
     the.here("data.synthetic", "--students", "2500", "--seed", "4", "--output", "fresh.xlsx")
     the.here("mlflow_project.make_dataset", "--source", "fresh.xlsx", *where)
-    frame = pd.read_parquet(the.folder / "fresh.parquet")[names].sample(frac=1, random_state=0)
+    pairs = pd.read_parquet(the.folder / "fresh.parquet")
+    # The baseline is of the newest period.
+    newest = pairs[pairs["reference_year"] == pairs["reference_year"].max()]
+    frame = newest[names].sample(frac=1, random_state=0)
     rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
     return rows
 
