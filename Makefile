@@ -19,10 +19,10 @@ up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops 
 	@exec $(BIN)/python -m scripts.up --host "$(HOST)" --api-port "$(API_PORT)" \
 	  --mlflow-port "$(MLFLOW_PORT)" --workers "$(WORKERS)" $(if $(SOURCE),--source "$(SOURCE)")
 
-test-fast: .venv/dev ## the tests that need no server, under a minute
+test-fast: .venv/dev ## the tests that need no server
 	@$(PYTEST) -m "not server and not slow"
 
-test: .venv/dev ## the tests, about 4 minutes
+test: .venv/dev ## the tests, some minutes
 	@$(PYTEST)
 
 test-slow: .venv/dev .venv/spark ## only the slow ones, about 25 minutes
