@@ -87,8 +87,16 @@ def _by_size(small: ArrayMethod, turn: int, large: ArrayMethod) -> ArrayMethod:
 
 
 def _gtil(model: Any, single: bool, nullable: bool) -> ArrayMethod:
-    """Return the margins (n, c) of a Treelite model; values out of its range are not decided."""
+    """Return the margins (n, c) of a Treelite model; values out of its range are not decided.
+
+    The trees' outputs are added here, one after the other as scikit-learn does: GTIL's own sum
+    differs in the last bit, and a row's score would depend on how many came beside it.
+    """
     from treelite import gtil
+
+    header = model.get_header_accessor()
+    start = header.get_field("base_scores")
+    average = bool(header.get_field("average_tree_output")[0])
 
     def method(matrix: np.ndarray) -> np.ndarray:
         matrix = single_precision(matrix, nullable) if single else numbers(matrix)
@@ -96,8 +104,11 @@ def _gtil(model: Any, single: bool, nullable: bool) -> ArrayMethod:
             raise Undecided
         # GTIL compares in the precision of what it is given.
         exact = matrix.astype(np.float64, copy=False)
-        margins: np.ndarray = gtil.predict(model, exact, nthread=1, pred_margin=True)[:, 0, :]
-        return margins
+        trees = gtil.predict_per_tree(model, exact, nthread=1)
+        trees = trees.reshape(len(matrix), -1, len(start))
+        trees[:, 0] += start
+        margins: np.ndarray = np.cumsum(trees, axis=1)[:, -1]
+        return margins / trees.shape[1] if average else margins
 
     return method
 

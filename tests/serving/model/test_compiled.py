@@ -272,6 +272,20 @@ def test_any_row_gets_the_estimators_output(name: str, rows: list[list[Any]]) ->
         same(scorer.output(rows), expected)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_row_has_one_score_whoever_is_asked_about_beside_it(name: str) -> None:
+    """Rows of several requests are scored together; not one bit may depend on the company."""
+    scorer, _ = scored(name)
+    frame, _, _ = churn()
+    rows = [[None if v is None or v != v else v for v in row] for row in frame.values.tolist()]
+    rows = [row for row in rows if row[0] is not None][:160]
+    alone = [scorer.output([row])[0] for row in rows]
+    for size in (2, 3, 5, 8, 17, 160):
+        for start in range(0, len(rows), size):
+            together = scorer.output(rows[start : start + size])
+            np.testing.assert_array_equal(together, alone[start : start + size])
+
+
 def same(found: Any, expected: np.ndarray) -> None:
     """Compare labels exactly and numbers to 1e-12."""
     if expected.dtype.kind in "OUT":
