@@ -123,11 +123,12 @@ class Registry:
             raise
 
     def by_alias(self, alias: str) -> Version | None:
-        """Return the version that an alias points to, or None."""
-        try:
-            return self.at_alias(alias)
-        except (ModelMissing, AliasMissing):
-            return None
+        """Return the version that an alias points to, or None.
+
+        Asked by a search: of a model that does not exist yet, a server with users says "forbidden".
+        """
+        number = self.aliases().get(alias)
+        return None if number is None else self.find(number)
 
     def find(self, number: int) -> Version | None:
         """Return the version of a number, or None."""
