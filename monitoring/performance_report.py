@@ -100,6 +100,7 @@ def _report(
         matched.flag,
         matched.months,
         registry.test_metrics(version),
+        tested=registry.test_rows(version),
         groups=_shown(matched, args.group),
         same_threshold=_same(matched, version),
     )

@@ -16,6 +16,9 @@ from core.metrics.resampling import Estimate, Floats, percentiles
 from monitoring.performance.groups import SEED, Part, by_group, by_name
 from monitoring.performance.policy import PerformancePolicy
 
+Tested = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
+"""Outcomes, scores and flags of a version's test rows, shape (n,) each."""
+
 
 class PerformanceStatus(StrEnum):
     """Verdict on a version by what became of those it scored."""
@@ -105,6 +108,7 @@ def assess(
     months: Sequence[str],
     test: Mapping[str, float],
     *,
+    tested: Tested | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     same_threshold: bool = True,
     policy: PerformancePolicy | None = None,
@@ -117,6 +121,7 @@ def assess(
         flag: what was answered, 0 or 1, shape (n,).
         months: when each was scored, for example `2025-03`; n of them.
         test: the version's test metrics by name, without prefix; absent ones are not compared.
+        tested: the rows behind `test`; None takes its metrics as known exactly.
         groups: values of columns to measure apart, by column; n of them each.
         same_threshold: False leaves the metrics of the flags out of the comparison.
         policy: when worse is DEGRADED.
@@ -132,8 +137,9 @@ def assess(
         seed=SEED,
         confidence=policy.confidence,
     )
+    before = _test_samples(tested, policy)
     compared = {
-        name: _compare(name, found, samples[name], test, policy)
+        name: _compare(name, found, samples[name], before.get(name), test, policy)
         for name, found in metrics.items()
         if same_threshold or name not in LABEL_METRICS
     }
@@ -176,14 +182,28 @@ def _too_few(
     return None
 
 
+def _test_samples(tested: Tested | None, policy: PerformancePolicy) -> Mapping[str, Floats]:
+    """Return how the test's own metrics vary over resamples of its rows; nothing without rows."""
+    if tested is None or not len(tested[0]):
+        return {}
+    _values, samples = estimates(
+        *tested, resamples=policy.resamples, seed=SEED + 1, confidence=policy.confidence
+    )
+    return samples
+
+
 def _compare(
     name: str,
     found: Estimate,
     samples: Floats,
+    test_samples: Floats | None,
     test: Mapping[str, float],
     policy: PerformancePolicy,
 ) -> Comparison:
-    """Compare one metric; the interval of a guarded one has its share of the policy's error."""
+    """Compare one metric; the interval of a guarded one has its share of the policy's error.
+
+    Test and labels are two draws: the interval of the change holds the chance of either.
+    """
     before = test.get(name)
     if before is None or not math.isfinite(before) or found.value is None:
         return Comparison(None)
@@ -192,7 +212,8 @@ def _compare(
         return Comparison(before, change)
     guarded = len(policy.allowed)
     # One-sided: only the side that is better matters, so each tail has the whole share.
-    low, high = percentiles(samples - before, 1 - 2 * policy.error / guarded)
+    chance = before if test_samples is None else test_samples[: len(samples)]
+    low, high = percentiles(samples - chance, 1 - 2 * policy.error / guarded)
     beyond = (high is not None and high < allowed) if allowed < 0 else (low or -1.0) > allowed
     return Comparison(before, change, allowed, low, high, beyond)
 

@@ -23,6 +23,9 @@ from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
 from monitoring.tracking.errors import NoBaselineError, ScoringError
 
+TestedRows = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
+"""Outcome, score and flag of a version's test rows, shape (n,) each."""
+
 
 @dataclass(frozen=True, slots=True)
 class MonitoredVersion(Version):
@@ -128,20 +131,27 @@ class JobRegistry:
             return Baseline.from_dict(json.loads(path.read_text(encoding="utf-8")))
 
     def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
-        """Return what the version's training measured on its test rows, without the `test_`."""
+        """Return what the version's training measured on its test rows, without the `test_`.
+
+        Where its run no longer tells them, they are measured again on the rows themselves.
+        """
         found = training_record(self._registry, version).metrics
         logged = {k.removeprefix("test_"): v for k, v in found.items() if k.startswith("test_")}
-        return logged or self._measured_again(version)
+        if logged:
+            return logged
+        rows = self.test_rows(version)
+        again = metrics(*rows) if rows else {}
+        return {name: value for name, value in again.items() if math.isfinite(value)}
 
-    def _measured_again(self, version: MonitoredVersion) -> dict[str, float]:
-        """Return the metrics of the version's own test rows, where its run no longer tells them."""
+    def test_rows(self, version: MonitoredVersion) -> TestedRows | None:
+        """Return outcome, score and flag of the version's test rows, or None without any."""
         with tempfile.TemporaryDirectory() as folder:
             path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, Path(folder))
             if path is None:
-                return {}
+                return None
             rows = pq.read_table(path, columns=["target", "score", "flagged"], memory_map=False)
-        found = metrics(*(rows[name].to_numpy() for name in ("target", "score", "flagged")))
-        return {name: value for name, value in found.items() if math.isfinite(value)}
+        target, score, flagged = (rows[name].to_numpy() for name in rows.column_names)
+        return target, score, flagged
 
     def year_change_errors(self, version: MonitoredVersion) -> dict[str, float]:
         """Return how far what scores promised was off when the period last changed, by name."""

@@ -16,8 +16,11 @@ from serving.following.follower import Follower
 from serving.following.threshold import override_text
 from serving.telemetry.logs import JsonLog
 
-_FIRST_LOOK_SECONDS = 15.0
-"""Longest time that a worker waits for the registry before it answers without a model."""
+_FIRST_LOOK_SECONDS = 60.0
+"""Longest time that a worker loads its first version before it answers without one.
+
+A registry that does not answer ends the wait sooner: each call to it has its own deadline.
+"""
 
 
 class Deployment:

@@ -5,7 +5,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
-from live import collect_run
+from live import ROOT, collect_run
 
 from core.registry.runs import read_run
 from core.registry.versions import open_registry
@@ -26,6 +26,8 @@ def test_a_retrain_needs_no_run_of_the_champion(
 ) -> None:
     """It is judged on rows that the champion was tested on, registered, compared and promoted."""
     monkeypatch.setenv("MODEL_NAME", "orphaned")
+    # The first baseline is built by a command of its own.
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(mlflow_server)
     train(dataset_file)
