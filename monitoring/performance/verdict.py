@@ -184,7 +184,7 @@ def _too_few(
 
 def _test_samples(tested: Tested | None, policy: PerformancePolicy) -> Mapping[str, Floats]:
     """Return how the test's own metrics vary over resamples of its rows; nothing without rows."""
-    if tested is None or not len(tested[0]):
+    if tested is None or not np.size(tested[0]):
         return {}
     _values, samples = estimates(
         *tested, resamples=policy.resamples, seed=SEED + 1, confidence=policy.confidence
