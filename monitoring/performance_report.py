@@ -6,12 +6,11 @@ the answers in the store, and publishes what was found.
 
 import argparse
 import math
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.cli.arguments import complain, say
+from core.cli.arguments import complain, say, year
 from core.contract import names
 from core.messages import N_, _
 from core.messages.formats import number
@@ -217,13 +216,6 @@ def _line(name: str, result: PerformanceResult) -> str:
     return text
 
 
-def _year(text: str) -> int:
-    """Read a year (an argparse type)."""
-    if not re.fullmatch(r"[12]\d{3}", text):
-        raise argparse.ArgumentTypeError(_("{text!r} is not a year", text=text))
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(
         "monitoring.performance_report",
@@ -250,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--period",
-        type=_year,
+        type=year,
         metavar=_("YEAR"),
         help=_(
             "judge only answers about this year, and those captured without one; without it, by "
