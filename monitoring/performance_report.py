@@ -105,7 +105,11 @@ def _report(
     )
     standing = _standing(result, version)
     escalation = escalate(
-        version.drift_status, standing, release=version.release, served=version.served
+        version.drift_status,
+        standing,
+        release=version.release,
+        served=version.served,
+        reversible=version.reversible,
     )
 
     def make(about: About) -> Report:
