@@ -19,7 +19,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
 
 
 class Parser(argparse.ArgumentParser):
