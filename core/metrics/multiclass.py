@@ -4,8 +4,6 @@ Classes are positions, 0 to k − 1. Definitions as scikit-learn's; what a class
 answers does not define is NaN, and a mean over classes leaves it out.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -47,7 +45,8 @@ def statistics(
     """Return every metric as a statistic, by name: `recall.0` is that of the first class.
 
     Args:
-        target, answered: positions of classes, shape (n,).
+        target: what came true, positions of classes, shape (n,).
+        answered: what was answered, likewise.
         classes: k, how many there are.
         probabilities: of each class, shape (n, k); without them there is no log loss.
     """
@@ -65,8 +64,8 @@ def statistics(
 
 
 def metrics(
-    target: Sequence[int],
-    answered: Sequence[int],
+    target: npt.ArrayLike,
+    answered: npt.ArrayLike,
     classes: int,
     probabilities: Floats | None = None,
 ) -> dict[str, float]:

@@ -16,7 +16,7 @@ BANDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Rows of similar foretold value: how many, what was foretold and what came true, on average."""
+    """Rows of similar foretold value: how many, and the means foretold and come true."""
 
     n: int
     mean_foretold: float
@@ -74,7 +74,7 @@ def estimates(
 
 
 def bands(target: Floats, foretold: Floats) -> list[Band]:
-    """Return up to ten bands of equally many rows, lowest foretold values first; ties stay together."""
+    """Return up to ten bands of equally many rows, lowest values first; ties stay together."""
     if not len(target):
         return []
     edges = np.unique(np.quantile(foretold, np.arange(1, BANDS) / BANDS, method="lower"))
