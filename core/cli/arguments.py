@@ -20,7 +20,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 AUTO = "auto"
-RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
 
 
 class Parser(argparse.ArgumentParser):

@@ -4,19 +4,16 @@ The signature says names, types and what is required; it knows no units, ranges 
 outputs are returned as the model gives them.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.contract import names
-from core.contract.model import ContractError, Feature, ModelContract
+from core.contract.model import RELEASE, ContractError, Feature, ModelContract
 from core.contract.types import of_mlflow, of_tensor
 from core.messages import N_
 
 DEFAULT_OUTPUT = "prediction"
 """Name of an output that the signature does not name."""
-
-_RELEASE = re.compile(r"v\d+\.\d+\.\d+")
 
 Specs = Sequence[Mapping[str, Any]]
 
@@ -67,7 +64,7 @@ def contract_of_version(
 
 def release_of(number: int, tagged: str | None) -> str:
     """Return a version's release: its tag's, or `v0.0.<number>` where that is none."""
-    return tagged if tagged and _RELEASE.fullmatch(tagged) else f"v0.0.{number}"
+    return tagged if tagged and RELEASE.fullmatch(tagged) else f"v0.0.{number}"
 
 
 def output_names(outputs: Specs | None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from core.messages import N_, _
 _NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
 _TAKEN = RESERVED_COLUMNS | {"explanation"}
 """Names that neither score nor label may take: columns of the store, fields of an answer."""
-_RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
 
 
 class ContractError(ProjectError, ValueError):
@@ -134,7 +134,7 @@ class ModelContract:
         """
         object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "outputs", tuple(self.outputs))
-        if not _RELEASE.fullmatch(self.release):
+        if not RELEASE.fullmatch(self.release):
             raise ContractError(
                 N_("release {release!r} is not of the form v1.2.3"), release=self.release
             )
@@ -202,7 +202,7 @@ class ModelContract:
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         for name in ("outputs", "horizon", "period_field", "entity_prefix"):
             # Readers older than these fields refuse what they do not know.
-            if not data[name]:
+            if data[name] in (None, []):
                 del data[name]
         if self.year_suffixes:
             del data["year_suffixes"]  # what its absence means
@@ -223,10 +223,10 @@ class ModelContract:
             _check_kinds(fields, CONTRACT_KINDS)
             for feature in fields["features"]:
                 _check_kinds(feature, FEATURE_KINDS, f"{feature.get('name')!r}: ")
-            if example:
+            if example is not None:
                 _check_kinds(example, EXAMPLE_KINDS, "example: ")
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
-            return cls(**fields, example=Example(**example) if example else None)
+            return cls(**fields, example=None if example is None else Example(**example))
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
             if isinstance(exc, ContractError):
                 raise
