@@ -11,7 +11,7 @@ MLFLOW_PORT ?= 5000
 WORKERS ?= 1
 SOURCE ?=
 
-.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-models bench-drift clean
+.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-models bench-drift clean clean-all
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -64,8 +64,11 @@ bench-models: .venv/dev ## models registered plainly, beside other ways to serve
 bench-drift: .venv/dev ## drift beside its peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.drift
 
-clean: ## remove the environment and everything that running left behind
-	rm -rf .venv var logs artifacts mlruns monitoring/inference_store monitoring/reports data/raw data/processed
+clean: ## remove the environment and what commands make again; workbooks, registry and answers stay
+	@"$(PYTHON)" -m scripts.clean
+
+clean-all: ## the registry and the captured answers too, after a typed yes
+	@"$(PYTHON)" -m scripts.clean --all
 
 .venv/runtime: requirements.lock
 	@scripts/install.sh "$(PYTHON)" requirements.lock
