@@ -89,6 +89,11 @@ def run_command(work: Callable[[], int | None]) -> int:
     except ProjectError as exc:
         complain(str(exc))
         return getattr(exc, "exit_code", EXIT_FAILED)
+    except OSError as exc:
+        if exc.filename is None or exc.strerror is None:
+            raise  # not of a file that somebody could make readable or writable
+        complain(f"{exc.filename}: {exc.strerror}")
+        return EXIT_FAILED
     except KeyboardInterrupt:
         sys.stderr.write(_("Interrupted.") + "\n")
         return EXIT_INTERRUPTED

@@ -38,6 +38,12 @@ def _local(value: Any) -> Any:
     return place
 
 
+def _server(value: Any) -> Any:
+    if isinstance(value, str) and not names.is_server(value.strip()):
+        raise ValueError
+    return value
+
+
 def _always(value: Any) -> Any:
     return {"always": True, "never": False}.get(value.lower()) if isinstance(value, str) else value
 
@@ -70,7 +76,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    mlflow_tracking_uri: str = names.DEFAULT_TRACKING_URI
+    mlflow_tracking_uri: Annotated[
+        str,
+        BeforeValidator(_server),
+        _Must(N_("must be the address of an MLflow server, for example http://127.0.0.1:5000")),
+    ] = names.DEFAULT_TRACKING_URI
     """MLflow server that holds the registry and the artifacts."""
 
     mlflow_public_url: str = ""
