@@ -1,7 +1,8 @@
 """Start the whole system on this machine: MLflow server, a champion, the proxy. Ctrl-C stops it.
 
 It starts the project's own commands as processes and watches them; of the project it imports only
-`core`, which is quick.
+`core`, which is quick. It ends with its terminal and with `make`; `scripts.guard` ends what it has
+started if it is killed itself.
 """
 
 import argparse
@@ -65,6 +66,11 @@ class Stack:
         self._env = {**os.environ, **env}
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._stopping = False
+        self._parent = os.getppid() if "MAKELEVEL" in os.environ else None
+        guard = [sys.executable, "-m", "scripts.guard"]
+        self._guard = subprocess.Popen(
+            guard, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
+        )
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
 
@@ -75,8 +81,13 @@ class Stack:
     def pause(self, seconds: float) -> None:
         """Sleep a little, then raise Stopped if somebody asked us to stop."""
         time.sleep(seconds)
-        if self._stopping:
+        if self._stopping or (self._parent is not None and os.getppid() != self._parent):
             raise Stopped
+
+    def _tell_guard(self, line: str) -> None:
+        """Tell the guard of a process group; without a guard it goes on."""
+        with suppress(OSError):
+            os.write(self._guard.stdin.fileno(), f"{line}\n".encode())  # type: ignore[union-attr]
 
     def start(self, name: str, command: Sequence[str], log: Path) -> None:
         """Start a server in the background; what it prints goes to `log`."""
@@ -85,6 +96,7 @@ class Stack:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=self._env, stdout=out, stderr=out, start_new_session=True
             )
+        self._tell_guard(f"+{process.pid}")
         self._processes.append((name, process))
 
     def run(self, what: str, command: Sequence[str]) -> None:
@@ -94,10 +106,12 @@ class Stack:
             StartError: it failed.
         """
         process = subprocess.Popen(command, cwd=ROOT, env=self._env, start_new_session=True)
+        self._tell_guard(f"+{process.pid}")
         self._processes.append((what, process))
         while (code := process.poll()) is None:
             self.pause(0.1)
         self._processes.pop()
+        self._tell_guard(f"-{process.pid}")
         if code:
             raise StartError(
                 N_("{what} failed (exit code {code}); the cause is just above"),
@@ -152,6 +166,8 @@ class Stack:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            self._tell_guard(f"-{process.pid}")
+        self._guard.communicate()
 
 
 def has_champion(mlflow_url: str, model: str, alias: str) -> bool:
@@ -227,7 +243,7 @@ def announce(mlflow_url: str, api_url: str) -> str:
     request = f"""curl -X POST {api_url}/predict -H "Content-Type: application/json" \\
     -d '{{"instances": [{{"fase_2023": 3, "idade_2023": 15, "iaa_2023": 6.5}}]}}'"""
     parts = [
-        _("Everything is up. Ctrl-C stops it."),
+        _("Everything is up. Ctrl-C stops it, and so does closing this terminal."),
         "\n".join(f"  {name:<10}{url}" for name, url in places.items()),
         _("In another terminal, before the commands of the RUNBOOK:"),
         f"  {activate}",
