@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from typing import NoReturn
 
 from core.cli.arguments import EXIT_FAILED, complain, parser, run_command, say
@@ -29,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int | None:
+    from core.files.scratch import scratch_folder
     from serving.config.settings import Settings
 
     Settings.from_env()
@@ -46,9 +46,9 @@ def _run(options: argparse.Namespace) -> int | None:
         return EXIT_FAILED
     url = f"http://{options.host}:{sock.getsockname()[1]}"
     say(_("API at {url} (Ctrl-C ends it)", url=url))
-    with tempfile.TemporaryDirectory(prefix="serving-workers-") as folder:
+    with scratch_folder("serving-workers") as folder:
         # Of this start and no other: counters begin at zero, as Prometheus expects.
-        os.environ["WORKERS_DIR"] = folder
+        os.environ["WORKERS_DIR"] = str(folder)
         _serve(sock, options.workers)
     return None
 

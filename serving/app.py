@@ -1,5 +1,7 @@
 """The application: the parts, put together; the lifespan starts and ends what runs beside it."""
 
+import multiprocessing
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +15,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.routing import Route
 
+from core.cli.parent import end_with_parent
 from core.messages import _
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
@@ -32,6 +35,8 @@ from serving.telemetry.logs import JsonLog
 from serving.telemetry.memory import share_one_arena
 
 _SWITCH_SECONDS = 0.0005
+_END_SECONDS = 120.0
+"""Longest time that a worker drains and converts once its master is gone."""
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 
 
@@ -86,6 +91,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 def app_from_environment() -> FastAPI:
     """Return the proxy for this process's environment; the server calls it in each worker."""
+    if (master := multiprocessing.parent_process()) is not None and master.pid is not None:
+        # What has been accepted is answered, as in any end; whoever hangs is ended.
+        end_with_parent(master.pid, signal.SIGTERM, _END_SECONDS)
     share_one_arena()
     # A thread that polls the registry or loads a version lets requests in after this long.
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -21,8 +21,8 @@ TABLE: dict[str, dict[str, str]] = {
         "cli": "messages errors",
         "contract": "messages errors",
         "files": "contract",
-        "spark": "messages errors",
-        "registry": "messages errors contract",
+        "spark": "messages files errors",
+        "registry": "messages files errors contract",
         "store": "messages files errors contract",
     },
     "mlflow_project": {
