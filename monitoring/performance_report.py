@@ -61,7 +61,7 @@ def _versions(
 ) -> list[MonitoredVersion]:
     """Return the version asked for, or each that answered for the periods of the labels."""
     version = registry.version(args.model_version)
-    labels = _read(args, version)
+    labels = _read(args, registry, version)
     if args.model_version or not labels.periods:
         return [version]
     answers = window.answers(args.inference_store, version.model_name)
@@ -75,11 +75,18 @@ def _versions(
     return found or [version]
 
 
-def _read(args: argparse.Namespace, version: MonitoredVersion) -> Labels:
+def _read(args: argparse.Namespace, registry: JobRegistry, version: MonitoredVersion) -> Labels:
     if version.contract.outputs:
         text = N_("Version {version} gives no score; there is nothing to measure.")
         raise LabelsError(text, version=version.release)
-    return read_labels(args.labels, version.contract, args.target, args.group, args.period)
+    return read_labels(
+        args.labels,
+        version.contract,
+        args.target,
+        args.group,
+        args.period,
+        lambda: registry.classes(version),
+    )
 
 
 def _report(
@@ -89,7 +96,7 @@ def _report(
     window: command.Window,
 ) -> tuple[PerformanceStatus, Captures]:
     """Measure one version and publish what was found."""
-    labels = _read(args, version)
+    labels = _read(args, registry, version)
     groups = _groups(args, version, labels)
     captured = [name for name in groups if name not in labels.columns]
     captures = window.captures(args.inference_store, version)

@@ -35,7 +35,7 @@ OUTCOME_YEAR = "outcome_year"
 KEYS = ("request_id", "instance", "entity")
 """Columns that may say whose a label is, beside the one that the contract names."""
 
-_TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+_TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,16 @@ def read_labels(
     target: str = TARGET,
     columns: Sequence[str] = (),
     period: int | None = None,
+    classes: Callable[[], Sequence[str]] = tuple,
 ) -> Labels:
     """Read a file of labels: `.csv`, `.parquet` or `.jsonl`; `columns` that it has come along.
 
     `period` leaves out what judges another one, and is the period of a file without years.
+    `classes` tells how the model calls its classes; it is asked where 0 and 1 do not say it.
 
     Raises:
         LabelsError: the file is absent or damaged, its key, target or year column is missing or
-            there twice, a label is neither 0 nor 1, or identities in clear come without
+            there twice, a label is neither 0 nor 1 nor a class, or identities in clear come without
             `PSEUDONYM_KEY`.
     """
     table = _read(path)
@@ -97,7 +99,7 @@ def read_labels(
         raise LabelsError(text, path=path, column=target)
     by, people = _people(table, path, contract)
     periods = _periods(table, path, contract, period)
-    labels = [_label(v, row, path, target) for row, v in enumerate(_cells(table, target), start=1)]
+    labels = _outcomes(_cells(table, target), contract, classes, path, target)
     keys: list[Key | None] = [
         None if who is None or when == "" else (who, when)
         for who, when in zip(people, periods, strict=True)
@@ -247,11 +249,30 @@ def _place(request_id: str, instance: str, row: int, path: Path) -> Who | None:
     return request_id, int(instance)
 
 
-def _label(value: str, row: int, path: Path, target: str) -> int | None:
-    if not value:
-        return None
-    label = _TARGETS.get(value.lower())
-    if label is None:
-        text = N_("In the file {path}, data row {row}: {column} is neither 0 nor 1.")
-        raise LabelsError(text, path=path, row=row, column=target)
-    return label
+def _outcomes(
+    values: Sequence[str],
+    contract: ModelContract,
+    classes: Callable[[], Sequence[str]],
+    path: Path,
+    target: str,
+) -> list[int | None]:
+    """Return 1 for the class whose probability is the score, 0 for another, None for no value."""
+    codes: Mapping[str, int] = _TARGETS
+    given = [_class(value) for value in values]
+    if contract.positive_class != 1 or not codes.keys() >= {one for one in given if one}:
+        called = [_class(one) for one in classes()]
+        codes = {name: int(place == contract.positive_class) for place, name in enumerate(called)}
+        codes = codes or _TARGETS
+    for row, value in enumerate(given, start=1):
+        if value and value not in codes:
+            text = N_("In the file {path}, data row {row}: {column} is neither 0 nor 1.")
+            if codes is not _TARGETS:
+                text = N_("In the file {path}, data row {row}: {column} is none of {classes}.")
+            facts = {"column": target, "classes": ", ".join(codes)}
+            raise LabelsError(text, path=path, row=row, **facts)
+    return [codes[value] if value else None for value in given]
+
+
+def _class(text: str) -> str:
+    """Return the name of a class as a file or a model may write it: `1.0` is `1`, `True` `true`."""
+    return text.lower().removesuffix(".0")

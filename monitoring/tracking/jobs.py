@@ -17,7 +17,7 @@ from core.contract import names
 from core.contract.model import ModelContract
 from core.metrics.classification import metrics
 from core.registry.evidence import fetch_evidence, training_record
-from core.registry.packages import load_model, read_contract
+from core.registry.packages import ask, classes_of, load_model, read_contract, scores_of
 from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
@@ -168,11 +168,14 @@ class JobRegistry:
         """
         model = load_model(self._registry, version)
         try:
-            output = np.asarray(model.predict(features.to_pandas()), dtype=np.float64)
+            return scores_of(ask(model, features.to_pandas()), version.contract)
         except Exception as exc:
             # A model may raise anything, and its text may quote the rows.
             raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
-        return output[:, version.contract.positive_class] if output.ndim == 2 else output
+
+    def classes(self, version: MonitoredVersion) -> tuple[str, ...]:
+        """Return what the version's estimator calls its classes, in its order; empty if nothing."""
+        return classes_of(load_model(self._registry, version))
 
     @contextmanager
     def run(self, version: MonitoredVersion | None, job: str, name: str) -> Iterator[OpenRun]:
