@@ -42,7 +42,7 @@ def completed(contract: ModelContract, known: Knowledge) -> ModelContract:
     for facts in features.values():
         _refuse_unknown(facts, _OF_FEATURE)
     if "threshold" in fields:
-        fields["outputs"] = ()
+        fields |= {"outputs": (), "output_kind": ""}
     try:
         if fields.get("example") is not None:
             fields["example"] = Example(**fields["example"])

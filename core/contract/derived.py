@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.contract import names
-from core.contract.model import RELEASE, ContractError, Feature, ModelContract
+from core.contract.model import CLASSES, RELEASE, VALUE, ContractError, Feature, ModelContract
 from core.contract.types import of_mlflow, of_tensor
 from core.messages import N_
 
@@ -46,6 +46,7 @@ def contract_of_signature(
         threshold=0.5,
         positive_class=int(method == "predict_proba" and _width(outputs) in (None, 2)),
         outputs=output_names(outputs),
+        output_kind=output_kind(outputs, method),
     )
 
 
@@ -79,6 +80,18 @@ def output_names(outputs: Specs | None) -> tuple[str, ...]:
     """Return a name for each output column, `prediction` where the schema has none."""
     named = [str(spec["name"]) for spec in outputs or [] if spec.get("name")]
     return tuple(named) if named and len(named) == len(outputs or []) else (DEFAULT_OUTPUT,)
+
+
+def output_kind(outputs: Specs | None, method: str) -> str:
+    """Return what a model's outputs are: a number foretold, a class, or empty: not known."""
+    if method == "predict_proba":
+        return CLASSES
+    if not outputs or _width(outputs) != 1:
+        return ""
+    tensor = outputs[0].get("tensor-spec")
+    kind = of_tensor(str(tensor["dtype"])) if tensor else of_mlflow(str(outputs[0].get("type")))
+    # Labels are whole numbers, texts or booleans; scikit-learn's regressors give doubles.
+    return VALUE if kind == "double" else CLASSES
 
 
 def _width(outputs: Specs | None) -> int | None:

@@ -20,7 +20,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
-from core.contract.model import ModelContract
+from core.contract.model import CLASSES, VALUE, ModelContract
+from core.contract.numbers import NumberError, read_number
 from core.contract.pseudonym import pseudonym
 from core.messages import N_
 from monitoring.performance.errors import LabelsError
@@ -44,7 +45,8 @@ class Labels:
 
     Attributes:
         by: what the keys hold: `(request_id, instance)` or the entity's pseudonym.
-        targets: 0 or 1 by key; keys with conflicting labels are left out.
+        targets: by key 0 or 1, the value that came true of a number foretold, or the position of a
+            class; keys with conflicting labels are left out.
         n_rows: rows of the file.
         n_unknown: rows without a key or without a label yet.
         n_duplicates: rows that repeat a key with the same label.
@@ -56,7 +58,7 @@ class Labels:
     """
 
     by: By
-    targets: Mapping[Key, int]
+    targets: Mapping[Key, float]
     n_rows: int
     n_unknown: int
     n_duplicates: int
@@ -104,7 +106,7 @@ def read_labels(
         None if who is None or when == "" else (who, when)
         for who, when in zip(people, periods, strict=True)
     ]
-    targets: dict[Key, int] = {}
+    targets: dict[Key, float] = {}
     conflicts: set[Key] = set()
     unknown = duplicates = others = 0
     for key, label in zip(keys, labels, strict=True):
@@ -255,11 +257,19 @@ def _outcomes(
     classes: Callable[[], Sequence[str]],
     path: Path,
     target: str,
-) -> list[int | None]:
-    """Return 1 for the class whose probability is the score, 0 for another, None for no value."""
+) -> Sequence[float | None]:
+    """Return each outcome as the answers are judged by it, None for no value.
+
+    That is the value of a number foretold, the position of a class, and of a score 1 for the class
+    whose probability it is and 0 for another.
+    """
+    if contract.output_kind == VALUE:
+        return [_number(value, row, path, target) for row, value in enumerate(values, start=1)]
     codes: Mapping[str, int] = _TARGETS
     given = [_class(value) for value in values]
-    if contract.positive_class != 1 or not codes.keys() >= {one for one in given if one}:
+    if contract.output_kind == CLASSES:
+        codes = {_class(name): place for place, name in enumerate(classes())}
+    elif contract.positive_class != 1 or not codes.keys() >= {one for one in given if one}:
         called = [_class(one) for one in classes()]
         codes = {name: int(place == contract.positive_class) for place, name in enumerate(called)}
         codes = codes or _TARGETS
@@ -271,6 +281,14 @@ def _outcomes(
             facts = {"column": target, "classes": ", ".join(codes)}
             raise LabelsError(text, path=path, row=row, **facts)
     return [codes[value] if value else None for value in given]
+
+
+def _number(value: str, row: int, path: Path, target: str) -> float | None:
+    try:
+        return read_number(value) if value else None
+    except NumberError:
+        text = N_("In the file {path}, data row {row}: {column} is no number.")
+        raise LabelsError(text, path=path, row=row, column=target) from None
 
 
 def _class(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -166,9 +167,30 @@ class JobRegistry:
         Raises:
             ScoringError: the model does not load, or raises.
         """
-        model = load_model(self._registry, version)
+        output = self._output(version, load_model(self._registry, version), features)
         try:
-            return scores_of(ask(model, features.to_pandas()), version.contract)
+            return scores_of(output, version.contract)
+        except (ValueError, TypeError) as exc:
+            raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
+
+    def answered(
+        self, version: MonitoredVersion, features: pa.Table
+    ) -> tuple[list[int | None], tuple[str, ...]]:
+        """Return the position of the class that the version gives each row, and all their names.
+
+        Raises:
+            ScoringError: the model does not load, or raises.
+        """
+        model = load_model(self._registry, version)
+        output, classes = np.asarray(self._output(version, model, features)), classes_of(model)
+        if output.ndim == 2 and output.shape[1] == len(classes):
+            return output.argmax(axis=1).tolist(), classes
+        places = {name: place for place, name in enumerate(classes)}
+        return [places.get(str(one)) for one in output.ravel().tolist()], classes
+
+    def _output(self, version: MonitoredVersion, model: Any, features: pa.Table) -> Any:
+        try:
+            return ask(model, features.to_pandas())
         except Exception as exc:
             # A model may raise anything, and its text may quote the rows.
             raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
