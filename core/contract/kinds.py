@@ -32,6 +32,7 @@ CONTRACT_KINDS: Mapping[str, str] = {
     "positive_class": "count",
     "entity": "name?",
     "outputs": "texts",
+    "output_kind": "text",
     "horizon": "count?",
     "period_field": "name?",
     "year_suffixes": "boolean",

@@ -21,6 +21,8 @@ from core.messages import N_, _
 _NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
 _TAKEN = RESERVED_COLUMNS | {"explanation"}
 """Names that neither score nor label may take: columns of the store, fields of an answer."""
+VALUE, CLASSES = "value", "classes"
+OUTPUT_KINDS = ("", VALUE, CLASSES)
 RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
 
 
@@ -104,6 +106,8 @@ class ModelContract:
         outputs: names of the outputs of a model that has no score and no label, whose answers are
             what the model returns; then threshold and positive class mean nothing. Empty for one
             that has.
+        output_kind: what outputs are that have names: `value`, one number foretold, or `classes`,
+            one of several classes or the probability of each; empty where nobody knows.
         horizon: years from a row's period to the year that the target is about; None: not stated.
         period_field: request field that states a row's period, its year; never a feature.
         year_suffixes: whether a field may be sent as `<feature>_<year>`; the year is the period.
@@ -120,6 +124,7 @@ class ModelContract:
     entity: str | None = None
     example: Example | None = None
     outputs: tuple[str, ...] = ()
+    output_kind: str = ""
     horizon: int | None = None
     period_field: str | None = None
     year_suffixes: bool = False
@@ -142,6 +147,10 @@ class ModelContract:
             raise ContractError(
                 N_("threshold {threshold} lies outside [0, 1]"), threshold=self.threshold
             )
+        if self.output_kind not in (OUTPUT_KINDS if self.outputs else ("",)):
+            text = N_("output_kind {kind!r} is none of {known}, or there is a score")
+            known = ", ".join(OUTPUT_KINDS[1:])
+            raise ContractError(text, kind=self.output_kind, known=known)
         if self.horizon is not None and self.horizon < 0:
             raise ContractError(N_("horizon {horizon} lies in the past"), horizon=self.horizon)
         self._check_names()
@@ -200,9 +209,9 @@ class ModelContract:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for MLflow metadata and JSON; `from_dict` reads it back."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        for name in ("outputs", "horizon", "period_field", "entity_prefix"):
+        for name in ("outputs", "output_kind", "horizon", "period_field", "entity_prefix"):
             # Readers older than these fields refuse what they do not know.
-            if data[name] in (None, []):
+            if data[name] in (None, [], ""):
                 del data[name]
         if self.year_suffixes:
             del data["year_suffixes"]  # what its absence means

@@ -50,6 +50,7 @@ def test_the_schema_lists_what_the_code_knows() -> None:
         TINY,
         ModelContract("v0.0.7", FEATURES, "em_risco", 0.4, horizon=1, period_field="ano"),
         ModelContract("v1.0.0", (Feature("x0"),), "", 0.5, outputs=("a", "b")),
+        ModelContract("v1.0.0", (Feature("x0"),), "", 0.5, outputs=("y",), output_kind="value"),
         ModelContract("v1.0.0", (Feature("x0"),), "", 0.5, horizon=0),
     ],
 )
@@ -93,7 +94,8 @@ def contracts(draw: st.DrawFn) -> ModelContract:
         draw(st.integers(0, 5)),
         draw(st.sampled_from([None, "cpf"])),
         draw(st.one_of(st.none(), example)),
-        tuple(draw(st.lists(st.sampled_from(["a", "b"]), unique=True))),
+        outputs := tuple(draw(st.lists(st.sampled_from(["a", "b"]), unique=True))),
+        draw(st.sampled_from(["", "value", "classes"] if outputs else [""])),
         draw(st.sampled_from([None, 0, 1])),
         draw(st.sampled_from([None, "ano"])),
         draw(st.booleans()),
@@ -128,7 +130,9 @@ def test_a_changed_field_is_judged_alike(data: st.DataObject) -> None:
     broken = json.loads(json.dumps(TINY.to_dict()))
     place = data.draw(st.sampled_from(["contract", "feature", "example"]))
     target = {"contract": broken, "feature": broken["features"][0], "example": broken["example"]}
-    name = data.draw(st.sampled_from([*target[place], "horizon", "outputs", "nonsense"]))
+    name = data.draw(
+        st.sampled_from([*target[place], "horizon", "outputs", "output_kind", "nonsense"])
+    )
     if data.draw(st.booleans()):
         target[place].pop(name, None)
     else:
@@ -144,6 +148,7 @@ def test_a_changed_field_is_judged_alike(data: st.DataObject) -> None:
             set(example.get("instance", told)) != set(told)
             or any(low is not None and high is not None and low > high for low, high in bounds)
             or broken.get("score_name") == broken.get("label_name")
+            or (broken.get("output_kind") and not broken.get("outputs"))
         )
     assert fits or not code_accepts(broken)
 
