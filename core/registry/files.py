@@ -27,6 +27,12 @@ class Package:
     inputs: list[Any] | None
     outputs: list[Any] | None
 
+    @property
+    def method(self) -> str:
+        """Return the estimator's method that pyfunc calls: `predict` unless another is named."""
+        pyfunc = self.flavors.get("python_function", {})
+        return str(pyfunc.get("predict_fn", "predict")) if "sklearn" in self.flavors else "predict"
+
 
 def open_package(client: Client, number: int, folder: Path) -> Package:
     """Read the `MLmodel` of a version's files; the server is not asked.

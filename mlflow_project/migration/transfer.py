@@ -162,7 +162,7 @@ def _check_model(
         reasons = program_parts(folder)
         _bind(folder, None, None, None)
         contract = contract_of_version(
-            number, release, package.metadata, package.inputs, package.outputs
+            number, release, package.metadata, package.inputs, package.outputs, package.method
         )
     except (VersionRefused, ContractError, OSError) as exc:
         text = N_("The bundle of {release} holds no readable model.")

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from core.contract.model import ModelContract
 from core.files.scratch import scratch_folder
 from core.metrics.classification import metrics
 from core.registry.evidence import fetch_evidence, training_record
-from core.registry.packages import load_model, read_contract
+from core.registry.packages import ask, classes_of, load_model, read_contract, scores_of
 from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
@@ -30,11 +31,12 @@ TestedRows = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[n
 class MonitoredVersion(Version):
     """A registered version as the jobs see it: with its contract, and its state in its tags.
 
-    `served` tells whether it is the champion.
+    `served` tells whether it is the champion, `reversible` whether an earlier one can come back.
     """
 
     contract: ModelContract = field(kw_only=True)
     served: bool = field(kw_only=True)
+    reversible: bool = field(kw_only=True)
 
     @property
     def model_name(self) -> str:
@@ -99,12 +101,13 @@ class JobRegistry:
     def _monitored(self, found: Version) -> MonitoredVersion:
         registry = self._registry
         contract = read_contract(registry, found)
-        champion = registry.by_alias(names.CHAMPION)
+        aliases = registry.aliases()
         facts = {**asdict(found), "aliases": found.aliases}
         if names.TAG_RELEASE not in found.tags:
             facts["release"] = contract.release
-        served = champion is not None and champion.number == found.number
-        return MonitoredVersion(**facts, contract=contract, served=served)
+        served = aliases.get(names.CHAMPION) == found.number
+        reversible = served and names.PREVIOUS in aliases
+        return MonitoredVersion(**facts, contract=contract, served=served, reversible=reversible)
 
     def reference(self, version: MonitoredVersion) -> pa.Table | None:
         """Return the version's training reference, or None where it has none (any more)."""
@@ -165,13 +168,37 @@ class JobRegistry:
         Raises:
             ScoringError: the model does not load, or raises.
         """
-        model = load_model(self._registry, version)
+        output = self._output(version, load_model(self._registry, version), features)
         try:
-            output = np.asarray(model.predict(features.to_pandas()), dtype=np.float64)
+            return scores_of(output, version.contract)
+        except (ValueError, TypeError) as exc:
+            raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
+
+    def answered(
+        self, version: MonitoredVersion, features: pa.Table
+    ) -> tuple[list[int | None], tuple[str, ...]]:
+        """Return the position of the class that the version gives each row, and all their names.
+
+        Raises:
+            ScoringError: the model does not load, or raises.
+        """
+        model = load_model(self._registry, version)
+        output, classes = np.asarray(self._output(version, model, features)), classes_of(model)
+        if output.ndim == 2 and output.shape[1] == len(classes):
+            return output.argmax(axis=1).tolist(), classes
+        places = {name: place for place, name in enumerate(classes)}
+        return [places.get(str(one)) for one in output.ravel().tolist()], classes
+
+    def _output(self, version: MonitoredVersion, model: Any, features: pa.Table) -> Any:
+        try:
+            return ask(model, features.to_pandas())
         except Exception as exc:
             # A model may raise anything, and its text may quote the rows.
             raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
-        return output[:, version.contract.positive_class] if output.ndim == 2 else output
+
+    def classes(self, version: MonitoredVersion) -> tuple[str, ...]:
+        """Return what the version's estimator calls its classes, in its order; empty if nothing."""
+        return classes_of(load_model(self._registry, version))
 
     @contextmanager
     def run(self, version: MonitoredVersion | None, job: str, name: str) -> Iterator[OpenRun]:

@@ -303,6 +303,7 @@ class Capture:
             job.context.request_id,
             job.context.elapsed_ms(),
         )
+        prefix = job.model.version.contract.entity_prefix
         timestamp, threshold = time.time_ns() // 1000, job.model.threshold
         periods = given.periods or (None,) * len(given.rows)
         columns = zip(given.rows, given.entities, periods, job.scores, job.labels, strict=True)
@@ -310,7 +311,7 @@ class Capture:
             row_of(
                 (
                     *(request_id, number, timestamp),
-                    stored(entity, self._key),
+                    stored(entity, self._key, prefix),
                     *(period, score, label, threshold, latency_ms),
                     *row,
                 )

@@ -51,6 +51,8 @@ class Deployment:
         self.batch = Batcher(self._record_batch, settings.max_pending_rows)
         self._batch_begun = False
         self._beginning = threading.Lock()
+        # Fields that a model does not have and that were left out; counted on the event loop.
+        self.ignored_fields = 0
 
     async def start(self) -> None:
         """Start all parts; return when the alias was looked at, or that takes too long."""

@@ -17,6 +17,7 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
             serving[_identity(shadow.follower.served, shadow.alias)] = 1
     return {
         "capture_rows": {(): sum(c.captured for c in counters)},
+        "ignored_fields": {(): sum(d.ignored_fields for d in deployments)},
         "capture_lost_rows": {(): sum(c.lost for c in counters)},
         "capture_pending_rows": {(): sum(c.pending for c in counters)},
         "capture_oldest_pending_seconds": {(): max(c.oldest for c in counters)},

@@ -56,8 +56,8 @@ class SharedLook:
         said: dict[str, Any]
         try:
             said = {"target": self._registry.resolve().to_dict()}
-        except ModelMissing:
-            said = {"missing": "model"}
+        except ModelMissing as exc:
+            said = {"missing": "model", "known": exc.facts["known"]}
         except AliasMissing:
             said = {"missing": "alias"}
         except RegistryUnreachable as exc:
@@ -69,7 +69,9 @@ class SharedLook:
             raise RegistryUnreachable(**found["unreachable"])
         if "missing" in found:
             name, alias = self._registry.name, self._registry.alias
-            raise ModelMissing(name) if found["missing"] == "model" else AliasMissing(name, alias)
+            if found["missing"] == "model":
+                raise ModelMissing(name, found["known"])
+            raise AliasMissing(name, alias)
         return Version.from_dict(found["target"])
 
 

@@ -55,6 +55,7 @@ FAMILIES: Mapping[str, MetricSpec] = {
     ),
     "model_score_sum": MetricSpec("counter", "Sum of the scores, by release.", ("model_version",)),
     "capture_rows": MetricSpec("counter", "Scored instances written to a journal."),
+    "ignored_fields": MetricSpec("counter", "Fields that the model lacks, left out."),
     "capture_lost_rows": MetricSpec("counter", "Scored instances that could not be written."),
     "capture_pending_rows": MetricSpec("gauge", "Captured instances that are not Parquet yet."),
     "capture_oldest_pending_seconds": MetricSpec(
