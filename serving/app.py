@@ -22,6 +22,7 @@ from serving.deployment.deployment import Deployment
 from serving.deployment.gauges import gauges
 from serving.errors import RouteError
 from serving.http.auth import ApiKeys
+from serving.http.connections import Connections, room_for
 from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
@@ -43,6 +44,7 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 def create_app(settings: Settings) -> FastAPI:
     """Return the proxy for `settings`; nothing is read, opened or started before its lifespan."""
     log = JsonLog(settings.log_file)
+    room, _backlog = room_for(settings.max_connections)
     metrics = Metrics(
         settings.workers_dir,
         lambda: gauges(deployments),
@@ -66,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPIOffline(
         redoc_url=None,
         title=settings.model_name,
-        lifespan=_lifespan(log, metrics, deployments),
+        lifespan=_lifespan(log, metrics, deployments, Connections(room, metrics.closed)),
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
@@ -100,17 +102,20 @@ def app_from_environment() -> FastAPI:
     return create_app(Settings.from_env())
 
 
-def _lifespan(log: JsonLog, metrics: Metrics, deployments: Sequence[Deployment]) -> Any:
+def _lifespan(
+    log: JsonLog, metrics: Metrics, deployments: Sequence[Deployment], connections: Connections
+) -> Any:
     """Return the lifespan that starts the parts and ends them in reverse."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
         for deployment in deployments:
             await deployment.start()
         metrics.serving()
         try:
-            yield
+            # The protocol of each connection finds them here.
+            yield {"connections": connections}
         finally:
             for deployment in deployments:
                 deployment.close()
