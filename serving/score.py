@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Score a file; return the exit code."""
-    options = _parser().parse_args(arguments)
+    made = _parser()
+    options = made.parse_args(arguments)
+    if options.engine == "spark" and options.excel_br:
+        made.error(_("--excel-br needs --engine local"))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return run_command(lambda: _run(options))
 
@@ -72,18 +75,22 @@ def _on_spark(model: "ServedModel", registry: Any, options: argparse.Namespace) 
 def _here(model: "ServedModel", options: argparse.Namespace, settings: Any, log: Any) -> None:
     """Score on this machine and capture."""
     from core.store.schema import ROLE_BATCH
+    from core.tables.writing import check_output
     from serving.batch.local import FileScorer
     from serving.capture.recorder import Capture
 
+    check_output(Path(options.output), options.excel_br)
     capture = Capture(settings, log, ROLE_BATCH)
     scorer = FileScorer(
         model, Path(options.source), options.chunk, keep=options.keep, period=options.period
     )
+    say(scorer.table.taken_for)
     total = scorer.check()
     say(ngettext("{n} row checked", "{n} rows checked", total))
+    check_output(Path(options.output), options.excel_br, total)
     capture.start()
     try:
-        for done in scorer.score(Path(options.output), capture.append):
+        for done in scorer.score(Path(options.output), capture.append, options.excel_br):
             share = 100 * done // total
             say("  " + _("{done} of {total} rows ({share} %)", done=done, total=total, share=share))
     finally:
@@ -99,8 +106,13 @@ def _parser() -> argparse.ArgumentParser:
         _("Scores a file with the version that the API serves; nothing if a row does not fit."),
         epilog=_("The environment variables are listed in .env.example."),
     )
-    made.add_argument("--source", required=True, help=_(".csv with a header, or .parquet"))
-    made.add_argument("--output", required=True, help=_("the .parquet file to write"))
+    made.add_argument("--source", required=True, help=_("CSV, .xlsx, Parquet or JSON lines"))
+    made.add_argument(
+        "--output", required=True, help=_("the .parquet, .xlsx or .csv file to write")
+    )
+    made.add_argument(
+        "--excel-br", action="store_true", help=_("with .csv: semicolons and decimal commas")
+    )
     made.add_argument(
         "--keep",
         default=frozenset(),

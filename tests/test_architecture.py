@@ -22,6 +22,7 @@ TABLE: dict[str, dict[str, str]] = {
         "contract": "messages errors",
         "files": "contract",
         "spark": "messages files errors",
+        "tables": "messages errors",
         "registry": "messages files errors contract",
         "store": "messages files errors contract",
     },

@@ -4,10 +4,8 @@ import csv
 from io import StringIO
 
 from core.sheets import ScoredSheet
+from core.tables.writing import harmless
 from mlflow_project.lists.table import cells, header, label_names, lines
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings that a spreadsheet would run."""
 
 
 def write_csv(scored: ScoredSheet) -> bytes:
@@ -25,5 +23,4 @@ def shown(value: str | float) -> str:
     """Return a cell's text."""
     if isinstance(value, float):
         return f"{value:.4f}".replace(".", ",")
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return harmless(str(value))

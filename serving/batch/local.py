@@ -2,22 +2,25 @@
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.files.whole import replacing
 from core.messages import _, ngettext
 from core.store.arrow_types import ARROW_TYPES
+from core.tables.reading import OpenTable, Row, open_table
+from core.tables.writing import table_writer
 from serving.engine.context import RequestContext
 from serving.engine.job import Job, settle
 from serving.errors import FileRefused, InvalidInstances
 from serving.following.served import ServedModel
 from serving.http.predict import prediction_rows
 from serving.protocol.instances import Instances
-from serving.protocol.tables import Chunk, read_chunks
+from serving.protocol.mlflow_input import types_of
 
 _MAX_LINES = 100
 
@@ -27,7 +30,7 @@ class FileScorer:
 
     Args:
         model: what scores.
-        source: a CSV file with a header, or Parquet.
+        source: a table (`core.tables.reading`).
         chunk: rows at a time.
         keep: columns that are not the model's and go to the output as they are.
         period: the year that the rows are about, where they do not say it.
@@ -44,6 +47,15 @@ class FileScorer:
         """Remember what to score; nothing is read before `check`."""
         self._model, self._source, self._chunk = model, source, chunk
         self._keep, self._period = keep, period
+
+    @cached_property
+    def table(self) -> OpenTable:
+        """Return the file, opened.
+
+        Raises:
+            UnreadableTable: it is no table that can be read.
+        """
+        return open_table(self._source)
 
     def check(self) -> int:
         """Return the number of rows, all of which fit the contract.
@@ -71,8 +83,10 @@ class FileScorer:
             raise FileRefused(problem="\n".join([text, *lines[:_MAX_LINES]]))
         return rows
 
-    def score(self, output: Path, capture: Callable[[Sequence[Job]], None]) -> Iterator[int]:
-        """Write the rows with their outputs to a Parquet file; yield how many are done.
+    def score(
+        self, output: Path, capture: Callable[[Sequence[Job]], None], excel_br: bool = False
+    ) -> Iterator[int]:
+        """Write the rows with their outputs to a table; yield how many are done.
 
         The file is there when the last row is done, or not at all.
 
@@ -80,31 +94,31 @@ class FileScorer:
             ServingError: the model failed.
             OSError: the output cannot be written.
         """
-        run, done, writer = uuid.uuid4().hex, 0, None
-        with replacing(output) as temporary:
+        run, done, writer, schema = uuid.uuid4().hex, 0, None, None
+        with replacing(output) as temporary, ExitStack() as opened:
             for number, chunk in enumerate(self._chunks()):
                 rows = self._scored(chunk, f"batch-{run}-{number:06d}", capture)
-                table = pa.Table.from_pylist(rows, schema=None if writer is None else writer.schema)
+                table = pa.Table.from_pylist(rows, schema=schema)
                 if writer is None:
-                    table = table.cast(self._schema(table.schema))
-                    writer = pq.ParquetWriter(temporary, table.schema)
-                writer.write_table(table)
+                    schema = self._schema(table.schema)
+                    table = table.cast(schema)
+                    writer = opened.enter_context(table_writer(temporary, output, schema, excel_br))
+                writer.write(table)
                 done += len(chunk)
                 yield done
-            if writer is not None:
-                writer.close()
 
-    def _chunks(self) -> Iterator[Chunk]:
-        return read_chunks(self._source, self._model.version.contract.features, self._chunk)
+    def _chunks(self) -> Iterator[list[Row]]:
+        types = types_of(self.table.names, self._model.version.contract.features)
+        return self.table.chunks(self._chunk, types)
 
-    def _read(self, chunk: Chunk) -> Instances:
+    def _read(self, chunk: Sequence[Row]) -> Instances:
         """Return a chunk as instances; raises InvalidInstances."""
         rows = [{k: v for k, v in row.items() if k not in self._keep} for row in chunk]
         read = self._model.version.validator.read_instances(rows, self._period)
         return Instances(read[0], read[1], periods=read[2])
 
     def _scored(
-        self, chunk: Chunk, request_id: str, capture: Callable[[Sequence[Job]], None]
+        self, chunk: Sequence[Row], request_id: str, capture: Callable[[Sequence[Job]], None]
     ) -> list[dict[str, Any]]:
         """Return a chunk's rows with their outputs, after they were captured."""
         model, names = self._model, self._model.version.contract.feature_names

@@ -1,5 +1,6 @@
 """`python -m serving.score`: a file scored like the API would, all of it or nothing."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,59 @@ def test_a_file_is_scored_in_chunks_like_pyfunc_scores_it(
     assert "100 de 250 linhas (40 %)" in capsys.readouterr().out
 
 
+FORMS = {
+    "portuguese.csv": lambda frame: (
+        frame.assign(escola="São João").to_csv(index=False, sep=";", decimal=",").encode("cp1252")
+    ),
+    "tabs.txt": lambda frame: frame.to_csv(index=False, sep="\t", decimal=",").encode("utf-8-sig"),
+    "rows.jsonl": lambda frame: frame.to_json(
+        orient="records", lines=True, double_precision=15
+    ).encode(),
+    "rows.xlsx": lambda frame: _workbook(frame),
+}
+
+
+def _workbook(frame: pd.DataFrame) -> bytes:
+    file = io.BytesIO()
+    frame.to_excel(file, index=False)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "output"), list(zip(FORMS, ["br.csv", "out.xlsx", "out.csv", "out.csv"], strict=True))
+)
+def test_a_table_as_people_have_it_comes_back_as_they_want_it(
+    score: Run, tmp_path: Path, name: str, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same scores from each form in each form; what the file was taken for is said."""
+    frame = frame_of(20).assign(site="-SUM(1;2)")
+    (tmp_path / name).write_bytes(FORMS[name](frame))
+    more = ["--keep", "site,escola", "--output", str(tmp_path / output)]
+    assert score(tmp_path / name, *more, *["--excel-br"] * (output == "br.csv")) == 0
+    assert name in capsys.readouterr().out.splitlines()[1]
+    frame.to_parquet(tmp_path / "plain.parquet")
+    assert score(tmp_path / "plain.parquet", "--keep", "site") == 0
+    expected = pd.read_parquet(tmp_path / "out.parquet")
+    readers = {".xlsx": pd.read_excel, ".csv": pd.read_csv}
+    form = {"sep": ";", "decimal": ","} if output == "br.csv" else {}
+    found = readers[Path(output).suffix](tmp_path / output, **form)
+    assert np.abs(found["failure_score"] - expected["failure_score"]).max() <= 1e-12
+    assert [n for n in found if n != "escola"] == list(expected)
+    sign = "'" if output.endswith(".csv") else ""
+    assert set(found["site"]) == {f"{sign}-SUM(1;2)"}
+
+
+@pytest.mark.parametrize("output", ["out.ods", "out.xlsx"])
+def test_an_output_that_cannot_be_is_said_before_a_row_is_scored(
+    score: Run, tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown ending, or an option of CSV for another format."""
+    frame_of(3).to_csv(tmp_path / "rows.csv", index=False)
+    assert score(tmp_path / "rows.csv", "--output", str(tmp_path / output), "--excel-br") == 1
+    assert output in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_bad_row_stops_all_and_is_named(
     score: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,11 +162,12 @@ def test_a_bad_row_stops_all_and_is_named(
     ("name", "content", "word"),
     [
         ("missing.csv", None, "não existe"),
-        ("rows.xlsx", b"", ".csv ou .parquet"),
+        ("rows.xlsx", b"", "não é .xlsx"),
+        ("rows.xls", b"\xd0\xcf\x11\xe0", "salve como .xlsx"),
         ("rows.parquet", b"no parquet", "não é Parquet"),
         ("rows.csv", b"\xff\xfe", "UTF-8"),
         ("rows.csv", b"wear,wear\n1,1\n", "cabeçalho"),
-        ("rows.csv", b"wear\n1,2\n", "linha 2"),
+        ("rows.csv", b"wear,pressure\n1,2\n1,2,3\n", "linha 3"),
         ("rows.csv", b"wear\n", "não tem linhas"),
         ("rows.csv", b"wear,color\n1,red\n", "campo desconhecido"),
     ],

@@ -1,0 +1,109 @@
+"""What a text file of cells looks like: encoding, separator, decimal mark, where its rows begin."""
+
+import codecs
+import csv
+import io
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from core.messages import N_, _
+from core.tables.errors import UnreadableTable
+from core.tables.numbers import decimal_mark
+
+SEPARATORS = {",": N_("comma"), ";": N_("semicolon"), "\t": N_("tab")}
+_MARKS = {",": N_("decimal comma"), ".": N_("decimal point"), "": N_("no decimal mark found")}
+_SAMPLE = 2**18
+_PIECE = 2**20
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """How to read a text file.
+
+    Attributes:
+        encoding: of Python's codecs.
+        separator: between cells.
+        decimal: the decimal mark, or "" where the cells do not tell.
+        names: the header's cells, stripped.
+        skip: lines before the first row of data.
+    """
+
+    encoding: str
+    separator: str
+    decimal: str
+    names: tuple[str, ...]
+    skip: int
+
+    def __str__(self) -> str:
+        """Return what the file was taken for."""
+        return _(
+            "CSV, {separator} between cells, {decimal}, {encoding}",
+            separator=_(SEPARATORS[self.separator]),
+            decimal=_(_MARKS[self.decimal]),
+            encoding={"utf-8": "UTF-8", "cp1252": "Windows-1252"}[self.encoding],
+        )
+
+
+def text_form(file: BinaryIO, name: str) -> TextForm:
+    """Return the form of a text file, whose encoding is checked to its end.
+
+    Raises:
+        UnreadableTable: it is no text, or has no header.
+    """
+    encoding = _encoding(file, name)
+    file.seek(0)
+    sample = file.read(_SAMPLE)
+    text = sample.decode("utf-8-sig" if encoding == "utf-8" else encoding, errors="ignore")
+    if len(sample) == _SAMPLE:
+        text = text[: text.rfind("\n") + 1] or text
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    declared = first[4:5] if first.lower().startswith("sep=") else ""
+    if declared not in SEPARATORS:
+        declared = ""
+    header = text.split("\n", 1)[-1] if declared else text
+    separator = declared or _separator(header)
+    reader = csv.reader(io.StringIO(header, ""), delimiter=separator)
+    try:
+        names = next((line for line in reader if any(cell.strip() for cell in line)), [])
+        skip = reader.line_num + bool(declared)
+        decimal = decimal_mark((cell for line in reader for cell in line), separator)
+    except csv.Error:
+        raise UnreadableTable(N_("{name}: is no CSV"), name=name) from None
+    return TextForm(encoding, separator, decimal, tuple(cell.strip() for cell in names), skip)
+
+
+def _separator(text: str) -> str:
+    """Return what separates the header's cells; a quoted cell may hold anything."""
+    quoted, counts = False, dict.fromkeys(SEPARATORS, 0)
+    for letter in text.lstrip("\r\n"):
+        if letter == '"':
+            quoted = not quoted
+        elif letter == "\n" and not quoted:
+            break
+        elif letter in counts and not quoted:
+            counts[letter] += 1
+    return max(counts, key=lambda mark: counts[mark])
+
+
+def _encoding(file: BinaryIO, name: str) -> str:
+    for encoding in ("utf-8", "cp1252"):
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder(encoding)()
+        try:
+            begun, quotes = False, 0
+            while piece := file.read(_PIECE):
+                if b"\0" in piece or (not begun and piece.startswith(_UTF16)):
+                    raise UnreadableTable(
+                        N_("{name}: is no text in UTF-8 or Windows-1252"), name=name
+                    )
+                decoder.decode(piece)
+                begun, quotes = True, quotes + piece.count(b'"')
+            decoder.decode(b"", True)
+        except UnicodeDecodeError:
+            continue
+        if quotes % 2:
+            # The rest of the file would be one cell.
+            raise UnreadableTable(N_("{name}: a quoted cell does not end"), name=name)
+        return encoding
+    raise UnreadableTable(N_("{name}: is no text in UTF-8 or Windows-1252"), name=name)

@@ -1,0 +1,133 @@
+"""Writing a table a piece at a time: Parquet, .xlsx, CSV; with semicolons for Excel in Brazil.
+
+No cell begins a formula: text that a spreadsheet would run stays text, in a workbook by its type
+and in CSV behind an apostrophe.
+"""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.messages import N_
+from core.tables.errors import UnreadableTable
+
+FORMATS = (".parquet", ".xlsx", ".csv")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings that a spreadsheet would run."""
+MOST_XLSX = 2**20 - 1
+"""Rows below the header that a sheet of Excel holds."""
+
+
+class Writer(Protocol):
+    """Takes the rows of a table, in order, all of one schema."""
+
+    def write(self, table: pa.Table) -> None:
+        """Write the next rows."""
+        ...
+
+    def close(self) -> None:
+        """Write what is left."""
+        ...
+
+
+def check_output(output: Path, excel_br: bool, rows: int = 0) -> None:
+    """Check that a table can be written under this name, before there is one.
+
+    Raises:
+        UnreadableTable: the name ends in no known format, the options contradict it, or it cannot
+            hold so many rows.
+    """
+    suffix = output.suffix.lower()
+    if suffix not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise UnreadableTable(N_("{name}: must end in one of {known}"), name=output, known=known)
+    if excel_br and suffix != ".csv":
+        raise UnreadableTable(N_("{name}: --excel-br is for .csv"), name=output)
+    if suffix == ".xlsx" and rows > MOST_XLSX:
+        message = N_("{name}: a sheet holds {most} rows; write .csv or .parquet")
+        raise UnreadableTable(message, name=output, most=MOST_XLSX)
+
+
+@contextmanager
+def table_writer(file: Path, output: Path, schema: pa.Schema, excel_br: bool) -> Iterator[Writer]:
+    """Open a writer to a file, of the format that the name `output` says; close it at the end."""
+    suffix = output.suffix.lower()
+    writer: Writer
+    if suffix == ".parquet":
+        writer = pq.ParquetWriter(file, schema)
+    elif suffix == ".xlsx":
+        writer = _Workbook(file, schema)
+    else:
+        writer = _Delimited(file, schema, excel_br)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def harmless(text: str) -> str:
+    """Return text for a cell of CSV that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+class _Delimited:
+    """CSV: commas and decimal points in UTF-8, or semicolons and decimal commas with a mark."""
+
+    def __init__(self, file: Path, schema: pa.Schema, excel_br: bool) -> None:
+        self._br = excel_br
+        encoding = "utf-8-sig" if excel_br else "utf-8"
+        self._file = file.open("w", encoding=encoding, newline="")
+        self._csv = csv.writer(self._file, delimiter=";" if excel_br else ",")
+        self._csv.writerow(map(harmless, schema.names))
+
+    def write(self, table: pa.Table) -> None:
+        columns = [[self._cell(value) for value in c.to_pylist()] for c in table.columns]
+        self._csv.writerows(zip(*columns, strict=True))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _cell(self, value: Any) -> str:
+        if value is None or value != value:
+            return ""
+        if isinstance(value, bool):
+            return str(int(value)) if self._br else str(value).lower()
+        if isinstance(value, int | float):
+            return str(value).replace(".", ",") if self._br else str(value)
+        return harmless(str(value))
+
+
+class _Workbook:
+    """An .xlsx workbook of one sheet."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        from openpyxl import Workbook
+
+        self._file = file
+        self._book = Workbook(write_only=True)
+        self._sheet = self._book.create_sheet()
+        self._sheet.freeze_panes = "A2"
+        self._sheet.append([self._cell(name) for name in schema.names])
+
+    def write(self, table: pa.Table) -> None:
+        for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            self._sheet.append([self._cell(value) for value in row])
+
+    def close(self) -> None:
+        self._book.save(self._file)
+
+    def _cell(self, value: Any) -> Any:
+        from openpyxl.cell import WriteOnlyCell
+        from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+        if not isinstance(value, str):
+            return None if value != value else value
+        cell = WriteOnlyCell(self._sheet, ILLEGAL_CHARACTERS_RE.sub("", value))
+        cell.data_type = "s"
+        cell.quotePrefix = value.startswith(FORMULA)
+        return cell
