@@ -47,7 +47,7 @@ TABLE: dict[str, dict[str, str]] = {
         "capture": "errors telemetry config model engine",
         "metrics": "telemetry engine",
         "deployment": "errors telemetry config protocol following engine capture metrics",
-        "http": "errors telemetry config protocol model engine deployment",
+        "http": "config errors telemetry protocol model engine deployment",
         "batch": "errors protocol following engine http",
         "lists": "errors protocol following engine deployment http",
         "panel": "errors telemetry metrics deployment http",
