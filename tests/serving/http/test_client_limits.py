@@ -259,5 +259,6 @@ def test_overload_sheds_and_status_goes_on(
     assert f"http_shed_requests_total {float(len(shed))}" in text
     assert "model_waiting_rows 0.0" in text
     waits.sort()
+    # Some 100 ms at worst on a quiet machine; tests share theirs.
     assert waits[len(waits) // 2] < 1.0
-    assert waits[-1] < 5.0
+    assert waits[-1] < 15.0
