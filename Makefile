@@ -4,20 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# How to move it: make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx
-HOST ?= 127.0.0.1
-API_PORT ?= 8000
-MLFLOW_PORT ?= 5000
-WORKERS ?= 1
-SOURCE ?=
+# make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: make passes on what it is
+# given; an exported variable comes next, then .env.
 
-.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-models bench-drift clean
+.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-models bench-drift clean clean-all
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops all of it
-	@exec $(BIN)/python -m scripts.up --host "$(HOST)" --api-port "$(API_PORT)" \
-	  --mlflow-port "$(MLFLOW_PORT)" --workers "$(WORKERS)" $(if $(SOURCE),--source "$(SOURCE)")
+	@exec $(BIN)/python -m scripts.up
 
 test-fast: .venv/dev ## the tests that need no server
 	@$(PYTEST) -m "not server and not slow"
@@ -64,8 +59,11 @@ bench-models: .venv/dev ## models registered plainly, beside other ways to serve
 bench-drift: .venv/dev ## drift beside its peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.drift
 
-clean: ## remove the environment and everything that running left behind
-	rm -rf .venv var logs artifacts mlruns monitoring/inference_store monitoring/reports data/raw data/processed
+clean: ## remove the environment and what commands make again; workbooks, registry and answers stay
+	@"$(PYTHON)" -m scripts.clean
+
+clean-all: ## the registry and the captured answers too, after a typed yes
+	@"$(PYTHON)" -m scripts.clean --all
 
 .venv/runtime: requirements.lock
 	@scripts/install.sh "$(PYTHON)" requirements.lock

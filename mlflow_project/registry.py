@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from core.registry.versions import Registry, Version
 
 
+_FIRST = ("import", "adopt")
+"""Commands that may make the registered model."""
+
+
 def run(args: argparse.Namespace) -> list[str]:
     """Carry out one command; return what to tell the operator, line by line."""
     from core.registry.versions import open_registry
@@ -23,6 +27,8 @@ def run(args: argparse.Namespace) -> list[str]:
     from mlflow_project.versions.listing import list_versions, show_history
 
     registry = open_registry()
+    if args.command not in _FIRST:
+        registry.check_name()
     match args.command:
         case "list":
             promotion.settled(registry)

@@ -52,7 +52,11 @@ def _job(args: argparse.Namespace) -> int:
     result, tally = _count(args.engine, baseline, captures)
     status, standing = str(result.global_status), _standing(result, version)
     escalation = escalate(
-        standing, version.performance_status, release=version.release, served=version.served
+        standing,
+        version.performance_status,
+        release=version.release,
+        served=version.served,
+        reversible=version.reversible,
     )
 
     def make(about: About) -> Report:

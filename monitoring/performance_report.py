@@ -6,12 +6,11 @@ the answers in the store, and publishes what was found.
 
 import argparse
 import math
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.cli.arguments import complain, say
+from core.cli.arguments import complain, say, year
 from core.contract import names
 from core.contract.model import CLASSES
 from core.messages import N_, _
@@ -117,7 +116,11 @@ def _report(
     )
     standing = _standing(result, version)
     escalation = escalate(
-        version.drift_status, standing, release=version.release, served=version.served
+        version.drift_status,
+        standing,
+        release=version.release,
+        served=version.served,
+        reversible=version.reversible,
     )
 
     def make(about: About) -> Report:
@@ -230,13 +233,6 @@ def _line(name: str, called: str, result: PerformanceResult) -> str:
     return text
 
 
-def _year(text: str) -> int:
-    """Read a year (an argparse type)."""
-    if not re.fullmatch(r"[12]\d{3}", text):
-        raise argparse.ArgumentTypeError(_("{text!r} is not a year", text=text))
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(
         "monitoring.performance_report",
@@ -263,7 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--period",
-        type=_year,
+        type=year,
         metavar=_("YEAR"),
         help=_(
             "judge only answers about this year, and those captured without one; without it, by "

@@ -1,20 +1,24 @@
 """The operators' routines on a clock (runbook §4): `huey_consumer monitoring.routines.huey`.
 
+`python -m monitoring.routines` lists them.
+
 Huey is the scheduler; MLflow brings it. Its queue lives in memory and one worker empties it, so two
 routines never run at once. A routine that fails says so in the log, and the next ones run all the
 same. Times are those of `TZ`. What should have run while the scheduler was down is not made up for.
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from huey import MemoryHuey, crontab  # type: ignore[import-untyped]
 
-from core.cli.arguments import say
+from core.cli.arguments import parser, say
+from core.cli.text_tables import text_table
 from core.messages import N_, _
 
 huey = MemoryHuey("routines", utc=False)
@@ -22,12 +26,16 @@ huey = MemoryHuey("routines", utc=False)
 
 @dataclass(frozen=True, slots=True)
 class Routine:
-    """A module run with arguments when the clock matches `when` (crontab fields; 0 is Sunday)."""
+    """A module run with arguments when the clock matches `when` (crontab fields; 0 is Sunday).
+
+    `days` says for people on which days that is.
+    """
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
     when: Mapping[str, str] = field(default_factory=dict)
+    days: str = N_("every day")
 
     def run(self) -> int:
         """Run it in a process of its own, its words in ours; return its exit code."""
@@ -42,6 +50,7 @@ class Routine:
         return code
 
 
+_CLOCK = "huey_consumer monitoring.routines.huey --workers 1 --simple"
 _KEEP_DAYS = os.environ.get("RETENTION_DAYS") or "180"
 
 ROUTINES = (
@@ -63,6 +72,7 @@ ROUTINES = (
         "monitoring.drift_report",
         ("--last_n_days", "7", "--output", "monitoring/reports/semanal"),
         {"hour": "6", "minute": "30", "day_of_week": "1"},
+        N_("Mondays"),
     ),
     # The evidence for the monthly baseline (§4.3). Renewing it stays an operator's decision: done
     # by a clock, it would make any drift the new normal.
@@ -71,6 +81,7 @@ ROUTINES = (
         "monitoring.drift_report",
         ("--last_n_days", "30", "--output", "monitoring/reports/mensal"),
         {"hour": "7", "minute": "0", "day": "1"},
+        N_("1st of the month"),
     ),
 )
 
@@ -79,3 +90,32 @@ TASKS = {
     for routine in ROUTINES
 }
 """The routines as the scheduler knows them."""
+
+
+def listing() -> str:
+    """Return the routines as a table: when, what, and the command that runs each by hand."""
+    rows = [
+        [
+            f"{int(routine.when['hour']):02}:{int(routine.when['minute']):02}",
+            _(routine.days),
+            _(routine.name),
+            shlex.join(["python", "-m", routine.module, *routine.arguments]),
+        ]
+        for routine in ROUTINES
+    ]
+    return text_table([_("time"), _("day"), _("routine"), _("by hand")], rows)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """List the routines; return the exit code."""
+    arguments = parser(
+        "monitoring.routines",
+        _("Lists the routines and when they run (TZ). This starts their clock: {c}", c=_CLOCK),
+    )
+    arguments.parse_args(argv)
+    say(listing(), _("This starts their clock: {c}", c=_CLOCK))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

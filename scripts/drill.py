@@ -44,19 +44,35 @@ class LocalApi:
         self._url = url.rstrip("/")
 
     def features(self) -> dict[str, dict[str, Any]]:
-        """Return the served version's features by name."""
-        with urllib.request.urlopen(f"{self._url}/metadata", timeout=10) as answer:  # noqa: S310
-            return {feature["name"]: feature for feature in json.load(answer)["features"]}
+        """Return the served version's features by name.
+
+        Raises:
+            ProjectError: no API answers there, or one without a version.
+        """
+        status, body = self._ask(f"{self._url}/metadata")
+        if status != 200:
+            message = N_("the API at {url} cannot say what it serves (HTTP {status}); see /health")
+            raise ProjectError(message, url=self._url, status=status)
+        return {feature["name"]: feature for feature in json.loads(body)["features"]}
 
     def post(self, instances: Rows, **more: Any) -> int:
-        """Ask for predictions; return the status code."""
-        body = json.dumps({"instances": instances, **more}).encode()
-        request = urllib.request.Request(f"{self._url}/predict", body)  # noqa: S310
+        """Ask for predictions; return the status code.
+
+        Raises:
+            ProjectError: no API answers there.
+        """
+        return self._ask(f"{self._url}/predict", {"instances": instances, **more})[0]
+
+    def _ask(self, url: str, body: Any = None) -> tuple[int, bytes]:
+        data = None if body is None else json.dumps(body).encode()
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
-                return int(answer.status)
+            with urllib.request.urlopen(url, data, timeout=120) as answer:  # noqa: S310
+                return answer.status, answer.read()
         except urllib.error.HTTPError as exc:
-            return exc.code
+            return exc.code, b""
+        except OSError as exc:
+            message = N_("no API answers at {url}; start it (make up), or correct --url")
+            raise ProjectError(message, url=self._url) from exc
 
     def post_all(self, rows: Rows) -> Counter[int]:
         """Send rows in requests of `PER_REQUEST`; return how often each status came."""
@@ -65,17 +81,38 @@ class LocalApi:
 
 
 def read_rows(path: Path, names: Iterable[str]) -> Rows:
-    """Return the features of a dataset's newest year in random order, as a baseline is of one."""
+    """Return the features of a dataset's newest year in random order, as a baseline is of one.
+
+    Raises:
+        ProjectError: there is no such dataset.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as exc:
+        message = N_("{path} is not a Parquet file that can be read; make_dataset writes one")
+        raise ProjectError(message, path=path) from exc
     if "reference_year" in table.column_names:
         newest = pc.max(table["reference_year"])
         table = table.filter(pc.equal(table["reference_year"], newest))
     rows: Rows = table.select([n for n in names if n in table.column_names]).to_pylist()
     random.Random(SEED).shuffle(rows)  # noqa: S311
     return rows
+
+
+def suffering(args: argparse.Namespace, features: Iterable[str]) -> str:
+    """Return the feature that suffers.
+
+    Raises:
+        ProjectError: the served version does not have it.
+    """
+    if args.feature not in features:
+        message = N_("the served version has no feature {name}; it has {known}")
+        raise ProjectError(message, name=args.feature, known=", ".join(features))
+    return str(args.feature)
 
 
 def usual(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
@@ -86,16 +123,17 @@ def usual(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
 def red(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send the rows with one feature stuck at its lowest value, as from a broken source."""
     features = api.features()
-    lowest = features[args.feature]["min"]
+    lowest = features[suffering(args, features)]["min"]
     return api.post_all([{**row, args.feature: lowest} for row in read_rows(args.rows, features)])
 
 
 def yellow(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
     """Send the rows with one feature missing a little more often than usual."""
-    rows = read_rows(args.rows, api.features())
-    known = [row for row in rows if row[args.feature] is not None]
+    features = api.features()
+    name, rows = suffering(args, features), read_rows(args.rows, features)
+    known = [row for row in rows if row.get(name) is not None]
     for row in known[: round(YELLOW_MISSING * len(rows))]:
-        row[args.feature] = None
+        row[name] = None
     return api.post_all(rows)
 
 

@@ -6,157 +6,30 @@ It starts the project's own commands as processes and watches them; of the proje
 
 import argparse
 import os
-import signal
-import socket
-import subprocess
+import shlex
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
+from urllib.parse import urlencode
 
-from dotenv import load_dotenv
-
-from core.cli.arguments import Parser, complain, parser
+from core.cli.arguments import Parser, parser, run_command
 from core.cli.progress import say
-from core.errors import ProjectError
+from core.contract.names import CHAMPION, model_name
 from core.messages import N_, _
+from scripts.addresses import LOOPBACK, Options, check_port, load_env_file, read_options
+from scripts.processes import ROOT, Stack, StartError, Stopped
 
-ROOT = Path(__file__).resolve().parents[1]
 VAR = ROOT / "var"
 SYNTHETIC = Path("data/raw/pede_synthetic.xlsx")
 STUDENTS, SEED = 1200, 7
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class StartError(ProjectError):
-    """The system cannot start; the message says what to do."""
-
-    code = "start_failed"
-
-
-class Stopped(Exception):
-    """Somebody asked us to stop."""
-
-
-def check_port(host: str, port: int, variable: str) -> None:
-    """Raise StartError when the port is taken."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((host, port))
-        except OSError as exc:
-            raise StartError(
-                N_("cannot use {address} ({reason}); choose another port: {command}"),
-                address=f"{host}:{port}",
-                reason=exc.strerror,
-                command=f"make up {variable}={port + 1}",
-            ) from exc
-
-
-class Stack:
-    """The processes that were started, each in its own group so that all of it can be stopped."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        """Remember the environment that every process gets."""
-        self._env = {**os.environ, **env}
-        self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
-        self._stopping = False
-        for number in SIGNALS:
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Only note it: an exception here could come between a start and its record."""
-        self._stopping = True
-
-    def pause(self, seconds: float) -> None:
-        """Sleep a little, then raise Stopped if somebody asked us to stop."""
-        time.sleep(seconds)
-        if self._stopping:
-            raise Stopped
-
-    def start(self, name: str, command: Sequence[str], log: Path) -> None:
-        """Start a server in the background; what it prints goes to `log`."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as out:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=self._env, stdout=out, stderr=out, start_new_session=True
-            )
-        self._processes.append((name, process))
-
-    def run(self, what: str, command: Sequence[str]) -> None:
-        """Run a job in the foreground, its words on the terminal.
-
-        Raises:
-            StartError: it failed.
-        """
-        process = subprocess.Popen(command, cwd=ROOT, env=self._env, start_new_session=True)
-        self._processes.append((what, process))
-        while (code := process.poll()) is None:
-            self.pause(0.1)
-        self._processes.pop()
-        if code:
-            raise StartError(
-                N_("{what} failed (exit code {code}); the cause is just above"),
-                what=what,
-                code=code,
-            )
-
-    def wait_for(self, name: str, url: str, seconds: float, log: Path) -> None:
-        """Wait until `url` answers 200.
-
-        Raises:
-            StartError: the process ended or the time is over; names the log.
-        """
-        deadline, said = time.monotonic() + seconds, ""
-        while time.monotonic() < deadline:
-            self.check()
-            try:
-                with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
-                    if answer.status == 200:
-                        return
-            except urllib.error.HTTPError as exc:
-                said = exc.read(2000).decode(errors="replace")
-            except OSError:
-                pass
-            self.pause(0.2)
-        raise StartError(
-            N_("{name} was not ready within {seconds} s; see {log} {said}"),
-            name=name,
-            seconds=round(seconds),
-            log=log.relative_to(ROOT),
-            said=said,
-        )
-
-    def check(self) -> None:
-        """Raise StartError when a server has ended by itself."""
-        for name, process in self._processes:
-            if process.poll() is not None:
-                raise StartError(
-                    N_("{name} ended by itself (exit code {code}); see var/"),
-                    name=name,
-                    code=process.returncode,
-                )
-
-    def stop(self) -> None:
-        """Stop everything, last started first: politely, then for certain."""
-        for _name, process in reversed(self._processes):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(20)
-            # A server that has gone may have left children in its group.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def has_champion(mlflow_url: str, model: str, alias: str) -> bool:
+def has_champion(mlflow_url: str) -> bool:
     """Ask the registry over REST; importing MLflow for one question would cost seconds."""
-    url = f"{mlflow_url}/api/2.0/mlflow/registered-models/alias?name={model}&alias={alias}"
+    query = urlencode({"name": model_name(), "alias": os.environ.get("MODEL_ALIAS") or CHAMPION})
+    url = f"{mlflow_url}/api/2.0/mlflow/registered-models/alias?{query}"
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310
             return bool(answer.status == 200)
@@ -181,47 +54,65 @@ def workbook(stack: Stack, source: str | None) -> Path:
     return SYNTHETIC
 
 
-def start(args: argparse.Namespace, stack: Stack, mlflow_url: str, api_url: str) -> None:
-    """Start server, champion and proxy, in this order."""
-    say(_("starting the MLflow server at {url} (up to half a minute)", url=mlflow_url))
+def training(source: Path) -> list[str]:
+    """Return the command that trains on a workbook, as a person would type it."""
+    run = ["mlflow", "run", ".", "--env-manager", "local"]
+    return [*run, "--experiment-name", f"{model_name()}-training", "-P", f"source={source}"]
+
+
+def start_mlflow(options: Options, stack: Stack) -> None:
+    """Start the MLflow server."""
+    url = options.mlflow_url
+    say(_("starting the MLflow server at {url} (up to half a minute)", url=url))
     log = VAR / "mlflow-server.log"
-    server = [sys.executable, "-m", "mlflow", "server", "--host", args.host]
-    server += ["--port", str(args.mlflow_port), "--workers", "1"]
+    server = [sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK]
+    server += ["--port", str(options.mlflow_port), "--workers", "1"]
     server += ["--backend-store-uri", f"sqlite:///{VAR / 'mlflow.db'}"]
     server += ["--artifacts-destination", str(VAR / "artifacts")]
     stack.start(_("the MLflow server"), server, log)
-    stack.wait_for(_("the MLflow server"), f"{mlflow_url}/health", 180, log)
+    stack.wait_for(_("the MLflow server"), f"{url}/health", 180, log)
 
-    model = os.environ.get("MODEL_NAME") or "risco-defasagem"
-    alias = os.environ.get("MODEL_ALIAS") or "champion"
-    if has_champion(mlflow_url, model, alias):
+
+def ensure_champion(options: Options, stack: Stack) -> None:
+    """Train a first version where none is served; else say that nothing is trained.
+
+    Raises:
+        StartError: the training failed, or its version did not pass the gate.
+    """
+    if has_champion(options.mlflow_url):
         say(_("there is a champion; nothing to train (to retrain: mlflow run, see README)"))
-    else:
-        source = workbook(stack, args.source)
-        say(_("training on {source} by mlflow run (about a minute)", source=source))
-        run = [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local"]
-        run += ["--experiment-name", f"{model}-training", "-P", f"source={source}"]
-        stack.run(_("the training"), run)
-        if not has_champion(mlflow_url, model, alias):
-            raise StartError(
-                N_("the training ended, but the version did not pass the gate; see {url}"),
-                url=f"{mlflow_url}/#/models/{model}",
-            )
-    say(_("starting the API at {url}", url=api_url))
+        if options.source:
+            command = shlex.join(training(Path(options.source).resolve()))
+            say(_("SOURCE is ignored, since there is a champion. To train on it: {c}", c=command))
+        return
+    source = workbook(stack, options.source)
+    say(_("training on {source} by mlflow run (about a minute)", source=source))
+    stack.run(_("the training"), [sys.executable, "-m", *training(source)])
+    if not has_champion(options.mlflow_url):
+        raise StartError(
+            N_("the training ended, but the version did not pass the gate; see {url}"),
+            url=f"{options.mlflow_url}/#/models/{model_name()}",
+        )
+
+
+def start_api(options: Options, stack: Stack) -> None:
+    """Start the proxy."""
+    say(_("starting the API at {url}", url=options.api_url))
     log = VAR / "api.log"
-    api = [sys.executable, "-m", "serving", "--host", args.host, "--port", str(args.api_port)]
-    stack.start(_("the API"), [*api, "--workers", str(args.workers)], log)
-    stack.wait_for(_("the API"), f"{api_url}/ready", 120, log)
+    api = [sys.executable, "-m", "serving", "--host", options.host]
+    api += ["--port", str(options.api_port), "--workers", str(options.workers)]
+    stack.start(_("the API"), api, log)
+    stack.wait_for(_("the API"), f"{options.api_url}/ready", 120, log)
 
 
-def announce(mlflow_url: str, api_url: str) -> str:
+def announce(options: Options) -> str:
     """Return what to look at and what to paste."""
-    model = os.environ.get("MODEL_NAME") or "risco-defasagem"
+    mlflow_url, api_url = options.mlflow_url, options.api_url
     places = {
         _("Panel"): f"{api_url}/painel",
         "API": f"{api_url}/docs",
         _("Health"): f"{api_url}/health",
-        "MLflow": f"{mlflow_url}/#/models/{model}",
+        "MLflow": f"{mlflow_url}/#/models/{model_name()}",
     }
     activate = f"source .venv/bin/activate && export MLFLOW_TRACKING_URI={mlflow_url}"
     request = f"""curl -X POST {api_url}/predict -H "Content-Type: application/json" \\
@@ -237,61 +128,90 @@ def announce(mlflow_url: str, api_url: str) -> str:
     return "\n" + "\n\n".join(parts) + "\n\n"
 
 
+def warn(options: Options) -> None:
+    """Say what these settings leave open or make impossible."""
+    if not os.environ.get("PSEUDONYM_KEY"):
+        say(
+            _(
+                "PSEUDONYM_KEY is not set: answers are captured without pseudonyms, and what "
+                "is captured now can never be joined with labels by person (.env.example)"
+            )
+        )
+    if options.is_open:
+        say(
+            _(
+                "the API is open to the network ({host}); MLflow stays on {loopback}, since nobody "
+                "has to log in there",
+                host=options.host,
+                loopback=LOOPBACK,
+            )
+        )
+        if not os.environ.get("API_KEYS"):
+            say(_("API_KEYS is not set: whoever reaches this machine may ask (.env.example)"))
+
+
 def build_parser() -> Parser:
-    """Return the options that `make up` passes."""
+    """Return the options; what is not given comes from the environment."""
     arguments = parser("scripts.up", _("Start MLflow, train if need be, start the API."))
-    arguments.add_argument("--host", default="127.0.0.1", help=_("address (%(default)s)"))
-    for option, port in (("--api-port", 8000), ("--mlflow-port", 5000)):
-        arguments.add_argument(option, type=int, default=port, help=_("port (%(default)s)"))
-    arguments.add_argument("--workers", type=int, default=1, help=_("workers (%(default)s)"))
+    arguments.add_argument("--host", help=_("address (default: HOST, BIND_ADDRESS, 127.0.0.1)"))
+    arguments.add_argument("--api-port", help=_("port (default: {n})", n="API_PORT, 8000"))
+    arguments.add_argument("--mlflow-port", help=_("port (default: {n})", n="MLFLOW_PORT, 5000"))
+    arguments.add_argument("--workers", help=_("workers (default: WORKERS, 1)"))
     arguments.add_argument("--source", help=_("PEDE workbook (.xlsx); default: a synthetic one"))
     return arguments
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Start everything, wait, stop everything; return the exit code."""
-    args = build_parser().parse_args(argv)
-    shown = "127.0.0.1" if args.host in ("0.0.0.0", "::") else args.host  # noqa: S104
-    mlflow_url = f"http://{shown}:{args.mlflow_port}"
-    api_url = f"http://{shown}:{args.api_port}"
-    load_dotenv(ROOT / ".env")  # what the environment says wins
-    env = {
+def child_environment(options: Options) -> dict[str, str]:
+    """Return what the started commands find in their environment beside ours."""
+    return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "MLFLOW_TRACKING_URI": mlflow_url,
+        "MLFLOW_TRACKING_URI": options.mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "SHEET_READER": os.environ.get("SHEET_READER") or "mlflow_project.lists",
         "PANEL_GROUP": os.environ.get("PANEL_GROUP") or "fase",
     }
-    stack = Stack(env)
+
+
+def check(options: Options) -> None:
+    """Check what is cheap to check before anything is started.
+
+    Raises:
+        StartError: the workbook is not there, or a port is taken.
+    """
+    if options.source and not Path(options.source).is_file():
+        message = N_("the workbook {path} does not exist; correct SOURCE=...")
+        raise StartError(message, path=options.source)
+    check_port(LOOPBACK, options.mlflow_port, "MLFLOW_PORT")
+    check_port(options.host, options.api_port, "API_PORT")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Start everything, wait, stop everything."""
+    load_env_file(ROOT / ".env")
+    options = read_options(args, os.environ)
+    check(options)
+    warn(options)
+    stack = Stack(child_environment(options))
     try:
-        if args.source and not Path(args.source).is_file():
-            raise StartError(
-                N_("the workbook {path} does not exist; correct SOURCE=..."), path=args.source
-            )
-        check_port(args.host, args.mlflow_port, "MLFLOW_PORT")
-        check_port(args.host, args.api_port, "API_PORT")
-        if not os.environ.get("PSEUDONYM_KEY"):
-            say(
-                _(
-                    "PSEUDONYM_KEY is not set: answers are captured without pseudonyms, and what "
-                    "is captured now can never be joined with labels by person (.env.example)"
-                )
-            )
-        start(args, stack, mlflow_url, api_url)
-        sys.stdout.write(announce(mlflow_url, api_url))
+        start_mlflow(options, stack)
+        ensure_champion(options, stack)
+        start_api(options, stack)
+        sys.stdout.write(announce(options))
         sys.stdout.flush()
         while True:
             stack.check()
             stack.pause(0.5)
-    except StartError as exc:
-        complain(str(exc))
-        return 1
     except Stopped:
         say(_("stopping everything"))
-        return 0
     finally:
         stack.stop()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    args = build_parser().parse_args(argv)
+    return run_command(lambda: run(args))
 
 
 if __name__ == "__main__":

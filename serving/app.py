@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
         lambda: gauges(deployments),
         lambda: all(d.follower.served is not None for d in deployments),
     )
-    deployments = [Deployment(settings, log, metrics.batch)]
+    deployments = [Deployment(settings, log, metrics)]
     main = deployments[0]
     predict = PredictEndpoint(main)
     status = status_router(main)

@@ -3,6 +3,7 @@
 ServingError
 ├── SettingsError               the process cannot start as configured
 ├── ConversionFailed            the process that converts journals ended early
+├── ConversionHung              it said nothing for too long and was ended
 ├── CacheDamaged                the local copy of the last good version is not what was kept
 ├── FileRefused                 a file to be scored cannot be read, or holds what cannot be scored
 └── RequestError                answered to the client: a status, a code, details
@@ -49,6 +50,16 @@ class ConversionFailed(ServingError):
         super().__init__(number=abs(code))
         if code < 0:
             self.message = N_("the conversion of journals to Parquet ended by signal {number}")
+
+
+class ConversionHung(ServingError):
+    """The process that converts journals said nothing for `seconds` and was ended."""
+
+    code = "conversion_hung"
+    message = N_(
+        "the conversion of journals to Parquet stood still for {seconds} s and was ended; "
+        "it is tried again"
+    )
 
 
 class CacheDamaged(ServingError):

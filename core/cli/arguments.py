@@ -19,6 +19,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+AUTO = "auto"
 RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
 
 
@@ -61,6 +62,15 @@ def release(text: str) -> str:
     return text
 
 
+def year(text: str) -> int | None:
+    """Read a year (an argparse type); `auto`, as MLproject says it, is none given."""
+    if text == AUTO:
+        return None
+    if not re.fullmatch(r"[12][0-9]{3}", text):
+        raise argparse.ArgumentTypeError(_("{text!r} is not a year, for example 2024", text=text))
+    return int(text)
+
+
 def say(*lines: str) -> None:
     """Print lines for the operator, at once."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
@@ -79,6 +89,11 @@ def run_command(work: Callable[[], int | None]) -> int:
     except ProjectError as exc:
         complain(str(exc))
         return getattr(exc, "exit_code", EXIT_FAILED)
+    except OSError as exc:
+        if exc.filename is None or exc.strerror is None:
+            raise  # not of a file that somebody could make readable or writable
+        complain(f"{exc.filename}: {exc.strerror}")
+        return EXIT_FAILED
     except KeyboardInterrupt:
         sys.stderr.write(_("Interrupted.") + "\n")
         return EXIT_INTERRUPTED

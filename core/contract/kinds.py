@@ -36,6 +36,7 @@ CONTRACT_KINDS: Mapping[str, str] = {
     "horizon": "count?",
     "period_field": "name?",
     "year_suffixes": "boolean",
+    "entity_prefix": "name?",
 }
 
 EXAMPLE_KINDS: Mapping[str, str] = {"instance": "mapping", "score": "number"}

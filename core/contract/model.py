@@ -100,6 +100,8 @@ class ModelContract:
         score_name, label_name: names of the two outputs in an answer.
         positive_class: element of the model's output row that is the score.
         entity: request field that identifies a person; never a feature, never stored in clear.
+        entity_prefix: what stands before the number of a numbered entity: with `RA`, the spellings
+            `RA 12`, `ra-012` and `12` are one person; None: spelt as it comes, but for case.
         example: a check that the loaded model is the one that was logged; None skips it.
         outputs: names of the outputs of a model that has no score and no label, whose answers are
             what the model returns; then threshold and positive class mean nothing. Empty for one
@@ -126,6 +128,7 @@ class ModelContract:
     horizon: int | None = None
     period_field: str | None = None
     year_suffixes: bool = False
+    entity_prefix: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no proxy could serve.
@@ -206,7 +209,7 @@ class ModelContract:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for MLflow metadata and JSON; `from_dict` reads it back."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        for name in ("outputs", "output_kind", "horizon", "period_field"):
+        for name in ("outputs", "output_kind", "horizon", "period_field", "entity_prefix"):
             # Readers older than these fields refuse what they do not know.
             if data[name] in (None, [], ""):
                 del data[name]

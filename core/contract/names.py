@@ -1,6 +1,7 @@
 """Names that two packages must spell alike: environment, aliases, tags, artifacts."""
 
 import os
+from urllib.parse import urlsplit
 
 DEFAULT_TRACKING_URI = "http://127.0.0.1:5000"
 DEFAULT_MODEL_NAME = "risco-defasagem"
@@ -102,6 +103,16 @@ def configure_mlflow_environment() -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     os.environ["MLFLOW_TRACKING_URI"] = uri
     return uri
+
+
+def is_server(uri: str) -> bool:
+    """Tell whether an address could be that of a server: http or https, a host, a port if any."""
+    try:
+        parts = urlsplit(uri)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname)
+        return known and parts.port != 0 and not any(letter.isspace() for letter in uri)
+    except ValueError:  # no IPv6 address, or no port
+        return False
 
 
 def model_name() -> str:

@@ -121,11 +121,11 @@ def server_uri() -> str:
     """Return the address of the server that the environment names, for a command.
 
     Raises:
-        NotAServer: it names a local file, as a bare `mlflow run` does.
+        NotAServer: it names none, but a local file, as a bare `mlflow run` does, or nothing.
     """
     configure_client()
     uri = names.configure_mlflow_environment().rstrip("/")
-    if not uri.startswith(("http://", "https://")):
+    if not names.is_server(uri):
         raise NotAServer(default=names.DEFAULT_TRACKING_URI)
     return uri
 

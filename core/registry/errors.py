@@ -101,9 +101,14 @@ class ModelMissing(RegistryError):
     code = "model_missing"
     message = N_("the registered model {name} does not exist in MLflow yet")
 
-    def __init__(self, name: str) -> None:
-        """Name the model."""
-        super().__init__(name=name)
+    misspelt = N_(
+        "the registered model {name} does not exist in MLflow; correct MODEL_NAME. There are: "
+        "{known}"
+    )
+
+    def __init__(self, name: str, known: str = "") -> None:
+        """Name the model, and those that there are, as one text."""
+        super().__init__(self.misspelt if known else None, name=name, known=known)
 
 
 class AliasMissing(RegistryError):

@@ -21,6 +21,8 @@ from core.registry.errors import (
 from core.registry.files import stated_release
 
 _PAGE = 1000
+_LISTED = 20
+"""Most names of registered models in one message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,20 @@ class Registry:
         try:
             return self._read(self.client.get_model_version_by_alias(self.name, alias))
         except NotFound as exc:
-            raise ModelMissing(self.name) from exc
+            raise ModelMissing(self.name, self._others()) from exc
         except CallRejected as exc:
             if exc.facts["mlflow_code"] == "INVALID_PARAMETER_VALUE":
                 raise AliasMissing(self.name, alias) from exc
             raise
+
+    def check_name(self) -> None:
+        """Check that this model is registered, wherever others are.
+
+        Raises:
+            ModelMissing: it is not; lists those that are.
+        """
+        if not self._known() and (others := self._others()):
+            raise ModelMissing(self.name, others)
 
     def by_alias(self, alias: str) -> Version | None:
         """Return the version that an alias points to, or None.
@@ -140,6 +151,7 @@ class Registry:
 
         Raises:
             UnknownVersion: there is none; lists the known releases.
+            ModelMissing: there is no such model, but others.
         """
         wanted = f"tags.{names.TAG_RELEASE} = '{release}'" if RELEASE.fullmatch(release) else None
         tagged = self.versions(wanted) if wanted else []
@@ -149,6 +161,7 @@ class Registry:
         for version in everyone:
             if version.release == release or release == self._stated(version):
                 return replace(version, release=release)
+        self.check_name()
         raise UnknownVersion(self.name, release, [version.release for version in everyone])
 
     def versions(self, filters: str | None = None, last: int | None = None) -> list[Version]:
@@ -172,8 +185,7 @@ class Registry:
 
     def aliases(self) -> dict[str, int]:
         """Return alias → version number; empty when the model does not exist yet."""
-        models = self.client.search_registered_models(f"name = '{self.name}'")
-        return {k: int(v) for model in models for k, v in model.aliases.items()}
+        return {k: int(v) for model in self._known() for k, v in model.aliases.items()}
 
     def set_alias(self, alias: str, number: int | None) -> None:
         """Point an alias at a version number; None removes it, if it is there."""
@@ -189,6 +201,16 @@ class Registry:
     def version_url(self, version: Version) -> str:
         """Return the address of the version's page in MLflow."""
         return f"{self.uri}/#/models/{version.name}/versions/{version.number}"
+
+    def _known(self) -> list[Any]:
+        """Return MLflow's record of this model; empty when it does not exist (yet)."""
+        return list(self.client.search_registered_models(f"name = '{self.name}'"))
+
+    def _others(self) -> str:
+        """Return the names of registered models, as one text."""
+        models = self.client.search_registered_models(max_results=_LISTED + 1)
+        shown = ", ".join(model.name for model in models[:_LISTED])
+        return f"{shown}, …" if len(models) > _LISTED else shown
 
     def _read(self, found: Any, aliases: Mapping[str, int] | None = None) -> Version:
         """Read MLflow's version; an answer that is none is no answer of MLflow."""

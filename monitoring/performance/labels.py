@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from core.contract.model import CLASSES, VALUE, ModelContract
 from core.contract.numbers import NumberError, read_number
-from core.contract.pseudonym import pseudonym
+from core.contract.pseudonym import stored
 from core.messages import N_
 from monitoring.performance.errors import LabelsError
 
@@ -212,7 +212,7 @@ def _people(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, l
             )
             raise LabelsError(text, path=path, column=contract.entity)
         people = _cells(table, contract.entity)
-        return "entity", [pseudonym(person, key) if person else None for person in people]
+        return "entity", [stored(person, key, contract.entity_prefix) for person in people]
     if "entity" in names:
         return "entity", [person.lower() if person else None for person in _cells(table, "entity")]
     anonymous = N_(

@@ -32,11 +32,12 @@ TestedRows = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[n
 class MonitoredVersion(Version):
     """A registered version as the jobs see it: with its contract, and its state in its tags.
 
-    `served` tells whether it is the champion.
+    `served` tells whether it is the champion, `reversible` whether an earlier one can come back.
     """
 
     contract: ModelContract = field(kw_only=True)
     served: bool = field(kw_only=True)
+    reversible: bool = field(kw_only=True)
 
     @property
     def model_name(self) -> str:
@@ -101,12 +102,13 @@ class JobRegistry:
     def _monitored(self, found: Version) -> MonitoredVersion:
         registry = self._registry
         contract = read_contract(registry, found)
-        champion = registry.by_alias(names.CHAMPION)
+        aliases = registry.aliases()
         facts = {**asdict(found), "aliases": found.aliases}
         if names.TAG_RELEASE not in found.tags:
             facts["release"] = contract.release
-        served = champion is not None and champion.number == found.number
-        return MonitoredVersion(**facts, contract=contract, served=served)
+        served = aliases.get(names.CHAMPION) == found.number
+        reversible = served and names.PREVIOUS in aliases
+        return MonitoredVersion(**facts, contract=contract, served=served, reversible=reversible)
 
     def reference(self, version: MonitoredVersion) -> pa.Table | None:
         """Return the version's training reference, or None where it has none (any more)."""

@@ -5,7 +5,7 @@ Each field is the environment variable of the same name; `.env.example` lists th
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -36,6 +36,12 @@ def _local(value: Any) -> Any:
     if not isinstance(place, Path):
         raise ValueError
     return place
+
+
+def _server(value: Any) -> Any:
+    if isinstance(value, str) and not names.is_server(value.strip()):
+        raise ValueError
+    return value
 
 
 def _always(value: Any) -> Any:
@@ -70,7 +76,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    mlflow_tracking_uri: str = names.DEFAULT_TRACKING_URI
+    mlflow_tracking_uri: Annotated[
+        str,
+        BeforeValidator(_server),
+        _Must(N_("must be the address of an MLflow server, for example http://127.0.0.1:5000")),
+    ] = names.DEFAULT_TRACKING_URI
     """MLflow server that holds the registry and the artifacts."""
 
     mlflow_public_url: str = ""
@@ -120,6 +130,12 @@ class Settings(BaseSettings):
 
     max_instances: Count = 1000
     """Most instances in one request."""
+
+    unknown_fields: Annotated[
+        Literal["ignore", "refuse"] | None, _Must(N_("must be ignore or refuse"))
+    ] = None
+    """What becomes of fields that the model does not have; None ignores them at `/invocations`, as
+    MLflow's server does, and refuses them at `/predict`."""
 
     max_body_bytes: Count = 2 * 1024 * 1024
     """Longest request body, in bytes."""

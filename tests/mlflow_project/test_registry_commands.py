@@ -16,6 +16,22 @@ from mlflow_project.versions.ledger import Ledger
 from mlflow_project.versions.registration import next_release
 
 
+@pytest.mark.parametrize("command", ["list", "history", "diff v1.0.0 v1.1.0"])
+def test_a_misspelt_model_is_an_error_that_lists_the_models(
+    two_versions: Registry,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not an empty table and exit code 0; and no ledger is made under the wrong name."""
+    monkeypatch.setenv("MODEL_NAME", "risco-defazagem")
+    assert main(command.split()) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "risco-defazagem" in line
+    assert two_versions.name in line
+    assert two_versions.client.get_experiment_by_name("risco-defazagem-ledger") is None
+
+
 def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
     """`previous` is what was served before; a rollback swaps the two."""
     promotion.promote(two_versions, "v1.0.0", "first")

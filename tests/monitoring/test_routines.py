@@ -1,5 +1,6 @@
 """The routines on the scheduler's clock, and what happens when one fails."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -43,6 +44,19 @@ def test_each_routine_is_a_command_that_knows_its_options(routine: Routine) -> N
     assert told.returncode == 0
     for option in (word for word in routine.arguments if word.startswith("--")):
         assert option in told.stdout, option
+
+
+@pytest.mark.parametrize("words", [(), ("--help",)])
+def test_the_module_says_what_it_runs_and_how_to_start_the_clock(words: tuple[str, ...]) -> None:
+    """An operator who looks for the routines finds their times and commands."""
+    command = [sys.executable, "-m", "monitoring.routines", *words]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0
+    assert "huey_consumer monitoring.routines.huey" in " ".join(told.stdout.split())
+    if not words:
+        assert re.search(r"06:30 +segundas-feiras +drift semanal +python -m monit", told.stdout)
+        assert re.search(r"03:00 +todo dia +compactação", told.stdout)
+        assert re.search(r"07:00 +dia 1º do mês +drift mensal", told.stdout)
 
 
 def test_a_failing_routine_says_so_and_stops_nobody(capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from core.registry.errors import (
     NotAServer,
     NotFound,
     RegistryUnreachable,
+    UnknownVersion,
 )
 from core.registry.versions import Registry, open_registry
 
@@ -142,6 +143,35 @@ def test_a_local_file_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     with pytest.raises(NotAServer, match="export MLFLOW_TRACKING_URI"):
         open_registry()
+
+
+@pytest.mark.parametrize(
+    "uri", ["nonsense", "http://", "http://a:b", "http://a b:1", "http://[::1"]
+)
+def test_an_address_that_cannot_be_one_is_said_before_anything_is_asked(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither MLflow's own words nor a traceback of the URL's parser."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(NotAServer, match="export MLFLOW_TRACKING_URI"):
+        open_registry()
+
+
+def test_a_misspelt_model_is_told_from_one_without_versions(mlflow_server: str) -> None:
+    """Whoever asks for a model that is not there reads the names of those that are."""
+    there = Registry("there-is-this-one", mlflow_server)
+    there.client.create_registered_model(there.name)
+    there.check_name()
+    misspelt = Registry("there-is-this-on", mlflow_server)
+    for ask in (
+        misspelt.check_name,
+        misspelt.resolve,
+        lambda: misspelt.by_release("v1.0.0"),
+    ):
+        with pytest.raises(ModelMissing, match=r"MODEL_NAME.*there-is-this-one"):
+            ask()
+    with pytest.raises(UnknownVersion):
+        there.by_release("v1.0.0")
 
 
 def test_an_empty_database_is_no_failure(mlflow_server: str) -> None:

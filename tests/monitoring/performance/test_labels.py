@@ -310,3 +310,10 @@ def test_the_versions_that_answered_a_period(read: Callable[..., Labels], writer
 
     assert answered(None) == [2]
     assert answered(2023) == [2, 4]
+
+
+def test_a_number_is_the_same_person_in_every_spelling(read: Callable[..., Labels]) -> None:
+    """The contract's prefix decides, as it does where answers are stored."""
+    numbered = replace(CONTRACT, entity_prefix="RA")
+    labels = read("serial,target\nRA 12,1\nra-013,0\n", contract=numbered)
+    assert by_whom(labels) == {pseudonym("RA-12", KEY): 1, pseudonym("RA-13", KEY): 0}

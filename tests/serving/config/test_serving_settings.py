@@ -84,6 +84,8 @@ def test_journal_folder_can_be_elsewhere(read: Read) -> None:
         ("THRESHOLD", "nan", "deve ser um número"),
         ("THRESHOLD", "0_0", "deve ser um número"),
         ("THRESHOLD", "1e-400", "deve ser um número"),
+        ("MLFLOW_TRACKING_URI", "nonsense", "deve ser o endereço de um servidor MLflow"),
+        ("MLFLOW_TRACKING_URI", "ftp://secret@host", "deve ser o endereço de um servidor MLflow"),
         ("POLL_SECONDS", "0", "deve estar entre 0 (exclusive) e 3600 segundos"),
         ("CAPTURE_FLUSH_SECONDS", "-1", "3600 segundos"),
         ("CAPTURE_SYNC", "yes", "deve ser always ou never"),

@@ -1,0 +1,125 @@
+"""The servers and jobs that `make up` starts, each in a group of its own, and how they end."""
+
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from core.errors import ProjectError
+from core.messages import N_
+
+ROOT = Path(__file__).resolve().parents[1]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StartError(ProjectError):
+    """The system cannot start; the message says what to do."""
+
+    code = "start_failed"
+
+
+class Stopped(Exception):
+    """Somebody asked us to stop."""
+
+
+class Stack:
+    """The processes that were started, each in its own group so that all of it can be stopped."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Remember the environment that every process gets."""
+        self._env = {**os.environ, **env}
+        self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._stopping = False
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Only note it: an exception here could come between a start and its record."""
+        self._stopping = True
+
+    def pause(self, seconds: float) -> None:
+        """Sleep a little, then raise Stopped if somebody asked us to stop."""
+        time.sleep(seconds)
+        if self._stopping:
+            raise Stopped
+
+    def start(self, name: str, command: Sequence[str], log: Path) -> None:
+        """Start a server in the background; what it prints goes to `log`."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=self._env, stdout=out, stderr=out, start_new_session=True
+            )
+        self._processes.append((name, process))
+
+    def run(self, what: str, command: Sequence[str]) -> None:
+        """Run a job in the foreground, its words on the terminal.
+
+        Raises:
+            StartError: it failed.
+        """
+        process = subprocess.Popen(command, cwd=ROOT, env=self._env, start_new_session=True)
+        self._processes.append((what, process))
+        while (code := process.poll()) is None:
+            self.pause(0.1)
+        self._processes.pop()
+        if code:
+            raise StartError(
+                N_("{what} failed (exit code {code}); the cause is just above"),
+                what=what,
+                code=code,
+            )
+
+    def wait_for(self, name: str, url: str, seconds: float, log: Path) -> None:
+        """Wait until `url` answers 200.
+
+        Raises:
+            StartError: the process ended or the time is over; names the log.
+        """
+        deadline, said = time.monotonic() + seconds, ""
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+                    if answer.status == 200:
+                        return
+            except urllib.error.HTTPError as exc:
+                said = exc.read(2000).decode(errors="replace")
+            except OSError:
+                pass
+            self.pause(0.2)
+        raise StartError(
+            N_("{name} was not ready within {seconds} s; see {log} {said}"),
+            name=name,
+            seconds=round(seconds),
+            log=log.relative_to(ROOT),
+            said=said,
+        )
+
+    def check(self) -> None:
+        """Raise StartError when a server has ended by itself."""
+        for name, process in self._processes:
+            if process.poll() is not None:
+                raise StartError(
+                    N_("{name} ended by itself (exit code {code}); see var/"),
+                    name=name,
+                    code=process.returncode,
+                )
+
+    def stop(self) -> None:
+        """Stop everything, last started first: politely, then for certain."""
+        for _name, process in reversed(self._processes):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(20)
+            # A server that has gone may have left children in its group.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
