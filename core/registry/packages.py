@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from core.contract import names
 from core.contract.completed import artifact_of, completed
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError, ModelContract
+from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
 from core.registry.errors import UnreadableContract, VersionRefused
@@ -50,9 +50,9 @@ def read_contract(registry: Registry, version: Version) -> ModelContract:
         UnreadableContract: it states one that cannot be read, or has neither.
         NotFound: its files are gone.
     """
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
+    with scratch_folder("version") as folder:
         try:
-            return contract_of(_without_weights(registry, version, Path(folder)), version)
+            return contract_of(_without_weights(registry, version, folder), version)
         except (ContractError, VersionRefused) as exc:
             reason = exc.facts["reason"] if isinstance(exc, VersionRefused) else exc
             raise UnreadableContract(release=version.release, reason=reason) from exc
@@ -65,8 +65,8 @@ def read_description(registry: Registry, version: Version) -> Mapping[str, Any]:
         ContractError: it was, and cannot be read.
         NotFound: its files are gone.
     """
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        return _description(_without_weights(registry, version, Path(folder)), version)
+    with scratch_folder("version") as folder:
+        return _description(_without_weights(registry, version, folder), version)
 
 
 def contract_of(package: Package, version: Version) -> ModelContract:
@@ -91,8 +91,8 @@ def load_model(registry: Registry, version: Version) -> Any:
         RegistryUnreachable: its files cannot be fetched now.
         Exception: whatever loading it raises.
     """
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        package = download(registry, version.number, Path(folder))
+    with scratch_folder("version") as folder:
+        package = download(registry, version.number, folder)
         return load_pyfunc(package.folder)
 
 

@@ -1,11 +1,10 @@
 """Trying a version before anyone is served by it: its contract, its score of its own example."""
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.contract.model import Example, ModelContract
 from core.contract.types import FEATURE_TYPES
+from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.messages.formats import number
 from core.registry.files import Package
@@ -28,8 +27,8 @@ def try_version(registry: Registry, version: Version) -> None:
         UnreadableContract: nobody can tell what it takes and gives.
     """
     contract = read_contract(registry, version)
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        check_example(download(registry, version.number, Path(folder)), contract)
+    with scratch_folder("version") as folder:
+        check_example(download(registry, version.number, folder), contract)
 
 
 def check_example(package: Package, contract: ModelContract) -> None:

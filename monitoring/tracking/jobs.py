@@ -2,11 +2,9 @@
 
 import json
 import math
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ import pyarrow.parquet as pq
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.files.scratch import scratch_folder
 from core.metrics.classification import metrics
 from core.registry.evidence import fetch_evidence, training_record
 from core.registry.packages import ask, classes_of, load_model, read_contract, scores_of
@@ -113,8 +112,8 @@ class JobRegistry:
     def reference(self, version: MonitoredVersion) -> pa.Table | None:
         """Return the version's training reference, or None where it has none (any more)."""
         registry, artifact = self._registry, names.ARTIFACT_REFERENCE
-        with tempfile.TemporaryDirectory() as folder:
-            path = fetch_evidence(registry, version, artifact, Path(folder))
+        with scratch_folder() as folder:
+            path = fetch_evidence(registry, version, artifact, folder)
             return pq.read_table(path, memory_map=False) if path else None
 
     def baseline(self, version: MonitoredVersion) -> Baseline:
@@ -126,8 +125,8 @@ class JobRegistry:
         run_id = version.baseline_run_id
         if run_id is None:
             raise NoBaselineError(version=version.release)
-        with tempfile.TemporaryDirectory() as folder:
-            path = fetch(self._registry, run_id, names.ARTIFACT_BASELINE, Path(folder))
+        with scratch_folder() as folder:
+            path = fetch(self._registry, run_id, names.ARTIFACT_BASELINE, folder)
             if path is None:
                 gone = NoBaselineError.gone
                 raise NoBaselineError(gone, version=version.release, run_id=run_id)
@@ -148,8 +147,8 @@ class JobRegistry:
 
     def test_rows(self, version: MonitoredVersion) -> TestedRows | None:
         """Return outcome, score and flag of the version's test rows, or None without any."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, Path(folder))
+        with scratch_folder() as folder:
+            path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, folder)
             if path is None:
                 return None
             rows = pq.read_table(path, columns=["target", "score", "flagged"], memory_map=False)
@@ -159,8 +158,8 @@ class JobRegistry:
     def year_change_errors(self, version: MonitoredVersion) -> dict[str, float]:
         """Return how far what scores promised was off when the period last changed, by name."""
         artifact = names.ARTIFACT_YEAR_CHANGE
-        with tempfile.TemporaryDirectory() as folder:
-            path = fetch_evidence(self._registry, version, artifact, Path(folder))
+        with scratch_folder() as folder:
+            path = fetch_evidence(self._registry, version, artifact, folder)
             return json.loads(path.read_text(encoding="utf-8")) if path else {}
 
     def predict(self, version: MonitoredVersion, features: pa.Table) -> npt.NDArray[np.float64]:

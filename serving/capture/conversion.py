@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from core.cli.parent import end_with_parent
 from core.files.locks import owned
 from core.store.places import store_place
 from core.store.schema import JOURNAL_SUFFIX
@@ -51,8 +52,9 @@ def convert_free(
     if not any(_is_free(path) for path in journals.glob(f"*{JOURNAL_SUFFIX}")):
         return {}
     place = store.absolute() if isinstance(store, Path) else store
+    arguments = (str(journals), str(place), str(os.getpid()))
     child = subprocess.Popen(
-        [sys.executable, "-m", "serving.capture.conversion", str(journals), str(place)],
+        [sys.executable, "-m", "serving.capture.conversion", *arguments],
         cwd=_ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -113,6 +115,8 @@ def main() -> int:
     # What ends a server may reach its whole group, and a worker waits for its last conversion.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # A worker that was killed needs no child that may hang; whoever comes next converts.
+    end_with_parent(int(sys.argv[3]), signal.SIGKILL)
     os.nice(_NICENESS)
     from core.store.errors import StoreError
     from core.store.filesystem import Store

@@ -140,6 +140,12 @@ class Settings(BaseSettings):
     max_body_bytes: Count = 2 * 1024 * 1024
     """Longest request body, in bytes."""
 
+    max_connections: Count = 1000
+    """Most connections of a worker; beyond, the one that has been idle longest is closed."""
+
+    max_pending_rows: Count = 10_000
+    """Rows that wait for the model in a worker; beyond, requests are answered 503 at once."""
+
     api_keys: Annotated[tuple[bytes, ...], NoDecode, BeforeValidator(_digests)] = Field(
         default=(), repr=False
     )

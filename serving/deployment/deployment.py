@@ -46,9 +46,10 @@ class Deployment:
         self.shadow = (
             Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
         )
-        self.batcher = Batcher(self._record)
+        self.batcher = Batcher(self._record, settings.max_pending_rows)
         self.batch_capture = Capture(settings, log, ROLE_BATCH)
-        self.batch, self._batch_begun = Batcher(self._record_batch), False
+        self.batch = Batcher(self._record_batch, settings.max_pending_rows)
+        self._batch_begun = False
         self._beginning = threading.Lock()
         # Fields that a model does not have and that were left out; counted on the event loop.
         self.ignored_fields = 0

@@ -21,6 +21,8 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         "capture_lost_rows": {(): sum(c.lost for c in counters)},
         "capture_pending_rows": {(): sum(c.pending for c in counters)},
         "capture_oldest_pending_seconds": {(): max(c.oldest for c in counters)},
+        "model_waiting_rows": {(): sum(d.batcher.waiting + d.batch.waiting for d in deployments)},
+        "http_shed_requests": {(): sum(d.batcher.shed + d.batch.shed for d in deployments)},
         "shadow_rows": {(): sum(s.scored for s in shadows)},
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": serving,

@@ -33,6 +33,7 @@ class InvocationsEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""
         context = scope["context"]
+        self._batcher.admit(0)
         body = await read_body(scope, receive, self._limit)
         model = self._follower.current()
         context.model_version = model.release
@@ -49,6 +50,7 @@ class InvocationsEndpoint:
             self._deployment.ignored_fields += left_out
         job = Job(model, read, context)
         context.n_instances = len(read.rows)
+        self._batcher.admit(len(read.rows))
         await self._batcher.score(job)
         await send_json(200, msgspec.json.encode({"predictions": job.outputs()}), send)
 

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.deployment.deployment import Deployment
 from serving.engine.job import Job
-from serving.errors import BodyTooLarge, BodyTooSlow, InvalidInstances
+from serving.errors import BodyTooLarge, BodyTooSlow, InvalidInstances, UnsupportedEncoding
 from serving.http.middleware import send_json
 from serving.model.loading import LoadedVersion
 from serving.protocol.instances import Instances
@@ -35,11 +35,13 @@ class PredictEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""
         context = scope["context"]
+        self._batcher.admit(0)
         body = await read_body(scope, receive, self._limit)
         model = self._follower.current()
         context.model_version = model.release
         instances = self._read(model.version, body)
         context.n_instances = len(instances.rows)
+        self._batcher.admit(len(instances.rows))
         job = Job(model, instances, context)
         await self._batcher.score(job)
         predictions = prediction_rows(job)
@@ -100,12 +102,15 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Return the whole body.
 
     Raises:
+        UnsupportedEncoding: it is compressed.
         BodyTooLarge: it is longer than `limit` bytes, said or found; the rest is not read.
         BodyTooSlow: it has not come whole within `BODY_SECONDS`.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise BodyTooLarge(limit=limit)
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise UnsupportedEncoding
     try:
         async with asyncio.timeout(BODY_SECONDS):
             message = await receive()

@@ -104,6 +104,7 @@ class Metrics:
         self._seen, self._failed_at = (0, 0), -math.inf
         self._requests: dict[Labels, int] = defaultdict(int)
         self._latency: dict[Labels, BucketCounts] = {}
+        self._closed: dict[Labels, int] = defaultdict(int)
         self._batches = BucketCounts(BATCH_BOUNDS)
         self._predictions: dict[Labels, int] = defaultdict(int)
         self._scores: dict[Labels, float] = defaultdict(float)
@@ -120,6 +121,10 @@ class Metrics:
         if latency is None:
             latency = self._latency[(method, path)] = BucketCounts(LATENCY_BOUNDS)
         latency.observe(record.latency_ms / 1000)
+
+    def closed(self, reason: str) -> None:
+        """Count a connection that was closed for a limit."""
+        self._closed[(reason,)] += 1
 
     def batch(self, jobs: Sequence[Job]) -> None:
         """Count the scored jobs of one call of the model."""
@@ -142,6 +147,7 @@ class Metrics:
         counted: dict[str, Mapping[Labels, Any]] = {
             "http_requests": self._requests,
             "http_request_duration_seconds": self._latency,
+            "http_connections_closed": self._closed,
             "model_batch_rows": {(): self._batches},
             "model_predictions": self._predictions,
             "model_score_sum": self._scores,

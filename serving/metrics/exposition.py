@@ -44,6 +44,11 @@ FAMILIES: Mapping[str, MetricSpec] = {
         ("method", "path"),
         LATENCY_BOUNDS,
     ),
+    "http_connections_closed": MetricSpec(
+        "counter", "Connections closed for a limit, by which one.", ("reason",)
+    ),
+    "http_shed_requests": MetricSpec("counter", "Requests refused since too many rows waited."),
+    "model_waiting_rows": MetricSpec("gauge", "Rows that wait for the model, or are in it."),
     "model_batch_rows": MetricSpec("histogram", "Rows in one call of the model.", (), BATCH_BOUNDS),
     "model_predictions": MetricSpec(
         "counter", "Instances scored, by release and label.", ("model_version", "label")
