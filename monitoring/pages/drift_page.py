@@ -86,7 +86,11 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
             version=version,
             compared=_compared(facts),
         )
-    named = [row.name for row in _ranked(result) if row.status is result.global_status]
+    named = [
+        _("the output") if facts.contract.outputs and row is result.score else row.name
+        for row in _ranked(result)
+        if row.status is result.global_status
+    ]
     shown = [*named[:3], *([_("{n} more", n=len(named) - 3)] if len(named) > 3 else [])]
     strong = N_(
         "Strong change in {columns} in the data that version {version} received: {compared} with "
@@ -182,10 +186,12 @@ def actions(result: DriftResult, facts: DriftFacts) -> list[str]:
             )
         )
     if result.score is not None and result.score.status in (Status.RED, Status.YELLOW):
+        what = _("Output") if facts.contract.outputs else _("Score")
         todo.append(
             _(
-                "Score: with the actual outcomes in hand, check the performance; if it fell, "
-                "retrain; if not, renew the baseline (runbook §3.2)."
+                "{what}: with the actual outcomes in hand, check the performance; if it fell, "
+                "retrain; if not, renew the baseline (runbook §3.2).",
+                what=what,
             )
         )
     return todo

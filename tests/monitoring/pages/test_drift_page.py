@@ -1,6 +1,7 @@
 """The page an operator reads: verdict first, in Portuguese, nothing from elsewhere, escaped."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -196,3 +197,24 @@ def test_the_ranges_hold_what_the_last_change_of_year_taught() -> None:
     assert "na última mudança de ano" in html
     assert "Recall 0,108" in html
     assert "na última mudança de ano" not in render(result, facts(200, foretold=found))
+
+
+def test_classes_are_told_by_name_and_as_the_output() -> None:
+    """The share of a class has moved: the page names the output and its classes, no score."""
+    rng = np.random.default_rng(0)
+    before, now = (
+        table(rows).set_column(
+            2, "score", pa.array(rng.choice(["cheap", "dear"], rows, p=[p, 1 - p]))
+        )
+        for rows, p in ((700, 0.8), (300, 0.3))
+    )
+    result = compare(fit_baseline(before), now)
+    told = facts(300, drift="RED")
+    told = replace(told, contract=replace(told.contract, outputs=("y",), output_kind="classes"))
+    assert result.score is not None
+    assert result.score.status == "RED"
+    assert "a saída" in headline(result, told)
+    html = render(result, told)
+    for words in ("<h2>Saída</h2>", "cheap", "Nenhum desempenho é previsto", "Saída: com os"):
+        assert words in html, words
+    assert "<h2>Score</h2>" not in html
