@@ -50,9 +50,7 @@ def _job(args: argparse.Namespace) -> int:
         raise LabelsError(N_("The file {path} does not exist; check --labels."), path=args.labels)
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
-    taken_for, versions = _versions(args, registry, window)
-    told = [_report(args, registry, version, window) for version in versions]
-    command.say(taken_for)
+    told = [_report(args, registry, v, window) for v in _versions(args, registry, window)]
     degraded = PerformanceStatus.DEGRADED in [status for status, _captures in told]
     code = command.EXIT_DRIFT if args.fail_on and degraded else 0
     return command.exit_code(code, *(captures for _status, captures in told))
@@ -60,15 +58,12 @@ def _job(args: argparse.Namespace) -> int:
 
 def _versions(
     args: argparse.Namespace, registry: JobRegistry, window: command.Window
-) -> tuple[str, list[MonitoredVersion]]:
-    """Return the version asked for, or each that answered for the periods of the labels.
-
-    Before them, what the file of labels was taken for.
-    """
+) -> list[MonitoredVersion]:
+    """Return the version asked for, or each that answered for the periods of the labels."""
     version = registry.version(args.model_version)
     labels = _read(args, version)
     if args.model_version or not labels.periods:
-        return labels.taken_for, [version]
+        return [version]
     answers = window.answers(args.inference_store, version.model_name)
     found = []
     for answered in versions_that_answered(answers, labels):
@@ -77,7 +72,7 @@ def _versions(
             found.append(one)
         else:
             complain(_("version {number} answered and is no longer registered", number=answered))
-    return labels.taken_for, found or [version]
+    return found or [version]
 
 
 def _read(args: argparse.Namespace, version: MonitoredVersion) -> Labels:
@@ -245,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar=_("FILE"),
-        help=_("actual outcomes: CSV, .xlsx, Parquet or JSON lines"),
+        help=_("actual outcomes, in .csv, .parquet or .jsonl"),
     )
     parser.add_argument(
         "--target",

@@ -10,17 +10,19 @@ No message quotes a value of the file.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.json as pa_json
+import pyarrow.parquet as pq
+
 from core.contract.model import ModelContract
 from core.contract.pseudonym import pseudonym
 from core.messages import N_
-from core.tables.errors import UnreadableTable
-from core.tables.numbers import yes_or_no
-from core.tables.reading import Columns, open_table
 from monitoring.performance.errors import LabelsError
 
 Who = tuple[str, int] | str
@@ -33,7 +35,7 @@ OUTCOME_YEAR = "outcome_year"
 KEYS = ("request_id", "instance", "entity")
 """Columns that may say whose a label is, beside the one that the contract names."""
 
-_TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+_TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,6 @@ class Labels:
         periods: the periods that the labels judge; empty where periods do not matter.
         assumed: the period that the command stated: answers that have none are taken to be of it.
         n_other_period: rows whose outcome belongs to another period than the one stated.
-        taken_for: what the file was taken for, one line.
     """
 
     by: By
@@ -64,7 +65,6 @@ class Labels:
     periods: frozenset[int] = frozenset()
     assumed: int | None = None
     n_other_period: int = 0
-    taken_for: str = ""
 
 
 def read_labels(
@@ -74,7 +74,7 @@ def read_labels(
     columns: Sequence[str] = (),
     period: int | None = None,
 ) -> Labels:
-    """Read a table of labels (`core.tables.reading`); `columns` that it has come along.
+    """Read a file of labels: `.csv`, `.parquet` or `.jsonl`; `columns` that it has come along.
 
     `period` leaves out what judges another one, and is the period of a file without years.
 
@@ -83,13 +83,21 @@ def read_labels(
             there twice, a label is neither 0 nor 1, or identities in clear come without
             `PSEUDONYM_KEY`.
     """
-    taken_for, table = _read(path, target)
-    if target not in table:
+    table = _read(path)
+    twice = [
+        n
+        for n in (target, OUTCOME_YEAR, *KEYS, contract.entity, *columns)
+        if table.column_names.count(str(n)) > 1
+    ]
+    if twice:
+        text = N_("The file {path} has more than one column {column}.")
+        raise LabelsError(text, path=path, column=twice[0])
+    if target not in table.column_names:
         text = N_("The file {path} has no column {column}; name it with --target.")
         raise LabelsError(text, path=path, column=target)
     by, people = _people(table, path, contract)
     periods = _periods(table, path, contract, period)
-    labels = [_label(v, row, path, target) for row, v in enumerate(table[target], start=1)]
+    labels = [_label(v, row, path, target) for row, v in enumerate(_cells(table, target), start=1)]
     keys: list[Key | None] = [
         None if who is None or when == "" else (who, when)
         for who, when in zip(people, periods, strict=True)
@@ -109,11 +117,11 @@ def read_labels(
     duplicates -= len(targets)
     for key in conflicts:
         del targets[key]
-    more = {name: _by_key(table, name, keys) for name in columns if name in table}
+    more = {name: _by_key(table, name, keys) for name in columns if name in table.column_names}
     return Labels(
         by=by,
         targets=targets,
-        n_rows=len(people),
+        n_rows=table.num_rows,
         n_unknown=unknown,
         n_duplicates=duplicates,
         n_conflicts=len(conflicts),
@@ -122,22 +130,21 @@ def read_labels(
         | frozenset([period] if period is not None else []),
         assumed=period,
         n_other_period=others,
-        taken_for=taken_for,
     )
 
 
 def _periods(
-    table: Columns, path: Path, contract: ModelContract, period: int | None
+    table: pa.Table, path: Path, contract: ModelContract, period: int | None
 ) -> list[int | Literal[""] | None]:
     """Return the period that each row's outcome judges; "" for a row that does not say it."""
-    if contract.horizon is None or OUTCOME_YEAR not in table:
+    if contract.horizon is None or OUTCOME_YEAR not in table.column_names:
         if contract.horizon is not None and period is None:
             text = N_(
                 "The file {path} has no column {column}: with --period say the year that the "
                 "answers are about which it judges."
             )
             raise LabelsError(text, path=path, column=OUTCOME_YEAR)
-        return [period] * len(next(iter(table.values())))
+        return [period] * table.num_rows
     found: list[int | Literal[""] | None] = []
     for row, year in enumerate(_cells(table, OUTCOME_YEAR), start=1):
         if year and not re.fullmatch(r"\d{4}", year):
@@ -147,24 +154,47 @@ def _periods(
     return found
 
 
-def _by_key(table: Columns, name: str, keys: Sequence[Key | None]) -> dict[Key, str]:
+def _by_key(table: pa.Table, name: str, keys: Sequence[Key | None]) -> dict[Key, str]:
     """Return the last value that each key has in a column."""
     cells = zip(keys, _cells(table, name), strict=True)
     return {key: value for key, value in cells if key is not None and value}
 
 
-def _read(path: Path, target: str) -> tuple[str, Columns]:
-    """Return what the file was taken for, and its cells by column."""
+def _read(path: Path) -> pa.Table:
+    readers: Mapping[str, Callable[[Path], pa.Table]] = {
+        ".csv": _read_csv,
+        ".parquet": lambda found: pq.read_table(found),
+        ".jsonl": lambda found: pa_json.read_json(found),
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise LabelsError(N_("The file {path} is neither .csv, .parquet nor .jsonl."), path=path)
+    if not path.is_file():
+        raise LabelsError(N_("The file {path} does not exist; check --labels."), path=path)
     try:
-        table = open_table(path)
-        types = {target: "boolean", OUTCOME_YEAR: "long", "instance": "long"}
-        return table.taken_for, table.columns(types)
-    except UnreadableTable as exc:
-        raise LabelsError(reason=str(exc)) from exc
+        return reader(path)
+    except (pa.ArrowException, OSError, UnicodeError):
+        # The text of the error quotes the line, which names a person.
+        text = N_("The file {path} is no readable {kind} (in UTF-8).")
+        raise LabelsError(text, path=path, kind=path.suffix.lower()[1:]) from None
 
 
-def _people(table: Columns, path: Path, contract: ModelContract) -> tuple[By, list[Who | None]]:
-    names = table.keys()
+def _read_csv(path: Path) -> pa.Table:
+    """Read every cell as text, so that identities keep their leading zeros; `;` may separate."""
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    delimiter = ";" if header.count(";") > header.count(",") else ","
+    columns = [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)]
+    return pa_csv.read_csv(
+        path,
+        read_options=pa_csv.ReadOptions(column_names=columns, skip_rows=1),
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter),
+        convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string())),
+    )
+
+
+def _people(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, list[Who | None]]:
+    names = table.column_names
     if "request_id" in names and "instance" in names:
         pairs = zip(_cells(table, "request_id"), _cells(table, "instance"), strict=True)
         rows = enumerate(pairs, start=1)
@@ -192,9 +222,9 @@ def _people(table: Columns, path: Path, contract: ModelContract) -> tuple[By, li
     raise LabelsError(clear if contract.entity else anonymous, path=path, column=contract.entity)
 
 
-def _cells(table: Columns, name: str) -> list[str]:
+def _cells(table: pa.Table, name: str) -> list[str]:
     """Return a column as stripped text, empty where there is no value."""
-    return [_text(value) for value in table[name]]
+    return [_text(value) for value in table.column(name).to_pylist()]
 
 
 def _text(value: Any) -> str:
@@ -217,13 +247,11 @@ def _place(request_id: str, instance: str, row: int, path: Path) -> Who | None:
     return request_id, int(instance)
 
 
-def _label(value: Any, row: int, path: Path, target: str) -> int | None:
-    found = yes_or_no(value)
-    if isinstance(found, bool):
-        return int(found)
-    if not (text := _text(found)):
+def _label(value: str, row: int, path: Path, target: str) -> int | None:
+    if not value:
         return None
-    if text not in _TARGETS:
-        message = N_("In the file {path}, data row {row}: {column} is neither 0 nor 1.")
-        raise LabelsError(message, path=path, row=row, column=target)
-    return _TARGETS[text]
+    label = _TARGETS.get(value.lower())
+    if label is None:
+        text = N_("In the file {path}, data row {row}: {column} is neither 0 nor 1.")
+        raise LabelsError(text, path=path, row=row, column=target)
+    return label
