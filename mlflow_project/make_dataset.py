@@ -158,7 +158,9 @@ def _parser() -> arguments.Parser:
         ),
     )
     parser.add_argument(
-        "--year", type=int, help=_("with --labels: year of the sheet (default: the newest)")
+        "--year",
+        type=arguments.year,
+        help=_("with --labels: year of the sheet (default: the newest)"),
     )
     parser.add_argument(
         "--output",

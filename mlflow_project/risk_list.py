@@ -111,7 +111,9 @@ def _parser() -> arguments.Parser:
     )
     made.add_argument("--source", type=Path, required=True, help=_("PEDE workbook (.xlsx)"))
     made.add_argument("--output", type=Path, required=True, help=_("list to write (.xlsx, .csv)"))
-    made.add_argument("--year", type=int, help=_("year of the sheet (default: the newest)"))
+    made.add_argument(
+        "--year", type=arguments.year, help=_("year of the sheet (default: the newest)")
+    )
     made.add_argument(
         "--url",
         help=_(

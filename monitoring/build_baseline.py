@@ -16,12 +16,15 @@ import pyarrow.compute as pc
 
 from core.cli.arguments import say
 from core.contract import names
+from core.contract.model import CLASSES
 from core.messages import N_, _, ngettext
 from core.store.quarantined import told
 from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
+from monitoring.drift.classes import class_names, with_classes
 from monitoring.drift.errors import BaselineError
+from monitoring.drift.expected import FLAG
 from monitoring.drift.reference import Reference, read_source, score_rows, select_features
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 
@@ -68,13 +71,14 @@ def _job(args: argparse.Namespace) -> int:
     captures = None
     if args.last_n_days is not None:
         captures = command.Window.of(args.last_n_days).captures(args.inference_store, version)
-        reference = _captured(version, args, captures)
+        reference = _captured(registry, version, args, captures)
     elif source is not None:
         reference = _scored(registry, version, source, str(args.source))
     else:
         reference = _trained(registry, version)
     baseline = replace(
         fit_baseline(reference.table),
+        classes=reference.classes,
         model_name=version.model_name,
         model_version=version.release,
         registry_version=version.number,
@@ -152,6 +156,11 @@ def _scored(
         # In the contract's types, as the rows are, or equal rows would not be found equal.
         known = _with_score(known, version)
     features = select_features(source, version.contract, name)
+    if version.contract.output_kind == CLASSES:
+        places, classes = registry.answered(version, features)
+        answered = class_names(pa.array(places), classes)
+        table, n = features.append_column(SCORE, answered), features.num_rows
+        return Reference(table, name, {"model": n}, classes)
     scored = score_rows(features, known, lambda rows: registry.predict(version, rows))
     return replace(scored, source=name)
 
@@ -161,8 +170,16 @@ def _with_score(known: pa.Table, version: MonitoredVersion) -> pa.Table:
     return features.append_column(SCORE, known.column(SCORE))
 
 
-def _captured(version: MonitoredVersion, args: argparse.Namespace, captures: Captures) -> Reference:
-    batches = list(captures.batches())
+def _captured(
+    registry: JobRegistry, version: MonitoredVersion, args: argparse.Namespace, captures: Captures
+) -> Reference:
+    """Return what the version answered in the last days."""
+    classes: tuple[str, ...] = ()
+    if version.contract.output_kind == CLASSES:
+        classes = registry.classes(version)
+        batches = list(with_classes(captures.batches((FLAG,)), classes))
+    else:
+        batches = list(captures.batches())
     if not batches:
         text = N_(
             "Version {version} answered nothing in the last {days} days (in {store}); no baseline "
@@ -171,7 +188,8 @@ def _captured(version: MonitoredVersion, args: argparse.Namespace, captures: Cap
         facts = {"days": float(args.last_n_days), "store": args.inference_store}
         raise BaselineError(text, version=version.release, **facts)
     source = _("captures of the last {days} days", days=float(args.last_n_days))
-    return Reference(pa.Table.from_batches(batches), source, {"capture": captures.n_entities})
+    table, counted = pa.Table.from_batches(batches), {"capture": captures.n_entities}
+    return Reference(table, source, counted, classes)
 
 
 def _log(registry: JobRegistry, version: MonitoredVersion, baseline: Baseline) -> str:

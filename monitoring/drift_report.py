@@ -9,12 +9,14 @@ import sys
 from collections.abc import Sequence
 
 from core.contract import names
-from core.messages import _
+from core.messages import N_, _
 from core.messages.formats import number, percent
 from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import Baseline
+from monitoring.drift.classes import with_classes
 from monitoring.drift.comparison import KNOWING, ColumnDrift, DriftResult, Status, compare
+from monitoring.drift.errors import BaselineError
 from monitoring.drift.expected import FLAG, ExpectedPerformance, ScoreTally
 from monitoring.pages.drift_page import (
     EXPECTED,
@@ -50,7 +52,11 @@ def _job(args: argparse.Namespace) -> int:
     result, tally = _count(args.engine, baseline, captures)
     status, standing = str(result.global_status), _standing(result, version)
     escalation = escalate(
-        standing, version.performance_status, release=version.release, served=version.served
+        standing,
+        version.performance_status,
+        release=version.release,
+        served=version.served,
+        reversible=version.reversible,
     )
 
     def make(about: About) -> Report:
@@ -104,6 +110,12 @@ def _expected(
 
 def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
     """Compare on this machine or on Spark; the counts are the same."""
+    if baseline.classes:
+        if engine == "spark":
+            raise BaselineError(N_("Drift of classes is not counted on Spark; leave out --engine."))
+        return compare(
+            baseline, with_classes(captures.batches((FLAG,)), baseline.classes)
+        ), ScoreTally()
     if engine == "spark":
         from monitoring.drift.spark import compare_on_spark
 

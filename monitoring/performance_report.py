@@ -6,22 +6,22 @@ the answers in the store, and publishes what was found.
 
 import argparse
 import math
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.cli.arguments import complain, say
+from core.cli.arguments import complain, say, year
 from core.contract import names
+from core.contract.model import CLASSES
 from core.messages import N_, _
 from core.messages.formats import number
 from core.store.reader import Captures
 from monitoring import command
 from monitoring.pages.performance_page import (
-    NAMES,
     PerformanceFacts,
     coverage,
     headline,
+    named_metrics,
     render,
     volumes,
 )
@@ -30,6 +30,7 @@ from monitoring.performance.errors import LabelsError
 from monitoring.performance.labels import KEYS, OUTCOME_YEAR, TARGET, Labels, read_labels
 from monitoring.performance.matching import COLUMNS, Matched, match
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
+from monitoring.performance.yardsticks import yardstick_of
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import escalate
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
@@ -61,7 +62,7 @@ def _versions(
 ) -> list[MonitoredVersion]:
     """Return the version asked for, or each that answered for the periods of the labels."""
     version = registry.version(args.model_version)
-    labels = _read(args, version)
+    labels = _read(args, registry, version)
     if args.model_version or not labels.periods:
         return [version]
     answers = window.answers(args.inference_store, version.model_name)
@@ -75,11 +76,18 @@ def _versions(
     return found or [version]
 
 
-def _read(args: argparse.Namespace, version: MonitoredVersion) -> Labels:
-    if version.contract.outputs:
+def _read(args: argparse.Namespace, registry: JobRegistry, version: MonitoredVersion) -> Labels:
+    if version.contract.outputs and not version.contract.output_kind:
         text = N_("Version {version} gives no score; there is nothing to measure.")
         raise LabelsError(text, version=version.release)
-    return read_labels(args.labels, version.contract, args.target, args.group, args.period)
+    return read_labels(
+        args.labels,
+        version.contract,
+        args.target,
+        args.group,
+        args.period,
+        lambda: registry.classes(version),
+    )
 
 
 def _report(
@@ -89,11 +97,12 @@ def _report(
     window: command.Window,
 ) -> tuple[PerformanceStatus, Captures]:
     """Measure one version and publish what was found."""
-    labels = _read(args, version)
+    labels = _read(args, registry, version)
     groups = _groups(args, version, labels)
     captured = [name for name in groups if name not in labels.columns]
     captures = window.captures(args.inference_store, version)
-    matched = match(labels, captures.rows([*COLUMNS, *captured]), groups)
+    kind = version.contract.output_kind
+    matched = match(labels, captures.rows([*COLUMNS, *captured]), groups, kind)
     result = assess(
         matched.target,
         matched.score,
@@ -103,10 +112,15 @@ def _report(
         tested=registry.test_rows(version),
         groups=_shown(matched, args.group),
         same_threshold=_same(matched, version),
+        yardstick=yardstick_of(kind, registry.classes(version) if kind == CLASSES else ()),
     )
     standing = _standing(result, version)
     escalation = escalate(
-        version.drift_status, standing, release=version.release, served=version.served
+        version.drift_status,
+        standing,
+        release=version.release,
+        served=version.served,
+        reversible=version.reversible,
     )
 
     def make(about: About) -> Report:
@@ -194,7 +208,9 @@ def metrics(result: PerformanceResult, facts: PerformanceFacts) -> dict[str, flo
 
 def _lines(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
     """Return the numbers behind the verdict, for the console."""
-    lines = [coverage(facts), *(_line(name, result) for name in NAMES if name in result.metrics)]
+    called = named_metrics(result.yardstick)
+    shown = [_line(name, called[name], result) for name in called if name in result.metrics]
+    lines = [coverage(facts), *shown]
     if not result.same_threshold:
         lines.append(
             _(
@@ -205,9 +221,9 @@ def _lines(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
     return lines
 
 
-def _line(name: str, result: PerformanceResult) -> str:
+def _line(name: str, called: str, result: PerformanceResult) -> str:
     found, against = result.metrics[name], result.against_test.get(name)
-    text = f"  {_(NAMES[name])}: {number(found.value, 3)}"
+    text = f"  {called}: {number(found.value, 3)}"
     if found.low is not None:
         span = _("{low} to {high}", low=number(found.low, 3), high=number(found.high, 3))
         text += f" ({span})"
@@ -215,13 +231,6 @@ def _line(name: str, result: PerformanceResult) -> str:
         text += ", " + _("in the test {value}", value=number(against.test, 3))
         text += ": " + _("worse") if against.degraded else ""
     return text
-
-
-def _year(text: str) -> int:
-    """Read a year (an argparse type)."""
-    if not re.fullmatch(r"[12]\d{3}", text):
-        raise argparse.ArgumentTypeError(_("{text!r} is not a year", text=text))
-    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -250,7 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--period",
-        type=_year,
+        type=year,
         metavar=_("YEAR"),
         help=_(
             "judge only answers about this year, and those captured without one; without it, by "

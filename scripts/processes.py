@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -36,6 +37,11 @@ class Stack:
         self._env = {**os.environ, **env}
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._stopping = False
+        self._parent = os.getppid() if "MAKELEVEL" in os.environ else None
+        guard = [sys.executable, "-m", "scripts.guard"]
+        self._guard = subprocess.Popen(
+            guard, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
+        )
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
 
@@ -46,8 +52,13 @@ class Stack:
     def pause(self, seconds: float) -> None:
         """Sleep a little, then raise Stopped if somebody asked us to stop."""
         time.sleep(seconds)
-        if self._stopping:
+        if self._stopping or (self._parent is not None and os.getppid() != self._parent):
             raise Stopped
+
+    def _tell_guard(self, line: str) -> None:
+        """Tell the guard of a process group; without a guard it goes on."""
+        with suppress(OSError):
+            os.write(self._guard.stdin.fileno(), f"{line}\n".encode())  # type: ignore[union-attr]
 
     def start(self, name: str, command: Sequence[str], log: Path) -> None:
         """Start a server in the background; what it prints goes to `log`."""
@@ -56,6 +67,7 @@ class Stack:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=self._env, stdout=out, stderr=out, start_new_session=True
             )
+        self._tell_guard(f"+{process.pid}")
         self._processes.append((name, process))
 
     def run(self, what: str, command: Sequence[str]) -> None:
@@ -65,10 +77,12 @@ class Stack:
             StartError: it failed.
         """
         process = subprocess.Popen(command, cwd=ROOT, env=self._env, start_new_session=True)
+        self._tell_guard(f"+{process.pid}")
         self._processes.append((what, process))
         while (code := process.poll()) is None:
             self.pause(0.1)
         self._processes.pop()
+        self._tell_guard(f"-{process.pid}")
         if code:
             raise StartError(
                 N_("{what} failed (exit code {code}); the cause is just above"),
@@ -123,3 +137,5 @@ class Stack:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            self._tell_guard(f"-{process.pid}")
+        self._guard.communicate()

@@ -1,7 +1,8 @@
 """Start the whole system on this machine: MLflow server, a champion, the proxy. Ctrl-C stops it.
 
 It starts the project's own commands as processes and watches them; of the project it imports only
-`core`, which is quick.
+`core`, which is quick. It ends with its terminal and with `make`; `scripts.guard` ends what it has
+started if it is killed itself.
 """
 
 import argparse
@@ -118,7 +119,7 @@ def announce(options: Options) -> str:
     request = f"""curl -X POST {api_url}/predict -H "Content-Type: application/json" \\
     -d '{{"instances": [{{"fase_2023": 3, "idade_2023": 15, "iaa_2023": 6.5}}]}}'"""
     parts = [
-        _("Everything is up. Ctrl-C stops it."),
+        _("Everything is up. Ctrl-C stops it, and so does closing this terminal."),
         "\n".join(f"  {name:<10}{url}" for name, url in places.items()),
         _("In another terminal, before the commands of the RUNBOOK:"),
         f"  {activate}",

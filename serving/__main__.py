@@ -5,14 +5,12 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from typing import NoReturn
 
 from core.cli.arguments import EXIT_FAILED, complain, parser, run_command, say
 from core.messages import _
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_BACKLOG = 2048
 _DRAIN_SECONDS = 30
 
 
@@ -29,11 +27,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int | None:
+    from core.files.scratch import scratch_folder
     from serving.config.settings import Settings
+    from serving.http.connections import room_for
 
-    Settings.from_env()
+    wanted = Settings.from_env().max_connections
+    connections, backlog = room_for(wanted)
+    if connections < wanted:
+        text = _(
+            "the limit of open files leaves room for {n} of {wanted} connections (ulimit -Hn)",
+            n=connections,
+            wanted=wanted,
+        )
+        complain(text)
     try:
-        sock = _listen(options.host, options.port)
+        sock = _listen(options.host, options.port, backlog)
     except OSError as exc:
         where = f"{options.host}:{options.port}"
         complain(
@@ -46,33 +54,35 @@ def _run(options: argparse.Namespace) -> int | None:
         return EXIT_FAILED
     url = f"http://{options.host}:{sock.getsockname()[1]}"
     say(_("API at {url} (Ctrl-C ends it)", url=url))
-    with tempfile.TemporaryDirectory(prefix="serving-workers-") as folder:
+    with scratch_folder("serving-workers") as folder:
         # Of this start and no other: counters begin at zero, as Prometheus expects.
-        os.environ["WORKERS_DIR"] = folder
-        _serve(sock, options.workers)
+        os.environ["WORKERS_DIR"] = str(folder)
+        _serve(sock, options.workers, backlog)
     return None
 
 
-def _serve(sock: socket.socket, workers: int) -> None:
+def _serve(sock: socket.socket, workers: int, backlog: int) -> None:
     """Run the server on a listening socket until a signal ends it."""
     # The server raises its signal again after the shutdown; by then it only means "done".
     signal.signal(signal.SIGTERM, _exit)
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from serving.http.connections import KEEP_ALIVE_SECONDS, LimitedProtocol
+
     config = uvicorn.Config(
         "serving.app:app_from_environment",
         factory=True,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=LimitedProtocol,
         ws="none",
         lifespan="on",
-        backlog=_BACKLOG,
+        backlog=backlog,
         access_log=False,
         server_header=False,
         log_level="warning",
-        timeout_keep_alive=30,
+        timeout_keep_alive=int(KEEP_ALIVE_SECONDS),
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_worker_healthcheck=_DRAIN_SECONDS,
     )
@@ -85,7 +95,7 @@ def _serve(sock: socket.socket, workers: int) -> None:
         return
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, backlog: int) -> socket.socket:
     """Return a listening socket that worker processes inherit.
 
     Raises:
@@ -96,7 +106,7 @@ def _listen(host: str, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-        sock.listen(_BACKLOG)
+        sock.listen(backlog)
     except OSError:
         sock.close()
         raise

@@ -1,5 +1,7 @@
 """The application: the parts, put together; the lifespan starts and ends what runs beside it."""
 
+import multiprocessing
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,12 +15,14 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.routing import Route
 
+from core.cli.parent import end_with_parent
 from core.messages import _
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
 from serving.deployment.gauges import gauges
 from serving.errors import RouteError
 from serving.http.auth import ApiKeys
+from serving.http.connections import Connections, room_for
 from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
@@ -32,18 +36,21 @@ from serving.telemetry.logs import JsonLog
 from serving.telemetry.memory import share_one_arena
 
 _SWITCH_SECONDS = 0.0005
+_END_SECONDS = 120.0
+"""Longest time that a worker drains and converts once its master is gone."""
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the proxy for `settings`; nothing is read, opened or started before its lifespan."""
     log = JsonLog(settings.log_file)
+    room, _backlog = room_for(settings.max_connections)
     metrics = Metrics(
         settings.workers_dir,
         lambda: gauges(deployments),
         lambda: all(d.follower.served is not None for d in deployments),
     )
-    deployments = [Deployment(settings, log, metrics.batch)]
+    deployments = [Deployment(settings, log, metrics)]
     main = deployments[0]
     predict = PredictEndpoint(main)
     status = status_router(main)
@@ -61,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPIOffline(
         redoc_url=None,
         title=settings.model_name,
-        lifespan=_lifespan(log, metrics, deployments),
+        lifespan=_lifespan(log, metrics, deployments, Connections(room, metrics.closed)),
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
@@ -86,23 +93,29 @@ def create_app(settings: Settings) -> FastAPI:
 
 def app_from_environment() -> FastAPI:
     """Return the proxy for this process's environment; the server calls it in each worker."""
+    if (master := multiprocessing.parent_process()) is not None and master.pid is not None:
+        # What has been accepted is answered, as in any end; whoever hangs is ended.
+        end_with_parent(master.pid, signal.SIGTERM, _END_SECONDS)
     share_one_arena()
     # A thread that polls the registry or loads a version lets requests in after this long.
     sys.setswitchinterval(_SWITCH_SECONDS)
     return create_app(Settings.from_env())
 
 
-def _lifespan(log: JsonLog, metrics: Metrics, deployments: Sequence[Deployment]) -> Any:
+def _lifespan(
+    log: JsonLog, metrics: Metrics, deployments: Sequence[Deployment], connections: Connections
+) -> Any:
     """Return the lifespan that starts the parts and ends them in reverse."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
         for deployment in deployments:
             await deployment.start()
         metrics.serving()
         try:
-            yield
+            # The protocol of each connection finds them here.
+            yield {"connections": connections}
         finally:
             for deployment in deployments:
                 deployment.close()

@@ -3,6 +3,7 @@
 ServingError
 ├── SettingsError               the process cannot start as configured
 ├── ConversionFailed            the process that converts journals ended early
+├── ConversionHung              it said nothing for too long and was ended
 ├── CacheDamaged                the local copy of the last good version is not what was kept
 ├── FileRefused                 a file to be scored cannot be read, or holds what cannot be scored
 └── RequestError                answered to the client: a status, a code, details
@@ -12,10 +13,13 @@ ServingError
     ├── BodyTooSlow             408
     ├── BodyTooLarge            413
     ├── UnsupportedMediaType    415
+    ├── UnsupportedEncoding     415
     ├── InvalidInstances        422
+    ├── HeadersTooLarge         431
     ├── ScoringFailed           500
     ├── InternalError           500
     ├── NotReady                503
+    ├── Overloaded              503
     ├── HistoryUnavailable      503
     └── CaptureFailed           503
 """
@@ -49,6 +53,16 @@ class ConversionFailed(ServingError):
         super().__init__(number=abs(code))
         if code < 0:
             self.message = N_("the conversion of journals to Parquet ended by signal {number}")
+
+
+class ConversionHung(ServingError):
+    """The process that converts journals said nothing for `seconds` and was ended."""
+
+    code = "conversion_hung"
+    message = N_(
+        "the conversion of journals to Parquet stood still for {seconds} s and was ended; "
+        "it is tried again"
+    )
 
 
 class CacheDamaged(ServingError):
@@ -106,8 +120,10 @@ class Unauthorized(RequestError):
         "the key is missing or unknown; send X-API-Key: <key> or Authorization: Bearer <key>"
     )
 
-    def __init__(self, *, browser: bool = False) -> None:
+    def __init__(self, *, browser: bool = False, several: bool = False) -> None:
         """Say how a key is sent; for a page of a browser, in the way that makes it ask."""
+        if several:
+            self.message = N_("send one key, in one header")
         scheme = 'Basic realm="painel", charset="UTF-8"' if browser else "Bearer"
         self.headers = {"WWW-Authenticate": scheme}
         super().__init__()
@@ -153,6 +169,14 @@ class UnsupportedMediaType(RequestError):
     message = N_("send Content-Type: {accepted}, in UTF-8")
 
 
+class UnsupportedEncoding(RequestError):
+    """The body is compressed: nobody could say how long it is before it was unpacked."""
+
+    status, code = 415, "unsupported_content_encoding"
+    headers = {"Accept-Encoding": "identity"}  # noqa: RUF012 (never changed)
+    message = N_("send the body as it is, without Content-Encoding")
+
+
 class InvalidInstances(RequestError):
     """Instances that do not fit the contract; all problems at once, up to a limit."""
 
@@ -169,6 +193,13 @@ class InvalidInstances(RequestError):
         if self.total == len(self.details):
             return text
         return _("{problems}; the first {n} are in details", problems=text, n=len(self.details))
+
+
+class HeadersTooLarge(RequestError):
+    """The request line and the headers are longer than `limit` bytes."""
+
+    status, code = 431, "headers_too_large"
+    message = N_("the headers exceed {limit} bytes")
 
 
 class ScoringFailed(RequestError):
@@ -194,6 +225,14 @@ class NotReady(RequestError):
     status, code = 503, "not_ready"
     headers = {"Retry-After": "1"}  # noqa: RUF012 (never changed)
     message = N_("no model loaded: {reason}")
+
+
+class Overloaded(RequestError):
+    """More rows wait than `MAX_PENDING_ROWS` allows."""
+
+    status, code = 503, "overloaded"
+    headers = {"Retry-After": "1"}  # noqa: RUF012 (never changed)
+    message = N_("too many rows are waiting to be scored; try again")
 
 
 class HistoryUnavailable(RequestError):

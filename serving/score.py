@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.arguments import parser, run_command, say
+from core.cli.arguments import parser, run_command, say, year
 from core.messages import _, ngettext
 
 if TYPE_CHECKING:
@@ -129,18 +129,12 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     made.add_argument(
-        "--period", type=_year, help=_("the year that the rows are about, where they do not say it")
+        "--period", type=year, help=_("the year that the rows are about, where they do not say it")
     )
     made.add_argument(
         "--chunk", default=10_000, type=int, help=_("rows at a time (default: %(default)s)")
     )
     return made
-
-
-def _year(text: str) -> int:
-    if not text.isdigit() or len(text) != 4:
-        raise argparse.ArgumentTypeError(_("a year, for example 2024"))
-    return int(text)
 
 
 if __name__ == "__main__":

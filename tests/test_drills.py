@@ -147,12 +147,12 @@ def test_red_drift_is_seen_escalated_and_can_be_accepted(rehearsal: Rehearsal) -
 def test_yellow_drift_is_a_warning_of_level_one(rehearsal: Rehearsal) -> None:
     """A feature that comes a little less often: YELLOW by its missing rate, L1, exit code 0."""
     rehearsal.forget_answers()
-    rehearsal.drill("amarelo", "--feature", "ing")
+    rehearsal.drill("amarelo", "--feature", "iaa")
     told, numbers = rehearsal.report("v1.0.0")
     assert "Status: YELLOW" in told, told
-    assert re.search(r"YELLOW +ing: .*ausentes \+", told)
+    assert re.search(r"YELLOW +iaa: .*ausentes \+", told)
     assert numbers["escalation"]["level"] == "L1"
-    assert 0.05 <= numbers["feature_drift"]["ing"]["missing_delta"] < 0.10
+    assert 0.05 <= numbers["feature_drift"]["iaa"]["missing_delta"] < 0.10
 
 
 def test_rows_like_the_baseline_are_green(rehearsal: Rehearsal) -> None:

@@ -137,15 +137,22 @@ def test_four_years(the: Walk) -> None:
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not here")
 def test_the_real_sample_as_far_as_it_goes(the: Walk) -> None:
-    """Two sheets train, the third is listed; its drift is told; all three retrain and list."""
+    """Two sheets train; lists of two years; the third sheet judges the older one; all retrain."""
     shutil.copy(SAMPLE, the.folder / "pede2024.xlsx")
     source = the.folder / "pede2024.xlsx"
     first = until(source, 2023, the.folder / "pede2023.xlsx")
     promoted(the, first, "v1.0.0")
     the.serve()
+    older = listed(the, str(source), 2023, "lista2023.xlsx")
     rows = listed(the, str(source), 2024, "lista2024.xlsx")
     the.stop()
+    assert len(captured(the, 2023)) == len(older)
     assert len(captured(the, 2024)) == len(rows)
+    # The sheet of 2024 says what became of the children of 2023, and of no others.
+    the.here("mlflow_project.make_dataset", "--labels", str(source), "--output", "labels.parquet")
+    told = the.here("monitoring.performance_report", "--labels", "labels.parquet")
+    assert "Status: OK" in told, told
+    sys.stdout.write(told)
     numbers = drift(the, "v1.0.0")
     sys.stdout.write(f"2024 against v1.0.0: {numbers['global_status']}, {len(rows)} children\n")
     promoted(the, str(source), "v1.1.0")

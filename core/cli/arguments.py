@@ -19,7 +19,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+AUTO = "auto"
+RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +60,15 @@ def release(text: str) -> str:
     if not RELEASE.fullmatch(text):
         raise argparse.ArgumentTypeError(_("{text!r} is not of the form v1.2.0", text=text))
     return text
+
+
+def year(text: str) -> int | None:
+    """Read a year (an argparse type); `auto`, as MLproject says it, is none given."""
+    if text == AUTO:
+        return None
+    if not re.fullmatch(r"[12][0-9]{3}", text):
+        raise argparse.ArgumentTypeError(_("{text!r} is not a year, for example 2024", text=text))
+    return int(text)
 
 
 def say(*lines: str) -> None:

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from core.contract.model import ContractError, ModelContract
+from core.contract.model import ContractError, Example, ModelContract
 from core.messages import N_
 
-_FIELDS = ("threshold", "threshold_policy", "positive_class", "entity", "period_field", "target")
+_FIELDS = (
+    *("threshold", "threshold_policy", "positive_class", "entity", "period_field", "target"),
+    "example",
+)
 _DIGEST = re.compile("[0-9a-f]{16}")
 _OF_FEATURE = ("unit", "min", "max", "description", "values", "nullable")
 
@@ -39,8 +42,10 @@ def completed(contract: ModelContract, known: Knowledge) -> ModelContract:
     for facts in features.values():
         _refuse_unknown(facts, _OF_FEATURE)
     if "threshold" in fields:
-        fields["outputs"] = ()
+        fields |= {"outputs": (), "output_kind": ""}
     try:
+        if fields.get("example") is not None:
+            fields["example"] = Example(**fields["example"])
         changed = tuple(replace(f, **features.get(f.name, {})) for f in contract.features)
         return replace(contract, features=changed, **fields)
     except TypeError as exc:

@@ -4,25 +4,26 @@ The signature says names, types and what is required; it knows no units, ranges 
 outputs are returned as the model gives them.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.contract import names
-from core.contract.model import ContractError, Feature, ModelContract
+from core.contract.model import CLASSES, RELEASE, VALUE, ContractError, Feature, ModelContract
 from core.contract.types import of_mlflow, of_tensor
 from core.messages import N_
 
 DEFAULT_OUTPUT = "prediction"
 """Name of an output that the signature does not name."""
 
-_RELEASE = re.compile(r"v\d+\.\d+\.\d+")
-
 Specs = Sequence[Mapping[str, Any]]
 
 
 def contract_of_signature(
-    number: int, tagged: str | None, inputs: Specs, outputs: Specs | None
+    number: int,
+    tagged: str | None,
+    inputs: Specs,
+    outputs: Specs | None,
+    method: str = "predict",
 ) -> ModelContract:
     """Return the contract that a signature amounts to.
 
@@ -31,6 +32,8 @@ def contract_of_signature(
         tagged: the version's release tag; without a usable one the release is `v0.0.<number>`.
         inputs: the signature's input schema, as MLflow's `Schema.to_dict` gives it.
         outputs: its output schema, likewise; None where it has none.
+        method: the estimator's method that pyfunc calls. What is kept as the score of several
+            outputs is the first, of two probabilities the second.
 
     Raises:
         ContractError: an input is of a kind that no flat row can hold, or its name is reserved.
@@ -41,7 +44,9 @@ def contract_of_signature(
         target="",
         # No output is compared with it, since the outputs are named.
         threshold=0.5,
+        positive_class=int(method == "predict_proba" and _width(outputs) in (None, 2)),
         outputs=output_names(outputs),
+        output_kind=output_kind(outputs, method),
     )
 
 
@@ -51,6 +56,7 @@ def contract_of_version(
     metadata: Mapping[str, Any],
     inputs: Specs | None,
     outputs: Specs | None,
+    method: str = "predict",
 ) -> ModelContract:
     """Return the contract that a version's metadata state, or the one its signature amounts to.
 
@@ -62,18 +68,39 @@ def contract_of_version(
         return ModelContract.from_dict(stated)
     if inputs is None:
         raise ContractError(N_("no contract in the metadata and no signature"))
-    return contract_of_signature(number, tagged, inputs, outputs)
+    return contract_of_signature(number, tagged, inputs, outputs, method)
 
 
 def release_of(number: int, tagged: str | None) -> str:
     """Return a version's release: its tag's, or `v0.0.<number>` where that is none."""
-    return tagged if tagged and _RELEASE.fullmatch(tagged) else f"v0.0.{number}"
+    return tagged if tagged and RELEASE.fullmatch(tagged) else f"v0.0.{number}"
 
 
 def output_names(outputs: Specs | None) -> tuple[str, ...]:
     """Return a name for each output column, `prediction` where the schema has none."""
     named = [str(spec["name"]) for spec in outputs or [] if spec.get("name")]
     return tuple(named) if named and len(named) == len(outputs or []) else (DEFAULT_OUTPUT,)
+
+
+def output_kind(outputs: Specs | None, method: str) -> str:
+    """Return what a model's outputs are: a number foretold, a class, or empty: not known."""
+    if method == "predict_proba":
+        return CLASSES
+    if not outputs or _width(outputs) != 1:
+        return ""
+    tensor = outputs[0].get("tensor-spec")
+    kind = of_tensor(str(tensor["dtype"])) if tensor else of_mlflow(str(outputs[0].get("type")))
+    # Labels are whole numbers, texts or booleans; scikit-learn's regressors give doubles.
+    return VALUE if kind == "double" else CLASSES
+
+
+def _width(outputs: Specs | None) -> int | None:
+    """Return how many values a row of outputs has; None where the schema does not say."""
+    if not outputs or outputs[0].get("type") != "tensor":
+        return len(outputs) if outputs else None
+    shape = tuple(outputs[0]["tensor-spec"]["shape"])
+    width = int(shape[-1]) if len(shape) > 1 else 1
+    return width if width > 0 else None
 
 
 def _features(spec: Mapping[str, Any]) -> list[Feature]:

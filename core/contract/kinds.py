@@ -32,9 +32,11 @@ CONTRACT_KINDS: Mapping[str, str] = {
     "positive_class": "count",
     "entity": "name?",
     "outputs": "texts",
+    "output_kind": "text",
     "horizon": "count?",
     "period_field": "name?",
     "year_suffixes": "boolean",
+    "entity_prefix": "name?",
 }
 
 EXAMPLE_KINDS: Mapping[str, str] = {"instance": "mapping", "score": "number"}

@@ -21,7 +21,9 @@ from core.messages import N_, _
 _NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
 _TAKEN = RESERVED_COLUMNS | {"explanation"}
 """Names that neither score nor label may take: columns of the store, fields of an answer."""
-_RELEASE = re.compile(r"v\d+\.\d+\.\d+")
+VALUE, CLASSES = "value", "classes"
+OUTPUT_KINDS = ("", VALUE, CLASSES)
+RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
 
 
 class ContractError(ProjectError, ValueError):
@@ -98,10 +100,14 @@ class ModelContract:
         score_name, label_name: names of the two outputs in an answer.
         positive_class: element of the model's output row that is the score.
         entity: request field that identifies a person; never a feature, never stored in clear.
+        entity_prefix: what stands before the number of a numbered entity: with `RA`, the spellings
+            `RA 12`, `ra-012` and `12` are one person; None: spelt as it comes, but for case.
         example: a check that the loaded model is the one that was logged; None skips it.
         outputs: names of the outputs of a model that has no score and no label, whose answers are
             what the model returns; then threshold and positive class mean nothing. Empty for one
             that has.
+        output_kind: what outputs are that have names: `value`, one number foretold, or `classes`,
+            one of several classes or the probability of each; empty where nobody knows.
         horizon: years from a row's period to the year that the target is about; None: not stated.
         period_field: request field that states a row's period, its year; never a feature.
         year_suffixes: whether a field may be sent as `<feature>_<year>`; the year is the period.
@@ -118,9 +124,11 @@ class ModelContract:
     entity: str | None = None
     example: Example | None = None
     outputs: tuple[str, ...] = ()
+    output_kind: str = ""
     horizon: int | None = None
     period_field: str | None = None
     year_suffixes: bool = False
+    entity_prefix: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no proxy could serve.
@@ -131,7 +139,7 @@ class ModelContract:
         """
         object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "outputs", tuple(self.outputs))
-        if not _RELEASE.fullmatch(self.release):
+        if not RELEASE.fullmatch(self.release):
             raise ContractError(
                 N_("release {release!r} is not of the form v1.2.3"), release=self.release
             )
@@ -139,6 +147,10 @@ class ModelContract:
             raise ContractError(
                 N_("threshold {threshold} lies outside [0, 1]"), threshold=self.threshold
             )
+        if self.output_kind not in (OUTPUT_KINDS if self.outputs else ("",)):
+            text = N_("output_kind {kind!r} is none of {known}, or there is a score")
+            known = ", ".join(OUTPUT_KINDS[1:])
+            raise ContractError(text, kind=self.output_kind, known=known)
         if self.horizon is not None and self.horizon < 0:
             raise ContractError(N_("horizon {horizon} lies in the past"), horizon=self.horizon)
         self._check_names()
@@ -197,9 +209,9 @@ class ModelContract:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for MLflow metadata and JSON; `from_dict` reads it back."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        for name in ("outputs", "horizon", "period_field"):
+        for name in ("outputs", "output_kind", "horizon", "period_field", "entity_prefix"):
             # Readers older than these fields refuse what they do not know.
-            if not data[name]:
+            if data[name] in (None, [], ""):
                 del data[name]
         if self.year_suffixes:
             del data["year_suffixes"]  # what its absence means
@@ -220,10 +232,10 @@ class ModelContract:
             _check_kinds(fields, CONTRACT_KINDS)
             for feature in fields["features"]:
                 _check_kinds(feature, FEATURE_KINDS, f"{feature.get('name')!r}: ")
-            if example:
+            if example is not None:
                 _check_kinds(example, EXAMPLE_KINDS, "example: ")
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
-            return cls(**fields, example=Example(**example) if example else None)
+            return cls(**fields, example=None if example is None else Example(**example))
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
             if isinstance(exc, ContractError):
                 raise

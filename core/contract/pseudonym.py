@@ -21,16 +21,29 @@ def pseudonym(identity: str, key: str) -> str:
     return hmac.new(key.encode(), identity.strip().upper().encode(), hashlib.sha256).hexdigest()
 
 
-def stored(entity: str | None, key: str) -> str | None:
+def stored(entity: str | None, key: str, prefix: str | None) -> str | None:
     """Return what is stored of an entity: its pseudonym, or None where there is no key.
 
-    What is a pseudonym already, as from a client that sends no identities, is stored as it is.
+    `prefix` is the contract's, by which a number has one spelling. What is a pseudonym already, as
+    from a client that sends no identities, is stored as it is.
     """
     if not entity:
         return None
     if _PSEUDONYM.fullmatch(entity):
         return entity
-    return pseudonym(entity, key) if key else None
+    if not key:
+        return None
+    return pseudonym(canonical(entity, prefix) if prefix else entity, key)
+
+
+def spellings(identity: str, prefix: str | None) -> tuple[str, ...]:
+    """Return the spellings that a person's rows may be stored under, each once.
+
+    Where no prefix is known it is what stands before the typed number.
+    """
+    typed = re.match(r"[^\W\d_]*", identity.strip())
+    prefix = prefix or (typed[0].upper() if typed else "")
+    return tuple(dict.fromkeys((identity, canonical(identity, prefix) if prefix else identity)))
 
 
 def canonical(identity: str, prefix: str) -> str:

@@ -7,9 +7,12 @@ not the library `filelock`.
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_LOOK_SECONDS = 0.01
 
 
 def lock(fd: int, *, wait: bool = False) -> bool:
@@ -22,6 +25,20 @@ def lock(fd: int, *, wait: bool = False) -> bool:
         fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
+    return True
+
+
+def lock_within(fd: int, seconds: float) -> bool:
+    """Take the lock of an open file; False when another has it for longer than `seconds`.
+
+    Raises:
+        OSError: the file system knows no locks.
+    """
+    until = time.monotonic() + seconds
+    while not lock(fd):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK_SECONDS)
     return True
 
 

@@ -61,8 +61,9 @@ def moment(value: datetime | str | None) -> str:
     if value is None:
         return NONE
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
-    pattern = "yyyy-MM-dd HH:mm ZZZZ" if language() == "en" else "dd/MM/yyyy HH:mm ZZZZ"
     local = time.astimezone()
+    zone = "'UTC'xxx" if local.utcoffset() else "'UTC'"
+    pattern = ("yyyy-MM-dd HH:mm " if language() == "en" else "dd/MM/yyyy HH:mm ") + zone
     return dates.format_datetime(local, pattern, local.tzinfo, language())
 
 

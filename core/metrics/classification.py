@@ -17,9 +17,9 @@ from core.metrics.resampling import (
     Interval,
     Statistic,
     bootstraps,
-    percentiles,
+    estimated,
+    mean_of,
     ratio,
-    resample,
     value_of,
 )
 
@@ -68,13 +68,13 @@ def share_of(rows: Flags) -> Statistic:
 
 def brier_of(target: Ints, scores: Floats) -> Statistic:
     """Return the Brier score as a statistic: the mean squared distance of score and outcome."""
-    return _mean_of((scores - target) ** 2)
+    return mean_of((scores - target) ** 2)
 
 
 def log_loss_of(target: Ints, scores: Floats) -> Statistic:
     """Return the mean of −ln(the chance given to what happened) as a statistic."""
     given = np.where(target == 1, scores, 1 - scores)
-    return _mean_of(-np.log(np.clip(given, _LEAST, 1.0)))
+    return mean_of(-np.log(np.clip(given, _LEAST, 1.0)))
 
 
 def roc_auc_of(target: Ints, scores: Floats) -> Statistic:
@@ -185,15 +185,7 @@ def estimates(
 ) -> tuple[dict[str, Estimate], dict[str, Floats]]:
     """Return every metric with its interval, and the bootstrap samples behind the intervals."""
     rows = _sorted_rows(target, scores, flagged)
-    found = statistics(*rows)
-    samples = resample(found, len(rows[0]), resamples, seed)
-    values = {name: value_of(statistic, len(rows[0])) for name, statistic in found.items()}
-    return {
-        name: Estimate(value, *percentiles(samples[name], confidence))
-        if math.isfinite(value)
-        else Estimate(None)
-        for name, value in values.items()
-    }, samples
+    return estimated(statistics(*rows), len(rows[0]), resamples, seed, confidence)
 
 
 def _sorted_rows(
@@ -209,10 +201,6 @@ def _sorted_rows(
 def _as_floats(*masks: Flags) -> list[Floats]:
     """Return masks as 0.0 and 1.0: products with counts are exact, and BLAS multiplies them."""
     return [mask.astype(np.float64) for mask in masks]
-
-
-def _mean_of(values: Floats) -> Statistic:
-    return lambda weights: ratio((weights * values).sum(axis=1), weights.sum(axis=1))
 
 
 def _ranking(scores: Floats) -> tuple[Ints | slice, Ints]:

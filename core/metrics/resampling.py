@@ -92,6 +92,25 @@ def percentiles(samples: Floats, confidence: float) -> tuple[float | None, float
     return float(low), float(high)
 
 
+def mean_of(values: Floats) -> Statistic:
+    """Return the mean of the rows' values as a statistic."""
+    return lambda weights: ratio((weights * values).sum(axis=1), weights.sum(axis=1))
+
+
+def estimated(
+    statistics: Mapping[str, Statistic], rows: int, resamples: int, seed: int, confidence: float
+) -> tuple[dict[str, Estimate], dict[str, Floats]]:
+    """Return statistics of the rows with their intervals, and the samples behind the intervals."""
+    samples = resample(statistics, rows, resamples, seed)
+    values = {name: value_of(statistic, rows) for name, statistic in statistics.items()}
+    return {
+        name: Estimate(value, *percentiles(samples[name], confidence))
+        if math.isfinite(value)
+        else Estimate(None)
+        for name, value in values.items()
+    }, samples
+
+
 def bootstrap(statistic: Statistic, rows: int, seed: int) -> Interval:
     """Return a statistic of the rows and its 95 % interval.
 

@@ -1,12 +1,12 @@
 """A model's files: fetched by its URI, and what its `MLmodel` file says."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.contract import names
+from core.files.scratch import scratch_folder
 from core.messages import _
 from core.registry.client import CALL_SECONDS, Client
 from core.registry.errors import NotFound, VersionRefused
@@ -26,6 +26,12 @@ class Package:
     metadata: Mapping[str, Any]
     inputs: list[Any] | None
     outputs: list[Any] | None
+
+    @property
+    def method(self) -> str:
+        """Return the estimator's method that pyfunc calls: `predict` unless another is named."""
+        pyfunc = self.flavors.get("python_function", {})
+        return str(pyfunc.get("predict_fn", "predict")) if "sklearn" in self.flavors else "predict"
 
 
 def open_package(client: Client, number: int, folder: Path) -> Package:
@@ -54,10 +60,10 @@ def open_package(client: Client, number: int, folder: Path) -> Package:
 
 def stated_release(client: Client, number: int, uri: str) -> str | None:
     """Return the release that the contract of the version at a URI states; None without one."""
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
+    with scratch_folder("version") as folder:
         try:
-            fetch_uri(client, f"{uri}/{MLMODEL}", Path(folder), CALL_SECONDS)
-            package = open_package(client, number, Path(folder))
+            fetch_uri(client, f"{uri}/{MLMODEL}", folder, CALL_SECONDS)
+            package = open_package(client, number, folder)
         except (VersionRefused, NotFound):
             return None
     stated = package.metadata.get(names.METADATA_CONTRACT)

@@ -2,20 +2,25 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.contract import names
 from core.contract.completed import artifact_of, completed
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError, ModelContract
+from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
 from core.registry.errors import UnreadableContract, VersionRefused
 from core.registry.files import MLMODEL, Package, fetch_uri, open_package
 from core.registry.versions import Registry, Version
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
 
 _EVIDENCE = tuple(
     Path(artifact).parts[0] for artifact in (names.ARTIFACT_REFERENCE, names.ARTIFACT_EVALUATION)
@@ -45,9 +50,9 @@ def read_contract(registry: Registry, version: Version) -> ModelContract:
         UnreadableContract: it states one that cannot be read, or has neither.
         NotFound: its files are gone.
     """
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
+    with scratch_folder("version") as folder:
         try:
-            return contract_of(_without_weights(registry, version, Path(folder)), version)
+            return contract_of(_without_weights(registry, version, folder), version)
         except (ContractError, VersionRefused) as exc:
             reason = exc.facts["reason"] if isinstance(exc, VersionRefused) else exc
             raise UnreadableContract(release=version.release, reason=reason) from exc
@@ -60,8 +65,8 @@ def read_description(registry: Registry, version: Version) -> Mapping[str, Any]:
         ContractError: it was, and cannot be read.
         NotFound: its files are gone.
     """
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        return _description(_without_weights(registry, version, Path(folder)), version)
+    with scratch_folder("version") as folder:
+        return _description(_without_weights(registry, version, folder), version)
 
 
 def contract_of(package: Package, version: Version) -> ModelContract:
@@ -73,7 +78,7 @@ def contract_of(package: Package, version: Version) -> ModelContract:
     """
     tagged = version.tags.get(names.TAG_RELEASE)
     contract = contract_of_version(
-        version.number, tagged, package.metadata, package.inputs, package.outputs
+        version.number, tagged, package.metadata, package.inputs, package.outputs, package.method
     )
     known = _description(package, version)
     return completed(contract, known) if known else contract
@@ -86,8 +91,8 @@ def load_model(registry: Registry, version: Version) -> Any:
         RegistryUnreachable: its files cannot be fetched now.
         Exception: whatever loading it raises.
     """
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        package = download(registry, version.number, Path(folder))
+    with scratch_folder("version") as folder:
+        package = download(registry, version.number, folder)
         return load_pyfunc(package.folder)
 
 
@@ -96,6 +101,50 @@ def load_pyfunc(folder: Path) -> Any:
     import mlflow.pyfunc
 
     return mlflow.pyfunc.load_model(str(folder))
+
+
+def ask(model: Any, frame: "pd.DataFrame") -> Any:
+    """Return a pyfunc model's output for rows in the contract's types.
+
+    pyfunc takes no double for a float, and no frame for a tensor: both become what it is signed to
+    take.
+
+    Raises:
+        Exception: whatever the model raises.
+    """
+    schema = model.metadata.get_input_schema()
+    if schema is None:
+        return model.predict(frame)
+    if schema.is_tensor_spec():
+        return model.predict(frame.to_numpy(dtype=schema.inputs[0].type))
+    narrow = {
+        spec.name: spec.type.to_numpy()
+        for spec in schema.inputs
+        if spec.type.name in ("float", "integer") and not frame[spec.name].isna().any()
+    }
+    return model.predict(frame.astype(narrow))
+
+
+def classes_of(model: Any) -> tuple[str, ...]:
+    """Return what a pyfunc model's estimator calls its classes, as text; empty if it tells none."""
+    found = getattr(model.get_raw_model(), "classes_", ())
+    return tuple(map(str, found))
+
+
+def scores_of(output: Any, contract: ModelContract) -> "npt.NDArray[np.float64]":
+    """Return the score in each row of what pyfunc gave, shape (n,).
+
+    Of several outputs that is the positive class's.
+
+    Raises:
+        ValueError, TypeError: an output is no number.
+    """
+    import numpy as np
+
+    values: npt.NDArray[np.float64] = np.asarray(output, dtype=np.float64)
+    if values.ndim == 1:
+        return values
+    return values[:, contract.positive_class if values.shape[1] > 1 else 0]
 
 
 def load_untrusted(package: Package) -> Any:

@@ -1,7 +1,6 @@
 """MLflow runs: what a version's run says, an experiment's newest runs, their files, a job's own."""
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from core.files.scratch import scratch_folder
 from core.registry.client import Client
 from core.registry.errors import CallRejected, NotFound
 from core.registry.versions import Registry
@@ -104,10 +104,10 @@ def run_file(
     found, run = client.get_experiment_by_name(experiment), read_run(registry, run_id)
     if found is None or run is None or run.experiment_id != found.experiment_id:
         return None
-    with tempfile.TemporaryDirectory() as place:
+    with scratch_folder() as place:
         for item in client.list_artifacts(run_id, folder):
             if item.path.endswith(suffix) and (item.file_size or 0) <= largest:
-                return Path(client.download_artifacts(run_id, item.path, place)).read_bytes()
+                return Path(client.download_artifacts(run_id, item.path, str(place))).read_bytes()
     return None
 
 
@@ -154,8 +154,8 @@ class OpenRun:
 
     def log_json(self, data: Mapping[str, Any], artifact: str) -> None:
         """Upload data as a JSON artifact; NaN is refused, since no JSON reader must know it."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / Path(artifact).name
+        with scratch_folder() as folder:
+            path = folder / Path(artifact).name
             text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
             path.write_text(text, encoding="utf-8")
             self.log_file(path, str(Path(artifact).parent))

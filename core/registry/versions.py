@@ -1,6 +1,5 @@
 """Registered versions: found by release or alias, tagged, given their aliases."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -8,7 +7,7 @@ from typing import Any
 
 from core.contract import names
 from core.contract.derived import release_of
-from core.contract.model import ModelContract
+from core.contract.model import RELEASE, ModelContract
 from core.contract.numbers import NumberError, read_share
 from core.registry.client import Client, reach, server_uri
 from core.registry.errors import (
@@ -21,7 +20,6 @@ from core.registry.errors import (
 )
 from core.registry.files import stated_release
 
-_RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 _PAGE = 1000
 _LISTED = 20
 """Most names of registered models in one message."""
@@ -155,7 +153,7 @@ class Registry:
             UnknownVersion: there is none; lists the known releases.
             ModelMissing: there is no such model, but others.
         """
-        wanted = f"tags.{names.TAG_RELEASE} = '{release}'" if _RELEASE.fullmatch(release) else None
+        wanted = f"tags.{names.TAG_RELEASE} = '{release}'" if RELEASE.fullmatch(release) else None
         tagged = self.versions(wanted) if wanted else []
         if tagged:
             return tagged[0]

@@ -2,13 +2,12 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import ProjectError
+from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.spark.shipped_code import pack_code
 
@@ -40,11 +39,11 @@ def spark_session(package: str) -> Iterator["SparkSession"]:
         raise SparkUnusable(N_("pyspark is not installed; install it with: make spark")) from None
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             builder = SparkSession.builder.appName(package).config("spark.ui.enabled", "false")
             session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
-            session.sparkContext.addPyFile(str(pack_code(Path(folder), package)))
+            session.sparkContext.addPyFile(str(pack_code(folder, package)))
             try:
                 yield session
             finally:

@@ -1,6 +1,7 @@
 """The journal: one version's captured rows, appended before their answers leave."""
 
 import os
+import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ class Journal:
             OSError: it cannot be created or written.
         """
         self.header, self.rows = header, 0
+        self.since = time.monotonic()
         self._size = 0
         self._sync = sync_each
         make_folder(folder)

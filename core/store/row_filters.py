@@ -21,14 +21,18 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OfPerson:
-    """Rows of one person, by pseudonym."""
+    """Rows of one person, by pseudonym; by several where a number was spelt in several ways."""
 
-    entity: str
+    entities: frozenset[str]
     column = "entity"
+
+    def __init__(self, *entities: str) -> None:
+        """Name the pseudonyms."""
+        object.__setattr__(self, "entities", frozenset(entities))
 
     def matches(self, values: pa.Array) -> pa.Array:
         """Return which rows are the person's; a row without an entity is nobody's."""
-        return pc.fill_null(pc.equal(values, self.entity), False)
+        return pc.fill_null(pc.is_in(values, pa.array(sorted(self.entities), values.type)), False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pandas as pd
 from core.contract.model import Example, ModelContract
 from mlflow_project.pede import EXAMPLE, FEATURES
 from mlflow_project.pede import FEATURE_NAMES as FEATURE_NAMES
+from mlflow_project.pede.cells import RA
 
 TARGET = "em_risco"
 IDEAL_PHASE_AGES = (9, 10, 12, 14, 15, 16, 17, 18)
@@ -43,6 +44,7 @@ def build_contract(
         label_name=LABEL_NAME,
         positive_class=1,
         entity=ENTITY,
+        entity_prefix=RA,
         horizon=1,
         period_field="ano",
         year_suffixes=True,

@@ -7,7 +7,6 @@ run with their artifacts, the version's tags and description, and its ledger ent
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from core.contract import names
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError
 from core.contract.numbers import NumberError, read_share
+from core.files.scratch import scratch_folder
 from core.messages import N_, _
 from core.registry.errors import NotFound, UnknownVersion, VersionRefused
 from core.registry.files import open_package
@@ -61,8 +61,7 @@ def export_version(registry: Registry, release: str, target: Path) -> Transferre
     """
     version = registry.by_release(release)
     read_contract(registry, version)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         _download_model(registry, version, folder / "model")
         for part, run_id in _runs(version):
             with suppress(NotFound):  # deleted; the version needs it no more
@@ -92,8 +91,7 @@ def import_version(
             `trust_pickle` is not given, it does not give its example's score, or another version
             has its release.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         manifest, digest = read_bundle(path, folder)
         if sha256 is not None and sha256.lower() != digest:
             text = N_("{path} is not the bundle expected: its manifest's SHA-256 is {digest}.")
@@ -164,7 +162,7 @@ def _check_model(
         reasons = program_parts(folder)
         _bind(folder, None, None, None)
         contract = contract_of_version(
-            number, release, package.metadata, package.inputs, package.outputs
+            number, release, package.metadata, package.inputs, package.outputs, package.method
         )
     except (VersionRefused, ContractError, OSError) as exc:
         text = N_("The bundle of {release} holds no readable model.")

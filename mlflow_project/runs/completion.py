@@ -8,14 +8,13 @@ finishes what was begun.
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import mlflow
 
 from core.cli.progress import say
 from core.contract import names
+from core.files.scratch import scratch_folder
 from core.messages import N_, _
 from core.registry.evidence import training_record
 from core.registry.runs import fetch, read_run
@@ -93,8 +92,8 @@ def described(registry: Registry, version: Version) -> str:
 
 def read_report(registry: Registry, version: Version) -> str:
     """Return the report that was logged in the version's run; its headline where that is gone."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = fetch(registry, version.run_id, REPORT_ARTIFACT, Path(folder))
+    with scratch_folder() as folder:
+        path = fetch(registry, version.run_id, REPORT_ARTIFACT, folder)
         return path.read_text("utf-8") if path else described(registry, version) + "\n"
 
 

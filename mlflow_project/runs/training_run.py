@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 from core.cli.progress import Bar, Clock, say
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import ModelContract
+from core.files.scratch import scratch_folder
 from core.messages import N_, _
 from core.metrics.classification import metric_intervals
 from core.registry.packages import read_contract
@@ -231,10 +231,10 @@ def _begin(title: str, pieces: int) -> Bar:
 
 def _log_evidence(registry: Registry, model_id: str, dataset: pd.DataFrame, fits: _Fits) -> None:
     """Put what the version is judged by among its own files, and into its run for the UI."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_evidence(Path(folder), dataset, fits.evaluation, fits.served)
-        registry.client.log_model_artifacts(model_id, folder)
-        mlflow.log_artifacts(folder)
+    with scratch_folder() as folder:
+        write_evidence(folder, dataset, fits.evaluation, fits.served)
+        registry.client.log_model_artifacts(model_id, str(folder))
+        mlflow.log_artifacts(str(folder))
 
 
 def _again(registry: Registry, version: Version) -> Registered:

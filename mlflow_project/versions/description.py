@@ -4,16 +4,15 @@ Nobody's training code is touched: what is known is an artifact beside the versi
 a tag of the version, which running proxies see at their next look.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
 from core.contract.completed import artifact_of, completed, dumped, merged
 from core.contract.model import ContractError, ModelContract
+from core.files.scratch import scratch_folder
 from core.messages import N_, _
 from core.registry.packages import read_contract, read_description
 from core.registry.versions import Registry, Version
@@ -87,11 +86,11 @@ def _before(registry: Registry, version: Version) -> Mapping[str, Any]:
 
 
 def _upload(registry: Registry, model_id: str, text: str, digest: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / artifact_of(digest)
+    with scratch_folder() as folder:
+        path = folder / artifact_of(digest)
         path.parent.mkdir()
         path.write_text(text, encoding="utf-8")
-        registry.client.log_model_artifacts(model_id, folder)
+        registry.client.log_model_artifacts(model_id, str(folder))
 
 
 def _switch(

@@ -9,7 +9,7 @@ import pandas as pd
 from core.contract import names
 from core.contract.model import ModelContract
 from core.registry.errors import UnreadableContract
-from core.registry.packages import load_model, read_contract
+from core.registry.packages import ask, load_model, read_contract, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
@@ -120,5 +120,5 @@ def _score_by(
     registry: Registry, champion: Version, contract: ModelContract, rows: pd.DataFrame
 ) -> tuple[np.ndarray, float]:
     """Return the served champion's scores of rows, and its threshold."""
-    output = load_model(registry, champion).predict(rows[list(contract.feature_names)])
-    return np.asarray(output)[:, contract.positive_class], champion.threshold(contract)
+    output = ask(load_model(registry, champion), rows[list(contract.feature_names)])
+    return scores_of(output, contract), champion.threshold(contract)

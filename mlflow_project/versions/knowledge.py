@@ -4,18 +4,22 @@ import argparse
 import csv
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from core.contract.model import ModelContract
+from core.contract.completed import completed
+from core.contract.model import Example, ModelContract
 from core.contract.numbers import read_number, read_share
+from core.contract.types import FEATURE_TYPES
 from core.messages import N_
-from core.registry.packages import load_model
+from core.registry.packages import ask, classes_of, load_model, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
+from mlflow_project.versions.trial import frame_of
 
 _POLICY = re.compile(r"(recall|precision|share)\s*(>=|<=)\s*([\d.,]+)", re.ASCII)
 _CATEGORIES = 100
@@ -38,24 +42,63 @@ def known_of(
     if "target_description" in known:
         known["target"] = known.pop("target_description")
     if args.positive_class is not None:
-        known["positive_class"] = _class_index(registry, version, args.positive_class)
+        known["positive_class"] = _class_index(load_model(registry, version), args.positive_class)
     if args.threshold_policy:
         positive = int(known.get("positive_class", contract.positive_class))
-        known |= _chosen(registry, version, contract, positive, args)
+        known |= _chosen(load_model(registry, version), contract, positive, args)
     features: dict[str, dict[str, Any]] = {}
+    usual = dict(contract.example.instance) if contract.example else {}
     if args.ranges_from:
-        features = _ranges(contract, _table(args.ranges_from))
+        table = _table(args.ranges_from)
+        features, usual = _ranges(contract, table), _usual(contract, table)
     for name, unit in args.units or ():
         features.setdefault(name, {})["unit"] = unit
     if args.descriptions:
         for name, facts in _listed(args.descriptions).items():
             features.setdefault(name, {}).update(facts)
-    return {**known, "features": features} if features else known
+    if features:
+        known["features"] = features
+    if usual and (args.ranges_from or "positive_class" in known):
+        known |= _example(registry, version, completed(contract, known), usual)
+    return known
 
 
-def _class_index(registry: Registry, version: Version, wanted: str) -> int:
+def _example(
+    registry: Registry, version: Version, contract: ModelContract, usual: dict[str, Any]
+) -> dict[str, Any]:
+    """Return an instance of usual values as the contract's example, with the model's score of it.
+
+    Nothing where the version has no score yet.
+    """
+    if contract.outputs:
+        return {}
+    frame = frame_of(contract, Example(usual, 0.0))
+    score = float(scores_of(ask(load_model(registry, version), frame), contract)[0])
+    return {"example": {"instance": usual, "score": score}}
+
+
+def _usual(contract: ModelContract, table: pd.DataFrame) -> dict[str, Any]:
+    """Return each feature's usual value, which need not be any row's; nothing if one is absent.
+
+    That is the median of numbers, a value of the column for whole ones, and else the most frequent
+    value.
+    """
+    usual: dict[str, Any] = {}
+    for feature in contract.features:
+        column = table[feature.name].dropna() if feature.name in table else pd.Series(dtype=float)
+        if column.empty:
+            return {}
+        read = FEATURE_TYPES[feature.type].python
+        if feature.type in ("double", "long"):
+            usual[feature.name] = read(column.quantile(0.5, interpolation="lower"))
+        else:
+            usual[feature.name] = read(column.mode().iloc[0])
+    return usual
+
+
+def _class_index(model: Any, wanted: str) -> int:
     """Return the position of a class among the model's outputs, by its name."""
-    classes = [str(one) for one in _classes(load_model(registry, version))]
+    classes = classes_of(model)
     if wanted in classes:
         return classes.index(wanted)
     if not classes and wanted.isascii() and wanted.isdecimal():
@@ -64,17 +107,8 @@ def _class_index(registry: Registry, version: Version, wanted: str) -> int:
     raise Refused(text, wanted=wanted, known=", ".join(classes) or "–")
 
 
-def _classes(model: Any) -> list[Any]:
-    """Return the classes of a classifier's outputs, in their order; empty where it tells none."""
-    return list(getattr(model.get_raw_model(), "classes_", ()))
-
-
 def _chosen(
-    registry: Registry,
-    version: Version,
-    contract: ModelContract,
-    positive: int,
-    args: argparse.Namespace,
+    model: Any, contract: ModelContract, positive: int, args: argparse.Namespace
 ) -> dict[str, Any]:
     """Return the threshold that a policy chooses on data with known outcomes, and the policy."""
     if args.data is None or args.target is None:
@@ -85,10 +119,10 @@ def _chosen(
     missing = sorted(set(contract.feature_names) - set(table))
     if missing:
         raise Refused(N_("{path} has no column {name}."), path=args.data, name=missing[0])
-    model = load_model(registry, version)
-    output = np.asarray(model.predict(table[list(contract.feature_names)]))
-    scores = (output[:, positive] if output.ndim == 2 else output).astype(float)
-    outcomes, classes = table[args.target].to_numpy(), _classes(model)
+    output = ask(model, table[list(contract.feature_names)])
+    scores = scores_of(output, replace(contract, positive_class=positive))
+    outcomes = table[args.target].to_numpy()
+    classes = list(getattr(model.get_raw_model(), "classes_", ()))
     positives = outcomes == (classes[positive] if classes else _positive_value(outcomes))
     threshold = choose_threshold(args.threshold_policy, scores, positives)
     rule = {"rule": args.threshold_policy, "rows": len(scores)}

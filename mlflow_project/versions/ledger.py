@@ -6,20 +6,18 @@ and closed after, so a flip that died in between is seen: it is the newest entry
 
 import getpass
 import hashlib
-import os
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from core.contract import names
-from core.files.locks import lock
+from core.files.locks import locked
+from core.files.scratch import lock_folder
 from core.registry.runs import experiment_id
 from core.registry.versions import Registry
 
@@ -169,21 +167,10 @@ def this_host() -> str:
 
 @contextmanager
 def exclusive(registry: Registry) -> Iterator[None]:
-    """Hold this host's lock for the model's aliases; wait for whoever holds it."""
+    """Hold this user's lock for the model's aliases; wait for whoever holds it.
+
+    Another user is like another host: what both did at once is settled by the ledger.
+    """
     key = hashlib.sha256(f"{registry.uri} {registry.name}".encode()).hexdigest()[:16]
-    descriptor = _lock_file(Path(tempfile.gettempdir()) / f"mlflow-flip-{key}.lock")
-    try:
-        lock(descriptor, wait=True)
+    with locked(lock_folder() / f"flip-{key}.lock"):
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock_file(path: Path) -> int:
-    """Open a file that every user of the host can lock; reading is enough for that."""
-    with suppress(FileNotFoundError):
-        return os.open(path, os.O_RDONLY)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-    with suppress(PermissionError):  # another user has created it since
-        os.fchmod(descriptor, 0o644)  # whatever the umask
-    return descriptor

@@ -1,15 +1,14 @@
 """Trying a version before anyone is served by it: its contract, its score of its own example."""
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.contract.model import Example, ModelContract
 from core.contract.types import FEATURE_TYPES
+from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.messages.formats import number
 from core.registry.files import Package
-from core.registry.packages import download, load_pyfunc, read_contract
+from core.registry.packages import ask, download, load_pyfunc, read_contract, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
 
@@ -28,8 +27,8 @@ def try_version(registry: Registry, version: Version) -> None:
         UnreadableContract: nobody can tell what it takes and gives.
     """
     contract = read_contract(registry, version)
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        check_example(download(registry, version.number, Path(folder)), contract)
+    with scratch_folder("version") as folder:
+        check_example(download(registry, version.number, folder), contract)
 
 
 def check_example(package: Package, contract: ModelContract) -> None:
@@ -47,8 +46,7 @@ def check_example(package: Package, contract: ModelContract) -> None:
             if model.input_example is not None:
                 model.predict(model.input_example)
             return
-        output = model.predict(frame_of(contract, example))
-        score = float(output[0][contract.positive_class])
+        score = float(scores_of(ask(model, frame_of(contract, example)), contract)[0])
     except Exception as exc:
         facts = {"release": release, "kind": type(exc).__name__}
         raise Refused(N_("Version {release} does not load: {kind}"), **facts) from exc

@@ -99,6 +99,7 @@ class Baseline:
         created_at: ISO time in UTC.
         model_name, model_version, registry_version: whose baseline it is (release and number).
         source: where the rows came from, for people.
+        classes: names of the classes, in the model's order, where the score is the class answered.
         scored_by: how many rows got their score from where (`reference`, `model`, `capture`).
     """
 
@@ -110,6 +111,7 @@ class Baseline:
     model_version: str = ""
     registry_version: int | None = None
     source: str = ""
+    classes: tuple[str, ...] = ()
     scored_by: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,6 +132,7 @@ class Baseline:
         try:
             features = tuple(_profile(item) for item in fields.pop("features"))
             score = fields.pop("score")
+            fields["classes"] = tuple(fields.pop("classes", ()))
             return cls(features, _profile(score) if score else None, **fields)
         except (KeyError, TypeError, AttributeError) as exc:
             raise BaselineError(N_("The baseline is damaged; build it again.")) from exc

@@ -23,11 +23,15 @@ Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Rows of features and `score`, where they came from, and who scored how many."""
+    """Rows of features and `score`, where they came from, and who scored how many.
+
+    With `classes` the score is the name of the one answered.
+    """
 
     table: pa.Table
     source: str
     scored_by: dict[str, int] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
 
 def read_source(path: Path) -> pa.Table:

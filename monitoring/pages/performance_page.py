@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.contract.model import CLASSES, VALUE
 from core.messages import N_, _, ngettext
 from core.messages.formats import joined, number, percent
 from core.metrics.calibration import CalibrationBin
-from core.metrics.classification import LABEL_METRICS
 from core.metrics.resampling import Estimate
 from monitoring.pages.page import template
 from monitoring.performance.groups import Part
 from monitoring.performance.labels import Labels
 from monitoring.performance.matching import Matched
 from monitoring.performance.verdict import Comparison, PerformanceResult, PerformanceStatus
+from monitoring.performance.yardsticks import Yardstick
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 
@@ -28,7 +29,22 @@ NAMES: Mapping[str, str] = {
     "share_flagged": N_("Share flagged"),
     "positive_rate": N_("Share with outcome 1"),
 }
-"""Metrics in the order of the table, as people read them."""
+"""Metrics of a score in the order of the table, as people read them."""
+
+OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
+    VALUE: {
+        "mae": N_("Mean absolute error"),
+        "rmse": N_("Root mean squared error"),
+        "r2": N_("R²"),
+        "bias": N_("Bias"),
+    },
+    CLASSES: {
+        "accuracy": N_("Accuracy"),
+        "macro_f1": N_("Macro F1"),
+        "log_loss": N_("Log loss"),
+    },
+}
+"""The same of numbers foretold and of classes; each class also has its recall and precision."""
 
 MEANINGS: Mapping[str, str] = {
     "recall": N_("of those with outcome 1, how many were flagged"),
@@ -38,8 +54,25 @@ MEANINGS: Mapping[str, str] = {
     "pr_auc": N_("average precision; depends on how many have outcome 1"),
     "brier": N_("mean squared error of the score; lower is better"),
     "ece": N_("mean distance of score and frequency; never zero in small samples"),
+    "r2": N_("share of the variance that the output explains; below 0 the mean would do better"),
+    "bias": N_("mean of output less outcome: above 0 the output is too high"),
+    "macro_f1": N_("mean over the classes of recall and precision together"),
+    "log_loss": N_("how surprising the outcomes are to the probabilities; lower is better"),
 }
-_PARTLY = ("recall", "precision", "f2", "roc_auc", "brier")
+_PARTLY: Mapping[str, Sequence[str]] = {
+    "": ("recall", "precision", "f2", "roc_auc", "brier"),
+    VALUE: ("mae", "rmse", "bias"),
+    CLASSES: ("accuracy", "macro_f1"),
+}
+
+
+def named_metrics(yardstick: Yardstick) -> dict[str, str]:
+    """Return the metrics that are shown, in their order, with what people call them."""
+    found = {k: _(words) for k, words in OTHER_NAMES.get(yardstick.kind, NAMES).items()}
+    for place, name in enumerate(yardstick.classes):
+        found[f"recall.{place}"] = _("Recall of {name}", name=name)
+        found[f"precision.{place}"] = _("Precision of {name}", name=name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +145,7 @@ def headline(result: PerformanceResult, facts: PerformanceFacts) -> str:
     worse = [
         _(
             "{metric} {value} (test: {test})",
-            metric=_(NAMES[name]),
+            metric=named_metrics(result.yardstick)[name],
             value=number(result.metrics[name].value, 3),
             test=number(result.against_test[name].test, 3),
         )
@@ -213,6 +246,7 @@ def actions(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
 
 def render(result: PerformanceResult, facts: PerformanceFacts) -> str:
     """Return the page; it needs no other file and no network."""
+    called, partly = named_metrics(result.yardstick), _PARTLY[result.yardstick.kind]
     return template("performance_report.html").render(
         result=result,
         facts=facts,
@@ -221,35 +255,36 @@ def render(result: PerformanceResult, facts: PerformanceFacts) -> str:
         command=facts.escalation.command,
         coverage=coverage(facts),
         status=result.status,
-        rows=[_row(name, result) for name in NAMES if name in result.metrics],
+        rows=[_row(name, called[name], result) for name in called if name in result.metrics],
+        unknown=[words for name, words in called.items() if name not in result.metrics],
         parts=[
-            (_("By month of the prediction"), _("Month"), _cells(result.months)),
+            (_("By month of the prediction"), _("Month"), _cells(result.months, partly)),
             *(
-                (_("By {column}", column=column), _("Value"), _cells(parts))
+                (_("By {column}", column=column), _("Value"), _cells(parts, partly))
                 for column, parts in result.groups.items()
             ),
         ],
-        part_names=[_(NAMES[name]) for name in _PARTLY],
-        guarded=[(_(NAMES[name]), allowed) for name, allowed in result.policy.allowed.items()],
+        part_names=[called[name] for name in partly],
+        guarded=[(called[name], allowed) for name, allowed in result.guarded.items()],
         calibration=[_calibration(found) for found in result.calibration],
         policy=result.policy,
     )
 
 
-def _cells(parts: Sequence[Part]) -> list[tuple[Part, list[Estimate]]]:
+def _cells(parts: Sequence[Part], shown: Sequence[str]) -> list[tuple[Part, list[Estimate]]]:
     """Return each part with the estimates that its row of a table shows."""
-    return [(part, [part.metrics.get(n, Estimate(None)) for n in _PARTLY]) for part in parts]
+    return [(part, [part.metrics.get(n, Estimate(None)) for n in shown]) for part in parts]
 
 
-def _row(name: str, result: PerformanceResult) -> MetricRow:
+def _row(name: str, called: str, result: PerformanceResult) -> MetricRow:
     found = result.against_test.get(name)
     status = None
     if found is not None and found.allowed is not None:
         status = "DEGRADED" if found.degraded else "OK"
     meaning = [_(MEANINGS[name])] if name in MEANINGS else []
-    if name in LABEL_METRICS and not result.same_threshold:
+    if name in result.yardstick.by_threshold and not result.same_threshold:
         meaning.append(_("another threshold than in the test, not comparable"))
-    return MetricRow(_(NAMES[name]), "; ".join(meaning), result.metrics[name], found, status)
+    return MetricRow(called, "; ".join(meaning), result.metrics[name], found, status)
 
 
 def _calibration(found: CalibrationBin) -> tuple[CalibrationBin, float]:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from core.messages import N_, _
 from core.messages.formats import significant
-from core.metrics.classification import estimates
-from core.metrics.resampling import Estimate, Floats, wilson
+from core.metrics.resampling import Estimate, Floats
 from monitoring.performance.policy import PerformancePolicy
+from monitoring.performance.yardsticks import OF_SCORE, Array, Yardstick
 
 SEED = 20_240_501
 """Of the bootstrap: the same rows give the same intervals."""
@@ -43,11 +42,12 @@ class Part:
 
 
 def by_name(
-    target: npt.NDArray[np.int64],
+    target: Array,
     score: Floats,
-    flag: npt.NDArray[np.int64],
+    flag: Array,
     names: Sequence[str],
     policy: PerformancePolicy,
+    yardstick: Yardstick = OF_SCORE,
 ) -> tuple[Part, ...]:
     """Return one part per name, in order; every array has shape (n,), `names` too."""
     labels = np.asarray(names)
@@ -56,30 +56,22 @@ def by_name(
     for name in np.unique(labels):
         of_name = labels == name
         rows = target[of_name], score[of_name], flag[of_name]
-        metrics, _ = estimates(*rows, resamples=resamples, seed=SEED, confidence=policy.confidence)
-        metrics |= _shares(rows[0], rows[2])
-        found.append(Part(str(name), len(rows[0]), int(rows[0].sum()), metrics))
+        metrics, _ = yardstick.measure(
+            *rows, resamples=resamples, seed=SEED, confidence=policy.confidence
+        )
+        metrics = {**metrics, **yardstick.shares(rows[0], rows[2])}
+        positive = None if yardstick.kind else int(rows[0].sum())
+        found.append(Part(str(name), len(rows[0]), positive, metrics))
     return tuple(found)
 
 
-def _shares(target: npt.NDArray[np.int64], flag: npt.NDArray[np.int64]) -> dict[str, Estimate]:
-    """Return the metrics that are shares of rows, with intervals that hold in small parts."""
-    hit, flagged, positive = int(target @ flag), int(flag.sum()), int(target.sum())
-    return {
-        "recall": wilson(hit, positive),
-        "precision": wilson(hit, flagged),
-        "share_flagged": wilson(flagged, len(target)),
-        "positive_rate": wilson(positive, len(target)),
-        "accuracy": wilson(int((target == flag).sum()), len(target)),
-    }
-
-
 def by_group(
-    target: npt.NDArray[np.int64],
+    target: Array,
     score: Floats,
-    flag: npt.NDArray[np.int64],
+    flag: Array,
     values: Sequence[str],
     policy: PerformancePolicy,
+    yardstick: Yardstick = OF_SCORE,
 ) -> tuple[Part, ...]:
     """Return one part per value of a column, those of few rows together.
 
@@ -89,7 +81,7 @@ def by_group(
     counted = Counter(values)
     others = _(OTHERS)
     names = [v if counted[v] >= policy.min_group_rows else others for v in values]
-    parts = by_name(target, score, flag, names, policy)
+    parts = by_name(target, score, flag, names, policy, yardstick)
     shown = sorted(parts, key=lambda part: part.name == others)
     return tuple(
         part if part.n_rows >= policy.min_group_rows else Part(part.name, part.n_rows, None, {})

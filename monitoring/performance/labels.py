@@ -20,8 +20,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
-from core.contract.model import ModelContract
-from core.contract.pseudonym import pseudonym
+from core.contract.model import CLASSES, VALUE, ModelContract
+from core.contract.numbers import NumberError, read_number
+from core.contract.pseudonym import stored
 from core.messages import N_
 from monitoring.performance.errors import LabelsError
 
@@ -35,7 +36,7 @@ OUTCOME_YEAR = "outcome_year"
 KEYS = ("request_id", "instance", "entity")
 """Columns that may say whose a label is, beside the one that the contract names."""
 
-_TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+_TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Labels:
 
     Attributes:
         by: what the keys hold: `(request_id, instance)` or the entity's pseudonym.
-        targets: 0 or 1 by key; keys with conflicting labels are left out.
+        targets: by key 0 or 1, the value that came true of a number foretold, or the position of a
+            class; keys with conflicting labels are left out.
         n_rows: rows of the file.
         n_unknown: rows without a key or without a label yet.
         n_duplicates: rows that repeat a key with the same label.
@@ -56,7 +58,7 @@ class Labels:
     """
 
     by: By
-    targets: Mapping[Key, int]
+    targets: Mapping[Key, float]
     n_rows: int
     n_unknown: int
     n_duplicates: int
@@ -73,14 +75,16 @@ def read_labels(
     target: str = TARGET,
     columns: Sequence[str] = (),
     period: int | None = None,
+    classes: Callable[[], Sequence[str]] = tuple,
 ) -> Labels:
     """Read a file of labels: `.csv`, `.parquet` or `.jsonl`; `columns` that it has come along.
 
     `period` leaves out what judges another one, and is the period of a file without years.
+    `classes` tells how the model calls its classes; it is asked where 0 and 1 do not say it.
 
     Raises:
         LabelsError: the file is absent or damaged, its key, target or year column is missing or
-            there twice, a label is neither 0 nor 1, or identities in clear come without
+            there twice, a label is neither 0 nor 1 nor a class, or identities in clear come without
             `PSEUDONYM_KEY`.
     """
     table = _read(path)
@@ -97,12 +101,12 @@ def read_labels(
         raise LabelsError(text, path=path, column=target)
     by, people = _people(table, path, contract)
     periods = _periods(table, path, contract, period)
-    labels = [_label(v, row, path, target) for row, v in enumerate(_cells(table, target), start=1)]
+    labels = _outcomes(_cells(table, target), contract, classes, path, target)
     keys: list[Key | None] = [
         None if who is None or when == "" else (who, when)
         for who, when in zip(people, periods, strict=True)
     ]
-    targets: dict[Key, int] = {}
+    targets: dict[Key, float] = {}
     conflicts: set[Key] = set()
     unknown = duplicates = others = 0
     for key, label in zip(keys, labels, strict=True):
@@ -208,7 +212,7 @@ def _people(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, l
             )
             raise LabelsError(text, path=path, column=contract.entity)
         people = _cells(table, contract.entity)
-        return "entity", [pseudonym(person, key) if person else None for person in people]
+        return "entity", [stored(person, key, contract.entity_prefix) for person in people]
     if "entity" in names:
         return "entity", [person.lower() if person else None for person in _cells(table, "entity")]
     anonymous = N_(
@@ -247,11 +251,46 @@ def _place(request_id: str, instance: str, row: int, path: Path) -> Who | None:
     return request_id, int(instance)
 
 
-def _label(value: str, row: int, path: Path, target: str) -> int | None:
-    if not value:
-        return None
-    label = _TARGETS.get(value.lower())
-    if label is None:
-        text = N_("In the file {path}, data row {row}: {column} is neither 0 nor 1.")
-        raise LabelsError(text, path=path, row=row, column=target)
-    return label
+def _outcomes(
+    values: Sequence[str],
+    contract: ModelContract,
+    classes: Callable[[], Sequence[str]],
+    path: Path,
+    target: str,
+) -> Sequence[float | None]:
+    """Return each outcome as the answers are judged by it, None for no value.
+
+    That is the value of a number foretold, the position of a class, and of a score 1 for the class
+    whose probability it is and 0 for another.
+    """
+    if contract.output_kind == VALUE:
+        return [_number(value, row, path, target) for row, value in enumerate(values, start=1)]
+    codes: Mapping[str, int] = _TARGETS
+    given = [_class(value) for value in values]
+    if contract.output_kind == CLASSES:
+        codes = {_class(name): place for place, name in enumerate(classes())}
+    elif contract.positive_class != 1 or not codes.keys() >= {one for one in given if one}:
+        called = [_class(one) for one in classes()]
+        codes = {name: int(place == contract.positive_class) for place, name in enumerate(called)}
+        codes = codes or _TARGETS
+    for row, value in enumerate(given, start=1):
+        if value and value not in codes:
+            text = N_("In the file {path}, data row {row}: {column} is neither 0 nor 1.")
+            if codes is not _TARGETS:
+                text = N_("In the file {path}, data row {row}: {column} is none of {classes}.")
+            facts = {"column": target, "classes": ", ".join(codes)}
+            raise LabelsError(text, path=path, row=row, **facts)
+    return [codes[value] if value else None for value in given]
+
+
+def _number(value: str, row: int, path: Path, target: str) -> float | None:
+    try:
+        return read_number(value) if value else None
+    except NumberError:
+        text = N_("In the file {path}, data row {row}: {column} is no number.")
+        raise LabelsError(text, path=path, row=row, column=target) from None
+
+
+def _class(text: str) -> str:
+    """Return the name of a class as a file or a model may write it: `1.0` is `1`, `True` `true`."""
+    return text.lower().removesuffix(".0")

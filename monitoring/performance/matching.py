@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.contract.model import CLASSES, VALUE
 from core.store.arrow_types import ARROW_TYPES
 from core.store.latest import LatestPerEntity
 from monitoring.performance.groups import named
@@ -28,7 +29,8 @@ class Matched:
     """Labelled answers, one per entity, shape (n_rows,) each, and how many there might have been.
 
     Attributes:
-        target, score, flag: label, score and answered flag.
+        target, score, flag: label, score and answered flag, or class; a number foretold has no flag
+            (0).
         months: when the answer was given, UTC, for example `2025-03`.
         thresholds: the distinct thresholds under which they were answered.
         n_answers: answers in the window of the periods that the labels judge; `n_entities` after
@@ -40,7 +42,7 @@ class Matched:
         groups: values of the columns asked for, as a report names them, n_rows of them each.
     """
 
-    target: npt.NDArray[np.int64]
+    target: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     score: npt.NDArray[np.float64]
     flag: npt.NDArray[np.int64]
     months: list[str]
@@ -64,10 +66,16 @@ class Matched:
         return self.n_rows / self.n_entities if self.n_entities else None
 
 
-def match(labels: Labels, answers: Iterable[pa.RecordBatch], groups: Sequence[str] = ()) -> Matched:
+def match(
+    labels: Labels,
+    answers: Iterable[pa.RecordBatch],
+    groups: Sequence[str] = (),
+    output_kind: str = "",
+) -> Matched:
     """Join labels with answers; memory holds the labels and what they match.
 
-    `groups` are columns of the answers, or of the file of labels where it has them.
+    `groups` are columns of the answers, or of the file of labels where it has them; `output_kind`
+    is the contract's.
 
     An entity's label judges its latest answer of the window and the label's period. A request's
     label judges that very answer; where an entity has several labelled ones, the latest counts.
@@ -78,7 +86,7 @@ def match(labels: Labels, answers: Iterable[pa.RecordBatch], groups: Sequence[st
     wanted = pa.array({who if isinstance(who, str) else who[0] for who in whose}, pa.string())
     found: set[Key] = set()
     chosen: list[pa.RecordBatch] = []
-    targets: list[int] = []
+    targets: list[float] = []
     values: dict[str, list[str]] = {name: [] for name in groups}
     n_answers = n_read = n_without_period = 0
     for batch in answers:
@@ -88,7 +96,7 @@ def match(labels: Labels, answers: Iterable[pa.RecordBatch], groups: Sequence[st
         batch = _of_periods(batch, labels)
         n_answers += batch.num_rows
         everyone.add(_counted(batch, labels), batch.column("timestamp"))
-        batch = _judged(batch, labels.by, wanted)
+        batch = _judged(batch, labels.by, wanted, output_kind)
         known = [(key, labels.targets.get(key)) for key in _keys(batch, labels)]
         places = [place for place, (_, target) in enumerate(known) if target is not None]
         found.update(known[place][0] for place in places)
@@ -101,9 +109,9 @@ def match(labels: Labels, answers: Iterable[pa.RecordBatch], groups: Sequence[st
     kept = labelled.kept()
     table = _stacked(chosen).filter(pa.array(kept))
     return Matched(
-        target=np.array(targets, dtype=np.int64)[kept],
+        target=np.array(targets).astype(float if output_kind == VALUE else np.int64)[kept],
         score=table.column("score").to_numpy(),
-        flag=table.column("label").to_numpy(),
+        flag=pc.fill_null(table.column("label"), 0).to_numpy(),
         months=pc.strftime(table.column("timestamp"), format="%Y-%m").to_pylist(),
         thresholds=tuple(sorted(table.column("threshold").drop_null().unique().to_pylist())),
         n_answers=n_answers,
@@ -149,11 +157,14 @@ def _values(name: str, rows: pa.RecordBatch, keys: Sequence[Key], labels: Labels
     return [named(of_labels.get(key)) for key in keys]
 
 
-def _judged(batch: pa.RecordBatch, by: By, wanted: pa.Array) -> pa.RecordBatch:
+def _judged(batch: pa.RecordBatch, by: By, wanted: pa.Array, output_kind: str) -> pa.RecordBatch:
     """Return the rows that were scored and may have a label."""
     keys = batch.column("entity" if by == "entity" else "request_id")
-    scored = pc.and_(pc.is_finite(batch.column("score")), pc.is_valid(batch.column("label")))
-    mask = pc.and_(pc.is_in(keys, value_set=wanted), scored)
+    mask = pc.is_in(keys, value_set=wanted)
+    if output_kind != CLASSES:
+        mask = pc.and_(mask, pc.is_finite(batch.column("score")))
+    if output_kind != VALUE:
+        mask = pc.and_(mask, pc.is_valid(batch.column("label")))
     return batch.filter(mask, null_selection_behavior="drop")
 
 

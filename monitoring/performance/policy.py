@@ -14,6 +14,8 @@ class PerformancePolicy:
     Attributes:
         max_recall_loss, max_f2_loss, max_roc_auc_loss: allowed fall, in (0, 1).
         max_brier_gain: allowed rise of the mean squared error of the score, in (0, 1).
+        max_error_gain: allowed rise of MAE and RMSE of a number foretold, as a share of the test's.
+        max_r2_loss, max_accuracy_loss, max_f1_loss: allowed fall, of numbers and of classes.
         error: chance of a wrong DEGRADED at the allowed loss, in (0, 1).
         confidence: of the intervals that are shown, in (0, 1).
         min_rows, min_per_class: fewer labels, or fewer of a class, are NO_DATA.
@@ -25,6 +27,10 @@ class PerformancePolicy:
     max_f2_loss: float = 0.05
     max_roc_auc_loss: float = 0.05
     max_brier_gain: float = 0.03
+    max_error_gain: float = 0.10
+    max_r2_loss: float = 0.05
+    max_accuracy_loss: float = 0.05
+    max_f1_loss: float = 0.05
     error: float = 0.05
     confidence: float = 0.95
     min_rows: int = 30
@@ -51,7 +57,7 @@ class PerformancePolicy:
 
     @property
     def allowed(self) -> dict[str, float]:
-        """Return the guarded metrics with the allowed change, negative where more is better."""
+        """Return a score's guarded metrics with the allowed change, negative: more is better."""
         return {
             "recall": -self.max_recall_loss,
             "f2": -self.max_f2_loss,

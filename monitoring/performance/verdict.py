@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from core.contract.model import VALUE
 from core.messages import _
 from core.metrics.calibration import CalibrationBin, calibration
-from core.metrics.classification import LABEL_METRICS, estimates
+from core.metrics.regression import Band, bands
 from core.metrics.resampling import Estimate, Floats, percentiles
 from monitoring.performance.groups import SEED, Part, by_group, by_name
 from monitoring.performance.policy import PerformancePolicy
+from monitoring.performance.yardsticks import OF_SCORE, Array, Yardstick
 
 Tested = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
 """Outcomes, scores and flags of a version's test rows, shape (n,) each."""
@@ -57,12 +59,16 @@ class PerformanceResult:
         months, groups: the metrics by month of the answer, and by each value of each column asked
             for; no verdict rests on them.
         same_threshold: whether every row was answered under the threshold of the test.
+        yardstick: what was measured: a score, a number foretold, or classes.
+        guarded: metrics that a verdict rests on, with the change that is accepted.
+        n_positive: outcomes of 1; None where outcomes are no such.
+        calibration, bands: what scores promised, or values foretold, and what came true.
     """
 
     status: PerformanceStatus
     reason: str | None
     n_rows: int
-    n_positive: int
+    n_positive: int | None
     metrics: Mapping[str, Estimate]
     against_test: Mapping[str, Comparison]
     calibration: tuple[CalibrationBin, ...]
@@ -70,6 +76,9 @@ class PerformanceResult:
     groups: Mapping[str, tuple[Part, ...]]
     same_threshold: bool
     policy: PerformancePolicy
+    yardstick: Yardstick = OF_SCORE
+    guarded: Mapping[str, float] = field(default_factory=dict)
+    bands: tuple[Band, ...] = ()
 
     def degraded(self) -> list[str]:
         """Return the metrics that are certainly worse than allowed."""
@@ -92,6 +101,8 @@ class PerformanceResult:
                 {"n": b.n, "mean_score": b.mean_score, "positive_rate": b.positive_rate}
                 for b in self.calibration
             ],
+            "classes": list(self.yardstick.classes),
+            "bands": [{**asdict(band), "bias": band.bias} for band in self.bands],
             "by_month": [month.to_dict("month") for month in self.months],
             "by_group": {
                 column: [part.to_dict("value") for part in parts]
@@ -102,9 +113,9 @@ class PerformanceResult:
 
 
 def assess(
-    target: npt.NDArray[np.int64],
+    target: Array,
     score: Floats,
-    flag: npt.NDArray[np.int64],
+    flag: Array,
     months: Sequence[str],
     test: Mapping[str, float],
     *,
@@ -112,24 +123,27 @@ def assess(
     groups: Mapping[str, Sequence[str]] | None = None,
     same_threshold: bool = True,
     policy: PerformancePolicy | None = None,
+    yardstick: Yardstick = OF_SCORE,
 ) -> PerformanceResult:
     """Measure labelled rows and compare them with the version's test.
 
     Args:
-        target: labels, 0 or 1, shape (n,).
-        score: scores in [0, 1], shape (n,).
-        flag: what was answered, 0 or 1, shape (n,).
+        target: labels, shape (n,): 0 or 1, a value, or the position of a class.
+        score: scores in [0, 1], or values foretold, shape (n,).
+        flag: what was answered, 0 or 1, or the position of a class, shape (n,).
         months: when each was scored, for example `2025-03`; n of them.
         test: the version's test metrics by name, without prefix; absent ones are not compared.
         tested: the rows behind `test`; None takes its metrics as known exactly.
         groups: values of columns to measure apart, by column; n of them each.
         same_threshold: False leaves the metrics of the flags out of the comparison.
         policy: when worse is DEGRADED.
+        yardstick: what is measured.
     """
     policy = policy or PerformancePolicy()
+    allowed = yardstick.allowed(policy, test)
     if not len(target):
-        return _nothing(same_threshold, policy)
-    metrics, samples = estimates(
+        return _nothing(same_threshold, policy, yardstick, allowed)
+    metrics, samples = yardstick.measure(
         target,
         score,
         flag,
@@ -137,13 +151,13 @@ def assess(
         seed=SEED,
         confidence=policy.confidence,
     )
-    before = _test_samples(tested, policy)
+    before = _test_samples(tested, policy, yardstick)
     compared = {
-        name: _compare(name, found, samples[name], before.get(name), test, policy)
+        name: _compare(name, found, samples[name], before.get(name), test, allowed, policy)
         for name, found in metrics.items()
-        if same_threshold or name not in LABEL_METRICS
+        if same_threshold or name not in yardstick.by_threshold
     }
-    reason = _too_few(target, compared, policy)
+    reason = _too_few(target, compared, policy, yardstick)
     if reason:
         status = PerformanceStatus.NO_DATA
     elif any(found.degraded for found in compared.values()):
@@ -154,39 +168,46 @@ def assess(
         status=status,
         reason=reason,
         n_rows=len(target),
-        n_positive=int(target.sum()),
+        n_positive=None if yardstick.kind else int(target.sum()),
         metrics=metrics,
         against_test=compared,
-        calibration=tuple(calibration(target, score)),
-        months=by_name(target, score, flag, months, policy),
+        calibration=() if yardstick.kind else tuple(calibration(target, score)),
+        months=by_name(target, score, flag, months, policy, yardstick),
         groups={
-            column: by_group(target, score, flag, values, policy)
+            column: by_group(target, score, flag, values, policy, yardstick)
             for column, values in (groups or {}).items()
         },
         same_threshold=same_threshold,
         policy=policy,
+        yardstick=yardstick,
+        guarded=allowed,
+        bands=tuple(bands(target, score)) if yardstick.kind == VALUE else (),
     )
 
 
 def _too_few(
-    target: npt.NDArray[np.int64], compared: Mapping[str, Comparison], policy: PerformancePolicy
+    target: Array,
+    compared: Mapping[str, Comparison],
+    policy: PerformancePolicy,
+    yardstick: Yardstick,
 ) -> str | None:
     """Return why the rows allow no verdict, or None."""
-    n_rows, n_positive = len(target), int(target.sum())
-    if n_rows < policy.min_rows:
+    if len(target) < policy.min_rows:
         return _("fewer than {n} outcomes matched to predictions", n=policy.min_rows)
-    if min(n_positive, n_rows - n_positive) < policy.min_per_class:
-        return _("fewer than {n} outcomes of one of the classes", n=policy.min_per_class)
+    if reason := yardstick.too_few(target, policy):
+        return reason
     if all(found.allowed is None for found in compared.values()):
         return _("the version keeps no test metrics to compare with")
     return None
 
 
-def _test_samples(tested: Tested | None, policy: PerformancePolicy) -> Mapping[str, Floats]:
+def _test_samples(
+    tested: Tested | None, policy: PerformancePolicy, yardstick: Yardstick
+) -> Mapping[str, Floats]:
     """Return how the test's own metrics vary over resamples of its rows; nothing without rows."""
     if tested is None or not np.size(tested[0]):
         return {}
-    _values, samples = estimates(
+    _values, samples = yardstick.measure(
         *tested, resamples=policy.resamples, seed=SEED + 1, confidence=policy.confidence
     )
     return samples
@@ -198,6 +219,7 @@ def _compare(
     samples: Floats,
     test_samples: Floats | None,
     test: Mapping[str, float],
+    guarded: Mapping[str, float],
     policy: PerformancePolicy,
 ) -> Comparison:
     """Compare one metric; the interval of a guarded one has its share of the policy's error.
@@ -207,21 +229,37 @@ def _compare(
     before = test.get(name)
     if before is None or not math.isfinite(before) or found.value is None:
         return Comparison(None)
-    change, allowed = found.value - before, policy.allowed.get(name)
+    change, allowed = found.value - before, guarded.get(name)
     if allowed is None:
         return Comparison(before, change)
-    guarded = len(policy.allowed)
     # One-sided: only the side that is better matters, so each tail has the whole share.
     chance = before if test_samples is None else test_samples[: len(samples)]
-    low, high = percentiles(samples - chance, 1 - 2 * policy.error / guarded)
+    low, high = percentiles(samples - chance, 1 - 2 * policy.error / len(guarded))
     beyond = (high is not None and high < allowed) if allowed < 0 else (low or -1.0) > allowed
     return Comparison(before, change, allowed, low, high, beyond)
 
 
-def _nothing(same_threshold: bool, policy: PerformancePolicy) -> PerformanceResult:
+def _nothing(
+    same_threshold: bool,
+    policy: PerformancePolicy,
+    yardstick: Yardstick,
+    guarded: Mapping[str, float],
+) -> PerformanceResult:
     reason = _("no outcome matches a prediction of the window")
     return PerformanceResult(
-        PerformanceStatus.NO_DATA, reason, 0, 0, {}, {}, (), (), {}, same_threshold, policy
+        status=PerformanceStatus.NO_DATA,
+        reason=reason,
+        n_rows=0,
+        n_positive=None if yardstick.kind else 0,
+        metrics={},
+        against_test={},
+        calibration=(),
+        months=(),
+        groups={},
+        same_threshold=same_threshold,
+        policy=policy,
+        yardstick=yardstick,
+        guarded=guarded,
     )
 
 

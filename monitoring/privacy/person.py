@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from core.cli.arguments import say
-from core.contract.pseudonym import pseudonym
+from core.contract.pseudonym import pseudonym, spellings
+from core.errors import ProjectError
 from core.messages import N_, _, ngettext
 from core.store.erasure import Found, count, erase, find
 from core.store.filesystem import Store
@@ -90,7 +91,16 @@ def _person(text: str) -> OfPerson:
     identity = sys.stdin.readline() if text == "-" else text
     if not identity.strip():
         raise IdentityMissing
-    return OfPerson(pseudonym(identity, key))
+    return OfPerson(*(pseudonym(one, key) for one in spellings(identity, _prefix())))
+
+
+def _prefix() -> str | None:
+    """Return what the champion's contract says stands before a number; None where none does."""
+    try:
+        return JobRegistry().version().contract.entity_prefix
+    except ProjectError:
+        # To be forgotten does not wait for a registry: the typed prefix is taken.
+        return None
 
 
 def _elsewhere(store: Store) -> str:

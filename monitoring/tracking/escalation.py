@@ -42,7 +42,12 @@ class Escalation:
 
 
 def escalate(
-    drift: str | None, performance: str | None, *, release: str, served: bool
+    drift: str | None,
+    performance: str | None,
+    *,
+    release: str,
+    served: bool,
+    reversible: bool = True,
 ) -> Escalation:
     """Return what the last known statuses of one version ask for.
 
@@ -56,9 +61,10 @@ def escalate(
         performance: OK, DEGRADED, NO_DATA, or None likewise.
         release: the version's name, for the rollback's reason.
         served: whether the version is the champion; only then is there anything to roll back.
+        reversible: whether a champion came before it.
     """
     if drift == "RED" and performance == "DEGRADED":
-        return _third(drift, performance, release, served)
+        return _third(drift, performance, release, served, reversible)
     if drift == "RED":
         action = _("L2: find the cause within 4 hours (runbook §6).")
         return Escalation("L2", drift, performance, action)
@@ -74,7 +80,17 @@ def escalate(
     return Escalation("NONE", drift, performance)
 
 
-def _third(drift: str, performance: str, release: str, served: bool) -> Escalation:
+def _third(
+    drift: str, performance: str, release: str, served: bool, reversible: bool
+) -> Escalation:
+    if served and not reversible:
+        action = _(
+            "L3: red drift and worse performance. No champion came before {version}, so there is "
+            "no rollback to do: tell those concerned (runbook §6) and retrain with the newest year "
+            "(§3.5).",
+            version=release,
+        )
+        return Escalation("L3", drift, performance, action)
     if served:
         action = _(
             "L3: red drift and worse performance. Go back to the previous version with the command "

@@ -2,11 +2,10 @@
 
 import json
 import math
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +14,10 @@ import pyarrow.parquet as pq
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.files.scratch import scratch_folder
 from core.metrics.classification import metrics
 from core.registry.evidence import fetch_evidence, training_record
-from core.registry.packages import load_model, read_contract
+from core.registry.packages import ask, classes_of, load_model, read_contract, scores_of
 from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
@@ -31,11 +31,12 @@ TestedRows = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[n
 class MonitoredVersion(Version):
     """A registered version as the jobs see it: with its contract, and its state in its tags.
 
-    `served` tells whether it is the champion.
+    `served` tells whether it is the champion, `reversible` whether an earlier one can come back.
     """
 
     contract: ModelContract = field(kw_only=True)
     served: bool = field(kw_only=True)
+    reversible: bool = field(kw_only=True)
 
     @property
     def model_name(self) -> str:
@@ -100,18 +101,19 @@ class JobRegistry:
     def _monitored(self, found: Version) -> MonitoredVersion:
         registry = self._registry
         contract = read_contract(registry, found)
-        champion = registry.by_alias(names.CHAMPION)
+        aliases = registry.aliases()
         facts = {**asdict(found), "aliases": found.aliases}
         if names.TAG_RELEASE not in found.tags:
             facts["release"] = contract.release
-        served = champion is not None and champion.number == found.number
-        return MonitoredVersion(**facts, contract=contract, served=served)
+        served = aliases.get(names.CHAMPION) == found.number
+        reversible = served and names.PREVIOUS in aliases
+        return MonitoredVersion(**facts, contract=contract, served=served, reversible=reversible)
 
     def reference(self, version: MonitoredVersion) -> pa.Table | None:
         """Return the version's training reference, or None where it has none (any more)."""
         registry, artifact = self._registry, names.ARTIFACT_REFERENCE
-        with tempfile.TemporaryDirectory() as folder:
-            path = fetch_evidence(registry, version, artifact, Path(folder))
+        with scratch_folder() as folder:
+            path = fetch_evidence(registry, version, artifact, folder)
             return pq.read_table(path, memory_map=False) if path else None
 
     def baseline(self, version: MonitoredVersion) -> Baseline:
@@ -123,8 +125,8 @@ class JobRegistry:
         run_id = version.baseline_run_id
         if run_id is None:
             raise NoBaselineError(version=version.release)
-        with tempfile.TemporaryDirectory() as folder:
-            path = fetch(self._registry, run_id, names.ARTIFACT_BASELINE, Path(folder))
+        with scratch_folder() as folder:
+            path = fetch(self._registry, run_id, names.ARTIFACT_BASELINE, folder)
             if path is None:
                 gone = NoBaselineError.gone
                 raise NoBaselineError(gone, version=version.release, run_id=run_id)
@@ -145,8 +147,8 @@ class JobRegistry:
 
     def test_rows(self, version: MonitoredVersion) -> TestedRows | None:
         """Return outcome, score and flag of the version's test rows, or None without any."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, Path(folder))
+        with scratch_folder() as folder:
+            path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, folder)
             if path is None:
                 return None
             rows = pq.read_table(path, columns=["target", "score", "flagged"], memory_map=False)
@@ -156,8 +158,8 @@ class JobRegistry:
     def year_change_errors(self, version: MonitoredVersion) -> dict[str, float]:
         """Return how far what scores promised was off when the period last changed, by name."""
         artifact = names.ARTIFACT_YEAR_CHANGE
-        with tempfile.TemporaryDirectory() as folder:
-            path = fetch_evidence(self._registry, version, artifact, Path(folder))
+        with scratch_folder() as folder:
+            path = fetch_evidence(self._registry, version, artifact, folder)
             return json.loads(path.read_text(encoding="utf-8")) if path else {}
 
     def predict(self, version: MonitoredVersion, features: pa.Table) -> npt.NDArray[np.float64]:
@@ -166,13 +168,37 @@ class JobRegistry:
         Raises:
             ScoringError: the model does not load, or raises.
         """
-        model = load_model(self._registry, version)
+        output = self._output(version, load_model(self._registry, version), features)
         try:
-            output = np.asarray(model.predict(features.to_pandas()), dtype=np.float64)
+            return scores_of(output, version.contract)
+        except (ValueError, TypeError) as exc:
+            raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
+
+    def answered(
+        self, version: MonitoredVersion, features: pa.Table
+    ) -> tuple[list[int | None], tuple[str, ...]]:
+        """Return the position of the class that the version gives each row, and all their names.
+
+        Raises:
+            ScoringError: the model does not load, or raises.
+        """
+        model = load_model(self._registry, version)
+        output, classes = np.asarray(self._output(version, model, features)), classes_of(model)
+        if output.ndim == 2 and output.shape[1] == len(classes):
+            return output.argmax(axis=1).tolist(), classes
+        places = {name: place for place, name in enumerate(classes)}
+        return [places.get(str(one)) for one in output.ravel().tolist()], classes
+
+    def _output(self, version: MonitoredVersion, model: Any, features: pa.Table) -> Any:
+        try:
+            return ask(model, features.to_pandas())
         except Exception as exc:
             # A model may raise anything, and its text may quote the rows.
             raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
-        return output[:, version.contract.positive_class] if output.ndim == 2 else output
+
+    def classes(self, version: MonitoredVersion) -> tuple[str, ...]:
+        """Return what the version's estimator calls its classes, in its order; empty if nothing."""
+        return classes_of(load_model(self._registry, version))
 
     @contextmanager
     def run(self, version: MonitoredVersion | None, job: str, name: str) -> Iterator[OpenRun]:

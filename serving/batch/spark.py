@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import (  # type: ignore[import-not-found,unused-ignore]
         Column,
         DataFrame,
+        SparkSession,
     )
 
     from core.registry.versions import Registry
@@ -39,17 +40,33 @@ def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse
 
     Raises:
         SparkUnusable: Spark is not there, or it failed.
-        FileRefused: rows do not fit the contract.
+        FileRefused: rows do not fit the contract, or there is something where to write.
     """
     if model.version.contract.outputs:
         raise FileRefused(problem=_("this model has no score; use --engine local"))
     with spark_session("serving") as session:
+        _must_be_free(session, str(options.output))
         frame = session.read.parquet(str(options.source))
         rows = _check(frame, model.version.contract, options.keep)
         udf = spark_udf(registry, session, model.version.number)
         scored = _scored(frame, model, udf, options.keep)
-        scored.write.mode("overwrite").parquet(str(options.output))
+        # Spark's overwriting begins by deleting the folder, whatever is in it.
+        scored.write.mode("append").parquet(str(options.output))
         return rows
+
+
+def _must_be_free(session: "SparkSession", output: str) -> None:
+    """Refuse an output that has something in it, on any filesystem that Spark can write to.
+
+    Raises:
+        FileRefused: it has.
+    """
+    java: Any = session._jvm
+    path = java.org.apache.hadoop.fs.Path(output)
+    files = path.getFileSystem(session._jsc.hadoopConfiguration())
+    if files.exists(path) and (files.getFileStatus(path).isFile() or len(files.listStatus(path))):
+        text = _("{output} is not empty; name another --output, or delete it first", output=output)
+        raise FileRefused(problem=text)
 
 
 @dataclass(frozen=True, slots=True)

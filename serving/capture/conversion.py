@@ -3,48 +3,106 @@
 In a worker, Arrow's Parquet would take memory for good and the interpreter from requests.
 """
 
+import contextlib
 import json
 import os
+import selectors
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from core.cli.parent import end_with_parent
 from core.files.locks import owned
 from core.store.places import store_place
 from core.store.schema import JOURNAL_SUFFIX
-from serving.errors import ConversionFailed
+from serving.errors import ConversionFailed, ConversionHung
 from serving.telemetry.logs import location
 
 _ROOT = Path(__file__).resolve().parents[2]
 _NICENESS = 10
+_KILL_SECONDS = 5.0
+CONVERSION_SECONDS = 60.0
+"""Longest time that the conversion of one journal may take, the start of the process included."""
 
 
-def convert_free(journals: Path, store: Path | str) -> dict[Path, str | None]:
+def convert_free(
+    journals: Path,
+    store: Path | str,
+    alive: Callable[[float], None] = lambda _seconds: None,
+    patience: float = CONVERSION_SECONDS,
+) -> dict[Path, str | None]:
     """Convert every journal that nobody holds; return why each of them could not be, or None.
 
     Where there is none, no process is started.
 
+    Args:
+        journals: their folder.
+        store: where the Parquet files go.
+        alive: called at each sign of life, with the seconds until the next one is due.
+        patience: seconds that one journal may take; then the process is ended.
+
     Raises:
         ConversionFailed: the process ended before it was done; what is left can be tried again.
+        ConversionHung: it was ended, since it stood still; what is left can be tried again.
         OSError: it cannot be started.
     """
     journals = journals.absolute()
     if not any(_is_free(path) for path in journals.glob(f"*{JOURNAL_SUFFIX}")):
         return {}
     place = store.absolute() if isinstance(store, Path) else store
-    done = subprocess.run(
-        [sys.executable, "-m", "serving.capture.conversion", str(journals), str(place)],
+    arguments = (str(journals), str(place), str(os.getpid()))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "serving.capture.conversion", *arguments],
         cwd=_ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         # A traceback may hold captured values.
         stderr=subprocess.DEVNULL,
-        check=False,
     )
-    if done.returncode:
-        raise ConversionFailed(done.returncode)
-    return {journals / name: error for name, error in map(json.loads, done.stdout.splitlines())}
+    try:
+        said = _said(child, alive, patience)
+    finally:
+        _end(child)
+    if child.returncode:
+        raise ConversionFailed(child.returncode)
+    return {journals / name: error for name, error in map(json.loads, said.splitlines())}
+
+
+def _said(child: subprocess.Popen[bytes], alive: Callable[[float], None], patience: float) -> bytes:
+    """Return all that the process writes, a line for each journal.
+
+    Raises:
+        ConversionHung: no line came for `patience` seconds, or it does not end after the last.
+    """
+    assert child.stdout is not None  # noqa: S101 (it was opened as a pipe)
+    said, pipe = b"", child.stdout.fileno()
+    with selectors.DefaultSelector() as ready:
+        ready.register(pipe, selectors.EVENT_READ)
+        while True:
+            alive(patience / 2)
+            if not ready.select(patience):
+                raise ConversionHung(seconds=round(patience))
+            data = os.read(pipe, 65536)
+            if not data:
+                break
+            said += data
+    try:
+        child.wait(patience)
+    except subprocess.TimeoutExpired:
+        raise ConversionHung(seconds=round(patience)) from None
+    return said
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the process if it lives: a stopped one, too. One that waits for a disk ends later."""
+    if child.stdout is not None:
+        child.stdout.close()
+    if child.poll() is None:
+        child.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_KILL_SECONDS)
 
 
 def _is_free(path: Path) -> bool:
@@ -57,6 +115,8 @@ def main() -> int:
     # What ends a server may reach its whole group, and a worker waits for its last conversion.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # A worker that was killed needs no child that may hang; whoever comes next converts.
+    end_with_parent(int(sys.argv[3]), signal.SIGKILL)
     os.nice(_NICENESS)
     from core.store.errors import StoreError
     from core.store.filesystem import Store
@@ -65,6 +125,8 @@ def main() -> int:
     for path, error in collect(Store(store_place(sys.argv[2]), Path(sys.argv[1]))):
         text = str(error) if isinstance(error, StoreError) else error and location(error)
         sys.stdout.write(f"{json.dumps([path.name, text])}\n")
+        # Each line is a sign of life.
+        sys.stdout.flush()
     return 0
 
 

@@ -20,11 +20,12 @@ from core.store.journal import Journal
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from core.store.quarantined import quarantined_journals
 from core.store.schema import ROLE_PRIMARY, JournalHeader
-from serving.capture.conversion import convert_free
+from serving.capture import conversion
 from serving.config.settings import Settings
 from serving.engine.job import Job
-from serving.errors import CaptureFailed, ConversionFailed
+from serving.errors import CaptureFailed, ConversionFailed, ConversionHung
 from serving.model.loading import LoadedVersion
+from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog, location
 
 _GIVEN = (
@@ -43,11 +44,28 @@ class _Format(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CaptureCounters:
-    """Rows of this worker since it started: journalled, not yet Parquet, not written at all."""
+    """Rows of this worker since it started: journalled, not yet Parquet, not written at all.
+
+    `oldest` is the age of the oldest row that is not Parquet yet, in seconds; 0 without one.
+    """
 
     captured: int
     pending: int
     lost: int
+    oldest: float = 0.0
+
+
+class _Sealed(NamedTuple):
+    """A closed journal that is not Parquet yet: its rows, and the monotonic time of its first."""
+
+    rows: int
+    since: float
+
+
+_OLDEST_SECONDS = 60.0
+"""Age from which a row that is not Parquet yet is worth a reason, unless it may wait longer."""
+_SILENT_SECONDS = 10.0
+_MAX_PATIENCE_SECONDS = 600.0
 
 
 class Capture:
@@ -64,7 +82,7 @@ class Capture:
         self._lock = threading.Lock()
         self._formats: dict[int, _Format] = {}
         self._open: dict[int, Journal] = {}
-        self._sealed: dict[Path, int] = {}
+        self._sealed: dict[Path, _Sealed] = {}
         self._captured = self._lost = 0
         self._writing_fails = False
         self._conversion_fails: str | None = None
@@ -72,6 +90,10 @@ class Capture:
         self._set_aside: list[str] = []
         self._made_in = _identity(self._folder)
         self._request_seen = 0
+        suffix = "" if role == ROLE_PRIMARY else f"_{role}"
+        self._heart, self._child = Heartbeat(f"capture{suffix}"), Heartbeat(f"conversion{suffix}")
+        self.hearts = (self._heart, self._child)
+        self._patience = conversion.CONVERSION_SECONDS
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
@@ -85,6 +107,7 @@ class Capture:
         if self._thread.is_alive():
             self._thread.join()
         self.flush()
+        self._heart.rest()
 
     def append(self, jobs: Sequence[Job]) -> None:
         """Journal the rows of scored jobs, all of one version, in one write.
@@ -131,8 +154,11 @@ class Capture:
     def counters(self) -> CaptureCounters:
         """Return this worker's counters."""
         with self._lock:
-            pending = sum(j.rows for j in self._open.values()) + sum(self._sealed.values())
-            return CaptureCounters(self._captured, pending, self._lost)
+            waiting = [_Sealed(j.rows, j.since) for j in self._open.values() if j.rows]
+            waiting += self._sealed.values()
+            pending, now = sum(one.rows for one in waiting), time.monotonic()
+            oldest = now - min((one.since for one in waiting if one.rows), default=now)
+            return CaptureCounters(self._captured, pending, self._lost, oldest)
 
     def problems(self) -> list[str]:
         """Return what is wrong now, for people."""
@@ -147,6 +173,10 @@ class Capture:
                     self._lost,
                 )
             )
+        oldest = self.counters().oldest
+        if oldest > max(_OLDEST_SECONDS, 2 * self._seconds):
+            text = _("captured rows have waited for {n} s to become Parquet", n=round(oldest))
+            found.append(text)
         if self._conversion_fails:
             found.append(self._conversion_fails)
         if self._unconverted:
@@ -168,7 +198,7 @@ class Capture:
             self._seal_and_convert()
         except Exception as exc:
             problem = _("capture could not be converted: {where}", where=location(exc))
-            if isinstance(exc, ConversionFailed):
+            if isinstance(exc, ConversionFailed | ConversionHung):
                 problem = str(exc)
             if problem != self._conversion_fails:
                 self._log.event("ERROR", problem)
@@ -180,12 +210,12 @@ class Capture:
         with self._lock:
             for journal in self._open.values():
                 if journal.is_there():
-                    self._sealed[journal.path] = journal.rows
+                    self._sealed[journal.path] = _Sealed(journal.rows, journal.since)
                 else:
                     self._lose(journal.path, journal.rows)
                 journal.close()
             self._open.clear()
-        outcomes = convert_free(self._folder, self._store)
+        outcomes = self._converted()
         failed = {path: reason for path, reason in outcomes.items() if reason is not None}
         for path, reason in failed.items():
             if self._unconverted.get(path) != reason:
@@ -197,13 +227,31 @@ class Capture:
         self._set_aside = [str(one) for one in quarantined_journals(self._folder)]
         self._forget_converted(outcomes)
 
+    def _converted(self) -> Mapping[Path, str | None]:
+        """Have the journals converted; one that takes too long gets more time in the next turn."""
+        self._heart.beat(_SILENT_SECONDS)
+        try:
+            found = conversion.convert_free(self._folder, self._store, self._alive, self._patience)
+        except ConversionHung:
+            self._patience = min(2 * self._patience, _MAX_PATIENCE_SECONDS)
+            raise
+        finally:
+            self._child.rest()
+        self._patience = conversion.CONVERSION_SECONDS
+        return found
+
+    def _alive(self, within: float) -> None:
+        """Note a sign of life of the converting process, and of the thread that waits for it."""
+        self._child.beat(within)
+        self._heart.beat(within + _SILENT_SECONDS)
+
     def _forget_converted(self, outcomes: Mapping[Path, str | None]) -> None:
         """Count sealed journals no more that are gone: as lost where their folder went too."""
         with self._lock:
             gone = [path for path in self._sealed if not path.exists()]
             folder_went = _identity(self._folder) != self._made_in
             for path in gone:
-                rows = self._sealed.pop(path)
+                rows = self._sealed.pop(path).rows
                 if folder_went and path not in outcomes:
                     self._lose(path, rows)
 
@@ -255,6 +303,7 @@ class Capture:
             job.context.request_id,
             job.context.elapsed_ms(),
         )
+        prefix = job.model.version.contract.entity_prefix
         timestamp, threshold = time.time_ns() // 1000, job.model.threshold
         periods = given.periods or (None,) * len(given.rows)
         columns = zip(given.rows, given.entities, periods, job.scores, job.labels, strict=True)
@@ -262,7 +311,7 @@ class Capture:
             row_of(
                 (
                     *(request_id, number, timestamp),
-                    stored(entity, self._key),
+                    stored(entity, self._key, prefix),
                     *(period, score, label, threshold, latency_ms),
                     *row,
                 )
@@ -279,6 +328,7 @@ class Capture:
         """Wait for the next turn or a job's request to rotate; return whether to stop instead."""
         until = time.monotonic() + self._seconds
         while (left := until - time.monotonic()) > 0:
+            self._heart.beat(_SILENT_SECONDS)
             if self._stop.wait(min(left, ROTATE_LOOK_SECONDS)):
                 return True
             if self._asked_to_rotate():

@@ -5,7 +5,7 @@ Each field is the environment variable of the same name; `.env.example` lists th
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -131,8 +131,20 @@ class Settings(BaseSettings):
     max_instances: Count = 1000
     """Most instances in one request."""
 
+    unknown_fields: Annotated[
+        Literal["ignore", "refuse"] | None, _Must(N_("must be ignore or refuse"))
+    ] = None
+    """What becomes of fields that the model does not have; None ignores them at `/invocations`, as
+    MLflow's server does, and refuses them at `/predict`."""
+
     max_body_bytes: Count = 2 * 1024 * 1024
     """Longest request body, in bytes."""
+
+    max_connections: Count = 1000
+    """Most connections of a worker; beyond, the one that has been idle longest is closed."""
+
+    max_pending_rows: Count = 10_000
+    """Rows that wait for the model in a worker; beyond, requests are answered 503 at once."""
 
     api_keys: Annotated[tuple[bytes, ...], NoDecode, BeforeValidator(_digests)] = Field(
         default=(), repr=False

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from core.messages import _
 from core.registry.versions import Registry
@@ -14,6 +14,8 @@ from serving.engine.batcher import Batcher
 from serving.engine.job import Job
 from serving.following.follower import Follower
 from serving.following.threshold import override_text
+from serving.metrics.counters import Metrics
+from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog
 
 _FIRST_LOOK_SECONDS = 60.0
@@ -31,14 +33,12 @@ class Deployment:
     Args:
         settings: the model's name, its alias, and where its rows go.
         log: of the process.
-        observe: called with the scored jobs of each call of the model.
+        metrics: what counts in this process, and watches how requests end.
     """
 
-    def __init__(
-        self, settings: Settings, log: JsonLog, observe: Callable[[Sequence[Job]], None]
-    ) -> None:
+    def __init__(self, settings: Settings, log: JsonLog, metrics: Metrics) -> None:
         """Put the parts together; nothing is read, opened or started before `start`."""
-        self.settings, self._log, self._observe = settings, log, observe
+        self.settings, self._log, self._metrics = settings, log, metrics
         self.name, self.alias = settings.model_name, settings.model_alias
         self.registry = Registry(self.name, settings.mlflow_tracking_uri, self.alias)
         self.follower = Follower(self.registry, settings, log)
@@ -46,10 +46,13 @@ class Deployment:
         self.shadow = (
             Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
         )
-        self.batcher = Batcher(self._record)
+        self.batcher = Batcher(self._record, settings.max_pending_rows)
         self.batch_capture = Capture(settings, log, ROLE_BATCH)
-        self.batch, self._batch_begun = Batcher(self._record_batch), False
+        self.batch = Batcher(self._record_batch, settings.max_pending_rows)
+        self._batch_begun = False
         self._beginning = threading.Lock()
+        # Fields that a model does not have and that were left out; counted on the event loop.
+        self.ignored_fields = 0
 
     async def start(self) -> None:
         """Start all parts; return when the alias was looked at, or that takes too long."""
@@ -77,15 +80,27 @@ class Deployment:
         """Return what was captured of answers and of lists."""
         one, other = self.capture.counters(), self.batch_capture.counters()
         return CaptureCounters(
-            one.captured + other.captured, one.pending + other.pending, one.lost + other.lost
+            one.captured + other.captured,
+            one.pending + other.pending,
+            one.lost + other.lost,
+            max(one.oldest, other.oldest),
         )
+
+    def hearts(self) -> list[Heartbeat]:
+        """Return the heartbeats of all that works in the background."""
+        captures = [*self.capture.hearts, *self.batch_capture.hearts]
+        shadow = self.shadow.hearts if self.shadow is not None else ()
+        return [self.follower.heart, *captures, *shadow, self._metrics.heart]
 
     def alarms(self) -> list[str]:
         """Return what someone should look at, for people."""
         served, problem = self.follower.served, self.follower.following.problem
         warning = served.warning if served is not None else None
         found = [text for text in (problem, warning) if text]
-        return [*found, *self.capture.problems(), *self.batch_capture.problems()]
+        # A part that hangs is an alarm, also one of the shadow.
+        silent = [text for heart in self.hearts() if (text := heart.problem())]
+        captures = [*self.capture.problems(), *self.batch_capture.problems()]
+        return [*found, *silent, *self._metrics.problems(), *captures]
 
     def notes(self) -> list[str]:
         """Return what is worth saying and no alarm: that the environment sets the threshold."""
@@ -96,7 +111,7 @@ class Deployment:
 
     def _record(self, jobs: Sequence[Job]) -> None:
         self.capture.append(jobs)
-        self._observe(jobs)
+        self._metrics.batch(jobs)
         if self.shadow is not None:
             self.shadow.offer(jobs)
 
@@ -107,4 +122,4 @@ class Deployment:
                 self._batch_begun = True
                 self.batch_capture.start()
         self.batch_capture.append(jobs)
-        self._observe(jobs)
+        self._metrics.batch(jobs)

@@ -17,14 +17,21 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
             serving[_identity(shadow.follower.served, shadow.alias)] = 1
     return {
         "capture_rows": {(): sum(c.captured for c in counters)},
+        "ignored_fields": {(): sum(d.ignored_fields for d in deployments)},
         "capture_lost_rows": {(): sum(c.lost for c in counters)},
         "capture_pending_rows": {(): sum(c.pending for c in counters)},
+        "capture_oldest_pending_seconds": {(): max(c.oldest for c in counters)},
+        "model_waiting_rows": {(): sum(d.batcher.waiting + d.batch.waiting for d in deployments)},
+        "http_shed_requests": {(): sum(d.batcher.shed + d.batch.shed for d in deployments)},
         "shadow_rows": {(): sum(s.scored for s in shadows)},
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": serving,
         "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
         "serving_registry_reachable_workers": {
             (): int(all(d.follower.following.reachable for d in deployments))
+        },
+        "serving_heartbeat_age_seconds": {
+            (heart.part,): heart.age() for d in deployments for heart in d.hearts()
         },
     }
 

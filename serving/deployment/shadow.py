@@ -22,6 +22,7 @@ from serving.errors import RequestError
 from serving.following.follower import Follower
 from serving.following.served import ServedModel
 from serving.protocol.instances import Instances
+from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog, location
 
 WAITING_JOBS = 2000
@@ -30,6 +31,8 @@ GATHERED_ROWS = 256
 """Rows after which the shadow stops gathering and scores."""
 _NICENESS = 10
 _DRAIN_SECONDS = 5.0
+_SCORE_SECONDS = 30.0
+"""Time after which scoring a batch hangs."""
 
 
 class Shadow:
@@ -42,9 +45,15 @@ class Shadow:
         settings = settings.model_copy(update={"threshold": None, "capture_required": False})
         self.alias = alias
         self.follower = Follower(
-            registry, settings, log, N_("in the shadow: {name} version {number}")
+            registry,
+            settings,
+            log,
+            N_("in the shadow: {name} version {number}"),
+            "shadow_following",
         )
         self.capture = Capture(settings, log, ROLE_SHADOW)
+        self._heart = Heartbeat("shadow")
+        self.hearts = (self._heart, self.follower.heart, *self.capture.hearts)
         self.scored = self.dropped = 0
         self._log = log
         self._failure: str | None = None
@@ -81,8 +90,10 @@ class Shadow:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while (job := self._waiting.get()) is not None:
             began = time.monotonic()
+            self._heart.beat(_SCORE_SECONDS)
             jobs, over = self._gather(job)
             self._score(jobs)
+            self._heart.rest()
             if over:
                 return
             time.sleep(time.monotonic() - began)

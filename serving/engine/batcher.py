@@ -8,6 +8,7 @@ small ones and health checks go on.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -15,6 +16,7 @@ from typing import Any
 
 from serving.engine.explain import explain
 from serving.engine.job import Job, settle, settle_apart
+from serving.errors import Overloaded
 
 INLINE_ROWS = 128
 """Rows up to which a request is scored together with others."""
@@ -25,16 +27,28 @@ class Batcher:
 
     Args:
         record: called with the scored jobs of one version.
+        most: rows that may wait before `admit` refuses more; None for any number.
     """
 
-    def __init__(self, record: Callable[[Sequence[Job]], None]) -> None:
+    def __init__(self, record: Callable[[Sequence[Job]], None], most: int | None = None) -> None:
         """Keep the recorder; the threads start when first needed."""
-        self._record = record
+        self._record, self._most = record, math.inf if most is None else most
+        self.waiting = self.shed = 0
         self._quick: list[Job] = []
         self._slow: list[Job] = []
         self._slow_call: asyncio.Future[None] | None = None
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
+
+    def admit(self, rows: int) -> None:
+        """Let a request pass whose rows are few enough beside those that wait, or that is alone.
+
+        Raises:
+            Overloaded: they are not; it is counted in `shed`.
+        """
+        if self.waiting and self.waiting + max(rows, 1) > self._most:
+            self.shed += 1
+            raise Overloaded
 
     async def score(self, job: Job) -> None:
         """Fill in a job's output, scores and labels.
@@ -43,6 +57,13 @@ class Batcher:
             ScoringFailed: the model raised on these instances.
             CaptureFailed: the scores could not be recorded, and must be.
         """
+        self.waiting += len(job.instances.rows)
+        try:
+            await self._score(job)
+        finally:
+            self.waiting -= len(job.instances.rows)
+
+    async def _score(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
         if len(job.instances.rows) > INLINE_ROWS:
             await loop.run_in_executor(self._large, self._run_alone, job)
@@ -64,7 +85,11 @@ class Batcher:
         Raises:
             ScoringFailed: the model raised on a replaced instance.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._large, explain, job)
+        self.waiting += len(job.instances.rows)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._large, explain, job)
+        finally:
+            self.waiting -= len(job.instances.rows)
 
     def close(self) -> None:
         """Wait for the threads."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.contract.model import CLASSES
 from core.messages import _
 from serving.engine.context import RequestContext
 from serving.errors import ScoringFailed
@@ -18,7 +19,8 @@ class Job:
     """One request's instances and the model that validated them, which alone may score them.
 
     `output` is what the model returned for the instances; `scores` and `labels` are what capture
-    keeps of it, None where the model has none.
+    keeps of it, None where the model has none; the label of a model of classes is the position of
+    the one that it says.
     """
 
     model: ServedModel
@@ -42,7 +44,10 @@ class Job:
         """
         self.output, self.scores = output, scores
         threshold = self.model.threshold
-        if self.model.version.contract.outputs:
+        version = self.model.version
+        if version.contract.output_kind == CLASSES:
+            self.labels = version.score.answered(output)
+        elif version.contract.outputs:
             self.labels = [None] * len(scores)
         elif threshold is None:
             raise ScoringFailed(_("the model has no score"))

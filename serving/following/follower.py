@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.contract import names
 from core.messages import N_, _
+from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
 from core.registry.errors import RegistryError, RegistryUnreachable, VersionRefused
 from core.registry.files import open_package
 from core.registry.runs import RunFacts, run_facts
@@ -22,10 +23,15 @@ from serving.following.served import ModelSource, ServedModel, check_successor
 from serving.following.shared_lookup import SharedLook
 from serving.following.threshold import override_text, threshold_in_force
 from serving.model.loading import LoadedVersion, load_version, read_version
+from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog, location
 from serving.telemetry.memory import freeze_loaded
 
 _MAX_PAUSE_SECONDS = 30.0
+_LOOK_SECONDS = 3 * CALL_SECONDS
+"""Time after which a look at the alias hangs, besides a few pauses."""
+_LOAD_SECONDS = TRANSFER_SECONDS + 60.0
+"""Time after which loading a version hangs."""
 _OWN_LOOK = 0.2
 """Share of the interval after which a worker reads what the last look of its server found."""
 _JITTER = 0.25
@@ -64,9 +70,10 @@ class Follower:
         settings: Settings,
         log: JsonLog,
         news: str = N_("serving {name} version {number}"),
+        part: str = "following",
     ) -> None:
         """Remember what to follow and how the log tells of a new version; `start` begins."""
-        self._news = news
+        self._news, self.heart = news, Heartbeat(part)
         self._registry, self._settings, self._log = registry, settings, log
         self._resolve, self._pause = registry.resolve, settings.poll_seconds
         if settings.workers_dir is not None:
@@ -97,6 +104,7 @@ class Follower:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5)
+        self.heart.rest()
 
     def current(self) -> ServedModel:
         """Return what answers requests now.
@@ -142,6 +150,7 @@ class Follower:
         if self._cache_tried:
             return
         self._cache_tried = True
+        self.heart.beat(_LOAD_SECONDS)
         try:
             with self._cache.opened() as kept:
                 if kept is None:
@@ -183,6 +192,7 @@ class Follower:
             before = None
         if before is not None and time.monotonic() < before.until:
             raise before.error.with_traceback(None)
+        self.heart.beat(_LOAD_SECONDS)
         try:
             version = load_version(self._registry, target, self._settings, self._accept)
         except VersionRefused as exc:
@@ -256,6 +266,7 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            self.heart.beat(_LOOK_SECONDS + 3 * self._pause)
             try:
                 self.poll()
             except Exception as exc:

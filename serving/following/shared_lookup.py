@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.files.locks import lock
+from core.files.locks import lock_within
+from core.registry.client import CALL_SECONDS
 from core.registry.errors import AliasMissing, ModelMissing, RegistryUnreachable
 from core.registry.versions import Registry, Version
+
+_PATIENCE_SECONDS = CALL_SECONDS + 2.0
+"""Longest time that a worker waits for the look of another, which may have been stopped."""
 
 
 class SharedLook:
@@ -38,7 +42,8 @@ class SharedLook:
             return self._registry.resolve()
         try:
             # While another worker asks, this one waits for its answer.
-            lock(fd, wait=True)
+            if not lock_within(fd, _PATIENCE_SECONDS):
+                return self._registry.resolve()
             found = _read(fd)
             if found is None or not 0 <= time.monotonic() - found["at"] < self._seconds:
                 found = self._ask()

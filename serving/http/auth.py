@@ -30,27 +30,31 @@ class ApiKeys:
         """Let a request pass.
 
         Raises:
-            Unauthorized: the path needs a key and none of the accepted ones came.
+            Unauthorized: the path needs a key, and none of the accepted ones or several came.
         """
         if not self._digests or path in OPEN_PATHS:
             return
         browser = path in (PAGE, LIST) or path.startswith(f"{PAGE}/")
-        given = hashlib.sha256(_presented(headers, basic=browser)).digest()
+        presented = _presented(headers, basic=browser)
+        if len(presented) > 1:
+            raise Unauthorized(browser=browser, several=True)
+        given = hashlib.sha256(b"".join(presented)).digest()
         # All are compared, so the time does not tell which one came close.
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if not any(matches):
             raise Unauthorized(browser=browser)
 
 
-def _presented(headers: Sequence[tuple[bytes, bytes]], *, basic: bool) -> bytes:
-    """Return the key of `X-API-Key`, else of `Authorization`, else nothing."""
-    found = {name: value for name, value in headers if name in (b"x-api-key", b"authorization")}
-    if b"x-api-key" in found:
-        return found[b"x-api-key"].strip()
-    scheme, _, token = found.get(b"authorization", b"").partition(b" ")
-    if basic and scheme.lower() == b"basic":
-        return _password(token)
-    return token.strip() if scheme.lower() == b"bearer" else b""
+def _presented(headers: Sequence[tuple[bytes, bytes]], *, basic: bool) -> list[bytes]:
+    """Return the keys in `X-API-Key` and `Authorization` headers."""
+    found = [value.strip() for name, value in headers if name == b"x-api-key"]
+    for value in (value for name, value in headers if name == b"authorization"):
+        scheme, _, token = value.partition(b" ")
+        if basic and scheme.lower() == b"basic":
+            found.append(_password(token))
+        elif scheme.lower() == b"bearer":
+            found.append(token.strip())
+    return found
 
 
 def _password(token: bytes) -> bytes:

@@ -17,6 +17,7 @@ from serving.http.middleware import send_json
 from serving.http.predict import read_body
 from serving.protocol.instances import Instances
 from serving.protocol.mlflow_input import read_instances
+from serving.protocol.unknown import without_unknown
 
 
 class InvocationsEndpoint:
@@ -25,11 +26,14 @@ class InvocationsEndpoint:
     def __init__(self, deployment: Deployment) -> None:
         """Keep the parts that answer."""
         self._follower, self._batcher = deployment.follower, deployment.batcher
+        self._deployment = deployment
         self._limit = deployment.settings.max_body_bytes
+        self._ignore = deployment.settings.unknown_fields != "refuse"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""
         context = scope["context"]
+        self._batcher.admit(0)
         body = await read_body(scope, receive, self._limit)
         model = self._follower.current()
         context.model_version = model.release
@@ -38,10 +42,15 @@ class InvocationsEndpoint:
         read = version.reader.read_frame(body) if kind == b"application/json" else None
         if read is None:
             instances = read_instances(body, kind.decode("latin-1"), version.contract.features)
+            left_out = 0
+            if self._ignore:
+                instances, left_out = without_unknown(instances, version.validator)
             rows, entities, periods = version.validator.read_instances(instances)
             read = Instances(rows, entities, periods=periods)
+            self._deployment.ignored_fields += left_out
         job = Job(model, read, context)
         context.n_instances = len(read.rows)
+        self._batcher.admit(len(read.rows))
         await self._batcher.score(job)
         await send_json(200, msgspec.json.encode({"predictions": job.outputs()}), send)
 

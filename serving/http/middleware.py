@@ -66,8 +66,11 @@ class RequestMiddleware:
 
         try:
             self._keys.check(scope["path"], headers)
-            app = self.hot.get((scope["method"], scope["path"]), self._app)
-            await app(scope, receive, answer)
+            hot = self.hot.get((scope["method"], scope["path"]))
+            if hot is None:
+                await self._app(_as_get(scope), receive, answer)
+            else:
+                await hot(scope, receive, answer)
         except Exception as exc:
             error = self._translate(context, exc)
             if not started:
@@ -107,6 +110,11 @@ class RequestMiddleware:
             model_version=context.model_version,
             n_instances=context.n_instances,
         )
+
+
+def _as_get(scope: Scope) -> Scope:
+    """Return a HEAD request as the GET that it asks about; the server sends no body of it."""
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
 def error_body(error: RequestError, context: RequestContext) -> dict[str, object]:

@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from core.contract import names
 from core.contract.model import Example, ModelContract
 from core.messages import N_, _
+from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
 from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH
 from serving.http.openapi_input import closed_object, invocations_content, predict_body
@@ -56,13 +57,10 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     _translate(document)
     for path in ("/ready", "/metadata"):
         paths[path]["get"]["responses"]["503"] = _error("503")
-    paths["/predict"] = _predict(
-        contract, served.threshold if served else None, settings.max_instances
-    )
-    paths["/predict/batch"] = _predict(
-        contract, served.threshold if served else None, settings.max_instances, "predict_batch"
-    )
-    paths["/invocations"] = _invocations(contract, settings.max_instances)
+    threshold = served.threshold if served else None
+    paths["/predict"] = _predict(contract, threshold, settings)
+    paths["/predict/batch"] = _predict(contract, threshold, settings, "predict_batch")
+    paths["/invocations"] = _invocations(contract, settings)
     paths["/ping"] = {"get": _text("ping", _("200 with a model loaded (MLflow)"), "text/plain")}
     paths["/ping"]["get"]["responses"]["404"] = {"description": _("No model loaded yet")}
     paths["/version"] = {"get": _text("version", _("Version of MLflow"), "text/plain")}
@@ -105,13 +103,17 @@ def _ask_for_keys(document: dict[str, Any]) -> None:
             operation["responses"]["401"] = _error("401")
 
 
+def _body(contract: ModelContract | None, settings: Settings) -> dict[str, Any]:
+    return predict_body(contract, settings.max_instances, settings.unknown_fields == "ignore")
+
+
 def _predict(
     contract: ModelContract | None,
     threshold: float | None,
-    max_instances: int,
+    settings: Settings,
     operation: str = "predict",
 ) -> dict[str, Any]:
-    request: dict[str, Any] = {"schema": predict_body(contract, max_instances)}
+    request: dict[str, Any] = {"schema": _body(contract, settings)}
     answer: dict[str, Any] = {"schema": _answer(contract)}
     if contract is not None and contract.example is not None:
         request["example"] = {"instances": [dict(contract.example.instance)]}
@@ -149,7 +151,8 @@ def _answer_example(contract: ModelContract, example: Example, threshold: float)
     }
 
 
-def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str, Any]:
+def _invocations(contract: ModelContract | None, settings: Settings) -> dict[str, Any]:
+    more_fields = settings.unknown_fields != "refuse"
     answer = closed_object({"predictions": {"type": "array"}})
     return {
         "post": {
@@ -157,7 +160,7 @@ def _invocations(contract: ModelContract | None, max_instances: int) -> dict[str
             "operationId": "invocations",
             "requestBody": {
                 "required": True,
-                "content": invocations_content(contract, max_instances),
+                "content": invocations_content(contract, settings.max_instances, more_fields),
             },
             "responses": {
                 "200": {

@@ -27,20 +27,27 @@ def closed_object(properties: dict[str, Any], optional: Sequence[str] = ()) -> d
     }
 
 
-def predict_body(contract: ModelContract | None, max_instances: int) -> dict[str, Any]:
-    """Return the schema of a body of `/predict`; without a contract, only its outline."""
+def predict_body(
+    contract: ModelContract | None, max_instances: int, more_fields: bool = False
+) -> dict[str, Any]:
+    """Return the schema of a body of `/predict`; without a contract, only its outline.
+
+    `more_fields` says that fields which the model does not have are left out.
+    """
     explain: dict[str, Any] = {"type": "boolean", "default": False}
     explain["description"] = _("adds to each prediction the features that changed its score most")
     if contract is not None and contract.outputs:
         explain = {"const": False}
-    instances = _several(_instance(contract), max_instances)
+    instances = _several(_instance(contract, more_fields), max_instances)
     return closed_object({"instances": instances, "explain": explain}, optional=("explain",))
 
 
-def invocations_content(contract: ModelContract | None, max_instances: int) -> dict[str, Any]:
+def invocations_content(
+    contract: ModelContract | None, max_instances: int, more_fields: bool = True
+) -> dict[str, Any]:
     """Return the `content` of a request to `/invocations`, by media type."""
     instance = _instance(contract)
-    records = _several(instance, max_instances)
+    records = _several(_instance(contract, more_fields), max_instances)
     tensor: dict[str, Any] = {"type": ["array", "object"]}
     split: dict[str, Any] = {
         "columns": {"type": "array"},
@@ -77,7 +84,7 @@ def _several(item: dict[str, Any], most: int) -> dict[str, Any]:
     return {"type": "array", "minItems": 1, "maxItems": most, "items": item}
 
 
-def _instance(contract: ModelContract | None) -> dict[str, Any]:
+def _instance(contract: ModelContract | None, more_fields: bool = False) -> dict[str, Any]:
     if contract is None:
         return {"type": "object"}
     fields = {feature.name: _feature(feature) for feature in contract.features}
@@ -91,7 +98,12 @@ def _instance(contract: ModelContract | None) -> dict[str, Any]:
         year = {"minimum": YEARS[0], "maximum": YEARS[-1]}
         fields[contract.period_field] = {"type": ["integer", "null"], **year}
     optional = [name for name in fields if name not in _required(contract)]
-    return {**closed_object(fields, optional), "description": period_text(contract)}
+    found = {**closed_object(fields, optional), "description": period_text(contract)}
+    if more_fields:
+        found["additionalProperties"] = True
+        left_out = _("fields that the model does not have are left out")
+        found["description"] = "; ".join(filter(None, [found["description"], left_out]))
+    return found
 
 
 def period_text(contract: ModelContract) -> str:

@@ -10,9 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from serving.deployment.deployment import Deployment
 from serving.engine.job import Job
-from serving.errors import BodyTooLarge, BodyTooSlow
+from serving.errors import BodyTooLarge, BodyTooSlow, InvalidInstances, UnsupportedEncoding
 from serving.http.middleware import send_json
+from serving.model.loading import LoadedVersion
+from serving.protocol.instances import Instances
 from serving.protocol.outputs import named_row
+from serving.protocol.unknown import body_without_unknown
 
 BODY_SECONDS = 30.0
 """Longest time that a body may take to arrive, so that idle senders do not pile up."""
@@ -25,16 +28,20 @@ class PredictEndpoint:
         """Keep the parts that answer."""
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
         self._batcher = deployment.batcher
+        self._deployment = deployment
+        self._ignore = deployment.settings.unknown_fields == "ignore"
         self._encoder = msgspec.json.Encoder()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""
         context = scope["context"]
+        self._batcher.admit(0)
         body = await read_body(scope, receive, self._limit)
         model = self._follower.current()
         context.model_version = model.release
-        instances = model.version.reader.read(body)
+        instances = self._read(model.version, body)
         context.n_instances = len(instances.rows)
+        self._batcher.admit(len(instances.rows))
         job = Job(model, instances, context)
         await self._batcher.score(job)
         predictions = prediction_rows(job)
@@ -43,6 +50,17 @@ class PredictEndpoint:
             for prediction, effects in zip(predictions, found, strict=True):
                 prediction["explanation"] = effects
         await send_json(200, self._encoder.encode(answer(job, predictions)), send)
+
+    def _read(self, version: LoadedVersion, body: bytes) -> Instances:
+        try:
+            return version.reader.read(body)
+        except InvalidInstances:
+            if not self._ignore:
+                raise
+        known, left_out = body_without_unknown(body, version.validator)
+        instances = version.reader.read(known)
+        self._deployment.ignored_fields += left_out
+        return instances
 
 
 class BatchPredictEndpoint(PredictEndpoint):
@@ -84,12 +102,15 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Return the whole body.
 
     Raises:
+        UnsupportedEncoding: it is compressed.
         BodyTooLarge: it is longer than `limit` bytes, said or found; the rest is not read.
         BodyTooSlow: it has not come whole within `BODY_SECONDS`.
     """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise BodyTooLarge(limit=limit)
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise UnsupportedEncoding
     try:
         async with asyncio.timeout(BODY_SECONDS):
             message = await receive()

@@ -6,8 +6,10 @@ twice a second, and whichever worker is asked for `/metrics` adds them up
 """
 
 import contextlib
+import math
 import os
 import threading
+import time
 import uuid
 from bisect import bisect_left
 from collections import defaultdict
@@ -19,12 +21,20 @@ import msgspec
 
 from core.files.locks import is_held, lock
 from core.files.whole import replacing
+from core.messages import _
 from serving.engine.job import Job
 from serving.metrics.slo import ServiceTally, Slices, Watch
+from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import RequestRecord
 
 PUBLISH_SECONDS = 0.5
 """Longest time that a number of another worker lags behind, in seconds."""
+
+SILENT_SECONDS = 10.0
+"""Age from which the numbers of a living worker say that it, or its thread, stands still."""
+
+_FAILING_SECONDS = 60.0
+"""How long a failure of all requests is worth a reason after the last of them, in seconds."""
 
 LATENCY_BOUNDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2),
@@ -40,10 +50,11 @@ Labels = tuple[str, ...]
 
 
 class _Published(msgspec.Struct):
-    """A worker's file."""
+    """A worker's file, and the monotonic time of its numbers."""
 
     numbers: dict[str, Any]
     slices: Slices
+    at: float
 
 
 class WorkerNumbers(NamedTuple):
@@ -89,9 +100,11 @@ class Metrics:
     ) -> None:
         """Start at zero; nothing is written before `start`."""
         self._folder, self._state, self._ready = folder, state, ready
-        self._watch = Watch()
+        self._watch, self.heart = Watch(), Heartbeat("metrics")
+        self._seen, self._failed_at = (0, 0), -math.inf
         self._requests: dict[Labels, int] = defaultdict(int)
         self._latency: dict[Labels, BucketCounts] = {}
+        self._closed: dict[Labels, int] = defaultdict(int)
         self._batches = BucketCounts(BATCH_BOUNDS)
         self._predictions: dict[Labels, int] = defaultdict(int)
         self._scores: dict[Labels, float] = defaultdict(float)
@@ -108,6 +121,10 @@ class Metrics:
         if latency is None:
             latency = self._latency[(method, path)] = BucketCounts(LATENCY_BOUNDS)
         latency.observe(record.latency_ms / 1000)
+
+    def closed(self, reason: str) -> None:
+        """Count a connection that was closed for a limit."""
+        self._closed[(reason,)] += 1
 
     def batch(self, jobs: Sequence[Job]) -> None:
         """Count the scored jobs of one call of the model."""
@@ -130,6 +147,7 @@ class Metrics:
         counted: dict[str, Mapping[Labels, Any]] = {
             "http_requests": self._requests,
             "http_request_duration_seconds": self._latency,
+            "http_connections_closed": self._closed,
             "model_batch_rows": {(): self._batches},
             "model_predictions": self._predictions,
             "model_score_sum": self._scores,
@@ -161,6 +179,7 @@ class Metrics:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        self.heart.rest()
         self._look()
         self.publish()
         if self._fd >= 0:
@@ -172,7 +191,8 @@ class Metrics:
         if self._path is None:
             return
         with contextlib.suppress(OSError), replacing(self._path, durable=False) as temporary:
-            published = _Published(self.snapshot(), self._watch.slices)
+            now = time.monotonic()
+            published = _Published(self.snapshot(), self._watch.slices, now)
             temporary.write_bytes(msgspec.json.encode(published))
 
     def parts(self) -> list[WorkerNumbers]:
@@ -189,25 +209,54 @@ class Metrics:
                 with contextlib.suppress(OSError, ValueError):
                     read = msgspec.json.decode(path.read_bytes(), type=_Published)
                     alive = is_held(path.with_suffix(".lock"))
+                    _note_silence(read)
                     found.append(WorkerNumbers(read.numbers, alive, read.slices))
         return found
 
     def _run(self) -> None:
+        self.heart.beat(SILENT_SECONDS)
         while not self._stop.wait(PUBLISH_SECONDS):
             self._look()
             self.publish()
+            self.heart.beat(SILENT_SECONDS)
+
+    def problems(self) -> list[str]:
+        """Return what someone should look at, for people."""
+        if time.monotonic() - self._failed_at < _FAILING_SECONDS:
+            return [_("every scoring request fails with 500; the log says why")]
+        return []
 
     def _look(self) -> None:
         """Let the watch see what the counters say of the scoring routes."""
-        requests = errors = 0
-        for (_, path, status), count in list(self._requests.items()):
+        requests = errors = failed = 0
+        for (_method, path, status), count in list(self._requests.items()):
             if path in SCORING_PATHS:
                 requests += count
                 errors += count if status[0] == "5" else 0
-        counts = [h.counts for (_, path), h in list(self._latency.items()) if path in SCORING_PATHS]
+                failed += count if status == "500" else 0
+        self._note_failures(requests, failed)
+        counts = [
+            h.counts for (_method, path), h in list(self._latency.items()) if path in SCORING_PATHS
+        ]
         none = [0] * (len(LATENCY_BOUNDS) + 1)
         latencies = tuple(map(sum, zip(none, *counts, strict=True)))
         self._watch.look(ServiceTally(requests, errors, latencies=latencies), self._ready())
+
+    def _note_failures(self, requests: int, failed: int) -> None:
+        """Remember when all scoring requests since the last look were answered 500."""
+        (requests_before, failed_before), self._seen = self._seen, (requests, failed)
+        if new := requests - requests_before:
+            failing = new == failed - failed_before
+            self._failed_at = time.monotonic() if failing else -math.inf
+
+
+def _note_silence(read: _Published) -> None:
+    """Let what a sibling published say how old it is, since a part that hangs cannot."""
+    silent = time.monotonic() - read.at
+    if silent > SILENT_SECONDS:
+        read.numbers["serving_degraded_workers"] = [[[], 1]]
+        ages = read.numbers.setdefault("serving_heartbeat_age_seconds", [])
+        ages.append([["metrics"], silent])
 
 
 def _plain(value: Any) -> Any:

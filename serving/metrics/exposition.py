@@ -30,6 +30,8 @@ class MetricSpec:
     help: str
     labels: tuple[str, ...] = ()
     bounds: Sequence[float] = ()
+    most: bool = False
+    """Whether the greatest of the workers' values counts, in place of their sum."""
 
 
 FAMILIES: Mapping[str, MetricSpec] = {
@@ -42,14 +44,23 @@ FAMILIES: Mapping[str, MetricSpec] = {
         ("method", "path"),
         LATENCY_BOUNDS,
     ),
+    "http_connections_closed": MetricSpec(
+        "counter", "Connections closed for a limit, by which one.", ("reason",)
+    ),
+    "http_shed_requests": MetricSpec("counter", "Requests refused since too many rows waited."),
+    "model_waiting_rows": MetricSpec("gauge", "Rows that wait for the model, or are in it."),
     "model_batch_rows": MetricSpec("histogram", "Rows in one call of the model.", (), BATCH_BOUNDS),
     "model_predictions": MetricSpec(
         "counter", "Instances scored, by release and label.", ("model_version", "label")
     ),
     "model_score_sum": MetricSpec("counter", "Sum of the scores, by release.", ("model_version",)),
     "capture_rows": MetricSpec("counter", "Scored instances written to a journal."),
+    "ignored_fields": MetricSpec("counter", "Fields that the model lacks, left out."),
     "capture_lost_rows": MetricSpec("counter", "Scored instances that could not be written."),
     "capture_pending_rows": MetricSpec("gauge", "Captured instances that are not Parquet yet."),
+    "capture_oldest_pending_seconds": MetricSpec(
+        "gauge", "Age of the oldest captured instance that is not Parquet yet.", most=True
+    ),
     "shadow_rows": MetricSpec("counter", "Instances that the shadow scored."),
     "shadow_dropped_rows": MetricSpec("counter", "Instances that the shadow had no room for."),
     "serving_lived_seconds": MetricSpec("counter", "Seconds that workers took requests."),
@@ -64,6 +75,12 @@ FAMILIES: Mapping[str, MetricSpec] = {
     "serving_degraded_workers": MetricSpec("gauge", "Workers that have reason to complain."),
     "serving_registry_reachable_workers": MetricSpec(
         "gauge", "Workers whose last poll was answered."
+    ),
+    "serving_heartbeat_age_seconds": MetricSpec(
+        "gauge",
+        "Seconds since a background part gave a sign of life, of the worker where it is longest.",
+        ("part",),
+        most=True,
     ),
 }
 
@@ -98,10 +115,11 @@ def added(parts: Sequence[WorkerNumbers]) -> dict[str, Numbers]:
         for name, series in part.numbers.items():
             if FAMILIES[name].kind == "gauge" and not part.alive:
                 continue
+            plus = max if FAMILIES[name].most else _plus
             for labels, value in series:
                 key = tuple(labels)
                 before = total[name].get(key)
-                total[name][key] = value if before is None else _plus(before, value)
+                total[name][key] = value if before is None else plus(before, value)
     return total
 
 

@@ -30,15 +30,14 @@ def method_of(package: Package, settings: Settings) -> Any:
     Raises:
         UnfitError: it must not or cannot be loaded.
     """
-    pyfunc = package.flavors.get("python_function")
-    if pyfunc is None:
+    if "python_function" not in package.flavors:
         raise UnfitError(_("it has no python_function flavor"))
     if any(flavor.get("code") for flavor in package.flavors.values()):
         raise UnfitError(_("it brings code of its own (code_paths)"))
     estimator = _data(package, settings)
     if estimator is None:
         estimator = _program(package, settings)
-    named = pyfunc.get("predict_fn", "predict") if "sklearn" in package.flavors else "predict"
+    named = package.method
     if named not in METHODS or not hasattr(estimator, named):
         raise UnfitError(_("pyfunc_predict_fn must be one of {methods}", methods=METHODS))
     return getattr(estimator, named)

@@ -5,7 +5,6 @@ it is read; only `ALLOW_PICKLE` lets a pickle or another flavour run its code he
 says about itself must agree with what it is: signature with contract, and its example's score.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 
 from core.contract import names
 from core.contract.model import ContractError, ModelContract
+from core.files.scratch import scratch_folder
 from core.messages import _
 from core.registry.errors import RegistryError, VersionRefused
 from core.registry.files import Package
@@ -95,8 +95,8 @@ def load_version(
         RegistryUnreachable: its files or its run cannot be read now.
         OSError: there is no room for its files.
     """
-    with tempfile.TemporaryDirectory(prefix="version-") as folder:
-        package = download(registry, target.number, Path(folder))
+    with scratch_folder("version") as folder:
+        package = download(registry, target.number, folder)
         facts = run_facts(registry, target.run_id)
         version = read_version(registry, target, package, facts, settings)
         accept(version, package.folder, facts)

@@ -6,7 +6,7 @@ plain path, which is right by definition.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,10 @@ class Scorer:
         self._inputs = inputs or Inputs(features)
         self._positive_class = positive_class
         self._probabilities = getattr(method, "__name__", "") == "predict_proba"
+        classes = getattr(getattr(method, "__self__", None), "classes_", None)
+        if not isinstance(classes, np.ndarray) or classes.ndim != 1:
+            classes = np.array([])  # none, or those of several outputs
+        self._places = {one: place for place, one in enumerate(classes.tolist())}
         found = verified_shortcut(method, self._inputs)
         self.shortcut = found.method if found else None
         self.quick = found is not None and found.seconds <= QUICK_SECONDS
@@ -98,6 +102,14 @@ class Scorer:
         if self._positive_class is None:
             return [first_number(row) for row in rows]
         return [_named_score(row, self._positive_class) for row in rows]
+
+    def answered(self, output: Output) -> list[int | None]:
+        """Return the position of the class that each row of an output says; None for no class."""
+        if self._probabilities and isinstance(output, np.ndarray) and output.ndim == 2:
+            found: list[int | None] = output.argmax(axis=1).tolist()
+            return found
+        rows = output.tolist() if isinstance(output, np.ndarray) else output
+        return [self._places.get(row) if isinstance(row, Hashable) else None for row in rows]
 
     def _score_column(self, output: np.ndarray) -> int:
         """Return the positive class; of two probabilities without a contract that is the second."""

@@ -67,6 +67,8 @@ def counted(deployment: Deployment) -> Counts | None:
         "model": served.version.name,
         "number": served.version.number,
         "group": {group: types[group]} if group else {},
+        # The label of a model without a threshold is a class, no flag.
+        "flags": not served.version.contract.outputs,
     }
     command = [sys.executable, "-m", "serving.panel.counts", json.dumps(asked)]
     try:
@@ -102,6 +104,8 @@ def count(asked: dict[str, Any]) -> dict[str, Any]:
     known = rows["entity"].notna()
     latest = rows[known].sort_values("timestamp").drop_duplicates("entity", keep="last")
     rows = pd.concat([latest, rows[~known]])
+    if not asked["flags"]:
+        rows["label"] = 0
     counts = [_count(rows, None)]
     for name in asked["group"]:
         counts += [_count(part, value) for value, part in rows.groupby(name, dropna=False)]

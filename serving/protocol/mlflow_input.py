@@ -1,11 +1,13 @@
 """The bodies that MLflow's scoring server takes, as instances: one mapping per row.
 
-JSON with one of `dataframe_split`, `dataframe_records`, `instances`, `inputs`, and CSV. Unlike
-MLflow's server this one takes no column that the model does not have, and answers no value back.
+JSON with one of `dataframe_split`, `dataframe_records`, `instances`, `inputs`, and CSV. The token
+NaN, which MLflow's own client writes, is null. Unlike MLflow's server this one answers no value
+back.
 """
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +19,10 @@ from serving.protocol.validation import YEAR, decode
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV, JSON = "text/csv", "application/json"
+# pandas writes whole numbers beside nulls as 33.0; a long takes that, and no other fraction.
+_WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 _NULLS = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
-_BOOLEANS = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
 def read_instances(
@@ -32,7 +36,13 @@ def read_instances(
         InvalidInstances: it has none of the formats.
     """
     kind = _kind(content_type)
-    return _from_csv(body, features) if kind == CSV else _from_json(decode(body), features)
+    if kind == CSV:
+        return _from_csv(body, features)
+    return [_without_nan(row) for row in _from_json(decode(body), features)]
+
+
+def _without_nan(row: Any) -> Any:
+    return {k: None if v != v else v for k, v in row.items()} if isinstance(row, dict) else row
 
 
 def _kind(content_type: str) -> str:
@@ -133,7 +143,7 @@ def cell_value(kind: str | None, text: str) -> Any:
         return _BOOLEANS.get(text.lower(), text)
     if kind in ("double", "long"):
         try:
-            return int(text) if kind == "long" else float(text)
+            return int(text) if kind == "long" and _WHOLE.fullmatch(text) else float(text)
         except ValueError:
             return text
     return text

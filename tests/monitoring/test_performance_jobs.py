@@ -22,7 +22,12 @@ PLANTED = "SN-PLANTED"
 @pytest.fixture(scope="module")
 def number(mlflow_server: str, register_version: Callable[..., int]) -> int:
     """Register the champion v1.0.0, whose test had recall 0.8 and ROC-AUC 0.9."""
-    return register_version(MODEL, "v1.0.0")
+    import mlflow
+
+    found = register_version(MODEL, "v1.0.0")
+    # There is something to go back to.
+    mlflow.MlflowClient(mlflow_server).set_registered_model_alias(MODEL, "previous", str(found))
+    return found
 
 
 @pytest.fixture(autouse=True)

@@ -184,6 +184,15 @@ def test_forgetting_is_said_first_and_checked_after(
         assert ENTITY not in text
 
 
+def test_a_person_is_found_however_the_number_is_typed(
+    retention: Callable[..., int], writer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows stored of `RA-12` are found by `ra 012`: what is not found cannot be forgotten."""
+    writer.parquet(writer.journal([row(pseudonym("RA-12", KEY), 1.0), row(ENTITY, 2.0)]))
+    assert retention("--forget", "ra 012") == 0
+    assert ": 1 (arquivos Parquet: 1" in capsys.readouterr().out
+
+
 def test_rows_that_come_meanwhile_are_said(
     retention: Callable[..., int],
     writer: Any,

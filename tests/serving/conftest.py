@@ -20,6 +20,7 @@ from live import Gate, eventually
 
 from serving.app import create_app
 from serving.config.settings import Settings
+from serving.http.connections import LimitedProtocol
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
@@ -70,7 +71,9 @@ def threaded(settings: Settings) -> Iterator[Proxy]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen(128)
-        config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            create_app(settings), http=LimitedProtocol, log_level="warning", access_log=False
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()

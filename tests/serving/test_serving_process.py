@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,41 @@ def test_two_workers_finish_what_they_accepted(
     assert {answer.json()["request_id"] for answer in answers} <= set(frame["request_id"])
     assert frame["request_id"].is_unique
     assert len({path.stem.split("-")[2] for path in proxy.parquet()}) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
+def test_a_killed_master_leaves_no_workers(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    settings_for: Callable[..., Any],
+    free_port: Callable[[], int],
+    eventually: Callable[..., Any],
+    spawned: Callable[..., Any],
+) -> None:
+    """SIGKILL: the workers end, what was answered is in the store, the port is free."""
+    name = new_model()
+    register_version(name)
+    port = free_port()
+    with spawned(settings_for(name), port, "--workers", "2") as (process, proxy):
+        eventually(lambda: _both_ready(proxy), 90)
+        assert len(_group(process.pid)) > 2
+        assert proxy.predict(ROW).status_code == 200
+        process.kill()
+        eventually(lambda: not _group(process.pid), 60)
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+    assert sum(len(pd.read_parquet(path)) for path in proxy.parquet()) == 1
+
+
+def _group(number: int) -> list[int]:
+    """Return the living processes of a process group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _parent, group = path.read_text().rpartition(")")[2].split()[:3]
+            if int(group) == number and state != "Z":
+                found.append(int(path.parent.name))
+    return found
 
 
 def _both_ready(proxy: Any) -> bool:

@@ -1,18 +1,30 @@
 """An identity becomes a pseudonym once, wherever that is done."""
 
-from core.contract.pseudonym import pseudonym, stored
+from core.contract.pseudonym import pseudonym, spellings, stored
 
 
 def test_what_is_stored_is_the_pseudonym_or_nothing() -> None:
     """Without a key no identity is kept; without an identity there is nothing to keep."""
-    assert stored("RA-12", "key") == pseudonym("RA-12", "key")
-    assert stored("RA-12", "") is None
-    assert stored(None, "key") is stored("", "key") is None
+    assert stored("RA-12", "key", None) == pseudonym("RA-12", "key")
+    assert stored("RA-12", "", None) is None
+    assert stored(None, "key", None) is stored("", "key", None) is None
 
 
 def test_a_pseudonym_that_a_client_made_is_kept_as_it_is() -> None:
     """So its rows are the same person's as those of a client that sends identities."""
     made = pseudonym("RA-12", "key")
-    assert stored(made, "key") == made
-    assert stored(made, "") == made
-    assert stored(made[:-1], "key") != made[:-1]
+    assert stored(made, "key", None) == made
+    assert stored(made, "", None) == made
+    assert stored(made[:-1], "key", None) != made[:-1]
+
+
+def test_a_number_has_one_spelling_where_the_prefix_is_known() -> None:
+    """`RA 12`, `ra-012` and `12` are one person to whoever stores, judges or forgets."""
+    person = pseudonym("RA-12", "key")
+    assert {stored(text, "key", "RA") for text in ("RA 12", "ra-012", "12", " RA12 ")} == {person}
+    assert stored("RA 12", "key", None) != person
+    for typed in ("12", "ra 12", "RA-012"):
+        assert person in [pseudonym(text, "key") for text in spellings(typed, "RA")]
+    # Rows that were stored before the prefix was stated are found by what was typed.
+    assert spellings("ra 12", None) == ("ra 12", "RA-12")
+    assert spellings("12", None) == ("12",)

@@ -1,6 +1,6 @@
 """Numbers, shares and times are written as the reader's language does."""
 
-import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,20 @@ def test_words_and_numbers_are_portuguese() -> None:
     assert [duration(timedelta(seconds=s)) for s in (1, 90, 7300, 200_000)] == [
         *("1 segundo", "1 minuto", "2 horas", "2 dias"),
     ]
-    assert re.match(r"\d\d/\d\d/2026 \d\d:\d\d", moment(datetime(2026, 11, 25, 12, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [("UTC0", "25/11/2026 12:00 UTC"), ("<-03>3", "25/11/2026 09:00 UTC-03:00")],
+)
+def test_a_time_names_its_zone(zone: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the machine's zone, as people write it."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        found = moment(datetime(2026, 11, 25, 12, tzinfo=UTC))
+    time.tzset()
+    assert found == text
 
 
 def test_a_template_escapes_translates_and_formats(

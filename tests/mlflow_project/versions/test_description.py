@@ -82,17 +82,27 @@ def test_a_plain_version_is_completed_and_reset(
     scores = np.asarray(model.predict(FRAME))[:, 1]
     recall = float((scores >= contract.threshold)[CHURNED == "yes"].mean())
     assert 0.85 <= recall < 0.87
+    example = contract.example
+    assert example is not None
+    assert FRAME["age"].quantile(0.49) < example.instance["age"] < FRAME["age"].quantile(0.51)
+    usual = pd.DataFrame([dict(example.instance)])
+    assert example.score == np.asarray(model.predict(usual))[0, 1]
 
     assert main(["threshold", "--model_version", "v0.0.1", "--value", "0,4", "--reason", "x"]) == 0
     again = ["describe", "v0.0.1", "--units", "age=anos", "--accept-contract-change"]
     assert main(again) == 0
     assert read_contract(churn, churn.resolve()).features[0].unit == "anos"
     assert read_contract(churn, churn.resolve()).threshold == contract.threshold
+    swapped = ["describe", "v0.0.1", "--positive-class", "no", "--accept-contract-change"]
+    assert main(swapped) == 0
+    other = read_contract(churn, churn.resolve()).example
+    assert other is not None
+    assert other.score == pytest.approx(1 - example.score)
     reset = ["describe", "v0.0.1", "--reset", "--accept-contract-change", "--reason", "wrong"]
     assert main(reset) == 0
     assert read_contract(churn, churn.resolve()).outputs
     entries = Ledger(churn).entries()
-    assert [e.action for e in entries if e.action == "describe"] == ["describe"] * 3
+    assert [e.action for e in entries if e.action == "describe"] == ["describe"] * 4
     assert main(["describe", "v0.0.1", "--reset"]) == 1
 
 

@@ -1,7 +1,6 @@
 """What the next command makes of flips by hand, of two at once, and of hosts without our lock."""
 
 import stat
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,14 +22,14 @@ from mlflow_project.versions.ledger import CONFLICT, PROMOTE, Ledger, exclusive
 def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Make every thread a host of its own: another name, another folder for its lock."""
 
-    def folder() -> str:
+    def folder() -> Path:
         path = tmp_path / threading.current_thread().name
         path.mkdir(exist_ok=True)
-        return str(path)
+        return path
 
     monkeypatch.setattr(ledger_module, "this_host", lambda: threading.current_thread().name)
     monkeypatch.setattr("mlflow_project.versions.settlement.this_host", ledger_module.this_host)
-    monkeypatch.setattr(ledger_module.tempfile, "gettempdir", folder)
+    monkeypatch.setattr(ledger_module, "lock_folder", folder)
 
 
 def test_a_flip_by_hand_is_told_and_noted_once(
@@ -141,21 +140,13 @@ def test_entries_keep_their_order_under_a_clock_that_is_ahead(two_versions: Regi
     assert ledger.flips()[-1].why == "later"
 
 
-def test_the_lock_can_be_taken_by_every_user_of_the_host(
+def test_the_lock_is_of_its_user_alone(
     two_versions: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file is readable whatever the creator's umask, and never opened for writing."""
-    import os
-
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    before = os.umask(0o077)
-    try:
-        with exclusive(two_versions):
-            pass
-    finally:
-        os.umask(before)
-    (file,) = tmp_path.iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o644
-    file.chmod(0o444)
+    """No other user can hold a flip up: the folder is the user's, and nobody else enters it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     with exclusive(two_versions):
-        assert file.stat().st_size == 0
+        pass
+    (folder,) = (tmp_path / ".cache").iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert len(list(folder.glob("flip-*.lock"))) == 1

@@ -42,10 +42,11 @@ def read(tmp_path: Path) -> Callable[..., Labels]:
         target: str = "target",
         contract: ModelContract = CONTRACT,
         period: int | None = None,
+        classes: tuple[str, ...] = (),
     ) -> Labels:
         path = tmp_path / f"labels{suffix}"
         path.write_text(text, encoding="utf-8")
-        return read_labels(path, contract, target, (), period)
+        return read_labels(path, contract, target, (), period, lambda: classes)
 
     return run
 
@@ -96,6 +97,27 @@ def test_pseudonyms_are_taken_as_they_are(read: Callable[..., Labels]) -> None:
     known = pseudonym("SN-1", KEY)
     labels = read(f"entity,passed\n{known.upper()},1\n", target="passed")
     assert by_whom(labels) == {known: 1}
+
+
+@pytest.mark.parametrize(
+    ("positive", "classes", "yes", "no"),
+    [
+        (1, ("no", "yes"), "Yes", "no"),
+        (0, ("churn", "stay"), "churn", "stay"),
+        (0, ("0", "1"), "0.0", "1"),
+        (2, ("a", "b", "c"), "c", "a"),
+    ],
+)
+def test_outcomes_in_the_models_own_words(
+    read: Callable[..., Labels], positive: int, classes: tuple[str, ...], yes: str, no: str
+) -> None:
+    """1 is the class whose probability is the score, whatever it is called."""
+    contract = replace(CONTRACT, positive_class=positive)
+    text = f"entity,target\na,{yes}\nb,{no}\nc,\n"
+    labels = read(text, contract=contract, classes=classes)
+    assert by_whom(labels) == {"a": 1, "b": 0}
+    with pytest.raises(LabelsError, match=f"linha de dados 1.*{classes[0]}"):
+        read("entity,target\na,PLANTED\n", contract=contract, classes=classes)
 
 
 def test_what_is_wrong_is_counted(read: Callable[..., Labels]) -> None:
@@ -288,3 +310,10 @@ def test_the_versions_that_answered_a_period(read: Callable[..., Labels], writer
 
     assert answered(None) == [2]
     assert answered(2023) == [2, 4]
+
+
+def test_a_number_is_the_same_person_in_every_spelling(read: Callable[..., Labels]) -> None:
+    """The contract's prefix decides, as it does where answers are stored."""
+    numbered = replace(CONTRACT, entity_prefix="RA")
+    labels = read("serial,target\nRA 12,1\nra-013,0\n", contract=numbered)
+    assert by_whom(labels) == {pseudonym("RA-12", KEY): 1, pseudonym("RA-13", KEY): 0}

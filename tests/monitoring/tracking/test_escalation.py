@@ -45,3 +45,13 @@ def test_only_the_third_level_of_the_served_version_has_a_command() -> None:
     assert "v1.1.0" in command
     assert level("RED", "DEGRADED", served=False).command is None
     assert level("RED", "OK").command is None
+
+
+def test_the_first_champion_has_nothing_to_go_back_to() -> None:
+    """A command that can only fail is not recommended; what to do instead is said."""
+    found = escalate("RED", "DEGRADED", release="v1.0.0", served=True, reversible=False)
+    assert found.level == "L3"
+    assert found.command is None
+    assert found.action is not None
+    assert "v1.0.0" in found.action
+    assert "§3.5" in found.action

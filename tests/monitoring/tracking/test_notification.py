@@ -70,6 +70,8 @@ def client(mlflow_server: str, register_version: Callable[..., int]) -> Any:
         assert build_baseline.main([]) == 0
     found = mlflow.MlflowClient(mlflow_server)
     found.number = str(number)
+    # There is something to go back to.
+    found.set_registered_model_alias(MODEL, "previous", str(number))
     return found
 
 
@@ -200,6 +202,7 @@ def test_a_message_of_a_version_that_is_not_served_has_no_rollback() -> None:
         *("m", 1, "v1.0.0", None, None, {}, 0),
         contract=None,  # type: ignore[arg-type]
         served=True,
+        reversible=True,
     )
     for served in (True, False):
         asked = escalate("RED", "DEGRADED", release="v1.0.0", served=served)

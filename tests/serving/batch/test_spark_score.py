@@ -112,6 +112,21 @@ class TestOnSpark:
         assert "777" not in told
         assert not (tmp_path / "spark.parquet").exists()
 
+    def test_what_lies_where_to_write_is_never_deleted(
+        self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A folder with something in it, or a file, is refused and left as it is."""
+        source, folder = tmp_path / "rows.parquet", tmp_path / "spark.parquet"
+        frame_of(3).to_parquet(source)
+        folder.mkdir()
+        (folder / "letter.txt").write_text("dear")
+        assert score("spark", source, "--keep", "row,site") == 1
+        assert "não está vazio" in capsys.readouterr().err
+        assert (folder / "letter.txt").read_text() == "dear"
+        (folder / "letter.txt").unlink()
+        assert score("spark", source, "--keep", "row,site") == 0
+        assert len(pd.read_parquet(folder)) == 3
+
 
 @pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
 def test_without_pyspark_the_command_says_what_to_install(

@@ -47,7 +47,7 @@ def test_nothing_to_convert_starts_no_process(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("started")
 
-    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     assert convert_free(tmp_path, tmp_path) == {}
     assert convert_free(tmp_path / "none", tmp_path) == {}
     with owned(write_journal(tmp_path, "a", 1)) as held:

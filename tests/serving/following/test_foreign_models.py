@@ -90,9 +90,12 @@ def test_a_regression_is_captured_with_its_number_as_score(
 
 
 def test_probabilities_come_as_a_list(
-    publish: Callable[..., str], start: Callable[..., Any]
+    publish: Callable[..., str], start: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    """A forest whose pyfunc gives probabilities: one list a row under `prediction`."""
+    """A forest whose pyfunc gives probabilities: one list a row under `prediction`.
+
+    What is captured as label is the position of the likeliest class.
+    """
     model = RandomForestClassifier(5, random_state=0).fit(IRIS, KINDS)
     name = publish(
         model,
@@ -101,10 +104,12 @@ def test_probabilities_come_as_a_list(
         pyfunc_predict_fn="predict_proba",
         skops_trusted_types=[TREE],
     )
-    proxy = start(name).wait_ready()
+    proxy = start(name, capture_flush_seconds=0.2).wait_ready()
     answer = proxy.predict(*records(IRIS[::25])).json()
     given = [prediction["prediction"] for prediction in answer["predictions"]]
     assert given == model.predict_proba(IRIS[::25]).tolist()
+    (path,) = eventually(lambda: proxy.parquet())
+    assert pd.read_parquet(path)["label"].tolist() == np.argmax(given, axis=1).tolist()
 
 
 def test_the_signature_says_what_is_required(

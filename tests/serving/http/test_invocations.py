@@ -15,6 +15,8 @@ import pytest
 from mlflow.pyfunc.scoring_server import invocations as mlflow_invocations
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
+from serving.protocol.mlflow_input import cell_value
+
 JSON, CSV = "application/json", "text/csv"
 COLUMNS = ["temperature", "pressure", "wear"]
 
@@ -129,7 +131,6 @@ def test_invocations_are_logged_and_captured(proxy: Any, eventually: Callable[..
         ('{"instances": [], "inputs": []}', JSON, 422, "validation_failed"),
         ('{"dataframe_records": []}', JSON, 422, "validation_failed"),
         ('{"dataframe_records": {"wear": 1}}', JSON, 422, "validation_failed"),
-        ('{"dataframe_records": [{"wear": 1, "color": 1}]}', JSON, 422, "validation_failed"),
         ('{"dataframe_records": [{"temperature": 1}]}', JSON, 422, "validation_failed"),
         ('{"dataframe_records": [{"wear": NaN}]}', JSON, 422, "validation_failed"),
         ('{"dataframe_split": {"columns": ["wear"]}}', JSON, 422, "validation_failed"),
@@ -157,6 +158,56 @@ def test_a_refused_body_is_explained_without_its_values(
     error = answer.json()["error"]
     assert error["code"].startswith(code)
     assert "SECRET" not in answer.text
+
+
+EXTRA = '{"instances": [{"wear": 1, "temperature": 20, "SECRET": "x"}]}'
+
+
+def test_fields_that_the_model_does_not_have_are_left_out_and_counted(
+    proxy: Any, eventually: Callable[..., Any]
+) -> None:
+    """As MLflow's server does; at /predict a field that is unknown may be a misspelt one."""
+    known = EXTRA.replace(', "SECRET": "x"', "")
+    assert invoke(proxy, EXTRA, JSON).json() == invoke(proxy, known, JSON).json()
+    csv_body = "wear,temperature,SECRET\n1,20,x"
+    assert invoke(proxy, csv_body, CSV).json() == invoke(proxy, known, JSON).json()
+    assert proxy.http.post("/predict", content=EXTRA).status_code == 422
+    eventually(lambda: "ignored_fields_total 2.0" in proxy.http.get("/metrics").text)
+
+
+def test_a_setting_decides_what_becomes_of_unknown_fields(
+    start: Callable[..., Any], proxy: Any
+) -> None:
+    """`refuse` refuses everywhere, `ignore` leaves out everywhere, and only what is unknown."""
+    model = proxy.settings.model_name
+    strict = start(model, unknown_fields="refuse").wait_ready()
+    assert invoke(strict, EXTRA, JSON).status_code == 422
+    lenient = start(model, unknown_fields="ignore").wait_ready()
+    assert lenient.http.post("/predict", content=EXTRA).status_code == 200
+    missing = EXTRA.replace('"wear": 1, ', "")
+    assert lenient.http.post("/predict", content=missing).status_code == 422
+
+
+def test_what_mlflows_client_writes_is_understood(proxy: Any) -> None:
+    """NaN is null, and a fraction of zero is a whole number."""
+    null = invoke(proxy, '{"instances": [{"wear": 1, "temperature": 20}]}', JSON).json()
+    body = '{"instances": [{"wear": 1.0, "temperature": 20, "pressure": NaN}]}'
+    assert invoke(proxy, body, JSON).json() == null
+    assert invoke(proxy, "wear,temperature,pressure\n1.0,20,nan", CSV).json() == null
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("long", "33.0", 33.0),
+        ("long", "33.5", 33.5),
+        ("boolean", "1", True),
+        ("boolean", "0", False),
+    ],
+)
+def test_cells_of_csv_are_read_as_mlflow_reads_them(kind: str, text: str, value: Any) -> None:
+    """What is no whole number still is refused, by the contract."""
+    assert cell_value(kind, text) == value
 
 
 def test_before_a_model_is_there_ping_says_404(

@@ -186,6 +186,17 @@ def test_another_request_id_is_made(proxy: Any, sent: str | None) -> None:
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
 
 
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/metadata", "/metrics", "/ping", "/version", "/painel", "/docs"]
+)
+def test_head_is_answered_where_get_is(proxy: Any, path: str) -> None:
+    """The same status and headers, no body; a load balancer may ask so."""
+    asked, head = proxy.http.get(path), proxy.http.head(path)
+    assert (head.status_code, head.content) == (asked.status_code, b"")
+    assert head.headers["content-type"] == asked.headers["content-type"]
+    assert proxy.http.head("/predict").status_code == 405
+
+
 def test_health_has_the_promised_shape(proxy: Any) -> None:
     """Health names the version, the alias and the counters."""
     proxy.predict(ROW)
@@ -345,7 +356,7 @@ def test_before_a_model_is_there_the_proxy_lives_but_is_not_ready(
     proxy = start(new_model())
     health = proxy.wait_for(registry_reachable=True)
     assert (health["status"], health["model_loaded"]) == ("degraded", False)
-    assert "ainda não existe" in health["reasons"][0]
+    assert "não existe" in health["reasons"][0]
     for answer in (
         proxy.http.get("/ready"),
         proxy.http.get("/metadata"),
@@ -353,5 +364,5 @@ def test_before_a_model_is_there_the_proxy_lives_but_is_not_ready(
     ):
         assert answer.status_code == 503
         check_error(answer, "not_ready")
-        assert "ainda não existe" in answer.json()["error"]["message"]
+        assert "não existe" in answer.json()["error"]["message"]
     assert proxy.http.get("/openapi.json").status_code == 200

@@ -125,6 +125,20 @@ def test_three_classes_agree_too() -> None:
     np.testing.assert_allclose(scorer.output(as_rows(frame)[:90]), expected[:90], atol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_a_class_is_known_by_its_position(method: str) -> None:
+    """Whether the model says its name or the probability of each; a number is no class."""
+    frame, _ = data(400, 1)
+    kinds = np.array(["low", "middle", "high"])[np.arange(400) % 3]
+    model = HistGradientBoostingClassifier(max_iter=5).fit(frame, kinds)
+    scorer = Scorer(getattr(model, method), FEATURES, None)
+    places = scorer.answered(scorer.output(as_rows(frame)))
+    assert [model.classes_[place] for place in places] == model.predict(frame).tolist()
+    number = HistGradientBoostingRegressor(max_iter=5).fit(frame, np.arange(400.0))
+    scorer = Scorer(number.predict, FEATURES, None)
+    assert scorer.answered(scorer.output(as_rows(frame)[:2])) == [None, None]
+
+
 def test_integers_and_booleans_take_the_shortcut() -> None:
     """They are numbers of a matrix."""
     frame, target = data(300, 1, 0.0)

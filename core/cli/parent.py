@@ -1,0 +1,37 @@
+"""A child that ends with its parent, whatever ended that one.
+
+Linux sends the signal itself. Elsewhere, and where the parent was gone before that was asked for,
+a thread looks.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_LOOK_SECONDS = 1.0
+
+
+def end_with_parent(parent: int, number: int, patience: float = 0.0) -> None:
+    """Send this process a signal when its parent is gone, and SIGKILL if it lives on.
+
+    Args:
+        parent: number of the parent's process, which may be gone already.
+        number: the signal.
+        patience: seconds between the signal and SIGKILL.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    arguments = (parent, number, patience)
+    threading.Thread(target=_watch, args=arguments, name="parent", daemon=True).start()
+
+
+def _watch(parent: int, number: int, patience: float) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os.kill(os.getpid(), number)
+    time.sleep(patience)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,90 @@
+"""Metrics of answers that are one of several classes; each is a statistic of weighted rows.
+
+Classes are positions, 0 to k − 1. Definitions as scikit-learn's; what a class without rows or
+answers does not define is NaN, and a mean over classes leaves it out.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from core.metrics.classification import precision_of, recall_of, share_of
+from core.metrics.resampling import Estimate, Floats, Statistic, estimated, mean_of, ratio, value_of
+
+Ints = npt.NDArray[np.int64]
+_LEAST = float(np.finfo(np.float64).eps)
+
+
+def macro_f1_of(target: Ints, answered: Ints) -> Statistic:
+    """Return the mean over classes of 2 TP / (2 TP + FP + FN), of those that appear at all."""
+    present = np.union1d(target, answered)
+    parts = [
+        (
+            ((target == one) & (answered == one)).astype(np.float64),
+            (target == one).astype(np.float64) + (answered == one),
+        )
+        for one in present
+    ]
+
+    def f1(weights: Floats) -> Floats:
+        each = np.stack([ratio(2 * (weights @ hits), weights @ whole) for hits, whole in parts])
+        defined = np.isfinite(each)
+        return ratio(np.where(defined, each, 0.0).sum(axis=0), defined.sum(axis=0).astype(float))
+
+    return f1
+
+
+def log_loss_of(target: Ints, probabilities: Floats) -> Statistic:
+    """Return the mean of −ln(the probability given to what came true); probabilities (n, k)."""
+    given = probabilities[np.arange(len(target)), target]
+    return mean_of(-np.log(np.clip(given, _LEAST, 1.0)))
+
+
+def statistics(
+    target: Ints, answered: Ints, classes: int, probabilities: Floats | None = None
+) -> dict[str, Statistic]:
+    """Return every metric as a statistic, by name: `recall.0` is that of the first class.
+
+    Args:
+        target: what came true, positions of classes, shape (n,).
+        answered: what was answered, likewise.
+        classes: k, how many there are.
+        probabilities: of each class, shape (n, k); without them there is no log loss.
+    """
+    found: dict[str, Statistic] = {
+        "accuracy": share_of(target == answered),
+        "macro_f1": macro_f1_of(target, answered),
+    }
+    if probabilities is not None:
+        found["log_loss"] = log_loss_of(target, probabilities)
+    for one in range(classes):
+        is_one = (target == one).astype(np.int64)
+        found[f"recall.{one}"] = recall_of(is_one, answered == one)
+        found[f"precision.{one}"] = precision_of(is_one, answered == one)
+    return found
+
+
+def metrics(
+    target: npt.ArrayLike,
+    answered: npt.ArrayLike,
+    classes: int,
+    probabilities: Floats | None = None,
+) -> dict[str, float]:
+    """Return every metric of the rows; NaN where one is not defined."""
+    rows = np.asarray(target, dtype=np.int64), np.asarray(answered, dtype=np.int64)
+    found = statistics(*rows, classes, probabilities)
+    return {name: value_of(each, len(rows[0])) for name, each in found.items()}
+
+
+def estimates(
+    target: Ints,
+    answered: Ints,
+    classes: int,
+    probabilities: Floats | None = None,
+    *,
+    resamples: int,
+    seed: int,
+    confidence: float,
+) -> tuple[dict[str, Estimate], dict[str, Floats]]:
+    """Return every metric with its interval, and the bootstrap samples behind the intervals."""
+    found = statistics(target, answered, classes, probabilities)
+    return estimated(found, len(target), resamples, seed, confidence)

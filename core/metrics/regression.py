@@ -1,0 +1,85 @@
+"""Metrics of a number foretold and the number that came true; each is a statistic of weighted rows.
+
+Definitions as scikit-learn's: mean absolute error, root mean squared error, R² and mean error.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.metrics.resampling import Estimate, Floats, Statistic, estimated, mean_of, ratio, value_of
+
+BANDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Rows of similar foretold value: how many, and the means foretold and come true."""
+
+    n: int
+    mean_foretold: float
+    mean_true: float
+
+    @property
+    def bias(self) -> float:
+        """Return how much too high the band was foretold."""
+        return self.mean_foretold - self.mean_true
+
+
+def r2_of(target: Floats, foretold: Floats) -> Statistic:
+    """Return 1 − Σ(y − ŷ)² / Σ(y − ȳ)² as a statistic; not defined where all outcomes are one.
+
+    The mean ȳ is that of the weighted rows.
+    """
+    missed, centred = (target - foretold) ** 2, target - target.mean()
+
+    def r2(weights: Floats) -> Floats:
+        total = weights.sum(axis=1)
+        mean = (weights * centred).sum(axis=1) / total
+        spread = (weights * centred**2).sum(axis=1) - total * mean**2
+        return 1 - ratio((weights * missed).sum(axis=1), spread)
+
+    return r2
+
+
+def rmse_of(target: Floats, foretold: Floats) -> Statistic:
+    """Return the root of the mean squared error as a statistic."""
+    squared = mean_of((target - foretold) ** 2)
+    return lambda weights: np.sqrt(squared(weights))
+
+
+def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
+    """Return every metric as a statistic, by name; arrays of shape (n,)."""
+    return {
+        "mae": mean_of(np.abs(target - foretold)),
+        "rmse": rmse_of(target, foretold),
+        "r2": r2_of(target, foretold),
+        "bias": mean_of(foretold - target),
+    }
+
+
+def metrics(target: npt.ArrayLike, foretold: npt.ArrayLike) -> dict[str, float]:
+    """Return every metric of the rows; NaN where one is not defined."""
+    rows = np.asarray(target, dtype=np.float64), np.asarray(foretold, dtype=np.float64)
+    return {name: value_of(found, len(rows[0])) for name, found in statistics(*rows).items()}
+
+
+def estimates(
+    target: Floats, foretold: Floats, *, resamples: int, seed: int, confidence: float
+) -> tuple[Mapping[str, Estimate], Mapping[str, Floats]]:
+    """Return every metric with its interval, and the bootstrap samples behind the intervals."""
+    return estimated(statistics(target, foretold), len(target), resamples, seed, confidence)
+
+
+def bands(target: Floats, foretold: Floats) -> list[Band]:
+    """Return up to ten bands of equally many rows, lowest values first; ties stay together."""
+    if not len(target):
+        return []
+    edges = np.unique(np.quantile(foretold, np.arange(1, BANDS) / BANDS, method="lower"))
+    places = np.searchsorted(edges, foretold, side="left")
+    return [
+        Band(int(rows.sum()), float(foretold[rows].mean()), float(target[rows].mean()))
+        for rows in (places == place for place in np.unique(places))
+    ]

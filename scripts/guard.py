@@ -1,0 +1,50 @@
+"""Ends what `scripts.up` has started when that one is gone, whatever ended it.
+
+`scripts.up` alone holds the other end of this process's input, and writes a line for each process
+group that it starts (`+123`) or has ended (`-123`). The input ends with it.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PATIENCE_SECONDS = 20.0
+
+
+def left(lines: Iterable[str]) -> set[int]:
+    """Return the process groups that were started and not ended, when the lines are over."""
+    groups: set[int] = set()
+    for line in lines:
+        (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+    return groups
+
+
+def end(groups: Iterable[int]) -> None:
+    """End process groups: politely, then for certain."""
+    groups = list(groups)
+    for group in groups:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGTERM)
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while any(_lives(group) for group in groups) and time.monotonic() < until:
+        time.sleep(0.1)
+    for group in groups:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def _lives(group: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    end(left(sys.stdin))

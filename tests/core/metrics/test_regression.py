@@ -1,0 +1,65 @@
+"""Metrics of numbers foretold are scikit-learn's, and an interval holds the truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+from core.metrics.regression import bands, estimates, metrics, statistics
+
+NUMBERS = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 3))
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=40))
+@settings(deadline=None)
+def test_metrics_are_those_of_scikit_learn(rows: list[tuple[float, float]]) -> None:
+    """Whatever the rows; R² is not defined where all outcomes are one."""
+    target, foretold = np.array(rows).T
+    found = metrics(target, foretold)
+    assert found["mae"] == pytest.approx(mean_absolute_error(target, foretold))
+    assert found["rmse"] == pytest.approx(mean_squared_error(target, foretold) ** 0.5)
+    assert found["bias"] == pytest.approx((foretold - target).mean(), abs=1e-9)
+    if np.ptp(target) > 1e-2:
+        expected = r2_score(target, foretold)
+        assert found["r2"] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    elif np.ptp(target) == 0:
+        assert np.isnan(found["r2"]) or abs(found["r2"]) > 1e6
+
+
+def test_a_weight_of_two_is_the_row_twice() -> None:
+    """What every statistic of weighted rows promises."""
+    rng = np.random.default_rng(0)
+    target, foretold = rng.normal(size=(2, 30))
+    counts = rng.integers(0, 3, 30)
+    repeated = metrics(np.repeat(target, counts), np.repeat(foretold, counts))
+    for name, statistic in statistics(target, foretold).items():
+        (found,) = statistic(counts[None, :].astype(float))
+        assert found == pytest.approx(repeated[name]), name
+
+
+def test_bands_tell_where_the_bias_is() -> None:
+    """High values are foretold too high, low ones right; every row is in one band."""
+    foretold = np.random.default_rng(1).uniform(0, 100, 1000)
+    target = np.where(foretold > np.quantile(foretold, 0.8), foretold - 10, foretold)
+    found = bands(target, foretold)
+    assert [band.n for band in found] == [100] * 10
+    assert [round(band.bias) for band in found] == [0] * 8 + [10] * 2
+    assert len(bands(target, np.ones(1000))) == 1
+    assert bands(np.array([]), np.array([])) == []
+
+
+def test_intervals_hold_the_value() -> None:
+    """And shrink with the rows."""
+    rng = np.random.default_rng(2)
+    widths = []
+    for rows in (50, 800):
+        target = rng.normal(size=rows)
+        foretold = target + rng.normal(size=rows)
+        found, _ = estimates(target, foretold, resamples=300, seed=0, confidence=0.95)
+        mae = found["mae"]
+        assert mae.low is not None
+        assert mae.high is not None
+        assert mae.low < np.sqrt(2 / np.pi) < mae.high
+        widths.append(mae.high - mae.low)
+    assert widths[1] < widths[0] / 2

@@ -1,0 +1,82 @@
+"""`make up` ends what it has started, whatever ended it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from live import eventually
+
+ROOT = Path(__file__).resolve().parents[1]
+# A server with a child of its own; it may not care for polite signals.
+STACK = """
+import sys
+from pathlib import Path
+from scripts.up import Stack, Stopped
+stack = Stack({})
+server = "%s sleep 300 & echo $! >> %s; wait"
+try:
+    stack.start("server", ["bash", "-c", server], Path(sys.argv[1]))
+    print("up", flush=True)
+    while True:
+        stack.pause(0.1)
+except Stopped:
+    pass
+finally:
+    stack.stop()
+"""
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process is more than a zombie."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.fixture
+def pids(tmp_path: Path) -> Iterator[Path]:
+    """Return the file of the server's children; what still lives after the test is killed."""
+    path = tmp_path / "pids"
+    yield path
+    for pid in map(int, path.read_text().split()):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes in /proc")
+@pytest.mark.parametrize(
+    ("number", "whom", "trap"),
+    [
+        (signal.SIGKILL, "itself", "trap '' TERM;"),
+        (signal.SIGKILL, "make", ""),
+        (signal.SIGHUP, "itself", ""),
+    ],
+)
+def test_its_children_end_with_it(
+    pids: Path, tmp_path: Path, number: signal.Signals, whom: str, trap: str
+) -> None:
+    """Whether `scripts.up` is ended or the `make` that runs it, by a terminal or by SIGKILL."""
+    script = tmp_path / "stack.py"
+    script.write_text(STACK % (trap, pids))
+    command = [sys.executable, str(script), str(tmp_path / "log")]
+    make = ["sh", "-c", '"$@"; true', "make", *command]  # stays there as its parent
+    process = subprocess.Popen(
+        make if whom == "make" else command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MAKELEVEL": "1"},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    eventually(lambda: pids.exists() and pids.read_text().strip())
+    (child,) = map(int, pids.read_text().split())
+    assert lives(child)
+    process.send_signal(number)
+    eventually(lambda: not lives(child), 60)
+    process.wait(30)
