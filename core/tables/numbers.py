@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 NULLS = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
 """Texts that say that there is no value."""
-# Without accents, as `_boolean` compares them.
+# Without accents, as `yes_or_no` compares them.
 _WORDS = {
     **dict.fromkeys(("true", "verdadeiro", "sim", "s", "yes", "y"), True),
     **dict.fromkeys(("false", "falso", "nao", "n", "no"), False),
@@ -117,7 +117,7 @@ def typed(texts: pa.Array, kind: str | None, decimal: str) -> list[Any]:
     if kind == "long":  # a double does not hold every whole number of so many digits
         for place in pc.indices_nonzero(pc.match_substring_regex(trimmed, _LONG)).to_pylist():
             values[place] = int(trimmed[place].as_py())
-    return [_boolean(value) for value in values] if kind == "boolean" else values
+    return [yes_or_no(value) for value in values] if kind == "boolean" else values
 
 
 def typed_values(values: Sequence[Any], kind: str | None, decimal: str) -> list[Any]:
@@ -135,7 +135,8 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _boolean(value: Any) -> Any:
+def yes_or_no(value: Any) -> Any:
+    """Return a value that says yes or no as a bool, any other as it is."""
     if isinstance(value, str):
         letters = unicodedata.normalize("NFKD", value.strip().lower())
         return _WORDS.get("".join(x for x in letters if not unicodedata.combining(x)), value)

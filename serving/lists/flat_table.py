@@ -1,8 +1,7 @@
 """The reader without a name: a flat table whose columns are the contract's; others name the row."""
 
-import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +9,9 @@ from core.contract.model import ModelContract
 from core.messages import N_, _
 from core.messages.formats import moment, number
 from core.sheets import ScoredSheet, Sheet, SheetError
-from serving.protocol.mlflow_input import cell_value, types_of
+from core.tables.errors import UnreadableTable
+from core.tables.reading import OpenTable, Row, open_table
+from serving.protocol.mlflow_input import types_of
 from serving.protocol.validation import Validator
 
 MOST_ROWS = 50_000
@@ -18,7 +19,7 @@ _RAISING = 3
 
 
 class FlatTable:
-    """Reads a table with a header from CSV or the first sheet of an .xlsx file."""
+    """Reads a table with a header (`core.tables.reading`)."""
 
     def __init__(self, contract: ModelContract) -> None:
         """Keep the contract, whose columns become the rows."""
@@ -31,18 +32,31 @@ class FlatTable:
         Raises:
             SheetError: it is no such table.
         """
-        lines = _xlsx_lines(content) if content.startswith(b"PK") else _csv_lines(content)
-        header, *body = lines or [[]]
-        names = [str(cell).strip() if cell is not None else "" for cell in header]
-        if len(set(names)) != len(names) or not any(map(self._known, names)):
+        try:
+            table = open_table(content)
+            lines = self._lines(table)
+        except UnreadableTable as exc:
+            raise SheetError(reason=str(exc)) from exc
+        known = [name for name in table.names if self._known(name)]
+        if not known:
             raise SheetError(N_("the first line must name each column once, the model's too"))
-        types = types_of(names, self._contract.features)
-        rows, labels = [], []
-        for line in body:
-            cells = dict(zip(names, line, strict=False))
-            rows.append({n: _value(types.get(n), v) for n, v in cells.items() if self._known(n)})
-            labels.append({n: _text(v) for n, v in cells.items() if n and not self._known(n)})
+        others = [name for name in table.names if name not in known]
+        rows = [{name: _year(line[name]) for name in known} for line in lines]
+        labels = [{name: _text(line[name]) for name in others} for line in lines]
         return Sheet(rows, labels, year)
+
+    def _lines(self, table: OpenTable) -> list[Row]:
+        """Return the table's rows.
+
+        Raises:
+            SheetError: there are more than `MOST_ROWS`.
+        """
+        found: list[Row] = []
+        for rows in table.chunks(MOST_ROWS, types_of(table.names, self._contract.features)):
+            found += rows
+            if len(found) > MOST_ROWS:
+                raise SheetError(N_("the table has more than {most} rows"), most=MOST_ROWS)
+        return found
 
     def write(self, scored: ScoredSheet) -> bytes:
         """Return a workbook: what the list is about, and a row for each row, the riskiest first."""
@@ -83,57 +97,9 @@ def _about(scored: ScoredSheet) -> Iterable[tuple[str, str]]:
     yield _("Note"), _("A help for people, and no decision.")
 
 
-def _xlsx_lines(content: bytes) -> list[Sequence[Any]]:
-    from openpyxl import load_workbook
-
-    try:
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        found = book.worksheets[0].iter_rows(values_only=True)
-        return _bounded(line for line in found if any(cell is not None for cell in line))
-    except SheetError:
-        raise
-    except Exception as exc:
-        # openpyxl raises whatever the damage leads to.
-        raise SheetError(N_("the file is not a readable .xlsx workbook")) from exc
-
-
-def _csv_lines(content: bytes) -> list[Sequence[Any]]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise SheetError(N_("the file is neither .xlsx nor CSV in UTF-8")) from None
-    first = text.split("\n", 1)[0]
-    separator = ";" if first.count(";") > first.count(",") else ","
-    try:
-        return _bounded(
-            line for line in csv.reader(io.StringIO(text, ""), delimiter=separator) if line
-        )
-    except csv.Error:
-        raise SheetError(N_("the file is neither .xlsx nor CSV in UTF-8")) from None
-
-
-def _bounded(lines: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
-    """Return the lines.
-
-    Raises:
-        SheetError: there are more than `MOST_ROWS`.
-    """
-    found = []
-    for line in lines:
-        found.append(line)
-        if len(found) > MOST_ROWS:
-            raise SheetError(N_("the table has more than {most} rows"), most=MOST_ROWS)
-    return found
-
-
-def _value(kind: str | None, value: Any) -> Any:
-    """Return a cell as its feature's type, a decimal comma read as such."""
-    if not isinstance(value, str):
-        return value.year if isinstance(value, datetime) else value
-    text = value.strip()
-    if kind in ("double", "long") and "." not in text:
-        text = text.replace(",", ".")
-    return cell_value(kind, text)
+def _year(value: Any) -> Any:
+    """Return a cell's value, the year of a date in place of it."""
+    return value.year if isinstance(value, datetime) else value
 
 
 def _text(value: Any) -> str:
