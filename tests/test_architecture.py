@@ -24,9 +24,6 @@ TABLE: dict[str, dict[str, str]] = {
         "spark": "messages files errors",
         "tables": "messages errors",
         "registry": "messages files errors contract",
-        "spark": "messages files errors",
-        "tables": "messages errors",
-        "registry": "messages files errors contract",
         "store": "messages files errors contract",
     },
     "mlflow_project": {

@@ -87,7 +87,7 @@ class ThresholdPolicy:
 def within_capacity(
     threshold: float, target: np.ndarray, scores: np.ndarray, share: float = CAPACITY
 ) -> float:
-    """Return the threshold, raised until at most `share` of the scores reach it.
+    """Return the threshold, raised until at most `share` of a whole year's scores reach it.
 
     Scores of the newest year by a fit of older ones lie higher or lower than out-of-fold scores of
     all years, so what was planned within the capacity may not have been in that year. Where more

@@ -16,7 +16,7 @@ from core.metrics.expected import promised
 from mlflow_project.dataset.pairs import STUDENT, YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
 from mlflow_project.modelling.pipeline import build_pipeline, grouped_folds, out_of_fold_scores
-from mlflow_project.modelling.threshold import ThresholdPolicy
+from mlflow_project.modelling.threshold import ThresholdPolicy, within_capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,18 @@ class ServedFit:
     model: Pipeline
     threshold: float
     scores: np.ndarray
+
+
+def served_threshold(fit: ServedFit, evaluation: Evaluation, share: float) -> float:
+    """Return the threshold that is served: the fit's, raised where a tested year says so.
+
+    A test within one pair of years says nothing of another year; its quarter of the students would
+    move the threshold by chance alone.
+    """
+    if not evaluation.by_year:
+        return fit.threshold
+    target, scores = evaluation.test[TARGET].to_numpy(), evaluation.test["score"].to_numpy()
+    return within_capacity(fit.threshold, target, scores, share)
 
 
 def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

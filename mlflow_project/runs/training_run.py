@@ -32,12 +32,13 @@ from mlflow_project.modelling.rows import (
     data_digest,
     in_own_order,
 )
-from mlflow_project.modelling.threshold import ThresholdPolicy, within_capacity
+from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import (
     Evaluation,
     ServedFit,
     evaluate_fit,
     fit_for_serving,
+    served_threshold,
 )
 from mlflow_project.runs.blocks import Block
 from mlflow_project.runs.completion import (
@@ -207,12 +208,7 @@ def _fit(registry: Registry, dataset: pd.DataFrame, clock: Clock) -> _Fits:
     with clock.step("evaluate"):
         bar = _begin(_("fit for evaluation: tested once, on the newest pair of years"), fits)
         evaluation = evaluate_fit(dataset, policy, SEED, bar.tick)
-        threshold = within_capacity(
-            served.threshold,
-            evaluation.test[TARGET].to_numpy(),
-            evaluation.test["score"].to_numpy(),
-            policy.max_share_flagged,
-        )
+        threshold = served_threshold(served, evaluation, policy.max_share_flagged)
         served, evaluation = replace(served, threshold=threshold), evaluation.at(threshold)
     with clock.step("splits"):
         bar = _begin(_("the same on children held out"), splits.SPLITS * splits.FOLDS)
