@@ -51,7 +51,9 @@ def _job(args: argparse.Namespace) -> int:
         raise LabelsError(N_("The file {path} does not exist; check --labels."), path=args.labels)
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
-    told = [_report(args, registry, v, window) for v in _versions(args, registry, window)]
+    taken_for, versions = _versions(args, registry, window)
+    told = [_report(args, registry, version, window) for version in versions]
+    command.say(taken_for)
     degraded = PerformanceStatus.DEGRADED in [status for status, _captures in told]
     code = command.EXIT_DRIFT if args.fail_on and degraded else 0
     return command.exit_code(code, *(captures for _status, captures in told))
@@ -59,12 +61,15 @@ def _job(args: argparse.Namespace) -> int:
 
 def _versions(
     args: argparse.Namespace, registry: JobRegistry, window: command.Window
-) -> list[MonitoredVersion]:
-    """Return the version asked for, or each that answered for the periods of the labels."""
+) -> tuple[str, list[MonitoredVersion]]:
+    """Return the version asked for, or each that answered for the periods of the labels.
+
+    Before them, what the file of labels was taken for.
+    """
     version = registry.version(args.model_version)
     labels = _read(args, registry, version)
     if args.model_version or not labels.periods:
-        return [version]
+        return labels.taken_for, [version]
     answers = window.answers(args.inference_store, version.model_name)
     found = []
     for answered in versions_that_answered(answers, labels):
@@ -73,7 +78,7 @@ def _versions(
             found.append(one)
         else:
             complain(_("version {number} answered and is no longer registered", number=answered))
-    return found or [version]
+    return labels.taken_for, found or [version]
 
 
 def _read(args: argparse.Namespace, registry: JobRegistry, version: MonitoredVersion) -> Labels:
@@ -249,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar=_("FILE"),
-        help=_("actual outcomes, in .csv, .parquet or .jsonl"),
+        help=_("actual outcomes: CSV, .xlsx, Parquet or JSON lines"),
     )
     parser.add_argument(
         "--target",

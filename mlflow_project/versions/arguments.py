@@ -82,8 +82,8 @@ def _add_describe(commands: "argparse._SubParsersAction[Parser]") -> None:
     ):
         describe.add_argument(name, metavar=metavar, help=text)
     for name, text in (
-        ("--data", _("rows with known outcomes (.parquet or .csv)")),
-        ("--ranges-from", _("rows that give each input's range (.parquet or .csv)")),
+        ("--data", _("rows with known outcomes (CSV, .xlsx, Parquet, JSON lines)")),
+        ("--ranges-from", _("rows that give each input's range (the same formats)")),
         ("--descriptions", _("CSV with name, description, unit, min, max")),
     ):
         describe.add_argument(name, type=Path, metavar=_("FILE"), help=text)

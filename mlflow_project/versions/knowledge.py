@@ -1,9 +1,8 @@
 """What `registry describe` was told, as plain data: from options, rows, a list of features."""
 
 import argparse
-import csv
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.cli.arguments import say
 from core.contract.completed import completed
 from core.contract.model import Example, ModelContract
-from core.contract.numbers import read_number, read_share
+from core.contract.numbers import read_share
 from core.contract.types import FEATURE_TYPES
 from core.messages import N_
 from core.registry.packages import ask, classes_of, load_model, scores_of
 from core.registry.versions import Registry, Version
+from core.tables.errors import UnreadableTable
+from core.tables.reading import Columns, open_table
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.trial import frame_of
 
@@ -49,7 +51,7 @@ def known_of(
     features: dict[str, dict[str, Any]] = {}
     usual = dict(contract.example.instance) if contract.example else {}
     if args.ranges_from:
-        table = _table(args.ranges_from)
+        table = _table(args.ranges_from, contract)
         features, usual = _ranges(contract, table), _usual(contract, table)
     for name, unit in args.units or ():
         features.setdefault(name, {})["unit"] = unit
@@ -113,7 +115,7 @@ def _chosen(
     """Return the threshold that a policy chooses on data with known outcomes, and the policy."""
     if args.data is None or args.target is None:
         raise Refused(N_("A threshold policy needs --data and --target."))
-    table = _table(args.data)
+    table = _table(args.data, contract, args.target)
     if args.target not in table:
         raise Refused(N_("{path} has no column {name}."), path=args.data, name=args.target)
     missing = sorted(set(contract.feature_names) - set(table))
@@ -187,31 +189,51 @@ def _ranges(contract: ModelContract, table: pd.DataFrame) -> dict[str, dict[str,
 
 
 def _listed(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the facts of features in a CSV file: name, description, unit, min, max."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            text = file.read()
-        separator = ";" if ";" in text.split("\n", 1)[0] else ","
-        rows = csv.DictReader(text.splitlines(), delimiter=separator)
-        return {row["name"]: _facts(row) for row in rows}
-    except OSError as exc:
-        facts = {"path": path, "reason": exc.strerror}
-        raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc
-    except (KeyError, ValueError) as exc:
+    """Return the facts of features in a table: name, description, unit, min, max."""
+    columns = _cells(path, {"min": "double", "max": "double"})
+    if "name" not in columns or _no_number(columns, ("min", "max")):
         wanted = "name, description, unit, min, max"
-        raise Refused(N_("{path} is no CSV of: {wanted}."), path=path, wanted=wanted) from exc
+        raise Refused(N_("{path} is no CSV of: {wanted}."), path=path, wanted=wanted)
+    facts = [name for name in ("description", "unit", "min", "max") if name in columns]
+    return {
+        str(name): {fact: columns[fact][row] for fact in facts if columns[fact][row] is not None}
+        for row, name in enumerate(columns["name"])
+    }
 
 
-def _facts(row: Mapping[str, str]) -> dict[str, Any]:
-    facts: dict[str, Any] = {k: row[k] for k in ("description", "unit") if row.get(k)}
-    return facts | {k: read_number(row[k]) for k in ("min", "max") if row.get(k)}
+def _table(path: Path, contract: ModelContract, target: str | None = None) -> pd.DataFrame:
+    """Return a table, features in their types and the target as a number where it is one.
+
+    Raises:
+        Refused: it cannot be read, or a feature's cell is no number; names row and column.
+    """
+    types: dict[str, str] = {feature.name: feature.type for feature in contract.features}
+    columns = _cells(path, {**types, **({target: "double"} if target else {})})
+    numeric = [name for name, kind in types.items() if kind in ("double", "long")]
+    if wrong := _no_number(columns, numeric):
+        name, row = wrong
+        text = N_("{path}, row {row}: {name} is no number.")
+        raise Refused(text, path=path, row=row, name=name)
+    return pd.DataFrame(columns)
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _no_number(columns: Columns, names: Iterable[str]) -> tuple[str, int] | None:
+    """Return column and row (from 1) of the first text among cells that should be numbers."""
+    return next(
+        (
+            (name, row)
+            for name in names
+            for row, cell in enumerate(columns.get(name, ()), start=1)
+            if isinstance(cell, str)
+        ),
+        None,
+    )
+
+
+def _cells(path: Path, types: Mapping[str, str]) -> Columns:
     try:
-        if path.suffix == ".csv":
-            return pd.read_csv(path)
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as exc:
-        reason = type(exc).__name__
-        raise Refused(N_("{path} cannot be read: {reason}."), path=path, reason=reason) from exc
+        table = open_table(path)
+        say(table.taken_for)
+        return table.columns(types)
+    except UnreadableTable as exc:
+        raise Refused(reason=str(exc)) from exc

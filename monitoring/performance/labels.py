@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.json as pa_json
-import pyarrow.parquet as pq
-
 from core.contract.model import CLASSES, VALUE, ModelContract
 from core.contract.numbers import NumberError, read_number
 from core.contract.pseudonym import stored
 from core.messages import N_
+from core.tables.errors import UnreadableTable
+from core.tables.numbers import yes_or_no
+from core.tables.reading import Columns, open_table
 from monitoring.performance.errors import LabelsError
 
 Who = tuple[str, int] | str
@@ -55,6 +53,7 @@ class Labels:
         periods: the periods that the labels judge; empty where periods do not matter.
         assumed: the period that the command stated: answers that have none are taken to be of it.
         n_other_period: rows whose outcome belongs to another period than the one stated.
+        taken_for: what the file was taken for, one line.
     """
 
     by: By
@@ -67,6 +66,7 @@ class Labels:
     periods: frozenset[int] = frozenset()
     assumed: int | None = None
     n_other_period: int = 0
+    taken_for: str = ""
 
 
 def read_labels(
@@ -77,7 +77,7 @@ def read_labels(
     period: int | None = None,
     classes: Callable[[], Sequence[str]] = tuple,
 ) -> Labels:
-    """Read a file of labels: `.csv`, `.parquet` or `.jsonl`; `columns` that it has come along.
+    """Read a table of labels (`core.tables.reading`); `columns` that it has come along.
 
     `period` leaves out what judges another one, and is the period of a file without years.
     `classes` tells how the model calls its classes; it is asked where 0 and 1 do not say it.
@@ -87,16 +87,8 @@ def read_labels(
             there twice, a label is neither 0 nor 1 nor a class, or identities in clear come without
             `PSEUDONYM_KEY`.
     """
-    table = _read(path)
-    twice = [
-        n
-        for n in (target, OUTCOME_YEAR, *KEYS, contract.entity, *columns)
-        if table.column_names.count(str(n)) > 1
-    ]
-    if twice:
-        text = N_("The file {path} has more than one column {column}.")
-        raise LabelsError(text, path=path, column=twice[0])
-    if target not in table.column_names:
+    taken_for, table = _read(path, contract, target)
+    if target not in table:
         text = N_("The file {path} has no column {column}; name it with --target.")
         raise LabelsError(text, path=path, column=target)
     by, people = _people(table, path, contract)
@@ -121,11 +113,11 @@ def read_labels(
     duplicates -= len(targets)
     for key in conflicts:
         del targets[key]
-    more = {name: _by_key(table, name, keys) for name in columns if name in table.column_names}
+    more = {name: _by_key(table, name, keys) for name in columns if name in table}
     return Labels(
         by=by,
         targets=targets,
-        n_rows=table.num_rows,
+        n_rows=len(people),
         n_unknown=unknown,
         n_duplicates=duplicates,
         n_conflicts=len(conflicts),
@@ -134,21 +126,22 @@ def read_labels(
         | frozenset([period] if period is not None else []),
         assumed=period,
         n_other_period=others,
+        taken_for=taken_for,
     )
 
 
 def _periods(
-    table: pa.Table, path: Path, contract: ModelContract, period: int | None
+    table: Columns, path: Path, contract: ModelContract, period: int | None
 ) -> list[int | Literal[""] | None]:
     """Return the period that each row's outcome judges; "" for a row that does not say it."""
-    if contract.horizon is None or OUTCOME_YEAR not in table.column_names:
+    if contract.horizon is None or OUTCOME_YEAR not in table:
         if contract.horizon is not None and period is None:
             text = N_(
                 "The file {path} has no column {column}: with --period say the year that the "
                 "answers are about which it judges."
             )
             raise LabelsError(text, path=path, column=OUTCOME_YEAR)
-        return [period] * table.num_rows
+        return [period] * len(next(iter(table.values())))
     found: list[int | Literal[""] | None] = []
     for row, year in enumerate(_cells(table, OUTCOME_YEAR), start=1):
         if year and not re.fullmatch(r"\d{4}", year):
@@ -158,47 +151,26 @@ def _periods(
     return found
 
 
-def _by_key(table: pa.Table, name: str, keys: Sequence[Key | None]) -> dict[Key, str]:
+def _by_key(table: Columns, name: str, keys: Sequence[Key | None]) -> dict[Key, str]:
     """Return the last value that each key has in a column."""
     cells = zip(keys, _cells(table, name), strict=True)
     return {key: value for key, value in cells if key is not None and value}
 
 
-def _read(path: Path) -> pa.Table:
-    readers: Mapping[str, Callable[[Path], pa.Table]] = {
-        ".csv": _read_csv,
-        ".parquet": lambda found: pq.read_table(found),
-        ".jsonl": lambda found: pa_json.read_json(found),
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise LabelsError(N_("The file {path} is neither .csv, .parquet nor .jsonl."), path=path)
-    if not path.is_file():
-        raise LabelsError(N_("The file {path} does not exist; check --labels."), path=path)
+def _read(path: Path, contract: ModelContract, target: str) -> tuple[str, Columns]:
+    """Return what the file was taken for, and its cells by column."""
+    types = {OUTCOME_YEAR: "long", "instance": "long"}
+    if contract.output_kind == VALUE:
+        types[target] = "double"
     try:
-        return reader(path)
-    except (pa.ArrowException, OSError, UnicodeError):
-        # The text of the error quotes the line, which names a person.
-        text = N_("The file {path} is no readable {kind} (in UTF-8).")
-        raise LabelsError(text, path=path, kind=path.suffix.lower()[1:]) from None
+        table = open_table(path)
+        return table.taken_for, table.columns(types)
+    except UnreadableTable as exc:
+        raise LabelsError(reason=str(exc)) from exc
 
 
-def _read_csv(path: Path) -> pa.Table:
-    """Read every cell as text, so that identities keep their leading zeros; `;` may separate."""
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
-    delimiter = ";" if header.count(";") > header.count(",") else ","
-    columns = [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)]
-    return pa_csv.read_csv(
-        path,
-        read_options=pa_csv.ReadOptions(column_names=columns, skip_rows=1),
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter),
-        convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string())),
-    )
-
-
-def _people(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, list[Who | None]]:
-    names = table.column_names
+def _people(table: Columns, path: Path, contract: ModelContract) -> tuple[By, list[Who | None]]:
+    names = table.keys()
     if "request_id" in names and "instance" in names:
         pairs = zip(_cells(table, "request_id"), _cells(table, "instance"), strict=True)
         rows = enumerate(pairs, start=1)
@@ -226,9 +198,9 @@ def _people(table: pa.Table, path: Path, contract: ModelContract) -> tuple[By, l
     raise LabelsError(clear if contract.entity else anonymous, path=path, column=contract.entity)
 
 
-def _cells(table: pa.Table, name: str) -> list[str]:
+def _cells(table: Columns, name: str) -> list[str]:
     """Return a column as stripped text, empty where there is no value."""
-    return [_text(value) for value in table.column(name).to_pylist()]
+    return [_text(value) for value in table[name]]
 
 
 def _text(value: Any) -> str:
@@ -267,9 +239,12 @@ def _outcomes(
         return [_number(value, row, path, target) for row, value in enumerate(values, start=1)]
     codes: Mapping[str, int] = _TARGETS
     given = [_class(value) for value in values]
+    plain = [_flag(one) for one in given]
     if contract.output_kind == CLASSES:
         codes = {_class(name): place for place, name in enumerate(classes())}
-    elif contract.positive_class != 1 or not codes.keys() >= {one for one in given if one}:
+    elif contract.positive_class == 1 and codes.keys() >= {one for one in plain if one}:
+        given = plain
+    else:
         called = [_class(one) for one in classes()]
         codes = {name: int(place == contract.positive_class) for place, name in enumerate(called)}
         codes = codes or _TARGETS
@@ -291,6 +266,12 @@ def _number(value: str, row: int, path: Path, target: str) -> float | None:
         raise LabelsError(text, path=path, row=row, column=target) from None
 
 
+def _flag(text: str) -> str:
+    """Return `1` or `0` for a word that says yes or no, any other text as it is."""
+    found = yes_or_no(text)
+    return str(int(found)) if isinstance(found, bool) else text
+
+
 def _class(text: str) -> str:
-    """Return the name of a class as a file or a model may write it: `1.0` is `1`, `True` `true`."""
-    return text.lower().removesuffix(".0")
+    """Return a class's name as a file or a model may write it: `1.0` is `1`, `True` is `true`."""
+    return text.lower().removesuffix(".0").removesuffix(",0")

@@ -63,6 +63,8 @@ def by_whom(labels: Labels) -> dict[Any, int]:
         "request_id,instance,target\na,0,1\na,1,0\n",
         "target;instance;request_id\n1;0;a\n0;1;a\n",
         "\ufeffrequest_id,instance,target\r\na,0,true\r\na,1,0.0\r\n",
+        "request_id\tinstance\ttarget\na\t0\t1,0\na\t1\t0,0\n",
+        'request_id;instance;target\n"a";"0";"Sim"\na;1;Não\n',
     ],
 )
 def test_csv_by_request(read: Callable[..., Labels], text: str) -> None:
@@ -133,14 +135,14 @@ def test_what_is_wrong_is_counted(read: Callable[..., Labels]) -> None:
     [
         ("serial,goal\nPLANTED,1\n", ".csv", "não tem a coluna target"),
         ("name,target\nPLANTED,1\n", ".csv", "request_id"),
-        ("serial,target,target\nPLANTED,1,0\n", ".csv", "mais de uma coluna target"),
-        ("", ".csv", "legível"),
+        ("serial,target,target\nPLANTED,1,0\n", ".csv", "repete target"),
+        ("", ".csv", "cabeçalho"),
         ("serial,target\nPLANTED,PLANTED\n", ".csv", "linha de dados 1"),
         ("request_id,instance,target\na,PLANTED,1\n", ".csv", "linha de dados 1"),
-        ("serial,target\nPLANTED\n", ".csv", "legível"),
-        ('{"serial": "PLANTED", ', ".jsonl", "legível"),
-        ("PLANTED", ".parquet", "legível"),
-        ("PLANTED", ".xlsx", "não é .csv"),
+        ("serial,target\nPLANTED\n", ".csv", "linha 2"),
+        ('{"serial": "PLANTED", ', ".jsonl", "linha 1"),
+        ("PLANTED", ".parquet", "não é Parquet"),
+        ("PLANTED", ".xlsx", "não é .xlsx"),
     ],
 )
 def test_errors_quote_no_value(

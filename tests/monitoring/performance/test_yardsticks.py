@@ -121,6 +121,6 @@ def test_the_page_speaks_of_the_output() -> None:
         assert words not in html, words
     rows = plans(400, 0.8)
     told, html = page(judge(rows, {"accuracy": 0.8, "macro_f1": 0.8}, "classes", PLANS), rows)
-    for words in ("Recall de family", "Precisão de business", "F1 macro", "Log loss"):
+    for words in ("Recall de family", "Precisão de business", "F1 macro", "Perda logarítmica"):
         assert words in html, words
     assert "não medid" in html.lower()
