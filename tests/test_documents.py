@@ -91,3 +91,14 @@ def test_a_released_version_has_its_section() -> None:
     assert found
     dated = rf"^## {re.escape(found[1])} — \d{{4}}-\d\d-\d\d$"
     assert re.search(dated, text("CHANGELOG.md"), re.MULTILINE)
+
+
+def test_the_tests_that_reliability_names_exist() -> None:
+    """A promise is kept by a test that is there."""
+    file, named = "", 0
+    for path, function in re.findall(r"`([\w/.]*)::(\w+)`", text("docs/reliability.md")):
+        file = path or file
+        source = text(f"tests/{file}")
+        assert re.search(rf"def {function}\(", source), (file, function)
+        named += 1
+    assert named > 30
