@@ -22,7 +22,7 @@ from core.contract.model import ContractError
 from core.contract.numbers import NumberError, read_share
 from core.files.scratch import scratch_folder
 from core.messages import N_, _
-from core.registry.errors import NotFound, UnknownVersion, VersionRefused
+from core.registry.errors import ModelMissing, NotFound, UnknownVersion, VersionRefused
 from core.registry.files import open_package
 from core.registry.packages import download, read_contract
 from core.registry.runs import open_run
@@ -185,7 +185,7 @@ def _check_model(
 def _present(registry: Registry, release: str) -> Version | None:
     try:
         return registry.by_release(release)
-    except UnknownVersion:
+    except (UnknownVersion, ModelMissing):
         return None
 
 

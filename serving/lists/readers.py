@@ -8,7 +8,6 @@ from core.contract.model import ModelContract
 from core.messages import N_, _
 from core.sheets import SheetReader
 from serving.errors import BodyTooLarge, SettingsError
-from serving.lists.flat_table import FlatTable
 
 MAX_UNPACKED = 128 * 2**20
 """Most bytes that an .xlsx file, which is an archive, may unpack to."""
@@ -44,7 +43,12 @@ def named_reader(name: str) -> SheetReader | None:
 
 def reader_for(named: SheetReader | None, contract: ModelContract) -> SheetReader:
     """Return the named reader, or one of flat tables with the contract's columns."""
-    return FlatTable(contract) if named is None else named
+    if named is not None:
+        return named
+    # A worker that makes no such list loads no reader of Parquet.
+    from serving.lists.flat_table import FlatTable
+
+    return FlatTable(contract)
 
 
 def check_size(content: bytes) -> None:

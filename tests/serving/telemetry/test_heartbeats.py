@@ -180,7 +180,7 @@ def test_a_model_that_fails_every_request_is_said(
     model = make_pipeline(StandardScaler(), LinearRegression()).fit(frame, frame["x"])
     name = new_model()
     mlflow.sklearn.log_model(
-        model, name="model", registered_model_name=name, signature=infer_signature(frame, [0.5]),
+        model, name="model", registered_model_name=name, signature=infer_signature(frame, frame["x"]),
         serialization_format="skops", pip_requirements=[],
     )  # fmt: skip
     mlflow.MlflowClient(mlflow_server).set_registered_model_alias(name, "champion", "1")
