@@ -179,8 +179,9 @@ def test_a_model_that_fails_every_request_is_said(
     frame = pd.DataFrame({"x": np.linspace(0, 1e-9, 20)})
     model = make_pipeline(StandardScaler(), LinearRegression()).fit(frame, frame["x"])
     name = new_model()
+    signature = infer_signature(frame, frame["x"])
     mlflow.sklearn.log_model(
-        model, name="model", registered_model_name=name, signature=infer_signature(frame, frame["x"]),
+        model, name="model", registered_model_name=name, signature=signature,
         serialization_format="skops", pip_requirements=[],
     )  # fmt: skip
     mlflow.MlflowClient(mlflow_server).set_registered_model_alias(name, "champion", "1")
