@@ -27,7 +27,7 @@ PER_REQUEST = 50
 YELLOW_MISSING = 0.075
 """Share of rows that lose a value: between the runbook's 5 % (YELLOW) and 10 % (RED)."""
 BAD_REQUESTS = 60
-HEAVY_REQUESTS, HEAVY_ROWS, HEAVY_AT_ONCE = 48, 1000, 16
+HEAVY_REQUESTS, HEAVY_ROWS, HEAVY_AT_ONCE = 48, 1000, 8
 
 
 class LocalApi:

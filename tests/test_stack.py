@@ -285,7 +285,7 @@ def check_documents(stack: Stack) -> None:
     told = run_blocks(stack, "RUNBOOK.md", skipped=())
     assert '"request_id": "abc123"' in told
     assert '"status": "healthy"' in told
-    assert "Limiar de v1.0.0: 0.35" in told
+    assert "Limiar de v1.0.0: 0,35" in told
     assert "v1.2.0 (nº 3)" in told
     assert "v1.3.0 (nº 4)" in told
     assert "v1.0.0 já está aqui (nº 1), idêntica" in told

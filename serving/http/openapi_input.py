@@ -14,6 +14,7 @@ from core.contract.types import FEATURE_TYPES, LONG_RANGE
 from core.messages import _, ngettext
 from serving.protocol.values import YEARS
 
+_NO_LIST = ["string", "number", "boolean", "object", "null"]
 _INT64 = {"minimum": LONG_RANGE[0], "maximum": LONG_RANGE[-1]}
 
 
@@ -46,8 +47,11 @@ def invocations_content(
     contract: ModelContract | None, max_instances: int, more_fields: bool = True
 ) -> dict[str, Any]:
     """Return the `content` of a request to `/invocations`, by media type."""
-    instance = _instance(contract)
-    records = _several(_instance(contract, more_fields), max_instances)
+    several, instance = _instance(contract, more_fields), _instance(contract, more_fields)
+    if more_fields:
+        # A list among the values of one object makes it columns.
+        instance["additionalProperties"] = {"type": _NO_LIST}
+    records = _several(several, max_instances)
     tensor: dict[str, Any] = {"type": ["array", "object"]}
     split: dict[str, Any] = {
         "columns": {"type": "array"},
