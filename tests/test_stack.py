@@ -290,7 +290,7 @@ def check_documents(stack: Stack) -> None:
     assert "v1.3.0 (nº 4)" in told
     assert "v1.0.0 já está aqui (nº 1), idêntica" in told
     assert re.search(r"rollback +v1\.\d\.0 +v1\.\d\.0", told)
-    assert re.search(r"v1\.0\.0 drift_metrics_\d{8} (GREEN|YELLOW|RED|NO_DATA)", told)
+    assert re.search(r"v1\.0\.0 drift_metrics_\d{8} (GREEN|YELLOW|RED|NO_DATA|INCONCLUSIVE)", told)
     assert "Baseline da versão v1.0.0" in told
     assert "Removido o que passou da idade (linhas: 180 dias)" in told
     assert "Conferido: nenhuma linha desta pessoa restou." in told
