@@ -14,9 +14,9 @@ from types import FrameType
 
 from core.errors import ProjectError
 from core.messages import N_
+from scripts.guard import SIGNALS
 
 ROOT = Path(__file__).resolve().parents[1]
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StartError(ProjectError):

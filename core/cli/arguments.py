@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from core.contract.model import RELEASE
 from core.errors import ProjectError
 from core.messages import N_, _, ngettext
 
@@ -20,7 +21,6 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 AUTO = "auto"
-RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
 
 
 class Parser(argparse.ArgumentParser):

@@ -14,6 +14,9 @@ from core.messages import N_
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _LONGEST = 40
 
+NULLS = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
+"""Cells of a table that say that there is no value."""
+
 
 class NumberError(ProjectError, ValueError):
     """A text that is no number, or not one that is wanted; the text is named."""

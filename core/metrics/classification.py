@@ -25,6 +25,8 @@ from core.metrics.resampling import (
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Rows = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
+"""Outcomes, scores and flags of rows, shape (n,) each."""
 
 LABEL_METRICS = frozenset({"recall", "precision", "f2", "share_flagged", "accuracy"})
 """Metrics that depend on the threshold."""

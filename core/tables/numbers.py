@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-NULLS = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
-"""Texts that say that there is no value."""
+from core.contract.numbers import NULLS
+
 # Without accents, as `yes_or_no` compares them.
 _WORDS = {
     **dict.fromkeys(("true", "verdadeiro", "sim", "s", "yes", "y"), True),

@@ -4,8 +4,8 @@ import contextlib
 import io
 from collections.abc import Mapping
 
-from core.cli.arguments import RELEASE
 from core.contract import names
+from core.contract.model import RELEASE
 from core.messages import N_
 from core.registry.client import TRANSFER_SECONDS
 from core.registry.versions import Registry, Version

@@ -7,19 +7,16 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from core.contract.model import VALUE
 from core.messages import _
 from core.metrics.calibration import CalibrationBin, calibration
+from core.metrics.classification import Rows
 from core.metrics.regression import Band, bands
 from core.metrics.resampling import Estimate, Floats, percentiles
 from monitoring.performance.groups import SEED, Part, by_group, by_name
 from monitoring.performance.policy import PerformancePolicy
 from monitoring.performance.yardsticks import OF_SCORE, Array, Yardstick
-
-Tested = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
-"""Outcomes, scores and flags of a version's test rows, shape (n,) each."""
 
 
 class PerformanceStatus(StrEnum):
@@ -119,7 +116,7 @@ def assess(
     months: Sequence[str],
     test: Mapping[str, float],
     *,
-    tested: Tested | None = None,
+    tested: Rows | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     same_threshold: bool = True,
     policy: PerformancePolicy | None = None,
@@ -202,7 +199,7 @@ def _too_few(
 
 
 def _test_samples(
-    tested: Tested | None, policy: PerformancePolicy, yardstick: Yardstick
+    tested: Rows | None, policy: PerformancePolicy, yardstick: Yardstick
 ) -> Mapping[str, Floats]:
     """Return how the test's own metrics vary over resamples of its rows; nothing without rows."""
     if tested is None or not np.size(tested[0]):

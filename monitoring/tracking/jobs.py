@@ -15,16 +15,13 @@ import pyarrow.parquet as pq
 from core.contract import names
 from core.contract.model import ModelContract
 from core.files.scratch import scratch_folder
-from core.metrics.classification import metrics
+from core.metrics.classification import Rows, metrics
 from core.registry.evidence import fetch_evidence, training_record
 from core.registry.packages import ask, classes_of, load_model, read_contract, scores_of
 from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
 from monitoring.tracking.errors import NoBaselineError, ScoringError
-
-TestedRows = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]
-"""Outcome, score and flag of a version's test rows, shape (n,) each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +73,7 @@ class JobRegistry:
         self._registry: Registry = open_registry()
         self.version_url = self._registry.version_url
         self.set_tag = self._registry.set_tag
+        self._classes: dict[int, tuple[str, ...]] = {}
 
     def version(self, release: str | None = None, alias: str = names.CHAMPION) -> MonitoredVersion:
         """Return the version of a release, or that of an alias.
@@ -145,7 +143,7 @@ class JobRegistry:
         again = metrics(*rows) if rows else {}
         return {name: value for name, value in again.items() if math.isfinite(value)}
 
-    def test_rows(self, version: MonitoredVersion) -> TestedRows | None:
+    def test_rows(self, version: MonitoredVersion) -> Rows | None:
         """Return outcome, score and flag of the version's test rows, or None without any."""
         with scratch_folder() as folder:
             path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, folder)
@@ -197,8 +195,13 @@ class JobRegistry:
             raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
 
     def classes(self, version: MonitoredVersion) -> tuple[str, ...]:
-        """Return what the version's estimator calls its classes, in its order; empty if nothing."""
-        return classes_of(load_model(self._registry, version))
+        """Return what the version's estimator calls its classes, in its order; empty if nothing.
+
+        Its model is loaded for that once in the life of this object.
+        """
+        if version.number not in self._classes:
+            self._classes[version.number] = classes_of(load_model(self._registry, version))
+        return self._classes[version.number]
 
     @contextmanager
     def run(self, version: MonitoredVersion | None, job: str, name: str) -> Iterator[OpenRun]:

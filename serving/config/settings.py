@@ -179,6 +179,16 @@ class Settings(BaseSettings):
     workers_dir: Path | None = None
     """Where the workers of one server meet, for metrics and looks at the alias."""
 
+    @property
+    def predict_leaves_out(self) -> bool:
+        """Tell whether `/predict` leaves out fields that the model does not have."""
+        return self.unknown_fields == "ignore"
+
+    @property
+    def invocations_leave_out(self) -> bool:
+        """Tell whether `/invocations` leaves them out."""
+        return self.unknown_fields != "refuse"
+
     @model_validator(mode="before")
     @classmethod
     def _blank_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class InvocationsEndpoint:
         self._follower, self._batcher = deployment.follower, deployment.batcher
         self._deployment = deployment
         self._limit = deployment.settings.max_body_bytes
-        self._ignore = deployment.settings.unknown_fields != "refuse"
+        self._ignore = deployment.settings.invocations_leave_out
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""

@@ -103,17 +103,14 @@ def _ask_for_keys(document: dict[str, Any]) -> None:
             operation["responses"]["401"] = _error("401")
 
 
-def _body(contract: ModelContract | None, settings: Settings) -> dict[str, Any]:
-    return predict_body(contract, settings.max_instances, settings.unknown_fields == "ignore")
-
-
 def _predict(
     contract: ModelContract | None,
     threshold: float | None,
     settings: Settings,
     operation: str = "predict",
 ) -> dict[str, Any]:
-    request: dict[str, Any] = {"schema": _body(contract, settings)}
+    body = predict_body(contract, settings.max_instances, settings.predict_leaves_out)
+    request: dict[str, Any] = {"schema": body}
     answer: dict[str, Any] = {"schema": _answer(contract)}
     if contract is not None and contract.example is not None:
         request["example"] = {"instances": [dict(contract.example.instance)]}
@@ -152,7 +149,7 @@ def _answer_example(contract: ModelContract, example: Example, threshold: float)
 
 
 def _invocations(contract: ModelContract | None, settings: Settings) -> dict[str, Any]:
-    more_fields = settings.unknown_fields != "refuse"
+    most, more_fields = settings.max_instances, settings.invocations_leave_out
     answer = closed_object({"predictions": {"type": "array"}})
     return {
         "post": {
@@ -160,7 +157,7 @@ def _invocations(contract: ModelContract | None, settings: Settings) -> dict[str
             "operationId": "invocations",
             "requestBody": {
                 "required": True,
-                "content": invocations_content(contract, settings.max_instances, more_fields),
+                "content": invocations_content(contract, most, more_fields),
             },
             "responses": {
                 "200": {

@@ -47,11 +47,11 @@ def invocations_content(
     contract: ModelContract | None, max_instances: int, more_fields: bool = True
 ) -> dict[str, Any]:
     """Return the `content` of a request to `/invocations`, by media type."""
-    several, instance = _instance(contract, more_fields), _instance(contract, more_fields)
+    instance = _instance(contract, more_fields)
+    records = _several(instance, max_instances)
     if more_fields:
         # A list among the values of one object makes it columns.
-        instance["additionalProperties"] = {"type": _NO_LIST}
-    records = _several(several, max_instances)
+        instance = {**instance, "additionalProperties": {"type": _NO_LIST}}
     tensor: dict[str, Any] = {"type": ["array", "object"]}
     split: dict[str, Any] = {
         "columns": {"type": "array"},

@@ -29,7 +29,7 @@ class PredictEndpoint:
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
         self._batcher = deployment.batcher
         self._deployment = deployment
-        self._ignore = deployment.settings.unknown_fields == "ignore"
+        self._ignore = deployment.settings.predict_leaves_out
         self._encoder = msgspec.json.Encoder()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

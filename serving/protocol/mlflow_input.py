@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.contract.model import Feature
+from core.contract.numbers import NULLS
 from core.contract.types import FeatureType
 from core.messages import _
 from serving.errors import InvalidInstances, UnsupportedMediaType
@@ -21,7 +22,6 @@ FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV, JSON = "text/csv", "application/json"
 # pandas writes whole numbers beside nulls as 33.0; a long takes that, and no other fraction.
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
-_NULLS = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -137,7 +137,7 @@ def types_of(columns: Sequence[str], features: Sequence[Feature]) -> dict[str, F
 
 def cell_value(kind: str | None, text: str) -> Any:
     """Return a cell as its feature's type; one that is not of it stays text and is refused."""
-    if text in _NULLS:
+    if text in NULLS:
         return None
     if kind == "boolean":
         return _BOOLEANS.get(text.lower(), text)

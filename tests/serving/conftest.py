@@ -95,6 +95,7 @@ def spawned(settings: Settings, port: int, *arguments: str, **environ: str) -> I
         "POLL_SECONDS": str(settings.poll_seconds),
         "INFERENCE_STORE": str(settings.inference_store),
         "CAPTURE_FLUSH_SECONDS": str(settings.capture_flush_seconds),
+        "JOURNAL_DIR": str(settings.journal_dir),
         "LOG_FILE": str(settings.log_file),
         "MODEL_CACHE": str(settings.model_cache),
         **environ,
@@ -128,6 +129,23 @@ def eventually_fixture() -> Callable[..., Any]:
 def new_model() -> Callable[[], str]:
     """Return a function that makes up a name for a registered model."""
     return lambda: f"machine-{next(_NUMBERS)}-{os.getpid()}"
+
+
+@pytest.fixture
+def two_workers(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    settings_for: Callable[..., Settings],
+    free_port: Callable[[], int],
+) -> Callable[..., Any]:
+    """Return a function that runs a proxy of two workers, in a process, on a model of its own."""
+
+    def run(**changes: Any) -> Any:
+        name = new_model()
+        register_version(name)
+        return spawned(settings_for(name, **changes), free_port(), "--workers", "2")
+
+    return run
 
 
 @pytest.fixture

@@ -72,18 +72,10 @@ def test_a_wrong_option_names_itself(
 
 
 def test_two_workers_finish_what_they_accepted(
-    register_version: Callable[..., int],
-    new_model: Callable[[], str],
-    settings_for: Callable[..., Any],
-    free_port: Callable[[], int],
-    eventually: Callable[..., Any],
-    spawned: Callable[..., Any],
+    two_workers: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
     """Under SIGTERM every answer is a 200 and captured, no journal stays, the exit code is 0."""
-    name = new_model()
-    register_version(name)
-    settings = settings_for(name)
-    with spawned(settings, free_port(), "--workers", "2") as (process, proxy):
+    with two_workers() as (process, proxy):
         eventually(lambda: _both_ready(proxy), 90)
         answers: list[httpx.Response] = []
 
@@ -110,24 +102,16 @@ def test_two_workers_finish_what_they_accepted(
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
 def test_a_killed_master_leaves_no_workers(
-    register_version: Callable[..., int],
-    new_model: Callable[[], str],
-    settings_for: Callable[..., Any],
-    free_port: Callable[[], int],
-    eventually: Callable[..., Any],
-    spawned: Callable[..., Any],
+    two_workers: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
     """SIGKILL: the workers end, what was answered is in the store, the port is free."""
-    name = new_model()
-    register_version(name)
-    port = free_port()
-    with spawned(settings_for(name), port, "--workers", "2") as (process, proxy):
+    with two_workers() as (process, proxy):
         eventually(lambda: _both_ready(proxy), 90)
         assert len(_group(process.pid)) > 2
         assert proxy.predict(ROW).status_code == 200
         process.kill()
         eventually(lambda: not _group(process.pid), 60)
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.0.0.1", proxy.http.base_url.port)):
         pass
     assert sum(len(pd.read_parquet(path)) for path in proxy.parquet()) == 1
 

@@ -156,22 +156,16 @@ def test_killed_workers_lose_nothing_they_answered(
     kind: str,
     request: pytest.FixtureRequest,
     tmp_path: Path,
-    register_version: Register,
-    new_model: Callable[[], str],
-    settings_for: Callable[..., Any],
+    two_workers: Callable[..., Any],
     free_port: Callable[[], int],
     eventually: Callable[..., Any],
     spawned: Callable[..., Any],
 ) -> None:
     """SIGKILL under load, while journals are being converted; afterwards each row is there once."""
-    name = new_model()
-    register_version(name)
     store = request.getfixturevalue("bucket") if kind == "bucket" else tmp_path / "store"
     folders = {"inference_store": store, "journal_dir": tmp_path / "journals"}
-    settings = settings_for(name, capture_flush_seconds=0.05, **folders)
-    options = {"JOURNAL_DIR": str(settings.journal_dir)}
     answered: list[str] = []
-    with spawned(settings, free_port(), "--workers", "2", **options) as (process, proxy):
+    with two_workers(capture_flush_seconds=0.05, **folders) as (process, proxy):
         eventually(lambda: _ready(proxy.http), 60)
         url = str(proxy.http.base_url)
         load = [threading.Thread(target=_ask_until_it_dies, args=(url, answered)) for _ in range(6)]
@@ -181,7 +175,7 @@ def test_killed_workers_lose_nothing_they_answered(
         os.killpg(process.pid, signal.SIGKILL)
         for thread in load:
             thread.join(20)
-    with spawned(settings, free_port(), **options) as (process, proxy):
+    with spawned(proxy.settings, free_port()) as (process, proxy):
         eventually(lambda: _ready(proxy.http), 60)
         eventually(lambda: not proxy.journals(), 60)
         process.terminate()

@@ -88,18 +88,10 @@ def test_every_family_is_there_from_the_start(
 
 
 def test_workers_add_up_and_a_dead_one_still_counts(
-    register_version: Callable[..., int],
-    new_model: Callable[[], str],
-    settings_for: Callable[..., Any],
-    free_port: Callable[[], int],
-    eventually: Callable[..., Any],
-    spawned: Callable[..., Any],
+    two_workers: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
     """Whoever answers the scrape says the same sums; counters never fall when a worker dies."""
-    name = new_model()
-    register_version(name)
-    settings = settings_for(name)
-    with spawned(settings, free_port(), "--workers", "2") as (_, proxy):
+    with two_workers() as (_, proxy):
 
         def workers() -> float:
             return value(scraped(proxy), "serving_workers", model_version="v1.0.0")
