@@ -149,13 +149,14 @@ def copy_project(folder: Path) -> None:
 def clean_environment() -> dict[str, str]:
     """Return this environment as a new terminal has it.
 
-    MLflow sets variables of its own in a process that uses it, and the commands would obey them.
+    MLflow sets variables of its own in a process that uses it, and so does make (`make test`); the
+    commands would obey them.
     """
     ours = ("MODEL_NAME", "MODEL_ALIAS", "PSEUDONYM_KEY", "INFERENCE_STORE", "JOURNAL_DIR")
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("MLFLOW_") and name not in ours
+        if not name.startswith(("MLFLOW_", "MAKE", "MFLAGS")) and name not in ours
     }
     return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true"}
 
