@@ -52,6 +52,7 @@ def about(page: Worksheet, scored: ScoredSheet) -> None:
         page.cell(place, 1).font = BOLD
     page.column_dimensions["A"].width = WIDEST
     page.column_dimensions["B"].width = WIDEST
+    printed(page, "portrait")
 
 
 def children(page: Worksheet, scored: ScoredSheet) -> None:
@@ -67,9 +68,6 @@ def children(page: Worksheet, scored: ScoredSheet) -> None:
         if line.flagged:
             for cell in page[place]:
                 cell.fill = FLAGGED
-    page.page_setup.orientation = "landscape"
-    page.page_setup.fitToHeight = 0
-    page.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
 def left_out(page: Worksheet, scored: ScoredSheet) -> None:
@@ -90,6 +88,16 @@ def table(page: Worksheet, titles: Sequence[str], rows: Sequence[Sequence[Any]])
         page.column_dimensions[get_column_letter(place)].width = width
     page.freeze_panes = "A2"
     page.auto_filter.ref = page.dimensions
+    page.print_title_rows = "1:1"
+    printed(page, "landscape")
+
+
+def printed(page: Worksheet, orientation: str) -> None:
+    """Print all columns on one page's width: a row torn in two is read as another child's."""
+    page.page_setup.orientation = orientation
+    page.page_setup.paperSize = page.PAPERSIZE_A4
+    page.page_setup.fitToHeight = 0
+    page.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
 def put(page: Worksheet, row: int, values: Iterable[Any]) -> None:
