@@ -21,6 +21,7 @@ from dotenv import dotenv_values
 from core.cli.arguments import parser, run_command, say
 from core.files.whole import FILE_MODE, make_folder
 from core.messages import N_, _
+from core.messages.formats import moment
 from core.store.filesystem import Store
 from scripts.addresses import load_env_file
 from scripts.backup import (
@@ -166,7 +167,7 @@ def tell(manifest: Mapping[str, Any]) -> None:
         _(
             "restored, as of {when}: the registry, {artifacts} files of runs and versions, "
             "{captured} files of captured rows, {journals} journals",
-            when=manifest["made"],
+            when=moment(manifest["made"]),
             **files,
         )
     )
