@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from mlflow.models import infer_signature
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss
 from stored import StoreWriter
 
+from core.contract.columns import probability_columns
 from mlflow_project import registry as commands
 from monitoring import build_baseline, drift_report, performance_report
 
@@ -64,6 +66,10 @@ def captured(kind: str, estimator: Any) -> list[dict[str, Any]]:
     for row, score, label in zip(rows, scores, labels, strict=True):
         score = None if score is None else float(score)
         row |= {"score": score, "label": label, "threshold": None}
+    if kind == "multi-class":
+        kept = list(probability_columns(3))
+        for row, each in zip(rows, estimator.predict_proba(FRAME).tolist(), strict=True):
+            row |= dict(zip(kept, each, strict=True))
     return rows
 
 
@@ -98,7 +104,8 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
 
     source = str(tmp_path / "train.parquet")
     assert build_baseline.main(["--model_version", "v0.0.1", "--source", source]) == 0
-    writer = StoreWriter(tmp_path / "store", dict.fromkeys(FRAME, "double"))
+    kept = probability_columns(3 if kind == "multi-class" else 0)
+    writer = StoreWriter(tmp_path / "store", {**dict.fromkeys(FRAME, "double"), **kept})
     rows = captured(kind, estimator)
     writer.journal(rows, model=name, number=1)
     where = ["--inference_store", str(writer.folder), "--output", str(tmp_path / "out")]
@@ -107,6 +114,14 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
     numbers = read(tmp_path / "out", "drift")
     assert numbers["score_drift"]["status"] == "GREEN"
     assert numbers["score_drift"]["effect"] < 0.1
+    foretold = numbers["expected_performance"]
+    if kind in ("two-class", "multi-class"):
+        sure = estimator.predict_proba(FRAME).max(axis=1).mean()
+        assert foretold["accuracy"]["value"] == pytest.approx(sure)
+    else:
+        assert foretold is None
+    (page,) = (tmp_path / "out" / "v0.0.1").glob("drift_*.html")
+    assert ("Nenhum desempenho é previsto" in page.read_text("utf-8")) == (foretold is None)
 
     outcomes = pd.DataFrame(
         {
@@ -127,7 +142,10 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
     else:
         assert found["accuracy"]["value"] == pytest.approx(estimator.score(FRAME, KINDS[kind][1]))
         assert numbers["classes"] == estimator.classes_.tolist()
-        assert ("log_loss" in found) == (kind == "two-class")
+        assert ("log_loss" in found) == (kind != "labels")
+        if kind != "labels":
+            loss = log_loss(KINDS[kind][1], estimator.predict_proba(FRAME))
+            assert found["log_loss"]["value"] == pytest.approx(loss)
 
 
 def read(folder: Path, job: str) -> dict[str, Any]:
