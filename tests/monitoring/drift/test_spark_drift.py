@@ -141,7 +141,7 @@ def test_spark_counts_classes_and_their_probabilities(writer: Any) -> None:
     rng = np.random.default_rng(5)
 
     def of_classes(seed: int) -> list[dict[str, Any]]:
-        rows = draw(seed, 120, 20)
+        rows = draw(seed, 120, 200)
         for row, each in zip(rows, rng.dirichlet([1, 1, 1], len(rows)), strict=True):
             row |= {"label": int(each.argmax()), **dict(zip(kept, each.tolist(), strict=True))}
         return rows
