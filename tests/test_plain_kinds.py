@@ -14,8 +14,9 @@ from sklearn.metrics import log_loss
 from stored import StoreWriter
 
 from core.contract.columns import probability_columns
+from core.store.schema import ROLE_SHADOW
 from mlflow_project import registry as commands
-from monitoring import build_baseline, drift_report, performance_report
+from monitoring import build_baseline, drift_report, performance_report, shadow_report
 
 ROWS = 300
 RNG = np.random.default_rng(0)
@@ -30,6 +31,12 @@ KINDS: dict[str, tuple[Any, np.ndarray, str]] = {
         np.select([PRICE < 20, PRICE < 30], ["cheap", "fair"], "dear"),
         "predict_proba",
     ),
+}
+KIND = {
+    "regression": "value",
+    "two-class": "classes",
+    "labels": "classes",
+    "multi-class": "classes",
 }
 TESTED = {"regression": {"test_mae": 1.6, "test_r2": 0.93}}
 
@@ -122,6 +129,17 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
         assert foretold is None
     (page,) = (tmp_path / "out" / "v0.0.1").glob("drift_*.html")
     assert ("Nenhum desempenho é previsto" in page.read_text("utf-8")) == (foretold is None)
+
+    writer.journal(rows, model=name, number=2, role=ROLE_SHADOW)
+    assert shadow_report.main([*asked, "--shadow", "v0.0.2"]) == 0
+    (report,) = (tmp_path / "out" / "v0.0.2").glob("shadow_metrics_*.json")
+    beside = json.loads(report.read_text(encoding="utf-8"))
+    assert (beside["kind"], beside["n_entities"]) == (
+        "value" if kind == "regression" else "classes",
+        ROWS,
+    )
+    same = beside["mae"] if kind == "regression" else beside["share_differ"]["value"]
+    assert same == 0
 
     outcomes = pd.DataFrame(
         {
