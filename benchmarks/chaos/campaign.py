@@ -100,7 +100,7 @@ def _come_to_rest(system: System, jobs: Jobs) -> None:
         time.sleep(0.2)
     if any(system.journals.glob("*.jsonl")):
         account.note("a journal did not become Parquet at rest")
-    with urllib.request.urlopen(f"http://127.0.0.1:{system.port}/health", timeout=30) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"http://127.0.0.1:{system.port}/health", timeout=30) as answer:
         health = json.load(answer)
     if health["status"] != "healthy":
         account.note(f"at rest: {'; '.join(health['reasons'])}")
