@@ -121,6 +121,14 @@ class Account:
         now = time.monotonic()
         return any(f.kind.startswith(kinds) and f.ended > now for f in list(self.faults))
 
+    def so_far(self) -> str:
+        """Return what has happened until now, for whoever waits."""
+        kills = sum(fault.kind.startswith("kill ") for fault in list(self.faults))
+        requests, mixed = len(self.acknowledged), len(self.mixed)
+        return (
+            f"{kills} kills, {len(self.flips)} flips, {requests} requests answered, {mixed} mixed"
+        )
+
     def note(self, text: str) -> None:
         """Keep a sentence for the report."""
         self.notes.append(text)

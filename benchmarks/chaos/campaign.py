@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +24,7 @@ from core.store.selection import Selection
 
 _CLIENTS = 3
 _REST_SECONDS = 240.0
+_TELL_SECONDS = 60.0
 
 
 def run(seconds: float, seed: int, pace: float) -> dict[str, object]:
@@ -75,7 +77,10 @@ def _disturb(system: System, kinds: versions.Pair, seconds: float, seed: int, pa
     for thread in (*clients, *threads):
         thread.start()
     threads += faults.start()
-    over.wait(seconds)
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        over.wait(min(left, _TELL_SECONDS))
+        sys.stderr.write(f"{account.so_far()}; {max(0.0, left / 60):.0f} min left\n")
     over.set()
     for thread in threads:
         thread.join()
@@ -100,10 +105,20 @@ def _come_to_rest(system: System, jobs: Jobs) -> None:
         time.sleep(0.2)
     if any(system.journals.glob("*.jsonl")):
         account.note("a journal did not become Parquet at rest")
-    with urllib.request.urlopen(f"http://127.0.0.1:{system.port}/health", timeout=30) as answer:
-        health = json.load(answer)
-    if health["status"] != "healthy":
-        account.note(f"at rest: {'; '.join(health['reasons'])}")
+    while (reasons := _reasons(system)) and time.monotonic() < until:
+        time.sleep(0.5)
+    account.notes += [f"at rest: {reason}" for reason in reasons]
+
+
+def _reasons(system: System) -> list[str]:
+    """Return why the proxy is not healthy; nothing where it is."""
+    try:
+        url = f"http://127.0.0.1:{system.port}/health"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            health = json.load(answer)
+    except OSError as exc:
+        return [f"/health does not answer: {exc}"]
+    return [] if health["status"] == "healthy" else health["reasons"]
 
 
 def stored(system: System) -> Iterator[StoredRow]:

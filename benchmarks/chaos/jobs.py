@@ -105,9 +105,11 @@ class Jobs:
 
     def forget(self, draw: random.Random) -> None:
         """Erase the rows of somebody whose rows are all answered."""
-        erasable = self.system.account.erasable()
+        account = self.system.account
+        erasable = account.erasable()
+        begun = [person for person in erasable if person in account.forgotten]
         if erasable:
-            self.forget_person(draw.choice(erasable), draw)
+            self.forget_person(draw.choice(begun or erasable), draw)
 
     def forget_person(self, person: int, draw: random.Random | None) -> None:
         """Erase a person's rows, and note whether that was done."""
