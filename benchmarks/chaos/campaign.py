@@ -1,5 +1,6 @@
 """One campaign: start the system, disturb it, let it come to rest, and count what is stored."""
 
+import contextlib
 import json
 import os
 import sys
@@ -78,9 +79,10 @@ def _disturb(system: System, kinds: versions.Pair, seconds: float, seed: int, pa
         thread.start()
     threads += faults.start()
     until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        over.wait(min(left, _TELL_SECONDS))
-        sys.stderr.write(f"{account.so_far()}; {max(0.0, left / 60):.0f} min left\n")
+    with contextlib.suppress(KeyboardInterrupt):  # what was seen until then is told
+        while (left := until - time.monotonic()) > 0:
+            over.wait(min(left, _TELL_SECONDS))
+            sys.stderr.write(f"{account.so_far()}; {max(0.0, left / 60):.0f} min left\n")
     over.set()
     for thread in threads:
         thread.join()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from benchmarks.chaos.gateway import CLEAN, MOODS
 from benchmarks.chaos.system import System, is_stopped, send
 
-_KILLS = {"worker": 93, "master": 5, "mlflow": 2}
+_KILLS = {"worker": 96, "master": 2, "mlflow": 2}
 """How often each is drawn; jobs are killed by what starts them."""
 _KILLED = ("outage", "mlflow down")
 _SEARCH_SECONDS = 4.0

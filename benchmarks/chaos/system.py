@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,8 @@ from benchmarks.processes import ROOT, free_port
 
 KEY = "chaos-key"
 _START_SECONDS = 180.0
+_READY_IN_A_ROW = 10
+"""Looks at `/ready`, each on a new connection, after which both workers are taken to be ready."""
 _DOWN = {"master": "outage", "mlflow": "mlflow down"}
 """What a fault is called that lasts until a server is ready again."""
 
@@ -169,9 +172,12 @@ class System:
                 start_new_session=True,
             )
         self.guard(process.pid)
-        until = time.monotonic() + _START_SECONDS
+        until, ready = time.monotonic() + _START_SECONDS, 0
         while process.poll() is None and time.monotonic() < until and not self._stopping.is_set():
-            if self.is_ready() if name == "master" else _answers(f"{self.uri}/health"):
+            if name == "mlflow" and _answers(f"{self.uri}/health"):
+                return
+            ready = ready + 1 if name == "master" and self.is_ready() else 0
+            if ready == _READY_IN_A_ROW:
                 return
             time.sleep(0.1)
 
@@ -182,6 +188,12 @@ class System:
             watch.daemon = True
             watch.start()
 
+    def _wait_for_port(self) -> None:
+        """Wait while workers of a killed master finish what they have accepted."""
+        until = time.monotonic() + _START_SECONDS
+        while _accepts(self.port) and time.monotonic() < until:
+            time.sleep(0.2)
+
     def _watch(self, name: str) -> None:
         while not self._stopping.wait(0.1):
             if self._processes[name].poll() is None:
@@ -189,9 +201,19 @@ class System:
             if name not in self._down:
                 self.account.note(f"{name} ended by itself")
                 self._down[name] = self.account.fault(_DOWN[name])
+            if name == "master":
+                self._wait_for_port()
             self._start(name)
             if self._processes[name].poll() is None and name in self._down:
                 self._down.pop(name).ended = time.monotonic()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def children(pid: int) -> list[int]:

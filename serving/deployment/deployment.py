@@ -18,7 +18,7 @@ from serving.metrics.counters import Metrics
 from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog
 
-_FIRST_LOOK_SECONDS = 60.0
+_FIRST_LOOK_SECONDS = 90.0
 """Longest time that a worker loads its first version before it answers without one.
 
 A registry that does not answer ends the wait sooner: each call to it has its own deadline. Beside
