@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -108,7 +108,7 @@ def length(value: Any) -> int:
     return len(SCORE if isinstance(value, float) else str(value or ""))
 
 
-def printed(page: Worksheet, orientation: str) -> None:
+def printed(page: Worksheet, orientation: Literal["portrait", "landscape"]) -> None:
     """Print all columns on one page's width: a row torn in two is read as another child's."""
     page.page_setup.orientation = orientation
     page.page_setup.paperSize = page.PAPERSIZE_A4

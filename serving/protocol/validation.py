@@ -13,7 +13,7 @@ from typing import Any
 
 from core.contract.model import Feature, ModelContract
 from core.messages import _
-from serving.errors import MalformedBody
+from serving.errors import DuplicateKey, MalformedBody
 from serving.protocol.problems import Problems, shown_name
 from serving.protocol.values import allowed, checked, is_integer, is_text, year_of
 
@@ -47,19 +47,20 @@ class Validator:
         return rows, entities, document.get("explain", False), periods
 
     def read_instances(
-        self, instances: list[Any], period: int | None = None
+        self, instances: list[Any], period: int | None = None, most: int | None = None
     ) -> tuple[list[list[Any]], Entities, Periods]:
         """Return rows, entities and periods of instances that came in another envelope.
 
         Args:
             instances: a mapping each.
             period: what the sender says of all of them; a row that says another is refused.
+            most: most instances; None for as many as at `/predict`.
 
         Raises:
             InvalidInstances: there are problems.
         """
         problems = Problems()
-        return self._read(self._bounded(instances, problems), problems, period)
+        return self._read(self._bounded(instances, problems, most), problems, period)
 
     def _read(
         self, instances: list[Any], problems: Problems, period: int | None = None
@@ -99,11 +100,14 @@ class Validator:
         elif value and self._contract.outputs:
             problems.add(None, "explain", _("the model has no score to explain"), "false")
 
-    def _bounded(self, instances: list[Any], problems: Problems) -> list[Any]:
-        allowed = _("from 1 to {most} instances", most=self._max_instances)
+    def _bounded(
+        self, instances: list[Any], problems: Problems, most: int | None = None
+    ) -> list[Any]:
+        most = self._max_instances if most is None else most
+        allowed = _("from 1 to {most} instances", most=most)
         if not instances:
             problems.add(None, "instances", _("empty list"), allowed)
-        if len(instances) > self._max_instances:
+        if len(instances) > most:
             problem = _("{count} instances are too many", count=len(instances))
             problems.add(None, "instances", problem, allowed)
             return []
@@ -197,12 +201,23 @@ def decode(body: bytes) -> Any:
 
     Raises:
         MalformedBody: not JSON, not UTF-8, or nested beyond reason.
+        DuplicateKey: an object has a key twice.
     """
     try:
-        return json.loads(body.decode())
+        return json.loads(body.decode(), object_pairs_hook=_each_once)
     except json.JSONDecodeError as exc:
         raise MalformedBody(exc.pos) from None
     except UnicodeDecodeError as exc:
         raise MalformedBody(exc.start) from None
     except (ValueError, RecursionError):
         raise MalformedBody from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; whoever reads of two equal keys the last would score what another saw."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _value in pairs]
+        place = next(n for n, name in enumerate(names) if name in names[:n])
+        raise DuplicateKey(shown_name(names[place], place + 1))
+    return found
