@@ -35,6 +35,7 @@ from serving.panel.trend import cause_of, trend
 _TEMPLATES = Path(__file__).with_name("templates")
 COUNT_SECONDS = 60.0
 """How long a count of the store is shown before it is made again, in seconds."""
+_LEAST_RENEWAL = 10
 _LARGEST_REPORT = 5 * 1024 * 1024
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _JOBS = (names.JOB_DRIFT, names.JOB_PERFORMANCE)
@@ -54,9 +55,10 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
         lambda: counted(deployment), None, N_("still being counted"), COUNT_SECONDS
     )
 
-    def page(_request: Request) -> Response:
+    def page(request: Request) -> Response:
         counts.begin()
-        text = render(gather(deployment, metrics, history.latest(), counts.latest()))
+        facts = gather(deployment, metrics, history.latest(), counts.latest())
+        text = render(facts, _renewed(request.query_params.get("refresh", "")))
         return HTMLResponse(text, headers={"Content-Security-Policy": page_policy()})
 
     def report(request: Request) -> Response:
@@ -75,7 +77,15 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
     return [Route(PAGE, page, methods=["GET"]), Route(REPORT_PATH, report, methods=["GET"])]
 
 
-def render(facts: panel.PanelFacts) -> str:
+def _renewed(asked: str) -> int | None:
+    """Return the seconds after which the page renews itself; None unless a screen asks for it.
+
+    A page that renews itself under the eyes of a reader takes the place that they had reached.
+    """
+    return max(int(asked), _LEAST_RENEWAL) if re.fullmatch(r"[0-9]{1,5}", asked) else None
+
+
+def render(facts: panel.PanelFacts, renewed: int | None = None) -> str:
     """Return the page; it needs no other file and no network."""
     history = facts.reading.value
     return (
@@ -101,6 +111,7 @@ def render(facts: panel.PanelFacts) -> str:
             cause=cause_of,
             names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
             style=style(),
+            renewed=renewed,
             read_when=panel.read_when(facts),
         )
     )

@@ -38,9 +38,9 @@ class Site:
         store = str(self.proxy.settings.inference_store)
         return run_here(command, {"MODEL_NAME": self.name, "INFERENCE_STORE": store})
 
-    def page(self) -> str:
+    def page(self, **query: str) -> str:
         """Return the page's text."""
-        answer = self.proxy.http.get("/painel", headers={"X-API-Key": KEY})
+        answer = self.proxy.http.get("/painel", params=query, headers={"X-API-Key": KEY})
         assert answer.status_code == 200
         return answer.text
 
@@ -242,3 +242,15 @@ def test_an_mlflow_that_hangs_holds_up_neither_page_nor_predictions(
     assert took < 6.0
     assert "o MLflow não respondeu em 3 segundos" in page
     assert "quem a pôs no ar só o MLflow sabe" in page
+
+
+def test_the_page_renews_itself_only_when_a_screen_asks(site: Site) -> None:
+    """Nobody's place is lost; a nonsense number of seconds is none, and the least is ten."""
+    for query in ({}, {"refresh": ""}, {"refresh": "often"}, {"refresh": "-5"}):
+        page = site.page(**query)
+        assert "http-equiv" not in page
+        assert '<a href="">Atualizar</a>' in page
+    for asked, given in (("60", 60), ("1", 10)):
+        page = site.page(refresh=asked)
+        assert f'<meta http-equiv="refresh" content="{given}">' in page
+        assert f"renova-se a cada {given} segundos" in page
