@@ -18,7 +18,7 @@ MLMODEL = "MLmodel"
 class Package:
     """A version's folder, and what its `MLmodel` file says.
 
-    `inputs` and `outputs` are the signature's, as plain data; None without one.
+    `inputs`, `outputs` and `params` are the signature's, as plain data; None without one.
     """
 
     folder: Path
@@ -26,6 +26,7 @@ class Package:
     metadata: Mapping[str, Any]
     inputs: list[Any] | None
     outputs: list[Any] | None
+    params: list[Any] | None = None
 
     @property
     def method(self) -> str:
@@ -52,6 +53,7 @@ def open_package(client: Client, number: int, folder: Path) -> Package:
             metadata=model.metadata or {},
             inputs=signature.inputs.to_dict() if signature and signature.inputs else None,
             outputs=signature.outputs.to_dict() if signature and signature.outputs else None,
+            params=signature.params.to_dict() if signature and signature.params else None,
         )
     except Exception as exc:
         reason = _("MLmodel cannot be read ({kind})", kind=type(exc).__name__)

@@ -19,8 +19,8 @@ from serving.engine.job import Job, settle
 from serving.errors import FileRefused, InvalidInstances
 from serving.following.served import ServedModel
 from serving.http.predict import prediction_rows
+from serving.protocol.csv_input import types_of
 from serving.protocol.instances import Instances
-from serving.protocol.mlflow_input import types_of
 
 _MAX_LINES = 100
 

@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     max_instances: Count = 1000
     """Most instances in one request."""
 
+    max_invocations_rows: Count = 50_000
+    """Most rows in one request of `/invocations`, whose clients send whole frames."""
+
+    max_invocations_bytes: Count = 16 * 2**20
+    """Longest body of `/invocations`, in bytes, and what a Parquet body may unpack to."""
+
     unknown_fields: Annotated[
         Literal["ignore", "refuse"] | None, _Must(N_("must be ignore or refuse"))
     ] = None

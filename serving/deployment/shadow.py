@@ -80,6 +80,8 @@ class Shadow:
         if served is None or served.version.target.is_version_of(jobs[0].model.version.target):
             return
         for job in jobs:
+            if job.params:  # the other version would answer another question
+                continue
             try:
                 self._waiting.put_nowait(job)
             except queue.Full:

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from serving.engine.explain import explain
-from serving.engine.job import Job, settle, settle_apart
+from serving.engine.job import CHUNK_ROWS, Job, settle, settle_apart
 from serving.errors import Overloaded
 
 INLINE_ROWS = 128
@@ -46,7 +46,7 @@ class Batcher:
         Raises:
             Overloaded: they are not; it is counted in `shed`.
         """
-        if self.waiting and self.waiting + max(rows, 1) > self._most:
+        if self.waiting and self.waiting + min(max(rows, 1), CHUNK_ROWS) > self._most:
             self.shed += 1
             raise Overloaded
 
@@ -57,11 +57,13 @@ class Batcher:
             ScoringFailed: the model raised on these instances.
             CaptureFailed: the scores could not be recorded, and must be.
         """
-        self.waiting += len(job.instances.rows)
+        # A large request has a thread of its own, where it is scored a chunk at a time.
+        rows = min(len(job.instances.rows), CHUNK_ROWS)
+        self.waiting += rows
         try:
             await self._score(job)
         finally:
-            self.waiting -= len(job.instances.rows)
+            self.waiting -= rows
 
     async def _score(self, job: Job) -> None:
         loop = asyncio.get_running_loop()
@@ -97,7 +99,7 @@ class Batcher:
         self._thread.shutdown()
 
     def _run_alone(self, job: Job) -> None:
-        settle([job])
+        settle([job], CHUNK_ROWS)
         self._record([job])
 
     def _flush_quick(self) -> None:
@@ -141,8 +143,9 @@ class Batcher:
 
 
 def _by_version(jobs: list[Job]) -> list[list[Job]]:
-    """Return the jobs by version: those of two meet only in the turn of a flip."""
-    return [list(group) for _version, group in groupby(jobs, key=lambda job: id(job.model.version))]
+    """Return the jobs by version, two of which meet only in the turn of a flip, and parameters."""
+    alike = groupby(jobs, key=lambda job: (id(job.model.version), job.params))
+    return [list(group) for _key, group in alike]
 
 
 def _settle_groups(groups: list[list[Job]]) -> None:

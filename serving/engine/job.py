@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from core.contract.model import CLASSES
 from core.messages import _
 from serving.engine.context import RequestContext
@@ -12,6 +14,10 @@ from serving.errors import ScoringFailed
 from serving.following.served import ServedModel
 from serving.model.scoring import Output
 from serving.protocol.instances import Instances
+from serving.protocol.params import Params
+
+CHUNK_ROWS = 1000
+"""Rows of a large request that are scored in one call."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +32,7 @@ class Job:
     model: ServedModel
     instances: Instances
     context: RequestContext
+    params: Params | None = None
     output: Output = ()
     scores: Sequence[float | None] = ()
     labels: Sequence[int | None] = ()
@@ -55,20 +62,33 @@ class Job:
             self.labels = [None if s is None else 1 if s >= threshold else 0 for s in scores]
 
 
-def settle(jobs: Sequence[Job]) -> None:
-    """Score the jobs' rows, all of one version, in one call, and give each job its own.
+def settle(jobs: Sequence[Job], chunk: int | None = None) -> None:
+    """Score the jobs' rows, all of one version and alike in parameters; give each job its own.
+
+    They are one call, or calls of `chunk` rows, between which other threads get their turn.
 
     Raises:
         ScoringFailed: the model raised, or gave no finite score where the contract has one.
     """
     version = jobs[0].model.version
-    output = version.output([row for job in jobs for row in job.instances.rows])
+    rows = [row for job in jobs for row in job.instances.rows]
+    size = chunk or len(rows)
+    starts = range(0, len(rows), size)
+    parts = [version.output(rows[start : start + size], jobs[0].params) for start in starts]
+    output = parts[0] if len(parts) == 1 else _joined(parts)
     scores = version.scores(output)
     start = 0
     for job in jobs:
         end = start + len(job.instances.rows)
         job.keep(output[start:end], scores[start:end])
         start = end
+
+
+def _joined(parts: Sequence[Output]) -> Output:
+    if all(isinstance(part, np.ndarray) for part in parts):
+        joined: np.ndarray = np.concatenate(parts)
+        return joined
+    return [row for part in parts for row in part]
 
 
 def settle_apart(jobs: Sequence[Job]) -> None:

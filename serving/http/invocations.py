@@ -4,6 +4,7 @@ A client written for `mlflow models serve` needs no change. Instances are checke
 contract, captured and logged like those of `/predict`; errors have the proxy's one shape.
 """
 
+import asyncio
 from importlib.metadata import version as installed_version
 
 import msgspec
@@ -11,13 +12,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from core.messages import _
 from serving.deployment.deployment import Deployment
 from serving.engine.job import Job
+from serving.errors import Overloaded
 from serving.http.middleware import send_json
-from serving.http.predict import read_body
+from serving.http.predict import read_body, stated_length
+from serving.model.loading import LoadedVersion
+from serving.protocol.frames import refusal
 from serving.protocol.instances import Instances
-from serving.protocol.mlflow_input import read_instances
+from serving.protocol.mlflow_input import PARQUET, Limits, read_sent
+from serving.protocol.params import Params
 from serving.protocol.unknown import without_unknown
+
+INLINE_BYTES = 128 * 1024
+"""Length up to which a body is read on the event loop."""
+MOST_LONG = 4
+"""Most requests of a worker whose bodies are longer than `MAX_BODY_BYTES`."""
 
 
 class InvocationsEndpoint:
@@ -26,33 +37,78 @@ class InvocationsEndpoint:
     def __init__(self, deployment: Deployment) -> None:
         """Keep the parts that answer."""
         self._follower, self._batcher = deployment.follower, deployment.batcher
-        self._deployment = deployment
-        self._limit = deployment.settings.max_body_bytes
-        self._ignore = deployment.settings.invocations_leave_out
+        self._deployment, settings = deployment, deployment.settings
+        self._usual = settings.max_body_bytes
+        self._longest = max(settings.max_invocations_bytes, settings.max_body_bytes)
+        self._limits = Limits(settings.max_invocations_rows, self._longest)
+        self._ignore = settings.invocations_leave_out
+        self._long = 0
+        self._one_reads = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""
-        context = scope["context"]
         self._batcher.admit(0)
-        body = await read_body(scope, receive, self._limit)
+        if stated_length(scope) <= self._usual:
+            # One that does not say how long it is may not be long.
+            await self._answer(scope, receive, send, self._usual)
+            return
+        if self._long >= MOST_LONG:
+            self._batcher.shed += 1
+            raise Overloaded
+        self._long += 1
+        try:
+            await self._answer(scope, receive, send, self._longest)
+        finally:
+            self._long -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        context = scope["context"]
+        body = await read_body(scope, receive, limit)
         model = self._follower.current()
         context.model_version = model.release
-        version = model.version
-        kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
-        read = version.reader.read_frame(body) if kind == b"application/json" else None
-        if read is None:
-            instances = read_instances(body, kind.decode("latin-1"), version.contract.features)
-            left_out = 0
-            if self._ignore:
-                instances, left_out = without_unknown(instances, version.validator)
-            rows, entities, periods = version.validator.read_instances(instances)
-            read = Instances(rows, entities, periods=periods)
-            self._deployment.ignored_fields += left_out
-        job = Job(model, read, context)
+        kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"").decode(
+            "latin-1"
+        )
+        if len(body) <= INLINE_BYTES and not kind.startswith(PARQUET):
+            read, params, left_out = self._read(model.version, body, kind)
+        else:
+            async with self._one_reads:
+                read, params, left_out = await asyncio.to_thread(
+                    self._read, model.version, body, kind
+                )
+        self._deployment.ignored_fields += left_out
+        job = Job(model, read, context, params)
         context.n_instances = len(read.rows)
         self._batcher.admit(len(read.rows))
         await self._batcher.score(job)
         await send_json(200, msgspec.json.encode({"predictions": job.outputs()}), send)
+
+    def _read(
+        self, version: LoadedVersion, body: bytes, kind: str
+    ) -> tuple[Instances, Params | None, int]:
+        """Return the rows, the parameters, and how many fields were left out."""
+        exact = version.reader.read_frame(body) if kind == "application/json" else None
+        if exact is not None:
+            return exact, version.params.defaults or None, 0
+        sent = read_sent(
+            body,
+            kind,
+            version.contract.features,
+            self._limits,
+            matrix=version.matrix,
+            known_only=self._ignore,
+        )
+        if sent.others and not self._ignore:
+            raise refusal(_("unknown or repeated format"), _("no other keys than these"))
+        params = version.params.read(sent.params)
+        instances, left_out = list(sent.instances), len(sent.others)
+        if self._ignore:
+            instances, fields = without_unknown(instances, version.validator)
+            left_out += fields
+        rows, entities, periods = version.validator.read_instances(
+            instances, most=self._limits.rows
+        )
+        return Instances(rows, entities, periods=periods), params or None, left_out
 
 
 async def mlflow_version(_request: Request) -> Response:

@@ -1,5 +1,6 @@
 """OpenAPI of what no static type says: served contract, MLflow protocol, errors, keys."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -60,7 +61,8 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     threshold = served.threshold if served else None
     paths["/predict"] = _predict(contract, threshold, settings)
     paths["/predict/batch"] = _predict(contract, threshold, settings, "predict_batch")
-    paths["/invocations"] = _invocations(contract, settings)
+    params = served.version.params.names if served else ()
+    paths["/invocations"] = _invocations(contract, settings, params)
     paths["/ping"] = {"get": _text("ping", _("200 with a model loaded (MLflow)"), "text/plain")}
     paths["/ping"]["get"]["responses"]["404"] = {"description": _("No model loaded yet")}
     paths["/version"] = {"get": _text("version", _("Version of MLflow"), "text/plain")}
@@ -148,8 +150,10 @@ def _answer_example(contract: ModelContract, example: Example, threshold: float)
     }
 
 
-def _invocations(contract: ModelContract | None, settings: Settings) -> dict[str, Any]:
-    most, more_fields = settings.max_instances, settings.invocations_leave_out
+def _invocations(
+    contract: ModelContract | None, settings: Settings, params: Sequence[str]
+) -> dict[str, Any]:
+    most, more_fields = settings.max_invocations_rows, settings.invocations_leave_out
     answer = closed_object({"predictions": {"type": "array"}})
     return {
         "post": {
@@ -157,7 +161,7 @@ def _invocations(contract: ModelContract | None, settings: Settings) -> dict[str
             "operationId": "invocations",
             "requestBody": {
                 "required": True,
-                "content": invocations_content(contract, most, more_fields),
+                "content": invocations_content(contract, most, more_fields, params),
             },
             "responses": {
                 "200": {

@@ -12,6 +12,7 @@ from typing import Any
 from core.contract.model import Feature, ModelContract
 from core.contract.types import FEATURE_TYPES, LONG_RANGE
 from core.messages import _, ngettext
+from serving.protocol.mlflow_input import PARQUET
 from serving.protocol.values import YEARS
 
 _NO_LIST = ["string", "number", "boolean", "object", "null"]
@@ -44,9 +45,15 @@ def predict_body(
 
 
 def invocations_content(
-    contract: ModelContract | None, max_instances: int, more_fields: bool = True
+    contract: ModelContract | None,
+    max_instances: int,
+    more_fields: bool = True,
+    params: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the `content` of a request to `/invocations`, by media type."""
+    """Return the `content` of a request to `/invocations`, by media type.
+
+    `params` are the names of the signature's parameters.
+    """
     instance = _instance(contract, more_fields)
     records = _several(instance, max_instances)
     if more_fields:
@@ -72,15 +79,24 @@ def invocations_content(
                 "json": {"example": {"dataframe_records": [dict(shown)]}},
                 "csv": {"example": _csv_example(contract, shown)},
             }
-    bodies = [
-        closed_object({"dataframe_records": records}),
-        closed_object({"dataframe_split": closed_object(split, ("index",))}),
-        closed_object({"instances": tensor}),
-        closed_object({"inputs": tensor}),
-    ]
+    given = closed_object({name: {} for name in params}, optional=params)
+    given["type"] = ["object", "null"]
+    given["description"] = _("parameters of the model's signature, each of its type")
+    formats = {
+        "dataframe_records": records,
+        "dataframe_split": closed_object(split, ("index",)),
+        "instances": tensor,
+        "inputs": tensor,
+    }
+    bodies = []
+    for name, schema in formats.items():
+        others = {other: False for other in formats if other != name}
+        body = closed_object({name: schema, "params": given, **others}, ("params", *others))
+        bodies.append({**body, "additionalProperties": more_fields})
     return {
-        "application/json": {"schema": {"oneOf": bodies}, **examples["json"]},
+        "application/json": {"schema": {"anyOf": bodies}, **examples["json"]},
         "text/csv": {"schema": text, **examples["csv"]},
+        PARQUET: {"schema": {"type": "string", "format": "binary"}},
     }
 
 

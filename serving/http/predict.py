@@ -98,6 +98,12 @@ def answer(job: Job, predictions: list[dict[str, object]]) -> dict[str, object]:
     }
 
 
+def stated_length(scope: Scope) -> int:
+    """Return what a request says of the length of its body, in bytes; 0 where it says nothing."""
+    said = (value for name, value in scope["headers"] if name == b"content-length")
+    return max((int(value) for value in said if value.isdigit()), default=0)
+
+
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Return the whole body.
 
@@ -106,9 +112,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         BodyTooLarge: it is longer than `limit` bytes, said or found; the rest is not read.
         BodyTooSlow: it has not come whole within `BODY_SECONDS`.
     """
+    if stated_length(scope) > limit:
+        raise BodyTooLarge(limit=limit)
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise BodyTooLarge(limit=limit)
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise UnsupportedEncoding
     try:

@@ -11,7 +11,7 @@ from core.messages.formats import moment, number
 from core.sheets import ScoredSheet, Sheet, SheetError
 from core.tables.errors import UnreadableTable
 from core.tables.reading import OpenTable, Row, open_table
-from serving.protocol.mlflow_input import types_of
+from serving.protocol.csv_input import types_of
 from serving.protocol.validation import Validator
 
 MOST_ROWS = 50_000

@@ -4,7 +4,8 @@ Both libraries are optional (`pip install xgboost lightgbm`, or the extra `boost
 asked as MLflow's pyfunc asks it; on arrays, where that was seen to give the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,38 @@ class XgboostBooster:
         """Keep the booster."""
         self.booster = booster
 
-    def predict(self, frame: Any) -> np.ndarray:
+    def predict(self, frame: Any, **options: Any) -> np.ndarray:
         """Return the booster's predictions for a frame (n, k)."""
         import xgboost
 
-        found: np.ndarray = self.booster.predict(xgboost.DMatrix(frame))
+        known = _accepted(self.booster.predict, options)
+        found: np.ndarray = self.booster.predict(xgboost.DMatrix(frame), **known)
         return found
+
+
+class WithParams:
+    """A model of XGBoost's whose signature declares parameters: MLflow's flavour passes them on.
+
+    Those that the model's own `predict` does not know are dropped, as MLflow does.
+    """
+
+    def __init__(self, model: Any, specs: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the model and the defaults."""
+        self._model = model
+        self._defaults = {spec["name"]: spec["default"] for spec in specs}
+
+    def predict(self, frame: Any, params: Mapping[str, Any] | None = None) -> np.ndarray:
+        """Return the model's predictions for a frame (n, k)."""
+        options = {**self._defaults, **(params or {})}
+        if not isinstance(self._model, XgboostBooster):
+            options = _accepted(self._model.predict, options)
+        found: np.ndarray = self._model.predict(frame, **options)
+        return found
+
+
+def _accepted(method: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    known = signature(method).parameters
+    return {name: value for name, value in options.items() if name in known}
 
 
 def load_xgboost(file: Path, flavor: Mapping[str, Any]) -> Any:

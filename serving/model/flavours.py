@@ -13,7 +13,13 @@ from core.messages import _
 from core.registry.files import Package
 from core.registry.packages import load_untrusted
 from serving.config.settings import Settings
-from serving.model.boosters import LIGHTGBM_BOOSTER, NotData, load_lightgbm, load_xgboost
+from serving.model.boosters import (
+    LIGHTGBM_BOOSTER,
+    NotData,
+    WithParams,
+    load_lightgbm,
+    load_xgboost,
+)
 
 METHODS = ("predict_proba", "predict")
 
@@ -53,7 +59,7 @@ def _data(package: Package, settings: Settings) -> Any:
     if file.stat().st_size > settings.max_model_bytes:
         raise UnfitError(_("the model file is larger than MAX_MODEL_BYTES"))
     try:
-        return _READERS[name](file, flavor, settings)
+        estimator = _READERS[name](file, flavor, settings)
     except UnfitError:
         raise
     except NotData:
@@ -65,6 +71,9 @@ def _data(package: Package, settings: Settings) -> Any:
     except Exception as exc:
         kind = type(exc).__name__
         raise UnfitError(_("the model file cannot be read ({kind})", kind=kind)) from exc
+    if name == "xgboost" and package.params:
+        return WithParams(estimator, package.params)
+    return estimator
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -25,9 +25,11 @@ from serving.config.settings import Settings
 from serving.errors import RequestError
 from serving.model.flavours import UnfitError, method_of
 from serving.model.inputs import Inputs, Rows
+from serving.model.nulls import nulls_tried
 from serving.model.scoring import Output, Scorer
 from serving.model.trial import try_version
 from serving.protocol.instances import InstanceReader
+from serving.protocol.params import Params, ParamsReader
 from serving.protocol.validation import Validator
 from serving.telemetry.logs import location
 
@@ -51,6 +53,7 @@ class LoadedVersion:
     validator: Validator
     reader: InstanceReader
     score: Scorer
+    params: ParamsReader
 
     @property
     def number(self) -> int:
@@ -62,9 +65,14 @@ class LoadedVersion:
         """Tell whether a call takes so little that the event loop may wait for it."""
         return self.score.quick
 
-    def output(self, rows: Rows) -> Output:
-        """Return what pyfunc's `predict` would for the rows."""
-        return self.score.output(rows)
+    @property
+    def matrix(self) -> bool:
+        """Tell whether the signature is a tensor's: the model takes a matrix without names."""
+        return [spec.get("type") for spec in self.signature["inputs"] or ()] == ["tensor"]
+
+    def output(self, rows: Rows, params: Params | None = None) -> Output:
+        """Return what pyfunc's `predict` would for the rows, with the signature's parameters."""
+        return self.score.output(rows, self.params.defaults if params is None else params)
 
     def scores(self, output: Output) -> list[float | None]:
         """Return the score in each row of an output."""
@@ -117,6 +125,8 @@ def read_version(
         if not contract.outputs and names.METADATA_CONTRACT in package.metadata:
             _check_signature(package, contract)
         inputs = Inputs(contract.features, package.inputs or ())
+        if names.METADATA_CONTRACT not in package.metadata:
+            contract = nulls_tried(contract, method, inputs)
         positive = None if contract.outputs else contract.positive_class
         version = LoadedVersion(
             name=registry.name,
@@ -126,7 +136,8 @@ def read_version(
             signature={"inputs": package.inputs, "outputs": package.outputs},
             metrics=facts.metrics,
             validator=Validator(contract, settings.max_instances),
-            reader=InstanceReader(contract, settings.max_instances),
+            reader=InstanceReader(contract, settings.max_instances, settings.max_invocations_rows),
+            params=ParamsReader(package.params or ()),
             score=Scorer(method, contract.features, positive, inputs),
         )
         _check_example(version)

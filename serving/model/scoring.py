@@ -6,7 +6,8 @@ plain path, which is right by definition.
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class Scorer:
         self._method = method
         self._inputs = inputs or Inputs(features)
         self._positive_class = positive_class
+        self._takes_params = "params" in signature(method).parameters
         self._probabilities = getattr(method, "__name__", "") == "predict_proba"
         classes = getattr(getattr(method, "__self__", None), "classes_", None)
         if not isinstance(classes, np.ndarray) or classes.ndim != 1:
@@ -66,16 +68,21 @@ class Scorer:
         """
         return self.scores(self.output(rows))
 
-    def output(self, rows: Rows) -> Output:
+    def output(self, rows: Rows, params: Mapping[str, Any] | None = None) -> Output:
         """Return what the estimator's method returns for the rows, frames as plain rows.
+
+        Parameters reach a method that takes `params`, as pyfunc's does; MLflow's flavours of
+        scikit-learn and LightGBM drop them.
 
         Raises:
             ScoringFailed: the model raised, or gave something else than one value per row.
         """
         try:
-            output: Any = self._shortened(rows)
+            # A shortcut was compared with the defaults.
+            output: Any = None if params and self._takes_params else self._shortened(rows)
             if output is None:
-                output = self._method(self._inputs(rows))
+                given = {"params": params} if params and self._takes_params else {}
+                output = self._method(self._inputs(rows), **given)
                 if not isinstance(output, np.ndarray):
                     output = plain_rows(output)
         except ScoringFailed:
@@ -110,6 +117,11 @@ class Scorer:
             return found
         rows = output.tolist() if isinstance(output, np.ndarray) else output
         return [self._places.get(row) if isinstance(row, Hashable) else None for row in rows]
+
+    @property
+    def kept_classes(self) -> int:
+        """Return how many classes the model gives a probability of; 0 where it gives none."""
+        return len(self._places) if self._probabilities else 0
 
     def _score_column(self, output: np.ndarray) -> int:
         """Return the positive class; of two probabilities without a contract that is the second."""

@@ -15,7 +15,7 @@ from serving.model import probes
 from serving.model.flavours import UnfitError
 from serving.model.scoring import Scorer
 from serving.model.shortcut import seen_values
-from serving.protocol.mlflow_input import JSON, read_instances
+from serving.protocol.mlflow_input import JSON, Limits, read_sent
 from serving.protocol.validation import Validator
 
 ROWS = 16
@@ -88,8 +88,8 @@ def _example_rows(
 ) -> list[list[Any]]:
     """Return the rows of MLflow's input example; none where there is none that can be read."""
     try:
-        instances = read_instances((folder / EXAMPLE).read_bytes(), JSON, features)
-        rows, *_rest = validator.read_instances(list(instances[:ROWS]))
+        sent = read_sent((folder / EXAMPLE).read_bytes(), JSON, features, Limits(ROWS, 0))
+        rows, *_rest = validator.read_instances(list(sent.instances[:ROWS]))
     except (OSError, RequestError):
         return []
     return rows

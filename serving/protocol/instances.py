@@ -45,8 +45,16 @@ class Instances:
 class InstanceReader:
     """Reads bodies for one contract."""
 
-    def __init__(self, contract: ModelContract, max_instances: int) -> None:
-        """Make the decoder for the contract's features and entity."""
+    def __init__(
+        self, contract: ModelContract, max_instances: int, max_frame: int | None = None
+    ) -> None:
+        """Make the decoders for the contract's features and entity.
+
+        Args:
+            contract: says what is accepted.
+            max_instances: most instances in a body of `/predict`.
+            max_frame: most rows in a frame of MLflow's; as many where not given.
+        """
         self._validator = Validator(contract, max_instances)
         self._dated = contract.period_field is not None
         self._decoder: msgspec.json.Decoder[Any] | None = None
@@ -59,7 +67,9 @@ class InstanceReader:
         several = Annotated[list[instance], bounds]
         body: Any = msgspec.defstruct("Body", [("instances", several)], forbid_unknown_fields=True)
         self._decoder = msgspec.json.Decoder(body)
-        self._frames = msgspec.json.Decoder(_frame_type(contract, several, bounds))
+        bounds = Meta(min_length=1, max_length=max_frame or max_instances)
+        records: Any = Annotated[list[instance], bounds]
+        self._frames = msgspec.json.Decoder(_frame_type(contract, records, bounds))
         self._names = list(contract.feature_names)
 
     def read(self, body: bytes) -> Instances:

@@ -1,44 +1,81 @@
 """The bodies that MLflow's scoring server takes, as instances: one mapping per row.
 
-JSON with one of `dataframe_split`, `dataframe_records`, `instances`, `inputs`, and CSV. The token
-NaN, which MLflow's own client writes, is null. Unlike MLflow's server this one answers no value
-back.
+JSON with one of `dataframe_split`, `dataframe_records`, `instances`, `inputs`, CSV and Parquet. The
+token NaN, which MLflow's own client writes, is null. Unlike MLflow's server this one answers no
+value back. docs/serving.md has a table of what both servers answer.
 """
 
-import csv
-import io
-import re
+import codecs
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from core.contract.model import Feature
-from core.contract.numbers import NULLS
-from core.contract.types import FeatureType
 from core.messages import _
-from serving.errors import InvalidInstances, UnsupportedMediaType
-from serving.protocol.validation import YEAR, decode
+from serving.errors import UnsupportedMediaType
+from serving.protocol.csv_input import from_csv
+from serving.protocol.frames import Rows, by_place, named, refusal
+from serving.protocol.parquet_input import from_parquet
+from serving.protocol.validation import decode
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-CSV, JSON = "text/csv", "application/json"
-# pandas writes whole numbers beside nulls as 33.0; a long takes that, and no other fraction.
-_WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
-_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+CSV, JSON, PARQUET = "text/csv", "application/json", "application/vnd.apache.parquet"
 
 
-def read_instances(
-    body: bytes, content_type: str, features: Sequence[Feature]
-) -> list[Mapping[str, Any]]:
-    """Return the rows of a body; their names and values are still unchecked.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a body may hold: most rows, and most bytes that a Parquet body may unpack to."""
+
+    rows: int
+    unpacked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a client sent: rows whose names and values are unchecked, parameters, other keys."""
+
+    instances: Sequence[Mapping[str, Any]]
+    params: Any = None
+    others: Sequence[str] = ()
+
+
+def read_sent(
+    body: bytes,
+    content_type: str,
+    features: Sequence[Feature],
+    limits: Limits,
+    *,
+    matrix: bool = False,
+    known_only: bool = False,
+) -> Sent:
+    """Read a body.
+
+    Args:
+        body: the request's.
+        content_type: its header.
+        features: the contract's, in order.
+        limits: of a Parquet body; the rows of the others are counted by whoever checks them.
+        matrix: whether the model takes a matrix, whose columns have no names of their own.
+        known_only: whether columns that are no features need not be read.
 
     Raises:
-        UnsupportedMediaType: it is neither JSON nor CSV in UTF-8.
+        UnsupportedMediaType: it is neither JSON nor CSV in UTF-8, nor Parquet.
         MalformedBody: it is not JSON.
         InvalidInstances: it has none of the formats.
+        BodyTooLarge: a Parquet body unpacks to too much.
     """
     kind = _kind(content_type)
+    names = [feature.name for feature in features]
+    if kind == JSON:
+        sent = _from_json(decode(body.removeprefix(codecs.BOM_UTF8)), names, matrix)
+        return Sent([_without_nan(row) for row in sent.instances], sent.params, sent.others)
     if kind == CSV:
-        return _from_csv(body, features)
-    return [_without_nan(row) for row in _from_json(decode(body), features)]
+        rows = from_csv(body, features)
+    else:
+        known = set(names) if known_only and not matrix else None
+        rows = from_parquet(body, known, limits.rows, limits.unpacked)
+    rows = [_without_nan(row) for row in rows]
+    return Sent(by_place(rows, names) if matrix else rows)
 
 
 def _without_nan(row: Any) -> Any:
@@ -47,108 +84,69 @@ def _without_nan(row: Any) -> Any:
 
 def _kind(content_type: str) -> str:
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    if kind not in (CSV, JSON) or any(p != "charset=utf-8" for p in parameters if p):
-        raise UnsupportedMediaType(accepted=_("{one} or {other}", one=JSON, other=CSV))
+    if kind not in (CSV, JSON, PARQUET) or any(p != "charset=utf-8" for p in parameters if p):
+        accepted = _("{one} or {other}", one=", ".join((JSON, CSV)), other=PARQUET)
+        raise UnsupportedMediaType(accepted=accepted)
     return kind
 
 
-def _from_json(document: Any, features: Sequence[Feature]) -> list[Mapping[str, Any]]:
+def _from_json(document: Any, names: Sequence[str], matrix: bool) -> Sent:
     allowed = _("an object with exactly one of: {formats}", formats=", ".join(FORMATS))
     if not isinstance(document, dict):
-        raise _refusal(_("the body is not an object"), allowed)
-    # MLflow's clients send `params`; no scikit-learn model takes any.
-    given = [key for key, value in document.items() if not (key == "params" and not value)]
-    if len(given) != 1 or given[0] not in FORMATS:
-        raise _refusal(_("unknown or repeated format"), allowed)
-    data = document[given[0]]
-    if given[0] == "dataframe_split":
-        return _split(data)
-    if given[0] == "dataframe_records":
+        raise refusal(_("the body is not an object"), allowed)
+    given = [key for key in document if key in FORMATS]
+    if len(given) != 1:
+        raise refusal(_("unknown or repeated format"), allowed)
+    rows = _rows(given[0], document[given[0]], names, matrix)
+    others = [key for key in document if key not in (*FORMATS, "params")]
+    return Sent(rows, document.get("params"), others)
+
+
+def _rows(form: str, data: Any, names: Sequence[str], matrix: bool) -> Rows:
+    if form == "dataframe_split":
+        rows = _split(data, names if matrix else None)
+    elif form == "dataframe_records":
         if not isinstance(data, list):
-            raise _refusal(_("dataframe_records is not a list"), _("a list of objects"))
-        return data
-    return _tensor_like(data, given[0], [feature.name for feature in features])
+            raise refusal(_("dataframe_records is not a list"), _("a list of objects"))
+        rows = data
+    else:
+        return _tensor_like(data, form, names)
+    return by_place(rows, names) if matrix else rows
 
 
-def _split(data: Any) -> list[Mapping[str, Any]]:
+def _split(data: Any, names: Sequence[str] | None) -> Rows:
+    """Return the rows of a split frame; the columns of a matrix need no names."""
     allowed = _('{shape}, with "index" or without', shape='{"columns": [...], "data": [[...]]}')
-    if not isinstance(data, dict) or not {"columns", "data"} <= set(data) <= _SPLIT_KEYS:
-        raise _refusal(_("dataframe_split does not have the expected shape"), allowed)
-    columns, rows = data["columns"], data["data"]
+    needed = {"columns", "data"} if names is None else {"data"}
+    if not isinstance(data, dict) or not needed <= set(data) <= _SPLIT_KEYS:
+        raise refusal(_("dataframe_split does not have the expected shape"), allowed)
+    columns, rows = data.get("columns", names or ()), data["data"]
     # The index names rows; no model reads it, so it is only looked at for its shape.
-    if not all(isinstance(part, list) for part in (columns, rows, data.get("index", []))):
-        raise _refusal(_("dataframe_split does not have the expected shape"), allowed)
-    return _named(columns, rows)
+    if not isinstance(columns, list | tuple) or not all(
+        isinstance(part, list) for part in (rows, data.get("index", []))
+    ):
+        raise refusal(_("dataframe_split does not have the expected shape"), allowed)
+    index: list[Any] = data.get("index", rows)
+    if len(index) != len(rows):
+        raise refusal(_("index and data differ in length"), _("the same in all"))
+    return named(columns, rows)
 
 
 _SPLIT_KEYS = {"columns", "data", "index"}
 
 
-def _tensor_like(data: Any, name: str, columns: Sequence[str]) -> list[Mapping[str, Any]]:
+def _tensor_like(data: Any, form: str, names: Sequence[str]) -> Rows:
     """Read rows as mappings, rows as lists in the signature's order, columns, or one row."""
     if isinstance(data, dict):
         if not any(isinstance(value, list) for value in data.values()):
             return [data]
         lengths = {len(v) if isinstance(v, list) else -1 for v in data.values()}
         if len(lengths) != 1 or -1 in lengths:
-            problem = _("the columns of {name} differ in length", name=name)
-            raise _refusal(problem, _("the same in all"))
-        return _named(list(data), list(zip(*data.values(), strict=True)))
+            problem = _("the columns of {name} differ in length", name=form)
+            raise refusal(problem, _("the same in all"))
+        return named(list(data), list(zip(*data.values(), strict=True)))
     if isinstance(data, list) and data and all(isinstance(row, list) for row in data):
-        return _named(columns, data)
+        return named(names, data)
     if isinstance(data, list):
         return data
-    raise _refusal(_("{name} is neither list nor object", name=name), _("rows or columns"))
-
-
-def _named(columns: Sequence[Any], rows: Sequence[Any]) -> list[Mapping[str, Any]]:
-    if not all(isinstance(column, str) for column in columns):
-        raise _refusal(_("some column names are not text"), _("text"))
-    if len(set(columns)) != len(columns):
-        raise _refusal(_("some columns are repeated"), _("each column once"))
-    for number, row in enumerate(rows):
-        if not isinstance(row, list | tuple) or len(row) != len(columns):
-            problem = _("the row does not have one value per column")
-            raise _refusal(problem, _("{count} values", count=len(columns)), number)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def _from_csv(body: bytes, features: Sequence[Feature]) -> list[Mapping[str, Any]]:
-    try:
-        lines = [row for row in csv.reader(io.StringIO(body.decode("utf-8-sig"), "")) if row]
-    except (UnicodeDecodeError, csv.Error):
-        raise _refusal(_("the body is not CSV in UTF-8"), _("CSV with a header")) from None
-    if not lines:
-        raise _refusal(_("the body has no header"), _("CSV with a header"))
-    header, rows = lines[0], lines[1:]
-    # `DataFrame.to_csv` writes the index as a first column without a name, which MLflow drops too.
-    start = 1 if header[0] == "" else 0
-    named = _named(header[start:], [row[start:] for row in rows])
-    types = types_of(header, features)
-    return [{name: cell_value(types.get(name), text) for name, text in r.items()} for r in named]
-
-
-def types_of(columns: Sequence[str], features: Sequence[Feature]) -> dict[str, FeatureType]:
-    """Return the type of each column that is a feature, with a year at its end or without."""
-    types = {feature.name: feature.type for feature in features}
-    bare = {column: column if column in types else YEAR.sub("", column) for column in columns}
-    return {column: types[name] for column, name in bare.items() if name in types}
-
-
-def cell_value(kind: str | None, text: str) -> Any:
-    """Return a cell as its feature's type; one that is not of it stays text and is refused."""
-    if text in NULLS:
-        return None
-    if kind == "boolean":
-        return _BOOLEANS.get(text.lower(), text)
-    if kind in ("double", "long"):
-        try:
-            return int(text) if kind == "long" and _WHOLE.fullmatch(text) else float(text)
-        except ValueError:
-            return text
-    return text
-
-
-def _refusal(problem: str, allowed: str, instance: int | None = None) -> InvalidInstances:
-    detail = {"instance": instance, "field": None, "problem": problem, "allowed": allowed}
-    return InvalidInstances([detail], 1)
+    raise refusal(_("{name} is neither list nor object", name=form), _("rows or columns"))

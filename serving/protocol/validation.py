@@ -48,19 +48,20 @@ class Validator:
         return rows, entities, document.get("explain", False), periods
 
     def read_instances(
-        self, instances: list[Any], period: int | None = None
+        self, instances: list[Any], period: int | None = None, most: int | None = None
     ) -> tuple[list[list[Any]], Entities, Periods]:
         """Return rows, entities and periods of instances that came in another envelope.
 
         Args:
             instances: a mapping each.
             period: what the sender says of all of them; a row that says another is refused.
+            most: most instances; None for as many as at `/predict`.
 
         Raises:
             InvalidInstances: there are problems.
         """
         problems = Problems()
-        return self._read(self._bounded(instances, problems), problems, period)
+        return self._read(self._bounded(instances, problems, most), problems, period)
 
     def _read(
         self, instances: list[Any], problems: Problems, period: int | None = None
@@ -100,11 +101,14 @@ class Validator:
         elif value and self._contract.outputs:
             problems.add(None, "explain", _("the model has no score to explain"), "false")
 
-    def _bounded(self, instances: list[Any], problems: Problems) -> list[Any]:
-        allowed = _("from 1 to {most} instances", most=self._max_instances)
+    def _bounded(
+        self, instances: list[Any], problems: Problems, most: int | None = None
+    ) -> list[Any]:
+        most = self._max_instances if most is None else most
+        allowed = _("from 1 to {most} instances", most=most)
         if not instances:
             problems.add(None, "instances", _("empty list"), allowed)
-        if len(instances) > self._max_instances:
+        if len(instances) > most:
             problem = _("{count} instances are too many", count=len(instances))
             problems.add(None, "instances", problem, allowed)
             return []

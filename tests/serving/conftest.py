@@ -113,6 +113,12 @@ def spawned(settings: Settings, port: int, *arguments: str, **environ: str) -> I
         process.wait(40)
 
 
+@pytest.fixture(name="threaded", scope="session")
+def threaded_fixture() -> Callable[..., Any]:
+    """Return the context manager that runs a proxy in a thread."""
+    return threaded
+
+
 @pytest.fixture(name="spawned", scope="session")
 def spawned_fixture() -> Callable[..., Any]:
     """Return the context manager that runs a proxy in a process of its own."""
@@ -207,6 +213,7 @@ def proxy(
         model_cache=folder / "cache",
         pseudonym_key="k",
         max_instances=300,
+        max_invocations_rows=1000,
         max_body_bytes=200_000,
     )
     with threaded(settings) as running:

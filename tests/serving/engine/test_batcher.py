@@ -1,6 +1,7 @@
 """Concurrent requests share calls of the model, whatever the model is."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +28,10 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.5, 0.1, 0.9]})
 class Counting(Scorer):
     """A scorer that notes how many rows each call had."""
 
-    def output(self, rows: Any) -> Any:
+    def output(self, rows: Any, params: Any = None) -> Any:
         """Score, and note."""
         self.__dict__.setdefault("calls", []).append(len(rows))
-        return super().output(rows)
+        return super().output(rows, params)
 
 
 @pytest.fixture
@@ -88,3 +89,45 @@ def test_a_request_that_fails_fails_alone(version: LoadedVersion, quick: bool) -
     raised = asyncio.run(run(counting, jobs, recorded))
     assert [isinstance(one, ScoringFailed) for one in raised] == [n == 2 for n in range(5)]
     assert recorded == [4]
+
+
+def test_a_large_request_lets_small_ones_pass(version: LoadedVersion) -> None:
+    """It is scored in chunks in a thread of its own; a row beside it is answered meanwhile."""
+    counting = counted(version, quick=False)
+    passed, inner = threading.Event(), counting.score._method
+
+    def method(frame: Any) -> Any:
+        if len(frame) > 1 and frame["a"].iloc[0] > 0:
+            assert passed.wait(60), "the small request waits for the large one"
+        return inner(frame)
+
+    counting.score._method, counting.score.shortcut = method, None
+    large = job(counting, *([float(n), 0.5] for n in range(2500)))
+    small = job(counting, [1.0, 0.5])
+
+    async def both() -> None:
+        batcher = Batcher(lambda _done: None, most=1500)
+        waiting = asyncio.create_task(batcher.score(large))
+        await asyncio.sleep(0)
+        batcher.admit(1)  # a large request is not all that may wait
+        await batcher.score(small)
+        passed.set()
+        await waiting
+        batcher.close()
+
+    asyncio.run(both())
+    assert sorted(counting.score.__dict__["calls"]) == [1, 500, 1000, 1000]
+    assert np.allclose(large.outputs(), version.output(large.instances.rows))
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_requests_with_other_parameters_are_other_calls(
+    version: LoadedVersion, quick: bool
+) -> None:
+    """What is gathered is alike in parameters too."""
+    counting = counted(version, quick)
+    jobs = [job(counting, [float(n), 0.5]) for n in range(6)]
+    for one in jobs[3:]:
+        one.params = {"scale": 2.0}
+    asyncio.run(run(counting, jobs, []))
+    assert counting.score.__dict__["calls"] == [3, 3]

@@ -15,7 +15,7 @@ import pytest
 from mlflow.pyfunc.scoring_server import invocations as mlflow_invocations
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-from serving.protocol.mlflow_input import cell_value
+from serving.protocol.csv_input import cell_value
 
 JSON, CSV = "application/json", "text/csv"
 COLUMNS = ["temperature", "pressure", "wear"]
@@ -159,6 +159,26 @@ def test_a_refused_body_is_explained_without_its_values(
     error = answer.json()["error"]
     assert error["code"].startswith(code)
     assert "SECRET" not in answer.text
+
+
+def test_invocations_take_more_rows_than_predict(proxy: Any, pyfunc: Any) -> None:
+    """A frame has a limit of its own, in rows and in bytes; a long body says its length."""
+    frame = frame_of(1000)
+    split, kind = bodies_of(frame)["split"]
+    expected = pyfunc.predict(frame)
+    long = split + " " * proxy.settings.max_body_bytes
+    for body in (split, long):
+        answer = invoke(proxy, body, kind)
+        assert answer.status_code == 200
+        assert np.abs(np.array(answer.json()["predictions"]) - expected).max() <= 1e-12
+    unsaid = proxy.http.post(
+        "/invocations", content=iter([long.encode()]), headers={"Content-Type": kind}
+    )
+    assert unsaid.status_code == 413
+    for name, (body, kind) in bodies_of(frame_of(1001)).items():
+        assert invoke(proxy, body, kind).status_code == 422, name
+    rows = frame.head(301).astype(object).where(frame.notna(), None).to_dict("records")
+    assert proxy.predict(*rows).status_code == 422
 
 
 EXTRA = '{"instances": [{"wear": 1, "temperature": 20, "SECRET": "x"}]}'

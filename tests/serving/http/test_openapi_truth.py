@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 
 from core.contract.model import Example, Feature, ModelContract
 from serving.http.openapi_input import invocations_content
-from serving.protocol.mlflow_input import read_instances
+from serving.protocol.mlflow_input import Limits, read_sent
 from serving.protocol.validation import Validator
 
 KEY = "a-key"
@@ -36,8 +36,8 @@ HOOKS = """import schemathesis
 
 @schemathesis.hook
 def filter_case(context, case):
-    # No schema says which CSV is accepted; the tests below say it.
-    return case.media_type != "text/csv"
+    # No schema says which CSV or Parquet is accepted; the tests below say it.
+    return case.media_type not in ("text/csv", "application/vnd.apache.parquet")
 """
 
 
@@ -182,8 +182,10 @@ def test_every_csv_of_accepted_values_is_accepted(data: st.DataObject, order: li
     rows = data.draw(st.lists(st.tuples(*map(cells, features)), min_size=1, max_size=5))
     text = io.StringIO()
     csv.writer(text).writerows([[feature.name for feature in features], *rows])
-    read = read_instances(text.getvalue().encode(), "text/csv", CONTRACT.features)
-    accepted = Validator(CONTRACT, 5).read_instances(read)[0]
+    read = read_sent(
+        text.getvalue().encode(), "text/csv", CONTRACT.features, Limits(5, 0)
+    ).instances
+    accepted = Validator(CONTRACT, 5).read_instances(list(read))[0]
     assert len(accepted) == len(rows)
 
 
@@ -192,6 +194,6 @@ def test_the_examples_of_the_contract_are_accepted() -> None:
     content = invocations_content(CONTRACT, 5)
     for kind, encode in (("application/json", json.dumps), ("text/csv", str)):
         body = encode(content[kind]["example"]).encode()
-        rows = read_instances(body, kind, CONTRACT.features)
-        accepted = Validator(CONTRACT, 5).read_instances(rows)[0]
+        rows = read_sent(body, kind, CONTRACT.features, Limits(5, 0)).instances
+        accepted = Validator(CONTRACT, 5).read_instances(list(rows))[0]
         assert accepted == [list(CONTRACT.example.instance.values())]  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ import pandas as pd
 import plain_versions
 import pytest
 from mlflow.models import infer_signature
+from mlflow.types import ParamSchema, ParamSpec
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -146,3 +147,22 @@ def test_a_booster_at_the_end_of_a_pipeline_is_data(tmp_path: Path) -> None:
         skops_trusted_types=["xgboost.core.Booster", "xgboost.sklearn.XGBRegressor"],
     )
     agrees(tmp_path / "model")
+
+
+@pytest.mark.parametrize("given", [None, {"output_margin": True}, {"output_margin": False}])
+def test_parameters_of_a_signature_reach_xgboost(given: Any, tmp_path: Path) -> None:
+    """As MLflow's flavour passes them: the signature's default too, and none that is unknown."""
+    xgboost = pytest.importorskip("xgboost", reason="xgboost is an optional extra")
+    model = xgboost.XGBClassifier(n_estimators=3).fit(FRAME, KIND)
+    for name, one in (("estimator", model), ("booster", model.get_booster())):
+        signature = infer_signature(FRAME, np.zeros(1))
+        signature.params = ParamSchema(
+            [ParamSpec("output_margin", "boolean", True), ParamSpec("unheard_of", "long", 1)]
+        )
+        folder = tmp_path / name
+        mlflow.xgboost.save_model(one, folder, signature=signature, pip_requirements=[])
+        version = plain_versions.read(folder)
+        params = version.params.read(given)
+        rows = [[None if v != v else v for v in row] for row in FRAME.to_numpy().tolist()]
+        expected = mlflow.pyfunc.load_model(str(folder)).predict(FRAME, params=given)
+        assert np.allclose(version.output(rows, params), expected, rtol=0, atol=1e-6)

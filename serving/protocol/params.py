@@ -1,0 +1,56 @@
+"""Parameters of a call that a signature declares: MLflow's `params` beside the rows.
+
+MLflow's server drops a parameter that the signature does not have, and says so in its own log only;
+here it is refused, since a client that sends it expects another answer than it would get.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.messages import _
+from core.registry.parameters import Parameters
+from serving.protocol.problems import Problems, shown_name
+
+Params = Mapping[str, Any]
+
+
+class ParamsReader:
+    """Checks the parameters of requests for one version.
+
+    Args:
+        specs: the signature's parameters, as MLflow's `ParamSchema.to_dict` gives them.
+    """
+
+    def __init__(self, specs: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Read the specifications."""
+        self._known = Parameters(specs)
+        self.defaults: Params = self._known.defaults
+        self.names = tuple(self.defaults)
+
+    def read(self, given: Any) -> Params:
+        """Return what the model is called with: the given parameters and the others' defaults.
+
+        Raises:
+            InvalidInstances: it is no object, has a name that the signature does not have, or a
+                value of another type.
+        """
+        problems, found = Problems(), dict(self.defaults)
+        if given is not None and not isinstance(given, Mapping):
+            problems.add(None, "params", _("wrong type"), self._allowed())
+            given = None
+        for position, (name, value) in enumerate((given or {}).items(), start=1):
+            if name not in self.defaults:
+                shown = shown_name(name, position)
+                problems.add(None, shown, _("unknown parameter"), self._allowed())
+                continue
+            try:
+                found[name] = self._known.typed(name, value)
+            except ValueError:
+                problems.add(None, name, _("wrong type"), self._known.type_of(name))
+        problems.check()
+        return found
+
+    def _allowed(self) -> str:
+        if not self.names:
+            return _("no parameters: the model's signature has none")
+        return _("parameters of the signature: {names}", names=", ".join(self.names))

@@ -1,0 +1,97 @@
+"""Parquet as `DataFrame.to_parquet` writes it, bounded before anything is unpacked.
+
+What a file unpacks to is said by its footer, which may lie. A page compressed with Snappy unpacks
+to 22 times its size at most; the other codecs know no such bound, so a file that uses one is
+refused. Text is kept as the file's dictionary until its length is known.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from core.messages import _
+from serving.errors import BodyTooLarge
+from serving.protocol.frames import Rows, named, refusal
+
+CODECS = ("UNCOMPRESSED", "SNAPPY")
+
+
+def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: int) -> Rows:
+    """Return the rows of a Parquet body; its index is left out, as MLflow does.
+
+    Args:
+        body: the file.
+        known: columns to read; None for all.
+        rows: most rows.
+        size: most bytes that the rows may unpack to.
+
+    Raises:
+        InvalidInstances: it is no such file, has too many rows, or other columns than flat ones.
+        BodyTooLarge: it unpacks to more.
+    """
+    # Imported here: Arrow's Parquet takes memory that a worker without such clients spares.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    allowed = _("Parquet of flat columns, compressed with Snappy or not at all")
+    try:
+        schema = pq.ParquetFile(pa.BufferReader(body)).schema_arrow
+        texts = [f.name for f in schema if pa.types.is_string(f.type)]
+        file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
+        if file.metadata.num_rows > rows:
+            problem = _("{count} instances are too many", count=file.metadata.num_rows)
+            raise refusal(problem, _("from 1 to {most} instances", most=rows))
+        if any(pa.types.is_nested(f.type) for f in schema) or not _is_plain(file):
+            raise refusal(_("the file is not of the kind that is read here"), allowed)
+        if _unpacked(file) > size:
+            raise BodyTooLarge(limit=size)
+        names = [n for n in schema.names if n not in _index(schema)]
+        read = names if known is None else [name for name in names if name in known]
+        columns = [_values(file.read([name], use_threads=False)[name], size) for name in read]
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        raise refusal(_("the body is not Parquet"), allowed) from None
+    if not read:
+        return [{} for _row in range(file.metadata.num_rows)]
+    return named(read, list(zip(*columns, strict=True)))
+
+
+def _groups(file: Any) -> list[Any]:
+    return [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
+
+
+def _is_plain(file: Any) -> bool:
+    """Tell whether every column has a value per row, and a codec with a bound."""
+    return all(
+        chunk.compression in CODECS and chunk.num_values == group.num_rows
+        for group in _groups(file)
+        for chunk in (group.column(place) for place in range(group.num_columns))
+    )
+
+
+def _unpacked(file: Any) -> int:
+    return sum(group.total_byte_size for group in _groups(file))
+
+
+def _index(schema: Any) -> list[str]:
+    """Return the columns that pandas wrote as the frame's index."""
+    found = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in found if isinstance(name, str)]
+
+
+def _values(column: Any, size: int) -> list[Any]:
+    """Return a column's values, NaN as null; each text of a dictionary is made once.
+
+    Raises:
+        BodyTooLarge: the texts of a chunk are longer together than `size`.
+    """
+    values: list[Any] = []
+    for chunk in column.chunks:
+        if not hasattr(chunk, "dictionary"):
+            values += chunk.to_pylist()
+            continue
+        words = chunk.dictionary.to_pylist()
+        lengths = [len(word) if isinstance(word, str | bytes) else 0 for word in words]
+        places = chunk.indices.to_pylist()
+        if sum(lengths[place] for place in places if place is not None) > size:
+            raise BodyTooLarge(limit=size)
+        values += [None if place is None else words[place] for place in places]
+    return values
