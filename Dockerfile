@@ -6,6 +6,8 @@ FROM ${PYTHON_IMAGE} AS build
 COPY requirements.lock /tmp/requirements.lock
 RUN python -m venv --without-pip /opt/venv
 RUN python -m pip --python /opt/venv/bin/python install --disable-pip-version-check --quiet --only-binary :all: --require-hashes -r /tmp/requirements.lock
+# For people's machines (`make lock`, `mlflow run --env-manager uv`): an installer, too.
+RUN python -m pip --python /opt/venv/bin/python uninstall --yes --quiet uv
 
 FROM ${PYTHON_IMAGE} AS app
 ARG VERSION=dev

@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: make passes on what it is
 # given; an exported variable comes next, then .env.
 
-.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-models bench-drift bench-growth clean clean-all backup restore chaos
+.PHONY: help up test test-fast test-slow test-all spark check format lock audit messages bench-serving bench-models bench-drift bench-growth chaos clean clean-all backup restore
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -43,6 +43,9 @@ lock: .venv/runtime ## write the lock files from pyproject.toml
 	$$compile pyproject.toml -o requirements.lock && \
 	$$compile pyproject.toml --extra spark -c requirements.lock -o requirements-spark.lock && \
 	$$compile --group dev -c requirements.lock -o requirements-dev.lock
+
+audit: .venv/runtime ## known advisories about the locked packages; says so where none can be asked
+	@$(BIN)/python -m scripts.audit
 
 messages: .venv/dev ## take new strings into the catalogues of core/messages, and compile them
 	@pot=$$(mktemp) && trap 'rm -f "$$pot"' EXIT && \

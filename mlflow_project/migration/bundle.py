@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from core.files.archives import ArchiveTooLarge, check_archive
+from core.files.json_keys import each_once
 from core.files.whole import replacing
 from core.messages import N_
 from mlflow_project.versions.errors import Refused
@@ -82,7 +83,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, Any], str
     try:
         with archive.open(MANIFEST) as file:
             content = file.read(_MANIFEST_LIMIT)
-        manifest: dict[str, Any] = json.loads(content)
+        manifest: dict[str, Any] = json.loads(content, object_pairs_hook=each_once)
         named, version = set(manifest["files"]), manifest["format"]
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as exc:
         text = N_("{path}: the manifest ({manifest}) is missing or damaged.")

@@ -15,6 +15,7 @@ from typing import Any
 
 from core.contract.model import ContractError, Feature
 from core.contract.types import FeatureType
+from core.files.json_keys import each_once
 from core.messages import N_, _
 from mlflow_project.versions.errors import Refused
 
@@ -115,7 +116,7 @@ def year_free(names: Iterable[str]) -> dict[str, str]:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
     except OSError as exc:
         facts = {"path": path, "reason": exc.strerror}
         raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc

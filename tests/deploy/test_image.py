@@ -94,9 +94,11 @@ def image() -> Iterator[Image]:
 
 
 def test_it_holds_no_installer_no_compiler_and_no_project_folder(image: Image) -> None:
-    """Only what was copied is there: no pip for its Python, no data, no secret, no model."""
+    """Only what was copied is there: no pip, no uv, no data, no secret, no model."""
     assert image.run("python", "-c", "import pip").returncode
     assert image.run("/usr/local/bin/python", "-c", "import pip").returncode
+    assert image.run("python", "-c", "import uv").returncode
+    assert image.run("sh", "-c", "command -v uv").returncode
     listed = image.run("find", "/app", "-type", "f", "-not", "-name", "*.pyc").stdout.split()
     assert "/app/serving/app.py" in listed
     kinds = {Path(path).suffix for path in listed}

@@ -61,6 +61,11 @@ def test_an_existing_file_is_not_overwritten(bundle: Path) -> None:
         write_bundle(bundle.with_name("in"), {}, bundle)
 
 
+def key_twice(parts: dict[str, bytes]) -> None:
+    """Give a key of the manifest twice; most readers take the last."""
+    parts[MANIFEST] = b'{"format": 0, ' + parts[MANIFEST].lstrip()[1:]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -71,6 +76,7 @@ def test_an_existing_file_is_not_overwritten(bundle: Path) -> None:
         (lambda parts: parts.pop("a.txt"), "a.txt falta, sobra"),
         (lambda parts: parts.pop(MANIFEST), "manifesto"),
         (lambda parts: parts.update({MANIFEST: b"{}"}), "manifesto"),
+        (key_twice, "manifesto"),
         (lambda parts: with_name(parts, "../a.txt"), "sai da pasta"),
         (lambda parts: with_name(parts, "/root/a.txt"), "sai da pasta"),
         (lambda parts: with_name(parts, "deep/../../a.txt"), "sai da pasta"),

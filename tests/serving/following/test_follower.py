@@ -3,11 +3,13 @@
 import gc
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import mlflow
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from wrong_servers import WrongServer
 
 from core.contract.model import Example, Feature, ModelContract
 from serving.following.threshold import read_threshold
@@ -329,3 +332,49 @@ def test_old_versions_are_released(
     gc.collect()
     alive = [o for o in gc.get_objects() if isinstance(o, LoadedVersion) and o.name == name]
     assert [version.number for version in alive] == [first]
+
+
+def test_a_version_that_a_gateway_garbled_is_tried_again(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    mlflow_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer in place of the files makes them unfit for a while, and not for ever."""
+    monkeypatch.setattr("serving.following.follower._REFUSED_PAUSES", (0.1, 0.2))
+    name, lies = new_model(), threading.Event()
+    number = register_version(name)
+    gateway = WrongServer(passing_on(mlflow_server, lies))
+    threading.Thread(target=gateway.serve_forever, daemon=True).start()
+    try:
+        lies.set()
+        proxy = start(name, mlflow_tracking_uri=gateway.uri)
+        (reason,) = proxy.wait_for(alias_version=number)["reasons"]
+        assert "MLmodel" in reason
+        lies.clear()
+        proxy.wait_for(registry_version=number, status="healthy")
+    finally:
+        gateway.shutdown()
+        gateway.server_close()
+
+
+def passing_on(server: str, lies: threading.Event) -> Callable[[Any], None]:
+    """Return an answer that is the server's own, but for artifacts while it lies."""
+
+    def answer(handler: Any) -> None:
+        length = int(handler.headers.get("Content-Length") or 0)
+        body = handler.rfile.read(length) if length else None
+        headers = {"Content-Type": handler.headers.get("Content-Type") or "application/json"}
+        asked = httpx.request(
+            handler.command, server + handler.path, content=body, headers=headers, timeout=60
+        )
+        lie = lies.is_set() and "/mlflow-artifacts/artifacts/" in handler.path
+        content = b"<html>Sign in</html>" if lie else asked.content
+        handler.send_response(asked.status_code)
+        handler.send_header("Content-Type", asked.headers.get("Content-Type", "text/plain"))
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer

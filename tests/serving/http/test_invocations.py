@@ -126,6 +126,7 @@ def test_invocations_are_logged_and_captured(proxy: Any, eventually: Callable[..
     ("body", "kind", "status", "code"),
     [
         ("{", JSON, 400, "invalid_json"),
+        ('{"dataframe_records": [{"wear": 1, "wear": 2}]}', JSON, 400, "duplicate_key"),
         ("[]", JSON, 422, "validation_failed"),
         ("{}", JSON, 422, "validation_failed"),
         ('{"instances": [], "inputs": []}', JSON, 422, "validation_failed"),

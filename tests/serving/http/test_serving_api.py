@@ -89,6 +89,7 @@ def test_year_suffixes_give_the_same_score(proxy: Any) -> None:
     ("content", "status", "code"),
     [
         (b"{", 400, "invalid_json"),
+        (b'{"instances": [{"wear": 1, "wear": 2}]}', 400, "duplicate_key"),
         (b'{"instances": []}', 422, "validation_failed"),
         (json.dumps({"instances": [ROW] * 301}).encode(), 422, "validation_failed"),
         (b'{"instances": [{"wear": NaN}]}', 422, "validation_failed"),

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.contract.model import Feature, ModelContract
-from serving.errors import InvalidInstances, MalformedBody
+from serving.errors import DuplicateKey, InvalidInstances, MalformedBody
 from serving.protocol.instances import InstanceReader, Instances
 from serving.protocol.problems import MAX_LISTED
-from serving.protocol.validation import Validator
+from serving.protocol.validation import Validator, decode
 
 CONTRACT = ModelContract(
     release="v1.0.0",
@@ -319,3 +319,59 @@ def test_a_frame_of_mlflows_is_decoded_at_once_or_left_to_the_careful_reading() 
     ]
     assert [READER.read_frame(json.dumps(body).encode()) for body in others] == [None] * len(others)
     assert READER.read_frame(b"{") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"instances": [{"wear": 1, "wear": 2}]}', "wear"),
+        ('{"instances": [{"wear": 1, "speed": null, "speed": 3}]}', "speed"),
+        ('{"instances": [{"wear": 1, "speed": 3, "speed": null}]}', "speed"),
+        ('{"instances": [{"wear": 1, "we\\u0061r": 2}]}', "wear"),
+        ('{"instances": [{"wear": 1, "note": "a:b:c", "wear": 2}]}', "wear"),
+        ('{"instances": [{"wear": 1, "note": "a\\u003ab", "wear": 2}]}', "wear"),
+        ('{"instances": [{"wear": 1}, {"wear": 1, "serial": "a", "serial": "b"}]}', "serial"),
+        ('{"instances": [{"wear": 1}], "instances": [{"wear": 2}]}', "instances"),
+        ('{"instances": [{"wear": 1}], "explain": true, "explain": false}', "explain"),
+        ('{"instances": [{"wear": 1, "SECRET 1": 2, "SECRET 1": 3}]}', "campo nº 3"),
+    ],
+)
+def test_a_key_given_twice_is_refused_by_name_and_no_value_is_repeated(
+    body: str, field: str
+) -> None:
+    """Of two equal keys readers take either, so nobody could say what was scored."""
+    with pytest.raises(DuplicateKey) as caught:
+        READER.read(body.encode())
+    (detail,) = caught.value.details
+    assert detail["field"] == field
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"dataframe_records": [{"wear": 1, "speed": null, "speed": 2}]}',
+        '{"dataframe_split": {"columns": ["speed"], "columns": %s, "data": [%s]}}',
+        '{"dataframe_split": {"columns": %s, "data": [%s]}, "dataframe_split": null}',
+    ],
+)
+def test_mlflow_s_bodies_with_a_key_given_twice_are_left_to_the_careful_reader(body: str) -> None:
+    """It refuses them (`decode`); the quick way must not take them."""
+    columns = json.dumps([feature.name for feature in CONTRACT.features])
+    text = body.replace("%s", columns, 1).replace("%s", '[1, 2, 3, true, "a", "n"]', 1)
+    with pytest.raises(DuplicateKey):
+        if READER.read_frame(text.encode()) is None:
+            decode(text.encode())
+
+
+@given(st.lists(st.sampled_from(["wear", "speed", "count", "note", "serial"]), max_size=7))
+def test_a_body_is_taken_exactly_when_each_key_is_given_once(names: list[str]) -> None:
+    """Whatever the order, and with colons in texts or without."""
+    values = {"wear": "1", "speed": "null", "count": "3", "note": '"a:b"', "serial": '"s:1"'}
+    fields = ", ".join(f'"{name}": {values[name]}' for name in ["wear", *names])
+    body = f'{{"instances": [{{{fields}}}]}}'.encode()
+    if len({"wear", *names}) == 1 + len(names):
+        assert READER.read(body).rows[0][1] == 1
+    else:
+        with pytest.raises(DuplicateKey):
+            READER.read(body)
