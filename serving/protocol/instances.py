@@ -141,7 +141,9 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
     sent = {f"f{place}": feature.name for place, feature in enumerate(contract.features)}
     for field, feature in zip(sent, contract.features, strict=True):
         kind = _value_type(feature)
-        fields.append((field, kind | None, None) if feature.nullable else (field, kind))
+        kind = kind | None if feature.nullable else kind
+        optional = feature.nullable and not feature.required
+        fields.append((field, kind, None) if optional else (field, kind))
     if contract.period_field:
         fields.append(("period_", Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])] | None, None))
     # Without an entity the field takes a name that no contract allows, and stays absent.
