@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: make passes on what it is
 # given; an exported variable comes next, then .env.
 
-.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-models bench-drift clean clean-all
+.PHONY: help up test test-fast test-slow test-all spark check format lock messages bench-serving bench-models bench-drift bench-growth clean clean-all backup restore chaos
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -58,6 +58,19 @@ bench-models: .venv/dev ## models registered plainly, beside other ways to serve
 
 bench-drift: .venv/dev ## drift beside its peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.drift
+
+backup: .venv/runtime ## DEST=folder: registry, captured rows and key in one file, while all runs
+	@$(BIN)/python -m scripts.backup $(if $(DEST),"$(DEST)")
+
+restore: .venv/runtime ## FROM=backup.tar: into a folder where nothing is yet
+	@$(BIN)/python -m scripts.restore $(if $(FROM),"$(FROM)")
+bench-growth: .venv/dev ## cost by age of store and registry; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.growth
+
+MINUTES ?= 15
+SEED ?= 1
+chaos: .venv/dev ## kills, flips, a full disk and a misbehaving MLflow, MINUTES long; docs/reliability.md
+	@$(BIN)/python -m benchmarks.chaos --minutes $(MINUTES) --seed $(SEED)
 
 clean: ## remove the environment and what commands make again; workbooks, registry and answers stay
 	@"$(PYTHON)" -m scripts.clean

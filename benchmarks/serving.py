@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import load, servers
+from benchmarks import contention, load, servers
 from benchmarks.environments import Unavailable, shipped_python
 from benchmarks.processes import (
     DidNotStart,
@@ -98,8 +98,10 @@ def measure(plan: Plan, folder: Path) -> Measured:
         ours, process = next(pair for pair in up if pair[0].name == OURS)
         say("1,000-row requests")
         large = _large(ours, rows, pinned)
+        say("one row beside 1,000-row explanations, and status pages under overload")
+        beside = contention.measure(ours, rows, folder, plan.seconds)
         growth = _growth(ours, process, rows, plan.rows_for_memory)
-    return Measured(loads, memory, skipped, large, growth, start_s)
+    return Measured(loads, memory, skipped, large, beside, growth, start_s)
 
 
 def say(text: str) -> None:

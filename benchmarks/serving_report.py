@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks import load
+from benchmarks import contention, load
 from benchmarks.results import machine
 
 CONNECTIONS = (1, 16, 64)
@@ -40,6 +40,7 @@ class Measured:
     memory: dict[str, float]
     skipped: dict[str, str]
     large_ms: tuple[float, float]
+    beside: contention.Contention
     growth_mb: tuple[float, float]
     start_s: tuple[float, float]
 
@@ -96,6 +97,7 @@ def _goals(measured: Measured) -> Iterator[str]:
     asked, worked = measured.large_ms
     both = f"{asked / worked:.2f} ({asked:.1f} / {worked:.1f} ms)"
     yield f"| 1,000 rows, × bare predict_proba and JSON | ≤ 2 | {both} |"
+    yield from contention.goals(measured.beside)
     yield f"| two workers, × one, at 64 | ≥ 1.6 | {ratio(TWO, OURS, 64):.2f} |"
     yield from _what_cores_allow(measured)
     yield f"| the same of the {BARE} | | {ratio(TWO_BARE, BARE, 64):.2f} |"

@@ -9,20 +9,19 @@ import sys
 from collections.abc import Sequence
 
 from core.contract import names
-from core.messages import N_, _
+from core.messages import _
 from core.messages.formats import number, percent
 from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import Baseline
-from monitoring.drift.classes import with_classes
+from monitoring.drift.classes import ClassTally, Tally, tally_of
 from monitoring.drift.comparison import KNOWING, ColumnDrift, DriftResult, Status, compare
-from monitoring.drift.errors import BaselineError
-from monitoring.drift.expected import FLAG, ExpectedPerformance, ScoreTally
 from monitoring.pages.drift_page import (
-    EXPECTED,
     DriftFacts,
+    Expected,
     expectation,
     headline,
+    named_expected,
     render,
     repeated,
     stands,
@@ -48,7 +47,7 @@ def _job(args: argparse.Namespace) -> int:
     registry = JobRegistry()
     version = registry.version(args.model_version)
     baseline = registry.baseline(version)
-    captures = window.captures(args.inference_store, version)
+    captures = window.captures(args.inference_store, version, classes=len(baseline.classes))
     result, tally = _count(args.engine, baseline, captures)
     status, standing = str(result.global_status), _standing(result, version)
     escalation = escalate(
@@ -63,6 +62,7 @@ def _job(args: argparse.Namespace) -> int:
         facts = DriftFacts(
             about=about,
             contract=version.contract,
+            classes=baseline.classes,
             baseline_created_at=baseline.created_at,
             baseline_source=baseline.source,
             n_requests=captures.n_requests,
@@ -100,28 +100,22 @@ def _standing(result: DriftResult, version: MonitoredVersion) -> str:
     return str(result.global_status)
 
 
-def _expected(
-    registry: JobRegistry, version: MonitoredVersion, tally: ScoreTally
-) -> ExpectedPerformance | None:
+def _expected(registry: JobRegistry, version: MonitoredVersion, tally: Tally) -> Expected | None:
     """Return what the scores foretell, widened by how wrong that was at the last change of year."""
+    if isinstance(tally, ClassTally):
+        return tally.estimate()
     found = None if version.contract.outputs else tally.estimate()
     return found and found.widened(registry.year_change_errors(version))
 
 
-def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
+def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, Tally]:
     """Compare on this machine or on Spark; the counts are the same."""
-    if baseline.classes:
-        if engine == "spark":
-            raise BaselineError(N_("Drift of classes is not counted on Spark; leave out --engine."))
-        return compare(
-            baseline, with_classes(captures.batches((FLAG,)), baseline.classes)
-        ), ScoreTally()
     if engine == "spark":
         from monitoring.drift.spark import compare_on_spark
 
         return compare_on_spark(baseline, captures)
-    tally = ScoreTally()
-    return compare(baseline, tally.watch(captures.batches((FLAG,)))), tally
+    tally = tally_of(baseline.classes)
+    return compare(baseline, tally.watch(captures.batches(tally.columns))), tally
 
 
 def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
@@ -142,9 +136,9 @@ def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
         "mean_score": score.current_mean if score else None,
         "delta_mean_score": score.delta_mean if score else None,
     }
-    for name in EXPECTED:
-        found = getattr(facts.expected, name, None)
-        named[f"expected_{name}"] = found.value if found is not None else None
+    estimates = facts.expected.estimates() if facts.expected else {}
+    for name in named_expected(facts):
+        named[f"expected_{name}"] = estimates[name].value if name in estimates else None
     for column in result.features:
         named[f"psi.{column.name}"] = column.psi
         named[f"psi_effect.{column.name}"] = column.effect

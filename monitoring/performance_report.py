@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core.cli.arguments import complain, say, year
 from core.contract import names
+from core.contract.columns import probability_columns
 from core.contract.model import CLASSES
 from core.messages import N_, _
 from core.messages.formats import number
@@ -105,19 +106,21 @@ def _report(
     labels = _read(args, registry, version)
     groups = _groups(args, version, labels)
     captured = [name for name in groups if name not in labels.columns]
-    captures = window.captures(args.inference_store, version)
     kind = version.contract.output_kind
-    matched = match(labels, captures.rows([*COLUMNS, *captured]), groups, kind)
+    classes = registry.classes(version) if kind == CLASSES else ()
+    captures = window.captures(args.inference_store, version, classes=len(classes))
+    kept = list(probability_columns(len(classes)))
+    matched = match(labels, captures.rows([*COLUMNS, *captured, *kept]), groups, kind, kept)
     result = assess(
         matched.target,
-        matched.score,
+        matched.score if matched.probabilities is None else matched.probabilities,
         matched.flag,
         matched.months,
         registry.test_metrics(version),
         tested=registry.test_rows(version),
         groups=_shown(matched, args.group),
         same_threshold=_same(matched, version),
-        yardstick=yardstick_of(kind, registry.classes(version) if kind == CLASSES else ()),
+        yardstick=yardstick_of(kind, classes),
     )
     standing = _standing(result, version)
     escalation = escalate(

@@ -12,16 +12,23 @@ import pyarrow as pa
 
 from core.contract import names
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.contract.model import CLASSES
 from core.messages import _
 from core.store.arrow_types import ARROW_TYPES
 from core.store.reader import Captures
 from core.store.schema import ROLE_SHADOW
 from monitoring import command
 from monitoring.pages.shadow_page import ShadowFacts, headline, render
-from monitoring.performance.agreement import COLUMNS, Agreement, agree, pair
-from monitoring.performance.errors import SameVersionError
+from monitoring.performance.agreement import COLUMNS, pair
+from monitoring.performance.agreement_of_kinds import (
+    AnyAgreement,
+    ClassAgreement,
+    ValueAgreement,
+    agree_in_kind,
+)
+from monitoring.performance.errors import NotComparableError, SameVersionError
 from monitoring.tracking.about import About
-from monitoring.tracking.jobs import JobRegistry
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
 
 JOB = "shadow"
@@ -41,10 +48,12 @@ def _job(args: argparse.Namespace) -> int:
     if answered.number == shadow.number:
         raise SameVersionError(version=answered.release)
     store = args.inference_store
+    kind = _kind(answered, shadow)
     primary = window.captures(store, answered, features=False)
     beside = window.captures(store, shadow, ROLE_SHADOW, features=False)
-    paired = pair(_rows(primary), _rows(beside))
-    result = agree(paired)
+    paired = pair(_rows(primary), _rows(beside), kind)
+    named = [registry.classes(one) for one in (answered, shadow) if kind == CLASSES]
+    result = agree_in_kind(paired, kind, *named)
 
     def make(about: About) -> Report:
         facts = ShadowFacts(about, answered.release)
@@ -61,11 +70,35 @@ def _job(args: argparse.Namespace) -> int:
     return command.exit_code(0, primary, beside)
 
 
-def metrics(result: Agreement) -> dict[str, float | None]:
+def _kind(answered: MonitoredVersion, shadow: MonitoredVersion) -> str:
+    """Return the kind of both versions' outputs.
+
+    Raises:
+        NotComparableError: they differ, or nobody knows what the outputs are.
+    """
+    one, other = answered.contract, shadow.contract
+    unknown = any(c.outputs and not c.output_kind for c in (one, other))
+    if unknown or one.output_kind != other.output_kind:
+        raise NotComparableError(answered=answered.release, shadow=shadow.release)
+    return one.output_kind
+
+
+def metrics(result: AnyAgreement) -> dict[str, float | None]:
     """Return the run's metrics, under the same names every time; None where there is no number."""
+    volume = {"n_instances": result.n_instances, "n_entities": result.n_entities}
+    if isinstance(result, ClassAgreement):
+        return {**volume, "share_differ": result.share_differ.value}
+    if isinstance(result, ValueAgreement):
+        return {
+            **volume,
+            "mae": result.mae,
+            "rmse": result.rmse,
+            "bias": result.shift.value,
+            "mean_score": result.mean_shadow,
+            "rank_correlation": result.rank_correlation,
+        }
     return {
-        "n_instances": result.n_instances,
-        "n_entities": result.n_entities,
+        **volume,
         "n_only_answered": result.n_only_answered,
         "n_only_shadow": result.n_only_shadow,
         "share_differ": result.share_differ.value,

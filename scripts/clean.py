@@ -23,6 +23,7 @@ KEPT = {
     "data/raw": N_("workbooks"),
     "var": N_("registry: versions, runs, aliases"),
     "monitoring/inference_store": N_("captured answers"),
+    "backups": N_("backups"),
 }
 """What `make clean` leaves where it is, and what it is."""
 PRECIOUS = ("var", "monitoring/inference_store")

@@ -1,12 +1,24 @@
 #!/usr/bin/env bash
 # Install one lock file into .venv, made if it is missing. What fails is said in one line.
-set -u
+set -u -o pipefail
 python=$1 lock=$2
 
 fail() { echo "erro / error: $1" >&2; exit 1; }
 
+# How many of the lock's packages pip has taken up so far, from pip's own lines.
+progress() {
+  local last=$'\n'
+  [ -t 1 ] && last=$'\r'
+  awk -v total="$(grep -c '^[a-zA-Z0-9].*==' "$lock")" -v last="$last" '
+    /^Collecting / && (++n % 10 == 0 || last == "\r") { printf "  %d/%d%s", n, total, last; fflush() }
+    /^Installing collected/ { printf "  %d, installing%s", n, last; fflush() }
+    END { if (n && last == "\r") print "" }'
+}
+
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
   fail "$python is missing or older than Python 3.11; try: make PYTHON=python3.11 ..."
+[ "$(uname -sm)" = "Darwin x86_64" ] &&
+  echo "→ macOS on Intel: cryptography has no wheel there and is built, which takes Rust (https://rustup.rs)"
 
 if [ ! -x .venv/bin/python ]; then
   echo "→ creating .venv with $("$python" --version)"
@@ -16,8 +28,8 @@ fi
 echo "→ installing $lock (a few minutes the first time)"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" \
-     >"$log" 2>&1; then
+if ! .venv/bin/python -m pip install --progress-bar off --disable-pip-version-check --require-hashes \
+     -r "$lock" 2>&1 | tee "$log" | progress; then
   cause=$(grep -m1 -E '^ *ERROR' "$log" || tail -n 1 "$log")
   fail "installing $lock failed; check the network and run it again. pip said: ${cause:0:300}"
 fi

@@ -20,9 +20,11 @@ from core.cli.progress import say
 from core.contract.names import CHAMPION, model_name
 from core.messages import N_, _
 from scripts.addresses import LOOPBACK, Options, check_port, load_env_file, read_options
+from scripts.database import is_newer, is_older
 from scripts.processes import ROOT, Stack, StartError, Stopped
 
 VAR = ROOT / "var"
+DATABASE = VAR / "mlflow.db"
 SYNTHETIC = Path("data/raw/pede_synthetic.xlsx")
 STUDENTS, SEED = 1200, 7
 
@@ -61,14 +63,32 @@ def training(source: Path) -> list[str]:
     return [*run, "--experiment-name", f"{model_name()}-training", "-P", f"source={source}"]
 
 
+def upgrade_database(database: Path, stack: Stack) -> None:
+    """Upgrade tables of an older MLflow, on which the one installed does not start; after a backup.
+
+    Raises:
+        StartError: the tables are of a newer MLflow, or a step failed.
+    """
+    if is_newer(database):
+        message = N_("{path} was written by a newer MLflow than is installed here")
+        raise StartError(message, path=database)
+    if not is_older(database):
+        return
+    say(_("the registry is of an older MLflow: backing it up, then upgrading its database"))
+    stack.run(_("the backup"), [sys.executable, "-m", "scripts.backup", str(ROOT / "backups")])
+    upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{database}"]
+    stack.run(_("the upgrade"), upgrade)
+
+
 def start_mlflow(options: Options, stack: Stack) -> None:
     """Start the MLflow server."""
+    upgrade_database(DATABASE, stack)
     url = options.mlflow_url
     say(_("starting the MLflow server at {url} (up to half a minute)", url=url))
     log = VAR / "mlflow-server.log"
     server = [sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK]
     server += ["--port", str(options.mlflow_port), "--workers", "1"]
-    server += ["--backend-store-uri", f"sqlite:///{VAR / 'mlflow.db'}"]
+    server += ["--backend-store-uri", f"sqlite:///{DATABASE}"]
     server += ["--artifacts-destination", str(VAR / "artifacts")]
     stack.start(_("the MLflow server"), server, log)
     stack.wait_for(_("the MLflow server"), f"{url}/health", 180, log)

@@ -112,6 +112,18 @@ class MalformedBody(RequestError):
             )
 
 
+class DuplicateKey(RequestError):
+    """An object of the body has a key twice: readers differ in which one counts."""
+
+    status, code = 400, "duplicate_key"
+    message = N_("the body gives {field} twice in one object; give each key once")
+
+    def __init__(self, field: str) -> None:
+        """Name the key as far as it can be shown (`serving.protocol.problems`)."""
+        problem = {"problem": _("given twice"), "allowed": _("each key once")}
+        super().__init__([{"instance": None, "field": field, **problem}], field=field)
+
+
 class Unauthorized(RequestError):
     """The key is missing or unknown."""
 

@@ -53,6 +53,37 @@ def test_links_lead_somewhere(document: str) -> None:
             assert anchor in known, target
 
 
+def blocks(document: str) -> list[str]:
+    """Return the code blocks of a document."""
+    return re.findall(r"^```.*?^```", text(document), re.DOTALL | re.MULTILINE)
+
+
+def test_the_readme_says_the_same_in_both_languages() -> None:
+    """Commands and output letter by letter, as many headings, pictures and rows, the same links."""
+    english, portuguese = "README.md", "README.pt-BR.md"
+    assert blocks(english) == blocks(portuguese)
+    assert len(blocks(english)) > 5
+    for pattern in (r"^#+ ", r"^\| ", r"^!\[.*\]\(.*\)$"):
+        count = [len(re.findall(pattern, text(one), re.MULTILINE)) for one in (english, portuguese)]
+        assert count[0] == count[1] > 0, pattern
+    one, other = (set(re.findall(r"\]\((.*?)\)", text(name))) for name in (english, portuguese))
+    assert one - {portuguese} == other - {english}
+    assert portuguese in one and english in other
+    for name in re.findall(r"`([a-z_./-]+ ?[a-z_-]+)`", text(english)):
+        assert name in text(portuguese), name
+
+
+def test_the_glossary_explains_what_operators_read() -> None:
+    """In order of the alphabet, each once."""
+    table = text("RUNBOOK.md").split("## 13. Glossário")[1]
+    words = re.findall(r"^\| ([^|]+?) \|", table, re.MULTILINE)[1:]
+    known = " ".join(words).lower()
+    for word in ("alias", "baseline", "psi", "p95", "journal", "recall", "drift", "shadow",
+                 "threshold", "inconclusive", "rollback", "score"):  # fmt: skip
+        assert word in known
+    assert words == sorted(set(words), key=str.lower)
+
+
 def test_every_room_has_a_line_in_contributing() -> None:
     """And every line a room."""
     listed = set(re.findall(r"^\| `([\w/]+)/` \|", text("CONTRIBUTING.md"), re.MULTILINE))

@@ -10,10 +10,13 @@ import pandas as pd
 import pytest
 from mlflow.models import infer_signature
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss
 from stored import StoreWriter
 
+from core.contract.columns import probability_columns
+from core.store.schema import ROLE_SHADOW
 from mlflow_project import registry as commands
-from monitoring import build_baseline, drift_report, performance_report
+from monitoring import build_baseline, drift_report, performance_report, shadow_report
 
 ROWS = 300
 RNG = np.random.default_rng(0)
@@ -28,6 +31,12 @@ KINDS: dict[str, tuple[Any, np.ndarray, str]] = {
         np.select([PRICE < 20, PRICE < 30], ["cheap", "fair"], "dear"),
         "predict_proba",
     ),
+}
+KIND = {
+    "regression": "value",
+    "two-class": "classes",
+    "labels": "classes",
+    "multi-class": "classes",
 }
 TESTED = {"regression": {"test_mae": 1.6, "test_r2": 0.93}}
 
@@ -64,6 +73,10 @@ def captured(kind: str, estimator: Any) -> list[dict[str, Any]]:
     for row, score, label in zip(rows, scores, labels, strict=True):
         score = None if score is None else float(score)
         row |= {"score": score, "label": label, "threshold": None}
+    if kind == "multi-class":
+        kept = list(probability_columns(3))
+        for row, each in zip(rows, estimator.predict_proba(FRAME).tolist(), strict=True):
+            row |= dict(zip(kept, each, strict=True))
     return rows
 
 
@@ -98,7 +111,8 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
 
     source = str(tmp_path / "train.parquet")
     assert build_baseline.main(["--model_version", "v0.0.1", "--source", source]) == 0
-    writer = StoreWriter(tmp_path / "store", dict.fromkeys(FRAME, "double"))
+    kept = probability_columns(3 if kind == "multi-class" else 0)
+    writer = StoreWriter(tmp_path / "store", {**dict.fromkeys(FRAME, "double"), **kept})
     rows = captured(kind, estimator)
     writer.journal(rows, model=name, number=1)
     where = ["--inference_store", str(writer.folder), "--output", str(tmp_path / "out")]
@@ -107,6 +121,25 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
     numbers = read(tmp_path / "out", "drift")
     assert numbers["score_drift"]["status"] == "GREEN"
     assert numbers["score_drift"]["effect"] < 0.1
+    foretold = numbers["expected_performance"]
+    if kind in ("two-class", "multi-class"):
+        sure = estimator.predict_proba(FRAME).max(axis=1).mean()
+        assert foretold["accuracy"]["value"] == pytest.approx(sure)
+    else:
+        assert foretold is None
+    (page,) = (tmp_path / "out" / "v0.0.1").glob("drift_*.html")
+    assert ("Nenhum desempenho é previsto" in page.read_text("utf-8")) == (foretold is None)
+
+    writer.journal(rows, model=name, number=2, role=ROLE_SHADOW)
+    assert shadow_report.main([*asked, "--shadow", "v0.0.2"]) == 0
+    (report,) = (tmp_path / "out" / "v0.0.2").glob("shadow_metrics_*.json")
+    beside = json.loads(report.read_text(encoding="utf-8"))
+    assert (beside["kind"], beside["n_entities"]) == (
+        "value" if kind == "regression" else "classes",
+        ROWS,
+    )
+    same = beside["mae"] if kind == "regression" else beside["share_differ"]["value"]
+    assert same == 0
 
     outcomes = pd.DataFrame(
         {
@@ -127,7 +160,10 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
     else:
         assert found["accuracy"]["value"] == pytest.approx(estimator.score(FRAME, KINDS[kind][1]))
         assert numbers["classes"] == estimator.classes_.tolist()
-        assert ("log_loss" in found) == (kind == "two-class")
+        assert ("log_loss" in found) == (kind != "labels")
+        if kind != "labels":
+            loss = log_loss(KINDS[kind][1], estimator.predict_proba(FRAME))
+            assert found["log_loss"]["value"] == pytest.approx(loss)
 
 
 def read(folder: Path, job: str) -> dict[str, Any]:

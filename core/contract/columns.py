@@ -25,5 +25,20 @@ TRAILING_COLUMNS: Mapping[str, str] = {
 }
 """Columns after the features."""
 
+MAX_KEPT_CLASSES = 50
+"""Classes up to which capture keeps the probability of each."""
+
 RESERVED_COLUMNS = frozenset(LEADING_COLUMNS) | frozenset(TRAILING_COLUMNS)
 """Names that no feature may take."""
+
+
+def probability_columns(classes: int) -> dict[str, str]:
+    """Return the columns that keep the probability of each class, with their types.
+
+    They follow the features of a version that foretells one of several classes; no feature's name
+    can begin like theirs. Of two classes the score says it all, and of more than
+    `MAX_KEPT_CLASSES` none is kept: both have no such column. Null in files written before them.
+    """
+    if not 2 < classes <= MAX_KEPT_CLASSES:
+        return {}
+    return {f"@probability_{place}": "double" for place in range(classes)}

@@ -24,6 +24,12 @@ def number(value: float | None, digits: int = 0) -> str:
     return numbers.format_decimal(round(value, digits) + 0.0, pattern, language())
 
 
+def signed(value: float | None, digits: int = 0) -> str:
+    """Return a difference with its sign, for example `+0,013`; a dash for None."""
+    sign = "+" if value is not None and round(value, digits) + 0.0 >= 0 else ""
+    return sign + number(value, digits)
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share as a percentage; never 100 % of what is not all, nor 0 % of what is some."""
     if share is None:

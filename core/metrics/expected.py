@@ -67,6 +67,10 @@ class ExpectedPerformance:
         wider: dict[str, Any] = {name: _wider(getattr(self, name), by[name]) for name in by}
         return replace(self, widened_by=by, **wider)
 
+    def estimates(self) -> Mapping[str, Estimate]:
+        """Return the numbers foretold, by name."""
+        return {name: getattr(self, name) for name in ESTIMATED}
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
         return {"assumption": "calibrated scores", "confidence": CONFIDENCE, **asdict(self)}
@@ -118,18 +122,10 @@ class Scores:
     def estimate(self) -> ExpectedPerformance | None:
         """Return the expected performance of the rows so far, or None of too few (`MIN_ROWS`)."""
         n_left, n_flagged = self._count.sum(axis=1)
-        missed, hit = self._sum.sum(axis=1)
         n = n_left + n_flagged
         if n < MIN_ROWS:
             return None
-        rng = np.random.default_rng(SEED)
-        # Each sum of independent chances is nearly normal (Lindeberg), within what is possible.
-        sd = np.sqrt(self._spread)
-        hits = np.clip(rng.normal(hit, sd[1], _DRAWS), 0, n_flagged)
-        misses = np.clip(rng.normal(missed, sd[0], _DRAWS), 0, n_left)
-        draws = _ratios(hits, misses, n_flagged, n)
-        points = _ratios(np.array([hit]), np.array([missed]), n_flagged, n)
-        found = {name: _estimate(float(points[name][0]), draws[name]) for name in points}
+        found = foretold(self._sum.sum(axis=1), self._spread, n_flagged, n)
         return ExpectedPerformance(
             n_rows=int(n),
             positive_rate=found["positive_rate"],
@@ -149,6 +145,26 @@ class Scores:
             return None
         below = np.cumsum(down) - down
         return float((up * (below + down / 2)).sum() / pairs)
+
+
+def foretold(sums: Floats, spread: Floats, n_flagged: float, n: float) -> dict[str, Estimate]:
+    """Return recall, precision, F2 and the share of positives with their intervals.
+
+    Args:
+        sums: the chances of label 1 summed, of the n - n_flagged rows left and of those flagged.
+        spread: the variances of these sums.
+        n_flagged: rows flagged.
+        n: all rows.
+    """
+    rng = np.random.default_rng(SEED)
+    # Each sum of independent chances is nearly normal (Lindeberg), within what is possible.
+    missed, hit = sums
+    sd = np.sqrt(np.maximum(spread, 0.0))  # a difference of sums may fall just below 0
+    hits = np.clip(rng.normal(hit, sd[1], _DRAWS), 0, n_flagged)
+    misses = np.clip(rng.normal(missed, sd[0], _DRAWS), 0, n - n_flagged)
+    draws = _ratios(hits, misses, n_flagged, n)
+    points = _ratios(np.array([hit]), np.array([missed]), n_flagged, n)
+    return {name: _estimate(float(points[name][0]), draws[name]) for name in points}
 
 
 def promised(scores: Floats, flagged: npt.NDArray[np.bool_]) -> dict[str, float]:

@@ -39,6 +39,16 @@ def log_loss_of(target: Ints, probabilities: Floats) -> Statistic:
     return mean_of(-np.log(np.clip(given, _LEAST, 1.0)))
 
 
+def two_of(scores: Floats) -> Floats | None:
+    """Return the probabilities of two classes, (n, 2), where scores are those of the second.
+
+    Classes without probabilities have scores, too: their own values, whole numbers. None then.
+    """
+    if not bool(((scores >= 0) & (scores <= 1)).all() and (scores % 1 > 0).any()):
+        return None
+    return np.column_stack([1 - scores, scores])
+
+
 def statistics(
     target: Ints, answered: Ints, classes: int, probabilities: Floats | None = None
 ) -> dict[str, Statistic]:

@@ -45,10 +45,6 @@ class Interval:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        """Return it as people read a difference: signed, with its interval."""
-        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
-
 
 def ratio(part: Floats, whole: Floats) -> Floats:
     """Return part / whole, NaN where whole is zero."""

@@ -72,7 +72,11 @@ def _unreachable(uri: str, call: str, exc: BaseException) -> RegistryError:
     for cause, kinds in _BY_KIND:
         if named & set(kinds) or any(kind in str(exc) for kind in kinds):
             return RegistryUnreachable(uri, cause)
-    if "not in a valid JSON" in str(exc) or isinstance(exc, ValueError | KeyError):
+    if (
+        "not in a valid JSON" in str(exc)
+        or isinstance(exc, ValueError | KeyError)
+        or "ParseError" in named  # JSON of another shape, by protobuf
+    ):
         return RegistryUnreachable(uri, "not_mlflow")
     return RegistryUnreachable(uri, "failure", kind=type(exc).__name__)
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS, probability_columns
 from core.store.errors import StoreChanged
 from core.store.filesystem import Store
 from core.store.footers import has_entities
@@ -37,15 +37,18 @@ class Captures:
         selection: Selection,
         features: Mapping[str, str],
         journals: Path | None = None,
+        classes: int = 0,
     ) -> None:
         """Select rows of `store`.
 
         `features` maps columns to contract types; `journals` is where the journals of a folder were
-        moved to, if they were.
+        moved to, if they were. Of `classes` the probabilities may be asked for besides, where
+        capture keeps them (`probability_columns`).
         """
         self._store, self._selection = Store.at(store, journals), selection
         self._columns = (*features, SCORE)
-        self._types = {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
+        kept = probability_columns(classes)
+        self._types = {**LEADING_COLUMNS, **features, **kept, **TRAILING_COLUMNS}
         self._sources = Sources(self._store, selection, self._types)
         self.n_instances = self.n_entities = self.n_requests = 0
 

@@ -13,9 +13,9 @@ import pandas as pd
 from core.contract.pseudonym import pseudonym
 from mlflow_project.dataset.output import file_to_write
 from mlflow_project.pede.errors import KeyMissingError
+from mlflow_project.pede.flat import read_year
 from mlflow_project.pede.reading_report import ReadingTally
 from mlflow_project.pede.sheet import read_students
-from mlflow_project.pede.workbook import read_sheet
 
 LABEL_COLUMNS = ("entity", "target", "outcome_year")
 
@@ -28,7 +28,7 @@ def write_labels(workbook: Path, target: Path, key: str | None, year: int | None
     """
     if not key:
         raise KeyMissingError(source=workbook)
-    sheet = read_sheet(workbook, year)
+    sheet = read_year(workbook, year)
     students = read_students(sheet, ReadingTally()).frame
     labels = pd.DataFrame(
         {

@@ -1,5 +1,6 @@
 """Why a score is high, in words: an input's value beside what is common among the child's peers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,8 @@ MOST = 3
 FEWEST_PEERS = 10
 """Known values from which a phase has something that is common in it."""
 QUARTILES = (0.25, 0.75)
-NAMES: Mapping[str, str] = {f.name: f.description.split(" (")[0].split(";")[0] for f in FEATURES}
-"""What an input is called in a sentence: its description without what stands in brackets."""
+NAMES: Mapping[str, str] = {f.name: re.split(r" \(|[;,]", f.description)[0] for f in FEATURES}
+"""What an input is called in a sentence: its description up to a bracket or a comma."""
 PLACES = {
     (-1, True): N_("{name} {value}: below what is common in phase {phase}"),
     (0, True): N_("{name} {value}: as is common in phase {phase}"),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from io import BytesIO
-from typing import Any
+from math import ceil
+from typing import Any, Literal
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -17,8 +18,12 @@ from mlflow_project.lists.table import NOT, cells, facts, header, label_names, l
 
 BOLD = Font(bold=True)
 FLAGGED = PatternFill("solid", start_color="FFFDE9D9")
-WIDEST = 60
-"""Characters of the widest column; longer text wraps."""
+WIDE = 60
+"""Characters of a column of the summary."""
+WIDEST = 34
+"""Characters of the widest column of a table; longer text wraps, so that a row fits on a page."""
+LINE = 15
+"""Points of a line of text."""
 SCORE = "0.000"
 
 
@@ -50,8 +55,9 @@ def about(page: Worksheet, scored: ScoredSheet) -> None:
         page.row_dimensions[place].height = 32
     for place in (1, row + 1):
         page.cell(place, 1).font = BOLD
-    page.column_dimensions["A"].width = WIDEST
-    page.column_dimensions["B"].width = WIDEST
+    page.column_dimensions["A"].width = WIDE
+    page.column_dimensions["B"].width = WIDE
+    printed(page, "portrait")
 
 
 def children(page: Worksheet, scored: ScoredSheet) -> None:
@@ -67,9 +73,6 @@ def children(page: Worksheet, scored: ScoredSheet) -> None:
         if line.flagged:
             for cell in page[place]:
                 cell.fill = FLAGGED
-    page.page_setup.orientation = "landscape"
-    page.page_setup.fitToHeight = 0
-    page.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
 def left_out(page: Worksheet, scored: ScoredSheet) -> None:
@@ -83,13 +86,34 @@ def table(page: Worksheet, titles: Sequence[str], rows: Sequence[Sequence[Any]])
     """Write a header that stays in sight, and rows that can be filtered."""
     for place, row in enumerate([titles, *rows], 1):
         put(page, place, row)
+        height = 1
+        for cell in page[place]:
+            # A few characters of each line are lost to whole words.
+            height = max(height, ceil(length(cell.value) / (WIDEST - 8)))
+            cell.alignment = Alignment(wrap_text=length(cell.value) > WIDEST, vertical="top")
+        page.row_dimensions[place].height = LINE * height
     for cell in page[1]:
         cell.font = BOLD
     for place, column in enumerate(zip(titles, *rows, strict=True), 1):
-        width = min(WIDEST, max(len(str(value)) for value in column) + 2)
+        width = min(WIDEST, max(map(length, column)) + 4)
         page.column_dimensions[get_column_letter(place)].width = width
     page.freeze_panes = "A2"
     page.auto_filter.ref = page.dimensions
+    page.print_title_rows = "1:1"
+    printed(page, "landscape")
+
+
+def length(value: Any) -> int:
+    """Return how many characters a cell shows."""
+    return len(SCORE if isinstance(value, float) else str(value or ""))
+
+
+def printed(page: Worksheet, orientation: Literal["portrait", "landscape"]) -> None:
+    """Print all columns on one page's width: a row torn in two is read as another child's."""
+    page.page_setup.orientation = orientation
+    page.page_setup.paperSize = page.PAPERSIZE_A4
+    page.page_setup.fitToHeight = 0
+    page.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
 
 
 def put(page: Worksheet, row: int, values: Iterable[Any]) -> None:

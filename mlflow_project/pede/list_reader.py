@@ -2,9 +2,10 @@
 
 from core.sheets import Sheet, SheetProblem
 from mlflow_project.pede.features import FEATURE_NAMES
+from mlflow_project.pede.flat import read_year
 from mlflow_project.pede.reading_report import ReadingTally
 from mlflow_project.pede.sheet import read_students
-from mlflow_project.pede.workbook import Source, read_sheet
+from mlflow_project.pede.workbook import Source
 
 
 def read_list(source: Source, year: int | None = None) -> Sheet:
@@ -21,7 +22,7 @@ def read_list(source: Source, year: int | None = None) -> Sheet:
     Raises:
         DataError: the workbook, or the sheet, cannot be read; the message says what to do.
     """
-    sheet, tally = read_sheet(source, year), ReadingTally()
+    sheet, tally = read_year(source, year), ReadingTally()
     students = read_students(sheet, tally)
     inputs = students.frame[["ra", *FEATURE_NAMES]].astype("object")
     inputs = inputs.where(inputs.notna(), None)

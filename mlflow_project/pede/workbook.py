@@ -92,7 +92,7 @@ def read_sheets(source: Source) -> list[YearSheet]:
     except Exception as exc:
         # openpyxl raises whatever its parsing stumbles over: TypeError, KeyError, zlib.error, ...
         header = content[:4096].decode("latin-1").split("\n")[0].replace(",", ";").split(";")
-        raise WorkbookError(WIDE if _is_wide(header) else NO_WORKBOOK, source=name) from exc
+        raise WorkbookError(WIDE if is_wide(header) else NO_WORKBOOK, source=name) from exc
 
 
 def read_sheet(source: Source, year: int | None = None) -> YearSheet:
@@ -184,12 +184,12 @@ def _rows(worksheet: Worksheet) -> list[tuple[Any, ...]]:
 def _no_years(name: str, worksheets: Iterable[Worksheet]) -> DataError:
     """Return the error of a workbook without a year's sheet."""
     for worksheet in worksheets:
-        if _is_wide(next(worksheet.iter_rows(max_row=1, values_only=True), ())):
+        if is_wide(next(worksheet.iter_rows(max_row=1, values_only=True), ())):
             return WorkbookError(WIDE, source=name)
     return YearSheetError(NO_YEARS, source=name)
 
 
-def _is_wide(header: Iterable[Any]) -> bool:
+def is_wide(header: Iterable[Any]) -> bool:
     """Return whether a header is that of the older table, whose columns are named by year."""
     cells = (str(cell).strip().strip('"') for cell in header)
     return sum(_WIDE.fullmatch(cell) is not None for cell in cells) >= 3

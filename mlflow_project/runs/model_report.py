@@ -8,7 +8,7 @@ import pandas as pd
 from core.cli.progress import STEPS, Clock
 from core.contract.model import ModelContract
 from core.messages import N_, _
-from core.messages.formats import NONE, number, percent
+from core.messages.formats import NONE, number, percent, signed
 from core.metrics.resampling import Interval
 from mlflow_project.modelling.groups import group_name
 from mlflow_project.modelling.splits import SHOWN
@@ -247,7 +247,7 @@ def _year_change(facts: ReportFacts) -> list[Block]:
         "That holds only while a score means what it meant; when the year last changed it was off "
         "by:"
     )
-    rows = [[_(TERMS[name][0]), f"{value:+.3f}"] for name, value in errors.items()]
+    rows = [[_(TERMS[name][0]), signed(value, 3)] for name, value in errors.items()]
     table = Table([_("metric"), _("true − promised")], rows)
     return [Heading(_("Expected performance is conditional")), Paragraph(text), table]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.messages import _, ngettext
-from core.messages.formats import number
+from core.messages.formats import number, signed
 from core.metrics.classification import brier_of, f2_of, recall_of, roc_auc_of
 from core.metrics.resampling import Interval, Statistic, bootstrap, difference, ratio
 from mlflow_project.modelling.groups import groups_of
@@ -76,10 +76,10 @@ def judge(
     rows, recall = len(test), metrics["recall"]
     criteria = [
         Criterion(
-            "test_rows", rows >= policy.min_test_rows, f"{rows}", f">= {policy.min_test_rows}"
+            "test_rows", rows >= policy.min_test_rows, number(rows), _at_least(policy.min_test_rows)
         ),
         Criterion(
-            "recall", recall >= policy.min_recall, f"{recall:.3f}", f">= {policy.min_recall:.2f}"
+            "recall", recall >= policy.min_recall, number(recall, 3), _at_least(policy.min_recall)
         ),
         _within_capacity(policy, metrics),
         _above_persistence(policy, test),
@@ -89,6 +89,20 @@ def judge(
     if common is not None:
         criteria.extend(_against_champion(policy, common))
     return criteria
+
+
+def _at_least(limit: float) -> str:
+    return f">= {number(limit, 0 if limit >= 1 else 2)}"
+
+
+def _at_most(limit: float) -> str:
+    return f"<= {number(limit, 2)}"
+
+
+def _shown(interval: Interval) -> str:
+    """Return a difference as people read it: signed, with its interval."""
+    value, low, high = (signed(v, 3) for v in (interval.value, interval.low, interval.high))
+    return f"{value} [{low}; {high}]"
 
 
 def _within_capacity(policy: GatePolicy, metrics: Mapping[str, float]) -> Criterion:
@@ -102,7 +116,7 @@ def _within_capacity(policy: GatePolicy, metrics: Mapping[str, float]) -> Criter
         "share_flagged",
         share <= policy.max_share_flagged,
         _("{share} flagged, {risk} at risk", share=number(share, 3), risk=number(at_risk, 3)),
-        f"<= {policy.max_share_flagged:.2f}",
+        _at_most(policy.max_share_flagged),
     )
 
 
@@ -137,7 +151,7 @@ def _above_persistence(policy: GatePolicy, test: pd.DataFrame) -> Criterion:
     target, flagged = test["target"].to_numpy(), test["flagged"].to_numpy(bool)
     simple = f2_of(target, test["persistence"].to_numpy(bool))
     gain = bootstrap(difference(f2_of(target, flagged), simple), len(test), policy.seed)
-    return Criterion("f2_above_persistence", gain.value > 0, f"{gain}", "> 0")
+    return Criterion("f2_above_persistence", gain.value > 0, _shown(gain), "> 0")
 
 
 def _group_gaps(policy: GatePolicy, test: pd.DataFrame, column: str) -> Iterator[Criterion]:
@@ -147,7 +161,7 @@ def _group_gaps(policy: GatePolicy, test: pd.DataFrame, column: str) -> Iterator
         inside = (test[column] == value).to_numpy()
         positives = int((target[inside] == 1).sum())
         name = f"recall_gap.{column}.{value}"
-        wanted = f"<= {policy.max_group_gap:.2f}"
+        wanted = _at_most(policy.max_group_gap)
         if positives < policy.min_group_positives:
             few = _("{wanted}; too few to judge", wanted=wanted)
             yield Criterion(name, True, _positives(positives), few)
@@ -156,7 +170,7 @@ def _group_gaps(policy: GatePolicy, test: pd.DataFrame, column: str) -> Iterator
         of_group = recall_of(target * inside, flagged)
         gap = bootstrap(difference(recall_of(target, flagged), of_group), len(test), policy.seed)
         yield Criterion(
-            name, gap.low <= policy.max_group_gap, f"{gap}, {_positives(positives)}", wanted
+            name, gap.low <= policy.max_group_gap, f"{_shown(gap)}, {_positives(positives)}", wanted
         )
 
 
@@ -183,12 +197,12 @@ def _weakest_groups(
         high, name, area = min(areas)
         passed = high >= policy.min_group_auc
         yield Criterion(
-            "group_ranking", passed, f"{name}: {area}", f">= {policy.min_group_auc:.2f}"
+            "group_ranking", passed, f"{name}: {_shown(area)}", _at_least(policy.min_group_auc)
         )
         distance, name, bias = max(biases)
         passed = distance <= policy.max_group_bias
-        wanted = f"<= {policy.max_group_bias:.2f}"
-        yield Criterion("group_calibration", passed, f"{name}: {bias}", wanted)
+        wanted = _at_most(policy.max_group_bias)
+        yield Criterion("group_calibration", passed, f"{name}: {_shown(bias)}", wanted)
 
 
 def _group_bias(gaps: np.ndarray, inside: np.ndarray) -> Statistic:
@@ -220,8 +234,8 @@ def _against_champion(policy: GatePolicy, common: pd.DataFrame) -> Iterator[Crit
         yield Criterion(
             name,
             gain.value >= -loss,
-            ngettext("{gain} in {n} row", "{gain} in {n} rows", len(common), gain=str(gain)),
-            f">= {-loss:+.2f}",
+            ngettext("{gain} in {n} row", "{gain} in {n} rows", len(common), gain=_shown(gain)),
+            f">= {signed(-loss, 2)}",
         )
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.messages import N_
-from monitoring.drift.bins import Binning, fit_bins
+from monitoring.drift.bins import MAX_OWN_CATEGORIES, Binning, fit_bins
 from monitoring.drift.errors import BaselineError, TableError
 
 SCORE = "score"
@@ -178,7 +178,9 @@ def _fit_profile(name: str, column: pa.ChunkedArray) -> Profile:
 
 
 def _profile(item: Mapping[str, Any]) -> Profile:
-    binning = Binning(item["binning"]["kind"], tuple(item["binning"]["points"]))
+    bins = item["binning"]
+    own = bins.get("own", MAX_OWN_CATEGORIES)
+    binning = Binning(bins["kind"], tuple(bins["points"]), own, bins.get("singles"))
     counts = tuple(int(count) for count in item["counts"])
     if len(counts) != binning.n_bins:
         raise KeyError("counts")

@@ -27,7 +27,9 @@ QUANTILE_BINS = 10
 MAX_DISCRETE_VALUES = 20
 MIN_ROWS_PER_VALUE = 10
 MAX_OWN_CATEGORIES = 50
-MAX_CATEGORIES = 1000
+MAX_CATEGORIES = 20_000
+"""Up to so many every category is listed; of more only those with a bin of their own, and a new one
+cannot be told from a rare one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,15 @@ class Binning:
     `points` are the finite interval edges of a numeric column (the first is its minimum, the last
     its maximum; intervals are open to the left, the first one is closed), the ascending values of a
     discrete one, or the categories of a categorical one. No points: nothing was ever seen.
+
+    Of categories the first `own` have a bin each; `singles` is how many the reference has only
+    once, None where nobody counted.
     """
 
     kind: Kind
     points: tuple[Any, ...] = ()
+    own: int = MAX_OWN_CATEGORIES
+    singles: int | None = None
 
     @property
     def n_own(self) -> int:
@@ -48,7 +55,7 @@ class Binning:
         if self.kind == "numeric":
             return max(len(self.points) - 1, min(len(self.points), 1))
         if self.kind == "categorical":
-            return min(len(self.points), MAX_OWN_CATEGORIES + 1)
+            return min(len(self.points), self.own + 1)
         return len(self.points)
 
     @property
@@ -84,8 +91,22 @@ class Binning:
             return 2 if self.kind == "numeric" and self.points else 1
         if self.kind == "discrete":
             return 2 + int((counts[1 : 1 + self.n_own] == 1).sum())
-        rare = max(0, len(self.points) - MAX_OWN_CATEGORIES)
+        if self.singles is not None:
+            return 1 + self.singles
+        rare = max(0, len(self.points) - self.own)
         return 1 + rare + int((counts[: self.n_own] == 1).sum())
+
+    def expected_novel(self, n_expected: int, n_actual: int) -> int:
+        """Return how many of `n_actual` rows may well be categories that `n_expected` did not show.
+
+        Good and Turing's estimate of the unseen mass, the share of rows whose category the
+        reference has only once, and two standard deviations of both samples more.
+        """
+        if not n_expected or not self.singles:
+            return 0
+        share = self.singles / n_expected
+        spread = n_actual * share * (1 - share) + n_actual**2 * share / n_expected
+        return min(n_actual, int(n_actual * share + 2 * math.sqrt(spread)))
 
     def count(self, values: pa.Array) -> tuple[npt.NDArray[np.int64], float, int]:
         """Count one batch.
@@ -144,7 +165,7 @@ class Binning:
         listed = pa.array(self.points, pa.string())
         found = pc.index_in(texts, value_set=listed, skip_nulls=True)
         positions = pc.fill_null(found, len(listed)).to_numpy(zero_copy_only=False)
-        bins = np.minimum(positions, MAX_OWN_CATEGORIES)
+        bins = np.minimum(positions, self.own)
         bins = np.where(positions == len(listed), self.n_own, bins)
         counts = np.bincount(bins, minlength=self.n_bins).astype(np.int64)
         counts[self.n_own] -= texts.null_count
@@ -166,7 +187,7 @@ def fit_bins(values: pa.Array | pa.ChunkedArray) -> Binning:
     if pa.types.is_boolean(values.type):
         return Binning("boolean", (False, True))
     if not is_number(values.type):
-        return Binning("categorical", _categories(as_texts(values)))
+        return _fit_categories(as_texts(values))
     numbers = as_numbers(values)
     numbers = np.sort(numbers[np.isfinite(numbers)])
     distinct = np.unique(numbers)
@@ -226,8 +247,18 @@ def _sums(doubles: pa.Array, numbers: npt.NDArray[np.float64]) -> tuple[float, i
     return float(finite.sum()), len(finite), _number_of(numbers != numbers)
 
 
-def _categories(texts: pa.Array) -> tuple[str, ...]:
-    """Return the categories, most frequent first, ties by name, at most `MAX_CATEGORIES`."""
+def _fit_categories(texts: pa.Array) -> Binning:
+    """Return the bins of categories, most frequent first, ties by name.
+
+    Where not each can have its own, one with few rows has none: those that happen to be the most
+    frequent of many rare ones are not so again.
+    """
     counted: Sequence[dict[str, Any]] = pc.value_counts(texts.drop_null()).to_pylist()
     ranked = sorted(counted, key=lambda item: (-item["counts"], item["values"]))
-    return tuple(item["values"] for item in ranked[:MAX_CATEGORIES])
+    own = MAX_OWN_CATEGORIES
+    if len(ranked) > own:
+        own = sum(item["counts"] >= MIN_ROWS_PER_VALUE for item in ranked[:own])
+    listed = tuple(item["values"] for item in ranked)
+    if len(ranked) > MAX_CATEGORIES:
+        return Binning("categorical", listed[:own], own)
+    return Binning("categorical", listed, own, sum(item["counts"] == 1 for item in ranked))

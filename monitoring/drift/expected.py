@@ -18,6 +18,9 @@ FLAG = "label"
 class ScoreTally(Scores):
     """Sums the scores and flags of batches."""
 
+    columns = (FLAG,)
+    """What is read of the store besides features and score."""
+
     def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Pass batches on, having added those of their rows that hold a score and a flag."""
         for batch in batches:

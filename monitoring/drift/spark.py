@@ -9,7 +9,7 @@ source's place (journals, then files by name) and the row's position in it.
 """
 
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,9 @@ from core.spark.session import SparkUnusable, spark_session
 from core.store.reader import Captures
 from core.store.selection import ReadingPlan
 from core.store.sources import stored_files
-from monitoring.drift.baseline import Baseline, Profile, Profiler
+from monitoring.drift.baseline import Baseline, Profiler
+from monitoring.drift.classes import Tally, tally_of
 from monitoring.drift.comparison import DriftResult, judge
-from monitoring.drift.expected import FLAG, ScoreTally
 
 if TYPE_CHECKING:
     from pyspark.sql import (  # type: ignore[import-not-found,unused-ignore]
@@ -36,22 +36,21 @@ if TYPE_CHECKING:
 _PLACE, _POSITION, _WHEN, _LATEST = "__place", "__position", "__when", "__latest"
 
 
-def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResult, ScoreTally]:
+def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResult, Tally]:
     """Compare what `captures` selects with a baseline; fill in the counters of `captures`.
 
     Raises:
         SparkUnusable: Spark is not there, or it failed.
     """
-    profiles = [*baseline.features, *([baseline.score] if baseline.score else [])]
-    left_out = len(captures.quarantined)
+    columns, left_out = tally_of(baseline.classes).columns, len(captures.quarantined)
     try:
-        part = _count(captures.plan((FLAG,)), profiles)
+        part = _count(captures.plan(columns), baseline)
     except SparkUnusable:
         # A damaged page fails on an executor; only reading everything here tells which file it is.
-        plan = captures.plan((FLAG,), verify=True)
+        plan = captures.plan(columns, verify=True)
         if len(captures.quarantined) == left_out:
             raise
-        part = _count(plan, profiles)
+        part = _count(plan, baseline)
     captures.n_instances, captures.n_requests = part.n_instances, part.n_requests
     captures.n_entities = part.n_entities
     now = [profiler.profile() for profiler in part.profilers]
@@ -61,10 +60,11 @@ def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResul
 class PartialCount:
     """What was counted in a share of the rows."""
 
-    def __init__(self, profiles: Sequence[Profile]) -> None:
+    def __init__(self, baseline: Baseline) -> None:
         """Start with no row."""
+        profiles = [*baseline.features, *([baseline.score] if baseline.score else [])]
         self.profilers = [Profiler(profile.name, profile.binning) for profile in profiles]
-        self.tally = ScoreTally()
+        self.tally = tally_of(baseline.classes)
         self.n_instances = self.n_requests = self.n_entities = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -81,7 +81,7 @@ class PartialCount:
         """Add what another share counted."""
         for mine, theirs in zip(self.profilers, other.profilers, strict=True):
             mine.merge(theirs)
-        self.tally.merge(other.tally)
+        self.tally.merge(other.tally)  # type: ignore[arg-type] # both are of one baseline
         self.n_instances += other.n_instances
         self.n_requests += other.n_requests
         self.n_entities += other.n_entities
@@ -105,22 +105,22 @@ class _Reader:
 class _Counter:
     """Counts a partition's rows into one pickled `PartialCount`; runs on executors."""
 
-    profiles: Sequence[Profile]
+    baseline: Baseline
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        part = PartialCount(self.profiles)
+        part = PartialCount(self.baseline)
         for batch in batches:
             part.add(batch)
         yield pa.RecordBatch.from_pydict({"part": pa.array([pickle.dumps(part)], pa.binary())})
 
 
-def _count(plan: ReadingPlan, profiles: Sequence[Profile]) -> PartialCount:
+def _count(plan: ReadingPlan, baseline: Baseline) -> PartialCount:
     """Count every selected row on the executors and add the parts up."""
-    total = PartialCount(profiles)
+    total = PartialCount(baseline)
     if plan.sources:
         with spark_session("monitoring") as session:
             rows = _with_latest(_rows(session, plan), plan.has_entities)
-            for row in rows.mapInArrow(_Counter(profiles), "part binary").collect():
+            for row in rows.mapInArrow(_Counter(baseline), "part binary").collect():
                 total.merge(pickle.loads(row.part))  # noqa: S301 - our own executors wrote it
     return total
 

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.contract.model import Feature, ModelContract
+from core.contract.model import CLASSES, VALUE, Feature, ModelContract
 from core.messages import N_, _, ngettext
 from core.messages.formats import joined, number, percent
 from core.messages.statuses import word
 from core.metrics.expected import MIN_ROWS, ExpectedPerformance
+from core.metrics.expected_classes import ExpectedClasses
 from core.metrics.resampling import Estimate
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status
 from monitoring.pages.page import template
+from monitoring.pages.performance_page import names_of
 from monitoring.pages.plots import Histogram, histogram
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
@@ -24,6 +26,7 @@ EXPECTED: Mapping[str, str] = {
     "positive_rate": N_("Share with outcome 1"),
 }
 """Numbers that calibrated scores foretell, as people read them."""
+Expected = ExpectedPerformance | ExpectedClasses
 _RANK = {status: rank for rank, status in enumerate(reversed(Status))}
 
 
@@ -39,9 +42,10 @@ class DriftFacts:
     n_instances: int
     n_entities: int
     escalation: Escalation
-    expected: ExpectedPerformance | None
+    expected: Expected | None
     test_metrics: Mapping[str, float]
     standing: str
+    classes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
@@ -153,10 +157,35 @@ def expectation(facts: DriftFacts) -> str | None:
     if facts.expected is None:
         return None
     listed = ", ".join(
-        f"{_(words)} {number(getattr(facts.expected, name).value, 3)}"
-        for name, words in EXPECTED.items()
+        f"{words} {number(found.value, 3)}" for words, found, _test in _expected_rows(facts)
     )
     return _("Expected performance, if the scores are calibrated: {listed}.", listed=listed)
+
+
+def named_expected(facts: DriftFacts) -> dict[str, str]:
+    """Return the numbers that may be foretold, in their order, with what people call them."""
+    if facts.classes:
+        return names_of(CLASSES, facts.classes)
+    return {name: _(words) for name, words in EXPECTED.items()}
+
+
+def _unexpected(facts: DriftFacts) -> str | None:
+    """Return why no performance is foretold, or None where it is or might be with more rows."""
+    if facts.expected is not None or not facts.contract.outputs:
+        return None
+    if facts.classes:
+        return _(
+            "No performance is foretold before the outcomes: the window holds too few rows, or "
+            "none with the probability of each class."
+        )
+    if facts.contract.output_kind == VALUE:
+        return _(
+            "No performance is foretold before the outcomes: a value does not say how sure it is."
+        )
+    return _(
+        "No performance is foretold before the outcomes: that takes a calibrated score and a "
+        "threshold (registry describe)."
+    )
 
 
 def actions(result: DriftResult, facts: DriftFacts) -> list[str]:
@@ -225,6 +254,7 @@ def render(result: DriftResult, facts: DriftFacts) -> str:
         status=result.global_status,
         expected=_expected_rows(facts),
         widened=_widened(facts),
+        unexpected=_unexpected(facts),
         too_few_for_expectation=0 < facts.n_entities < MIN_ROWS and not facts.contract.outputs,
         least_expected=MIN_ROWS,
         rows=[_row(drift, features.get(drift.name)) for drift in _ranked(result, score=False)],
@@ -237,16 +267,22 @@ def _expected_rows(facts: DriftFacts) -> list[tuple[str, Estimate, float | None]
     """Return name, estimate and the version's own test value of each number foretold."""
     if facts.expected is None:
         return []
+    estimates = facts.expected.estimates()
     return [
-        (_(words), getattr(facts.expected, name), facts.test_metrics.get(name))
-        for name, words in EXPECTED.items()
+        (words, estimates[name], facts.test_metrics.get(name))
+        for name, words in named_expected(facts).items()
+        if name in estimates
     ]
 
 
 def _widened(facts: DriftFacts) -> str:
-    """Return by how much each number foretold was wrong at the last change of year, in words."""
-    by = facts.expected.widened_by if facts.expected else {}
-    return joined([f"{_(EXPECTED[name])} {number(by[name], 3)}" for name in EXPECTED if name in by])
+    """Return by how much each number foretold was wrong at the last change of year, in words.
+
+    Empty where nobody knows.
+    """
+    by = facts.expected.widened_by if isinstance(facts.expected, ExpectedPerformance) else {}
+    said = [f"{_(EXPECTED[name])} {number(by[name], 3)}" for name in EXPECTED if name in by]
+    return joined(said) if said else ""
 
 
 def _ranked(result: DriftResult, *, score: bool = True) -> list[ColumnDrift]:

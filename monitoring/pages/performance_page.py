@@ -68,8 +68,13 @@ _PARTLY: Mapping[str, Sequence[str]] = {
 
 def named_metrics(yardstick: Yardstick) -> dict[str, str]:
     """Return the metrics that are shown, in their order, with what people call them."""
-    found = {k: _(words) for k, words in OTHER_NAMES.get(yardstick.kind, NAMES).items()}
-    for place, name in enumerate(yardstick.classes):
+    return names_of(yardstick.kind, yardstick.classes)
+
+
+def names_of(kind: str, classes: Sequence[str]) -> dict[str, str]:
+    """Return what people call the metrics of a kind of outputs, those of each class included."""
+    found = {k: _(words) for k, words in OTHER_NAMES.get(kind, NAMES).items()}
+    for place, name in enumerate(classes):
         found[f"recall.{place}"] = _("Recall of {name}", name=name)
         found[f"precision.{place}"] = _("Precision of {name}", name=name)
     return found

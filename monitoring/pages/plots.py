@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from core.messages import _
 from core.messages.formats import percent, significant
 from monitoring.drift.baseline import Profile
-from monitoring.drift.bins import MAX_OWN_CATEGORIES
 
 WIDTH = 320.0
 HEIGHT = 84.0
@@ -69,7 +68,7 @@ def histogram(
         title = f"{labels[i]}: {sides[0]} {percent(before)}, {sides[1]} {percent(now)}"
         heights = HEIGHT * before / top, HEIGHT * now / top
         width = slot * (1 - _GAP) / 2
-        short = _("new") if i in baseline.binning.novel else labels[i]
+        short = _("new") if i in special - {last} else labels[i]
         bars.append(DrawnBin(x + slot * _GAP / 2, width, *heights, title, short, i in special))
     split = slot * (len(shown) + gap / 2) if gap else None
     ends = [_tick(baseline, labels, i) for i in dict.fromkeys(shown[:1] + shown[-1:])]
@@ -83,8 +82,11 @@ def _labels(profile: Profile) -> list[str]:
     if kind == "boolean":
         return [_("no"), _("yes"), _("missing")]
     if kind == "categorical":
-        rare = [_("rare categories")] if len(points) > MAX_OWN_CATEGORIES else []
-        return [*points[:MAX_OWN_CATEGORIES], *rare, _("new categories"), _("missing")]
+        own = profile.binning.own
+        rare = [_("rare categories")] if len(points) > own else []
+        others = profile.counts[profile.binning.n_own]
+        unlisted = _("other categories") if others else _("new categories")
+        return [*points[:own], *rare, unlisted, _("missing")]
     if not points:
         return [_("below"), _("values never seen"), _("missing")]
     span = points[-1] - points[0] if kind == "numeric" else 0.0

@@ -5,13 +5,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.messages import _, ngettext
-from core.messages.formats import percent
+from core.contract.model import CLASSES
+from core.messages import N_, _, ngettext
+from core.messages.formats import number, percent
 from monitoring.drift.baseline import SCORE, count_profiles, fit_profiles
 from monitoring.pages.page import template
 from monitoring.pages.plots import Histogram, histogram
-from monitoring.performance.agreement import Agreement
+from monitoring.performance.agreement_of_kinds import AnyAgreement, ClassAgreement, ValueAgreement
 from monitoring.tracking.about import About
+
+_MOST_CLASSES = 12
+"""Classes up to which a table of all pairs can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class ShadowFacts:
         return {**self.about.to_dict(), "answered_version": self.answered_version}
 
 
-def headline(result: Agreement, facts: ShadowFacts) -> str:
+def headline(result: AnyAgreement, facts: ShadowFacts) -> str:
     """Return the comparison in one sentence."""
     versions = {"shadow": facts.about.model_version, "answered": facts.answered_version}
     if not result.n_entities:
@@ -34,10 +38,27 @@ def headline(result: Agreement, facts: ShadowFacts) -> str:
             "In the window, no row was scored by {answered} and, as shadow, by {shadow}.",
             **versions,
         )
+    entities = ngettext("{n} entity", "{n} entities", result.n_entities)
+    if isinstance(result, ValueAgreement):
+        return _(
+            "In {entities}, the outputs of {shadow} (shadow) and {answered} lie {distance} apart "
+            "on average, with a bias of {bias}.",
+            entities=entities,
+            distance=number(result.mae, 3),
+            bias=number(result.shift.value, 3),
+            **versions,
+        )
+    if isinstance(result, ClassAgreement):
+        return _(
+            "In {entities}, {shadow} (shadow) and {answered} answer different classes in {share}.",
+            entities=entities,
+            share=percent(result.share_differ.value),
+            **versions,
+        )
     return _(
         "In {entities}, {shadow} (shadow) and {answered} disagree in {share}: {only_answered} only "
         "{answered} flags, {only_shadow} only {shadow}.",
-        entities=ngettext("{n} entity", "{n} entities", result.n_entities),
+        entities=entities,
         share=percent(result.share_differ.value),
         only_answered=result.n_only_answered,
         only_shadow=result.n_only_shadow,
@@ -45,7 +66,7 @@ def headline(result: Agreement, facts: ShadowFacts) -> str:
     )
 
 
-def actions(result: Agreement, facts: ShadowFacts) -> list[str]:
+def actions(result: AnyAgreement, facts: ShadowFacts) -> list[str]:
     """Return what to do with it."""
     if not result.n_entities:
         return [
@@ -55,17 +76,8 @@ def actions(result: Agreement, facts: ShadowFacts) -> list[str]:
             ),
             _("Check in /health, under shadow, which version it follows; name it with --shadow."),
         ]
-    before, after = (
-        percent((result.n_both + only) / result.n_entities)
-        for only in (result.n_only_answered, result.n_only_shadow)
-    )
     return [
-        _(
-            "If {version} is promoted, the share flagged goes from {before} to {after}.",
-            version=facts.about.model_version,
-            before=before,
-            after=after,
-        ),
+        *_if_promoted(result, facts.about.model_version),
         _(
             "Agreeing is not being right: which of the two is right, only the actual outcomes show "
             "(runbook §3.2)."
@@ -73,7 +85,23 @@ def actions(result: Agreement, facts: ShadowFacts) -> list[str]:
     ]
 
 
-def render(result: Agreement, paired: pa.Table, facts: ShadowFacts) -> str:
+def _if_promoted(result: AnyAgreement, version: str) -> list[str]:
+    """Return what a promotion would change in the mean."""
+    if isinstance(result, ClassAgreement):
+        return []
+    if isinstance(result, ValueAgreement):
+        text = N_("If {version} is promoted, the mean output goes from {before} to {after}.")
+        before, after = number(result.mean_answered, 3), number(result.mean_shadow, 3)
+    else:
+        text = N_("If {version} is promoted, the share flagged goes from {before} to {after}.")
+        before, after = (
+            percent((result.n_both + only) / result.n_entities)
+            for only in (result.n_only_answered, result.n_only_shadow)
+        )
+    return [_(text, version=version, before=before, after=after)]
+
+
+def render(result: AnyAgreement, paired: pa.Table, facts: ShadowFacts) -> str:
     """Return the page; it needs no other file and no network."""
     return template("shadow_report.html").render(
         result=result,
@@ -82,7 +110,8 @@ def render(result: Agreement, paired: pa.Table, facts: ShadowFacts) -> str:
         actions=actions(result, facts),
         command=None,
         status=None,
-        plot_of=_plot(paired, facts) if result.n_entities else None,
+        plot_of=_plot(paired, facts) if result.n_entities and result.kind != CLASSES else None,
+        most_classes=_MOST_CLASSES,
     )
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import special
 
+from core.contract.model import CLASSES
 from core.metrics.resampling import Estimate, Floats, Z, wilson
 from core.store.latest import LatestPerEntity
 
@@ -46,14 +47,17 @@ class Agreement:
     mean_distance: float | None
     shift_quantiles: tuple[float, ...]
     rank_correlation: float | None
+    kind: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
         return asdict(self)
 
 
-def pair(answered: pa.Table, shadow: pa.Table) -> pa.Table:
-    """Join the rows of both tables (`COLUMNS`) by request and instance, where both have a score.
+def pair(answered: pa.Table, shadow: pa.Table, kind: str = "") -> pa.Table:
+    """Join the rows of both tables (`COLUMNS`) by request and instance, where both say something.
+
+    That is a score, or a class where the contract's `output_kind` is so.
 
     Returns:
         `timestamp`, `entity`, `score`, `label`, `shadow_score`, `shadow_label`. A key that a side
@@ -62,16 +66,22 @@ def pair(answered: pa.Table, shadow: pa.Table) -> pa.Table:
     left, right = _single(answered), _single(shadow).select([*KEYS, "score", "label"])
     right = right.rename_columns([*KEYS, "shadow_score", "shadow_label"])
     joined = left.join(right, keys=list(KEYS), join_type="inner")
-    known = pc.and_(pc.is_finite(joined["score"]), pc.is_finite(joined["shadow_score"]))
+    said, is_said = ("label", pc.is_valid) if kind == CLASSES else ("score", pc.is_finite)
+    known = pc.and_(is_said(joined[said]), is_said(joined[f"shadow_{said}"]))
     return joined.filter(known).drop_columns(list(KEYS))
+
+
+def latest_rows(paired: pa.Table) -> pa.Table:
+    """Return the latest row of each entity, and every row without one."""
+    latest = LatestPerEntity()
+    for batch in paired.to_batches():
+        latest.add(batch.column("entity"), batch.column("timestamp"))
+    return paired.filter(pa.array(latest.kept()))
 
 
 def agree(paired: pa.Table) -> Agreement:
     """Measure what `pair` has joined, the latest row of each entity only."""
-    latest = LatestPerEntity()
-    for batch in paired.to_batches():
-        latest.add(batch.column("entity"), batch.column("timestamp"))
-    rows = paired.filter(pa.array(latest.kept()))
+    rows = latest_rows(paired)
     score, other = (rows[name].to_numpy() for name in ("score", "shadow_score"))
     flag, flagged = (rows[name].to_numpy() == 1 for name in ("label", "shadow_label"))
     only_answered, only_shadow = int((flag & ~flagged).sum()), int((flagged & ~flag).sum())
@@ -88,10 +98,10 @@ def agree(paired: pa.Table) -> Agreement:
         p_value=_balanced(only_answered, only_shadow) if differ else None,
         mean_answered=float(score.mean()) if n else None,
         mean_shadow=float(other.mean()) if n else None,
-        shift=_mean(shift),
+        shift=mean_of_rows(shift),
         mean_distance=float(np.abs(shift).mean()) if n else None,
         shift_quantiles=tuple(np.quantile(shift, [0.05, 0.5, 0.95]).tolist()) if n else (),
-        rank_correlation=_rank_correlation(score, other),
+        rank_correlation=rank_correlation(score, other),
     )
 
 
@@ -109,7 +119,8 @@ def _balanced(some: int, others: int) -> float:
     return float(min(1.0, 2 * special.bdtr(min(some, others), some + others, 0.5)))
 
 
-def _mean(values: Floats) -> Estimate:
+def mean_of_rows(values: Floats) -> Estimate:
+    """Return the mean with its normal interval."""
     if not len(values):
         return Estimate(None)
     mean = float(values.mean())
@@ -119,7 +130,8 @@ def _mean(values: Floats) -> Estimate:
     return Estimate(mean, float(mean - half), float(mean + half))
 
 
-def _rank_correlation(one: Floats, other: Floats) -> float | None:
+def rank_correlation(one: Floats, other: Floats) -> float | None:
+    """Return Spearman's correlation; None where one side is constant."""
     if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return None
     return float(np.corrcoef(_midranks(one), _midranks(other))[0, 1])

@@ -1,8 +1,9 @@
 """What can go wrong when a version is measured.
 
 ProjectError
-├── LabelsError        a file of labels that cannot be used
-└── SameVersionError   a version that is compared with itself
+├── LabelsError           a file of labels that cannot be used
+├── SameVersionError      a version that is compared with itself
+└── NotComparableError    versions whose answers say different things, or nothing
 """
 
 from core.errors import ProjectError
@@ -20,3 +21,13 @@ class SameVersionError(ProjectError):
 
     code = "same_version"
     message = N_("Version {version} would be compared with itself; name another with --shadow.")
+
+
+class NotComparableError(ProjectError):
+    """Versions whose answers are of different kinds, or of a kind that nobody knows."""
+
+    code = "not_comparable"
+    message = N_(
+        "Versions {answered} and {shadow} do not both give a score, a number or classes; there is "
+        "nothing to compare."
+    )

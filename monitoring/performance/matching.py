@@ -40,6 +40,7 @@ class Matched:
         n_other_period, n_without_period: answers in the window that the labels do not judge, since
             they are about another year, or do not say about which.
         groups: values of the columns asked for, as a report names them, n_rows of them each.
+        probabilities: of each class, shape (n_rows, k); None where capture kept none.
     """
 
     target: npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -54,6 +55,7 @@ class Matched:
     groups: Mapping[str, list[str]] = field(default_factory=dict)
     n_other_period: int = 0
     n_without_period: int = 0
+    probabilities: npt.NDArray[np.float64] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -71,11 +73,12 @@ def match(
     answers: Iterable[pa.RecordBatch],
     groups: Sequence[str] = (),
     output_kind: str = "",
+    probabilities: Sequence[str] = (),
 ) -> Matched:
     """Join labels with answers; memory holds the labels and what they match.
 
     `groups` are columns of the answers, or of the file of labels where it has them; `output_kind`
-    is the contract's.
+    is the contract's; `probabilities` are the columns that keep those of the classes.
 
     An entity's label judges its latest answer of the window and the label's period. A request's
     label judges that very answer; where an entity has several labelled ones, the latest counts.
@@ -107,7 +110,7 @@ def match(
         for name, cells in values.items():
             cells += _values(name, rows, [known[place][0] for place in places], labels)
     kept = labelled.kept()
-    table = _stacked(chosen).filter(pa.array(kept))
+    table = _stacked(chosen, probabilities).filter(pa.array(kept))
     return Matched(
         target=np.array(targets).astype(float if output_kind == VALUE else np.int64)[kept],
         score=table.column("score").to_numpy(),
@@ -121,6 +124,7 @@ def match(
         groups={name: list(compress(cells, kept)) for name, cells in values.items()},
         n_other_period=n_read - n_answers - n_without_period,
         n_without_period=n_without_period,
+        probabilities=_matrix(table, probabilities),
     )
 
 
@@ -178,8 +182,15 @@ def _keys(batch: pa.RecordBatch, labels: Labels) -> list[Key]:
     return list(zip(people, periods, strict=True))
 
 
-def _stacked(chosen: Sequence[pa.RecordBatch]) -> pa.Table:
+def _stacked(chosen: Sequence[pa.RecordBatch], probabilities: Sequence[str]) -> pa.Table:
     """Return what the verdict needs of the matched rows as one table, empty where there is none."""
     kinds = {name: ARROW_TYPES[{**LEADING_COLUMNS, **TRAILING_COLUMNS}[name]] for name in _KEPT}
-    schema = pa.schema(kinds.items())
-    return pa.Table.from_batches([rows.select(_KEPT) for rows in chosen], schema)
+    kinds |= dict.fromkeys(probabilities, pa.float64())
+    return pa.Table.from_batches([rows.select(list(kinds)) for rows in chosen], pa.schema(kinds))
+
+
+def _matrix(table: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.float64] | None:
+    """Return columns side by side, shape (n, k), null as NaN; None where nothing is in them."""
+    if not columns or all(table[name].null_count == len(table) for name in columns):
+        return None
+    return np.column_stack([table[name].to_numpy() for name in columns])

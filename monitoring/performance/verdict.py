@@ -126,7 +126,7 @@ def assess(
 
     Args:
         target: labels, shape (n,): 0 or 1, a value, or the position of a class.
-        score: scores in [0, 1], or values foretold, shape (n,).
+        score: scores in [0, 1], or values foretold, shape (n,); probabilities of classes, (n, k).
         flag: what was answered, 0 or 1, or the position of a class, shape (n,).
         months: when each was scored, for example `2025-03`; n of them.
         test: the version's test metrics by name, without prefix; absent ones are not compared.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from core.contract.model import CLASSES, VALUE
 from core.messages import _
 from core.metrics import classification, multiclass, regression
+from core.metrics.multiclass import two_of
 from core.metrics.resampling import Estimate, Floats, wilson
 from monitoring.performance.policy import PerformancePolicy
 
@@ -25,7 +26,8 @@ class Yardstick:
 
     Attributes:
         kind: the contract's `output_kind`.
-        measure: takes target, score and flag, shape (n,), and the settings of a bootstrap.
+        measure: takes target, score and flag, shape (n,), and the settings of a bootstrap; of
+            classes the score may be the probability of each, shape (n, k).
         allowed: guarded metrics and the allowed change of each, by policy and test metrics.
         too_few: why the targets allow no verdict beyond their number, or None.
         shares: metrics that are shares of rows, with intervals that hold in small parts.
@@ -59,10 +61,10 @@ def _measure_value(target: Array, score: Array, _flag: Array, **settings: Any) -
 def _measure_classes(
     classes: int, target: Array, score: Array, flag: Array, **settings: Any
 ) -> Measured:
-    probabilities = None
-    # Of two classes the score is the probability of the second; of more, and of labels, none is.
-    if classes == 2 and bool(((score >= 0) & (score <= 1)).all()) and bool((score % 1 > 0).any()):
-        probabilities = np.column_stack([1 - score, score])
+    # Without the probabilities of every row there is no log loss, and the report says so.
+    probabilities = score if score.ndim == 2 else two_of(score) if classes == 2 else None
+    if probabilities is not None and not np.isfinite(probabilities).all():
+        probabilities = None
     return multiclass.estimates(target, flag, classes, probabilities, **settings)
 
 

@@ -39,14 +39,17 @@ class Window:
         role: str = ROLE_PRIMARY,
         *,
         features: bool = True,
+        classes: int = 0,
     ) -> Captures:
         """Return what a version answered in the window, with its features or without.
+
+        Of so many `classes` the probabilities may be read, too.
 
         Raises:
             StoreError: there is no such store.
         """
         columns = {f.name: f.type for f in version.contract.features} if features else {}
-        return self._captures(store, version.model_name, version.number, role, columns)
+        return self._captures(store, version.model_name, version.number, role, columns, classes)
 
     def answers(self, store: Store, model_name: str) -> Captures:
         """Return what any version of a model answered in the window, without features.
@@ -57,13 +60,19 @@ class Window:
         return self._captures(store, model_name, None, ROLE_PRIMARY, {})
 
     def _captures(
-        self, store: Store, model: str, number: int | None, role: str, columns: Mapping[str, str]
+        self,
+        store: Store,
+        model: str,
+        number: int | None,
+        role: str,
+        columns: Mapping[str, str],
+        classes: int = 0,
     ) -> Captures:
         # A bucket's prefix, and the folder of an API that only keeps journals, begin with these.
         if not (store.exists() or store.journals.is_dir()):
             raise StoreError(N_("{store} does not exist; check --inference_store."), store=store)
         selection = Selection(model, number, self.start or _BEGINNING, self.end, role)
-        return Captures(store, selection, columns, store.journals)
+        return Captures(store, selection, columns, store.journals, classes)
 
     def params(self) -> dict[str, str]:
         """Return the parameters that a run is logged with."""

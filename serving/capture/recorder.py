@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
+from core.contract.columns import probability_columns
+from core.contract.model import CLASSES
 from core.contract.pseudonym import stored
 from core.messages import N_, _, ngettext
 from core.store.journal import Journal
@@ -32,14 +35,19 @@ _GIVEN = (
     *("request_id", "instance", "timestamp", "entity", "period"),
     *("score", "label", "threshold", "latency_ms"),
 )
-"""Columns that every row has, in the order in which they are given; the features follow."""
+"""Columns that every row has, in the order in which they are given; the features follow, and after
+them the probability of each class where the version gives it."""
 
 
 class _Format(NamedTuple):
-    """A version's journal header, and what makes a row of it from `_GIVEN` and the features."""
+    """A version's journal header, and what makes a row of it from `_GIVEN` and what follows.
+
+    `classes` of them are probabilities, after the features.
+    """
 
     header: JournalHeader
     row_of: Callable[[Sequence[Any]], Sequence[Any]]
+    classes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +127,9 @@ class Capture:
             CaptureFailed: the rows could not be written, capture is required, nothing was written.
         """
         version = jobs[0].model.version
-        header, row_of = self._format(version)
-        rows = [row for job in jobs for row in self._rows(job, row_of)]
+        found = self._format(version)
+        header = found.header
+        rows = [row for job in jobs for row in self._rows(job, found)]
         data = self._encoder.encode_lines(rows)
         try:
             with self._lock:
@@ -278,8 +287,10 @@ class Capture:
                 "role": self._role,
             }
             features = {feature.name: feature.type for feature in version.contract.features}
-            header = JournalHeader.of(constants, features)
-            found = _Format(header, header.row_maker((*_GIVEN, *features)))
+            said = version.contract.output_kind == CLASSES
+            kept = probability_columns(version.score.kept_classes if said else 0)
+            header = JournalHeader.of(constants, {**features, **kept})
+            found = _Format(header, header.row_maker((*_GIVEN, *features, *kept)), len(kept))
             self._formats[version.number] = found
         return found
 
@@ -296,7 +307,7 @@ class Capture:
             self._made_in = _identity(self._folder)
         return journal
 
-    def _rows(self, job: Job, row_of: Callable[..., Sequence[Any]]) -> list[Sequence[Any]]:
+    def _rows(self, job: Job, form: _Format) -> list[Sequence[Any]]:
         """Return a job's rows as the version's journal has them."""
         given, request_id, latency_ms = (
             job.instances,
@@ -306,17 +317,20 @@ class Capture:
         prefix = job.model.version.contract.entity_prefix
         timestamp, threshold = time.time_ns() // 1000, job.model.threshold
         periods = given.periods or (None,) * len(given.rows)
-        columns = zip(given.rows, given.entities, periods, job.scores, job.labels, strict=True)
+        kept = _probabilities(job, form.classes)
+        outputs = zip(job.scores, job.labels, kept, strict=True)
+        columns = zip(given.rows, given.entities, periods, outputs, strict=True)
         return [
-            row_of(
+            form.row_of(
                 (
                     *(request_id, number, timestamp),
                     stored(entity, self._key, prefix),
                     *(period, score, label, threshold, latency_ms),
                     *row,
+                    *probabilities,
                 )
             )
-            for number, (row, entity, period, score, label) in enumerate(columns)
+            for number, (row, entity, period, (score, label, probabilities)) in enumerate(columns)
         ]
 
     def _run(self) -> None:
@@ -343,6 +357,16 @@ class Capture:
             return False
         seen, self._request_seen = self._request_seen, found
         return found != seen
+
+
+def _probabilities(job: Job, classes: int) -> Sequence[Sequence[float | None]]:
+    """Return the probability of each class that a journal keeps, a row per instance."""
+    if not classes:
+        return ((),) * len(job.instances.rows)
+    if np.shape(job.output) != (len(job.instances.rows), classes):
+        return ((None,) * classes,) * len(job.instances.rows)
+    found: list[list[float | None]] = np.asarray(job.output, dtype=np.float64).tolist()
+    return found
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -18,10 +18,11 @@ from serving.metrics.counters import Metrics
 from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog
 
-_FIRST_LOOK_SECONDS = 60.0
+_FIRST_LOOK_SECONDS = 90.0
 """Longest time that a worker loads its first version before it answers without one.
 
-A registry that does not answer ends the wait sooner: each call to it has its own deadline.
+A registry that does not answer ends the wait sooner: each call to it has its own deadline. Beside
+workers that serve it goes on waiting: whoever asks is better off with them.
 """
 
 
@@ -55,7 +56,7 @@ class Deployment:
         self.ignored_fields = 0
 
     async def start(self) -> None:
-        """Start all parts; return when the alias was looked at, or that takes too long."""
+        """Start all parts; return when the alias was looked at, or nobody serves meanwhile."""
         following = _("process started; follows {name}@{alias}", name=self.name, alias=self.alias)
         self._log.event("INFO", following)
         self.capture.start()
@@ -63,7 +64,11 @@ class Deployment:
         if self.shadow is not None:
             self.shadow.start()
         # Until then the sockets wait, so that a worker that starts beside others refuses nobody.
-        await asyncio.to_thread(self.follower.looked.wait, _FIRST_LOOK_SECONDS)
+        await asyncio.to_thread(self._wait_for_first_look)
+
+    def _wait_for_first_look(self) -> None:
+        while not self.follower.looked.wait(_FIRST_LOOK_SECONDS) and self._metrics.others_serve():
+            pass
 
     def close(self) -> None:
         """Stop all parts; what was answered is captured first."""

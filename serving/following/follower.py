@@ -1,6 +1,5 @@
 """Follows the alias: resolve, load, verify, swap one reference; on failure keep the old one."""
 
-import math
 import random
 import threading
 import time
@@ -27,7 +26,10 @@ from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog, location
 from serving.telemetry.memory import freeze_loaded
 
-_MAX_PAUSE_SECONDS = 30.0
+_PAUSES = (1.0, 30.0)
+"""First and longest pause before a version is fetched again that could not be, in seconds."""
+_REFUSED_PAUSES = (10.0, 600.0)
+"""The same for one that was refused."""
 _LOOK_SECONDS = 3 * CALL_SECONDS
 """Time after which a look at the alias hangs, besides a few pauses."""
 _LOAD_SECONDS = TRANSFER_SECONDS + 60.0
@@ -195,12 +197,12 @@ class Follower:
         self.heart.beat(_LOAD_SECONDS)
         try:
             version = load_version(self._registry, target, self._settings, self._accept)
-        except VersionRefused as exc:
-            # Its files never change, so neither would the verdict while its tags stay.
-            self._failure = _Failure(target, exc, math.inf, 0.0)
-            raise
         except (RegistryError, OSError) as exc:
-            pause = min(2 * before.pause, _MAX_PAUSE_SECONDS) if before else 1.0
+            first, most = _PAUSES
+            if isinstance(exc, VersionRefused):
+                # Its files never change, but a gateway may have answered in their place.
+                first, most = _REFUSED_PAUSES
+            pause = min(2 * before.pause, most) if before else first
             self._failure = _Failure(target, exc, time.monotonic() + pause, pause)
             raise
         self._failure = None

@@ -213,6 +213,15 @@ class Metrics:
                     found.append(WorkerNumbers(read.numbers, alive, read.slices))
         return found
 
+    def others_serve(self) -> bool:
+        """Tell whether another worker of this server takes requests, and has a model."""
+        return any(
+            one.alive
+            and any(seconds for _labels, seconds in one.numbers["serving_lived_seconds"])
+            and any(labels[0] for labels, _one in one.numbers.get("serving_workers", ()))
+            for one in self.siblings()
+        )
+
     def _run(self) -> None:
         self.heart.beat(SILENT_SECONDS)
         while not self._stop.wait(PUBLISH_SECONDS):

@@ -118,6 +118,11 @@ class Scorer:
         rows = output.tolist() if isinstance(output, np.ndarray) else output
         return [self._places.get(row) if isinstance(row, Hashable) else None for row in rows]
 
+    @property
+    def kept_classes(self) -> int:
+        """Return how many classes the model gives a probability of; 0 where it gives none."""
+        return len(self._places) if self._probabilities else 0
+
     def _score_column(self, output: np.ndarray) -> int:
         """Return the positive class; of two probabilities without a contract that is the second."""
         if self._positive_class is not None:

@@ -3,6 +3,9 @@
 Two ways give one result. The first decodes straight into a type made from the contract and is taken
 by every request written exactly as the contract is. Whatever it refuses is read again, slowly, by
 `serving.protocol.validation`, which alone knows year suffixes and alone explains what is wrong.
+
+The decoder takes the last of two equal keys. A key brings a colon, so a body with as many colons as
+fields were found has no key twice; where there are more, texts hold some, or a key is there twice.
 """
 
 import math
@@ -11,13 +14,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from core.contract.model import Feature, ModelContract
 from core.contract.types import FEATURE_TYPES, LONG_RANGE
-from serving.protocol.validation import Validator
+from serving.protocol.validation import Validator, decode
 from serving.protocol.values import YEARS
 
+_SPLIT_KEYS = 3  # dataframe_split, columns, data
 LONG_MIN, LONG_MAX = LONG_RANGE[0], LONG_RANGE[-1]
 
 
@@ -73,6 +77,7 @@ class InstanceReader:
 
         Raises:
             MalformedBody: it is not JSON.
+            DuplicateKey: an object of it has a key twice.
             InvalidInstances: it does not fit the contract; lists every problem.
         """
         if self._decoder is None:
@@ -81,7 +86,7 @@ class InstanceReader:
             decoded = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Instances(*self._validator.read(body))
-        return self._of(decoded.instances) or Instances(*self._validator.read(body))
+        return self._of(decoded.instances, body) or Instances(*self._validator.read(body))
 
     def read_frame(self, body: bytes) -> Instances | None:
         """Decode a body of MLflow's that is written exactly as the contract is.
@@ -99,27 +104,44 @@ class InstanceReader:
         if (split is None) == (records is None):
             return None
         if records is not None:
-            return self._of(records)
-        if split.columns != self._names:
+            return self._of(records, body)
+        if split.columns != self._names or body.count(b":") != _SPLIT_KEYS:
             return None
         nobody: list[None] = [None] * len(split.data)
         return Instances(split.data, nobody, periods=nobody if self._dated else None)
 
-    def _of(self, decoded: Sequence[msgspec.Struct]) -> Instances | None:
-        """Return decoded instances; None where an entity is blank."""
+    def _of(self, decoded: Sequence[msgspec.Struct], body: bytes) -> Instances | None:
+        """Return decoded instances; None where an entity is blank.
+
+        Raises:
+            DuplicateKey: an object of the body has a key twice.
+        """
         rows: list[list[Any]] = []
         entities: list[str | None] = []
+        periods: list[int | None] = []
+        keys = 1
         for instance in decoded:
+            # Where the contract names a field for the period, it stands behind the features.
             *row, entity = msgspec.structs.astuple(instance)
-            if entity is not None:
-                entity = str(entity).strip()
-                if not entity:
+            if self._dated:
+                period = row.pop()
+                keys += period is not UNSET
+                periods.append(None if period is UNSET else period)
+            keys += len(row)
+            if absent := row.count(UNSET):
+                keys -= absent
+                row = [None if value is UNSET else value for value in row]
+            if entity is UNSET:
+                entity = None
+            else:
+                keys += 1
+                if entity is not None and not (entity := str(entity).strip()):
                     return None
             rows.append(row)
             entities.append(entity)
-        # Where the contract names a field for the period, it stands behind the features.
-        periods = [row.pop() for row in rows] if self._dated else None
-        return Instances(rows, entities, periods=periods)
+        if body.count(b":") != keys:
+            decode(body)
+        return Instances(rows, entities, periods=periods if self._dated else None)
 
 
 def _frame_type(contract: ModelContract, several: Any, bounds: Meta) -> Any:
@@ -143,11 +165,13 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
         kind = _value_type(feature)
         kind = kind | None if feature.nullable else kind
         optional = feature.nullable and not feature.required
-        fields.append((field, kind, None) if optional else (field, kind))
+        fields.append((field, kind | UnsetType, UNSET) if optional else (field, kind))
     if contract.period_field:
-        fields.append(("period_", Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])] | None, None))
+        year = Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])]
+        fields.append(("period_", year | None | UnsetType, UNSET))
     # Without an entity the field takes a name that no contract allows, and stays absent.
-    fields.append(("entity_", str | Annotated[int, Meta(ge=LONG_MIN, le=LONG_MAX)] | None, None))
+    entity = str | Annotated[int, Meta(ge=LONG_MIN, le=LONG_MAX)]
+    fields.append(("entity_", entity | None | UnsetType, UNSET))
     return msgspec.defstruct(
         "Instance",
         fields,

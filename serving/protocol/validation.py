@@ -13,7 +13,7 @@ from typing import Any
 
 from core.contract.model import Feature, ModelContract
 from core.messages import _
-from serving.errors import MalformedBody
+from serving.errors import DuplicateKey, MalformedBody
 from serving.protocol.problems import Problems, shown_name
 from serving.protocol.values import allowed, checked, is_integer, is_text, year_of
 
@@ -201,12 +201,23 @@ def decode(body: bytes) -> Any:
 
     Raises:
         MalformedBody: not JSON, not UTF-8, or nested beyond reason.
+        DuplicateKey: an object has a key twice.
     """
     try:
-        return json.loads(body.decode())
+        return json.loads(body.decode(), object_pairs_hook=_each_once)
     except json.JSONDecodeError as exc:
         raise MalformedBody(exc.pos) from None
     except UnicodeDecodeError as exc:
         raise MalformedBody(exc.start) from None
     except (ValueError, RecursionError):
         raise MalformedBody from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; whoever reads of two equal keys the last would score what another saw."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _value in pairs]
+        place = next(n for n, name in enumerate(names) if name in names[:n])
+        raise DuplicateKey(shown_name(names[place], place + 1))
+    return found

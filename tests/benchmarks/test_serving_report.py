@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.contention import Contention
 from benchmarks.load import Load
 from benchmarks.serving_report import OURS, TWO, Measured, Plan, report
 
@@ -19,6 +20,7 @@ def measured(**changes: Any) -> Measured:
         "memory": {OURS: 260.0, TWO: 262.0},
         "skipped": {"MLServer": "mlserver cannot be installed"},
         "large_ms": (3.0, 2.0),
+        "beside": Contention(0.5, 1.25, {"/health": 42.4, "/ready": 3.0}),
         "growth_mb": (260.0, 260.0),
         "start_s": (4.0, 3.0),
     }
@@ -32,6 +34,8 @@ def test_what_the_cores_allow_stands_beside_two_workers(monkeypatch: pytest.Monk
     assert "one worker, two | 2 | 1.00 + 0.25, 1.60 + 0.30 |" in text
     assert "filled all 2 at no loss | | 1.60 |" in text
     assert "2,200 (1.00 / 3.00, 3 failed)" in text
+    assert "× alone | ≤ 3 | 2.5 (0.50 → 1.25 ms) |" in text
+    assert "| worst under overload, ms | ≤ 100 | /health 42, /ready 3 |" in text
     assert "| MLServer | skipped: mlserver cannot be installed |||| |" in text
 
 

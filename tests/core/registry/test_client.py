@@ -46,6 +46,7 @@ def cause_of(uri: str) -> RegistryUnreachable:
         (answering(404, b"<html>"), "no_endpoint", "404"),
         (answering(200, b"<html>login</html>"), "not_mlflow", "MLflow"),
         (answering(200, b"{}"), "not_mlflow", "MLflow"),
+        (answering(200, b'{"model_version": {"name": 1}}'), "not_mlflow", "MLflow"),
         (answering(302, Location="https://sso.example/login"), "redirect", "302"),
         (resetting, "reset", ""),
     ],

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core.contract.columns import probability_columns
 from core.store.errors import StoreChanged
 from core.store.latest import LatestPerEntity
 from core.store.reader import Captures
@@ -274,3 +275,23 @@ def test_rows_before_and_after_the_period_was_stored(writer: Any) -> None:
     periods = [p for batch in captures.rows(["period"]) for p in batch.column(0).to_pylist()]
     assert periods == [None, None, 2024]
     assert captures.quarantined == ()
+
+
+def test_probabilities_of_classes_are_null_in_files_written_before_them(writer: Any) -> None:
+    """Journals and Parquet files with and without the columns are read side by side."""
+    kept = probability_columns(3)
+    writer.parquet(writer.journal(ROWS[:5], age=timedelta(hours=3)))
+    writer.journal(ROWS[5:10], age=timedelta(hours=3))
+    writer.features = {**FEATURES, **kept}
+    rows = [{**row, **dict.fromkeys(kept, 0.25)} for row in ROWS[10:]]
+    writer.parquet(writer.journal(rows[:5], age=timedelta(hours=2)))
+    writer.journal(rows[5:])
+    now = datetime.now(UTC)
+    selection = Selection("modelo", 1, now - timedelta(days=1), now)
+    captures = Captures(writer.folder, selection, FEATURES, classes=3)
+    found = [row for batch in captures.batches(tuple(kept)) for row in batch.to_pylist()]
+    assert sorted(row["score"] for row in found) == [row["score"] for row in ROWS]
+    for row in found:
+        assert [row[name] for name in kept] == [None if row["score"] < 0.1 else 0.25] * 3
+    assert not captures.quarantined
+    assert read(writer.folder)[1][0].keys() == ROWS[0].keys()

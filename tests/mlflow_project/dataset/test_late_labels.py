@@ -101,3 +101,33 @@ def test_what_is_missing_is_said_in_one_line(
     error = capsys.readouterr().err
     assert said in error and len(error.splitlines()) == 1
     assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["PEDE2024.csv", "abas-salvas.csv", "PEDE2024.parquet"])
+def test_a_sheet_saved_as_a_flat_table_says_the_same(
+    workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As Excel in Portuguese saves it; the year stands in the file's name or is given."""
+    monkeypatch.setenv("PSEUDONYM_KEY", KEY)
+    sheet = pd.read_excel(workbook, sheet_name="PEDE2024")
+    flat = tmp_path / name
+    if flat.suffix == ".csv":
+        sheet.to_csv(flat, sep=";", decimal=",", encoding="cp1252", index=False, errors="replace")
+    else:
+        sheet.astype(str).replace("nan", None).to_parquet(flat)
+    year = () if "2024" in name else ("--year", "2024")
+    assert write(workbook, tmp_path / "a.parquet") == 0
+    assert main(["--labels", str(flat), "--output", str(tmp_path / "b.parquet"), *year]) == 0
+    one, other = (pd.read_parquet(tmp_path / f"{letter}.parquet") for letter in "ab")
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_flat_table_of_no_year_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line that says what to do."""
+    monkeypatch.setenv("PSEUDONYM_KEY", KEY)
+    (tmp_path / "lista.csv").write_text("RA;Fase;Defasagem\nRA-1;3;-1\n")
+    assert write(tmp_path / "lista.csv", tmp_path / "labels.parquet") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--year" in line and "PEDE" in line

@@ -100,6 +100,10 @@ def test_the_workbook_says_what_it_is_and_who_is_on_it() -> None:
     assert second[:6] == (2, "RA-0", "Aluno 0", "A", 0.25, "não")
     assert "Indicador de engajamento" in str(first[-1])
     assert [row[0] for row in left_out.iter_rows(values_only=True)] == ["RA", "RA-99"]
+    assert {(p.sheet_properties.pageSetUpPr.fitToPage, p.page_setup.fitToHeight) for p in book} == {
+        (True, 0)
+    }
+    assert table.print_title_rows == "$1:$1"
 
 
 @pytest.mark.parametrize("beginning", ["=", "+", "-", "@"])

@@ -49,7 +49,7 @@ def test_a_good_version_passes_with_and_without_a_champion() -> None:
     found = verdicts(frame, frame)
     assert failed(found) == set()
     assert {"recall_gain", "f2_gain", "brier_gain", "recall_gap.gender.a"} <= found.keys()
-    assert found["f2_gain"].found == "+0.000 [+0.000, +0.000] em 600 linhas"
+    assert found["f2_gain"].found == "+0,000 [+0,000; +0,000] em 600 linhas"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_no_better_than_persistence_fails() -> None:
     frame = rows()
     found = verdicts(frame.assign(persistence=frame["flagged"]), None)
     assert failed(found) == {"f2_above_persistence"}
-    assert found["f2_above_persistence"].found == "+0.000 [+0.000, +0.000]"
+    assert found["f2_above_persistence"].found == "+0,000 [+0,000; +0,000]"
 
 
 def test_a_champion_beyond_capacity_does_not_lock_the_gate() -> None:
@@ -80,7 +80,7 @@ def test_a_champion_beyond_capacity_does_not_lock_the_gate() -> None:
     judged = verdicts(frame, all_flagged)
     assert failed(judged) == set()
     # Within its capacity it is still a rival: the same scores, a few more flags, a little recall.
-    assert judged["recall_gain"].found.startswith("-0.0")
+    assert judged["recall_gain"].found.startswith("-0,0")
     share = frame["flagged"].mean()
     assert failed(verdicts(frame, all_flagged, max_share_flagged=share)) == set()
 
@@ -101,7 +101,7 @@ def test_better_than_the_champion_passes() -> None:
     frame.loc[found[: len(found) // 5], "champion_flagged"] = False
     judged = verdicts(frame, frame)
     assert failed(judged) == set()
-    assert judged["recall_gain"].found.startswith("+0.1")
+    assert judged["recall_gain"].found.startswith("+0,1")
 
 
 def test_uncalibrated_fails_on_brier_alone() -> None:

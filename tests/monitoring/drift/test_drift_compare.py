@@ -279,6 +279,40 @@ def test_dictionary_encoded_and_rare_categories() -> None:
     assert len(baseline.features[0].counts) == 53
 
 
+def cities(seed: int, rows: int, kinds: int, first: int = 0) -> pa.Table:
+    """Draw a column of text, each of so many categories as likely as another."""
+    rng = np.random.default_rng(seed)
+    return pa.table({"city": [f"c{first + place}" for place in rng.integers(0, kinds, rows)]})
+
+
+def test_ten_thousand_categories_are_no_drift_and_ten_thousand_new_ones_are() -> None:
+    """The same rows change exactly nothing, other rows raise no alarm, the report is small."""
+    table = cities(0, 20_000, 10_000)
+    baseline = Baseline.from_dict(fit_baseline(table).to_dict())
+    same = column(compare(baseline, table), "city")
+    assert (same.psi, same.effect, same.novel_rows, same.p_value) == (0, 0, 0, None)
+    for seed in range(1, 11):
+        fresh = compare(baseline, cities(seed, 2_000, 10_000))
+        assert fresh.global_status is Status.GREEN
+        assert column(fresh, "city").novel_rows > 0
+    for window in (cities(1, 500, 10_000, 10_000), cities(1, 10_000, 10_000, 10_000)):
+        new = compare(baseline, window)
+        assert new.global_status is Status.RED
+        assert column(new, "city").novel_rows == window.num_rows
+        assert len(numbers(new)) < 10_000
+    few = compare(fit_baseline(cities(0, 2_000, 20)), cities(1, 10_000, 10_000, 20))
+    assert (few.global_status, column(few, "city").novel_rows) == (Status.RED, 10_000)
+
+
+def test_more_categories_than_can_be_listed_are_one_bin() -> None:
+    """A name for each row: nothing changes on the same rows, nor on others, and nobody is new."""
+    table = pa.table({"name": [f"n{place}" for place in range(25_000)]})
+    result = compare(fit_baseline(table), table)
+    assert (column(result, "name").psi, column(result, "name").novel_rows) == (0, 0)
+    others = pa.table({"name": [f"m{place}" for place in range(500)]})
+    assert compare(fit_baseline(table), others).global_status is Status.GREEN
+
+
 def test_columns_that_do_not_fit_are_named() -> None:
     """An absent column, and one of another kind, end in an error that names it."""
     baseline = fit_baseline(sample())

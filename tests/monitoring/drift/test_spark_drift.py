@@ -14,13 +14,14 @@ import pyarrow as pa
 import pytest
 from live import ROOT
 
+from core.contract.columns import probability_columns
 from core.store.compaction import compact
 from core.store.reader import Captures
 from core.store.selection import Selection
 from monitoring import drift_report
 from monitoring.drift.baseline import fit_profiles
+from monitoring.drift.classes import Tally, tally_of
 from monitoring.drift.comparison import Baseline, DriftResult, compare
-from monitoring.drift.expected import FLAG, ScoreTally
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 WITHOUT = next(
@@ -69,19 +70,24 @@ def baseline() -> Baseline:
     return Baseline(tuple(features), score, 500, "2026-01-01T00:00:00+00:00")
 
 
-def captures_of(folder: Path) -> Captures:
+def captures_of(folder: Path, classes: int = 0) -> Captures:
     """Select the last week of version 1."""
     now = datetime.now(UTC)
-    return Captures(folder, Selection("modelo", 1, now - timedelta(days=7), now), FEATURES)
+    selection = Selection("modelo", 1, now - timedelta(days=7), now)
+    return Captures(folder, selection, FEATURES, classes=classes)
 
 
-def both(folder: Path) -> tuple[tuple[DriftResult, ScoreTally, Captures], ...]:
+def both(
+    folder: Path, reference: Baseline | None = None
+) -> tuple[tuple[DriftResult, Tally, Captures], ...]:
     """Compare with the same baseline here and on Spark."""
     from monitoring.drift.spark import compare_on_spark
 
-    local, reference, tally = captures_of(folder), baseline(), ScoreTally()
-    here = compare(reference, tally.watch(local.batches((FLAG,))))
-    spark = captures_of(folder)
+    reference = reference or baseline()
+    classes, tally = len(reference.classes), tally_of(reference.classes)
+    local = captures_of(folder, classes)
+    here = compare(reference, tally.watch(local.batches(tally.columns)))
+    spark = captures_of(folder, classes)
     there, spark_tally = compare_on_spark(reference, spark)
     return (here, tally, local), (there, spark_tally, spark)
 
@@ -124,6 +130,38 @@ def test_spark_counts_what_this_machine_counts(writer: Any, people: int) -> None
     expected, found = tally.estimate(), spark_tally.estimate()
     assert expected is not None and found is not None
     assert close(dataclasses.asdict(expected), dataclasses.asdict(found))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@needs_spark
+def test_spark_counts_classes_and_their_probabilities(writer: Any) -> None:
+    """Each class's share, and what their probabilities foretell, old files without any included."""
+    names, kept = ("high", "low", "middle"), list(probability_columns(3))
+    rng = np.random.default_rng(5)
+
+    def of_classes(seed: int) -> list[dict[str, Any]]:
+        rows = draw(seed, 120, 200)
+        for row, each in zip(rows, rng.dirichlet([1, 1, 1], len(rows)), strict=True):
+            row |= {"label": int(each.argmax()), **dict(zip(kept, each.tolist(), strict=True))}
+        return rows
+
+    writer.parquet(writer.journal(of_classes(0)))
+    writer.features = {**writer.features, **dict.fromkeys(kept, "double")}
+    writer.parquet(writer.journal(of_classes(1)))
+    writer.journal(of_classes(2))
+    table = pa.Table.from_pylist(draw(1, 500, 0)).select(list(FEATURES))
+    answered = pa.array(names).take(pa.array(rng.integers(0, 3, 500)))
+    *features, score = fit_profiles(table.append_column("score", answered))
+    now = "2026-01-01T00:00:00+00:00"
+    reference = Baseline(tuple(features), score, 500, now, classes=names)
+    (here, tally, _), (there, spark_tally, _) = both(writer.folder, reference)
+    assert here.score is not None and sum(here.score.current.counts) > 0
+    assert close(here.to_dict(), there.to_dict())
+    expected, found = tally.estimate(), spark_tally.estimate()
+    assert expected is not None and found is not None
+    assert 30 <= expected.n_rows < here.n_current
+    assert close(expected.to_dict(), found.to_dict())
 
 
 @pytest.mark.slow

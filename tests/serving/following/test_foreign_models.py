@@ -15,6 +15,8 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from core.contract.columns import probability_columns
+
 IRIS, KINDS = load_iris(return_X_y=True, as_frame=True)
 SPECIES = np.array(["setosa", "versicolor", "virginica"])[KINDS]
 TREE = "sklearn.tree._tree.Tree"
@@ -94,7 +96,8 @@ def test_probabilities_come_as_a_list(
 ) -> None:
     """A forest whose pyfunc gives probabilities: one list a row under `prediction`.
 
-    What is captured as label is the position of the likeliest class.
+    What is captured as label is the position of the likeliest class, and the probability of each
+    beside it.
     """
     model = RandomForestClassifier(5, random_state=0).fit(IRIS, KINDS)
     name = publish(
@@ -109,7 +112,9 @@ def test_probabilities_come_as_a_list(
     given = [prediction["prediction"] for prediction in answer["predictions"]]
     assert given == model.predict_proba(IRIS[::25]).tolist()
     (path,) = eventually(lambda: proxy.parquet())
-    assert pd.read_parquet(path)["label"].tolist() == np.argmax(given, axis=1).tolist()
+    stored = pd.read_parquet(path)
+    assert stored["label"].tolist() == np.argmax(given, axis=1).tolist()
+    assert stored[list(probability_columns(3))].to_numpy().tolist() == given
 
 
 def test_the_signature_says_what_is_required(

@@ -1,0 +1,136 @@
+"""One campaign: start the system, disturb it, let it come to rest, and count what is stored."""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.chaos import hostile, versions
+from benchmarks.chaos.account import Account
+from benchmarks.chaos.clients import Client, watch_health
+from benchmarks.chaos.faults import Faults
+from benchmarks.chaos.jobs import Flips, Jobs
+from benchmarks.chaos.past import Past
+from benchmarks.chaos.system import System
+from benchmarks.chaos.verdict import StoredRow, check_rows, judge
+from core.store.reader import Captures
+from core.store.selection import Selection
+
+_CLIENTS = 3
+_REST_SECONDS = 240.0
+_TELL_SECONDS = 60.0
+
+
+def run(seconds: float, seed: int, pace: float) -> dict[str, object]:
+    """Run a campaign of so many seconds; return what was found.
+
+    Args:
+        seconds: how long it is disturbed; starting and coming to rest take about two minutes more.
+        seed: of everything that is drawn.
+        pace: mean seconds between two kills, and the least between two flips.
+    """
+    account = Account()
+    with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+        system = System(Path(name), account)
+        try:
+            system.start()
+            os.environ["MLFLOW_TRACKING_URI"] = system.uri
+            kinds = versions.register()
+            system.serve()
+            began = time.monotonic()
+            jobs = _disturb(system, kinds, seconds, seed, pace)
+            lasted = time.monotonic() - began
+            _come_to_rest(system, jobs)
+            code = system.close()
+            if code:
+                account.note(f"the proxy ended with exit code {code}")
+            rows = check_rows(account.acknowledged, stored(system), account.forgotten)
+        finally:
+            system.close()
+            system.unmount()
+    return judge(account, rows, lasted)
+
+
+def _disturb(system: System, kinds: versions.Pair, seconds: float, seed: int, pace: float) -> Jobs:
+    """Run clients, faults and jobs for so long; return once all of them have ended."""
+    account, over, quiet = system.account, threading.Event(), threading.Event()
+    faults = Faults(system, seed, pace, over, threading.Lock())
+    jobs = Jobs(system, seed, 0.4, over)
+    beside: list[Callable[[], None]] = [
+        Flips(system, kinds, pace, over).run,
+        Past(system, kinds, seed, over).run,
+        *(jobs.maintain, jobs.report),
+        lambda: hostile.attack(system.port, account, f"{seed}-hostile", over),
+    ]
+    clients: list[threading.Thread] = [
+        Client(f"c{n}", system.port, account, kinds, f"{seed}-{n}", quiet) for n in range(_CLIENTS)
+    ]
+    health = threading.Thread(target=watch_health, args=(system.port, account, quiet))
+    clients.append(health)
+    threads = [threading.Thread(target=one) for one in beside]
+    for thread in (*clients, *threads):
+        thread.start()
+    threads += faults.start()
+    until = time.monotonic() + seconds
+    with contextlib.suppress(KeyboardInterrupt):  # what was seen until then is told
+        while (left := until - time.monotonic()) > 0:
+            over.wait(min(left, _TELL_SECONDS))
+            sys.stderr.write(f"{account.so_far()}; {max(0.0, left / 60):.0f} min left\n")
+    over.set()
+    for thread in threads:
+        thread.join()
+    time.sleep(3)
+    quiet.set()
+    for thread in clients:
+        thread.join()
+    return jobs
+
+
+def _come_to_rest(system: System, jobs: Jobs) -> None:
+    """Finish erasures that were begun, and wait until every journal is Parquet."""
+    account, until = system.account, time.monotonic() + _REST_SECONDS
+    while account.during("outage", "mlflow down") and time.monotonic() < until:
+        time.sleep(0.2)
+    for person, fate in sorted(account.forgotten.items()):
+        if fate != "done":
+            jobs.forget_person(person, None)
+    if jobs.compact(None):
+        account.note("the last compaction failed")
+    while any(system.journals.glob("*.jsonl")) and time.monotonic() < until:
+        time.sleep(0.2)
+    if any(system.journals.glob("*.jsonl")):
+        account.note("a journal did not become Parquet at rest")
+    while (reasons := _reasons(system)) and time.monotonic() < until:
+        time.sleep(0.5)
+    account.notes += [f"at rest: {reason}" for reason in reasons]
+
+
+def _reasons(system: System) -> list[str]:
+    """Return why the proxy is not healthy; nothing where it is."""
+    try:
+        url = f"http://127.0.0.1:{system.port}/health"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            health = json.load(answer)
+    except OSError as exc:
+        return [f"/health does not answer: {exc}"]
+    return [] if health["status"] == "healthy" else health["reasons"]
+
+
+def stored(system: System) -> Iterator[StoredRow]:
+    """Yield every row of the store, read as a report reads it."""
+    now = datetime.now(UTC)
+    chosen = Selection(versions.MODEL, None, now - timedelta(days=30), now + timedelta(days=1))
+    features = dict.fromkeys(versions.FEATURES, "double")
+    captures = Captures(system.store, chosen, features, system.journals)
+    for batch in captures.rows(["request_id", "instance", "registry_version", "score"]):
+        columns = (batch.column(number).to_pylist() for number in range(4))
+        yield from (StoredRow(*row) for row in zip(*columns, strict=True))
+    for damaged in captures.quarantined:
+        system.account.note(f"put aside: {damaged}")

@@ -1,0 +1,110 @@
+"""Performance of several classes before any outcome: what their probabilities say of themselves.
+
+The estimate of `core.metrics.expected`, class by class: where the probabilities are calibrated, a
+row answered with class c is right with the probability p(c) of that class, and adds p(c) to the
+expected true positives of c and 1 − p(c) to its false ones (the multi-class case of NannyML's
+CBPE). The log loss to expect of a row is the entropy of its probabilities.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.metrics.expected import CONFIDENCE, MIN_ROWS, foretold
+from core.metrics.resampling import Estimate, Floats, Z
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedClasses:
+    """What outcomes should show if the probabilities of the classes are calibrated.
+
+    Attributes:
+        n_rows: answered rows with probabilities that it rests on.
+        found: estimates by the names of `core.metrics.multiclass`: `accuracy`, `macro_f1` (without
+            an interval), `log_loss`, and `recall.0`, `precision.0` of each class.
+    """
+
+    n_rows: int
+    found: Mapping[str, Estimate]
+
+    def estimates(self) -> Mapping[str, Estimate]:
+        """Return the numbers foretold, by name."""
+        return self.found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, fit for JSON."""
+        found = {name: asdict(each) for name, each in self.found.items()}
+        about = {"assumption": "calibrated probabilities", "confidence": CONFIDENCE}
+        return {**about, "n_rows": self.n_rows, **found}
+
+
+class ClassScores:
+    """Sums what the estimate needs of k classes, batch after batch."""
+
+    def __init__(self, classes: int) -> None:
+        """Start with no row."""
+        self._answered = np.zeros(classes)
+        self._hit, self._missed = np.zeros(classes), np.zeros(classes)
+        self._hit_spread, self._missed_spread = np.zeros(classes), np.zeros(classes)
+        # Sum and spread of a row's log loss: −Σ p ln p, and the variance of −ln p over the classes.
+        self._surprise = np.zeros(2)
+
+    def add(self, probabilities: Floats, answered: Ints) -> None:
+        """Add the probabilities of each class, shape (n, k), and the class answered, shape (n,)."""
+        said = np.arange(len(self._answered)) == answered[:, None]
+        doubt = probabilities * (1 - probabilities)
+        self._answered += said.sum(axis=0)
+        self._hit += (probabilities * said).sum(axis=0)
+        self._missed += (probabilities * ~said).sum(axis=0)
+        self._hit_spread += (doubt * said).sum(axis=0)
+        self._missed_spread += (doubt * ~said).sum(axis=0)
+        logs = -np.log(np.where(probabilities > 0, probabilities, 1.0))
+        entropy = (probabilities * logs).sum(axis=1)
+        spread = (probabilities * logs**2).sum(axis=1) - entropy**2
+        self._surprise += (entropy.sum(), spread.sum())
+
+    def merge(self, other: "ClassScores") -> None:
+        """Add what another tally summed."""
+        self._answered += other._answered
+        self._hit += other._hit
+        self._missed += other._missed
+        self._hit_spread += other._hit_spread
+        self._missed_spread += other._missed_spread
+        self._surprise += other._surprise
+
+    def estimate(self) -> ExpectedClasses | None:
+        """Return the expected performance of the rows so far.
+
+        None of fewer than `MIN_ROWS`, and where no row leaves a doubt: those are classes said
+        without probabilities.
+        """
+        n, spread = float(self._answered.sum()), float(self._hit_spread.sum())
+        if n < MIN_ROWS or spread <= 0:
+            return None
+        positives = self._hit + self._missed
+        whole = self._answered + positives
+        f1 = 2 * self._hit[whole > 0] / whole[whole > 0]
+        surprise, its_spread = self._surprise
+        found = {
+            "accuracy": _mean(float(self._hit.sum()), spread, n, most=1.0),
+            "macro_f1": Estimate(float(f1.mean())),
+            "log_loss": _mean(float(surprise), float(its_spread), n),
+        }
+        for place in range(len(self._answered)):
+            sums = np.array([self._missed[place], self._hit[place]])
+            spreads = np.array([self._missed_spread[place], self._hit_spread[place]])
+            of_class = foretold(sums, spreads, self._answered[place], n)
+            found[f"recall.{place}"] = of_class["recall"]
+            found[f"precision.{place}"] = of_class["precision"]
+        return ExpectedClasses(int(n), found)
+
+
+def _mean(total: float, spread: float, n: float, most: float = np.inf) -> Estimate:
+    """Return the mean of n independent terms with its normal interval, within what is possible."""
+    mean, half = total / n, Z * float(np.sqrt(max(spread, 0.0))) / n
+    return Estimate(mean, max(0.0, mean - half), min(most, mean + half))

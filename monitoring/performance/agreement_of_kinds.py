@@ -1,0 +1,141 @@
+"""Two versions on the same rows that answer numbers or classes: how far apart they are. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from core.contract.model import CLASSES, VALUE
+from core.metrics.regression import metrics
+from core.metrics.resampling import Estimate, wilson
+from monitoring.performance.agreement import (
+    Agreement,
+    agree,
+    latest_rows,
+    mean_of_rows,
+    rank_correlation,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueAgreement:
+    """How far two numbers foretold lie apart over the rows that both versions answered.
+
+    Attributes:
+        n_instances: rows that both answered; `n_entities` after the latest of each entity, which is
+            what all other numbers count.
+        mae, rmse: mean absolute and root mean squared difference of the two.
+        mean_answered, mean_shadow: mean outputs.
+        shift: the bias, mean of shadow's output less the answered one, with its normal interval.
+        shift_quantiles: of the difference at 5, 50 and 95 %.
+        rank_correlation: Spearman's; None where one side is constant.
+    """
+
+    n_instances: int
+    n_entities: int
+    mae: float | None
+    rmse: float | None
+    mean_answered: float | None
+    mean_shadow: float | None
+    shift: Estimate
+    shift_quantiles: tuple[float, ...]
+    rank_correlation: float | None
+    kind: str = VALUE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, fit for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassAgreement:
+    """Which classes two versions answer over the same rows.
+
+    Attributes:
+        n_instances, n_entities: as of numbers.
+        classes: names of the classes of both.
+        confusion: counts, a row per class that was answered, a column per class of the shadow.
+        share_differ: share of rows whose classes differ, with Wilson's interval (1927).
+    """
+
+    n_instances: int
+    n_entities: int
+    classes: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    share_differ: Estimate
+    kind: str = CLASSES
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, fit for JSON."""
+        return asdict(self)
+
+    def disagreements(self, most: int) -> list[tuple[str, str, int]]:
+        """Return the class answered, that of the shadow, and how many rows; most frequent first."""
+        found = [
+            (answered, other, count)
+            for answered, counts in zip(self.classes, self.confusion, strict=True)
+            for other, count in zip(self.classes, counts, strict=True)
+            if answered != other and count
+        ]
+        return sorted(found, key=lambda item: (-item[2], item[:2]))[:most]
+
+
+AnyAgreement = Agreement | ValueAgreement | ClassAgreement
+
+
+def agree_in_kind(
+    paired: pa.Table, kind: str, answered: Sequence[str] = (), shadow: Sequence[str] = ()
+) -> AnyAgreement:
+    """Measure what `pair` has joined.
+
+    Args:
+        paired: rows that both versions answered.
+        kind: the contract's `output_kind` of both.
+        answered: names of the classes of the version that answered, in its order.
+        shadow: likewise of the shadow.
+    """
+    if kind == VALUE:
+        return _agree_in_value(paired)
+    if kind == CLASSES:
+        return _agree_in_class(paired, answered, shadow)
+    return agree(paired)
+
+
+def _agree_in_value(paired: pa.Table) -> ValueAgreement:
+    rows = latest_rows(paired)
+    value, other = (rows[name].to_numpy() for name in ("score", "shadow_score"))
+    n, shift = rows.num_rows, other - value
+    found = metrics(value, other) if n else {}
+    return ValueAgreement(
+        n_instances=paired.num_rows,
+        n_entities=n,
+        mae=found.get("mae"),
+        rmse=found.get("rmse"),
+        mean_answered=float(value.mean()) if n else None,
+        mean_shadow=float(other.mean()) if n else None,
+        shift=mean_of_rows(shift),
+        shift_quantiles=tuple(np.quantile(shift, [0.05, 0.5, 0.95]).tolist()) if n else (),
+        rank_correlation=rank_correlation(value, other),
+    )
+
+
+def _agree_in_class(
+    paired: pa.Table, answered: Sequence[str], shadow: Sequence[str]
+) -> ClassAgreement:
+    classes = tuple(dict.fromkeys([*answered, *shadow]))
+    # Each version counts its classes in its own order.
+    ours = np.array([classes.index(name) for name in answered], dtype=np.int64)
+    theirs = np.array([classes.index(name) for name in shadow], dtype=np.int64)
+    rows, k = latest_rows(paired), len(classes)
+    places = ours[rows["label"].to_numpy()] * k + theirs[rows["shadow_label"].to_numpy()]
+    confusion = np.bincount(places, minlength=k * k).reshape(k, k)
+    n = rows.num_rows
+    return ClassAgreement(
+        n_instances=paired.num_rows,
+        n_entities=n,
+        classes=classes,
+        confusion=tuple(map(tuple, confusion.tolist())),
+        share_differ=wilson(n - int(np.trace(confusion)), n),
+    )

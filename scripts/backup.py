@@ -1,0 +1,235 @@
+"""Back up what nobody can make again (`make backup DEST=...`), while the system runs.
+
+One archive: MLflow's database, its artifacts, captured rows, journals, `.env` and the key of the
+pseudonyms. The database is copied first, by SQLite's own online copy, so that every artifact it
+names is there to be copied afterwards; journals before Parquet files, since a journal becomes a
+file of its own name and whoever reads both counts it once. Each row that was answered before the
+command began is in it, once.
+"""
+
+import hashlib
+import io
+import json
+import os
+import sqlite3
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from core.cli.arguments import parser, run_command, say
+from core.contract.names import DEFAULT_INFERENCE_STORE
+from core.errors import ProjectError
+from core.files.whole import make_folder, replacing
+from core.messages import N_, _
+from core.messages.formats import number
+from core.store.filesystem import Store
+from core.store.job_lock import exclusive
+from core.store.places import ROTATE_REQUEST, store_place
+from scripts.addresses import load_env_file
+from scripts.database import revision
+from scripts.processes import ROOT
+
+DATABASE = Path("var/mlflow.db")
+ARTIFACTS = Path("var/artifacts")
+ENV = Path(".env")
+KEY = "PSEUDONYM_KEY"
+MANIFEST = "manifest.json"
+"""Last in the archive, so that one that was cut off has none."""
+FORMAT = 1
+PRIVATE = 0o600
+"""The archive holds keys and rows of people: for its owner alone."""
+
+
+class BackupError(ProjectError):
+    """The backup cannot be made or restored; nothing was changed."""
+
+    code = "backup_failed"
+
+
+def captured() -> Store:
+    """Return the inference store that the environment names, with its journals.
+
+    Raises:
+        BackupError: `INFERENCE_STORE` names neither a folder nor a bucket.
+    """
+    text = os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE
+    try:
+        place = store_place(text)
+    except ValueError as exc:
+        message = N_("INFERENCE_STORE={text} is {reason}")
+        raise BackupError(message, text=text, reason=str(exc)) from exc
+    journals = os.environ.get("JOURNAL_DIR")
+    return Store(place, Path(journals) if journals else None)
+
+
+class _Hashed:
+    """A file that is read once, and no further than it was long when it was opened."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.size = file, os.fstat(file.fileno()).st_size
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
+
+
+class Archive:
+    """An archive being written, and the digests of what is in it."""
+
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        """Begin with nothing."""
+        self._tar = tar
+        self.digests: dict[str, str] = {}
+
+    def add(self, name: str, path: Path) -> bool:
+        """Add a file under a name; False if it is gone."""
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            return False
+        with file:
+            content = _Hashed(file)
+            member = self._tar.gettarinfo(arcname=name, fileobj=file)
+            member.size = content.size
+            self._tar.addfile(member, content)  # type: ignore[arg-type]
+        self.digests[name] = content.digest.hexdigest()
+        return True
+
+    def add_text(self, name: str, text: str) -> None:
+        """Add a short text."""
+        data = text.encode()
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(data), PRIVATE
+        self._tar.addfile(member, io.BytesIO(data))
+        self.digests[name] = hashlib.sha256(data).hexdigest()
+
+    def add_tree(self, name: str, folder: Path, without: Path | None = None) -> int:
+        """Add the files under a folder, hidden ones left out; return how many."""
+        return sum(
+            self.add(f"{name}/{path.relative_to(folder).as_posix()}", path)
+            for path in files_under(folder, without)
+        )
+
+
+def files_under(folder: Path, without: Path | None = None) -> Iterator[Path]:
+    """Yield the files under a folder in order; none that is hidden, a request, or within `without`.
+
+    A hidden one is half written, or a lock.
+    """
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in inside) or path.name == ROTATE_REQUEST
+        if path.is_file() and not hidden and not (without and path.is_relative_to(without)):
+            yield path
+
+
+def copy_database(database: Path, copy: Path) -> str:
+    """Copy a SQLite database that may be in use; return MLflow's revision of its tables.
+
+    Raises:
+        BackupError: it is none, or is not MLflow's.
+    """
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+    if (found := revision(copy)) is None:
+        raise BackupError(N_("{path} is not a database of MLflow"), path=database)
+    return found
+
+
+def back_up(destination: Path) -> Path:
+    """Write an archive of this installation into a folder; return its path.
+
+    Raises:
+        BackupError: there is nothing to back up here.
+        StoreBusy: a job changes the store; try again when it has ended.
+        OSError: it cannot be written; nothing of it is left.
+    """
+    if not (ROOT / DATABASE).exists():
+        message = N_("there is no {path} here; with containers see RUNBOOK §10")
+        raise BackupError(message, path=DATABASE)
+    store, now = captured(), datetime.now(UTC)
+    make_folder(destination)
+    target = destination / f"backup-{now:%Y%m%dT%H%M%SZ}.tar"
+    with replacing(target, mode=PRIVATE) as path, tarfile.open(path, "w") as tar:
+        archive = Archive(tar)
+        facts = _fill(archive, store, path.parent)
+        facts |= {"format": FORMAT, "made": now.isoformat(), "mlflow": version("mlflow")}
+        archive.add_text(MANIFEST, json.dumps(facts | {"sha256": archive.digests}, indent=1))
+    return target
+
+
+def _fill(archive: Archive, store: Store, scratch: Path) -> dict[str, Any]:
+    """Add everything; return what the manifest says of it."""
+    with ExitStack() as stack:
+        temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch, prefix=".backup-"))
+        copy = Path(temporary) / DATABASE.name
+        tables = copy_database(ROOT / DATABASE, copy)
+        archive.add("mlflow.db", copy)
+        copy.unlink()
+        artifacts = archive.add_tree("artifacts", ROOT / ARTIFACTS)
+        if store.folder is not None and store.folder.is_dir():
+            stack.enter_context(exclusive(store))
+        journals = archive.add_tree("journal", store.journals) if store.journals.is_dir() else 0
+        rows = archive.add_tree("store", store.folder, store.journals) if store.folder else 0
+        archive.add("env", ROOT / ENV)
+        if key := os.environ.get(KEY):
+            archive.add_text("pseudonym-key", key)
+    return {
+        "database_revision": tables,
+        "files": {"artifacts": artifacts, "journals": journals, "captured": rows},
+        "pseudonym_key": bool(key),
+        "store": str(store),
+    }
+
+
+def tell(path: Path) -> None:
+    """Say what is in the archive and what it means to have it."""
+    size = number(path.stat().st_size / 2**20, 1)
+    say(_("written: {path} ({size} MB), for your eyes only", path=path, size=size))
+    if captured().folder is None:
+        say(_("the captured rows are in the bucket {store}: back it up there", store=captured()))
+    if os.environ.get(KEY):
+        say(
+            _(
+                "PSEUDONYM_KEY is in it: with it captured rows can be joined with children again, "
+                "so keep the file as you keep the workbook"
+            )
+        )
+    else:
+        say(
+            _(
+                "PSEUDONYM_KEY is not set: nobody can be found or forgotten in what was captured "
+                "without it, here or in the backup"
+            )
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Back up; return the exit code."""
+    arguments = parser("scripts.backup", _("Back up registry, captured rows and key."))
+    arguments.add_argument("destination", type=Path, help=_("folder of the backups"))
+    args = arguments.parse_args(argv)
+
+    def run() -> None:
+        destination = args.destination.absolute()
+        os.chdir(ROOT)
+        load_env_file(ROOT / ENV)
+        tell(back_up(destination))
+
+    return run_command(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""Restore a backup into an installation that has nothing yet (`make restore FROM=...`).
+
+The archive is read whole and every digest compared before anything is put into its place, and
+nothing that is there is ever overwritten.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from dotenv import dotenv_values
+
+from core.cli.arguments import parser, run_command, say
+from core.files.whole import FILE_MODE, make_folder
+from core.messages import N_, _
+from core.messages.formats import moment
+from core.store.filesystem import Store
+from scripts.addresses import load_env_file
+from scripts.backup import (
+    ARTIFACTS,
+    DATABASE,
+    ENV,
+    FORMAT,
+    KEY,
+    MANIFEST,
+    PRIVATE,
+    BackupError,
+    captured,
+    files_under,
+)
+from scripts.processes import ROOT
+
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+
+def places(store: Store) -> dict[str, Path]:
+    """Return where each part of an archive belongs in this installation."""
+    found = {"mlflow.db": ROOT / DATABASE, "artifacts": ROOT / ARTIFACTS, "journal": store.journals}
+    return found | ({"store": store.folder} if store.folder else {})
+
+
+def taken(store: Store) -> list[Path]:
+    """Return the places that hold something already."""
+    return [
+        path
+        for path in places(store).values()
+        if path.is_file() or (path.is_dir() and any(files_under(path)))
+    ]
+
+
+def unpack(archive: Path, folder: Path) -> dict[str, Any]:
+    """Write an archive's files into a folder and compare their digests; return its manifest.
+
+    Raises:
+        BackupError: it is no backup, is damaged or was cut off, or is of a later format.
+    """
+    digests: dict[str, str] = {}
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            for member in tar:
+                digests[member.name] = _write(tar, member, folder)
+    except (tarfile.TarError, EOFError) as exc:
+        raise BackupError(N_("{path} is not a whole backup"), path=archive) from exc
+    if digests.pop(MANIFEST, None) is None:
+        raise BackupError(N_("{path} was cut off: its end is missing"), path=archive)
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    if manifest["format"] != FORMAT:
+        message = N_("{path} was made by a later version of this project")
+        raise BackupError(message, path=archive)
+    if wrong := sorted(digests.items() ^ manifest["sha256"].items()):
+        message = N_("{path} is damaged: {name} is not as it was written")
+        raise BackupError(message, path=archive, name=wrong[0][0])
+    return manifest
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> str:
+    """Write one file; return its digest. Only plain files below the folder are written."""
+    parts = PurePosixPath(member.name).parts
+    source = tar.extractfile(member) if member.isfile() else None
+    if source is None or not parts or ".." in parts or parts[0] == "/":
+        raise tarfile.TarError(member.name)
+    path = folder.joinpath(*parts)
+    make_folder(path.parent)
+    digest = hashlib.sha256()
+    with os.fdopen(os.open(path, NEW, FILE_MODE), "wb") as file:
+        while data := source.read(2**20):
+            digest.update(data)
+            file.write(data)
+    return digest.hexdigest()
+
+
+def restore(archive: Path) -> dict[str, Any]:
+    """Restore an archive here; return its manifest.
+
+    Raises:
+        BackupError: something is here already, the key is another one, or the archive is not whole.
+        OSError: it cannot be read, or a file cannot be written.
+    """
+    store = captured()
+    if here := taken(store):
+        message = N_("there is something here already, and nothing is overwritten: {paths}")
+        raise BackupError(message, paths=", ".join(map(str, here)))
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".restore-") as temporary:
+        folder = Path(temporary)
+        manifest = unpack(archive, folder)
+        _check_key(folder, archive)
+        for name, place in places(store).items():
+            _put(folder / name, place)
+        if not (ROOT / ENV).exists():
+            _put_env(folder)
+    return manifest
+
+
+def _check_key(folder: Path, archive: Path) -> None:
+    """Refuse another key than the backup's: with it, nobody captured before is found again."""
+    kept = folder / "pseudonym-key"
+    mine = os.environ.get(KEY)
+    if mine and kept.exists() and mine != kept.read_text():
+        raise BackupError(
+            N_(
+                "PSEUDONYM_KEY is not the backup's here; take that one, it is in the archive: "
+                "{command}"
+            ),
+            command=f"tar -xOf {archive} pseudonym-key",
+        )
+
+
+def _put(source: Path, place: Path) -> None:
+    """Move a file, or the files of a folder, to where they belong."""
+    if source.is_file():
+        make_folder(place.parent)
+        shutil.move(source, place)
+        return
+    for path in files_under(source) if source.is_dir() else ():
+        target = place / path.relative_to(source)
+        make_folder(target.parent)
+        shutil.move(path, target)
+
+
+def _put_env(folder: Path) -> None:
+    """Write `.env` as it was, with the key if it came from elsewhere."""
+    text = (folder / "env").read_text() if (folder / "env").exists() else ""
+    kept = folder / "pseudonym-key"
+    if kept.exists() and not _values(folder / "env").get(KEY):
+        text = f"{text.rstrip()}\n{KEY}={kept.read_text()}\n".lstrip()
+    if text:
+        with os.fdopen(os.open(ROOT / ENV, NEW, PRIVATE), "w") as file:
+            file.write(text)
+
+
+def _values(path: Path) -> Mapping[str, str | None]:
+    return dotenv_values(path) if path.exists() else {}
+
+
+def tell(manifest: Mapping[str, Any]) -> None:
+    """Say what came back and what is left to do."""
+    files = manifest["files"]
+    say(
+        _(
+            "restored, as of {when}: the registry, {artifacts} files of runs and versions, "
+            "{captured} files of captured rows, {journals} journals",
+            when=moment(manifest["made"]),
+            **files,
+        )
+    )
+    if not manifest["pseudonym_key"]:
+        say(
+            _(
+                "the backup has no PSEUDONYM_KEY: nobody can be found or forgotten in what was "
+                "captured without it, here or in the backup"
+            )
+        )
+    if manifest["mlflow"] != version("mlflow"):
+        say(
+            _(
+                "MLflow was {then} and is {now}: if it does not start, its database has to be "
+                "upgraded (RUNBOOK)",
+                then=manifest["mlflow"],
+                now=version("mlflow"),
+            )
+        )
+    say(_("who was forgotten after that moment is here again: repeat --forget (docs/privacy.md)"))
+    say(_("start it: {command}", command="make up"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Restore; return the exit code."""
+    arguments = parser("scripts.restore", _("Restore a backup into an empty installation."))
+    arguments.add_argument("archive", type=Path, help=_("the backup (.tar)"))
+    args = arguments.parse_args(argv)
+
+    def run() -> None:
+        archive = args.archive.absolute()
+        if not archive.is_file():
+            raise BackupError(N_("the backup {path} does not exist"), path=archive)
+        os.chdir(ROOT)
+        load_env_file(ROOT / ENV)
+        tell(restore(archive))
+
+    return run_command(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

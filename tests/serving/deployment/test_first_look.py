@@ -1,0 +1,77 @@
+"""A worker that starts waits for its model; how long depends on whether anybody else serves."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.config.settings import Settings
+from serving.deployment import deployment as module
+from serving.deployment.deployment import Deployment
+from serving.metrics.counters import Metrics
+from serving.telemetry.logs import JsonLog
+
+SERVED = ("machine", "champion", "v1.0.0", "1", "registry")
+NOTHING = ("", "champion", "", "", "")
+
+
+def sibling(folder: Path, labels: tuple[str, ...]) -> Metrics:
+    """Return the running numbers of another worker that serves this."""
+    made = Metrics(folder, lambda: {"serving_workers": {labels: 1}})
+    made.start()
+    return made
+
+
+def test_only_a_living_worker_with_a_model_that_takes_requests_serves(
+    tmp_path: Path, eventually: Callable[..., Any]
+) -> None:
+    """One that starts, has no model, or has ended, is nobody to send requests to."""
+    mine = Metrics(tmp_path, dict)
+    other = sibling(tmp_path, SERVED)
+    empty = sibling(tmp_path, NOTHING)
+    empty.serving()
+    eventually(lambda: len(mine.siblings()) == 2)
+    eventually(lambda: any(_lived(one.numbers) for one in mine.siblings()))
+    assert not mine.others_serve()
+    other.serving()
+    eventually(mine.others_serve)
+    other.close()
+    assert not mine.others_serve()
+    empty.close()
+
+
+def _lived(numbers: Any) -> float:
+    ((_labels, seconds),) = numbers["serving_lived_seconds"]
+    return float(seconds)
+
+
+def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., Any]
+) -> None:
+    """Alone it answers 503 after a while; beside another it takes no request without a model."""
+    monkeypatch.setattr(module, "_FIRST_LOOK_SECONDS", 0.05)
+    settings = Settings(inference_store=tmp_path / "store", log_file=tmp_path / "app.log")
+    mine = Metrics(tmp_path, dict)
+    made = Deployment(settings, JsonLog(settings.log_file), mine)
+    made._wait_for_first_look()  # nobody else serves
+    other = sibling(tmp_path, SERVED)
+    other.serving()
+    eventually(mine.others_serve)
+    asked, others_serve = threading.Semaphore(0), mine.others_serve
+
+    def noted() -> bool:
+        asked.release()
+        return others_serve()
+
+    monkeypatch.setattr(mine, "others_serve", noted)
+    waiting = threading.Thread(target=made._wait_for_first_look, daemon=True)
+    waiting.start()
+    for _ in range(3):  # it has looked around, and waits again
+        assert asked.acquire(timeout=60)
+    assert waiting.is_alive()
+    made.follower.looked.set()
+    waiting.join(60)
+    assert not waiting.is_alive()
+    other.close()
