@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> list[str]:
             return _import(registry, args)
         case "adopt":
             return _adopt(registry, args)
+        case "convert":
+            return _convert(registry, args)
         case "describe":
             return _describe(registry, args)
         case _:
@@ -169,6 +171,18 @@ def _adopt(registry: "Registry", args: argparse.Namespace) -> list[str]:
         _("Before it is served, its baseline and its promotion:"),
         f"python -m monitoring.build_baseline --model_version {release} --source dados.parquet",
         _promote(release),
+    ]
+
+
+def _convert(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.migration.convert import convert
+
+    trust = args.trust_pickle
+    done = convert(registry, args.release, trust_pickle=trust, new=args.version)
+    facts = {"release": done.release, "number": done.number, "old": args.release}
+    return [
+        _("{release} registered (no. {number}, skops): it answers as {old} does.", **facts),
+        _("To serve it: {command}", command=_promote(done.release)),
     ]
 
 

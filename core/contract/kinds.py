@@ -19,6 +19,7 @@ FEATURE_KINDS: Mapping[str, str] = {
     "nullable": "boolean",
     "description": "text",
     "values": "texts",
+    "required": "boolean",
 }
 
 CONTRACT_KINDS: Mapping[str, str] = {

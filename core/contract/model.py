@@ -36,7 +36,8 @@ class ContractError(ProjectError, ValueError):
 class Feature:
     """One input column: MLflow type, unit, inclusive range, and whether null may stand for it.
 
-    `values` lists the categories a string feature may take; empty means any.
+    `values` lists the categories a string feature may take; empty means any. One that is `required`
+    has to be sent, also where it may be null; one that may not be null has to be sent anyway.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Feature:
     nullable: bool = True
     description: str = ""
     values: tuple[str, ...] = ()
+    required: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a feature that could not be stored or checked.
@@ -194,7 +196,7 @@ class ModelContract:
         Release, threshold and example are left out: two retrained versions of one schema agree.
         """
         schema: dict[str, Any] = {
-            "features": [asdict(feature) for feature in self.features],
+            "features": [_of_feature(asdict(feature)) for feature in self.features],
             "target": self.target,
             "outputs": [self.score_name, self.label_name, self.positive_class],
             "entity": self.entity,
@@ -209,6 +211,7 @@ class ModelContract:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for MLflow metadata and JSON; `from_dict` reads it back."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        data["features"] = [_of_feature(feature) for feature in data["features"]]
         for name in ("outputs", "output_kind", "horizon", "period_field", "entity_prefix"):
             # Readers older than these fields refuse what they do not know.
             if data[name] in (None, [], ""):
@@ -242,6 +245,11 @@ class ModelContract:
             raise ContractError(
                 N_("the contract cannot be read: {reason}"), reason=str(exc)
             ) from exc
+
+
+def _of_feature(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a feature as readers older than `required` know it, unless it is."""
+    return {name: value for name, value in data.items() if name != "required" or value}
 
 
 def _check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = "") -> None:

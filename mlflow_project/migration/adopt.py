@@ -23,6 +23,7 @@ from core.contract.model import ContractError, Example, ModelContract
 from core.contract.trusted_types import PLAIN_TYPES
 from core.messages import N_, _
 from core.registry.versions import Registry, Version
+from mlflow_project.migration.as_data import as_data
 from mlflow_project.migration.invented import invent_example, invent_rows, read_example
 from mlflow_project.migration.old_files import read_old_files
 from mlflow_project.migration.old_model import CONSENT, OldEstimator, read_pickle
@@ -90,7 +91,7 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     renamed = {column: name for name, column in old.old.columns.items() if name != column}
     new = deepcopy(old.model)
     rename_inputs(new, renamed)
-    stored, kind = _as_data(new, request.keep_pickle)
+    stored, kind = as_data(new, keep_pickle=request.keep_pickle)
     _compare(old, stored, contract)
     with exclusive(registry):
         next_release(registry, release)  # nobody took it since
@@ -133,36 +134,6 @@ def _contract(
         replace(f, nullable=f.nullable and estimator.takes_null(row, f)) for f in old.features
     )
     return replace(draft, features=features, example=Example(invented, score))
-
-
-def _as_data(model: Any, keep_pickle: bool) -> tuple[Any, str]:
-    """Return the model as it will be loaded, and how it is stored.
-
-    Raises:
-        Refused: skops cannot hold it as data, and `keep_pickle` is not given.
-    """
-    import cloudpickle  # type: ignore[import-untyped]
-    import skops.io
-
-    try:
-        content = skops.io.dumps(model)
-        asked = set(skops.io.get_untrusted_types(data=content))
-        foreign = sorted(asked - PLAIN_TYPES)
-        if not foreign:
-            return skops.io.loads(content, trusted=sorted(asked)), "skops"
-        reason = _("uses types outside the accepted list: {types}", types=", ".join(foreign))
-    except Exception as exc:
-        # skops refuses what it cannot describe (a lambda, a class of a script) in many ways.
-        reason = _("skops does not describe it ({kind})", kind=type(exc).__name__)
-    if not keep_pickle:
-        raise Refused(
-            N_(
-                "The model cannot be stored as data: {reason}. Stored as a pickle (--keep-pickle) "
-                "the API loads it only with ALLOW_PICKLE=true; training anew is better."
-            ),
-            reason=reason,
-        )
-    return cloudpickle.loads(cloudpickle.dumps(model)), "cloudpickle"
 
 
 def _compare(old: OldEstimator, stored: Any, contract: ModelContract) -> None:

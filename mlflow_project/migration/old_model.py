@@ -1,5 +1,6 @@
 """The old model itself: a pickle that is read once, and asked under our names of its columns."""
 
+import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import sklearn
 
 from core.contract.model import Feature
 from core.messages import N_
@@ -82,6 +84,14 @@ def _load(path: Path) -> Any:
     try:
         return joblib.load(path)
     except (ModuleNotFoundError, AttributeError) as exc:
+        writer = _writer(path)
+        if writer not in (None, sklearn.__version__):
+            text = N_(
+                "{path} was written by scikit-learn {writer}; {here} is here, which does not read "
+                "it ({reason}). Read it there and write it again, or train it anew."
+            )
+            facts = {"path": path, "writer": writer, "here": sklearn.__version__, "reason": exc}
+            raise Refused(text, **facts) from exc
         raise Refused(
             N_(
                 "{path} needs code that is not here ({reason}). Put it on PYTHONPATH to read it; "
@@ -93,6 +103,15 @@ def _load(path: Path) -> Any:
     except Exception as exc:
         facts = {"path": path, "reason": type(exc).__name__}
         raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc
+
+
+def _writer(path: Path) -> str | None:
+    """Return the version of scikit-learn that a pickle says it was written by, without reading it.
+
+    None where it does not say, or is compressed.
+    """
+    found = re.search(rb"_sklearn_version\W{1,12}(\d+\.\d+(?:\.\w+)*)", path.read_bytes())
+    return found[1].decode() if found else None
 
 
 def _in_model_order(old: OldModel, model: Any) -> OldModel:

@@ -33,6 +33,7 @@ def build_parser() -> Parser:
     _add_describe(commands)
     _add_transfer(commands)
     _add_adopt(commands)
+    _add_convert(commands)
     return root
 
 
@@ -137,6 +138,16 @@ def _add_adopt(commands: "argparse._SubParsersAction[Parser]") -> None:
         "--keep-pickle",
         action="store_true",
         help=_("store as a pickle what skops cannot hold; the API then needs ALLOW_PICKLE=true"),
+    )
+
+
+def _add_convert(commands: "argparse._SubParsersAction[Parser]") -> None:
+    text = _("register a pickled version anew, as data; it is served without ALLOW_PICKLE")
+    convert = commands.add_parser("convert", help=text)
+    convert.add_argument("release", metavar="v0.0.3")
+    convert.add_argument("--version", metavar="v1.2.0", help=_("release of the new version"))
+    convert.add_argument(
+        "--trust-pickle", action="store_true", help=_("allow reading the pickle, once")
     )
 
 

@@ -27,7 +27,8 @@ DESCRIBE, THRESHOLD, UNRECORDED = (
     names.LEDGER_THRESHOLD,
     names.LEDGER_UNRECORDED,
 )
-CONFLICT, ADOPT, IMPORT = names.LEDGER_CONFLICT, "adopt", "import"
+CONFLICT, ADOPT, CONVERT = names.LEDGER_CONFLICT, "adopt", "convert"
+IMPORT = "import"
 NOTICED, FLIPS, ORIGIN = names.LEDGER_NOTICED, names.LEDGER_FLIPS, names.LEDGER_ORIGIN
 _OPEN = "RUNNING"
 _HOLDS = "attributes.status != 'KILLED' and attributes.status != 'FAILED'"

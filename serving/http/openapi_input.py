@@ -147,7 +147,9 @@ def period_text(contract: ModelContract) -> str:
 
 
 def _required(contract: ModelContract) -> list[str]:
-    return [feature.name for feature in contract.features if not feature.nullable]
+    return [
+        feature.name for feature in contract.features if feature.required or not feature.nullable
+    ]
 
 
 def _row(features: Sequence[Feature]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Which numbers may be null where only a signature says what is required: the model is asked.
 
 MLflow takes NaN for a `double` that its signature calls required, and leaves it to the model to
-refuse it; so a feature is nullable here where the model answers rows that lack it.
+refuse it; so a feature is nullable here where the model answers rows that lack it. A column that is
+not sent at all is refused, as MLflow does.
 """
 
 from collections.abc import Callable, Collection
@@ -48,7 +49,7 @@ def nulls_tried(
     # Most models take all or none; those that impute some columns are asked one by one.
     taken = set(asked) if answers(asked) else {place for place in asked if answers((place,))}
     features = tuple(
-        replace(feature, nullable=feature.nullable or place in taken)
+        replace(feature, nullable=True, required=True) if place in taken else feature
         for place, feature in enumerate(contract.features)
     )
     return replace(contract, features=features)

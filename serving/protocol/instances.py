@@ -163,8 +163,9 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
     sent = {f"f{place}": feature.name for place, feature in enumerate(contract.features)}
     for field, feature in zip(sent, contract.features, strict=True):
         kind = _value_type(feature)
-        absent = (field, kind | None | UnsetType, UNSET)
-        fields.append(absent if feature.nullable else (field, kind))
+        kind = kind | None if feature.nullable else kind
+        optional = feature.nullable and not feature.required
+        fields.append((field, kind | UnsetType, UNSET) if optional else (field, kind))
     if contract.period_field:
         year = Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])]
         fields.append(("period_", year | None | UnsetType, UNSET))

@@ -155,7 +155,7 @@ class Validator:
         self, number: int, feature: Feature, fields: Mapping[str, Any], problems: Problems
     ) -> Any:
         if fields.get(feature.name) is None:
-            if not feature.nullable:
+            if not feature.nullable or (feature.required and feature.name not in fields):
                 missing = "null" if feature.name in fields else _("missing")
                 problems.add(number, feature.name, missing, allowed(feature))
             return None

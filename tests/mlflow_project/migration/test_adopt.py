@@ -15,6 +15,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from live import ROOT
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
@@ -154,6 +155,30 @@ def test_an_old_pipeline_is_served_with_its_own_scores(
     scores = served.score(served.reader.read(body).rows)  # asked by the old names, year and all
     exact = pd.DataFrame(json.loads(body)["instances"], columns=list(COLUMNS)).astype(float)
     np.testing.assert_allclose(scores, model.predict_proba(exact)[:, 1], atol=1e-9)
+
+
+def test_a_file_of_another_scikit_learn_is_told_as_such(
+    registry: Registry, old: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both versions are said where a part is not here; what is no part of scikit-learn's is not."""
+    frame, target = old_rows()
+    command = [*old(by_names(LogisticRegression()).fit(frame, target)), "--trust-pickle"]
+    file = Path(command[2])
+    gone = file.read_bytes().replace(
+        b"sklearn.linear_model._logistic", b"sklearn.linear_model._logistix"
+    )
+    file.write_bytes(gone)
+    assert main(command) == 1
+    assert "PYTHONPATH" in capsys.readouterr().err
+    here = sklearn.__version__.encode()
+    older = b"0" + here[1:]
+    file.write_bytes(gone.replace(here, older))
+    assert main(command) == 1
+    told = capsys.readouterr().err
+    assert older.decode() in told
+    assert here.decode() in told
+    assert "PYTHONPATH" not in told
+    assert registry.versions() == []
 
 
 def test_a_model_without_names_and_one_in_a_dictionary(

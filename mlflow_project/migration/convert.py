@@ -1,0 +1,149 @@
+"""A registered version that is a pickle becomes another one that is data: same model, skops.
+
+Reading a pickle runs whatever program is in it, so it is read once, here, by consent; the proxy
+then serves the new version without `ALLOW_PICKLE`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import mlflow
+import mlflow.sklearn
+import numpy as np
+import sklearn
+from mlflow.models import Model
+
+from core.contract import names
+from core.contract.model import ModelContract
+from core.contract.trusted_types import PLAIN_TYPES
+from core.files.scratch import scratch_folder
+from core.messages import N_, _
+from core.registry.files import Package
+from core.registry.packages import contract_of, download, load_untrusted
+from core.registry.versions import Registry, Version
+from mlflow_project.migration.as_data import as_data
+from mlflow_project.migration.invented import invent_rows
+from mlflow_project.migration.old_model import CONSENT
+from mlflow_project.versions.errors import Refused
+from mlflow_project.versions.ledger import CONVERT, Ledger, exclusive
+from mlflow_project.versions.registration import next_release, register_tried
+
+EQUAL = 1e-12
+"""How far an output of the new version may lie from the old one's."""
+_ROWS = 256
+
+
+def convert(
+    registry: Registry, release: str, *, trust_pickle: bool, new: str | None = None
+) -> Version:
+    """Register a pickled version anew, as data; no alias moves. Return the new version.
+
+    Args:
+        registry: of the model.
+        release: the pickled version's.
+        trust_pickle: consent to run what is in it.
+        new: release of the new version; without one a version that has a release of its own gets
+            the next minor, any other is known by its number.
+
+    Raises:
+        Refused: there is no consent, it is data already or no scikit-learn model, skops cannot hold
+            it, the release is taken, or what was stored answers otherwise.
+    """
+    version = registry.by_release(release)
+    with scratch_folder("version") as folder:
+        package = download(registry, version.number, folder)
+        flavor = package.flavors.get("sklearn")
+        if flavor is None:
+            raise Refused(N_("{release} is no scikit-learn model; train it anew."), release=release)
+        if flavor.get("serialization_format") == "skops":
+            raise Refused(N_("{release} is data already; nothing to do."), release=release)
+        if not trust_pickle:
+            raise Refused(CONSENT, path=release)
+        contract = contract_of(package, version)
+        try:
+            estimator = load_untrusted(package)
+        except Exception as exc:
+            text = N_(
+                "Version {release}, written by scikit-learn {writer}, does not load with {here}: "
+                "{kind}"
+            )
+            writer, here = flavor.get("sklearn_version"), sklearn.__version__
+            facts = {"writer": writer, "here": here, "kind": type(exc).__name__}
+            raise Refused(text, release=release, **facts) from exc
+        stored, _kind = as_data(estimator)
+        _compare(estimator, stored, package, contract)
+        with exclusive(registry):
+            made = _register(registry, version, package, contract, stored, new)
+            number = str(made.number)
+            why = _("{release}, pickle read once", release=release)
+            Ledger(registry).record(CONVERT, why, after=number, version=number)
+    return made
+
+
+def _compare(old: Any, stored: Any, package: Package, contract: ModelContract) -> None:
+    """Refuse unless both answer alike: MLflow's input example where there is one, invented rows.
+
+    Raises:
+        Refused: they differ, or neither answers any row.
+    """
+    example = Model.load(str(package.folder)).load_input_example(str(package.folder))
+    known = contract.example.instance if contract.example else _plain(contract)
+    invented = invent_rows(contract.features, known, _ROWS)
+    named = hasattr(old, "feature_names_in_")
+    answered = False
+    for rows in (example, invented if named else invented.to_numpy()):
+        try:
+            before = getattr(old, package.method)(rows)
+        except Exception:  # noqa: S112 (rows that the model does not take tell nothing)
+            continue
+        answered = True
+        if not _alike(before, getattr(stored, package.method)(rows)):
+            raise Refused(N_("The converted model answers otherwise; nothing was done."))
+    if not answered:
+        raise Refused(N_("The model answers no row that it could be compared by."))
+
+
+def _plain(contract: ModelContract) -> Mapping[str, Any]:
+    empty = {"double": 1.0, "long": 1, "boolean": False, "string": ""}
+    return {f.name: f.values[0] if f.values else empty[f.type] for f in contract.features}
+
+
+def _alike(before: Any, after: Any) -> bool:
+    one, other = np.asarray(before), np.asarray(after)
+    if one.dtype.kind != "f":
+        return bool(np.array_equal(one, other))
+    return one.shape == other.shape and np.allclose(one, other, rtol=0, atol=EQUAL, equal_nan=True)
+
+
+def _register(
+    registry: Registry,
+    old: Version,
+    package: Package,
+    contract: ModelContract,
+    model: Any,
+    new: str | None,
+) -> Version:
+    """Log and register what the old version was, stored as data."""
+    logged = Model.load(str(package.folder))
+    metadata, tags = dict(package.metadata), {"converted_from": str(old.number)}
+    stated = names.METADATA_CONTRACT in metadata
+    if new or stated or names.TAG_RELEASE in old.tags:
+        tags[names.TAG_RELEASE] = release = next_release(registry, new)
+        if stated:
+            metadata[names.METADATA_CONTRACT] = {**metadata["contract"], "release": release}
+    mlflow.set_experiment(f"{registry.name}-training")
+    with mlflow.start_run(run_name=f"convert {contract.release}"):
+        mlflow.log_params({"converted_from": old.number, "serialization": "skops"})
+        info = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=sorted(PLAIN_TYPES),
+            pyfunc_predict_fn=package.method,
+            signature=logged.signature,
+            input_example=logged.load_input_example(str(package.folder)),
+            metadata=metadata or None,
+            pip_requirements=str(package.folder / "requirements.txt"),
+        )
+    text = _("converted from {release}, which is a pickle", release=contract.release)
+    return register_tried(registry, info.model_uri, tags, text)

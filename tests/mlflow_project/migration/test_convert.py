@@ -1,0 +1,130 @@
+"""A version that is a pickle becomes one that is data, by consent, and answers the same."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import infer_signature
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+
+from core.registry.errors import VersionRefused
+from core.registry.packages import load_model
+from core.registry.versions import Registry, open_registry
+from mlflow_project.registry import main
+from mlflow_project.versions.ledger import Ledger
+from serving.config.settings import Settings
+from serving.model.loading import LoadedVersion, load_version
+
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame(RNG.uniform(0, 9, (60, 2)), columns=["area", "rooms"])
+DEAR = (FRAME["area"] > 4).astype(int)
+
+
+class Traps:
+    """A pickle of one writes a file by being read, and is a regression."""
+
+    def __init__(self, file: Path, model: Any) -> None:
+        """Keep both."""
+        self.file, self.model = file, model
+
+    def __reduce__(self) -> Any:
+        """Be a model that was read by writing a file."""
+        return _sprung, (str(self.file), self.model)
+
+
+def _sprung(file: str, model: Any) -> Any:
+    Path(file).write_text("read")
+    return model
+
+
+@pytest.fixture
+def registry(
+    mlflow_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Registry:
+    """A model of its own, without versions."""
+    monkeypatch.setenv("MODEL_NAME", f"converted-{abs(hash(request.node.name)):x}")
+    mlflow.set_tracking_uri(mlflow_server)
+    return open_registry()
+
+
+@pytest.fixture
+def pickled(registry: Registry) -> Callable[..., None]:
+    """Return a function that registers a pickled estimator as a plain script does."""
+
+    def log(model: Any, kind: str = "pickle", x: Any = FRAME, method: str = "predict") -> None:
+        fitted = getattr(model, "model", model)
+        with mlflow.start_run():
+            mlflow.sklearn.log_model(
+                model,
+                name="model",
+                serialization_format=kind,
+                registered_model_name=registry.name,
+                pyfunc_predict_fn=method,
+                signature=infer_signature(x, getattr(fitted, method)(x)),
+                input_example=x.head(2),
+                pip_requirements=["scikit-learn"],
+            )
+
+    return log
+
+
+def served(registry: Registry, release: str) -> LoadedVersion:
+    """Load a version as a proxy without ALLOW_PICKLE does."""
+    return load_version(registry, registry.by_release(release), Settings(), lambda *_: None)
+
+
+def test_a_pickle_is_read_once_by_consent_and_then_is_data(
+    registry: Registry, pickled: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Probabilities and text columns; both kinds of pickle; the old version stays as it is."""
+    pickled(LogisticRegression().fit(FRAME, DEAR), method="predict_proba")
+    kinds = pd.DataFrame({"kind": ["a", "b", "c"] * 20, "size": RNG.uniform(0, 9, 60)})
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    pickled(make_pipeline(encoder, LinearRegression()).fit(kinds, DEAR), "cloudpickle", kinds)
+    for release, new, frame in (("v0.0.1", "v0.0.3", FRAME), ("v0.0.2", "v0.0.4", kinds)):
+        with pytest.raises(VersionRefused):
+            served(registry, release)
+        assert main(["convert", release]) == 1
+        assert "--trust-pickle" in capsys.readouterr().err
+        assert main(["convert", release, "--trust-pickle"]) == 0
+        assert f"{new} " in capsys.readouterr().out
+        rows = frame.to_numpy().tolist()
+        expected = load_model(registry, registry.by_release(release)).predict(frame)
+        assert np.allclose(served(registry, new).output(rows), expected, rtol=0, atol=1e-12)
+    entries = {entry.after: entry for entry in Ledger(registry).entries()}
+    assert {entry.action for entry in entries.values()} == {"convert"}
+    assert "v0.0.2" in entries["4"].why
+    assert all(not version.aliases for version in registry.versions())
+    assert main(["convert", "v0.0.3", "--trust-pickle"]) == 1
+    assert "v0.0.3" in capsys.readouterr().err
+
+
+def test_without_consent_nothing_is_read(
+    registry: Registry, pickled: Callable[..., None], tmp_path: Path
+) -> None:
+    """The file that is written by reading the pickle is written only then."""
+    trap = tmp_path / "trap"
+    pickled(Traps(trap, LinearRegression().fit(FRAME, DEAR)))
+    trap.unlink(missing_ok=True)  # MLflow's own look at its input example reads it
+    assert main(["convert", "v0.0.1"]) == 1
+    assert not trap.exists()
+    assert main(["convert", "v0.0.1", "--trust-pickle", "--version", "v2.0.0"]) == 0
+    assert trap.exists()
+    assert served(registry, "v2.0.0").number == 2
+
+
+def test_what_skops_cannot_hold_is_refused(
+    registry: Registry, pickled: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A function of a script is a program, however it is stored."""
+    model = make_pipeline(FunctionTransformer(lambda x: 2 * x), LinearRegression())
+    pickled(model.fit(FRAME, DEAR), "cloudpickle")
+    assert main(["convert", "v0.0.1", "--trust-pickle"]) == 1
+    assert capsys.readouterr().err
+    assert [version.number for version in registry.versions()] == [1]
