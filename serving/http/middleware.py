@@ -92,12 +92,11 @@ class RequestMiddleware:
         return exc
 
     def _record(self, scope: Scope, context: RequestContext) -> RequestRecord:
-        level = "INFO"
-        if context.status >= 400:
-            # A probe that is told to wait is no error.
-            expected = context.status < 500 or scope["path"] == _PROBE
-            level = "WARNING" if expected else "ERROR"
         path = scope["path"]
+        level = "INFO"
+        # A probe that is told to wait, as at every start, is nothing to look at.
+        if context.status >= 400 and path != _PROBE:
+            level = "WARNING" if context.status < 500 else "ERROR"
         return RequestRecord(
             timestamp=now(),
             level=level,

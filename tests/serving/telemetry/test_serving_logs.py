@@ -43,6 +43,16 @@ def test_the_levels_follow_the_status(proxy: Any, eventually: Any) -> None:
     assert (lines["log-3"]["level"], lines["log-3"]["path"]) == ("INFO", "/health")
 
 
+def test_a_probe_that_is_told_to_wait_is_nothing_to_look_at(
+    start: Any, new_model: Any, eventually: Any
+) -> None:
+    """A proxy without a version says so once a second to whoever probes it."""
+    proxy = start(new_model())
+    assert proxy.http.get("/ready", headers={"X-Request-ID": "log-4"}).status_code == 503
+    lines = eventually(lambda: [r for r in proxy.log() if r.get("request_id") == "log-4"])
+    assert [(line["level"], line["status_code"]) for line in lines] == [("INFO", 503)]
+
+
 def test_the_runbooks_greps_hit(tmp_path: Path) -> None:
     """Separators are written as the runbook's patterns expect them."""
     path = tmp_path / "app.log"
