@@ -126,7 +126,7 @@ def _split(data: Any, names: Sequence[str] | None) -> Rows:
         isinstance(part, list) for part in (rows, data.get("index", []))
     ):
         raise refusal(_("dataframe_split does not have the expected shape"), allowed)
-    index: list[Any] = data.get("index", rows)
+    index: Any = data.get("index", rows)
     if len(index) != len(rows):
         raise refusal(_("index and data differ in length"), _("the same in all"))
     return named(columns, rows)
