@@ -133,6 +133,8 @@ class Follower:
             self._follow(target)
         except (RegistryError, OSError) as exc:
             reachable = not isinstance(exc, RegistryUnreachable)
+            if not reachable and self.served is None:
+                self._start_from_cache()  # the alias was told, and the files did not come
             reason = exc if isinstance(exc, RegistryError) else _no_disk(exc)
             self._note(Following(target.number, reachable, self._behind(target, reason)))
         else:

@@ -359,7 +359,34 @@ def test_a_version_that_a_gateway_garbled_is_tried_again(
         gateway.server_close()
 
 
-def passing_on(server: str, lies: threading.Event) -> Callable[[Any], None]:
+def test_a_start_whose_download_fails_serves_the_copy(
+    mlflow_server: str,
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+) -> None:
+    """The alias is told and the files do not come: the last good version answers meanwhile."""
+    name, lies = new_model(), threading.Event()
+    number = register_version(name)
+    gateway = WrongServer(passing_on(mlflow_server, lies, status=503))
+    threading.Thread(target=gateway.serve_forever, daemon=True).start()
+    try:
+        start(name, mlflow_tracking_uri=gateway.uri).wait_ready()
+        lies.set()
+        again = start(name, mlflow_tracking_uri=gateway.uri).wait_ready()
+        health = again.wait_for(model_source="cache", status="degraded")
+        assert (health["registry_version"], health["alias_version"]) == (number, number)
+        assert again.predict(ROW).status_code == 200
+        lies.clear()
+        again.wait_for(model_source="registry", status="healthy")
+    finally:
+        gateway.shutdown()
+        gateway.server_close()
+
+
+def passing_on(
+    server: str, lies: threading.Event, status: int | None = None
+) -> Callable[[Any], None]:
     """Return an answer that is the server's own, but for artifacts while it lies."""
 
     def answer(handler: Any) -> None:
@@ -371,7 +398,7 @@ def passing_on(server: str, lies: threading.Event) -> Callable[[Any], None]:
         )
         lie = lies.is_set() and "/mlflow-artifacts/artifacts/" in handler.path
         content = b"<html>Sign in</html>" if lie else asked.content
-        handler.send_response(asked.status_code)
+        handler.send_response(status if lie and status else asked.status_code)
         handler.send_header("Content-Type", asked.headers.get("Content-Type", "text/plain"))
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
