@@ -242,6 +242,7 @@ def test_metadata_describes_the_served_version(proxy: Any) -> None:
         "nullable": True,
         "description": "Bearing",
         "values": [],
+        "required": False,
     }
     stated = (metadata["horizon"], metadata["period_field"], metadata["year_suffixes"])
     assert stated == (1, None, True)
