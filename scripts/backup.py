@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -111,23 +111,27 @@ class Archive:
         self._tar.addfile(member, io.BytesIO(data))
         self.digests[name] = hashlib.sha256(data).hexdigest()
 
-    def add_tree(self, name: str, folder: Path, without: Path | None = None) -> int:
-        """Add the files under a folder, hidden ones left out; return how many."""
+    def add_files(self, name: str, folder: Path, files: Iterable[Path]) -> int:
+        """Add files of a folder under a name; return how many were there."""
         return sum(
-            self.add(f"{name}/{path.relative_to(folder).as_posix()}", path)
-            for path in files_under(folder, without)
+            self.add(f"{name}/{path.relative_to(folder).as_posix()}", path) for path in files
         )
 
 
-def files_under(folder: Path, without: Path | None = None) -> Iterator[Path]:
-    """Yield the files under a folder in order; none that is hidden, a request, or within `without`.
+def files_under(folder: Path) -> Iterator[Path]:
+    """Yield all files under a folder, in order."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
-    A hidden one is half written, or a lock.
+
+def rows_under(folder: Path, without: Path | None = None) -> Iterator[Path]:
+    """Yield the files of a store, or of its journals, but for those within `without`.
+
+    A hidden one is half written, or a lock; a request is of the moment.
     """
-    for path in sorted(folder.rglob("*")):
+    for path in files_under(folder):
         inside = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in inside) or path.name == ROTATE_REQUEST
-        if path.is_file() and not hidden and not (without and path.is_relative_to(without)):
+        passing = any(part.startswith(".") for part in inside) or path.name == ROTATE_REQUEST
+        if not passing and not (without and path.is_relative_to(without)):
             yield path
 
 
@@ -178,11 +182,13 @@ def _fill(archive: Archive, store: Store, scratch: Path) -> dict[str, Any]:
         tables = copy_database(ROOT / DATABASE, copy)
         archive.add("mlflow.db", copy)
         copy.unlink()
-        artifacts = archive.add_tree("artifacts", ROOT / ARTIFACTS)
+        artifacts = archive.add_files("artifacts", ROOT / ARTIFACTS, files_under(ROOT / ARTIFACTS))
         if store.folder is not None and store.folder.is_dir():
             stack.enter_context(exclusive(store))
-        journals = archive.add_tree("journal", store.journals) if store.journals.is_dir() else 0
-        rows = archive.add_tree("store", store.folder, store.journals) if store.folder else 0
+        journals = archive.add_files("journal", store.journals, rows_under(store.journals))
+        rows = 0
+        if (folder := store.folder) is not None:
+            rows = archive.add_files("store", folder, rows_under(folder, store.journals))
         archive.add("env", ROOT / ENV)
         if key := os.environ.get(KEY):
             archive.add_text("pseudonym-key", key)

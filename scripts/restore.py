@@ -35,6 +35,7 @@ from scripts.backup import (
     BackupError,
     captured,
     files_under,
+    rows_under,
 )
 from scripts.processes import ROOT
 
@@ -52,7 +53,7 @@ def taken(store: Store) -> list[Path]:
     return [
         path
         for path in places(store).values()
-        if path.is_file() or (path.is_dir() and any(files_under(path)))
+        if path.is_file() or (path.is_dir() and any(rows_under(path)))
     ]
 
 

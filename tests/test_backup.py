@@ -48,6 +48,7 @@ class Installation:
         var = self.folder / "var"
         (var / "artifacts/1/models").mkdir(parents=True)
         (var / "artifacts/1/models/model.skops").write_bytes(bytes(range(256)) * 400)
+        (var / "artifacts/1/models/.gitattributes").write_text("a model's own")
         with closing(sqlite3.connect(var / "mlflow.db")) as db, db:
             db.execute("CREATE TABLE alembic_version (version_num TEXT)")
             db.execute("INSERT INTO alembic_version VALUES ('abc')")
@@ -115,8 +116,9 @@ def test_what_was_there_is_there_again(
     assert "--forget" in said
     with closing(sqlite3.connect(empty.folder / "var/mlflow.db")) as db:
         assert db.execute("SELECT name FROM runs").fetchall() == [("train v1.0.0",)]
-    artifact = Path("var/artifacts/1/models/model.skops")
-    assert (empty.folder / artifact).read_bytes() == (one.folder / artifact).read_bytes()
+    for name in ("model.skops", ".gitattributes"):
+        artifact = Path("var/artifacts/1/models") / name
+        assert (empty.folder / artifact).read_bytes() == (one.folder / artifact).read_bytes()
     assert empty.rows() == one.rows() == 42
     settings = (empty.folder / ".env").read_text()
     assert settings == f"API_PORT=8123\nPSEUDONYM_KEY={KEY}\n"
