@@ -63,7 +63,7 @@ def invocations_content(
     split: dict[str, Any] = {
         "columns": {"type": "array"},
         "data": {"type": "array"},
-        "index": {"type": "array"},
+        "index": {"type": "array", "description": _("a name for each row, which no model reads")},
     }
     header = _("a header and one line per instance; the columns in any order")
     text: dict[str, Any] = {"type": "string", "description": header}
