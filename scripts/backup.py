@@ -52,6 +52,14 @@ class BackupError(ProjectError):
     code = "backup_failed"
 
 
+def in_project(given: Path) -> Path:
+    """Go to the project's folder and take its `.env`; return where a path that was given is."""
+    given = given.absolute()
+    os.chdir(ROOT)
+    load_env_file(ROOT / ENV)
+    return given
+
+
 def captured() -> Store:
     """Return the inference store that the environment names, with its journals.
 
@@ -62,8 +70,12 @@ def captured() -> Store:
     try:
         place = store_place(text)
     except ValueError as exc:
-        message = N_("INFERENCE_STORE={text} is {reason}")
-        raise BackupError(message, text=text, reason=str(exc)) from exc
+        raise BackupError(
+            N_(
+                "the inference store is neither a folder nor s3://bucket/prefix (without access "
+                "keys)"
+            )
+        ) from exc
     journals = os.environ.get("JOURNAL_DIR")
     return Store(place, Path(journals) if journals else None)
 
@@ -204,8 +216,8 @@ def tell(path: Path) -> None:
     """Say what is in the archive and what it means to have it."""
     size = number(path.stat().st_size / 2**20, 1)
     say(_("written: {path} ({size} MB), for your eyes only", path=path, size=size))
-    if captured().folder is None:
-        say(_("the captured rows are in the bucket {store}: back it up there", store=captured()))
+    if (store := captured()).folder is None:
+        say(_("the captured rows are in the bucket {store}: back it up there", store=store))
     if os.environ.get(KEY):
         say(
             _(
@@ -228,13 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.add_argument("destination", type=Path, help=_("folder of the backups"))
     args = arguments.parse_args(argv)
 
-    def run() -> None:
-        destination = args.destination.absolute()
-        os.chdir(ROOT)
-        load_env_file(ROOT / ENV)
-        tell(back_up(destination))
-
-    return run_command(run)
+    return run_command(lambda: tell(back_up(in_project(args.destination))))
 
 
 if __name__ == "__main__":

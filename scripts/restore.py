@@ -23,7 +23,6 @@ from core.files.whole import FILE_MODE, make_folder
 from core.messages import N_, _
 from core.messages.formats import moment
 from core.store.filesystem import Store
-from scripts.addresses import load_env_file
 from scripts.backup import (
     ARTIFACTS,
     DATABASE,
@@ -35,6 +34,7 @@ from scripts.backup import (
     BackupError,
     captured,
     files_under,
+    in_project,
     rows_under,
 )
 from scripts.processes import ROOT
@@ -105,6 +105,8 @@ def restore(archive: Path) -> dict[str, Any]:
         BackupError: something is here already, the key is another one, or the archive is not whole.
         OSError: it cannot be read, or a file cannot be written.
     """
+    if not archive.is_file():
+        raise BackupError(N_("the backup {path} does not exist"), path=archive)
     store = captured()
     if here := taken(store):
         message = N_("there is something here already, and nothing is overwritten: {paths}")
@@ -198,15 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.add_argument("archive", type=Path, help=_("the backup (.tar)"))
     args = arguments.parse_args(argv)
 
-    def run() -> None:
-        archive = args.archive.absolute()
-        if not archive.is_file():
-            raise BackupError(N_("the backup {path} does not exist"), path=archive)
-        os.chdir(ROOT)
-        load_env_file(ROOT / ENV)
-        tell(restore(archive))
-
-    return run_command(run)
+    return run_command(lambda: tell(restore(in_project(args.archive))))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: in
 
     allowed = _("Parquet of flat columns, compressed with Snappy or not at all")
     try:
-        schema = pq.ParquetFile(pa.BufferReader(body)).schema_arrow
+        schema = pq.read_schema(pa.BufferReader(body))
         texts = [f.name for f in schema if pa.types.is_string(f.type)]
         file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=texts)
         if file.metadata.num_rows > rows:
