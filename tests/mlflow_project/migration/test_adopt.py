@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +26,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from core.contract import names
 from core.registry.packages import read_contract
-from core.registry.versions import Registry, open_registry
+from core.registry.versions import Registry
 from mlflow_project.migration.old_files import read_old_files, year_free
 from mlflow_project.migration.renaming import rename_inputs
 from mlflow_project.registry import main
@@ -85,16 +84,6 @@ def old(tmp_path: Path) -> Callable[..., list[str]]:
         ]
 
     return write
-
-
-@pytest.fixture
-def registry(
-    mlflow_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Registry:
-    """A model of its own, without versions."""
-    monkeypatch.setenv("MODEL_NAME", f"adopted-{abs(hash(request.node.name)):x}")
-    mlflow.set_tracking_uri(mlflow_server)
-    return open_registry()
 
 
 def test_without_consent_the_pickle_is_not_read(

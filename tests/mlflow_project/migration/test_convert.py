@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from core.registry.errors import VersionRefused
 from core.registry.packages import load_model
-from core.registry.versions import Registry, open_registry
+from core.registry.versions import Registry
 from mlflow_project.registry import main
 from mlflow_project.versions.ledger import Ledger
 from serving.config.settings import Settings
@@ -41,16 +41,6 @@ class Traps:
 def _sprung(file: str, model: Any) -> Any:
     Path(file).write_text("read")
     return model
-
-
-@pytest.fixture
-def registry(
-    mlflow_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Registry:
-    """A model of its own, without versions."""
-    monkeypatch.setenv("MODEL_NAME", f"converted-{abs(hash(request.node.name)):x}")
-    mlflow.set_tracking_uri(mlflow_server)
-    return open_registry()
 
 
 @pytest.fixture
