@@ -51,7 +51,8 @@ TABLE: dict[str, dict[str, str]] = {
         "http": "config errors telemetry protocol model engine deployment",
         "batch": "errors protocol following engine http",
         "lists": "errors protocol following engine deployment http",
-        "panel": "errors telemetry metrics deployment http",
+        "documents": "errors http",
+        "panel": "errors telemetry metrics deployment http documents",
     },
     "monitoring": {
         "drift": "",
