@@ -58,6 +58,15 @@ def _words(value: Any) -> Any:
     return frozenset(word.strip() for word in value.split(",") if word.strip())
 
 
+def _model_names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = tuple(word.strip() for word in value.split(",") if word.strip())
+    if len(set(found)) < len(found) or any(set(name) & set("/:{}") for name in found):
+        raise ValueError
+    return found
+
+
 def _digests(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -99,6 +108,15 @@ class Settings(BaseSettings):
 
     model_name: str = names.DEFAULT_MODEL_NAME
     """Registered model to serve."""
+
+    models: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_model_names),
+        _Must(N_("must be names of registered models, each once, separated by commas")),
+    ] = ()
+    """Registered models to serve, each under `/models/<name>`; the first one, in the place of
+    `MODEL_NAME`, at the usual paths too. Empty: that one alone."""
 
     model_alias: str = names.CHAMPION
     """Alias whose version is served and followed."""
@@ -211,6 +229,16 @@ class Settings(BaseSettings):
     def invocations_leave_out(self) -> bool:
         """Tell whether `/invocations` leaves them out."""
         return self.unknown_fields != "refuse"
+
+    def of_model(self, name: str) -> "Settings":
+        """Return the settings of one of the models.
+
+        The threshold, the reader of workbooks and the panel's group are about the first one.
+        """
+        if name == (self.models or (self.model_name,))[0]:
+            return self.model_copy(update={"model_name": name})
+        own = {"threshold": None, "sheet_reader": "", "panel_group": ""}
+        return self.model_copy(update={"model_name": name, **own})
 
     @model_validator(mode="before")
     @classmethod
