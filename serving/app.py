@@ -32,6 +32,7 @@ from serving.http.status import status_router
 from serving.lists.page import list_route
 from serving.metrics.counters import Metrics
 from serving.metrics.exposition import scrape_route
+from serving.metrics.kept import KeptLevels
 from serving.panel.page import panel_routes
 from serving.telemetry.logs import JsonLog
 from serving.telemetry.memory import share_one_arena
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings.workers_dir,
         lambda: gauges(deployments),
         lambda: all(d.follower.served is not None for d in deployments),
+        KeptLevels(settings.kept_levels),
     )
     deployments = [Deployment(settings, log, metrics)]
     main = deployments[0]
@@ -88,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
         hot={("POST", "/predict"): predict},
         observe=metrics.request,
         root=settings.root_path,
+        client=settings.log_client,
     )
     # A flip may change what `/predict` takes, so the document is made anew for each request.
     app.openapi = lambda: describe(app, main)  # type: ignore[method-assign]
