@@ -37,7 +37,8 @@ from serving.panel.page import panel_routes
 from serving.telemetry.logs import JsonLog
 from serving.telemetry.memory import share_one_arena
 
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
+"""Longest time that the event loop waits for a thread: once for nearly every call of a socket."""
 _END_SECONDS = 120.0
 """Longest time that a worker drains and converts once its master is gone."""
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}

@@ -59,7 +59,8 @@ TABLE: dict[str, dict[str, str]] = {
         "performance": "",
         "tracking": "drift",
         "command": "tracking",
-        "pages": "drift performance tracking",
+        "replay": "drift performance tracking",
+        "pages": "drift performance tracking replay",
         "privacy": "tracking",
     },
 }

@@ -47,6 +47,14 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
         help=_("even if it failed the gate's criteria; needs --reason"),
     )
     _add_consent(promote)
+    promote.add_argument(
+        "--yes", action="store_true", help=_("do not ask, even if it was not rehearsed")
+    )
+    commands.add_parser(
+        "rehearse",
+        help=_("what a version would change in captured rows (monitoring.rehearsal)"),
+        add_help=False,  # all that follows is for that command
+    )
     rollback = commands.add_parser("rollback", help=_("go back to the previous version"))
     rollback.add_argument(
         "--to",
