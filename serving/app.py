@@ -34,6 +34,7 @@ from serving.http.status import models_route, status_router
 from serving.lists.page import list_route
 from serving.metrics.counters import Metrics
 from serving.metrics.exposition import scrape_route
+from serving.metrics.kept import KeptLevels
 from serving.panel.page import panel_routes
 from serving.telemetry.logs import JsonLog
 from serving.telemetry.memory import share_one_arena
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings.workers_dir,
         lambda: gauges(deployments),
         lambda: all(d.follower.served is not None for d in deployments),
+        KeptLevels(settings.kept_levels),
     )
     deployments = [
         Deployment(settings.of_model(name), log, metrics)
@@ -97,6 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
         hot={("POST", one.path): one.endpoint for one in scoring},
         observe=metrics.request,
         root=settings.root_path,
+        client=settings.log_client,
     )
     # A flip may change what `/predict` takes, so the document is made anew for each request.
     app.openapi = lambda: describe(app, deployments)  # type: ignore[method-assign]

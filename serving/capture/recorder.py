@@ -33,7 +33,7 @@ from serving.telemetry.logs import JsonLog, location
 
 _GIVEN = (
     *("request_id", "instance", "timestamp", "entity", "period"),
-    *("score", "label", "threshold", "latency_ms"),
+    *("score", "label", "threshold", "scored_ms"),
 )
 """Columns that every row has, in the order in which they are given; the features follow, and after
 them the probability of each class where the version gives it."""
@@ -309,7 +309,7 @@ class Capture:
 
     def _rows(self, job: Job, form: _Format) -> list[Sequence[Any]]:
         """Return a job's rows as the version's journal has them."""
-        given, request_id, latency_ms = (
+        given, request_id, scored_ms = (
             job.instances,
             job.context.request_id,
             job.context.elapsed_ms(),
@@ -325,7 +325,7 @@ class Capture:
                 (
                     *(request_id, number, timestamp),
                     stored(entity, self._key, prefix),
-                    *(period, score, label, threshold, latency_ms),
+                    *(period, score, label, threshold, scored_ms),
                     *row,
                     *probabilities,
                 )

@@ -80,6 +80,7 @@ def _prefix(value: Any) -> Any:
     return prefix
 
 
+ClientName = Literal["key", "address", "none"]
 Seconds = Annotated[
     float,
     BeforeValidator(_number),
@@ -157,6 +158,9 @@ class Settings(BaseSettings):
     log_file: Path = Path("logs/app.log")
     """JSON log, one object a line."""
 
+    log_client: Annotated[ClientName, _Must(N_("must be key, address or none"))] = "key"
+    """Who asked, in the log: the first digits of the key's SHA-256, the address, or nothing."""
+
     max_instances: Count = 1000
     """Most instances in one request."""
 
@@ -200,6 +204,17 @@ class Settings(BaseSettings):
 
     model_cache: Path = Path("var/model-cache")
     """Folder of the last good version, from which the proxy starts while MLflow is away."""
+
+    levels_dir: Path = Field(
+        default_factory=lambda given: given["model_cache"].parent / "service-levels"
+    )
+    """Folder where service levels outlive the server, a file a day, for the trend at `/painel`;
+    empty: beside the model cache."""
+
+    @property
+    def kept_levels(self) -> Path:
+        """Return where this model's service levels are kept: servers of several may share."""
+        return self.levels_dir / self.model_name
 
     sheet_reader: str = ""
     """What reads workbooks at `/lista`, as `package.module` or `package.module:object` (see

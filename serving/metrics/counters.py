@@ -24,6 +24,7 @@ from core.files.whole import replacing
 from core.messages import _
 from serving.config.model_paths import plain
 from serving.engine.job import Job
+from serving.metrics.kept import KeptLevels
 from serving.metrics.slo import ServiceTally, Slices, Watch
 from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import RequestRecord
@@ -91,6 +92,7 @@ class Metrics:
         state: returns what is read rather than counted (gauges and capture's counters), by metric
             name and label values.
         ready: tells whether requests can be answered.
+        kept: where service levels outlive the server; None: nowhere.
     """
 
     def __init__(
@@ -98,10 +100,11 @@ class Metrics:
         folder: Path | None,
         state: Callable[[], Mapping[str, Mapping[Labels, float]]],
         ready: Callable[[], bool] = lambda: True,
+        kept: KeptLevels | None = None,
     ) -> None:
         """Start at zero; nothing is written before `start`."""
         self._folder, self._state, self._ready = folder, state, ready
-        self._watch, self.heart = Watch(), Heartbeat("metrics")
+        self._watch, self.heart, self._kept = Watch(), Heartbeat("metrics"), kept
         self._seen, self._failed_at = (0, 0), -math.inf
         self._requests: dict[Labels, int] = defaultdict(int)
         self._latency: dict[Labels, BucketCounts] = {}
@@ -182,6 +185,8 @@ class Metrics:
             self._thread.join()
         self.heart.rest()
         self._look()
+        if self._kept is not None:
+            self._kept.keep(self._watch.slices, all_of_it=True)
         self.publish()
         if self._fd >= 0:
             os.close(self._fd)
@@ -253,6 +258,8 @@ class Metrics:
         none = [0] * (len(LATENCY_BOUNDS) + 1)
         latencies = tuple(map(sum, zip(none, *counts, strict=True)))
         self._watch.look(ServiceTally(requests, errors, latencies=latencies), self._ready())
+        if self._kept is not None:
+            self._kept.keep(self._watch.slices)
 
     def _note_failures(self, requests: int, failed: int) -> None:
         """Remember when all scoring requests since the last look were answered 500."""

@@ -8,6 +8,7 @@ from serving.http.schemas import CaptureState
 from serving.http.status import health_of
 from serving.metrics.counters import LATENCY_BOUNDS, Metrics
 from serving.metrics.exposition import Numbers, added
+from serving.metrics.kept import days
 from serving.metrics.slo import DAY, HOUR, levels, window
 from serving.panel.background import Reading
 from serving.panel.content import Group, PanelFacts
@@ -41,6 +42,7 @@ def gather(
         day=levels(window(slices, now, DAY), LATENCY_BOUNDS),
         reading=reading,
         counts=counts,
+        days=tuple(days(settings.kept_levels)),
         mlflow_url=settings.mlflow_public_url or settings.mlflow_tracking_uri,
     )
 

@@ -110,6 +110,7 @@ def render(
             whose_flip=panel.whose_flip(facts),
             flip_effect=panel.flip_effect(facts),
             latency=panel.latency,
+            of_day=panel.of_day,
             sections=lambda text: linked(text, "runbook"),
             since=panel.served_since(facts),
             threshold_origin=panel.threshold_origin(facts),
