@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from core.contract.types import FEATURE_TYPES
-from core.spark.session import SparkUnusable, spark_session
+from core.spark.session import SparkUnusable, quoted, spark_session
 from core.store.reader import Captures
 from core.store.selection import ReadingPlan
 from core.store.sources import stored_files
@@ -127,7 +127,7 @@ def _count(plan: ReadingPlan, baseline: Baseline) -> PartialCount:
 
 def _rows(session: "SparkSession", plan: ReadingPlan) -> "DataFrame":
     """Return the selected rows of journals and files as one data frame."""
-    schema = ", ".join(f"`{name}` {kind}" for name, kind in _columns(plan).items())
+    schema = ", ".join(f"{quoted(name)} {kind}" for name, kind in _columns(plan).items())
     memory = [s for s in plan.sources if not isinstance(s, ds.FileSystemDataset)]
     journals = [b for place, s in enumerate(memory) for b in _placed(s, place, plan)]
     stored = [s for s in plan.sources if isinstance(s, ds.FileSystemDataset)]

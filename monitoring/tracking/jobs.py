@@ -189,7 +189,7 @@ class JobRegistry:
 
     def _output(self, version: MonitoredVersion, model: Any, features: pa.Table) -> Any:
         try:
-            return ask(model, features.to_pandas())
+            return ask(model, features.rename_columns(version.contract.feature_names).to_pandas())
         except Exception as exc:
             # A model may raise anything, and its text may quote the rows.
             raise ScoringError(version=version.release, kind=type(exc).__name__) from exc

@@ -37,7 +37,7 @@ class FlatTable:
             lines = self._lines(table)
         except UnreadableTable as exc:
             raise SheetError(reason=str(exc)) from exc
-        known = [name for name in table.names if self._known(name)]
+        known = [name for name in table.names if self._known(name) is not None]
         if not known:
             raise SheetError(N_("the first line must name each column once, the model's too"))
         others = [name for name in table.names if name not in known]

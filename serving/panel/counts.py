@@ -59,14 +59,14 @@ def counted(deployment: Deployment) -> Counts | None:
     served, settings = deployment.follower.served, deployment.settings
     if served is None:
         return None
-    types = {feature.name: feature.type for feature in served.version.contract.features}
-    group = settings.panel_group if settings.panel_group in types else None
+    features = {feature.name: feature for feature in served.version.contract.features}
+    group = features.get(settings.panel_group) if settings.panel_group else None
     asked = {
         "store": str(settings.inference_store),
         "journals": str(settings.journal_dir),
         "model": served.version.name,
         "number": served.version.number,
-        "group": {group: types[group]} if group else {},
+        "group": {group.column: group.type} if group else {},
         # The label of a model without a threshold is a class, no flag.
         "flags": not served.version.contract.outputs,
     }

@@ -169,7 +169,8 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
     if contract.period_field:
         year = Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])]
         fields.append(("period_", year | None | UnsetType, UNSET))
-    # Without an entity the field takes a name that no contract allows, and stays absent.
+    # Without an entity the field takes a name that no feature has, and stays absent.
+    nothing = "$" * (1 + max(len(feature.name) for feature in contract.features))
     entity = str | Annotated[int, Meta(ge=LONG_MIN, le=LONG_MAX)]
     fields.append(("entity_", entity | None | UnsetType, UNSET))
     return msgspec.defstruct(
@@ -180,8 +181,8 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
         gc=False,
         rename={
             **sent,
-            "entity_": contract.entity or "$",
-            "period_": contract.period_field or "$",
+            "entity_": contract.entity or nothing,
+            "period_": contract.period_field or nothing,
         },
     )
 
