@@ -61,7 +61,7 @@ class InstanceReader:
         try:
             instance: Any = _instance_type(contract)
         except ValueError:
-            # A name that JSON has to escape; the validator reads those too.
+            # A name that JSON has to escape, or a date; the validator reads those too.
             return
         bounds = Meta(min_length=1, max_length=max_instances)
         several = Annotated[list[instance], bounds]
@@ -188,7 +188,13 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
 
 
 def _value_type(feature: Feature) -> Any:
-    """Return the msgspec type that accepts what the feature accepts, or less."""
+    """Return the msgspec type that accepts what the feature accepts, or less.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if feature.type == "datetime":
+        raise ValueError  # the decoder knows neither a date without a time nor a range
     kind: Any = FEATURE_TYPES[feature.type].python
     if kind is bool or (kind is str and not feature.values):
         return kind

@@ -72,7 +72,6 @@ def test_any_name_is_a_features() -> None:
 @pytest.mark.parametrize(
     "inputs",
     [
-        [column("datetime", "when")],
         [column("binary", "blob")],
         [column("double", "\x1b[2J")],
         [tensor("float64", -1, 28, 28)],
