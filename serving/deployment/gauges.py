@@ -15,6 +15,10 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
     for shadow in shadows:
         if shadow.follower.served is not None:
             serving[_identity(shadow.follower.served, shadow.alias)] = 1
+    canaries = [d.canary for d in deployments if d.canary]
+    for canary in canaries:
+        if canary.trial is not None:
+            serving[_identity(canary.trial.model, canary.alias)] = 1
     return {
         "capture_rows": {(): sum(c.captured for c in counters)},
         "ignored_fields": {(): sum(d.ignored_fields for d in deployments)},
@@ -26,6 +30,9 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         "shadow_rows": {(): sum(s.scored for s in shadows)},
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": serving,
+        "canary_outcomes": {k: v for c in canaries for k, v in list(c.tally.counts.items())},
+        "canary_stopped_workers": {(c.stopped[0],): 1 for c in canaries if c.stopped},
+        "serving_refusing_workers": dict.fromkeys(filter(None, map(_refusal, deployments)), 1),
         "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
         "serving_registry_reachable_workers": {
             (): int(all(d.follower.following.reachable for d in deployments))
@@ -41,3 +48,11 @@ def _identity(served: ServedModel | None, alias: str) -> Labels:
         return ("", alias, "", "", "")
     version = served.version
     return (version.name, alias, served.release, str(version.number), served.source)
+
+
+def _refusal(deployment: Deployment) -> Labels | None:
+    """Return which version the alias names that is not served, and why; None if it is served."""
+    following = deployment.follower.following
+    if not following.code:
+        return None
+    return (deployment.alias, str(following.alias_version or ""), following.code)

@@ -4,9 +4,10 @@ import time
 
 from fastapi import APIRouter
 
+from serving.deployment.canary import Canary
 from serving.deployment.deployment import Deployment
 from serving.deployment.shadow import Shadow
-from serving.http.schemas import CaptureState, Health, Metadata, Ready, ShadowState
+from serving.http.schemas import CanaryState, CaptureState, Health, Metadata, Ready, ShadowState
 
 
 def status_router(deployment: Deployment) -> APIRouter:
@@ -45,6 +46,7 @@ def health_of(deployment: Deployment, uptime: float) -> Health:
         registry_reachable=following.reachable,
         capture=CaptureState(counters.captured, counters.pending, counters.lost),
         shadow=None if deployment.shadow is None else shadow_of(deployment.shadow),
+        canary=None if deployment.canary is None else canary_of(deployment.canary),
         uptime_seconds=round(uptime, 3),
         reasons=alarms + deployment.notes(),
     )
@@ -60,6 +62,21 @@ def shadow_of(shadow: Shadow) -> ShadowState:
         scored=shadow.scored,
         dropped=shadow.dropped,
         problem=shadow.follower.following.problem,
+    )
+
+
+def canary_of(canary: Canary) -> CanaryState | None:
+    """Say how the canary does, if there is one; its problems are no alarm of this proxy."""
+    served, trial, stopped = canary.follower.served, canary.trial, canary.stop_in_force()
+    if served is None and trial is None and canary.refusal is None:
+        return None
+    return CanaryState(
+        alias=canary.alias,
+        model_version=served.release if served else None,
+        registry_version=served.version.number if served else None,
+        share=100 * trial.share if trial else None,
+        stopped=stopped[1] if stopped else None,
+        problem=canary.refusal,
     )
 
 

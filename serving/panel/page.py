@@ -113,6 +113,8 @@ def render(facts: panel.PanelFacts, renewed: int | None = None) -> str:
             style=style(),
             renewed=renewed,
             read_when=panel.read_when(facts),
+            proxies=panel.proxies_told(facts),
+            canary=facts.health.canary,
         )
     )
 
