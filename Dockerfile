@@ -31,7 +31,8 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     MLFLOW_DISABLE_TELEMETRY=true \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 WORKDIR /app
-COPY MLproject conda.yaml .env.example ./
+COPY MLproject conda.yaml .env.example RUNBOOK.md ./
+COPY docs docs
 COPY docker docker
 COPY scripts scripts
 COPY data data

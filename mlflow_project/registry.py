@@ -59,9 +59,11 @@ def run(args: argparse.Namespace) -> list[str]:
 def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
     """Move the champion, or change a threshold."""
     from mlflow_project.versions import promotion
+    from mlflow_project.versions.rehearsal import look_again, show_rehearsal
 
     match args.command:
         case "promote":
+            show_rehearsal(registry, args.model_version, yes=args.yes)
             return _is_champion(
                 promotion.promote(
                     registry,
@@ -73,7 +75,8 @@ def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
             )
         case "rollback":
             to = None if args.to == names.PREVIOUS else args.to
-            return _is_champion(promotion.rollback(registry, args.reason, to=to))
+            version = promotion.rollback(registry, args.reason, to=to)
+            return [*_is_champion(version), *look_again(registry, version.release)]
         case "canary":
             return _canary(registry, args)
         case _:
@@ -222,7 +225,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 refused or unreachable, 3 done and not in service at every proxy (`--wait`).
     """
     parser = build_parser()
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    if args.command == "rehearse":
+        from mlflow_project.versions.rehearsal import run_monitoring
+
+        return run_monitoring("rehearsal", rest)
+    if rest:
+        parser.error(_("unrecognized arguments: %s") % " ".join(rest))
     if args.command == "promote" and args.force and not args.reason.strip():
         parser.error(_("--force needs --reason"))
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:

@@ -20,6 +20,7 @@ from core.messages import _
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
 from serving.deployment.gauges import gauges
+from serving.documents.page import document_routes
 from serving.errors import RouteError
 from serving.http.auth import ApiKeys
 from serving.http.connections import Connections, room_for
@@ -35,7 +36,8 @@ from serving.panel.page import panel_routes
 from serving.telemetry.logs import JsonLog
 from serving.telemetry.memory import share_one_arena
 
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
+"""Longest time that the event loop waits for a thread: once for nearly every call of a socket."""
 _END_SECONDS = 120.0
 """Longest time that a worker drains and converts once its master is gone."""
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
@@ -62,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         Route("/version", mlflow_version, methods=["GET"]),
         scrape_route(metrics),
         *panel_routes(main, metrics),
+        *document_routes(),
         list_route(main),
     ]
     # FastAPI's own /docs loads its scripts from the internet.
@@ -85,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
         # The router would cost as much again as all the rest of a small request.
         hot={("POST", "/predict"): predict},
         observe=metrics.request,
+        root=settings.root_path,
     )
     # A flip may change what `/predict` takes, so the document is made anew for each request.
     app.openapi = lambda: describe(app, main)  # type: ignore[method-assign]

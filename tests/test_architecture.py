@@ -51,14 +51,16 @@ TABLE: dict[str, dict[str, str]] = {
         "http": "config errors telemetry protocol model engine deployment",
         "batch": "errors protocol following engine http",
         "lists": "errors protocol following engine deployment http",
-        "panel": "errors telemetry metrics deployment http",
+        "documents": "errors http",
+        "panel": "errors telemetry metrics deployment http documents",
     },
     "monitoring": {
         "drift": "",
         "performance": "",
         "tracking": "drift",
         "command": "tracking",
-        "pages": "drift performance tracking",
+        "replay": "drift performance tracking",
+        "pages": "drift performance tracking replay",
         "privacy": "tracking",
     },
 }

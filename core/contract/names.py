@@ -65,6 +65,8 @@ ARTIFACT_BASELINE = "baseline/baseline.json"
 
 JOB_DRIFT, JOB_PERFORMANCE = "drift", "performance"
 """A report's job: the value of `TAG_JOB` and the artifact folder that holds its HTML."""
+JOB_REHEARSAL = "rehearsal"
+"""Likewise of a rehearsal, which `registry promote` looks for."""
 TAG_JOB = "job"
 """Run tag: which job of monitoring made the run."""
 TAG_STATUS = "status"

@@ -5,9 +5,6 @@ baseline is built and its alias set does it get the gate's verdict. Whoever repe
 finishes what was begun.
 """
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import mlflow
@@ -24,6 +21,7 @@ from mlflow_project.runs.run_log import REPORT_ARTIFACT
 from mlflow_project.versions.criteria import Criterion, capacity_question
 from mlflow_project.versions.gate import gate_tags
 from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
+from mlflow_project.versions.rehearsal import run_monitoring
 
 UNFINISHED = f"{GATE_TAG}.registration"
 """Version tag: there until the version has all that it needs; why it cannot be promoted yet."""
@@ -143,9 +141,7 @@ def _build_baseline(release: str) -> None:
         TrainingError: the command failed; its own words were printed.
     """
     say(_("building the first baseline"))
-    command = [sys.executable, "-m", "monitoring.build_baseline", "--model_version", release]
-    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_RUN_ID"}
-    if subprocess.run(command, env=environment, check=False).returncode:
+    if run_monitoring("build_baseline", ["--model_version", release]):
         raise TrainingError(
             N_(
                 "The baseline of {release} failed; the version cannot be promoted like this. "

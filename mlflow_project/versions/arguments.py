@@ -49,6 +49,14 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     _add_consent(promote)
     _add_wait(promote)
+    promote.add_argument(
+        "--yes", action="store_true", help=_("do not ask, even if it was not rehearsed")
+    )
+    commands.add_parser(
+        "rehearse",
+        help=_("what a version would change in captured rows (monitoring.rehearsal)"),
+        add_help=False,  # all that follows is for that command
+    )
     rollback = commands.add_parser("rollback", help=_("go back to the previous version"))
     rollback.add_argument(
         "--to",

@@ -4,6 +4,7 @@ Each field is the environment variable of the same name; `.env.example` lists th
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,9 @@ from core.contract.numbers import read_number
 from core.messages import N_, _
 from core.store import places
 from serving.errors import SettingsError
+
+PREFIX = re.compile("(?:/[A-Za-z0-9._~-]{1,64}){1,8}")
+"""What a path prefix may be."""
 
 
 class _Must(str):
@@ -58,6 +62,13 @@ def _digests(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return tuple(hashlib.sha256(word.encode()).digest() for word in sorted(_words(value)))
+
+
+def _prefix(value: Any) -> Any:
+    prefix = value.rstrip("/") if isinstance(value, str) else value
+    if prefix and not PREFIX.fullmatch(prefix):
+        raise ValueError
+    return prefix
 
 
 Seconds = Annotated[
@@ -218,6 +229,12 @@ class Settings(BaseSettings):
 
     panel_group: str = ""
     """Input by whose values `/painel` counts what was scored and flagged; empty: none."""
+
+    root_path: Annotated[
+        str, BeforeValidator(_prefix), _Must(N_("must be a path such as /risk, or empty"))
+    ] = ""
+    """Path prefix under which a reverse proxy publishes this one; empty: none, or the one that
+    `X-Forwarded-Prefix` tells of."""
 
     workers_dir: Path | None = None
     """Where the workers of one server meet, for metrics and looks at the alias."""

@@ -1,10 +1,13 @@
 """What is known of a request while it is being answered."""
 
 import os
+import random
 import re
 import time
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# A call of the system's source at every request lets another thread take the interpreter.
+_numbers = random.Random(os.urandom(32))  # noqa: S311 (an identity, no secret)
 
 
 class RequestContext:
@@ -17,7 +20,7 @@ class RequestContext:
         if proposed_id is not None and _SANE_ID.fullmatch(proposed_id):
             self.request_id = proposed_id.decode()
         else:
-            self.request_id = os.urandom(16).hex()
+            self.request_id = f"{_numbers.getrandbits(128):032x}"
         self.started = time.perf_counter()
         self.status = 500
         self.message: str | None = None

@@ -11,10 +11,13 @@ from serving.errors import Unauthorized
 OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
 """Paths that need no key, so that a load balancer can look."""
 
-PAGE, LIST = "/painel", "/lista"
-"""The operators' page, and the one that takes workbooks. Browsers send no header of their own, so
-these and what is under the first also take the key as the password of HTTP Basic. Nothing else
-does: a browser sends those by itself."""
+PAGE, LIST, RUNBOOK = "/painel", "/lista", "/runbook"
+"""The operators' page, the one that takes workbooks, and the runbook."""
+DOCS, OPENAPI, DOCS_FILES = "/docs", "/openapi.json", "/static-offline-docs"
+"""The API's documentation, and what its page fetches."""
+_BROWSERS = (PAGE, LIST, RUNBOOK, DOCS, OPENAPI, DOCS_FILES)
+"""Browsers send no header of their own, so these and what is under them also take the key as the
+password of HTTP Basic. Nothing else does: a browser sends those by itself."""
 REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
 """A report that the page links to."""
 
@@ -34,7 +37,7 @@ class ApiKeys:
         """
         if not self._digests or path in OPEN_PATHS:
             return
-        browser = path in (PAGE, LIST) or path.startswith(f"{PAGE}/")
+        browser = is_page(path)
         presented = _presented(headers, basic=browser)
         if len(presented) > 1:
             raise Unauthorized(browser=browser, several=True)
@@ -43,6 +46,11 @@ class ApiKeys:
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if not any(matches):
             raise Unauthorized(browser=browser)
+
+
+def is_page(path: str) -> bool:
+    """Tell whether a path is one that browsers open, or fetch for a page."""
+    return any(path == page or path.startswith(f"{page}/") for page in _BROWSERS)
 
 
 def _presented(headers: Sequence[tuple[bytes, bytes]], *, basic: bool) -> list[bytes]:

@@ -9,6 +9,7 @@ from core.messages import _
 from serving.engine.context import RequestContext
 from serving.errors import InternalError, RequestError
 from serving.http.auth import ApiKeys
+from serving.http.prefix import placed, without
 from serving.telemetry.logs import JsonLog, RequestRecord, location, now
 
 _HEADERS = (
@@ -26,6 +27,8 @@ class RequestMiddleware:
 
     Args:
         app: what answers; it finds the `RequestContext` in `scope["context"]`.
+        root: path prefix under which a reverse proxy publishes this one; empty: none, or what
+            `X-Forwarded-Prefix` says.
         observe: called with each request's line for the log.
         paths: the app's own paths; the log shows no other, since a client may put data in a path.
         hot: by method and path, what answers without going through `app` and its router.
@@ -39,17 +42,20 @@ class RequestMiddleware:
         paths: Collection[str],
         hot: Mapping[tuple[str, str], ASGIApp],
         observe: Callable[[RequestRecord], None],
+        root: str = "",
     ) -> None:
         """Keep the parts."""
         self._observe, self._answered = observe, _("request answered")
         self._app, self._log, self._keys, self._paths = app, log, keys, paths
-        self.hot = dict(hot)
+        self.hot, self._root = dict(hot), root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._root:
+            scope = without(self._root, scope)
         headers = scope["headers"]
         proposed = next((value for name, value in headers if name == b"x-request-id"), None)
         context = scope["context"] = RequestContext(proposed)
@@ -68,7 +74,7 @@ class RequestMiddleware:
             self._keys.check(scope["path"], headers)
             hot = self.hot.get((scope["method"], scope["path"]))
             if hot is None:
-                await self._app(_as_get(scope), receive, answer)
+                await self._app(placed(self._root, _as_get(scope)), receive, answer)
             else:
                 await hot(scope, receive, answer)
         except Exception as exc:

@@ -11,7 +11,7 @@ from core.contract.model import Example, ModelContract
 from core.messages import N_, _
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
-from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH
+from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH, RUNBOOK, is_page
 from serving.http.openapi_input import closed_object, invocations_content, predict_body
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
 from serving.protocol.values import YEARS
@@ -69,6 +69,8 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     paths["/metrics"] = {"get": _text("metrics", _("Metrics for Prometheus"), "text/plain")}
     paths[PAGE] = {"get": _text("painel", _("Page for those who operate the service"), "text/html")}
     paths[REPORT_PATH] = {"get": _report()}
+    runbook = _text("runbook", _("The runbook, as a page"), "text/html")
+    paths[RUNBOOK] = {"get": runbook}
     paths[LIST] = {
         "get": _text("lista", _("Page that makes a list from a workbook"), "text/html"),
         "post": _list(),
@@ -100,7 +102,7 @@ def _ask_for_keys(document: dict[str, Any]) -> None:
     for path in paths.keys() - OPEN_PATHS:
         for operation in paths[path].values():
             operation["security"] = [{"key": []}, {"bearer": []}]
-            if path in (PAGE, REPORT_PATH, LIST):
+            if is_page(path):
                 operation["security"].append({"password": []})
             operation["responses"]["401"] = _error("401")
 

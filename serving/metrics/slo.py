@@ -10,6 +10,7 @@ the process did not run, and while scoring requests fail with 5xx and none succe
 minute after the last failure. What nobody lived to see, a stopped server, is in no number here.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -190,8 +191,8 @@ def _availability(over: LevelWindow) -> Level:
 def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> float | None:
     """Return a quantile of counts by upper bound, as Prometheus's `histogram_quantile` does.
 
-    Linear within a bound; what lies beyond the last bound is given as that bound. None without
-    counts.
+    Linear within a bound; infinite where it lies beyond the last bound, which nobody measured.
+    None without counts.
     """
     sums = list(accumulate(counts))
     if not sums or not sums[-1]:
@@ -199,7 +200,7 @@ def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> fl
     rank = share * sums[-1]
     place = next(i for i, total in enumerate(sums) if total >= rank)
     if place >= len(bounds):
-        return bounds[-1]
+        return math.inf
     low = bounds[place - 1] if place else 0.0
     below = sums[place - 1] if place else 0
     return low + (bounds[place] - low) * (rank - below) / counts[place]

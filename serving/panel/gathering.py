@@ -42,7 +42,6 @@ def gather(
         day=levels(window(slices, now, DAY), LATENCY_BOUNDS),
         reading=reading,
         counts=counts,
-        group=settings.panel_group,
         mlflow_url=settings.mlflow_public_url or settings.mlflow_tracking_uri,
     )
 

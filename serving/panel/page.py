@@ -20,6 +20,7 @@ from core.messages.templates import environment
 from core.registry.errors import RegistryError
 from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
+from serving.documents.markdown import linked, linked_page
 from serving.errors import HistoryUnavailable, RouteError
 from serving.http.auth import PAGE, REPORT_PATH
 from serving.http.pages import page_policy, style
@@ -67,11 +68,12 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
             raise RouteError(404)
         experiment = names.monitoring_experiment(registry.name)
         try:
-            html = run_file(registry, experiment, run_id, job, ".html", _LARGEST_REPORT)
+            page = run_file(registry, experiment, run_id, job, ".html", _LARGEST_REPORT)
         except RegistryError as exc:
             raise HistoryUnavailable from exc
-        if html is None:
+        if page is None:
             raise RouteError(404)
+        html = linked_page(page.decode("utf-8", "replace"), "../../runbook")
         return HTMLResponse(html, headers={"Content-Security-Policy": _REPORT_POLICY})
 
     return [Route(PAGE, page, methods=["GET"]), Route(REPORT_PATH, report, methods=["GET"])]
@@ -97,6 +99,9 @@ def render(facts: panel.PanelFacts, renewed: int | None = None) -> str:
             headline=concerns.headline(facts),
             concerns=concerns.concerns(facts),
             whose_flip=panel.whose_flip(facts),
+            flip_effect=panel.flip_effect(facts),
+            latency=panel.latency,
+            sections=lambda text: linked(text, "runbook"),
             since=panel.served_since(facts),
             threshold_origin=panel.threshold_origin(facts),
             windows=[(name, lev, panel.covered(lev)) for name, lev in _windows(facts)],

@@ -55,7 +55,7 @@ def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
     settings = Settings(inference_store=tmp_path / "store", log_file=tmp_path / "app.log")
     mine = Metrics(tmp_path, dict)
     made = Deployment(settings, JsonLog(settings.log_file), mine)
-    made._wait_for_first_look()  # nobody else serves
+    made._wait_for_version()  # nobody else serves
     other = sibling(tmp_path, SERVED)
     other.serving()
     eventually(mine.others_serve)
@@ -66,12 +66,13 @@ def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
         return others_serve()
 
     monkeypatch.setattr(mine, "others_serve", noted)
-    waiting = threading.Thread(target=made._wait_for_first_look, daemon=True)
+    made.follower.looked.set()  # and nothing came of it
+    waiting = threading.Thread(target=made._wait_for_version, daemon=True)
     waiting.start()
     for _ in range(3):  # it has looked around, and waits again
         assert asked.acquire(timeout=60)
     assert waiting.is_alive()
-    made.follower.looked.set()
+    made.follower.served = object()  # type: ignore[assignment]
     waiting.join(60)
     assert not waiting.is_alive()
     other.close()
