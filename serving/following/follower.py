@@ -102,7 +102,9 @@ class Follower:
             # Together they take no longer than a worker that asks by itself.
             self._pause = settings.poll_seconds * _OWN_LOOK
             good_for = settings.poll_seconds * _EARLY - self._pause
-            self._resolve = SharedLook(registry, settings.workers_dir, good_for).resolve
+            missing = _IDLE * settings.poll_seconds * _EARLY if optional else None
+            shared = SharedLook(registry, settings.workers_dir, good_for, missing)
+            self._resolve = shared.resolve
         self._cache = ModelCache(settings.model_cache, registry.uri, registry.name, registry.alias)
         self._cache_tried = False
         self._tags: Mapping[str, str] = {}
