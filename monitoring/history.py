@@ -88,8 +88,9 @@ def _rows(model_name: str, run: RunRecord) -> Iterator[Mapping[str, Any]]:
         "escalation": run.tags.get(names.TAG_ESCALATION),
         "headline": run.tags.get("mlflow.note.content"),
     }
-    metrics: Mapping[str | None, float | None] = run.metrics or {None: None}
-    for name, value in sorted(metrics.items(), key=lambda item: str(item[0])):
+    if not run.metrics:
+        yield {**about, "metric": None, "value": None}
+    for name, value in sorted(run.metrics.items()):
         yield {**about, "metric": name, "value": value}
 
 

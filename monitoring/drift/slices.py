@@ -77,17 +77,14 @@ def by_slice(
         significance_warning=policy.significance_warning / max(1, len(found)),
         significance_alert=policy.significance_alert / max(1, len(found)),
     )
-    return tuple(
-        _of_slice(
-            name,
-            *(
-                table.filter(pc.equal(each, name)).drop_columns([column])
-                for table, each in zip(tables, values, strict=True)
-            ),
-            policy=shared,
+    slices = []
+    for name in sorted(found, key=natural_order):
+        before, now = (
+            table.filter(pc.equal(each, name)).drop_columns([column])
+            for table, each in zip(tables, values, strict=True)
         )
-        for name in sorted(found, key=natural_order)
-    )
+        slices.append(_of_slice(name, before, now, shared))
+    return tuple(slices)
 
 
 def _of_slice(name: str, reference: pa.Table, window: pa.Table, policy: DriftPolicy) -> SliceDrift:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 from core.messages import _
@@ -21,9 +22,10 @@ from serving.telemetry.logs import JsonLog
 _FIRST_LOOK_SECONDS = 90.0
 """Longest time that a worker loads its first version before it answers without one.
 
-A registry that does not answer ends the wait sooner: each call to it has its own deadline. Beside
-workers that serve it goes on waiting: whoever asks is better off with them.
+A registry that does not answer ends the wait sooner: each call to it has its own deadline.
 """
+_LOOK_AROUND_SECONDS = 0.2
+"""Pause of a worker without a version before it looks again whether others serve."""
 
 
 class Deployment:
@@ -56,7 +58,7 @@ class Deployment:
         self.ignored_fields = 0
 
     async def start(self) -> None:
-        """Start all parts; return when the alias was looked at, or nobody serves meanwhile."""
+        """Start all parts; return when there is a version, or nobody else who serves one."""
         following = _("process started; follows {name}@{alias}", name=self.name, alias=self.alias)
         self._log.event("INFO", following)
         self.capture.start()
@@ -64,11 +66,13 @@ class Deployment:
         if self.shadow is not None:
             self.shadow.start()
         # Until then the sockets wait, so that a worker that starts beside others refuses nobody.
-        await asyncio.to_thread(self._wait_for_first_look)
+        await asyncio.to_thread(self._wait_for_version)
 
-    def _wait_for_first_look(self) -> None:
-        while not self.follower.looked.wait(_FIRST_LOOK_SECONDS) and self._metrics.others_serve():
-            pass
+    def _wait_for_version(self) -> None:
+        """Wait for the first look; without a version, go on waiting as long as others serve."""
+        self.follower.looked.wait(_FIRST_LOOK_SECONDS)
+        while self.follower.served is None and self._metrics.others_serve(self.name):
+            time.sleep(_LOOK_AROUND_SECONDS)
 
     def close(self) -> None:
         """Stop all parts; what was answered is captured first."""
@@ -98,14 +102,17 @@ class Deployment:
         return [self.follower.heart, *captures, *shadow, self._metrics.heart]
 
     def alarms(self) -> list[str]:
-        """Return what someone should look at, for people."""
+        """Return what someone should look at, for people, of this model and this worker."""
+        return [*self.own_alarms(), *self._metrics.problems()]
+
+    def own_alarms(self) -> list[str]:
+        """Return the same of this model alone."""
         served, problem = self.follower.served, self.follower.following.problem
         warning = served.warning if served is not None else None
         found = [text for text in (problem, warning) if text]
         # A part that hangs is an alarm, also one of the shadow.
         silent = [text for heart in self.hearts() if (text := heart.problem())]
-        captures = [*self.capture.problems(), *self.batch_capture.problems()]
-        return [*found, *silent, *self._metrics.problems(), *captures]
+        return [*found, *silent, *self.capture.problems(), *self.batch_capture.problems()]
 
     def notes(self) -> list[str]:
         """Return what is worth saying and no alarm: that the environment sets the threshold."""

@@ -30,10 +30,16 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         "serving_registry_reachable_workers": {
             (): int(all(d.follower.following.reachable for d in deployments))
         },
-        "serving_heartbeat_age_seconds": {
-            (heart.part,): heart.age() for d in deployments for heart in d.hearts()
-        },
+        "serving_heartbeat_age_seconds": _ages(deployments),
     }
+
+
+def _ages(deployments: Sequence[Deployment]) -> dict[Labels, float]:
+    """Return the age of each part's last sign of life, of the model where it is greatest."""
+    found: dict[Labels, float] = {}
+    for heart in (heart for d in deployments for heart in d.hearts()):
+        found[heart.part,] = max(heart.age(), found.get((heart.part,), 0.0))
+    return found
 
 
 def _identity(served: ServedModel | None, alias: str) -> Labels:

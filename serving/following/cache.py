@@ -75,8 +75,8 @@ class ModelCache:
                 self._write(record["files"], target, _facts(record))
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[KeptVersion | None]:
-        """Yield what is kept, None if nothing is; it stays in place meanwhile.
+    def opened(self, wanted: Version | None = None) -> Iterator[KeptVersion | None]:
+        """Yield what is kept, None if nothing is, or not what is wanted; it stays meanwhile.
 
         Raises:
             CacheDamaged: the files are not those that were kept; they are removed.
@@ -87,7 +87,7 @@ class ModelCache:
             return
         with self._locked():
             record = self._record()
-            if record is None:
+            if record is None or (wanted and not _target(record).is_version_of(wanted)):
                 yield None
                 return
             folder = self._files(record)

@@ -133,8 +133,8 @@ class Follower:
             self._follow(target)
         except (RegistryError, OSError) as exc:
             reachable = not isinstance(exc, RegistryUnreachable)
-            if not reachable and self.served is None:
-                self._start_from_cache()  # the alias was told, and the files did not come
+            if self.served is None:
+                self._start_from_cache()  # as a worker that runs would go on with what it has
             reason = exc if isinstance(exc, RegistryError) else _no_disk(exc)
             self._note(Following(target.number, reachable, self._behind(target, reason)))
         else:
@@ -143,7 +143,9 @@ class Follower:
     def _follow(self, target: Version) -> None:
         served = self.served
         if served is None or not served.version.target.is_version_of(target):
-            self._swap(self._dress(self._load(target), target.tags))
+            first = served is None and not self.looked.is_set()
+            version = (self._kept(target) if first else None) or self._load(target)
+            self._swap(self._dress(version, target.tags))
         elif served.source == "cache" or dict(target.tags) != dict(self._tags):
             self._swap(self._dress(served.version, target.tags))
             self._in_cache(lambda: self._cache.remember(target))
@@ -154,22 +156,26 @@ class Follower:
         if self._cache_tried:
             return
         self._cache_tried = True
+        version = self._kept()
+        if version is not None:
+            self._tags = version.target.tags
+            self._swap(self._dress(version, self._tags, "cache"))
+
+    def _kept(self, wanted: Version | None = None) -> LoadedVersion | None:
+        """Load the version that this host kept, if it is the one wanted; say why it cannot be."""
         self.heart.beat(_LOAD_SECONDS)
         try:
-            with self._cache.opened() as kept:
+            with self._cache.opened(wanted) as kept:
                 if kept is None:
-                    return
-                package = open_package(self._registry.client, kept.target.number, kept.folder)
-                version = read_version(
-                    self._registry, kept.target, package, kept.facts, self._settings
-                )
+                    return None
+                target = wanted or kept.target
+                package = open_package(self._registry.client, target.number, kept.folder)
+                return read_version(self._registry, target, package, kept.facts, self._settings)
         except (CacheDamaged, VersionRefused, OSError) as exc:
             text = exc.strerror if isinstance(exc, OSError) else exc
             problem = _("the local copy could not be served: {reason}", reason=text)
             self._log.event("ERROR", problem)
-            return
-        self._swap(self._dress(version, kept.target.tags, "cache"))
-        self._tags = kept.target.tags
+        return None
 
     def _accept(self, version: LoadedVersion, files: Path, facts: RunFacts) -> None:
         """Keep a copy of a good version, if clients of the served one can go on with it.

@@ -359,29 +359,50 @@ def test_a_version_that_a_gateway_garbled_is_tried_again(
         gateway.server_close()
 
 
-def test_a_start_whose_download_fails_serves_the_copy(
+def test_a_start_needs_no_download_of_what_this_host_has(
     mlflow_server: str,
     register_version: Callable[..., int],
     new_model: Callable[[], str],
     start: Callable[..., Any],
 ) -> None:
-    """The alias is told and the files do not come: the last good version answers meanwhile."""
-    name, lies = new_model(), threading.Event()
+    """The kept copy of the alias's version is served as it; of another one until that comes."""
+    name, lies, client = new_model(), threading.Event(), MlflowClient()
     number = register_version(name)
     gateway = WrongServer(passing_on(mlflow_server, lies, status=503))
     threading.Thread(target=gateway.serve_forever, daemon=True).start()
     try:
         start(name, mlflow_tracking_uri=gateway.uri).wait_ready()
+        client.set_model_version_tag(name, str(number), "threshold", "0.7")
         lies.set()
-        again = start(name, mlflow_tracking_uri=gateway.uri).wait_ready()
-        health = again.wait_for(model_source="cache", status="degraded")
+        same = start(name, mlflow_tracking_uri=gateway.uri).wait_ready()
+        health = same.wait_for(model_source="registry", status="healthy")
         assert (health["registry_version"], health["alias_version"]) == (number, number)
-        assert again.predict(ROW).status_code == 200
+        assert same.predict(ROW).json()["threshold"] == 0.7
+        newer = register_version(name)
+        other = start(name, mlflow_tracking_uri=gateway.uri).wait_ready()
+        health = other.wait_for(model_source="cache", status="degraded")
+        assert (health["registry_version"], health["alias_version"]) == (number, newer)
+        assert other.predict(ROW).status_code == 200
         lies.clear()
-        again.wait_for(model_source="registry", status="healthy")
+        other.wait_for(model_source="registry", registry_version=newer, status="healthy")
     finally:
         gateway.shutdown()
         gateway.server_close()
+
+
+def test_a_start_beside_a_refused_version_goes_on_with_the_copy(
+    register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """A refusal keeps the one before also over a restart, which is no reason to stop answering."""
+    name = new_model()
+    good = register_version(name)
+    start(name).wait_ready()
+    bad = without_signature(register_version, name)
+    MlflowClient().set_registered_model_alias(name, "champion", str(bad))
+    again = start(name).wait_ready()
+    health = again.wait_for(alias_version=bad, status="degraded")
+    assert (health["registry_version"], health["model_source"]) == (good, "cache")
+    assert "assinatura" in health["reasons"][0]
 
 
 def passing_on(
