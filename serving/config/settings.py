@@ -92,6 +92,9 @@ Count = Annotated[int, Field(ge=1), _Must(N_("must be a whole number greater tha
 Switch = Annotated[bool, _Must(N_("must be true or false"))]
 
 
+NO_CANARY = "none"
+
+
 class Settings(BaseSettings):
     """What an operator can set. A variable that is unset or empty takes its default."""
 
@@ -125,8 +128,42 @@ class Settings(BaseSettings):
     shadow_alias: str = ""
     """Alias whose version scores the same rows beside the answers; empty: none."""
 
+    canary_alias: str = names.CANARY
+    """Alias whose version answers the share that its tag `canary_share` says; `none`: there is no
+    such."""
+
+    canary_stop: Switch = True
+    """Stop a canary that is worse than tolerated, by an always-valid test."""
+
+    canary_alpha: Annotated[Share, _Must(N_("must be a number between 0 and 1"))] = 0.001
+    """Greatest probability that this proxy ever stops a canary that is as good as tolerated."""
+
+    canary_ratio: Annotated[
+        float,
+        BeforeValidator(_number),
+        Field(ge=1, le=100),
+        _Must(N_("must lie between 1 and 100")),
+    ] = 1.5
+    """How many times the champion's rate a canary's may be: errors, slow answers, flags (of these
+    also the champion's of the canary's)."""
+
+    canary_agreement: Annotated[Share, _Must(N_("must be a number between 0 and 1"))] = 0.8
+    """Least share of the canary's answers to which the champion gives the same label."""
+
+    canary_slow_seconds: Seconds = 0.2
+    """Time from which an answer is slow; 0.2 is the runbook's target."""
+
+    keep_previous: Switch = True
+    """Keep the version that was served before in memory, so that a rollback loads nothing."""
+
+    proxy_name: Annotated[
+        str, _Must(N_("must be of at most 80 letters, digits and the signs . _ : -"))
+    ] = Field(default="", pattern=r"^[A-Za-z0-9._:-]{0,80}$")
+    """Name under which the proxy reports to MLflow what it serves; empty: no report. `python -m
+    serving` takes the host's name and the port."""
+
     poll_seconds: Seconds = 1.0
-    """Pause between two readings of the alias, in seconds."""
+    """Longest pause between two readings of the alias, in seconds."""
 
     threshold: Annotated[Share | None, _Must(N_("must be a number between 0 and 1"))] = None
     """Overrides the threshold of every version, flips included; None follows the version."""
@@ -234,6 +271,12 @@ class Settings(BaseSettings):
 
     workers_dir: Path | None = None
     """Where the workers of one server meet, for metrics and looks at the alias."""
+
+    @property
+    def canary(self) -> str:
+        """Return the alias of the canary; none beside another alias than `champion`."""
+        wanted = self.canary_alias != NO_CANARY and self.model_alias == names.CHAMPION
+        return self.canary_alias if wanted else ""
 
     @property
     def predict_leaves_out(self) -> bool:

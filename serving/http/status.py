@@ -10,9 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving.config.model_paths import prefix_of
+from serving.deployment.canary import Canary
 from serving.deployment.deployment import Deployment
 from serving.deployment.shadow import Shadow
 from serving.http.schemas import (
+    CanaryState,
     CaptureState,
     Health,
     Metadata,
@@ -85,6 +87,7 @@ def health_of(deployment: Deployment, uptime: float, others: Sequence[Deployment
         registry_reachable=following.reachable,
         capture=CaptureState(counters.captured, counters.pending, counters.lost),
         shadow=None if deployment.shadow is None else shadow_of(deployment.shadow),
+        canary=None if deployment.canary is None else canary_of(deployment.canary),
         uptime_seconds=round(uptime, 3),
         reasons=alarms + deployment.notes(),
     )
@@ -100,6 +103,21 @@ def shadow_of(shadow: Shadow) -> ShadowState:
         scored=shadow.scored,
         dropped=shadow.dropped,
         problem=shadow.follower.following.problem,
+    )
+
+
+def canary_of(canary: Canary) -> CanaryState | None:
+    """Say how the canary does, if there is one; its problems are no alarm of this proxy."""
+    served, trial, stopped = canary.follower.served, canary.trial, canary.stop_in_force()
+    if served is None and trial is None and canary.refusal is None:
+        return None
+    return CanaryState(
+        alias=canary.alias,
+        model_version=served.release if served else None,
+        registry_version=served.version.number if served else None,
+        share=100 * trial.share if trial else None,
+        stopped=stopped[1] if stopped else None,
+        problem=canary.refusal,
     )
 
 

@@ -67,6 +67,14 @@ FAMILIES: Mapping[str, MetricSpec] = {
     ),
     "shadow_rows": MetricSpec("counter", "Instances that the shadow scored."),
     "shadow_dropped_rows": MetricSpec("counter", "Instances that the shadow had no room for."),
+    "canary_outcomes": MetricSpec(
+        "counter",
+        "What became of requests while a canary answers a share, each person counted once.",
+        ("trial", "arm", "outcome"),
+    ),
+    "canary_stopped_workers": MetricSpec(
+        "gauge", "Workers that stopped a canary, by its beginning.", ("begun",)
+    ),
     "serving_lived_seconds": MetricSpec("counter", "Seconds that workers took requests."),
     "serving_down_seconds": MetricSpec(
         "counter", "Of these, seconds in which a worker could not answer (no model, or only 5xx)."
@@ -75,6 +83,11 @@ FAMILIES: Mapping[str, MetricSpec] = {
         "gauge",
         "Workers, by the version they serve.",
         ("model_name", "alias", "model_version", "registry_version", "source"),
+    ),
+    "serving_refusing_workers": MetricSpec(
+        "gauge",
+        "Workers that do not serve what the alias names, by version and reason.",
+        ("alias", "registry_version", "reason"),
     ),
     "serving_degraded_workers": MetricSpec("gauge", "Workers that have reason to complain."),
     "serving_registry_reachable_workers": MetricSpec(

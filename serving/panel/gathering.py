@@ -36,6 +36,7 @@ def gather(
         since=deployment.follower.since,
         started=datetime.now(UTC) - timedelta(seconds=uptime),
         groups=_groups(numbers, deployment.name, deployment.alias),
+        canary=tuple(deployment.canary.measures()) if deployment.canary else (),
         degraded=int(_total(numbers, "serving_degraded_workers")),
         capture=_capture(numbers),
         hour=levels(window(slices, now, HOUR), LATENCY_BOUNDS),

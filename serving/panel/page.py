@@ -128,6 +128,8 @@ def render(
             style=style(),
             renewed=renewed,
             read_when=panel.read_when(facts),
+            proxies=panel.proxies_told(facts),
+            canary=facts.health.canary,
         )
     )
 
