@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 _LOSSES = "sklearn._loss._loss"
@@ -50,25 +49,6 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
         inner = list(vars(thing).values())
     for part in inner:
         yield from _parts(part, seen)
-
-
-def trust_older_names(folder: Path) -> None:
-    """Let MLflow read a model folder whose skops file has a loss of scikit-learn's under `_loss`.
-
-    MLflow trusts what the folder's `MLmodel` lists, and there was no need to list it then.
-    """
-    import skops.io
-    from mlflow.models import Model
-
-    model = Model.load(str(folder))
-    flavor = model.flavors.get("sklearn", {})
-    if flavor.get("serialization_format") != "skops" or writer(model.flavors) is None:
-        return
-    asked = skops.io.get_untrusted_types(file=folder / flavor["pickled_model"])
-    older = [name for name in asked if current_name(name) != name]
-    if older:
-        flavor["skops_trusted_types"] = [*(flavor.get("skops_trusted_types") or ()), *older]
-        model.save(str(folder / "MLmodel"))
 
 
 def writer(flavors: Mapping[str, Mapping[str, Any]]) -> tuple[str, str] | None:
