@@ -286,7 +286,7 @@ class Capture:
                 "registry_version": version.number,
                 "role": self._role,
             }
-            features = {feature.name: feature.type for feature in version.contract.features}
+            features = {feature.column: feature.type for feature in version.contract.features}
             said = version.contract.output_kind == CLASSES
             kept = probability_columns(version.score.kept_classes if said else 0)
             header = JournalHeader.of(constants, {**features, **kept})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from serving.deployment.canary import Canary
 from serving.deployment.deployment import Deployment
 from serving.following.served import ServedModel
 from serving.metrics.counters import Labels
@@ -15,6 +16,10 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
     for shadow in shadows:
         if shadow.follower.served is not None:
             serving[_identity(shadow.follower.served, shadow.alias)] = 1
+    canaries = [d.canary for d in deployments if d.canary]
+    for canary in canaries:
+        if canary.trial is not None:
+            serving[_identity(canary.trial.model, canary.alias)] = 1
     return {
         "capture_rows": {(): sum(c.captured for c in counters)},
         "ignored_fields": {(): sum(d.ignored_fields for d in deployments)},
@@ -26,14 +31,31 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         "shadow_rows": {(): sum(s.scored for s in shadows)},
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": serving,
+        "canary_outcomes": _outcomes(canaries),
+        "canary_stopped_workers": {(c.stopped[0],): 1 for c in canaries if c.stopped},
+        "serving_refusing_workers": dict.fromkeys(filter(None, map(_refusal, deployments)), 1),
         "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
         "serving_registry_reachable_workers": {
             (): int(all(d.follower.following.reachable for d in deployments))
         },
-        "serving_heartbeat_age_seconds": {
-            (heart.part,): heart.age() for d in deployments for heart in d.hearts()
-        },
+        "serving_heartbeat_age_seconds": _ages(deployments),
     }
+
+
+def _outcomes(canaries: Sequence[Canary]) -> dict[Labels, float]:
+    """Return what was counted beside canaries; two models' may have the same release."""
+    found: dict[Labels, float] = {}
+    for labels, count in (pair for one in canaries for pair in list(one.tally.counts.items())):
+        found[labels] = found.get(labels, 0) + count
+    return found
+
+
+def _ages(deployments: Sequence[Deployment]) -> dict[Labels, float]:
+    """Return the age of each part's last sign of life, of the model where it is greatest."""
+    found: dict[Labels, float] = {}
+    for heart in (heart for d in deployments for heart in d.hearts()):
+        found[heart.part,] = max(heart.age(), found.get((heart.part,), 0.0))
+    return found
 
 
 def _identity(served: ServedModel | None, alias: str) -> Labels:
@@ -41,3 +63,11 @@ def _identity(served: ServedModel | None, alias: str) -> Labels:
         return ("", alias, "", "", "")
     version = served.version
     return (version.name, alias, served.release, str(version.number), served.source)
+
+
+def _refusal(deployment: Deployment) -> Labels | None:
+    """Return which version the alias names that is not served, and why; None if it is served."""
+    following = deployment.follower.following
+    if not following.code:
+        return None
+    return (deployment.alias, str(following.alias_version or ""), following.code)

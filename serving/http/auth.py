@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
+from serving.config.model_paths import plain
 from serving.errors import Unauthorized
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
@@ -39,6 +40,7 @@ class ApiKeys:
         Raises:
             Unauthorized: the path needs a key, and none of the accepted ones or several came.
         """
+        path = plain(path)
         if not self._digests or path in OPEN_PATHS:
             return None
         browser = is_page(path)

@@ -6,6 +6,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.messages import _
+from serving.config.model_paths import plain
 from serving.config.settings import ClientName
 from serving.engine.context import RequestContext
 from serving.errors import InternalError, RequestError
@@ -108,7 +109,7 @@ class RequestMiddleware:
         path = scope["path"]
         level = "INFO"
         # A probe that is told to wait, as at every start, is nothing to look at.
-        if context.status >= 400 and path != _PROBE:
+        if context.status >= 400 and plain(path) != _PROBE:
             level = "WARNING" if context.status < 500 else "ERROR"
         return RequestRecord(
             timestamp=now(),

@@ -7,7 +7,10 @@ from typing import Literal
 
 from core.contract import names
 from core.messages import _
-from core.messages.formats import duration, joined, milliseconds, moment, number
+from core.messages.formats import NONE, duration, joined, milliseconds, moment, number
+from core.registry.fleet import told
+from core.registry.proxies import Fleet, fleet_of
+from serving.deployment.trial import Measure
 from serving.http.schemas import CaptureState, Health
 from serving.metrics.counters import LATENCY_BOUNDS
 from serving.metrics.kept import DayLevels
@@ -32,7 +35,8 @@ class Group:
 class PanelFacts:
     """All that the page is made from.
 
-    `health` is of the worker that answers; `capture`, `groups` and `degraded` are of all workers;
+    `health` is of the worker that answers; `capture`, `groups`, `canary` (how it compares with the
+    champion) and `degraded` are of all workers;
     `since` is when this worker took up the served version, `started` when the server did start.
     """
 
@@ -51,6 +55,23 @@ class PanelFacts:
     counts: Reading[Counts | None]
     mlflow_url: str
     days: tuple[DayLevels, ...] = ()
+    canary: tuple[Measure, ...] = ()
+
+
+def fleet(facts: PanelFacts) -> Fleet:
+    """Return the proxies by how they stand to the version of this proxy's alias."""
+    health = facts.health
+    return fleet_of(facts.reading.value.proxies, health.alias, health.alias_version, facts.now)
+
+
+def proxies_told(facts: PanelFacts) -> str:
+    """Say who serves what; empty where nobody reports it."""
+    health, found = facts.health, fleet(facts)
+    if not facts.reading.value.proxies:
+        return ""
+    named = _("no. {number}", number=health.alias_version or NONE)
+    served = health.alias_version == health.registry_version
+    return told(found, health.model_version or named if served else named)
 
 
 KNOWING = ("GREEN", "YELLOW", "RED", "OK", "DEGRADED")

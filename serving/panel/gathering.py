@@ -35,7 +35,8 @@ def gather(
         threshold=served.threshold if served else None,
         since=deployment.follower.since,
         started=datetime.now(UTC) - timedelta(seconds=uptime),
-        groups=_groups(numbers, deployment.alias),
+        groups=_groups(numbers, deployment.name, deployment.alias),
+        canary=tuple(deployment.canary.measures()) if deployment.canary else (),
         degraded=int(_total(numbers, "serving_degraded_workers")),
         capture=_capture(numbers),
         hour=levels(window(slices, now, HOUR), LATENCY_BOUNDS),
@@ -47,13 +48,13 @@ def gather(
     )
 
 
-def _groups(numbers: dict[str, Numbers], alias: str) -> tuple[Group, ...]:
+def _groups(numbers: dict[str, Numbers], model: str, alias: str) -> tuple[Group, ...]:
     """Return the living workers by the version they serve; the shadow's are left out."""
     found = numbers["serving_workers"].items()
     return tuple(
         Group(release, number, int(count))
-        for (_name, followed, release, number, _source), count in sorted(found)
-        if followed == alias
+        for (name, followed, release, number, _source), count in sorted(found)
+        if (name, followed) == (model, alias)
     )
 
 

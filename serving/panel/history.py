@@ -1,4 +1,4 @@
-"""What our commands left in MLflow about a model: flips, threshold changes, reports.
+"""What our commands and the proxies left in MLflow about a model: flips, reports, who serves what.
 
 The ledger and the reports are written by other packages; their names are the contract's. Reading
 them takes several calls to a server that may be away.
@@ -13,6 +13,7 @@ from core.contract import names
 from core.contract.model import ModelContract
 from core.registry.errors import NotFound, UnreadableContract
 from core.registry.packages import read_contract
+from core.registry.proxies import ProxyReport, read_reports
 from core.registry.runs import RunRecord, newest_runs
 from core.registry.versions import Registry, Version
 
@@ -66,11 +67,12 @@ class ReportRun:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All of it, newest first."""
+    """All of it, newest first; the proxies by name."""
 
     changes: tuple[Change, ...] = ()
     drift: tuple[ReportRun, ...] = ()
     performance: tuple[ReportRun, ...] = ()
+    proxies: tuple[ProxyReport, ...] = ()
     effect: FlipEffect | None = None
 
     @property
@@ -96,6 +98,7 @@ def read_history(registry: Registry) -> History:
         tuple(_change(run) for run in ledger if _ours(run)),
         reports(names.JOB_DRIFT),
         reports(names.JOB_PERFORMANCE),
+        tuple(read_reports(registry)),
     )
     return replace(found, effect=_effect(registry, found.flip))
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from core.contract import names
+from core.registry.proxies import ProxyReport, ProxyState
+from serving.deployment.trial import Measure
 from serving.http.pages import page_policy
-from serving.http.schemas import CaptureState, Health
+from serving.http.schemas import CanaryState, CaptureState, Health
 from serving.metrics.counters import LATENCY_BOUNDS
 from serving.metrics.slo import DAY, HOUR, ServiceTally, Slices, levels, window
 from serving.panel.background import BackgroundReader, Reading
@@ -54,6 +56,7 @@ def health(**changes: Any) -> Health:
         registry_reachable=True,
         capture=CaptureState(10, 2, 0),
         shadow=None,
+        canary=None,
         uptime_seconds=60.0,
         reasons=[],
     )
@@ -112,6 +115,27 @@ def facts(tally: ServiceTally | None = None, **changes: Any) -> PanelFacts:
         mlflow_url="http://mlflow:5000",
     )
     return replace(fine, **changes)
+
+
+def test_who_serves_what_and_the_canary_are_told() -> None:
+    """Proxies that depart are a concern; the canary stands beside the champion."""
+    state = ProxyState("api-2", "champion", "2", "v1.1.0", refused="3", reason="sem contrato")
+    known = ProxyReport(replace(state, number="3", refused="", reason="", proxy="api-1"), NOW, NOW)
+    told = History(proxies=(known, ProxyReport(state, NOW, NOW)))
+    said = CanaryState("canary", "v1.3.0", 4, 10.0, None, None)
+    page_facts = facts(
+        reading=Reading(told, NOW),
+        health=health(canary=said),
+        canary=(Measure("errors", 0.01, 0.25, 4.0, 8.0), Measure("same label", None, 0.9, -9, 8)),
+    )
+    page = render(page_facts)
+    assert "1 de 2 proxies servem v1.2.0; api-2 a recusa desde" in page
+    assert any("api-2 a recusa" in c.text for c in concerns(page_facts))
+    assert "v1.3.0 responde a 10,0 % dos pedidos" in page
+    for cell in ("erros", "1,0 %", "25,0 %", "50 %", "mesmo rótulo", "90,0 %"):
+        assert cell in page
+    stopped = health(canary=replace(said, share=None, stopped="erros 25 %"))
+    assert "v1.3.0 está parado neste proxy: erros 25 %." in render(facts(health=stopped))
 
 
 def test_all_is_well() -> None:
