@@ -74,7 +74,7 @@ def _captured(drawn: pa.Table, opened: datetime, entities: int, start: int) -> p
         "timestamp": pa.array(stamp + np.arange(rows) // PER_REQUEST * 1000),
         "label": pa.array((drawn.column("score").to_numpy() >= 0.5).astype(np.int64)),
         "threshold": pa.array(np.full(rows, 0.5)),
-        "latency_ms": pa.array(np.full(rows, 2.0)),
+        "scored_ms": pa.array(np.full(rows, 2.0)),
     }
     if entities:
         people = np.random.default_rng(start).integers(0, entities, rows).tolist()

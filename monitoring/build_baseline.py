@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from core.cli.arguments import say
 from core.contract import names
+from core.contract.columns import feature_of
 from core.contract.model import CLASSES
 from core.messages import N_, _, ngettext
 from core.store.quarantined import told
@@ -121,7 +122,7 @@ _SCORERS = {
 def _trained(registry: JobRegistry, version: MonitoredVersion) -> Reference:
     """Return the version's own training reference."""
     known = registry.reference(version)
-    if known is None or SCORE not in known.column_names:
+    if known is None or not _has_score(known, version):
         text = N_(
             "Version {version} keeps no {artifact} with the column {score}; name the rows with "
             "--source or --last_n_days."
@@ -152,7 +153,7 @@ def _scored(
 ) -> Reference:
     """Return the rows of a file, each with a score by a fit that has not learnt it."""
     known = registry.reference(version)
-    if known is not None and SCORE in known.column_names:
+    if known is not None and _has_score(known, version):
         # In the contract's types, as the rows are, or equal rows would not be found equal.
         known = _with_score(known, version)
     features = select_features(source, version.contract, name)
@@ -163,6 +164,11 @@ def _scored(
         return Reference(table, name, {"model": n}, classes)
     scored = score_rows(features, known, lambda rows: registry.predict(version, rows))
     return replace(scored, source=name)
+
+
+def _has_score(known: pa.Table, version: MonitoredVersion) -> bool:
+    """Tell whether the reference's column `score` is there, and no feature of that name."""
+    return SCORE in known.column_names and SCORE not in version.contract.feature_names
 
 
 def _with_score(known: pa.Table, version: MonitoredVersion) -> pa.Table:
@@ -198,7 +204,7 @@ def _log(registry: JobRegistry, version: MonitoredVersion, baseline: Baseline) -
     metrics = {
         "n_rows": float(baseline.n_rows),
         "mean_score": score.mean if score else None,
-        **{f"missing_rate.{p.name}": p.missing_rate for p in baseline.features},
+        **{f"missing_rate.{feature_of(p.name)}": p.missing_rate for p in baseline.features},
     }
     params = {
         "model_version": version.release,

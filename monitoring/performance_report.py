@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.cli.arguments import complain, say, year
 from core.contract import names
-from core.contract.columns import probability_columns
+from core.contract.columns import column_of, probability_columns
 from core.contract.model import CLASSES
 from core.messages import N_, _
 from core.messages.formats import number
@@ -105,7 +105,7 @@ def _report(
     """Measure one version and publish what was found."""
     labels = _read(args, registry, version)
     groups = _groups(args, version, labels)
-    captured = [name for name in groups if name not in labels.columns]
+    captured = [column_of(name) for name in groups if name not in labels.columns]
     kind = version.contract.output_kind
     classes = registry.classes(version) if kind == CLASSES else ()
     captures = window.captures(args.inference_store, version, classes=len(classes))

@@ -46,7 +46,7 @@ TABLE: dict[str, dict[str, str]] = {
         "following": "errors telemetry config model",
         "engine": "errors protocol model following",
         "capture": "errors telemetry config model engine",
-        "metrics": "telemetry engine",
+        "metrics": "config telemetry engine",
         "deployment": "errors telemetry config protocol following engine capture metrics",
         "http": "config errors telemetry protocol model engine deployment",
         "batch": "errors protocol following engine http",

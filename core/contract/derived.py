@@ -36,11 +36,11 @@ def contract_of_signature(
             outputs is the first, of two probabilities the second.
 
     Raises:
-        ContractError: an input is of a kind that no flat row can hold, or its name is reserved.
+        ContractError: an input is of a kind that no flat row can hold, or its name is no text.
     """
     return ModelContract(
         release=release_of(number, tagged),
-        features=tuple(feature for spec in inputs for feature in _features(spec)),
+        features=tuple(f for place, spec in enumerate(inputs) for f in _features(place, spec)),
         target="",
         # No output is compared with it, since the outputs are named.
         threshold=0.5,
@@ -103,18 +103,23 @@ def _width(outputs: Specs | None) -> int | None:
     return width if width > 0 else None
 
 
-def _features(spec: Mapping[str, Any]) -> list[Feature]:
+def label_of(place: int, spec: Mapping[str, Any]) -> str | int:
+    """Return what a frame of MLflow's calls an input column; one without a name has its number."""
+    name: str | int | None = spec.get("name")
+    return place if name is None else name
+
+
+def _features(place: int, spec: Mapping[str, Any]) -> list[Feature]:
     if spec.get("type") == "tensor":
         return _columns(spec["tensor-spec"])
-    kind = of_mlflow(str(spec.get("type")))
-    name = spec.get("name")
-    if kind is None or not name:
+    kind, name = of_mlflow(str(spec.get("type"))), str(label_of(place, spec))
+    if kind is None:
         raise ContractError(
             N_("input {name!r} of type {type!r} is no plain column"),
             name=name,
             type=spec.get("type"),
         )
-    return [Feature(str(name), kind, nullable=not spec.get("required", True))]
+    return [Feature(name, kind, nullable=not spec.get("required", True))]
 
 
 def _columns(tensor: Mapping[str, Any]) -> list[Feature]:

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from core.contract.columns import RESERVED_COLUMNS
+from core.contract.columns import RESERVED_COLUMNS, column_of
 from core.contract.kinds import CONTRACT_KINDS, EXAMPLE_KINDS, FEATURE_KINDS, WORDS, wrong_kind
 from core.contract.types import FEATURE_TYPES, FeatureType
 from core.errors import ProjectError
 from core.messages import N_, _
 
-_NAME = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
+_NAME = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*")
+"""Any text but what no file can hold and no terminal should show; spreadsheets break lines."""
 _TAKEN = RESERVED_COLUMNS | {"explanation"}
 """Names that neither score nor label may take: columns of the store, fields of an answer."""
 VALUE, CLASSES = "value", "classes"
@@ -54,15 +55,11 @@ class Feature:
         """Refuse a feature that could not be stored or checked.
 
         Raises:
-            ContractError: bad name, reserved name, unknown type, or an empty range.
+            ContractError: a name of control characters, unknown type, or an empty range.
         """
         if not _NAME.fullmatch(self.name):
             raise ContractError(
                 N_("feature name {name!r} is not a usable column name"), name=self.name
-            )
-        if self.name in RESERVED_COLUMNS:
-            raise ContractError(
-                N_("feature name {name!r} is a column of the inference store"), name=self.name
             )
         if self.type not in FEATURE_TYPES:
             raise ContractError(
@@ -79,6 +76,11 @@ class Feature:
                 high=self.max,
             )
         object.__setattr__(self, "values", tuple(self.values))
+
+    @property
+    def column(self) -> str:
+        """Return the column of the inference store that keeps it."""
+        return column_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ class ModelContract:
                 N_("score and label are both called {name!r}"), name=self.score_name
             )
         for name, own in ((self.score_name, "score"), (self.label_name, "label")):
-            if name in _TAKEN - {own} or name in names:
+            if name in _TAKEN - {own}:
                 raise ContractError(
                     N_("{own} is called {name!r}, which means something else in an answer or row"),
                     own=own,

@@ -6,9 +6,10 @@ Names only, so that this costs nothing to import: `pyarrow.type_for_alias(ARROW[
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, cast
 
-FeatureType = Literal["double", "long", "boolean", "string"]
+FeatureType = Literal["double", "long", "boolean", "string", "datetime"]
 """Types that an input may have; a captured row also has a `timestamp`."""
 
 
@@ -76,6 +77,16 @@ FEATURE_TYPES: Mapping[str, ColumnType] = {
         json="string",
         spark="string",
         mlflow=("string",),
+    ),
+    # Without a zone, as MLflow's: what was sent with one is kept in UTC.
+    "datetime": ColumnType(
+        python=datetime,
+        arrow="timestamp[us]",
+        pandas="datetime64[ns]",
+        with_nulls="datetime64[ns]",
+        json="string",
+        spark="timestamp_ntz",
+        mlflow=("datetime",),
     ),
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.contract import names
 from core.contract.completed import artifact_of, completed
-from core.contract.derived import contract_of_version
+from core.contract.derived import contract_of_version, label_of
 from core.contract.model import ContractError, ModelContract
 from core.files.scratch import scratch_folder
 from core.messages import N_
@@ -104,7 +104,7 @@ def load_pyfunc(folder: Path) -> Any:
 
 
 def ask(model: Any, frame: "pd.DataFrame") -> Any:
-    """Return a pyfunc model's output for rows in the contract's types.
+    """Return a pyfunc model's output for rows in the contract's types and order.
 
     pyfunc takes no double for a float, and no frame for a tensor: both become what it is signed to
     take.
@@ -117,10 +117,12 @@ def ask(model: Any, frame: "pd.DataFrame") -> Any:
         return model.predict(frame)
     if schema.is_tensor_spec():
         return model.predict(frame.to_numpy(dtype=schema.inputs[0].type))
+    labels = [label_of(place, spec.to_dict()) for place, spec in enumerate(schema.inputs)]
+    frame = frame.set_axis(labels, axis=1)
     narrow = {
-        spec.name: spec.type.to_numpy()
-        for spec in schema.inputs
-        if spec.type.name in ("float", "integer") and not frame[spec.name].isna().any()
+        label: spec.type.to_numpy()
+        for label, spec in zip(labels, schema.inputs, strict=True)
+        if spec.type.name in ("float", "integer") and not frame[label].isna().any()
     }
     return model.predict(frame.astype(narrow))
 

@@ -1,6 +1,9 @@
 """MLflow runs: what a version's run says, an experiment's newest runs, their files, a job's own."""
 
+import hashlib
 import json
+import posixpath
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -111,6 +114,20 @@ def run_file(
     return None
 
 
+def metric_name(name: str) -> str:
+    """Return a name as MLflow takes it for a metric: its own, or one that a digest keeps apart.
+
+    MLflow takes letters, digits, blanks and `_-.:/`, 250 of them, and no path that leads astray.
+    """
+    taken = re.sub(r"[^\w\-. :/]", "_", name)[:_LONGEST]
+    if posixpath.normpath(taken) != taken or taken.startswith(".."):
+        taken = taken.replace("/", "_")
+    return taken if taken == name else f"{taken}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+_LONGEST = 230
+
+
 class OpenRun:
     """One MLflow run of a job, still going on."""
 
@@ -140,7 +157,7 @@ class OpenRun:
 
         now = int(time.time() * 1000)
         step = int(time.strftime("%Y%m%d"))
-        numbers = {name: value for name, value in metrics.items() if value is not None}
+        numbers = {metric_name(key): value for key, value in metrics.items() if value is not None}
         self._client.log_batch(
             self.id,
             metrics=[Metric(name, float(value), now, step) for name, value in numbers.items()],

@@ -21,6 +21,11 @@ class SparkUnusable(ProjectError):
     code = "spark_unusable"
 
 
+def quoted(column: str) -> str:
+    """Return a column's name as Spark's SQL takes any name."""
+    return "`" + column.replace("`", "``") + "`"
+
+
 @contextmanager
 def spark_session(package: str) -> Iterator["SparkSession"]:
     """Start Spark or join the one that `spark-submit` has started; executors get a package's code.
@@ -41,7 +46,9 @@ def spark_session(package: str) -> Iterator["SparkSession"]:
     try:
         with scratch_folder() as folder:
             builder = SparkSession.builder.appName(package).config("spark.ui.enabled", "false")
-            session = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+            builder = builder.config("spark.sql.session.timeZone", "UTC")
+            # To MLflow and to the store, `Score` and `score` are two columns.
+            session = builder.config("spark.sql.caseSensitive", "true").getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
             session.sparkContext.addPyFile(str(pack_code(folder, package)))
             try:

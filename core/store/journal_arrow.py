@@ -140,6 +140,8 @@ def _from_json(journal: Path, header: JournalHeader, block: bytes) -> pa.Table:
 
 def _column(journal: Path, values: Sequence[Any], kind: str) -> pa.Array:
     try:
+        if kind == "datetime":
+            return pa.array(values, pa.string()).cast(ARROW_TYPES[kind])
         return pa.array(values, ARROW_TYPES[kind])
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         # The text of the error quotes the value, which may be a person's: leave it out.

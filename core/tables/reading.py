@@ -114,13 +114,13 @@ def _kind(file: BinaryIO, source: Path | bytes, name: str) -> str:
     return found
 
 
-def _checked(names: Sequence[str], name: str) -> tuple[str, ...]:
-    """Return the columns that have a name.
+def _checked(names: Sequence[str], name: str, nameless: bool = False) -> tuple[str, ...]:
+    """Return the columns that have a name; an empty one is one where `nameless` says so.
 
     Raises:
         UnreadableTable: there are none, or two of one name.
     """
-    named = tuple(column for column in names if column)
+    named = tuple(column for column in names if column or nameless)
     twice = [column for column in dict.fromkeys(named) if named.count(column) > 1]
     if twice or not named:
         message = N_("{name}: the header repeats {column}") if twice else N_("{name}: no header")
@@ -237,7 +237,7 @@ def _parquet(_file: BinaryIO, source: Path | bytes, name: str) -> OpenTable:
         return pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source)
 
     with opened() as file:
-        names = _checked(file.schema_arrow.names, name)
+        names = _checked(file.schema_arrow.names, name, nameless=True)
 
     def read(rows: int, _types: Mapping[str, str]) -> Iterator[Columns]:
         try:
@@ -265,7 +265,8 @@ def _jsonl(_file: BinaryIO, source: Path | bytes, name: str) -> OpenTable:
         while piece := list(islice(lines, rows)):
             yield {column: [row.get(column) for row in piece] for column in names}
 
-    return OpenTable(_checked(list(names), name), _("{name}: JSON lines in UTF-8", name=name), read)
+    found = _checked(list(names), name, nameless=True)
+    return OpenTable(found, _("{name}: JSON lines in UTF-8", name=name), read)
 
 
 def _json_rows(source: Path | bytes, name: str) -> Iterator[Row]:

@@ -104,7 +104,7 @@ def _compare(old: Any, stored: Any, package: Package, contract: ModelContract) -
 
 
 def _plain(contract: ModelContract) -> Mapping[str, Any]:
-    empty = {"double": 1.0, "long": 1, "boolean": False, "string": ""}
+    empty = {"double": 1.0, "long": 1, "boolean": False, "string": "", "datetime": "2024-01-01"}
     return {f.name: f.values[0] if f.values else empty[f.type] for f in contract.features}
 
 

@@ -74,6 +74,8 @@ def _column(feature: Feature, known: Any, rows: int, rng: np.random.Generator) -
         return rng.random(rows) < 0.5
     if feature.type == "string":
         return rng.choice(np.array(feature.values or (known,), dtype=object), rows)
+    if feature.type == "datetime":
+        return np.full(rows, np.datetime64(known, "ns"))
     around = 0.0 if known is None else 2.0 * known
     low = feature.min if feature.min is not None else min(0.0, around)
     high = feature.max if feature.max is not None else max(10.0, around, low)

@@ -93,6 +93,8 @@ def _usual(contract: ModelContract, table: pd.DataFrame) -> dict[str, Any]:
         read = FEATURE_TYPES[feature.type].python
         if feature.type in ("double", "long"):
             usual[feature.name] = read(column.quantile(0.5, interpolation="lower"))
+        elif feature.type == "datetime":
+            usual[feature.name] = pd.Timestamp(column.mode().iloc[0]).isoformat()
         else:
             usual[feature.name] = read(column.mode().iloc[0])
     return usual

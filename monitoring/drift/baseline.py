@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.contract.columns import column_of, feature_of
 from core.messages import N_
 from monitoring.drift.bins import MAX_OWN_CATEGORIES, Binning, fit_bins
 from monitoring.drift.errors import BaselineError, TableError
@@ -24,7 +25,9 @@ OF_COLUMN = N_("Column {name}: {reason}.")
 class Profile:
     """Counts of one column in one set of rows, in the bins of `binning`; missing is the last bin.
 
-    `mean` is that of the finite values, None where there is none (or the column holds categories).
+    `name` is the store's column (`core.contract.columns`), which files and pages call by its
+    feature. `mean` is that of the finite values, None where there is none (or the column holds
+    categories).
     """
 
     name: str
@@ -70,7 +73,7 @@ class Profiler:
         try:
             counts, total, finite = self._binning.count(values)
         except TableError as exc:
-            raise TableError(OF_COLUMN, name=self.name, reason=exc) from exc
+            raise TableError(OF_COLUMN, name=feature_of(self.name), reason=exc) from exc
         self._counts += counts
         self._sum += total
         self._finite += finite
@@ -117,6 +120,8 @@ class Baseline:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data without NaN, fit for JSON; `from_dict` reads it back."""
         data = {"format": FORMAT, **asdict(self)}
+        for feature in data["features"]:
+            feature["name"] = feature_of(feature["name"])
         return dict(json.loads(json.dumps(data, allow_nan=False)))
 
     @classmethod
@@ -130,10 +135,10 @@ class Baseline:
         if fields.pop("format", None) != FORMAT:
             raise BaselineError(N_("The baseline was written in another format; build it again."))
         try:
-            features = tuple(_profile(item) for item in fields.pop("features"))
-            score = fields.pop("score")
+            given, score = fields.pop("features"), fields.pop("score")
+            features = tuple(_profile(column_of(item["name"]), item) for item in given)
             fields["classes"] = tuple(fields.pop("classes", ()))
-            return cls(features, _profile(score) if score else None, **fields)
+            return cls(features, _profile(SCORE, score) if score else None, **fields)
         except (KeyError, TypeError, AttributeError) as exc:
             raise BaselineError(N_("The baseline is damaged; build it again.")) from exc
 
@@ -160,7 +165,7 @@ def count_profiles(
         absent = [name for name in profilers if name not in batch.schema.names]
         if absent:
             text = N_("Columns that the baseline has are missing: {columns}.")
-            raise TableError(text, columns=", ".join(absent))
+            raise TableError(text, columns=", ".join(map(feature_of, absent)))
         for name, profiler in profilers.items():
             profiler.add(batch.column(name))
     return [profiler.profile() for profiler in profilers.values()]
@@ -171,17 +176,17 @@ def _fit_profile(name: str, column: pa.ChunkedArray) -> Profile:
         binning = fit_bins(column)
         profiler = Profiler(name, binning.over_probabilities() if name == SCORE else binning)
     except TableError as exc:
-        raise TableError(OF_COLUMN, name=name, reason=exc) from exc
+        raise TableError(OF_COLUMN, name=feature_of(name), reason=exc) from exc
     for chunk in column.chunks:
         profiler.add(chunk)
     return profiler.profile()
 
 
-def _profile(item: Mapping[str, Any]) -> Profile:
+def _profile(name: str, item: Mapping[str, Any]) -> Profile:
     bins = item["binning"]
     own = bins.get("own", MAX_OWN_CATEGORIES)
     binning = Binning(bins["kind"], tuple(bins["points"]), own, bins.get("singles"))
     counts = tuple(int(count) for count in item["counts"])
     if len(counts) != binning.n_bins:
         raise KeyError("counts")
-    return Profile(item["name"], binning, counts, item["mean"])
+    return Profile(name, binning, counts, item["mean"])

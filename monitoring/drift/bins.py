@@ -5,6 +5,7 @@ Bin order, last bin always the missing values:
   discrete     below │ one bin per value │ above │ unseen between │ missing
   boolean      false │ true │ missing
   categorical  one bin per category, by frequency │ rare ones │ unseen │ missing
+  presence     there │ missing: of dates no more is compared, since they move on by themselves
 """
 
 import itertools
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 from core.messages import N_
 from monitoring.drift.errors import TableError
 
-Kind = Literal["numeric", "discrete", "boolean", "categorical"]
+Kind = Literal["numeric", "discrete", "boolean", "categorical", "presence"]
 
 QUANTILE_BINS = 10
 MAX_DISCRETE_VALUES = 20
@@ -61,12 +62,13 @@ class Binning:
     @property
     def n_bins(self) -> int:
         """Return the number of bins, the missing one included."""
-        return self.n_own + {"numeric": 3, "discrete": 4, "boolean": 1, "categorical": 2}[self.kind]
+        more = {"numeric": 3, "discrete": 4, "boolean": 1, "categorical": 2, "presence": 1}
+        return self.n_own + more[self.kind]
 
     @property
     def ordered(self) -> slice | None:
         """Return which bins rise with the value; None where values have no order."""
-        if self.kind == "categorical":
+        if self.kind in ("categorical", "presence"):
             return None
         return slice(0, self.n_own + (0 if self.kind == "boolean" else 2))
 
@@ -78,6 +80,7 @@ class Binning:
             "numeric": [0, own + 1],
             "discrete": [0, own + 1, own + 2],
             "boolean": [],
+            "presence": [],
             "categorical": [own],
         }[self.kind]
 
@@ -87,7 +90,7 @@ class Binning:
         One for each open end of the range, one for unlisted values, and one for each value that the
         reference has only once (Turing's estimate of the unseen mass).
         """
-        if self.kind in ("numeric", "boolean") or not self.points:
+        if self.kind in ("numeric", "boolean", "presence") or not self.points:
             return 2 if self.kind == "numeric" and self.points else 1
         if self.kind == "discrete":
             return 2 + int((counts[1 : 1 + self.n_own] == 1).sum())
@@ -119,6 +122,9 @@ class Binning:
         """
         if self.kind == "categorical":
             return self._count_categories(values), 0.0, 0
+        if self.kind == "presence":
+            missing = values.null_count
+            return np.array([len(values) - missing, missing], dtype=np.int64), 0.0, 0
         doubles = _as_doubles(values)
         numbers = doubles.to_numpy(zero_copy_only=False)
         total, finite, missing = _sums(doubles, numbers)
@@ -176,16 +182,18 @@ class Binning:
 def fit_bins(values: pa.Array | pa.ChunkedArray) -> Binning:
     """Choose the bins of a reference column.
 
-    Booleans and strings keep their kind. Numbers are discrete when they take at most
-    `MAX_DISCRETE_VALUES` values, each `MIN_ROWS_PER_VALUE` times on average; else they get
-    `QUANTILE_BINS` intervals between quantiles that are values of the column (so ties never
-    straddle an edge), fewer where quantiles coincide.
+    Booleans and strings keep their kind; of dates only their presence counts. Numbers are discrete
+    when they take at most `MAX_DISCRETE_VALUES` values, each `MIN_ROWS_PER_VALUE` times on average;
+    else they get `QUANTILE_BINS` intervals between quantiles that are values of the column (so ties
+    never straddle an edge), fewer where quantiles coincide.
 
     Raises:
-        TableError: the values are neither numbers nor booleans nor strings.
+        TableError: the values are neither numbers nor booleans nor strings nor dates.
     """
     if pa.types.is_boolean(values.type):
         return Binning("boolean", (False, True))
+    if pa.types.is_temporal(values.type):
+        return Binning("presence", (True,))
     if not is_number(values.type):
         return _fit_categories(as_texts(values))
     numbers = as_numbers(values)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from core.contract.columns import feature_of
 from monitoring.drift import stats
 from monitoring.drift.baseline import Baseline, Profile, count_profiles
 from monitoring.drift.policy import DriftPolicy
@@ -264,7 +265,7 @@ def _column(
         missing_status = _status(abs(delta), missing_p, *limits, policy)
     known = before.mean is not None and now.mean is not None
     return ColumnDrift(
-        name=before.name,
+        name=feature_of(before.name),
         type=before.binning.kind,
         psi=raw,
         expected_psi=expected,

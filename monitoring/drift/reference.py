@@ -49,7 +49,9 @@ def read_source(path: Path) -> pa.Table:
 
 
 def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa.Table:
-    """Return the contract's features in its order and types; other columns are left out.
+    """Return the contract's features in its order and types, each under its column of the store.
+
+    Other columns are left out.
 
     Raises:
         BaselineError: a feature is absent, or its values do not fit its type; names it.
@@ -61,7 +63,7 @@ def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa
     columns = {}
     for feature in contract.features:
         try:
-            columns[feature.name] = table.column(feature.name).cast(ARROW_TYPES[feature.type])
+            columns[feature.column] = table.column(feature.name).cast(ARROW_TYPES[feature.type])
         except pa.ArrowException:
             # The text of the error quotes the value, which may be a person's: leave it out.
             text = N_("In {source}, column {name} has values that are not {type}.")

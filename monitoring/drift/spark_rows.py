@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from core.contract.types import FEATURE_TYPES
+from core.spark.session import quoted
 from core.store.selection import ReadingPlan
 from core.store.sources import stored_files
 
@@ -43,7 +44,7 @@ class _Reader:
 
 def rows_on_spark(session: "SparkSession", plan: ReadingPlan) -> "DataFrame":
     """Return the selected rows of journals and files as one data frame."""
-    schema = ", ".join(f"`{name}` {kind}" for name, kind in columns_of(plan).items())
+    schema = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns_of(plan).items())
     memory = [s for s in plan.sources if not isinstance(s, ds.FileSystemDataset)]
     journals = [b for place, s in enumerate(memory) for b in _placed(s, place, plan)]
     stored = [s for s in plan.sources if isinstance(s, ds.FileSystemDataset)]

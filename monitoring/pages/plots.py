@@ -83,6 +83,8 @@ def _labels(profile: Profile) -> list[str]:
     kind, points = profile.binning.kind, profile.binning.points
     if kind == "boolean":
         return [_("no"), _("yes"), _("missing")]
+    if kind == "presence":
+        return [_("there"), _("missing")]
     if kind == "categorical":
         own = profile.binning.own
         rare = [_("rare categories")] if len(points) > own else []

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
+from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS, column_of
 from core.contract.model import CLASSES, VALUE
 from core.store.arrow_types import ARROW_TYPES
 from core.store.latest import LatestPerEntity
@@ -77,8 +77,8 @@ def match(
 ) -> Matched:
     """Join labels with answers; memory holds the labels and what they match.
 
-    `groups` are columns of the answers, or of the file of labels where it has them; `output_kind`
-    is the contract's; `probabilities` are the columns that keep those of the classes.
+    `groups` are features of the answers, or columns of the file of labels where it has them;
+    `output_kind` is the contract's; `probabilities` are the columns that keep those of the classes.
 
     An entity's label judges its latest answer of the window and the label's period. A request's
     label judges that very answer; where an entity has several labelled ones, the latest counts.
@@ -157,7 +157,7 @@ def _values(name: str, rows: pa.RecordBatch, keys: Sequence[Key], labels: Labels
     """Return a column's values of the matched rows, from where it is."""
     of_labels = labels.columns.get(name)
     if of_labels is None:
-        return [named(value) for value in rows.column(name).to_pylist()]
+        return [named(value) for value in rows.column(column_of(name)).to_pylist()]
     return [named(of_labels.get(key)) for key in keys]
 
 

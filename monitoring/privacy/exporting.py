@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.contract.columns import feature_of
 from core.files.whole import replacing
 from monitoring.privacy.errors import ExportUnwritable, FormatUnknown
 
@@ -34,6 +35,7 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
     whole = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
     if "entity" in whole.column_names:
         whole = whole.drop_columns(["entity"]).sort_by("timestamp")
+    whole = whole.rename_columns(_own_names(whole.column_names))
     content = _WRITERS[path.suffix.lower()](whole)
     try:
         with replacing(path, mode=0o600) as temporary:
@@ -41,6 +43,11 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
     except OSError as exc:
         raise ExportUnwritable(path=path, reason=exc.strerror or type(exc).__name__) from exc
     return int(whole.num_rows)
+
+
+def _own_names(columns: Sequence[str]) -> list[str]:
+    """Return columns by their features' names, but where the store has a column of that name."""
+    return [column if (own := feature_of(column)) in columns else own for column in columns]
 
 
 def _json(table: pa.Table) -> bytes:

@@ -7,6 +7,7 @@ import pyarrow as pa
 from core.store.filesystem import Store
 from core.store.quarantined import Quarantined
 from core.store.reader import Captures
+from monitoring.replay.refusals import columns_sent
 from monitoring.replay.replaying import CAPTURED, KEYS, Replay, gathered
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.window import Window
@@ -68,7 +69,7 @@ class Answered:
             StoreChanged, StoreUnreachable: the store cannot be read.
         """
         for version, captures in self.parts:
-            sent = version.contract.feature_names
+            sent = columns_sent(version.contract)
             for batch in gathered(captures.batches(COLUMNS)):
                 yield replay.rows(batch, sent)
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.contract.columns import feature_of
 from core.contract.model import Feature, ModelContract
 from core.messages import N_, _
 from core.store.arrow_types import ARROW_TYPES
@@ -29,19 +30,24 @@ def problems(
 
     Args:
         batch: captured rows.
-        sent: those of its columns that clients sent as features.
+        sent: those of its columns that keep what clients sent as features.
         contract: what they are held to.
     """
-    known = {feature.name: feature for feature in contract.features}
-    for feature in known.values():
-        column = batch.column(feature.name) if feature.name in sent else None
+    for feature in contract.features:
+        column = batch.column(feature.column) if feature.column in sent else None
         for problem, rows in _of_feature(feature, column, batch.num_rows):
             if rows.any():
                 yield feature.name, problem, rows
+    known = set(columns_sent(contract))
     for name in sent:
         # Null and not sent are one in the store, so only a value shows that the field was sent.
         if name not in known and (given := _bits(pc.is_valid(batch.column(name)))).any():
-            yield name, UNKNOWN_FIELD, given
+            yield feature_of(name), UNKNOWN_FIELD, given
+
+
+def columns_sent(contract: ModelContract) -> tuple[str, ...]:
+    """Return the columns that keep a contract's features, in its order."""
+    return tuple(feature.column for feature in contract.features)
 
 
 def fitted(batch: pa.RecordBatch, sent: Sequence[str], contract: ModelContract) -> pa.Table:
@@ -49,10 +55,9 @@ def fitted(batch: pa.RecordBatch, sent: Sequence[str], contract: ModelContract) 
     columns = {}
     for feature in contract.features:
         kind = ARROW_TYPES[feature.type]
-        there = feature.name in sent and _reads(feature, batch.column(feature.name).type)
-        columns[feature.name] = (
-            batch.column(feature.name).cast(kind) if there else pa.nulls(batch.num_rows, kind)
-        )
+        name = feature.column
+        there = name in sent and _reads(feature, batch.column(name).type)
+        columns[name] = batch.column(name).cast(kind) if there else pa.nulls(batch.num_rows, kind)
     return pa.table(columns)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from core.contract.columns import LEADING_COLUMNS
+from core.contract.columns import LEADING_COLUMNS, column_of
 from core.contract.model import ModelContract
 from core.store.arrow_types import ARROW_TYPES
 from monitoring.replay.refusals import UNKNOWN_FIELD, fitted, problems, told
@@ -53,7 +53,7 @@ class Replay:
 
         Args:
             batch: features, `KEYS` and `CAPTURED`.
-            sent: names of the features.
+            sent: the columns that keep the features.
 
         Raises:
             ScoringError: a model does not answer.
@@ -146,9 +146,10 @@ def _listed(probabilities: npt.NDArray[np.float64], readable: npt.NDArray[np.boo
 
 def _text(batch: pa.RecordBatch, name: str, sent: Sequence[str]) -> pa.Array:
     """Return a feature as text, so that versions that type it differently meet in one group."""
-    if name not in sent:
+    kept = column_of(name)
+    if kept not in sent:
         return pa.nulls(batch.num_rows, pa.string())
-    column = batch.column(name)
+    column = batch.column(kept)
     if pa.types.is_floating(column.type):
         column = column.cast(pa.float64())
     return column.cast(pa.string())

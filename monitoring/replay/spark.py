@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 from core.contract.model import ModelContract
 from core.files.scratch import scratch_folder
 from core.registry.packages import load_pyfunc
-from core.spark.session import spark_session
+from core.spark.session import quoted, spark_session
 from monitoring.drift.spark_rows import LATEST, PLACE, POSITION, WHEN, rows_on_spark, with_latest
 from monitoring.replay.captured import COLUMNS, Answered
+from monitoring.replay.refusals import columns_sent
 from monitoring.replay.replaying import Replay, empty
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.scorer import VersionScorer
@@ -113,8 +114,8 @@ def replay_on_spark(
             if not plan.sources:
                 continue
             rows = rows_on_spark(session, plan)
-            names = version.contract.feature_names
-            frame = rows.mapInArrow(_Player(*player, names), _schema(groups))
+            sent = columns_sent(version.contract)
+            frame = rows.mapInArrow(_Player(*player, sent), _schema(groups))
             # A place is one of a version's sources; two versions' must not be taken for one.
             frames.append(frame.withColumn(PLACE, frame[PLACE] + places))
             places, entities = places + 2**32, entities or plan.has_entities
@@ -168,4 +169,4 @@ def _loaded(archive: str) -> object:
 
 def _schema(groups: tuple[str, ...]) -> str:
     kept = [f"{name} {kind}" for name, kind in _KEPT.items()]
-    return ", ".join([*kept, *(f"`@{name}` string" for name in groups), _SAID])
+    return ", ".join([*kept, *(f"{quoted('@' + name)} string" for name in groups), _SAID])

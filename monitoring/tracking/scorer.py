@@ -88,7 +88,9 @@ class VersionScorer:
 
     def _output(self, features: pa.Table) -> Any:
         try:
-            return ask(self._model, features.to_pandas())
+            return ask(
+                self._model, features.rename_columns(self.contract.feature_names).to_pandas()
+            )
         except Exception as exc:
             # A model may raise anything, and its text may quote the rows.
             raise ScoringError(version=self._release, kind=type(exc).__name__) from exc

@@ -48,7 +48,7 @@ class Window:
         Raises:
             StoreError: there is no such store.
         """
-        columns = {f.name: f.type for f in version.contract.features} if features else {}
+        columns = {f.column: f.type for f in version.contract.features} if features else {}
         return self._captures(store, version.model_name, version.number, role, columns, classes)
 
     def answers(self, store: Store, model_name: str) -> Captures:

@@ -14,6 +14,7 @@ from core.messages import _, ngettext
 from core.store.arrow_types import ARROW_TYPES
 from core.tables.reading import OpenTable, Row, open_table
 from core.tables.writing import table_writer
+from serving.batch.columns import answer_column
 from serving.engine.context import RequestContext
 from serving.engine.job import Job, settle
 from serving.errors import FileRefused, InvalidInstances
@@ -122,6 +123,8 @@ class FileScorer:
     ) -> list[dict[str, Any]]:
         """Return a chunk's rows with their outputs, after they were captured."""
         model, names = self._model, self._model.version.contract.feature_names
+        inputs = self._inputs
+        about = {"model_version": model.release, "threshold": model.threshold}
         job = Job(model, self._read(chunk), RequestContext(request_id.encode()))
         settle([job])
         capture([job])
@@ -129,19 +132,23 @@ class FileScorer:
             {
                 **{name: value for name, value in source.items() if name in self._keep},
                 **dict(zip(names, row, strict=True)),
-                **output,
-                "model_version": model.release,
-                "threshold": model.threshold,
+                **{answer_column(key, inputs): v for key, v in (output | about).items()},
             }
             for source, row, output in zip(
                 chunk, job.instances.rows, prediction_rows(job), strict=True
             )
         ]
 
+    @cached_property
+    def _inputs(self) -> frozenset[str]:
+        """Return the columns of the output that are no part of the answer."""
+        kept = self._keep & frozenset(self.table.names)
+        return kept | frozenset(self._model.version.contract.feature_names)
+
     def _schema(self, found: pa.Schema) -> pa.Schema:
         """Return the file's schema: a column that is all null so far may hold its type's values."""
         known = {f.name: ARROW_TYPES[f.type] for f in self._model.version.contract.features}
-        known |= {"threshold": ARROW_TYPES["double"]}
+        known |= {answer_column("threshold", self._inputs): ARROW_TYPES["double"]}
         return pa.schema([pa.field(f.name, known.get(f.name, f.type)) for f in found])
 
 

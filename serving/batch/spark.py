@@ -17,7 +17,8 @@ from core.contract.model import ModelContract
 from core.contract.types import FEATURE_TYPES
 from core.messages import _, ngettext
 from core.registry.packages import spark_udf
-from core.spark.session import spark_session
+from core.spark.session import quoted, spark_session
+from serving.batch.columns import answer_column
 from serving.errors import FileRefused, InvalidInstances
 from serving.protocol.validation import Validator
 
@@ -141,30 +142,29 @@ def _scored(
 
     contract = model.version.contract
     known = {name: Validator(contract, 1).known(name) for name in frame.columns if name not in keep}
-    given = {ours: name for name, ours in known.items() if ours}
+    given = {ours: name for name, ours in known.items() if ours is not None}
     features = [
         _feature(given.get(feature.name), feature.type).alias(feature.name)
         for feature in contract.features
     ]
-    kept = [f.col(f"`{name}`") for name in frame.columns if name in keep]
-    outputs = udf(f.struct(*(f.col(f"`{feature.name}`") for feature in contract.features)))
-    names = [*sorted(keep & set(frame.columns), key=frame.columns.index), *contract.feature_names]
-    score = f.col("__outputs")[
-        f.when(f.size("__outputs") > 1, f.lit(contract.positive_class)).otherwise(f.lit(0))
-    ]
+    kept = [name for name in frame.columns if name in keep]
+    inputs = [*kept, *contract.feature_names]
+    outputs = udf(f.struct(*(f.col(quoted(feature.name)) for feature in contract.features)))
+    values = f.col("__outputs")
+    place = f.when(f.size(values) > 1, f.lit(contract.positive_class)).otherwise(f.lit(0))
+    score = values[place]
+    answer = {
+        contract.score_name: score,
+        contract.label_name: (score >= f.lit(model.threshold)).cast("bigint"),
+        "model_version": f.lit(model.release),
+        "threshold": f.lit(model.threshold).cast("double"),
+    }
     return (
-        frame.select(*kept, *features)
+        frame.select(*(f.col(quoted(name)) for name in kept), *features)
         .withColumn("__outputs", outputs)
-        .withColumn(contract.score_name, score)
-        .withColumn(
-            contract.label_name,
-            (f.col(contract.score_name) >= f.lit(model.threshold)).cast("bigint"),
-        )
-        .withColumn("model_version", f.lit(model.release))
-        .withColumn("threshold", f.lit(model.threshold).cast("double"))
         .select(
-            *(f"`{name}`" for name in names),
-            *(contract.score_name, contract.label_name, "model_version", "threshold"),
+            *(quoted(name) for name in inputs),
+            *(column.alias(answer_column(name, inputs)) for name, column in answer.items()),
         )
     )
 
@@ -175,7 +175,7 @@ def _feature(given: str | None, kind: str) -> "Column":
 
     if given is None:
         return f.lit(None).cast(FEATURE_TYPES[kind].spark)
-    column = f.col(f"`{given}`").cast(FEATURE_TYPES[kind].spark)
+    column = f.col(quoted(given)).cast(FEATURE_TYPES[kind].spark)
     return f.when(~f.isnan(column), column) if kind == "double" else column
 
 

@@ -33,7 +33,7 @@ from serving.telemetry.logs import JsonLog, location
 
 _GIVEN = (
     *("request_id", "instance", "timestamp", "entity", "period"),
-    *("score", "label", "threshold", "latency_ms"),
+    *("score", "label", "threshold", "scored_ms"),
 )
 """Columns that every row has, in the order in which they are given; the features follow, and after
 them the probability of each class where the version gives it."""
@@ -286,7 +286,7 @@ class Capture:
                 "registry_version": version.number,
                 "role": self._role,
             }
-            features = {feature.name: feature.type for feature in version.contract.features}
+            features = {feature.column: feature.type for feature in version.contract.features}
             said = version.contract.output_kind == CLASSES
             kept = probability_columns(version.score.kept_classes if said else 0)
             header = JournalHeader.of(constants, {**features, **kept})
@@ -309,7 +309,7 @@ class Capture:
 
     def _rows(self, job: Job, form: _Format) -> list[Sequence[Any]]:
         """Return a job's rows as the version's journal has them."""
-        given, request_id, latency_ms = (
+        given, request_id, scored_ms = (
             job.instances,
             job.context.request_id,
             job.context.elapsed_ms(),
@@ -325,7 +325,7 @@ class Capture:
                 (
                     *(request_id, number, timestamp),
                     stored(entity, self._key, prefix),
-                    *(period, score, label, threshold, latency_ms),
+                    *(period, score, label, threshold, scored_ms),
                     *row,
                     *probabilities,
                 )

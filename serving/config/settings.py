@@ -58,6 +58,15 @@ def _words(value: Any) -> Any:
     return frozenset(word.strip() for word in value.split(",") if word.strip())
 
 
+def _model_names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = tuple(word.strip() for word in value.split(",") if word.strip())
+    if len(set(found)) < len(found) or any(set(name) & set("/:{}") for name in found):
+        raise ValueError
+    return found
+
+
 def _digests(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -71,6 +80,7 @@ def _prefix(value: Any) -> Any:
     return prefix
 
 
+ClientName = Literal["key", "address", "none"]
 Seconds = Annotated[
     float,
     BeforeValidator(_number),
@@ -102,6 +112,15 @@ class Settings(BaseSettings):
 
     model_name: str = names.DEFAULT_MODEL_NAME
     """Registered model to serve."""
+
+    models: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_model_names),
+        _Must(N_("must be names of registered models, each once, separated by commas")),
+    ] = ()
+    """Registered models to serve, each under `/models/<name>`; the first one, in the place of
+    `MODEL_NAME`, at the usual paths too. Empty: that one alone."""
 
     model_alias: str = names.CHAMPION
     """Alias whose version is served and followed."""
@@ -176,6 +195,9 @@ class Settings(BaseSettings):
     log_file: Path = Path("logs/app.log")
     """JSON log, one object a line."""
 
+    log_client: Annotated[ClientName, _Must(N_("must be key, address or none"))] = "key"
+    """Who asked, in the log: the first digits of the key's SHA-256, the address, or nothing."""
+
     max_instances: Count = 1000
     """Most instances in one request."""
 
@@ -220,6 +242,17 @@ class Settings(BaseSettings):
     model_cache: Path = Path("var/model-cache")
     """Folder of the last good version, from which the proxy starts while MLflow is away."""
 
+    levels_dir: Path = Field(
+        default_factory=lambda given: given["model_cache"].parent / "service-levels"
+    )
+    """Folder where service levels outlive the server, a file a day, for the trend at `/painel`;
+    empty: beside the model cache."""
+
+    @property
+    def kept_levels(self) -> Path:
+        """Return where this model's service levels are kept: servers of several may share."""
+        return self.levels_dir / self.model_name
+
     sheet_reader: str = ""
     """What reads workbooks at `/lista`, as `package.module` or `package.module:object` (see
     `core.sheets`); empty: a flat table with the contract's columns."""
@@ -254,6 +287,16 @@ class Settings(BaseSettings):
     def invocations_leave_out(self) -> bool:
         """Tell whether `/invocations` leaves them out."""
         return self.unknown_fields != "refuse"
+
+    def of_model(self, name: str) -> "Settings":
+        """Return the settings of one of the models.
+
+        The threshold, the reader of workbooks and the panel's group are about the first one.
+        """
+        if name == (self.models or (self.model_name,))[0]:
+            return self.model_copy(update={"model_name": name})
+        own = {"threshold": None, "sheet_reader": "", "panel_group": ""}
+        return self.model_copy(update={"model_name": name, **own})
 
     @model_validator(mode="before")
     @classmethod

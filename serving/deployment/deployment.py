@@ -78,7 +78,7 @@ class Deployment:
     def _wait_for_version(self) -> None:
         """Wait for the first look; without a version, go on waiting as long as others serve."""
         self.follower.looked.wait(_FIRST_LOOK_SECONDS)
-        while self.follower.served is None and self._metrics.others_serve():
+        while self.follower.served is None and self._metrics.others_serve(self.name):
             time.sleep(_LOOK_AROUND_SECONDS)
 
     def close(self) -> None:
@@ -128,14 +128,17 @@ class Deployment:
         return [*own, *captures, *shadow, self._metrics.heart]
 
     def alarms(self) -> list[str]:
-        """Return what someone should look at, for people."""
+        """Return what someone should look at, for people, of this model and this worker."""
+        return [*self.own_alarms(), *self._metrics.problems()]
+
+    def own_alarms(self) -> list[str]:
+        """Return the same of this model alone."""
         served, problem = self.follower.served, self.follower.following.problem
         warning = served.warning if served is not None else None
         found = [text for text in (problem, warning) if text]
         # A part that hangs is an alarm, also one of the shadow.
         silent = [text for heart in self.hearts() if (text := heart.problem())]
-        captures = [*self.capture.problems(), *self.batch_capture.problems()]
-        return [*found, *silent, *self._metrics.problems(), *captures]
+        return [*found, *silent, *self.capture.problems(), *self.batch_capture.problems()]
 
     def notes(self) -> list[str]:
         """Return what is worth saying and no alarm: that the environment sets the threshold."""

@@ -31,16 +31,22 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": serving,
         "canary_outcomes": {k: v for c in canaries for k, v in list(c.tally.counts.items())},
-        "canary_stopped_workers": {(c.stopped[0],): 1 for c in canaries if c.stopped},
+        "canary_stopped_workers": {c.stopped_key: 1 for c in canaries if c.stopped},
         "serving_refusing_workers": dict.fromkeys(filter(None, map(_refusal, deployments)), 1),
         "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
         "serving_registry_reachable_workers": {
             (): int(all(d.follower.following.reachable for d in deployments))
         },
-        "serving_heartbeat_age_seconds": {
-            (heart.part,): heart.age() for d in deployments for heart in d.hearts()
-        },
+        "serving_heartbeat_age_seconds": _ages(deployments),
     }
+
+
+def _ages(deployments: Sequence[Deployment]) -> dict[Labels, float]:
+    """Return the age of each part's last sign of life, of the model where it is greatest."""
+    found: dict[Labels, float] = {}
+    for heart in (heart for d in deployments for heart in d.hearts()):
+        found[heart.part,] = max(heart.age(), found.get((heart.part,), 0.0))
+    return found
 
 
 def _identity(served: ServedModel | None, alias: str) -> Labels:
@@ -55,4 +61,4 @@ def _refusal(deployment: Deployment) -> Labels | None:
     following = deployment.follower.following
     if not following.code:
         return None
-    return (deployment.alias, str(following.alias_version or ""), following.code)
+    return (deployment.name, deployment.alias, str(following.alias_version or ""), following.code)

@@ -13,7 +13,9 @@ _numbers = random.Random(os.urandom(32))  # noqa: S311 (an identity, no secret)
 class RequestContext:
     """Identity, start, and what the log line will say; without a message all went well."""
 
-    __slots__ = ("message", "model_version", "n_instances", "request_id", "started", "status")
+    __slots__ = (
+        *("client", "message", "model_version", "n_instances", "request_id", "started", "status"),
+    )
 
     def __init__(self, proposed_id: bytes | None) -> None:
         """Take over the client's request id when it is sane, else make one."""
@@ -26,6 +28,7 @@ class RequestContext:
         self.message: str | None = None
         self.model_version: str | None = None
         self.n_instances: int | None = None
+        self.client: str | None = None
 
     def elapsed_ms(self) -> float:
         """Return the time since the request arrived, in milliseconds rounded to microseconds."""

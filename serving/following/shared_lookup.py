@@ -5,6 +5,7 @@ them again. What was found lies in a small file beside its lock; monotonic clock
 host, so each worker can tell how old it is.
 """
 
+import hashlib
 import json
 import os
 import time
@@ -33,7 +34,8 @@ class SharedLook:
         """
         self._registry, self._seconds = registry, seconds
         self._missing_seconds = seconds if missing is None else missing
-        self._path = folder / f"alias-{registry.alias}.look"
+        model = hashlib.sha256(registry.name.encode()).hexdigest()[:12]
+        self._path = folder / f"alias-{model}-{registry.alias}.look"
 
     def resolve(self) -> Version:
         """Return what the alias points to, as of at most the interval ago.

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
+from serving.config.model_paths import plain
 from serving.errors import Unauthorized
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
@@ -22,6 +23,10 @@ REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
 """A report that the page links to."""
 
 
+NAME_DIGITS = 8
+"""Digits of a key's SHA-256 that stand for it in the log."""
+
+
 class ApiKeys:
     """The accepted keys, as SHA-256 digests; none leaves everything open."""
 
@@ -29,14 +34,15 @@ class ApiKeys:
         """Keep the digests."""
         self._digests = tuple(digests)
 
-    def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Let a request pass.
+    def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+        """Let a request pass; return what its key is called in the log, None without one.
 
         Raises:
             Unauthorized: the path needs a key, and none of the accepted ones or several came.
         """
+        path = plain(path)
         if not self._digests or path in OPEN_PATHS:
-            return
+            return None
         browser = is_page(path)
         presented = _presented(headers, basic=browser)
         if len(presented) > 1:
@@ -46,6 +52,7 @@ class ApiKeys:
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if not any(matches):
             raise Unauthorized(browser=browser)
+        return given.hex()[:NAME_DIGITS]
 
 
 def is_page(path: str) -> bool:

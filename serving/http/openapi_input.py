@@ -171,6 +171,8 @@ def _feature(feature: Feature) -> dict[str, Any]:
         schema["enum"] = [*feature.values, *([None] if feature.nullable else [])]
     if feature.type == "long":
         schema |= _INT64
+    if feature.type == "datetime":
+        schema["format"] = "date-time"
     limits: Mapping[str, Any] = {"minimum": feature.min, "maximum": feature.max}
     schema |= {key: value for key, value in limits.items() if value is not None}
     text = " ".join(filter(None, [feature.description, feature.unit and f"({feature.unit})"]))

@@ -64,6 +64,18 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model of `GET /models`: what it serves, and why someone should look."""
+
+    name: str
+    path: str
+    alias: str
+    model_version: str | None
+    status: Literal["healthy", "degraded"]
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """Answer of `GET /ready` once a model is loaded; 503 before."""
 

@@ -37,11 +37,14 @@ class FlatTable:
             lines = self._lines(table)
         except UnreadableTable as exc:
             raise SheetError(reason=str(exc)) from exc
-        known = [name for name in table.names if self._known(name)]
+        known = [name for name in table.names if self._known(name) is not None]
         if not known:
             raise SheetError(N_("the first line must name each column once, the model's too"))
         others = [name for name in table.names if name not in known]
-        rows = [{name: _year(line[name]) for name in known} for line in lines]
+        types = types_of(known, self._contract.features)
+        years = [name for name in known if types.get(name) != "datetime"]
+        rows = [line | {name: _year(line[name]) for name in years} for line in lines]
+        rows = [{name: row[name] for name in known} for row in rows]
         labels = [{name: _text(line[name]) for name in others} for line in lines]
         return Sheet(rows, labels, year)
 

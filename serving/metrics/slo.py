@@ -163,7 +163,7 @@ def window(workers: Sequence[Slices], now: float, seconds: int) -> LevelWindow:
 def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
     """Judge a window; `bounds` are those of the latencies, in seconds."""
     tally = over.tally
-    p95 = quantile(_QUANTILE, tally.latencies, bounds)
+    p95 = percentile_95(tally, bounds)
     share = tally.errors / tally.requests if tally.requests else None
     return Levels(
         over,
@@ -171,6 +171,11 @@ def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
         Level(share, None if share is None else share < ERROR_TARGET),
         _availability(over),
     )
+
+
+def percentile_95(tally: ServiceTally, bounds: Sequence[float]) -> float | None:
+    """Return the p95 of the latencies in seconds; None without requests."""
+    return quantile(_QUANTILE, tally.latencies, bounds)
 
 
 def _availability(over: LevelWindow) -> Level:

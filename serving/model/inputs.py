@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.contract.derived import label_of
 from core.contract.model import Feature
 from core.contract.types import FEATURE_TYPES
 
@@ -37,7 +38,8 @@ class Inputs:
         narrow = [_NARROW.get(str(spec.get("type"))) for spec in specs]
         self._narrow = dict(zip((f.name for f in features), narrow, strict=False))
         # Labels of pandas' own string type would load Arrow's compute functions for nothing.
-        self._columns = pd.Index([feature.name for feature in features], dtype=object)
+        labels = [label_of(place, spec) for place, spec in enumerate(specs)]
+        self._columns = pd.Index(labels or [feature.name for feature in features], dtype=object)
         self._numeric = not any(narrow) and all(feature.type == "double" for feature in features)
         self._text = any(feature.type == "string" for feature in features)
         self._rounded = [i for i, kind in enumerate(narrow) if kind == "float32"]
@@ -53,7 +55,7 @@ class Inputs:
             return pd.DataFrame(matrix, columns=self._columns, copy=False)
         columns = zip(*rows, strict=True)
         typed = [self._column(f, v) for f, v in zip(self.features, columns, strict=True)]
-        return pd.concat(typed, axis=1)
+        return pd.concat(typed, axis=1).set_axis(self._columns, axis=1)
 
     def matrix(self, rows: Rows) -> np.ndarray:
         """Return the rows as one matrix (n, k) for compiled methods.

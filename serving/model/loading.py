@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from core.contract import names
+from core.contract.derived import label_of
 from core.contract.model import ContractError, ModelContract
 from core.files.scratch import scratch_folder
 from core.messages import _
@@ -164,7 +165,7 @@ def _contract(package: Package, target: Version) -> ModelContract:
 def _check_signature(package: Package, contract: ModelContract) -> None:
     if package.inputs is None or package.outputs is None:
         raise UnfitError(_("no signature of inputs and outputs"))
-    signed = [(column.get("name"), column.get("type")) for column in package.inputs]
+    signed = [(str(label_of(i, one)), one.get("type")) for i, one in enumerate(package.inputs)]
     stated = [(feature.name, feature.type) for feature in contract.features]
     if signed != stated:
         differing = sorted({str(name) for name, _ in set(signed) ^ set(stated)})

@@ -6,6 +6,7 @@ estimator may refuse stands in small batches of its own, so that a refusal hides
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ Known = Mapping[int, Sequence[Any]]
 ROWS = 256
 NULL_ROWS = 128
 _FEW = 3
+_DAYS = 9000
 _MISSING_SHARE = 0.15
 _MOST_CATEGORIES = 100
 _ODD_TEXT = ("", " ", "nan", "None", "NaN", "0", "1.0", "ção ☃ 漢", "x" * 300, "\x00", "a,b;\n'\"")
@@ -69,6 +71,9 @@ def _column(feature: Feature, known: Sequence[Any], rng: np.random.Generator) ->
         return [words[pick] for pick in rng.integers(len(words), size=ROWS)]
     if feature.type == "boolean":
         return [bool(bit) for bit in rng.integers(2, size=ROWS)]
+    if feature.type == "datetime":
+        days = rng.integers(_DAYS, size=ROWS).tolist()
+        return [datetime(2000, 1, 1) + timedelta(days=day) for day in days]
     low, high = limits(feature)
     free = rng.uniform(low, high, ROWS)
     # Data are often rounded, and then values meet thresholds.
@@ -84,7 +89,7 @@ def _column(feature: Feature, known: Sequence[Any], rng: np.random.Generator) ->
 def _odd_values(feature: Feature) -> list[Sequence[Any]]:
     if feature.type == "string":
         return [] if feature.values else [_ODD_TEXT[:_FEW], _ODD_TEXT[_FEW:]]
-    if feature.type == "boolean":
+    if feature.type in ("boolean", "datetime"):
         return []
     low, high = limits(feature)
     width = float(np.ceil(high - low)) + 1

@@ -13,7 +13,8 @@ from core.registry.proxies import Fleet, fleet_of
 from serving.deployment.trial import Measure
 from serving.http.schemas import CaptureState, Health
 from serving.metrics.counters import LATENCY_BOUNDS
-from serving.metrics.slo import Level, Levels
+from serving.metrics.kept import DayLevels
+from serving.metrics.slo import Level, Levels, LevelWindow, levels
 from serving.panel.background import Reading
 from serving.panel.counts import Counts
 from serving.panel.history import Change, History, ReportRun
@@ -53,6 +54,7 @@ class PanelFacts:
     reading: Reading[History]
     counts: Reading[Counts | None]
     mlflow_url: str
+    days: tuple[DayLevels, ...] = ()
     canary: tuple[Measure, ...] = ()
 
 
@@ -183,6 +185,12 @@ def latency(level: Level) -> str:
     if level.value is None or math.isfinite(level.value):
         return milliseconds(level.value)
     return f"> {milliseconds(LATENCY_BOUNDS[-1])}"
+
+
+def of_day(day: DayLevels) -> Levels:
+    """Judge a day; it is over, or as much of it as there was."""
+    whole = max(day.tally.lived, 1.0)
+    return levels(LevelWindow(int(whole), whole, day.tally), LATENCY_BOUNDS)
 
 
 def covered(levels: Levels) -> str | None:

@@ -74,7 +74,7 @@ def counted(deployment: Deployment) -> Counts | None:
         "journals": str(settings.journal_dir),
         "model": served.version.name,
         "number": served.version.number,
-        "group": {group.name: group.type} if group else {},
+        "group": {group.column: group.type} if group else {},
         # The label of a model without a threshold is a class, no flag.
         "flags": not contract.outputs,
     }

@@ -33,9 +33,9 @@ def from_csv(body: bytes, features: Sequence[Feature]) -> Rows:
         raise refusal(_("the body has no header"), _("CSV with a header"))
     header, rows = lines[0], lines[1:]
     # `DataFrame.to_csv` writes the index as a first column without a name, which MLflow drops too.
-    start = 1 if header[0] == "" else 0
-    found = named(header[start:], [row[start:] for row in rows])
     types = types_of(header, features)
+    start = 1 if header[0] == "" and "" not in types else 0
+    found = named(header[start:], [row[start:] for row in rows])
     return [{name: cell_value(types.get(name), text) for name, text in r.items()} for r in found]
 
 

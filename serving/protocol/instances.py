@@ -61,7 +61,7 @@ class InstanceReader:
         try:
             instance: Any = _instance_type(contract)
         except ValueError:
-            # A name that JSON has to escape; the validator reads those too.
+            # A name that JSON has to escape, or a date; the validator reads those too.
             return
         bounds = Meta(min_length=1, max_length=max_instances)
         several = Annotated[list[instance], bounds]
@@ -180,7 +180,8 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
     if contract.period_field:
         year = Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])]
         fields.append(("period_", year | None | UnsetType, UNSET))
-    # Without an entity the field takes a name that no contract allows, and stays absent.
+    # Without an entity the field takes a name that no feature has, and stays absent.
+    nothing = "$" * (1 + max(len(feature.name) for feature in contract.features))
     entity = str | Annotated[int, Meta(ge=LONG_MIN, le=LONG_MAX)]
     fields.append(("entity_", entity | None | UnsetType, UNSET))
     return msgspec.defstruct(
@@ -191,14 +192,20 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
         gc=False,
         rename={
             **sent,
-            "entity_": contract.entity or "$",
-            "period_": contract.period_field or "$",
+            "entity_": contract.entity or nothing,
+            "period_": contract.period_field or nothing,
         },
     )
 
 
 def _value_type(feature: Feature) -> Any:
-    """Return the msgspec type that accepts what the feature accepts, or less."""
+    """Return the msgspec type that accepts what the feature accepts, or less.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if feature.type == "datetime":
+        raise ValueError  # the decoder knows neither a date without a time nor a range
     kind: Any = FEATURE_TYPES[feature.type].python
     if kind is bool or (kind is str and not feature.values):
         return kind

@@ -16,7 +16,7 @@ def without_unknown(instances: Sequence[Any], validator: Validator) -> tuple[lis
     left_out, kept = 0, []
     for instance in instances:
         if isinstance(instance, dict):
-            known = {name: v for name, v in instance.items() if validator.known(name)}
+            known = {name: v for name, v in instance.items() if validator.known(name) is not None}
             left_out += len(instance) - len(known)
             instance = known
         kept.append(instance)

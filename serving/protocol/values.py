@@ -1,6 +1,7 @@
 """What a feature accepts: in words, and value by value."""
 
 import math
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from core.contract.model import Feature
@@ -9,6 +10,8 @@ from core.messages import N_, _
 
 YEARS = range(1900, 3000)
 """What a period may be."""
+_MOMENTS = range(1678, 2262)
+"""Years of which nanoseconds since 1970 are a long, as NumPy keeps them."""
 
 
 def allowed(feature: Feature) -> str:
@@ -33,6 +36,7 @@ _KINDS = {
     "long": N_("whole number"),
     "boolean": N_("true or false"),
     "string": N_("text"),
+    "datetime": N_("date, or date and time, in ISO 8601"),
 }
 
 
@@ -45,6 +49,9 @@ def checked(feature: Feature, value: Any) -> tuple[Any, str | None]:
             return None, _("wrong type")
         known = not feature.values or value in feature.values
         return (value, None) if known else (None, _("unknown category"))
+    if feature.type == "datetime":
+        moment = moment_of(value)
+        return (moment, None) if moment else (None, _("is no date and time"))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None, _("wrong type")
     return _number(feature, value)
@@ -64,6 +71,23 @@ def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
     low = -math.inf if feature.min is None else feature.min
     high = math.inf if feature.max is None else feature.max
     return (number, None) if low <= number <= high else (None, _("out of range"))
+
+
+def moment_of(value: Any) -> datetime | None:
+    """Return a date and time without its zone, in UTC where it has one; None if it is none."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(found, date):
+            return None
+        # A pandas timestamp is a datetime of another kind.
+        clock = found.timetz() if isinstance(found, datetime) else time()
+        day = found.date() if isinstance(found, datetime) else found
+        found = datetime.combine(day, clock)
+        if found.tzinfo is not None:
+            found = found.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    return found if found.year in _MOMENTS else None
 
 
 def year_of(value: Any) -> int | None:

@@ -182,6 +182,7 @@ def test_nothing_captured_is_said(
 
 @needs_spark
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_spark_gives_the_same_numbers(
     numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
 ) -> None:

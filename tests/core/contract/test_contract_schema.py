@@ -39,7 +39,6 @@ def test_the_schema_lists_what_the_code_knows() -> None:
     assert SCHEMA["properties"].keys() == {*CONTRACT_KINDS, "example"}
     assert feature.keys() == {one.name for one in fields(Feature)} == FEATURE_KINDS.keys()
     assert feature["type"]["enum"] == list(FEATURE_TYPES)
-    assert set(SCHEMA["$defs"]["reserved"]["enum"]) == RESERVED_COLUMNS
     taken = set(SCHEMA["$defs"]["output_name"]["not"]["enum"])
     assert taken == RESERVED_COLUMNS - {"score", "label"} | {"explanation"}
 
@@ -61,7 +60,7 @@ def test_what_the_code_writes_fits_the_schema(contract: ModelContract) -> None:
     assert ModelContract.from_dict(data) == contract
 
 
-NAMES = st.from_regex(r"[a-zà-ü_][a-z0-9 çÃ%]{0,8}", fullmatch=True).map(lambda n: "f" + n)
+NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=9)
 TEXTS = st.text(max_size=5)
 BOUNDS = st.one_of(st.none(), st.floats(-1e6, 0)), st.one_of(st.none(), st.floats(0, 1e6))
 
@@ -116,7 +115,9 @@ VALUES = st.one_of(
     st.booleans(),
     st.integers(-3, 3),
     st.floats(-3, 3).filter(lambda x: not x.is_integer()),
-    st.sampled_from(["", " ", "v1.0", "v1.0.0", "score", "label", "period", "explanation", "9a"]),
+    st.sampled_from(
+        ["", " ", "v1.0", "v1.0.0", "score", "label", "period", "explanation", "9a", "😀", "a\x1b"]
+    ),
     st.just([]),
     st.just({}),
     st.lists(st.integers(), min_size=1, max_size=2),
@@ -159,10 +160,9 @@ def test_the_schemas_description_names_its_own_limits() -> None:
     for change in (
         {"features": [first, {**first, "unit": "K"}]},
         {"features": [{**first, "min": 2, "max": 1}], "example": None},
-        {"features": [{"name": "٣"}], "example": None},
         {"entity": "wear"},
         {"period_field": "wear"},
-        {"score_name": "wear"},
+        {"score_name": "same", "label_name": "same"},
         {"example": {"instance": {**INSTANCE, "more": 1}, "score": 0.5}},
     ):
         broken = {**TINY.to_dict(), **change}

@@ -59,13 +59,21 @@ def test_a_matrix_has_numbered_columns() -> None:
     assert contract.feature_names == ("x0", "x1", "x2")
 
 
+def test_any_name_is_a_features() -> None:
+    """Numbers of frames made from arrays, none at all, an empty one, and the store's own."""
+    names = (0, "", "score", "1st", "😀", "x" * 300)
+    inputs = [{**column("double", None), "name": name} for name in names]
+    contract = contract_of_signature(1, None, inputs, None)
+    assert contract.feature_names == ("0", "", "score", "1st", "😀", "x" * 300)
+    unnamed = contract_of_signature(1, None, [column("double", None)] * 3, None)
+    assert unnamed.feature_names == ("0", "1", "2")
+
+
 @pytest.mark.parametrize(
     "inputs",
     [
-        [column("datetime", "when")],
         [column("binary", "blob")],
-        [column("double", None)],
-        [column("double", "score")],
+        [column("double", "\x1b[2J")],
         [tensor("float64", -1, 28, 28)],
         [tensor("float64", -1, -1)],
         [tensor("str", -1, 2)],
@@ -73,7 +81,7 @@ def test_a_matrix_has_numbered_columns() -> None:
     ],
 )
 def test_what_no_flat_row_holds_is_refused(inputs: Any) -> None:
-    """Dates, nested tensors, nameless columns and reserved names end in a ContractError."""
+    """Binary columns, nested tensors and names of control characters end in a ContractError."""
     with pytest.raises(ContractError):
         contract_of_signature(1, None, inputs, None)
 

@@ -1,5 +1,7 @@
 """The one table of types: each name means the same where it is used."""
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,7 +11,13 @@ from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
 from core.contract.types import FEATURE_TYPES, of_mlflow, of_tensor
 from core.store.arrow_types import ARROW_TYPES
 
-VALUES = {"double": 1.5, "long": 3, "boolean": True, "string": "a"}
+VALUES = {
+    "double": 1.5,
+    "long": 3,
+    "boolean": True,
+    "string": "a",
+    "datetime": datetime(2024, 3, 1),
+}
 
 
 @pytest.mark.parametrize("kind", FEATURE_TYPES)
@@ -28,14 +36,16 @@ def test_a_value_survives_each_of_its_types(kind: str) -> None:
 def test_signatures_are_read_back(kind: str) -> None:
     """MLflow's name of a column, and the kind of a tensor's dtype, lead to the type."""
     assert {of_mlflow(name) for name in FEATURE_TYPES[kind].mlflow} == {kind}
-    if kind != "string":
+    if FEATURE_TYPES[kind].tensor:
         assert of_tensor(np.dtype(FEATURE_TYPES[kind].pandas).name) == kind
 
 
 def test_what_no_flat_row_holds_has_no_type() -> None:
-    """Dates, bytes and objects are refused, not guessed."""
-    assert [of_mlflow(name) for name in ("datetime", "binary", "array", "")] == [None] * 4
-    assert [of_tensor(name) for name in ("object", "complex64", "<U3", "")] == [None] * 4
+    """Bytes and objects are refused, not guessed; so are dates in a tensor."""
+    assert [of_mlflow(name) for name in ("binary", "array", "")] == [None] * 3
+    assert [of_tensor(name) for name in ("object", "complex64", "<U3", "datetime64[ns]", "")] == [
+        None
+    ] * 5
 
 
 def test_every_column_of_the_store_has_an_arrow_type() -> None:

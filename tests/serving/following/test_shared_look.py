@@ -85,8 +85,10 @@ def test_aliases_do_not_mix(tmp_path: Path) -> None:
 
 def test_a_torn_file_or_a_lost_folder_stops_nobody(tmp_path: Path) -> None:
     """Half a line of a killed worker is written anew; without the folder each asks for itself."""
+    SharedLook(Counting(), tmp_path, 60).resolve()
+    (path,) = tmp_path.glob("alias-*.look")
+    path.write_text('{"at": 1')
     registry = Counting()
-    (tmp_path / "alias-champion.look").write_text('{"at": 1')
     look = SharedLook(registry, tmp_path, 60)
     assert [look.resolve(), look.resolve()] == [TARGET, TARGET]
     assert registry.asked == 1
