@@ -85,7 +85,8 @@ def test_promote_waits_for_proxies_and_names_who_refuses(
 
     eventually(told_on_the_page, 60)
     scrape = one.http.get("/metrics").text
-    assert 'serving_refusing_workers{alias="champion",reason="version_refused"' in scrape
+    assert 'serving_refusing_workers{alias="champion",model_name=' in scrape
+    assert 'reason="version_refused"' in scrape
 
 
 def test_a_refusal_ends_the_wait(
