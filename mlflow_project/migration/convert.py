@@ -1,9 +1,9 @@
 """A registered version that is a pickle becomes another one that is data: same model, skops.
 
 Reading a pickle runs whatever program is in it, so it is read once, here, by consent; the proxy
-then serves the new version without `ALLOW_PICKLE`. Since both answer alike, what was described of the
-old version, measured of it and kept to judge it by is true of the new one and comes along. A baseline
-and verdicts do not: they belong to what one version answered.
+then serves the new version without `ALLOW_PICKLE`. Since both answer alike, what was described of
+the old version, measured of it and kept to judge it by is true of the new one and comes along. A
+baseline and verdicts do not: they belong to what one version answered.
 """
 
 import shutil
