@@ -20,7 +20,7 @@ LABEL org.opencontainers.image.title="risco-defasagem" \
 RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel
 RUN groupadd --gid 10001 app && useradd --uid 10001 --gid app --no-create-home --home-dir /tmp --shell /usr/sbin/nologin app
 # Empty volumes take over the owner of the folder they are mounted on.
-RUN install -d -o app -g app /data/journal /data/model-cache /app/monitoring/inference_store /app/monitoring/reports /app/data/raw /app/data/processed /app/artifacts
+RUN install -d -o app -g app /data/journal /data/model-cache /data/service-levels /app/monitoring/inference_store /app/monitoring/reports /app/data/raw /app/data/processed /app/artifacts
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
@@ -31,7 +31,8 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     MLFLOW_DISABLE_TELEMETRY=true \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 WORKDIR /app
-COPY MLproject conda.yaml .env.example ./
+COPY MLproject conda.yaml .env.example RUNBOOK.md ./
+COPY docs docs
 COPY docker docker
 COPY scripts scripts
 COPY data data

@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: make passes on what it is
 # given; an exported variable comes next, then .env.
 
-.PHONY: help up test test-fast test-slow test-all spark check format lock audit messages bench-serving bench-models bench-drift bench-growth chaos clean clean-all backup restore
+.PHONY: help up test test-fast test-slow test-all spark check format lock audit messages bench-serving bench-models bench-drift bench-growth chaos clean clean-all backup restore services
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -74,6 +74,9 @@ MINUTES ?= 15
 SEED ?= 1
 chaos: .venv/dev ## kills, flips, a full disk and a misbehaving MLflow, MINUTES long; docs/reliability.md
 	@$(BIN)/python -m benchmarks.chaos --minutes $(MINUTES) --seed $(SEED)
+
+services: .venv/runtime ## MLflow, API and routines as systemd units of this user; SYSTEM=1 (root): of the machine
+	@$(BIN)/python -m scripts.services install $(if $(SYSTEM),--system,--user)
 
 clean: ## remove the environment and what commands make again; workbooks, registry and answers stay
 	@"$(PYTHON)" -m scripts.clean

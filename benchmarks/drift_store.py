@@ -17,6 +17,7 @@ ROWS_PER_FILE = 100_000
 PER_REQUEST = 20
 MODEL, RELEASE = "bench-champion", "v1.0.0"
 _FEW_VALUES = {"fase": 9, "idade": 15, "fase_ideal": 9, "defasagem": 6, "anos_no_programa": 8}
+_YOUNGEST = 4
 _MISSING = {"ipp": 0.10, "ing": 0.30}
 
 
@@ -27,6 +28,7 @@ def draw(rows: int, seed: int) -> pa.Table:
     for name in FEATURE_NAMES:
         if name in _FEW_VALUES:
             values = rng.integers(0, _FEW_VALUES[name], rows).astype(np.float64)
+            values += _YOUNGEST if name == "idade" else 0
         else:
             values = np.clip(rng.normal(6.5, 1.5, rows), 0, 10)
         absent = rng.random(rows) < _MISSING.get(name, 0.0)
@@ -72,7 +74,7 @@ def _captured(drawn: pa.Table, opened: datetime, entities: int, start: int) -> p
         "timestamp": pa.array(stamp + np.arange(rows) // PER_REQUEST * 1000),
         "label": pa.array((drawn.column("score").to_numpy() >= 0.5).astype(np.int64)),
         "threshold": pa.array(np.full(rows, 0.5)),
-        "latency_ms": pa.array(np.full(rows, 2.0)),
+        "scored_ms": pa.array(np.full(rows, 2.0)),
     }
     if entities:
         people = np.random.default_rng(start).integers(0, entities, rows).tolist()

@@ -63,14 +63,16 @@ def fit_champion(frame: pd.DataFrame, target: pd.Series) -> Any:
     return build_pipeline(0).fit(frame, target)
 
 
-def register_version(name: str, model: Any, alias: str = names.CHAMPION) -> None:
-    """Log a model with a contract, register it, and point an alias at it."""
+def register_version(
+    name: str, model: Any, alias: str = names.CHAMPION, release: str = "v1.0.0"
+) -> int:
+    """Log a model with a contract, register it, and point an alias at it; return its number."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
     example = pd.DataFrame([EXAMPLE_INSTANCE])[list(FEATURE_NAMES)].astype(float)
-    contract = build_contract("v1.0.0", 0.5, {}, float(model.predict_proba(example)[0, 1]))
+    contract = build_contract(release, 0.5, {}, float(model.predict_proba(example)[0, 1]))
     with mlflow.start_run():
         info = mlflow.sklearn.log_model(
             model,
@@ -88,3 +90,4 @@ def register_version(name: str, model: Any, alias: str = names.CHAMPION) -> None
     version = mlflow.register_model(info.model_uri, name)
     client = mlflow.MlflowClient()
     client.set_registered_model_alias(name, alias, version.version)
+    return int(version.version)

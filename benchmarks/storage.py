@@ -42,7 +42,7 @@ def captured(dataset: pa.Table, features: list[str], rows: int) -> pa.Table:
         "score": rng.random(rows),
         "label": rng.integers(0, 2, rows),
         "threshold": [0.413968] * rows,
-        "latency_ms": rng.gamma(2, 0.3, rows).round(3),
+        "scored_ms": rng.gamma(2, 0.3, rows).round(3),
     }
     columns = {
         name: pa.array(made[name], ARROW_TYPES[kind])

@@ -23,7 +23,7 @@ _FIRST = ("import", "adopt")
 def run(args: argparse.Namespace) -> list[str]:
     """Carry out one command; return what to tell the operator, line by line."""
     from core.registry.versions import open_registry
-    from mlflow_project.versions import promotion
+    from mlflow_project.versions import canary
     from mlflow_project.versions.listing import list_versions, show_history
 
     registry = open_registry()
@@ -31,10 +31,13 @@ def run(args: argparse.Namespace) -> list[str]:
         registry.check_name()
     match args.command:
         case "list":
-            promotion.settled(registry)
-            return [list_versions(registry, args.last)]
+            from mlflow_project.versions.adoption import proxies_told
+
+            canary.look(registry)
+            table = list_versions(registry, args.last)
+            return [table, _("Proxies: {told}", told=proxies_told(registry))]
         case "history":
-            return [show_history(registry, promotion.settled(registry).entries(args.last))]
+            return [show_history(registry, canary.look(registry).entries(args.last))]
         case "diff":
             from mlflow_project.versions.diff import diff
 
@@ -56,9 +59,11 @@ def run(args: argparse.Namespace) -> list[str]:
 def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
     """Move the champion, or change a threshold."""
     from mlflow_project.versions import promotion
+    from mlflow_project.versions.rehearsal import look_again, show_rehearsal
 
     match args.command:
         case "promote":
+            show_rehearsal(registry, args.model_version, yes=args.yes)
             return _is_champion(
                 promotion.promote(
                     registry,
@@ -70,7 +75,10 @@ def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
             )
         case "rollback":
             to = None if args.to == names.PREVIOUS else args.to
-            return _is_champion(promotion.rollback(registry, args.reason, to=to))
+            version = promotion.rollback(registry, args.reason, to=to)
+            return [*_is_champion(version), *look_again(registry, version.release)]
+        case "canary":
+            return _canary(registry, args)
         case _:
             version = promotion.set_threshold(registry, args.model_version, args.value, args.reason)
             value = decimal(args.value)
@@ -78,10 +86,35 @@ def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
             return [f"{told} {_adopted()}"]
 
 
+def _canary(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    """Start, stop or promote a canary."""
+    from mlflow_project.versions import canary
+
+    match args.step:
+        case "start":
+            reason = args.reason or _("canary")
+            version = canary.start(registry, args.release, args.share, reason)
+            return [f"{canary.started(version, args.share)} {_adopted()}"]
+        case "promote":
+            return _is_champion(canary.promote(registry, args.reason or _("promotion")))
+        case _:
+            canary.stop(registry, args.reason or _("canary stopped"))
+            return [_("The champion answers all requests again, within seconds.")]
+
+
 def _is_champion(version: "Version") -> list[str]:
     release, number = version.release, version.number
     told = _("{release} (no. {number}) is the champion.", release=release, number=number)
     return [f"{told} {_adopted()}"]
+
+
+def _wait(seconds: float) -> str:
+    """Wait until the proxies answer with the champion; return what to tell of them."""
+    from core.registry.versions import open_registry
+    from mlflow_project.versions.adoption import wait_until_adopted
+
+    told = wait_until_adopted(open_registry(), seconds)
+    return _("Proxies: {told}", told=told)
 
 
 def _adopted() -> str:
@@ -187,9 +220,18 @@ def _convert(registry: "Registry", args: argparse.Namespace) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0 done, 1 refused or unreachable."""
+    """Run the command line; return the exit code.
+
+    0 done, 1 refused or unreachable, 3 done and not in service at every proxy (`--wait`).
+    """
     parser = build_parser()
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    if args.command == "rehearse":
+        from mlflow_project.versions.rehearsal import run_monitoring
+
+        return run_monitoring("rehearsal", rest)
+    if rest:
+        parser.error(_("unrecognized arguments: %s") % " ".join(rest))
     if args.command == "promote" and args.force and not args.reason.strip():
         parser.error(_("--force needs --reason"))
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
@@ -199,6 +241,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work() -> None:
         with translated(uri):
             say(*run(args))
+            if getattr(args, "wait", None) is not None:
+                say(_wait(args.wait))
 
     return run_command(work)
 

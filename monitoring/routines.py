@@ -7,13 +7,14 @@ routines never run at once. A routine that fails says so in the log, and the nex
 same. Times are those of `TZ`. What should have run while the scheduler was down is not made up for.
 """
 
+import json
 import os
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from huey import MemoryHuey, crontab  # type: ignore[import-untyped]
 
@@ -112,7 +113,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "monitoring.routines",
         _("Lists the routines and when they run (TZ). This starts their clock: {c}", c=_CLOCK),
     )
-    arguments.parse_args(argv)
+    as_json = _("as JSON, for other schedulers: name, module, arguments, crontab fields")
+    arguments.add_argument("--json", action="store_true", help=as_json)
+    if arguments.parse_args(argv).json:
+        say(json.dumps([asdict(routine) for routine in ROUTINES]))
+        return 0
     say(listing(), _("This starts their clock: {c}", c=_CLOCK))
     return 0
 

@@ -25,10 +25,11 @@ from monitoring.performance.agreement_of_kinds import (
     ClassAgreement,
     ValueAgreement,
     agree_in_kind,
+    common_kind,
 )
-from monitoring.performance.errors import NotComparableError, SameVersionError
+from monitoring.performance.errors import SameVersionError
 from monitoring.tracking.about import About
-from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
+from monitoring.tracking.jobs import JobRegistry
 from monitoring.tracking.publishing import Report, publish
 
 JOB = "shadow"
@@ -48,7 +49,8 @@ def _job(args: argparse.Namespace) -> int:
     if answered.number == shadow.number:
         raise SameVersionError(version=answered.release)
     store = args.inference_store
-    kind = _kind(answered, shadow)
+    releases = answered.release, shadow.release
+    kind = common_kind(answered.contract, shadow.contract, releases)
     primary = window.captures(store, answered, features=False)
     beside = window.captures(store, shadow, ROLE_SHADOW, features=False)
     paired = pair(_rows(primary), _rows(beside), kind)
@@ -68,19 +70,6 @@ def _job(args: argparse.Namespace) -> int:
     unread = [*primary.quarantined, *beside.quarantined]
     publish(registry, shadow, JOB, window, args.output, make, unread)
     return command.exit_code(0, primary, beside)
-
-
-def _kind(answered: MonitoredVersion, shadow: MonitoredVersion) -> str:
-    """Return the kind of both versions' outputs.
-
-    Raises:
-        NotComparableError: they differ, or nobody knows what the outputs are.
-    """
-    one, other = answered.contract, shadow.contract
-    unknown = any(c.outputs and not c.output_kind for c in (one, other))
-    if unknown or one.output_kind != other.output_kind:
-        raise NotComparableError(answered=answered.release, shadow=shadow.release)
-    return one.output_kind
 
 
 def metrics(result: AnyAgreement) -> dict[str, float | None]:

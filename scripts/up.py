@@ -86,12 +86,22 @@ def start_mlflow(options: Options, stack: Stack) -> None:
     url = options.mlflow_url
     say(_("starting the MLflow server at {url} (up to half a minute)", url=url))
     log = VAR / "mlflow-server.log"
+    stack.start(_("the MLflow server"), mlflow_command(options), log)
+    stack.wait_for(_("the MLflow server"), f"{url}/health", 180, log)
+
+
+def mlflow_command(options: Options) -> list[str]:
+    """Return the command of the MLflow server."""
     server = [sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK]
     server += ["--port", str(options.mlflow_port), "--workers", "1"]
     server += ["--backend-store-uri", f"sqlite:///{DATABASE}"]
-    server += ["--artifacts-destination", str(VAR / "artifacts")]
-    stack.start(_("the MLflow server"), server, log)
-    stack.wait_for(_("the MLflow server"), f"{url}/health", 180, log)
+    return [*server, "--artifacts-destination", str(VAR / "artifacts")]
+
+
+def api_command(options: Options) -> list[str]:
+    """Return the command of the proxy."""
+    api = [sys.executable, "-m", "serving", "--host", options.host]
+    return [*api, "--port", str(options.api_port), "--workers", str(options.workers)]
 
 
 def ensure_champion(options: Options, stack: Stack) -> None:
@@ -120,9 +130,7 @@ def start_api(options: Options, stack: Stack) -> None:
     """Start the proxy."""
     say(_("starting the API at {url}", url=options.api_url))
     log = VAR / "api.log"
-    api = [sys.executable, "-m", "serving", "--host", options.host]
-    api += ["--port", str(options.api_port), "--workers", str(options.workers)]
-    stack.start(_("the API"), api, log)
+    stack.start(_("the API"), api_command(options), log)
     stack.wait_for(_("the API"), f"{options.api_url}/ready", 120, log)
 
 
@@ -178,6 +186,8 @@ def build_parser() -> Parser:
     arguments.add_argument("--api-port", help=_("port (default: {n})", n="API_PORT, 8000"))
     arguments.add_argument("--mlflow-port", help=_("port (default: {n})", n="MLFLOW_PORT, 5000"))
     arguments.add_argument("--workers", help=_("workers (default: WORKERS, 1)"))
+    upgrade = _("only upgrade the database of an older MLflow, after a backup")
+    arguments.add_argument("--upgrade-only", action="store_true", help=upgrade)
     arguments.add_argument("--source", help=_("PEDE workbook (.xlsx); default: a synthetic one"))
     return arguments
 
@@ -211,6 +221,13 @@ def run(args: argparse.Namespace) -> None:
     """Start everything, wait, stop everything."""
     load_env_file(ROOT / ".env")
     options = read_options(args, os.environ)
+    if args.upgrade_only:
+        stack = Stack(child_environment(options))
+        try:
+            upgrade_database(DATABASE, stack)
+        finally:
+            stack.stop()
+        return
     check(options)
     warn(options)
     stack = Stack(child_environment(options))

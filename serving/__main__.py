@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import socket
 import sys
@@ -57,6 +58,9 @@ def _run(options: argparse.Namespace) -> int | None:
     with scratch_folder("serving-workers") as folder:
         # Of this start and no other: counters begin at zero, as Prometheus expects.
         os.environ["WORKERS_DIR"] = str(folder)
+        if not os.environ.get("PROXY_NAME"):
+            host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:70]
+            os.environ["PROXY_NAME"] = f"{host}:{sock.getsockname()[1]}"
         _serve(sock, options.workers, backlog)
     return None
 

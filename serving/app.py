@@ -1,5 +1,6 @@
 """The application: the parts, put together; the lifespan starts and ends what runs beside it."""
 
+import asyncio
 import multiprocessing
 import signal
 import sys
@@ -17,9 +18,11 @@ from starlette.routing import Route
 
 from core.cli.parent import end_with_parent
 from core.messages import _
+from serving.config.model_paths import prefix_of
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
 from serving.deployment.gauges import gauges
+from serving.documents.page import document_routes
 from serving.errors import RouteError
 from serving.http.auth import ApiKeys
 from serving.http.connections import Connections, room_for
@@ -27,15 +30,17 @@ from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_v
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
 from serving.http.predict import BatchPredictEndpoint, PredictEndpoint
-from serving.http.status import status_router
+from serving.http.status import models_route, status_router
 from serving.lists.page import list_route
 from serving.metrics.counters import Metrics
 from serving.metrics.exposition import scrape_route
+from serving.metrics.kept import KeptLevels
 from serving.panel.page import panel_routes
 from serving.telemetry.logs import JsonLog
 from serving.telemetry.memory import share_one_arena
 
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
+"""Longest time that the event loop waits for a thread: once for nearly every call of a socket."""
 _END_SECONDS = 120.0
 """Longest time that a worker drains and converts once its master is gone."""
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
@@ -49,46 +54,78 @@ def create_app(settings: Settings) -> FastAPI:
         settings.workers_dir,
         lambda: gauges(deployments),
         lambda: all(d.follower.served is not None for d in deployments),
+        KeptLevels(settings.kept_levels),
     )
-    deployments = [Deployment(settings, log, metrics)]
-    main = deployments[0]
-    predict = PredictEndpoint(main)
-    status = status_router(main)
+    deployments = [
+        Deployment(settings.of_model(name), log, metrics)
+        for name in settings.models or (settings.model_name,)
+    ]
+    main, *others = deployments
+    status = status_router(main, others)
     routes = [
-        Route("/predict", predict, methods=["POST"]),
-        Route("/predict/batch", BatchPredictEndpoint(main), methods=["POST"]),
-        Route("/invocations", InvocationsEndpoint(main), methods=["POST"]),
-        Route("/ping", PingEndpoint(main), methods=["GET"]),
         Route("/version", mlflow_version, methods=["GET"]),
         scrape_route(metrics),
-        *panel_routes(main, metrics),
-        list_route(main),
+        models_route(deployments),
+        *document_routes(),
+        *_routes_of(main, metrics, others),
     ]
+    several = {prefix_of(one.name): one for one in deployments} if settings.models else {}
+    for prefix, one in several.items():
+        routes += _under(prefix, _routes_of(one, metrics))
     # FastAPI's own /docs loads its scripts from the internet.
     app = FastAPIOffline(
         redoc_url=None,
-        title=settings.model_name,
+        title=main.name,
         lifespan=_lifespan(log, metrics, deployments, Connections(room, metrics.closed)),
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
     app.include_router(status)
+    for prefix, one in several.items():
+        app.include_router(status_router(one), prefix=prefix, include_in_schema=False)
     app.router.routes += routes
     app.add_exception_handler(HTTPException, _hand_over)
-    known = [*app.routes, *status.routes]
+    paths = {path for route in app.routes if (path := getattr(route, "path", None))}
+    for route in status.routes:
+        paths |= {prefix + getattr(route, "path", "") for prefix in ("", *several)}
+    scoring = [one for one in routes if isinstance(one.endpoint, PredictEndpoint)]
     # In place of FastAPI's outer layers, which would watch every message for what ours answers.
     app.middleware_stack = RequestMiddleware(
         ExceptionMiddleware(AsyncExitStackMiddleware(app.router), app.exception_handlers),
         log=log,
         keys=ApiKeys(settings.api_keys),
-        paths=frozenset(path for route in known if (path := getattr(route, "path", None))),
+        paths=frozenset(paths),
         # The router would cost as much again as all the rest of a small request.
-        hot={("POST", "/predict"): predict},
+        hot={("POST", one.path): one.endpoint for one in scoring},
         observe=metrics.request,
+        root=settings.root_path,
+        client=settings.log_client,
     )
     # A flip may change what `/predict` takes, so the document is made anew for each request.
-    app.openapi = lambda: describe(app, main)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app, deployments)  # type: ignore[method-assign]
     return app
+
+
+def _routes_of(
+    deployment: Deployment, metrics: Metrics, others: Sequence[Deployment] = ()
+) -> list[Route]:
+    """Return the routes of one model, as they are where it is the first or the only one."""
+    return [
+        Route("/predict", PredictEndpoint(deployment), methods=["POST"]),
+        Route("/predict/batch", BatchPredictEndpoint(deployment), methods=["POST"]),
+        Route("/invocations", InvocationsEndpoint(deployment), methods=["POST"]),
+        Route("/ping", PingEndpoint(deployment), methods=["GET"]),
+        *panel_routes(deployment, metrics, others),
+        list_route(deployment),
+    ]
+
+
+def _under(prefix: str, routes: Sequence[Route]) -> list[Route]:
+    """Return the same routes, and those of documents that their pages link to, under a prefix."""
+    return [
+        Route(prefix + one.path, one.endpoint, methods=list(one.methods or ()))
+        for one in (*routes, *document_routes())
+    ]
 
 
 def app_from_environment() -> FastAPI:
@@ -110,8 +147,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
-        for deployment in deployments:
-            await deployment.start()
+        await asyncio.gather(*(deployment.start() for deployment in deployments))
         metrics.serving()
         try:
             # The protocol of each connection finds them here.

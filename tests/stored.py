@@ -58,7 +58,7 @@ class StoreWriter:
                 "timestamp": stamp,
                 "label": 0,
                 "threshold": 0.5,
-                "latency_ms": 1.0,
+                "scored_ms": 1.0,
                 **row,
             }
             lines.append(encode([known.get(name) for name in header.columns]))

@@ -16,7 +16,13 @@ from stored import StoreWriter
 from core.contract.columns import probability_columns
 from core.store.schema import ROLE_SHADOW
 from mlflow_project import registry as commands
-from monitoring import build_baseline, drift_report, performance_report, shadow_report
+from monitoring import (
+    build_baseline,
+    drift_report,
+    performance_report,
+    rehearsal,
+    shadow_report,
+)
 
 ROWS = 300
 RNG = np.random.default_rng(0)
@@ -140,6 +146,18 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
     )
     same = beside["mae"] if kind == "regression" else beside["share_differ"]["value"]
     assert same == 0
+
+    changes = tmp_path / "changes.csv"
+    again = ["v0.0.2", *where[:2], "--reports", str(tmp_path / "out"), "--output", str(changes)]
+    assert rehearsal.main([*again, "--against", "v0.0.1"]) == 0
+    (report,) = (tmp_path / "out" / "v0.0.2").glob("rehearsal_metrics_*.json")
+    replayed = json.loads(report.read_text(encoding="utf-8"))
+    assert (replayed["kind"], replayed["n_compared"]) == (KIND[kind], ROWS)
+    assert (replayed["n_changed"], replayed["n_refused"]) == (0, 0)
+    assert len(changes.read_text("utf-8").splitlines()) == 1
+    assert (replayed["expected_after"] is None) == (foretold is None)
+    if foretold:
+        assert replayed["expected_after"]["accuracy"]["value"] == pytest.approx(sure)
 
     outcomes = pd.DataFrame(
         {

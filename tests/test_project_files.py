@@ -73,6 +73,7 @@ def test_mlproject_entry_points_run_commands_that_exist() -> None:
     assert set(project["entry_points"]) == expected | {
         "drift_report",
         "performance_report",
+        "rehearsal",
         "shadow_report",
     }
     for name, entry in project["entry_points"].items():

@@ -62,7 +62,7 @@ class Past:
                 "score": version.scores[row],
                 "label": int(version.scores[row] >= version.threshold),
                 "threshold": version.threshold,
-                "latency_ms": 1.0,
+                "scored_ms": 1.0,
             }
             values = [known.get(name) for name in header.columns]
             lines.append(json.dumps(values).encode() + b"\n")

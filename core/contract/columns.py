@@ -23,14 +23,18 @@ TRAILING_COLUMNS: Mapping[str, str] = {
     "score": "double",
     "label": "long",
     "threshold": "double",
-    "latency_ms": "double",
+    "scored_ms": "double",
 }
-"""Columns after the features."""
+"""Columns after the features. `scored_ms` is the time from the request's headers until it was
+scored, in milliseconds; what the log calls `latency_ms` goes on until the answer's last byte."""
 
 MAX_KEPT_CLASSES = 50
 """Classes up to which capture keeps the probability of each."""
 
-RESERVED_COLUMNS = frozenset(LEADING_COLUMNS) | frozenset(TRAILING_COLUMNS)
+FORMER_COLUMNS = ("latency_ms",)
+"""Columns of files that older releases wrote (`scored_ms`)."""
+
+RESERVED_COLUMNS = frozenset((*LEADING_COLUMNS, *TRAILING_COLUMNS, *FORMER_COLUMNS))
 """Names of the store's own columns: a feature of such a name is stored under another."""
 
 _PLAIN = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")

@@ -13,11 +13,17 @@ CHALLENGER = "challenger"
 """Alias of the version trained last."""
 PREVIOUS = "previous"
 """Alias of what `champion` was before the last flip; always set before `champion`."""
+CANARY = "canary"
+"""Alias of a version that answers a share of the requests in place of `champion`."""
 
 TAG_RELEASE = "model_version"
 """Version tag: the operator's release, for example `v1.1.0` (alias names cannot hold dots)."""
 TAG_THRESHOLD = "threshold"
 """Version tag: a threshold set after training; it wins over the contract's."""
+TAG_CANARY_SHARE = "canary_share"
+"""Version tag: percent of the requests that it answers while the alias `canary` names it."""
+TAG_CANARY_BEGUN = "canary_begun"
+"""Version tag: when `registry canary start` began that (UTC, ISO 8601); each start counts anew."""
 TAG_BASELINE_RUN_ID = "baseline_run_id"
 """Version tag: the MLflow run that holds this version's baseline."""
 TAG_CONTRACT_CHANGE = "contract_change"
@@ -59,6 +65,8 @@ ARTIFACT_BASELINE = "baseline/baseline.json"
 
 JOB_DRIFT, JOB_PERFORMANCE = "drift", "performance"
 """A report's job: the value of `TAG_JOB` and the artifact folder that holds its HTML."""
+JOB_REHEARSAL = "rehearsal"
+"""Likewise of a rehearsal, which `registry promote` looks for."""
 TAG_JOB = "job"
 """Run tag: which job of monitoring made the run."""
 TAG_STATUS = "status"
@@ -71,6 +79,7 @@ TAG_REGISTRY_VERSION = "registry_version"
 LEDGER_PROMOTE, LEDGER_ROLLBACK = "promote", "rollback"
 LEDGER_THRESHOLD, LEDGER_UNRECORDED = "threshold", "unrecorded"
 LEDGER_CONFLICT, LEDGER_DESCRIBE = "conflict", "describe"
+LEDGER_CANARY_START, LEDGER_CANARY_STOP = "canary-start", "canary-stop"
 LEDGER_NOTICED = (LEDGER_UNRECORDED, LEDGER_CONFLICT)
 """Moves of `champion` that a later command found: nobody knows when, by whom, or from what."""
 LEDGER_FLIPS = (LEDGER_PROMOTE, LEDGER_ROLLBACK, *LEDGER_NOTICED)
@@ -83,6 +92,11 @@ LEDGER_ORIGIN = "origin"
 def ledger_experiment(model: str) -> str:
     """Return the experiment that holds a model's flips and threshold changes."""
     return f"{model}-ledger"
+
+
+def serving_experiment(model: str) -> str:
+    """Return the experiment in which each proxy has a run that says what it serves."""
+    return f"{model}-serving"
 
 
 def monitoring_experiment(model: str) -> str:

@@ -28,6 +28,18 @@ def lock(fd: int, *, wait: bool = False) -> bool:
     return True
 
 
+def share(fd: int) -> None:
+    """Take a lock of an open file that others may share; `lock` then succeeds for the last holder.
+
+    Of several that ask at the same time exactly one gets it: flock(2) gives the shared lock up
+    before it looks for those of others.
+
+    Raises:
+        OSError: the file system knows no locks.
+    """
+    fcntl.flock(fd, fcntl.LOCK_SH)
+
+
 def lock_within(fd: int, seconds: float) -> bool:
     """Take the lock of an open file; False when another has it for longer than `seconds`.
 

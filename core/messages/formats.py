@@ -5,6 +5,7 @@ shown as all or nothing when it is neither.
 """
 
 from collections.abc import Sequence
+from datetime import date as calendar_date
 from datetime import datetime, timedelta
 
 from babel import dates, lists, numbers
@@ -74,12 +75,17 @@ def moment(value: datetime | str | None) -> str:
 
 
 def day(value: datetime | str | None) -> str:
-    """Return a date in the machine's zone."""
+    """Return a moment's date in the machine's zone."""
     if value is None:
         return NONE
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return date(time.astimezone().date())
+
+
+def date(value: calendar_date) -> str:
+    """Return a date."""
     pattern = "yyyy-MM-dd" if language() == "en" else "dd/MM/yyyy"
-    return dates.format_date(time.astimezone().date(), pattern, language())
+    return dates.format_date(value, pattern, language())
 
 
 def duration(span: timedelta) -> str:

@@ -15,6 +15,7 @@ FILTERS: Mapping[str, object] = {
     "percent": formats.percent,
     "moment": formats.moment,
     "day": formats.day,
+    "date": formats.date,
     "duration": formats.duration,
     "joined": formats.joined,
     "milliseconds": formats.milliseconds,

@@ -64,7 +64,7 @@ class Captures:
             StoreUnreachable: the bucket does not answer.
         """
         columns = [*self._columns, *extra]
-        found, kept = self._rows_and_latest([*columns, "instance"])
+        found, kept = self._rows_and_latest(_each_once(*columns, "instance"))
         self.n_instances = self.n_entities = self.n_requests = 0
         for batch in found:
             start = self.n_instances
@@ -127,7 +127,7 @@ class Captures:
         To find the latest everything is read once before; a file that cannot be is put aside then,
         and the look begun anew, since an earlier row may be the latest without it.
         """
-        needed = [*columns, "entity", "timestamp"]
+        needed = _each_once(*columns, "entity", "timestamp")
         while True:
             sources, left_out = self._sources.look(), len(self._sources.left_out)
             if not any(has_entities(source) for source in sources):
@@ -137,3 +137,7 @@ class Captures:
                 latest.add(batch.column("entity"), batch.column("timestamp"))
             if len(self._sources.left_out) == left_out:
                 return self._sources.again(sources, columns), latest.kept()
+
+
+def _each_once(*names: str) -> list[str]:
+    return list(dict.fromkeys(names))

@@ -30,6 +30,7 @@ def build_parser() -> Parser:
     difference.add_argument("first", metavar="v1.0.0")
     difference.add_argument("second", metavar="v1.1.0")
     _add_flips(commands)
+    _add_canary(commands)
     _add_describe(commands)
     _add_transfer(commands)
     _add_adopt(commands)
@@ -47,6 +48,15 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
         help=_("even if it failed the gate's criteria; needs --reason"),
     )
     _add_consent(promote)
+    _add_wait(promote)
+    promote.add_argument(
+        "--yes", action="store_true", help=_("do not ask, even if it was not rehearsed")
+    )
+    commands.add_parser(
+        "rehearse",
+        help=_("what a version would change in captured rows (monitoring.rehearsal)"),
+        add_help=False,  # all that follows is for that command
+    )
     rollback = commands.add_parser("rollback", help=_("go back to the previous version"))
     rollback.add_argument(
         "--to",
@@ -55,10 +65,26 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
         help=_("where to (default: %(default)s)"),
     )
     _add_reason(rollback)
+    _add_wait(rollback)
     threshold = commands.add_parser("threshold", help=_("change a version's threshold"))
     _add_version(threshold)
     threshold.add_argument("--value", required=True, type=number, metavar="0.35")
     _add_reason(threshold)
+
+
+def _add_canary(commands: "argparse._SubParsersAction[Parser]") -> None:
+    canary = commands.add_parser("canary", help=_("let a version answer a share of the requests"))
+    steps = canary.add_subparsers(dest="step", required=True, metavar=_("command"))
+    start = steps.add_parser("start", help=_("begin, or change the share"))
+    start.add_argument("release", metavar="v1.1.0")
+    text = _("how many requests of a hundred it answers (default: %(default)s)")
+    start.add_argument("--share", type=number, default=10.0, metavar="10", help=text)
+    _add_reason(start, required=False)
+    stop = steps.add_parser("stop", help=_("let the champion answer all requests again"))
+    _add_reason(stop, required=False)
+    promote = steps.add_parser("promote", help=_("make the canary the champion"))
+    _add_reason(promote, required=False)
+    _add_wait(promote)
 
 
 def _add_describe(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -153,6 +179,15 @@ def _add_convert(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 def _add_version(command: Parser) -> None:
     command.add_argument("--model_version", required=True, metavar="v1.1.0")
+
+
+def _add_wait(command: Parser) -> None:
+    command.add_argument(
+        "--wait",
+        type=number,
+        metavar=_("SECONDS"),
+        help=_("return when all known proxies answer with it; exit code 3 if one does not"),
+    )
 
 
 def _add_consent(command: Parser) -> None:

@@ -87,4 +87,5 @@ def _from_to(entry: LedgerEntry, releases: Mapping[str, str]) -> tuple[str, str]
 
     if entry.action == "threshold":
         return entry.before, f"{entry.after} ({release(entry.version)})"
-    return release(entry.before), release(entry.after)
+    share = f" ({entry.version})" if entry.action == names.LEDGER_CANARY_START else ""
+    return release(entry.before), release(entry.after) + share

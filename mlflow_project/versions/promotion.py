@@ -42,7 +42,7 @@ def promote(
     with exclusive(registry):
         ledger = settle(registry)
         target = registry.by_release(release)
-        against = _failures(target) if target.tags.get(GATE_TAG) == GATE_FAILED else ""
+        against = failures(target)
         if against and not force:
             raise Refused(
                 N_(
@@ -167,7 +167,10 @@ def _flip(
     return replace(target, aliases=(*target.aliases, names.CHAMPION))
 
 
-def _failures(version: Version) -> str:
+def failures(version: Version) -> str:
+    """Return which criteria of the gate a version failed, in words; empty if none."""
+    if version.tags.get(GATE_TAG) != GATE_FAILED:
+        return ""
     prefix = f"{GATE_TAG}."
     failed = [
         f"{key.removeprefix(prefix)} {value.removeprefix(GATE_FAILED).strip(' :')}"

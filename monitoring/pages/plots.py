@@ -4,9 +4,11 @@ import itertools
 import math
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from core.messages import _
 from core.messages.formats import percent, significant
-from monitoring.drift.baseline import Profile
+from monitoring.drift.baseline import SCORE, Profile, count_profiles, fit_profiles
 
 WIDTH = 320.0
 HEIGHT = 84.0
@@ -111,3 +113,10 @@ def _tick(profile: Profile, labels: list[str], index: int) -> str:
         return plain(end, points[-1] - points[0])
     label = labels[index]
     return label if len(label) <= _TICK_LENGTH else f"{label[: _TICK_LENGTH - 1]}…"
+
+
+def both_scores(paired: pa.Table, named: tuple[str, str]) -> Histogram:
+    """Lay out `score` and `shadow_score` in the bins of the former, each under its version."""
+    before = fit_profiles(paired.select([SCORE]))
+    now = count_profiles(before, pa.table({SCORE: paired.column("shadow_score")}))
+    return histogram(before[0], now[0], named)

@@ -8,9 +8,8 @@ import pyarrow as pa
 from core.contract.model import CLASSES
 from core.messages import N_, _, ngettext
 from core.messages.formats import number, percent
-from monitoring.drift.baseline import SCORE, count_profiles, fit_profiles
 from monitoring.pages.page import template
-from monitoring.pages.plots import Histogram, histogram
+from monitoring.pages.plots import Histogram, both_scores
 from monitoring.performance.agreement_of_kinds import AnyAgreement, ClassAgreement, ValueAgreement
 from monitoring.tracking.about import About
 
@@ -110,13 +109,12 @@ def render(result: AnyAgreement, paired: pa.Table, facts: ShadowFacts) -> str:
         actions=actions(result, facts),
         command=None,
         status=None,
-        plot_of=_plot(paired, facts) if result.n_entities and result.kind != CLASSES else None,
+        plot_of=_plot(result, paired, facts),
         most_classes=_MOST_CLASSES,
     )
 
 
-def _plot(paired: pa.Table, facts: ShadowFacts) -> Histogram:
-    """Lay out both scores in the bins of the answered one."""
-    before = fit_profiles(paired.select([SCORE]))
-    now = count_profiles(before, pa.table({SCORE: paired.column("shadow_score")}))
-    return histogram(before[0], now[0], (facts.answered_version, facts.about.model_version))
+def _plot(result: AnyAgreement, paired: pa.Table, facts: ShadowFacts) -> Histogram | None:
+    if result.kind == CLASSES or not result.n_entities:
+        return None
+    return both_scores(paired, (facts.answered_version, facts.about.model_version))

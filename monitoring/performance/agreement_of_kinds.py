@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from core.contract.model import CLASSES, VALUE
+from core.contract.model import CLASSES, VALUE, ModelContract
 from core.metrics.regression import metrics
 from core.metrics.resampling import Estimate, wilson
 from monitoring.performance.agreement import (
@@ -17,6 +17,7 @@ from monitoring.performance.agreement import (
     mean_of_rows,
     rank_correlation,
 )
+from monitoring.performance.errors import NotComparableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,18 @@ class ClassAgreement:
 
 
 AnyAgreement = Agreement | ValueAgreement | ClassAgreement
+
+
+def common_kind(answered: ModelContract, shadow: ModelContract, releases: tuple[str, str]) -> str:
+    """Return the kind of both versions' outputs; `releases` names them in an error.
+
+    Raises:
+        NotComparableError: they differ, or nobody knows what the outputs are.
+    """
+    unknown = any(c.outputs and not c.output_kind for c in (answered, shadow))
+    if unknown or answered.output_kind != shadow.output_kind:
+        raise NotComparableError(answered=releases[0], shadow=releases[1])
+    return answered.output_kind
 
 
 def agree_in_kind(

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,14 @@ from core.contract import names
 from core.contract.model import ModelContract
 from core.files.scratch import scratch_folder
 from core.metrics.classification import Rows, metrics
+from core.registry.errors import RegistryError
 from core.registry.evidence import fetch_evidence, training_record
-from core.registry.packages import ask, classes_of, load_model, read_contract, scores_of
+from core.registry.packages import classes_of, download, load_model, read_contract
 from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
 from monitoring.tracking.errors import NoBaselineError, ScoringError
+from monitoring.tracking.scorer import UNKNOWN, VersionScorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +162,37 @@ class JobRegistry:
             path = fetch_evidence(self._registry, version, artifact, folder)
             return json.loads(path.read_text(encoding="utf-8")) if path else {}
 
+    def scorer(self, version: MonitoredVersion) -> VersionScorer:
+        """Return a version with its model loaded.
+
+        Raises:
+            ScoringError: the model does not load.
+        """
+        try:
+            model = load_model(self._registry, version)
+        except RegistryError:
+            raise
+        except Exception as exc:
+            # Loading runs whatever code the version brings.
+            raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
+        contract = version.contract
+        return VersionScorer(model, contract, version.release, version.threshold(contract))
+
+    def download(self, version: MonitoredVersion, folder: Path) -> Path:
+        """Fetch a version's files into a folder; return where they lie.
+
+        Raises:
+            RegistryError: they cannot be fetched.
+        """
+        return download(self._registry, version.number, folder).folder
+
     def predict(self, version: MonitoredVersion, features: pa.Table) -> npt.NDArray[np.float64]:
         """Return the version's own scores of the rows, shape (n,).
 
         Raises:
             ScoringError: the model does not load, or raises.
         """
-        output = self._output(version, load_model(self._registry, version), features)
-        try:
-            return scores_of(output, version.contract)
-        except (ValueError, TypeError) as exc:
-            raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
+        return self.scorer(version).scores(features)
 
     def answered(
         self, version: MonitoredVersion, features: pa.Table
@@ -180,19 +202,9 @@ class JobRegistry:
         Raises:
             ScoringError: the model does not load, or raises.
         """
-        model = load_model(self._registry, version)
-        output, classes = np.asarray(self._output(version, model, features)), classes_of(model)
-        if output.ndim == 2 and output.shape[1] == len(classes):
-            return output.argmax(axis=1).tolist(), classes
-        places = {name: place for place, name in enumerate(classes)}
-        return [places.get(str(one)) for one in output.ravel().tolist()], classes
-
-    def _output(self, version: MonitoredVersion, model: Any, features: pa.Table) -> Any:
-        try:
-            return ask(model, features.rename_columns(version.contract.feature_names).to_pandas())
-        except Exception as exc:
-            # A model may raise anything, and its text may quote the rows.
-            raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
+        scorer = self.scorer(version)
+        places = scorer.answer(features).label.tolist()
+        return [None if place == UNKNOWN else place for place in places], scorer.classes
 
     def classes(self, version: MonitoredVersion) -> tuple[str, ...]:
         """Return what the version's estimator calls its classes, in its order; empty if nothing.

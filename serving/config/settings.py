@@ -4,6 +4,7 @@ Each field is the environment variable of the same name; `.env.example` lists th
 """
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,9 @@ from core.contract.numbers import read_number
 from core.messages import N_, _
 from core.store import places
 from serving.errors import SettingsError
+
+PREFIX = re.compile("(?:/[A-Za-z0-9._~-]{1,64}){1,8}")
+"""What a path prefix may be."""
 
 
 class _Must(str):
@@ -54,12 +58,29 @@ def _words(value: Any) -> Any:
     return frozenset(word.strip() for word in value.split(",") if word.strip())
 
 
+def _model_names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = tuple(word.strip() for word in value.split(",") if word.strip())
+    if len(set(found)) < len(found) or any(set(name) & set("/:{}") for name in found):
+        raise ValueError
+    return found
+
+
 def _digests(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return tuple(hashlib.sha256(word.encode()).digest() for word in sorted(_words(value)))
 
 
+def _prefix(value: Any) -> Any:
+    prefix = value.rstrip("/") if isinstance(value, str) else value
+    if prefix and not PREFIX.fullmatch(prefix):
+        raise ValueError
+    return prefix
+
+
+ClientName = Literal["key", "address", "none"]
 Seconds = Annotated[
     float,
     BeforeValidator(_number),
@@ -69,6 +90,9 @@ Seconds = Annotated[
 Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1), _Must(N_("must be a whole number greater than zero"))]
 Switch = Annotated[bool, _Must(N_("must be true or false"))]
+
+
+NO_CANARY = "none"
 
 
 class Settings(BaseSettings):
@@ -89,14 +113,57 @@ class Settings(BaseSettings):
     model_name: str = names.DEFAULT_MODEL_NAME
     """Registered model to serve."""
 
+    models: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_model_names),
+        _Must(N_("must be names of registered models, each once, separated by commas")),
+    ] = ()
+    """Registered models to serve, each under `/models/<name>`; the first one, in the place of
+    `MODEL_NAME`, at the usual paths too. Empty: that one alone."""
+
     model_alias: str = names.CHAMPION
     """Alias whose version is served and followed."""
 
     shadow_alias: str = ""
     """Alias whose version scores the same rows beside the answers; empty: none."""
 
+    canary_alias: str = names.CANARY
+    """Alias whose version answers the share that its tag `canary_share` says; `none`: there is no
+    such."""
+
+    canary_stop: Switch = True
+    """Stop a canary that is worse than tolerated, by an always-valid test."""
+
+    canary_alpha: Annotated[Share, _Must(N_("must be a number between 0 and 1"))] = 0.001
+    """Greatest probability that this proxy ever stops a canary that is as good as tolerated."""
+
+    canary_ratio: Annotated[
+        float,
+        BeforeValidator(_number),
+        Field(ge=1, le=100),
+        _Must(N_("must lie between 1 and 100")),
+    ] = 1.5
+    """How many times the champion's rate a canary's may be: errors, slow answers, flags (of these
+    also the champion's of the canary's)."""
+
+    canary_agreement: Annotated[Share, _Must(N_("must be a number between 0 and 1"))] = 0.8
+    """Least share of the canary's answers to which the champion gives the same label."""
+
+    canary_slow_seconds: Seconds = 0.2
+    """Time from which an answer is slow; 0.2 is the runbook's target."""
+
+    keep_previous: Switch = True
+    """Keep the version that was served before in memory, so that a rollback loads nothing."""
+
+    proxy_name: Annotated[
+        str, _Must(N_("must be of at most 80 letters, digits and the signs . _ : -"))
+    ] = Field(default="", pattern=r"^[A-Za-z0-9._:-]{0,80}$")
+    """Name under which the proxy reports to MLflow what it serves; empty: no report. `python -m
+    serving` takes the host's name and the port."""
+
     poll_seconds: Seconds = 1.0
-    """Pause between two readings of the alias, in seconds."""
+    """Longest pause between two readings of the alias, in seconds."""
 
     threshold: Annotated[Share | None, _Must(N_("must be a number between 0 and 1"))] = None
     """Overrides the threshold of every version, flips included; None follows the version."""
@@ -127,6 +194,9 @@ class Settings(BaseSettings):
 
     log_file: Path = Path("logs/app.log")
     """JSON log, one object a line."""
+
+    log_client: Annotated[ClientName, _Must(N_("must be key, address or none"))] = "key"
+    """Who asked, in the log: the first digits of the key's SHA-256, the address, or nothing."""
 
     max_instances: Count = 1000
     """Most instances in one request."""
@@ -172,6 +242,17 @@ class Settings(BaseSettings):
     model_cache: Path = Path("var/model-cache")
     """Folder of the last good version, from which the proxy starts while MLflow is away."""
 
+    levels_dir: Path = Field(
+        default_factory=lambda given: given["model_cache"].parent / "service-levels"
+    )
+    """Folder where service levels outlive the server, a file a day, for the trend at `/painel`;
+    empty: beside the model cache."""
+
+    @property
+    def kept_levels(self) -> Path:
+        """Return where this model's service levels are kept: servers of several may share."""
+        return self.levels_dir / self.model_name
+
     sheet_reader: str = ""
     """What reads workbooks at `/lista`, as `package.module` or `package.module:object` (see
     `core.sheets`); empty: a flat table with the contract's columns."""
@@ -182,8 +263,20 @@ class Settings(BaseSettings):
     panel_group: str = ""
     """Input by whose values `/painel` counts what was scored and flagged; empty: none."""
 
+    root_path: Annotated[
+        str, BeforeValidator(_prefix), _Must(N_("must be a path such as /risk, or empty"))
+    ] = ""
+    """Path prefix under which a reverse proxy publishes this one; empty: none, or the one that
+    `X-Forwarded-Prefix` tells of."""
+
     workers_dir: Path | None = None
     """Where the workers of one server meet, for metrics and looks at the alias."""
+
+    @property
+    def canary(self) -> str:
+        """Return the alias of the canary; none beside another alias than `champion`."""
+        wanted = self.canary_alias != NO_CANARY and self.model_alias == names.CHAMPION
+        return self.canary_alias if wanted else ""
 
     @property
     def predict_leaves_out(self) -> bool:
@@ -194,6 +287,16 @@ class Settings(BaseSettings):
     def invocations_leave_out(self) -> bool:
         """Tell whether `/invocations` leaves them out."""
         return self.unknown_fields != "refuse"
+
+    def of_model(self, name: str) -> "Settings":
+        """Return the settings of one of the models.
+
+        The threshold, the reader of workbooks and the panel's group are about the first one.
+        """
+        if name == (self.models or (self.model_name,))[0]:
+            return self.model_copy(update={"model_name": name})
+        own = {"threshold": None, "sheet_reader": "", "panel_group": ""}
+        return self.model_copy(update={"model_name": name, **own})
 
     @model_validator(mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 from core.messages import _
@@ -9,6 +10,8 @@ from core.registry.versions import Registry
 from core.store.schema import ROLE_BATCH
 from serving.capture.recorder import Capture, CaptureCounters
 from serving.config.settings import Settings
+from serving.deployment.canary import Canary
+from serving.deployment.reporter import Reporter
 from serving.deployment.shadow import Shadow
 from serving.engine.batcher import Batcher
 from serving.engine.job import Job
@@ -21,9 +24,10 @@ from serving.telemetry.logs import JsonLog
 _FIRST_LOOK_SECONDS = 90.0
 """Longest time that a worker loads its first version before it answers without one.
 
-A registry that does not answer ends the wait sooner: each call to it has its own deadline. Beside
-workers that serve it goes on waiting: whoever asks is better off with them.
+A registry that does not answer ends the wait sooner: each call to it has its own deadline.
 """
+_LOOK_AROUND_SECONDS = 0.2
+"""Pause of a worker without a version before it looks again whether others serve."""
 
 
 class Deployment:
@@ -43,6 +47,8 @@ class Deployment:
         self.name, self.alias = settings.model_name, settings.model_alias
         self.registry = Registry(self.name, settings.mlflow_tracking_uri, self.alias)
         self.follower = Follower(self.registry, settings, log)
+        self.canary = Canary(settings, self.follower, metrics, log) if settings.canary else None
+        self.reporter = Reporter(settings, self.registry, self.follower, metrics, log, self.canary)
         self.capture = Capture(settings, log)
         self.shadow = (
             Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
@@ -56,22 +62,30 @@ class Deployment:
         self.ignored_fields = 0
 
     async def start(self) -> None:
-        """Start all parts; return when the alias was looked at, or nobody serves meanwhile."""
+        """Start all parts; return when there is a version, or nobody else who serves one."""
         following = _("process started; follows {name}@{alias}", name=self.name, alias=self.alias)
         self._log.event("INFO", following)
         self.capture.start()
         self.follower.start()
         if self.shadow is not None:
             self.shadow.start()
+        if self.canary is not None:
+            self.canary.start()
+        self.reporter.start()
         # Until then the sockets wait, so that a worker that starts beside others refuses nobody.
-        await asyncio.to_thread(self._wait_for_first_look)
+        await asyncio.to_thread(self._wait_for_version)
 
-    def _wait_for_first_look(self) -> None:
-        while not self.follower.looked.wait(_FIRST_LOOK_SECONDS) and self._metrics.others_serve():
-            pass
+    def _wait_for_version(self) -> None:
+        """Wait for the first look; without a version, go on waiting as long as others serve."""
+        self.follower.looked.wait(_FIRST_LOOK_SECONDS)
+        while self.follower.served is None and self._metrics.others_serve(self.name):
+            time.sleep(_LOOK_AROUND_SECONDS)
 
     def close(self) -> None:
         """Stop all parts; what was answered is captured first."""
+        self.reporter.close()
+        if self.canary is not None:
+            self.canary.close()
         self.follower.close()
         self.batcher.close()
         self.batch.close()
@@ -80,6 +94,20 @@ class Deployment:
         self.capture.close()
         if self._batch_begun:
             self.batch_capture.close()
+
+    async def answer(self, job: Job, batcher: Batcher) -> Job:
+        """Score a request; return the job that holds the answer, which may be the canary's.
+
+        A list is scored by one version, so its batcher has no canary.
+
+        Raises:
+            ScoringFailed: the model raised on these instances.
+            CaptureFailed: the scores could not be recorded, and must be.
+        """
+        if self.canary is None or self.canary.trial is None or batcher is not self.batcher:
+            await batcher.score(job)
+            return job
+        return await self.canary.score(job, batcher)
 
     def captured(self) -> CaptureCounters:
         """Return what was captured of answers and of lists."""
@@ -95,17 +123,22 @@ class Deployment:
         """Return the heartbeats of all that works in the background."""
         captures = [*self.capture.hearts, *self.batch_capture.hearts]
         shadow = self.shadow.hearts if self.shadow is not None else ()
-        return [self.follower.heart, *captures, *shadow, self._metrics.heart]
+        own = [self.follower.heart, self.reporter.heart]
+        own += self.canary.hearts if self.canary is not None else ()
+        return [*own, *captures, *shadow, self._metrics.heart]
 
     def alarms(self) -> list[str]:
-        """Return what someone should look at, for people."""
+        """Return what someone should look at, for people, of this model and this worker."""
+        return [*self.own_alarms(), *self._metrics.problems()]
+
+    def own_alarms(self) -> list[str]:
+        """Return the same of this model alone."""
         served, problem = self.follower.served, self.follower.following.problem
         warning = served.warning if served is not None else None
         found = [text for text in (problem, warning) if text]
         # A part that hangs is an alarm, also one of the shadow.
         silent = [text for heart in self.hearts() if (text := heart.problem())]
-        captures = [*self.capture.problems(), *self.batch_capture.problems()]
-        return [*found, *silent, *self._metrics.problems(), *captures]
+        return [*found, *silent, *self.capture.problems(), *self.batch_capture.problems()]
 
     def notes(self) -> list[str]:
         """Return what is worth saying and no alarm: that the environment sets the threshold."""

@@ -15,6 +15,10 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
     for shadow in shadows:
         if shadow.follower.served is not None:
             serving[_identity(shadow.follower.served, shadow.alias)] = 1
+    canaries = [d.canary for d in deployments if d.canary]
+    for canary in canaries:
+        if canary.trial is not None:
+            serving[_identity(canary.trial.model, canary.alias)] = 1
     return {
         "capture_rows": {(): sum(c.captured for c in counters)},
         "ignored_fields": {(): sum(d.ignored_fields for d in deployments)},
@@ -26,14 +30,23 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         "shadow_rows": {(): sum(s.scored for s in shadows)},
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": serving,
+        "canary_outcomes": {k: v for c in canaries for k, v in list(c.tally.counts.items())},
+        "canary_stopped_workers": {c.stopped_key: 1 for c in canaries if c.stopped},
+        "serving_refusing_workers": dict.fromkeys(filter(None, map(_refusal, deployments)), 1),
         "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
         "serving_registry_reachable_workers": {
             (): int(all(d.follower.following.reachable for d in deployments))
         },
-        "serving_heartbeat_age_seconds": {
-            (heart.part,): heart.age() for d in deployments for heart in d.hearts()
-        },
+        "serving_heartbeat_age_seconds": _ages(deployments),
     }
+
+
+def _ages(deployments: Sequence[Deployment]) -> dict[Labels, float]:
+    """Return the age of each part's last sign of life, of the model where it is greatest."""
+    found: dict[Labels, float] = {}
+    for heart in (heart for d in deployments for heart in d.hearts()):
+        found[heart.part,] = max(heart.age(), found.get((heart.part,), 0.0))
+    return found
 
 
 def _identity(served: ServedModel | None, alias: str) -> Labels:
@@ -41,3 +54,11 @@ def _identity(served: ServedModel | None, alias: str) -> Labels:
         return ("", alias, "", "", "")
     version = served.version
     return (version.name, alias, served.release, str(version.number), served.source)
+
+
+def _refusal(deployment: Deployment) -> Labels | None:
+    """Return which version the alias names that is not served, and why; None if it is served."""
+    following = deployment.follower.following
+    if not following.code:
+        return None
+    return (deployment.name, deployment.alias, str(following.alias_version or ""), following.code)

@@ -7,50 +7,77 @@ input while the others stay. It is no cause in the world, effects do not add up 
 two inputs that say the same each may show none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
+from core.contract.model import Feature
 from serving.engine.job import Job
 
 MOST = 5
 """Most features named for one instance."""
 NEGLIGIBLE = 1e-6
 """Least change of the score that is worth a name."""
+_CALL_ROWS = 1000
+"""About how many replaced instances one call of the model takes; others get a turn in between."""
 
 
 def explain(job: Job) -> list[list[dict[str, Any]]]:
     """Return the features of each scored instance with most effect, the strongest first.
 
-    All replacements are scored in one call of the model.
-
     Raises:
         ScoringFailed: the model raised on a replaced instance.
     """
     features = job.model.version.contract.features
-    reference = reference_row(job)
-    rows, places = [], []
-    for number, row in enumerate(job.instances.rows):
-        for position, value in enumerate(row):
-            if value != reference[position] and (
-                reference[position] is not None or features[position].nullable
-            ):
-                rows.append([*row[:position], reference[position], *row[position + 1 :]])
-                places.append((number, position))
-    replaced = job.model.version.score(rows) if rows else []
-    found: list[list[dict[str, Any]]] = [[] for _ in job.instances.rows]
-    for (number, position), score in zip(places, replaced, strict=True):
-        effect = (job.scores[number] or 0.0) - (score or 0.0)
-        if abs(effect) >= NEGLIGIBLE:
-            feature = features[position]
-            found[number].append(
-                {
-                    "feature": feature.name,
-                    "description": feature.description,
-                    "effect": effect,
-                    "reference": reference[position],
-                }
-            )
-    return [sorted(effects, key=_strength)[:MOST] for effects in found]
+    reference = np.array(reference_row(job), dtype=object)
+    size = max(1, _CALL_ROWS // max(1, len(features)))
+    found: list[list[dict[str, Any]]] = []
+    for start in range(0, len(job.instances.rows), size):
+        rows = np.array(job.instances.rows[start : start + size], dtype=object)
+        effects = _effects(job, rows, np.array(job.scores[start : start + size], float), reference)
+        found += _strongest(effects, features, reference)
+    return found
+
+
+def _effects(job: Job, rows: np.ndarray, scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return what each value does to its row's score, (n, k); 0 where it is the reference's.
+
+    Args:
+        job: its model scores the replaced instances, all in one call.
+        rows: (n, k) values, None for null.
+        scores: (n,) as answered.
+        reference: (k,) values; a null replaces no value that must not be null.
+    """
+    nullable = np.array([feature.nullable for feature in job.model.version.contract.features])
+    replaceable = nullable | (reference != None)  # noqa: E711 (element by element)
+    where, columns = np.nonzero((rows != reference) & replaceable)
+    effects = np.zeros(rows.shape)
+    if len(where):
+        replaced = rows[where]
+        replaced[np.arange(len(where)), columns] = reference[columns]
+        after = np.array(job.model.version.score(replaced.tolist()), float)
+        effects[where, columns] = scores[where] - after
+    return effects
+
+
+def _strongest(
+    effects: np.ndarray, features: Sequence[Feature], reference: np.ndarray
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the features of each row of effects (n, k) that are worth a name."""
+    strength = np.abs(effects)
+    order = np.argsort(-strength, axis=1, kind="stable")[:, :MOST]
+    counts = (np.take_along_axis(strength, order, axis=1) >= NEGLIGIBLE).sum(axis=1)
+    for row, places, count in zip(effects.tolist(), order.tolist(), counts.tolist(), strict=True):
+        yield [
+            {
+                "feature": features[place].name,
+                "description": features[place].description,
+                "effect": row[place],
+                "reference": reference[place],
+            }
+            for place in places[:count]
+        ]
 
 
 def reference_row(job: Job) -> Sequence[Any]:
@@ -59,7 +86,3 @@ def reference_row(job: Job) -> Sequence[Any]:
     if contract.example is None:
         return [None] * len(contract.features)
     return [contract.example.instance[name] for name in contract.feature_names]
-
-
-def _strength(effect: dict[str, Any]) -> float:
-    return -abs(effect["effect"])

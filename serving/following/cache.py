@@ -1,7 +1,8 @@
-"""The last good version on local disk, for a start while MLflow is away.
+"""The last good version on local disk, for a start while MLflow is away, and the one before it.
 
-One folder per server, model and alias: `record.json` says what is kept, and a folder beside it
-holds the version's files as they were downloaded. Several workers share it under a file lock, and
+One folder per server, model and alias: `record.json` says what is kept, and folders beside it hold
+the versions' files as they were downloaded. The version before is kept for a rollback, which then
+needs no download. Several workers share it under a file lock, and
 every change is made under another name and renamed, so a killed process leaves a whole copy or
 none. What is read back is digest-checked here and verified like a download by
 `serving.model.loading`.
@@ -39,7 +40,7 @@ class KeptVersion:
 
 
 class ModelCache:
-    """Keeps one version of one model and alias of one server."""
+    """Keeps the last version of one model and alias of one server, and the one before it."""
 
     def __init__(self, root: Path, uri: str, name: str, alias: str) -> None:
         """Choose the folder; nothing is touched before the first `keep`."""
@@ -48,7 +49,7 @@ class ModelCache:
         self._folder = root / f"{slug}-{identity}"
 
     def keep(self, target: Version, files: Path, facts: RunFacts) -> None:
-        """Make a copy of a served version's files the only one kept.
+        """Make a copy of a served version's files the one that is opened.
 
         Raises:
             OSError: there is no room or no right to write; what was kept before stays.
@@ -60,8 +61,25 @@ class ModelCache:
             name = f"v{target.number}-{digest(files)}"
             if not (self._folder / name).is_dir():
                 self._copy(files, name)
-            self._write(name, target, facts)
-            self._prune(name)
+            self._replace(record, _entry(name, target, facts))
+
+    def recall(self, target: Version) -> bool:
+        """Make the version before the last the one that is opened; tell whether it was kept.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with self._locked():
+            record = self._record()
+            if record is None:
+                return False
+            if _target(record).is_version_of(target):
+                return True
+            before = record.get("before")
+            if before is None or not _target(before).is_version_of(target):
+                return False
+            self._replace(record, _entry(before["files"], target, _facts(before)))
+            return True
 
     def remember(self, target: Version) -> None:
         """Keep the new tags of the version that is kept; nothing happens for another one.
@@ -72,11 +90,11 @@ class ModelCache:
         with self._locked():
             record = self._record()
             if record is not None and _target(record).is_version_of(target):
-                self._write(record["files"], target, _facts(record))
+                self._write({**record, **_entry(record["files"], target, _facts(record))})
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[KeptVersion | None]:
-        """Yield what is kept, None if nothing is; it stays in place meanwhile.
+    def opened(self, wanted: Version | None = None) -> Iterator[KeptVersion | None]:
+        """Yield what is kept, None if nothing is, or not what is wanted; it stays meanwhile.
 
         Raises:
             CacheDamaged: the files are not those that were kept; they are removed.
@@ -87,7 +105,7 @@ class ModelCache:
             return
         with self._locked():
             record = self._record()
-            if record is None:
+            if record is None or (wanted and not _target(record).is_version_of(wanted)):
                 yield None
                 return
             folder = self._files(record)
@@ -101,8 +119,9 @@ class ModelCache:
     def _record(self) -> dict[str, Any] | None:
         try:
             record: dict[str, Any] = json.loads((self._folder / _RECORD).read_text("utf-8"))
-            _target(record), _facts(record), self._files(record)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            for one in (record, record.get("before") or record):
+                _target(one), _facts(one), self._files(one)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return record
 
@@ -118,15 +137,24 @@ class ModelCache:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
 
-    def _write(self, name: str, target: Version, facts: RunFacts) -> None:
-        text = json.dumps({"files": name, "target": target.to_dict(), "facts": asdict(facts)})
-        with replacing(self._folder / _RECORD) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    def _replace(self, record: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
+        """Write a new record, in which the version of the old one is the one before."""
+        before = record
+        if record is not None and _target(record).is_version_of(_target(new)):
+            before = record.get("before")
+        if before is not None:
+            before = {key: before[key] for key in new}
+        self._write({**new, "before": before})
+        self._prune({one["files"] for one in (new, before) if one})
 
-    def _prune(self, kept: str) -> None:
+    def _write(self, record: Mapping[str, Any]) -> None:
+        with replacing(self._folder / _RECORD) as temporary:
+            temporary.write_text(json.dumps(record), encoding="utf-8")
+
+    def _prune(self, kept: set[str]) -> None:
         """Remove other versions and what killed processes left."""
         for path in self._folder.iterdir():
-            if path.is_dir() and path.name != kept:
+            if path.is_dir() and path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -144,6 +172,11 @@ def digest(folder: Path) -> str:
         content = hashlib.sha256(path.read_bytes()).digest()
         whole.update(len(name).to_bytes(4, "big") + name + content)
     return whole.hexdigest()[:32]
+
+
+def _entry(name: str, target: Version, facts: RunFacts) -> dict[str, Any]:
+    """Return what a record says of one version."""
+    return {"files": name, "target": target.to_dict(), "facts": asdict(facts)}
 
 
 def _target(record: Mapping[str, Any]) -> Version:

@@ -11,7 +11,13 @@ from pathlib import Path
 from core.contract import names
 from core.messages import N_, _
 from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
-from core.registry.errors import RegistryError, RegistryUnreachable, VersionRefused
+from core.registry.errors import (
+    AliasMissing,
+    ModelMissing,
+    RegistryError,
+    RegistryUnreachable,
+    VersionRefused,
+)
 from core.registry.files import open_package
 from core.registry.runs import RunFacts, run_facts
 from core.registry.versions import Registry, Version
@@ -28,14 +34,20 @@ from serving.telemetry.memory import freeze_loaded
 
 _PAUSES = (1.0, 30.0)
 """First and longest pause before a version is fetched again that could not be, in seconds."""
+NO_DISK = "no_disk"
+"""Code of a version whose files found no room."""
 _REFUSED_PAUSES = (10.0, 600.0)
 """The same for one that was refused."""
 _LOOK_SECONDS = 3 * CALL_SECONDS
 """Time after which a look at the alias hangs, besides a few pauses."""
 _LOAD_SECONDS = TRANSFER_SECONDS + 60.0
 """Time after which loading a version hangs."""
+_EARLY = 0.85
+"""Share of the interval within which the alias is looked at, so that a swap too ends within it."""
 _OWN_LOOK = 0.2
 """Share of the interval after which a worker reads what the last look of its server found."""
+_IDLE = 5.0
+"""Intervals between two looks at an optional alias that is not there."""
 _JITTER = 0.25
 """Share of the interval by which a look at the alias may come early, so that workers spread."""
 
@@ -45,12 +57,13 @@ class Following:
     """How the last look at the alias went.
 
     `alias_version` is what the alias says, None if that is not known; `problem` is why it is not
-    served as it says.
+    served as it says, and `code` the same as a word that stays the same in all languages.
     """
 
     alias_version: int | None = None
     reachable: bool = False
     problem: str | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +86,30 @@ class Follower:
         log: JsonLog,
         news: str = N_("serving {name} version {number}"),
         part: str = "following",
+        *,
+        optional: bool = False,
     ) -> None:
-        """Remember what to follow and how the log tells of a new version; `start` begins."""
+        """Remember what to follow and how the log tells of a new version; `start` begins.
+
+        Where the alias is `optional`, nothing is served without it, now or from a local copy, and
+        it may change to any version.
+        """
+        self._optional = optional
         self._news, self.heart = news, Heartbeat(part)
         self._registry, self._settings, self._log = registry, settings, log
-        self._resolve, self._pause = registry.resolve, settings.poll_seconds
+        self._resolve, self._pause = registry.resolve, settings.poll_seconds * _EARLY
         if settings.workers_dir is not None:
             # Together they take no longer than a worker that asks by itself.
             self._pause = settings.poll_seconds * _OWN_LOOK
-            good_for = settings.poll_seconds - self._pause
-            self._resolve = SharedLook(registry, settings.workers_dir, good_for).resolve
+            good_for = settings.poll_seconds * _EARLY - self._pause
+            missing = _IDLE * settings.poll_seconds * _EARLY if optional else None
+            shared = SharedLook(registry, settings.workers_dir, good_for, missing)
+            self._resolve = shared.resolve
         self._cache = ModelCache(settings.model_cache, registry.uri, registry.name, registry.alias)
         self._cache_tried = False
         self._tags: Mapping[str, str] = {}
         self._failure: _Failure | None = None
+        self._warm: LoadedVersion | None = None
         self._reported: str | None = None
         self._stop = threading.Event()
         self.looked = threading.Event()
@@ -97,7 +120,7 @@ class Follower:
 
     def start(self) -> None:
         """Begin to follow, in a thread of its own."""
-        if self._settings.threshold is not None:
+        if self._settings.threshold is not None and not self._optional:
             self._log.event("WARNING", override_text(self._settings.threshold))
         self._thread.start()
 
@@ -123,53 +146,96 @@ class Follower:
         try:
             target = self._resolve()
         except RegistryError as exc:
+            if self._optional and isinstance(exc, AliasMissing | ModelMissing):
+                self._serve_nothing()
+                return
             reachable = not isinstance(exc, RegistryUnreachable)
             if not reachable and self.served is None:
                 self._start_from_cache()
             known = None if reachable else self.following.alias_version
-            self._note(Following(known, reachable, self._without_registry(exc)))
+            self._note(Following(known, reachable, self._without_registry(exc), exc.code))
             return
         try:
             self._follow(target)
         except (RegistryError, OSError) as exc:
             reachable = not isinstance(exc, RegistryUnreachable)
-            if not reachable and self.served is None:
-                self._start_from_cache()  # the alias was told, and the files did not come
+            if self.served is None:
+                self._start_from_cache()  # as a worker that runs would go on with what it has
             reason = exc if isinstance(exc, RegistryError) else _no_disk(exc)
-            self._note(Following(target.number, reachable, self._behind(target, reason)))
+            code = exc.code if isinstance(exc, RegistryError) else NO_DISK
+            self._note(Following(target.number, reachable, self._behind(target, reason), code))
         else:
             self._note(Following(target.number, True, None))
+
+    def _serve_nothing(self) -> None:
+        if self.served is not None:
+            gone = _(
+                "nothing is served under the alias {alias} any more", alias=self._registry.alias
+            )
+            self._log.event("INFO", gone, self.served.release)
+        self.served = None
+        self._failure = self._reported = None
+        self.following = Following(reachable=True)
 
     def _follow(self, target: Version) -> None:
         served = self.served
         if served is None or not served.version.target.is_version_of(target):
-            self._swap(self._dress(self._load(target), target.tags))
+            first = served is None and not self.looked.is_set()
+            version = self._before(target) or (self._kept(target) if first else None)
+            version = version or self._load(target)
+            self._swap(self._dress(version, target.tags))
         elif served.source == "cache" or dict(target.tags) != dict(self._tags):
             self._swap(self._dress(served.version, target.tags))
-            self._in_cache(lambda: self._cache.remember(target))
+            if not self._optional:
+                self._in_cache(lambda: self._cache.remember(target))
         self._tags = target.tags
+
+    def _before(self, target: Version) -> LoadedVersion | None:
+        """Return the target if it is what was served before and is still in memory.
+
+        Raises:
+            VersionRefused: clients of the served version would break.
+        """
+        before, served = self._warm, self.served
+        if before is None or served is None or not before.target.is_version_of(target):
+            return None
+        version = replace(before, target=target)
+        check_successor(served.version, version)
+        # A start without MLflow must not serve what was rolled back, so the local copy goes along.
+        there = True
+
+        def recall() -> None:
+            nonlocal there
+            there = self._cache.recall(target)
+
+        self._in_cache(recall)
+        return version if there else None
 
     def _start_from_cache(self) -> None:
         """Serve the last good version that this host kept; say once if there is none that will."""
-        if self._cache_tried:
+        if self._cache_tried or self._optional:
             return
         self._cache_tried = True
+        version = self._kept()
+        if version is not None:
+            self._tags = version.target.tags
+            self._swap(self._dress(version, self._tags, "cache"))
+
+    def _kept(self, wanted: Version | None = None) -> LoadedVersion | None:
+        """Load the version that this host kept, if it is the one wanted; say why it cannot be."""
         self.heart.beat(_LOAD_SECONDS)
         try:
-            with self._cache.opened() as kept:
+            with self._cache.opened(wanted) as kept:
                 if kept is None:
-                    return
-                package = open_package(self._registry.client, kept.target.number, kept.folder)
-                version = read_version(
-                    self._registry, kept.target, package, kept.facts, self._settings
-                )
+                    return None
+                target = wanted or kept.target
+                package = open_package(self._registry.client, target.number, kept.folder)
+                return read_version(self._registry, target, package, kept.facts, self._settings)
         except (CacheDamaged, VersionRefused, OSError) as exc:
             text = exc.strerror if isinstance(exc, OSError) else exc
             problem = _("the local copy could not be served: {reason}", reason=text)
             self._log.event("ERROR", problem)
-            return
-        self._swap(self._dress(version, kept.target.tags, "cache"))
-        self._tags = kept.target.tags
+        return None
 
     def _accept(self, version: LoadedVersion, files: Path, facts: RunFacts) -> None:
         """Keep a copy of a good version, if clients of the served one can go on with it.
@@ -177,6 +243,8 @@ class Follower:
         Raises:
             VersionRefused: they cannot.
         """
+        if self._optional:
+            return
         if self.served is not None:
             check_successor(self.served.version, version)
         self._in_cache(lambda: self._cache.keep(version.target, files, facts))
@@ -221,13 +289,16 @@ class Follower:
             created = run_facts(self._registry, run_id).started if source == "registry" else None
             baseline = {"run_id": run_id, "created_at": created}
         threshold, from_where, warning = threshold_in_force(self._settings.threshold, version, tags)
-        return ServedModel(version, threshold, from_where, baseline, source, warning)
+        return ServedModel(version, threshold, from_where, baseline, source, warning, tags)
 
     def _swap(self, model: ServedModel) -> None:
         if self.served is None:
             freeze_loaded()
-        if self.served is None or self.served.version is not model.version:
+        before = self.served
+        if before is None or before.version is not model.version:
             self.since = datetime.now(UTC)
+            if before is not None and self._settings.keep_previous:
+                self._warm = before.version
         self.served = model
         version = model.version
         text = _(self._news, name=version.name, number=version.number)
@@ -270,7 +341,7 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self.heart.beat(_LOOK_SECONDS + 3 * self._pause)
+            self.heart.beat(_LOOK_SECONDS + _IDLE * self._settings.poll_seconds)
             try:
                 self.poll()
             except Exception as exc:
@@ -280,7 +351,9 @@ class Follower:
                 self._note(replace(self.following, problem=text))
             self.looked.set()
             early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
-            self._stop.wait(self._pause * (1 - early))
+            idle = self._optional and self.served is None and self._failure is None
+            pause = _IDLE * self._settings.poll_seconds if idle else self._pause
+            self._stop.wait(pause * (1 - early))
 
 
 def _no_disk(exc: OSError) -> str:

@@ -1,7 +1,7 @@
 """What answers requests, and whether another version may take its place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.contract import names
@@ -27,6 +27,7 @@ class ServedModel:
     baseline: Mapping[str, Any] | None
     source: ModelSource = "registry"
     warning: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def release(self) -> str:

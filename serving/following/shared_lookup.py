@@ -5,6 +5,7 @@ them again. What was found lies in a small file beside its lock; monotonic clock
 host, so each worker can tell how old it is.
 """
 
+import hashlib
 import json
 import os
 import time
@@ -24,10 +25,17 @@ _PATIENCE_SECONDS = CALL_SECONDS + 2.0
 class SharedLook:
     """Resolves an alias, at most once per interval among the processes that share a folder."""
 
-    def __init__(self, registry: Registry, folder: Path, seconds: float) -> None:
-        """Remember whom to ask, where the answer lies, and how long it is good for."""
+    def __init__(
+        self, registry: Registry, folder: Path, seconds: float, missing: float | None = None
+    ) -> None:
+        """Remember whom to ask, where the answer lies, and how long it is good for.
+
+        That there is no such alias is good for `missing` seconds; as long as others by default.
+        """
         self._registry, self._seconds = registry, seconds
-        self._path = folder / f"alias-{registry.alias}.look"
+        self._missing_seconds = seconds if missing is None else missing
+        model = hashlib.sha256(registry.name.encode()).hexdigest()[:12]
+        self._path = folder / f"alias-{model}-{registry.alias}.look"
 
     def resolve(self) -> Version:
         """Return what the alias points to, as of at most the interval ago.
@@ -45,12 +53,15 @@ class SharedLook:
             if not lock_within(fd, _PATIENCE_SECONDS):
                 return self._registry.resolve()
             found = _read(fd)
-            if found is None or not 0 <= time.monotonic() - found["at"] < self._seconds:
+            if found is None or not 0 <= time.monotonic() - found["at"] < self._good_for(found):
                 found = self._ask()
                 os.ftruncate(fd, os.pwrite(fd, json.dumps(found).encode(), 0))
         finally:
             os.close(fd)
         return self._told(found)
+
+    def _good_for(self, found: Mapping[str, Any]) -> float:
+        return self._missing_seconds if "missing" in found else self._seconds
 
     def _ask(self) -> dict[str, Any]:
         said: dict[str, Any]

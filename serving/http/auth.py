@@ -6,17 +6,25 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
+from serving.config.model_paths import plain
 from serving.errors import Unauthorized
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
 """Paths that need no key, so that a load balancer can look."""
 
-PAGE, LIST = "/painel", "/lista"
-"""The operators' page, and the one that takes workbooks. Browsers send no header of their own, so
-these and what is under the first also take the key as the password of HTTP Basic. Nothing else
-does: a browser sends those by itself."""
+PAGE, LIST, RUNBOOK = "/painel", "/lista", "/runbook"
+"""The operators' page, the one that takes workbooks, and the runbook."""
+DOCS, OPENAPI, DOCS_FILES = "/docs", "/openapi.json", "/static-offline-docs"
+"""The API's documentation, and what its page fetches."""
+_BROWSERS = (PAGE, LIST, RUNBOOK, DOCS, OPENAPI, DOCS_FILES)
+"""Browsers send no header of their own, so these and what is under them also take the key as the
+password of HTTP Basic. Nothing else does: a browser sends those by itself."""
 REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
 """A report that the page links to."""
+
+
+NAME_DIGITS = 8
+"""Digits of a key's SHA-256 that stand for it in the log."""
 
 
 class ApiKeys:
@@ -26,15 +34,16 @@ class ApiKeys:
         """Keep the digests."""
         self._digests = tuple(digests)
 
-    def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Let a request pass.
+    def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+        """Let a request pass; return what its key is called in the log, None without one.
 
         Raises:
             Unauthorized: the path needs a key, and none of the accepted ones or several came.
         """
+        path = plain(path)
         if not self._digests or path in OPEN_PATHS:
-            return
-        browser = path in (PAGE, LIST) or path.startswith(f"{PAGE}/")
+            return None
+        browser = is_page(path)
         presented = _presented(headers, basic=browser)
         if len(presented) > 1:
             raise Unauthorized(browser=browser, several=True)
@@ -43,6 +52,12 @@ class ApiKeys:
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if not any(matches):
             raise Unauthorized(browser=browser)
+        return given.hex()[:NAME_DIGITS]
+
+
+def is_page(path: str) -> bool:
+    """Tell whether a path is one that browsers open, or fetch for a page."""
+    return any(path == page or path.startswith(f"{page}/") for page in _BROWSERS)
 
 
 def _presented(headers: Sequence[tuple[bytes, bytes]], *, basic: bool) -> list[bytes]:

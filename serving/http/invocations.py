@@ -80,7 +80,7 @@ class InvocationsEndpoint:
         job = Job(model, read, context, params)
         context.n_instances = len(read.rows)
         self._batcher.admit(len(read.rows))
-        await self._batcher.score(job)
+        job = await self._deployment.answer(job, self._batcher)
         await send_json(200, msgspec.json.encode({"predictions": job.outputs()}), send)
 
     def _read(

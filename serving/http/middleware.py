@@ -6,9 +6,12 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.messages import _
+from serving.config.model_paths import plain
+from serving.config.settings import ClientName
 from serving.engine.context import RequestContext
 from serving.errors import InternalError, RequestError
 from serving.http.auth import ApiKeys
+from serving.http.prefix import placed, without
 from serving.telemetry.logs import JsonLog, RequestRecord, location, now
 
 _HEADERS = (
@@ -26,6 +29,9 @@ class RequestMiddleware:
 
     Args:
         app: what answers; it finds the `RequestContext` in `scope["context"]`.
+        root: path prefix under which a reverse proxy publishes this one; empty: none, or what
+            `X-Forwarded-Prefix` says.
+        client: what the log says of who asked: a short digest of the key, the address, or nothing.
         observe: called with each request's line for the log.
         paths: the app's own paths; the log shows no other, since a client may put data in a path.
         hot: by method and path, what answers without going through `app` and its router.
@@ -39,17 +45,21 @@ class RequestMiddleware:
         paths: Collection[str],
         hot: Mapping[tuple[str, str], ASGIApp],
         observe: Callable[[RequestRecord], None],
+        root: str = "",
+        client: ClientName = "key",
     ) -> None:
         """Keep the parts."""
         self._observe, self._answered = observe, _("request answered")
         self._app, self._log, self._keys, self._paths = app, log, keys, paths
-        self.hot = dict(hot)
+        self.hot, self._root, self._client = dict(hot), root, client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._root:
+            scope = without(self._root, scope)
         headers = scope["headers"]
         proposed = next((value for name, value in headers if name == b"x-request-id"), None)
         context = scope["context"] = RequestContext(proposed)
@@ -65,10 +75,14 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            self._keys.check(scope["path"], headers)
+            if self._client == "address":
+                context.client = _address(scope)
+            key = self._keys.check(scope["path"], headers)
+            if self._client == "key":
+                context.client = key
             hot = self.hot.get((scope["method"], scope["path"]))
             if hot is None:
-                await self._app(_as_get(scope), receive, answer)
+                await self._app(placed(self._root, _as_get(scope)), receive, answer)
             else:
                 await hot(scope, receive, answer)
         except Exception as exc:
@@ -95,7 +109,7 @@ class RequestMiddleware:
         path = scope["path"]
         level = "INFO"
         # A probe that is told to wait, as at every start, is nothing to look at.
-        if context.status >= 400 and path != _PROBE:
+        if context.status >= 400 and plain(path) != _PROBE:
             level = "WARNING" if context.status < 500 else "ERROR"
         return RequestRecord(
             timestamp=now(),
@@ -108,7 +122,13 @@ class RequestMiddleware:
             latency_ms=context.elapsed_ms(),
             model_version=context.model_version,
             n_instances=context.n_instances,
+            client=context.client,
         )
+
+
+def _address(scope: Scope) -> str | None:
+    """Return who asks; from behind a trusted proxy the one that it names (uvicorn's work)."""
+    return scope["client"][0] if scope.get("client") else None
 
 
 def _as_get(scope: Scope) -> Scope:

@@ -9,10 +9,12 @@ from fastapi.openapi.utils import get_openapi
 from core.contract import names
 from core.contract.model import Example, ModelContract
 from core.messages import N_, _
+from serving.config.model_paths import prefix_of
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
-from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH
+from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH, RUNBOOK, is_page
 from serving.http.openapi_input import closed_object, invocations_content, predict_body
+from serving.http.status import MODELS
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
 from serving.protocol.values import YEARS
 
@@ -44,31 +46,35 @@ _SCHEMAS = {
 }
 
 
-def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
-    """Describe the API as it is now: FastAPI's document, completed by the served version."""
-    served, settings = deployment.follower.served, deployment.settings
+def describe(app: FastAPI, deployments: Sequence[Deployment]) -> dict[str, Any]:
+    """Describe the API as it is now: FastAPI's document, completed by the served versions.
+
+    The first model is at the usual paths, each of several under its prefix as well.
+    """
+    main = deployments[0]
+    served, settings = main.follower.served, main.settings
     document = get_openapi(
         title=app.title,
         version=served.release if served else "0",
         routes=app.routes,
         description=_("Proxy of a model registered in MLflow."),
     )
-    contract = served.version.contract if served else None
     paths = document["paths"]
     _translate(document)
     for path in ("/ready", "/metadata"):
         paths[path]["get"]["responses"]["503"] = _error("503")
-    threshold = served.threshold if served else None
-    paths["/predict"] = _predict(contract, threshold, settings)
-    paths["/predict/batch"] = _predict(contract, threshold, settings, "predict_batch")
-    params = served.version.params.names if served else ()
-    paths["/invocations"] = _invocations(contract, settings, params)
+    paths |= _scoring(main)
+    paths[MODELS] = {"get": _models()}
+    for one in deployments if settings.models else ():
+        paths |= _scoring(one, prefix_of(one.name), f"_{one.name}")
     paths["/ping"] = {"get": _text("ping", _("200 with a model loaded (MLflow)"), "text/plain")}
     paths["/ping"]["get"]["responses"]["404"] = {"description": _("No model loaded yet")}
     paths["/version"] = {"get": _text("version", _("Version of MLflow"), "text/plain")}
     paths["/metrics"] = {"get": _text("metrics", _("Metrics for Prometheus"), "text/plain")}
     paths[PAGE] = {"get": _text("painel", _("Page for those who operate the service"), "text/html")}
     paths[REPORT_PATH] = {"get": _report()}
+    runbook = _text("runbook", _("The runbook, as a page"), "text/html")
+    paths[RUNBOOK] = {"get": runbook}
     paths[LIST] = {
         "get": _text("lista", _("Page that makes a list from a workbook"), "text/html"),
         "post": _list(),
@@ -76,6 +82,33 @@ def describe(app: FastAPI, deployment: Deployment) -> dict[str, Any]:
     if settings.api_keys:
         _ask_for_keys(document)
     return document
+
+
+def _scoring(deployment: Deployment, prefix: str = "", suffix: str = "") -> dict[str, Any]:
+    """Describe the paths of a model that score; a suffix tells its operations from others'."""
+    served, settings = deployment.follower.served, deployment.settings
+    contract = served.version.contract if served else None
+    threshold = served.threshold if served else None
+    params = served.version.params.names if served else ()
+    found = {
+        "/predict": _predict(contract, threshold, settings),
+        "/predict/batch": _predict(contract, threshold, settings, "predict_batch"),
+        "/invocations": _invocations(contract, settings, params),
+    }
+    for path in found.values():
+        path["post"]["operationId"] += suffix
+    return {prefix + path: one for path, one in found.items()}
+
+
+def _models() -> dict[str, Any]:
+    text = {"type": "string"}
+    one: dict[str, Any] = dict.fromkeys(("name", "path", "alias", "status"), text)
+    one |= {"model_version": {"type": ["string", "null"]}, "reasons": {"type": "array"}}
+    models = {"type": "array", "items": closed_object(one)}
+    content = {"application/json": {"schema": closed_object({"models": models})}}
+    summary = _("The models of this server, and how each of them is")
+    responses = {"200": {"description": summary, "content": content}}
+    return {"summary": summary, "operationId": "models", "responses": responses}
 
 
 def _translate(document: dict[str, Any]) -> None:
@@ -100,7 +133,7 @@ def _ask_for_keys(document: dict[str, Any]) -> None:
     for path in paths.keys() - OPEN_PATHS:
         for operation in paths[path].values():
             operation["security"] = [{"key": []}, {"bearer": []}]
-            if path in (PAGE, REPORT_PATH, LIST):
+            if is_page(path):
                 operation["security"].append({"password": []})
             operation["responses"]["401"] = _error("401")
 

@@ -14,14 +14,16 @@ def style() -> str:
     return _STYLE.read_text(encoding="utf-8")
 
 
-def page_policy(script: str = "") -> str:
+def page_policy(script: str = "", *, pictures: bool = False) -> str:
     """Return a page's content security policy: its own style sheet and script, by digest.
 
-    With a script it may ask this server, and nobody else.
+    With a script it may ask this server, and nobody else; pictures come from it, too.
     """
     rules = ["default-src 'none'", f"style-src {_source(style())}"]
     if script:
         rules += [f"script-src {_source(script)}", "connect-src 'self'"]
+    if pictures:
+        rules.append("img-src 'self'")
     return "; ".join([*rules, "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"])
 
 

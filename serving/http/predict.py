@@ -42,8 +42,7 @@ class PredictEndpoint:
         instances = self._read(model.version, body)
         context.n_instances = len(instances.rows)
         self._batcher.admit(len(instances.rows))
-        job = Job(model, instances, context)
-        await self._batcher.score(job)
+        job = await self._deployment.answer(Job(model, instances, context), self._batcher)
         predictions = prediction_rows(job)
         if instances.explain:
             found = await self._batcher.explain(job)

@@ -29,6 +29,21 @@ class ShadowState:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryState:
+    """The version that answers a share of the requests; `share` is in percent, null for none.
+
+    `stopped` says why it was found worse than tolerated, `problem` why it may not answer.
+    """
+
+    alias: str
+    model_version: str | None
+    registry_version: int | None
+    share: float | None
+    stopped: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Answer of `GET /health`, always 200: `degraded` says that someone should look."""
 
@@ -43,7 +58,20 @@ class Health:
     registry_reachable: bool
     capture: CaptureState
     shadow: ShadowState | None
+    canary: CanaryState | None
     uptime_seconds: float
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model of `GET /models`: what it serves, and why someone should look."""
+
+    name: str
+    path: str
+    alias: str
+    model_version: str | None
+    status: Literal["healthy", "degraded"]
     reasons: list[str]
 
 

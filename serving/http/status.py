@@ -1,22 +1,40 @@
 """Read-only status endpoints: health, readiness, metadata. They translate; they decide nothing."""
 
 import time
+from collections.abc import Sequence
 
+import msgspec
 from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from serving.config.model_paths import prefix_of
+from serving.deployment.canary import Canary
 from serving.deployment.deployment import Deployment
 from serving.deployment.shadow import Shadow
-from serving.http.schemas import CaptureState, Health, Metadata, Ready, ShadowState
+from serving.http.schemas import (
+    CanaryState,
+    CaptureState,
+    Health,
+    Metadata,
+    ModelState,
+    Ready,
+    ShadowState,
+)
+
+MODELS = "/models"
+"""Lists the models of a server."""
 
 
-def status_router(deployment: Deployment) -> APIRouter:
-    """Return the routes of a deployment."""
+def status_router(deployment: Deployment, others: Sequence[Deployment] = ()) -> APIRouter:
+    """Return the routes of a deployment, whose health also tells of others beside it."""
     router = APIRouter()
     started = time.monotonic()
 
     @router.get("/health")
     async def health() -> Health:
-        return health_of(deployment, time.monotonic() - started)
+        return health_of(deployment, time.monotonic() - started, others)
 
     @router.get("/ready")
     async def ready() -> Ready:
@@ -29,10 +47,34 @@ def status_router(deployment: Deployment) -> APIRouter:
     return router
 
 
-def health_of(deployment: Deployment, uptime: float) -> Health:
+def models_route(deployments: Sequence[Deployment]) -> Route:
+    """Return the route that lists the models of this server."""
+
+    async def models(_: Request) -> Response:
+        body = {"models": [model_of(one) for one in deployments]}
+        return Response(msgspec.json.encode(body), media_type="application/json")
+
+    return Route(MODELS, models, methods=["GET"])
+
+
+def model_of(deployment: Deployment) -> ModelState:
+    """Say in short how one of several models is."""
+    served, alarms = deployment.follower.served, deployment.own_alarms()
+    return ModelState(
+        name=deployment.name,
+        path=prefix_of(deployment.name),
+        alias=deployment.alias,
+        model_version=served.release if served else None,
+        status="degraded" if alarms else "healthy",
+        reasons=alarms,
+    )
+
+
+def health_of(deployment: Deployment, uptime: float, others: Sequence[Deployment] = ()) -> Health:
     """Put together what is known; only an override of the threshold is said without alarm."""
     served, following = deployment.follower.served, deployment.follower.following
     counters, alarms = deployment.captured(), deployment.alarms()
+    alarms += [f"{one.name}: {reason}" for one in others for reason in one.own_alarms()]
     return Health(
         status="degraded" if alarms else "healthy",
         model_loaded=served is not None,
@@ -45,6 +87,7 @@ def health_of(deployment: Deployment, uptime: float) -> Health:
         registry_reachable=following.reachable,
         capture=CaptureState(counters.captured, counters.pending, counters.lost),
         shadow=None if deployment.shadow is None else shadow_of(deployment.shadow),
+        canary=None if deployment.canary is None else canary_of(deployment.canary),
         uptime_seconds=round(uptime, 3),
         reasons=alarms + deployment.notes(),
     )
@@ -60,6 +103,21 @@ def shadow_of(shadow: Shadow) -> ShadowState:
         scored=shadow.scored,
         dropped=shadow.dropped,
         problem=shadow.follower.following.problem,
+    )
+
+
+def canary_of(canary: Canary) -> CanaryState | None:
+    """Say how the canary does, if there is one; its problems are no alarm of this proxy."""
+    served, trial, stopped = canary.follower.served, canary.trial, canary.stop_in_force()
+    if served is None and trial is None and canary.refusal is None:
+        return None
+    return CanaryState(
+        alias=canary.alias,
+        model_version=served.release if served else None,
+        registry_version=served.version.number if served else None,
+        share=100 * trial.share if trial else None,
+        stopped=stopped[1] if stopped else None,
+        problem=canary.refusal,
     )
 
 

@@ -22,7 +22,9 @@ import msgspec
 from core.files.locks import is_held, lock
 from core.files.whole import replacing
 from core.messages import _
+from serving.config.model_paths import plain
 from serving.engine.job import Job
+from serving.metrics.kept import KeptLevels
 from serving.metrics.slo import ServiceTally, Slices, Watch
 from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import RequestRecord
@@ -90,6 +92,7 @@ class Metrics:
         state: returns what is read rather than counted (gauges and capture's counters), by metric
             name and label values.
         ready: tells whether requests can be answered.
+        kept: where service levels outlive the server; None: nowhere.
     """
 
     def __init__(
@@ -97,10 +100,11 @@ class Metrics:
         folder: Path | None,
         state: Callable[[], Mapping[str, Mapping[Labels, float]]],
         ready: Callable[[], bool] = lambda: True,
+        kept: KeptLevels | None = None,
     ) -> None:
         """Start at zero; nothing is written before `start`."""
         self._folder, self._state, self._ready = folder, state, ready
-        self._watch, self.heart = Watch(), Heartbeat("metrics")
+        self._watch, self.heart, self._kept = Watch(), Heartbeat("metrics"), kept
         self._seen, self._failed_at = (0, 0), -math.inf
         self._requests: dict[Labels, int] = defaultdict(int)
         self._latency: dict[Labels, BucketCounts] = {}
@@ -130,16 +134,16 @@ class Metrics:
         """Count the scored jobs of one call of the model."""
         rows = 0
         for job in jobs:
-            count, release = len(job.scores), job.model.release
+            count, version = len(job.scores), (job.model.release, job.model.version.name)
             rows += count
             if job.model.threshold is None:
-                self._predictions[(release, "")] += count
-                self._scores[(release,)] += sum(s for s in job.scores if s is not None)
+                self._predictions[(*version, "")] += count
+                self._scores[version] += sum(s for s in job.scores if s is not None)
                 continue
             ones = sum(job.labels)  # type: ignore[arg-type]
-            self._predictions[(release, "1")] += ones
-            self._predictions[(release, "0")] += count - ones
-            self._scores[(release,)] += sum(job.scores)  # type: ignore[arg-type]
+            self._predictions[(*version, "1")] += ones
+            self._predictions[(*version, "0")] += count - ones
+            self._scores[version] += sum(job.scores)  # type: ignore[arg-type]
         self._batches.observe(rows)
 
     def snapshot(self) -> dict[str, Any]:
@@ -181,6 +185,8 @@ class Metrics:
             self._thread.join()
         self.heart.rest()
         self._look()
+        if self._kept is not None:
+            self._kept.keep(self._watch.slices, all_of_it=True)
         self.publish()
         if self._fd >= 0:
             os.close(self._fd)
@@ -213,12 +219,12 @@ class Metrics:
                     found.append(WorkerNumbers(read.numbers, alive, read.slices))
         return found
 
-    def others_serve(self) -> bool:
-        """Tell whether another worker of this server takes requests, and has a model."""
+    def others_serve(self, model: str) -> bool:
+        """Tell whether another worker of this server takes requests, and has a version of it."""
         return any(
             one.alive
             and any(seconds for _labels, seconds in one.numbers["serving_lived_seconds"])
-            and any(labels[0] for labels, _one in one.numbers.get("serving_workers", ()))
+            and any(labels[0] == model for labels, _one in one.numbers.get("serving_workers", ()))
             for one in self.siblings()
         )
 
@@ -239,17 +245,21 @@ class Metrics:
         """Let the watch see what the counters say of the scoring routes."""
         requests = errors = failed = 0
         for (_method, path, status), count in list(self._requests.items()):
-            if path in SCORING_PATHS:
+            if plain(path) in SCORING_PATHS:
                 requests += count
                 errors += count if status[0] == "5" else 0
                 failed += count if status == "500" else 0
         self._note_failures(requests, failed)
         counts = [
-            h.counts for (_method, path), h in list(self._latency.items()) if path in SCORING_PATHS
+            h.counts
+            for (_method, path), h in list(self._latency.items())
+            if plain(path) in SCORING_PATHS
         ]
         none = [0] * (len(LATENCY_BOUNDS) + 1)
         latencies = tuple(map(sum, zip(none, *counts, strict=True)))
         self._watch.look(ServiceTally(requests, errors, latencies=latencies), self._ready())
+        if self._kept is not None:
+            self._kept.keep(self._watch.slices)
 
     def _note_failures(self, requests: int, failed: int) -> None:
         """Remember when all scoring requests since the last look were answered 500."""

@@ -51,9 +51,13 @@ FAMILIES: Mapping[str, MetricSpec] = {
     "model_waiting_rows": MetricSpec("gauge", "Rows that wait for the model, or are in it."),
     "model_batch_rows": MetricSpec("histogram", "Rows in one call of the model.", (), BATCH_BOUNDS),
     "model_predictions": MetricSpec(
-        "counter", "Instances scored, by release and label.", ("model_version", "label")
+        "counter",
+        "Instances scored, by release and label.",
+        ("model_version", "model_name", "label"),
     ),
-    "model_score_sum": MetricSpec("counter", "Sum of the scores, by release.", ("model_version",)),
+    "model_score_sum": MetricSpec(
+        "counter", "Sum of the scores, by release.", ("model_version", "model_name")
+    ),
     "capture_rows": MetricSpec("counter", "Scored instances written to a journal."),
     "ignored_fields": MetricSpec("counter", "Fields that the model lacks, left out."),
     "capture_lost_rows": MetricSpec("counter", "Scored instances that could not be written."),
@@ -63,6 +67,14 @@ FAMILIES: Mapping[str, MetricSpec] = {
     ),
     "shadow_rows": MetricSpec("counter", "Instances that the shadow scored."),
     "shadow_dropped_rows": MetricSpec("counter", "Instances that the shadow had no room for."),
+    "canary_outcomes": MetricSpec(
+        "counter",
+        "What became of requests while a canary answers a share, each person counted once.",
+        ("trial", "arm", "outcome"),
+    ),
+    "canary_stopped_workers": MetricSpec(
+        "gauge", "Workers that stopped a canary, by its beginning.", ("model_name", "begun")
+    ),
     "serving_lived_seconds": MetricSpec("counter", "Seconds that workers took requests."),
     "serving_down_seconds": MetricSpec(
         "counter", "Of these, seconds in which a worker could not answer (no model, or only 5xx)."
@@ -71,6 +83,11 @@ FAMILIES: Mapping[str, MetricSpec] = {
         "gauge",
         "Workers, by the version they serve.",
         ("model_name", "alias", "model_version", "registry_version", "source"),
+    ),
+    "serving_refusing_workers": MetricSpec(
+        "gauge",
+        "Workers that do not serve what the alias names, by version and reason.",
+        ("model_name", "alias", "registry_version", "reason"),
     ),
     "serving_degraded_workers": MetricSpec("gauge", "Workers that have reason to complain."),
     "serving_registry_reachable_workers": MetricSpec(

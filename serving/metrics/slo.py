@@ -10,6 +10,7 @@ the process did not run, and while scoring requests fail with 5xx and none succe
 minute after the last failure. What nobody lived to see, a stopped server, is in no number here.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ def window(workers: Sequence[Slices], now: float, seconds: int) -> LevelWindow:
 def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
     """Judge a window; `bounds` are those of the latencies, in seconds."""
     tally = over.tally
-    p95 = quantile(_QUANTILE, tally.latencies, bounds)
+    p95 = percentile_95(tally, bounds)
     share = tally.errors / tally.requests if tally.requests else None
     return Levels(
         over,
@@ -170,6 +171,11 @@ def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
         Level(share, None if share is None else share < ERROR_TARGET),
         _availability(over),
     )
+
+
+def percentile_95(tally: ServiceTally, bounds: Sequence[float]) -> float | None:
+    """Return the p95 of the latencies in seconds; None without requests."""
+    return quantile(_QUANTILE, tally.latencies, bounds)
 
 
 def _availability(over: LevelWindow) -> Level:
@@ -190,8 +196,8 @@ def _availability(over: LevelWindow) -> Level:
 def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> float | None:
     """Return a quantile of counts by upper bound, as Prometheus's `histogram_quantile` does.
 
-    Linear within a bound; what lies beyond the last bound is given as that bound. None without
-    counts.
+    Linear within a bound; infinite where it lies beyond the last bound, which nobody measured.
+    None without counts.
     """
     sums = list(accumulate(counts))
     if not sums or not sums[-1]:
@@ -199,7 +205,7 @@ def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> fl
     rank = share * sums[-1]
     place = next(i for i, total in enumerate(sums) if total >= rank)
     if place >= len(bounds):
-        return bounds[-1]
+        return math.inf
     low = bounds[place - 1] if place else 0.0
     below = sums[place - 1] if place else 0
     return low + (bounds[place] - low) * (rank - below) / counts[place]

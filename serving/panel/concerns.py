@@ -11,8 +11,9 @@ from datetime import timedelta
 from core.contract import names
 from core.messages import N_, _, ngettext
 from core.messages.formats import duration, joined, moment
+from core.registry.fleet import departures
 from serving.metrics.slo import Levels
-from serving.panel.content import Color, PanelFacts, finished, latest
+from serving.panel.content import Color, PanelFacts, finished, fleet, latest
 from serving.panel.history import ReportRun
 
 _RANK: tuple[Color, ...] = ("red", "yellow", "none", "green")
@@ -95,6 +96,8 @@ def _of_service(facts: PanelFacts) -> list[Concern]:
             listed=listed,
         )
         found.append(Concern("yellow", text))
+    others = departures(fleet(facts)) if facts.health.model_loaded else []
+    found += [Concern("yellow", _("Not all proxies alike: {what} (§2.7).", what=o)) for o in others]
     if facts.reading.problem and health.registry_reachable:
         text = _("The history could not be read: {problem}.", problem=facts.reading.problem)
         found.append(Concern("yellow", text))

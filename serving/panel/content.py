@@ -1,14 +1,20 @@
 """What the operators' page says of the served version and its service. Pure."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from core.contract import names
 from core.messages import _
-from core.messages.formats import duration, moment
+from core.messages.formats import NONE, duration, joined, milliseconds, moment, number
+from core.registry.fleet import told
+from core.registry.proxies import Fleet, fleet_of
+from serving.deployment.trial import Measure
 from serving.http.schemas import CaptureState, Health
-from serving.metrics.slo import Level, Levels
+from serving.metrics.counters import LATENCY_BOUNDS
+from serving.metrics.kept import DayLevels
+from serving.metrics.slo import Level, Levels, LevelWindow, levels
 from serving.panel.background import Reading
 from serving.panel.counts import Counts
 from serving.panel.history import Change, History, ReportRun
@@ -29,7 +35,8 @@ class Group:
 class PanelFacts:
     """All that the page is made from.
 
-    `health` is of the worker that answers; `capture`, `groups` and `degraded` are of all workers;
+    `health` is of the worker that answers; `capture`, `groups`, `canary` (how it compares with the
+    champion) and `degraded` are of all workers;
     `since` is when this worker took up the served version, `started` when the server did start.
     """
 
@@ -46,8 +53,25 @@ class PanelFacts:
     day: Levels
     reading: Reading[History]
     counts: Reading[Counts | None]
-    group: str
     mlflow_url: str
+    days: tuple[DayLevels, ...] = ()
+    canary: tuple[Measure, ...] = ()
+
+
+def fleet(facts: PanelFacts) -> Fleet:
+    """Return the proxies by how they stand to the version of this proxy's alias."""
+    health = facts.health
+    return fleet_of(facts.reading.value.proxies, health.alias, health.alias_version, facts.now)
+
+
+def proxies_told(facts: PanelFacts) -> str:
+    """Say who serves what; empty where nobody reports it."""
+    health, found = facts.health, fleet(facts)
+    if not facts.reading.value.proxies:
+        return ""
+    named = _("no. {number}", number=health.alias_version or NONE)
+    served = health.alias_version == health.registry_version
+    return told(found, health.model_version or named if served else named)
 
 
 KNOWING = ("GREEN", "YELLOW", "RED", "OK", "DEGRADED")
@@ -69,8 +93,7 @@ def finished(facts: PanelFacts, job: str) -> list[ReportRun]:
 
 def flip_of(facts: PanelFacts) -> Change | None:
     """Return the ledger's entry of the flip that put the served version on; None without one."""
-    flips = (c for c in facts.reading.value.changes if c.action in names.LEDGER_FLIPS)
-    last = next(flips, None)
+    last = facts.reading.value.flip
     served = str(facts.health.registry_version)
     return last if last is not None and last.after == served else None
 
@@ -95,6 +118,24 @@ def whose_flip(facts: PanelFacts) -> str:
     else:
         text = _("promotion by {who}", who=who)
     return text + (f": {flip.why}" if flip.why else "")
+
+
+def flip_effect(facts: PanelFacts) -> str:
+    """Say what the flip that put the served version on changed; empty where nobody knows."""
+    effect = facts.reading.value.effect
+    if effect is None or flip_of(facts) is None:
+        return ""
+    told = [f"{effect.before} → {effect.after}"]
+    old, new = effect.thresholds
+    if old != new:
+        told.append(_("threshold {old} → {new}", old=number(old, 4), new=number(new, 4)))
+    if effect.new_inputs:
+        told.append(_("new inputs: {names}", names=joined(effect.new_inputs)))
+    if effect.lost_inputs:
+        told.append(_("inputs gone: {names}", names=joined(effect.lost_inputs)))
+    if len(told) == 1:
+        told.append(_("same threshold and inputs"))
+    return "; ".join(told)
 
 
 def served_since(facts: PanelFacts) -> datetime | None:
@@ -137,6 +178,19 @@ def read_when(facts: PanelFacts) -> str:
         when=when,
         problem=reading.problem,
     )
+
+
+def latency(level: Level) -> str:
+    """Return a latency; one beyond the longest time that is told apart is said to be so."""
+    if level.value is None or math.isfinite(level.value):
+        return milliseconds(level.value)
+    return f"> {milliseconds(LATENCY_BOUNDS[-1])}"
+
+
+def of_day(day: DayLevels) -> Levels:
+    """Judge a day; it is over, or as much of it as there was."""
+    whole = max(day.tally.lived, 1.0)
+    return levels(LevelWindow(int(whole), whole, day.tally), LATENCY_BOUNDS)
 
 
 def covered(levels: Levels) -> str | None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from core.contract.model import Feature
 from core.errors import ProjectError
 from core.messages import N_
 from core.store.places import store_place
@@ -43,11 +44,17 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The served version's counts; `period` is a year, or None where rows state none."""
+    """The served version's counts.
+
+    `period` is a year, or None where rows state none; `by` is the grouping input as its contract
+    calls it, None without one; `entity` is the field that tells one row's person from another's.
+    """
 
     period: int | None
     total: Count
     groups: tuple[Count, ...] = ()
+    by: str | None = None
+    entity: str | None = None
 
 
 def counted(deployment: Deployment) -> Counts | None:
@@ -59,8 +66,9 @@ def counted(deployment: Deployment) -> Counts | None:
     served, settings = deployment.follower.served, deployment.settings
     if served is None:
         return None
-    features = {feature.name: feature for feature in served.version.contract.features}
-    group = features.get(settings.panel_group) if settings.panel_group else None
+    contract = served.version.contract
+    inputs = {feature.name: feature for feature in contract.features}
+    group = inputs.get(settings.panel_group)
     asked = {
         "store": str(settings.inference_store),
         "journals": str(settings.journal_dir),
@@ -68,7 +76,7 @@ def counted(deployment: Deployment) -> Counts | None:
         "number": served.version.number,
         "group": {group.column: group.type} if group else {},
         # The label of a model without a threshold is a class, no flag.
-        "flags": not served.version.contract.outputs,
+        "flags": not contract.outputs,
     }
     command = [sys.executable, "-m", "serving.panel.counts", json.dumps(asked)]
     try:
@@ -79,7 +87,15 @@ def counted(deployment: Deployment) -> Counts | None:
         raise CountFailed from exc
     found = json.loads(done.stdout)
     total, *groups = (Count(**count) for count in found["counts"])
-    return Counts(found["period"], total, tuple(groups))
+    by = _called(group) if group else None
+    # Without a key no identity is kept, so nobody is told apart.
+    entity = contract.entity if settings.pseudonym_key else None
+    return Counts(found["period"], total, tuple(groups), by, entity)
+
+
+def _called(feature: Feature) -> str:
+    """Return what people call an input, with its name beside it."""
+    return f"{feature.description} ({feature.name})" if feature.description else feature.name
 
 
 def main() -> int:
@@ -114,6 +130,8 @@ def count(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _count(rows: Any, value: Any) -> dict[str, Any]:
     shown = f"{value:g}" if isinstance(value, float) else value
+    if value != value:
+        shown = None
     return {"scored": len(rows), "flagged": int((rows["label"] == 1).sum()), "group": shown}
 
 

@@ -8,6 +8,7 @@ from serving.http.schemas import CaptureState
 from serving.http.status import health_of
 from serving.metrics.counters import LATENCY_BOUNDS, Metrics
 from serving.metrics.exposition import Numbers, added
+from serving.metrics.kept import days
 from serving.metrics.slo import DAY, HOUR, levels, window
 from serving.panel.background import Reading
 from serving.panel.content import Group, PanelFacts
@@ -34,25 +35,26 @@ def gather(
         threshold=served.threshold if served else None,
         since=deployment.follower.since,
         started=datetime.now(UTC) - timedelta(seconds=uptime),
-        groups=_groups(numbers, deployment.alias),
+        groups=_groups(numbers, deployment.name, deployment.alias),
+        canary=tuple(deployment.canary.measures()) if deployment.canary else (),
         degraded=int(_total(numbers, "serving_degraded_workers")),
         capture=_capture(numbers),
         hour=levels(window(slices, now, HOUR), LATENCY_BOUNDS),
         day=levels(window(slices, now, DAY), LATENCY_BOUNDS),
         reading=reading,
         counts=counts,
-        group=settings.panel_group,
+        days=tuple(days(settings.kept_levels)),
         mlflow_url=settings.mlflow_public_url or settings.mlflow_tracking_uri,
     )
 
 
-def _groups(numbers: dict[str, Numbers], alias: str) -> tuple[Group, ...]:
+def _groups(numbers: dict[str, Numbers], model: str, alias: str) -> tuple[Group, ...]:
     """Return the living workers by the version they serve; the shadow's are left out."""
     found = numbers["serving_workers"].items()
     return tuple(
         Group(release, number, int(count))
-        for (_name, followed, release, number, _source), count in sorted(found)
-        if followed == alias
+        for (name, followed, release, number, _source), count in sorted(found)
+        if (name, followed) == (model, alias)
     )
 
 

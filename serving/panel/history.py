@@ -1,16 +1,21 @@
-"""What our commands left in MLflow about a model: flips, threshold changes, reports.
+"""What our commands and the proxies left in MLflow about a model: flips, reports, who serves what.
 
 The ledger and the reports are written by other packages; their names are the contract's. Reading
 them takes several calls to a server that may be away.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from core.contract import names
+from core.contract.model import ModelContract
+from core.registry.errors import NotFound, UnreadableContract
+from core.registry.packages import read_contract
+from core.registry.proxies import ProxyReport, read_reports
 from core.registry.runs import RunRecord, newest_runs
-from core.registry.versions import Registry
+from core.registry.versions import Registry, Version
 
 REPORTS = 20
 """How many past reports of each kind are read."""
@@ -29,6 +34,17 @@ class Change:
     before: str
     after: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlipEffect:
+    """What the last flip changed: releases, thresholds in force, names of inputs."""
+
+    before: str
+    after: str
+    thresholds: tuple[float | None, float | None]
+    new_inputs: tuple[str, ...]
+    lost_inputs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +67,22 @@ class ReportRun:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All of it, newest first."""
+    """All of it, newest first; the proxies by name."""
 
     changes: tuple[Change, ...] = ()
     drift: tuple[ReportRun, ...] = ()
     performance: tuple[ReportRun, ...] = ()
+    proxies: tuple[ProxyReport, ...] = ()
+    effect: FlipEffect | None = None
+
+    @property
+    def flip(self) -> Change | None:
+        """Return the ledger's entry of the last flip; None without one."""
+        return next((c for c in self.changes if c.action in names.LEDGER_FLIPS), None)
 
 
 def read_history(registry: Registry) -> History:
-    """Read the newest entries of the ledger and the newest reports.
+    """Read the newest entries of the ledger, what the last flip changed, and the newest reports.
 
     Raises:
         RegistryUnreachable: the server does not answer as it should.
@@ -71,11 +94,59 @@ def read_history(registry: Registry) -> History:
         found = newest_runs(registry, experiment, f"tags.{names.TAG_JOB} = '{job}'", REPORTS)
         return tuple(_report(job, run) for run in found)
 
-    return History(
+    found = History(
         tuple(_change(run) for run in ledger if _ours(run)),
         reports(names.JOB_DRIFT),
         reports(names.JOB_PERFORMANCE),
+        tuple(read_reports(registry)),
     )
+    return replace(found, effect=_effect(registry, found.flip))
+
+
+def _effect(registry: Registry, flip: Change | None) -> FlipEffect | None:
+    """Return what a flip changed; None where one of its versions is gone or says nothing.
+
+    Raises:
+        RegistryUnreachable: the server does not answer as it should.
+    """
+    if flip is None or not (flip.before.isdecimal() and flip.after.isdecimal()):
+        return None
+    old, new = (_known(registry, int(number)) for number in (flip.before, flip.after))
+    if old is None or new is None:
+        return None
+    inputs, were = new[1].feature_names, old[1].feature_names
+    return FlipEffect(
+        before=old[0].release,
+        after=new[0].release,
+        thresholds=(_threshold(*old), _threshold(*new)),
+        new_inputs=tuple(name for name in inputs if name not in were),
+        lost_inputs=tuple(name for name in were if name not in inputs),
+    )
+
+
+def _known(registry: Registry, number: int) -> tuple[Version, ModelContract] | None:
+    version = registry.find(number)
+    if version is None:
+        return None
+    described = version.tags.get(names.TAG_DESCRIPTION)
+    try:
+        contract = _contract(registry, number, version.created_ms, described)
+    except (UnreadableContract, NotFound):
+        return None
+    return None if contract is None else (version, contract)
+
+
+@lru_cache(maxsize=8)
+def _contract(
+    registry: Registry, number: int, _created_ms: int, _described: str | None
+) -> ModelContract | None:
+    """Return a version's contract, which changes only when it is described anew."""
+    version = registry.find(number)
+    return None if version is None else read_contract(registry, version)
+
+
+def _threshold(version: Version, contract: ModelContract) -> float | None:
+    return None if contract.outputs else version.threshold(contract)
 
 
 def _ours(run: RunRecord) -> bool:

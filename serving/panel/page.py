@@ -5,6 +5,7 @@ The page has no script, and its policy lets the browser take nothing but its own
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from core.messages.templates import environment
 from core.registry.errors import RegistryError
 from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
+from serving.documents.markdown import linked, linked_page
 from serving.errors import HistoryUnavailable, RouteError
 from serving.http.auth import PAGE, REPORT_PATH
 from serving.http.pages import page_policy, style
+from serving.http.schemas import ModelState
+from serving.http.status import model_of
 from serving.metrics.counters import Metrics
 from serving.panel import concerns
 from serving.panel import content as panel
@@ -43,8 +47,10 @@ _JOBS = (names.JOB_DRIFT, names.JOB_PERFORMANCE)
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
-def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
-    """Return the routes of the page about a deployment."""
+def panel_routes(
+    deployment: Deployment, metrics: Metrics, others: Sequence[Deployment] = ()
+) -> list[Route]:
+    """Return the routes of the page about a deployment, which links to those of others."""
     registry = deployment.registry
     history = BackgroundReader(
         lambda: read_history(registry),
@@ -58,7 +64,8 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
     def page(request: Request) -> Response:
         counts.begin()
         facts = gather(deployment, metrics, history.latest(), counts.latest())
-        text = render(facts, _renewed(request.query_params.get("refresh", "")))
+        renewed = _renewed(request.query_params.get("refresh", ""))
+        text = render(facts, renewed, [model_of(one) for one in others])
         return HTMLResponse(text, headers={"Content-Security-Policy": page_policy()})
 
     def report(request: Request) -> Response:
@@ -67,11 +74,12 @@ def panel_routes(deployment: Deployment, metrics: Metrics) -> list[Route]:
             raise RouteError(404)
         experiment = names.monitoring_experiment(registry.name)
         try:
-            html = run_file(registry, experiment, run_id, job, ".html", _LARGEST_REPORT)
+            page = run_file(registry, experiment, run_id, job, ".html", _LARGEST_REPORT)
         except RegistryError as exc:
             raise HistoryUnavailable from exc
-        if html is None:
+        if page is None:
             raise RouteError(404)
+        html = linked_page(page.decode("utf-8", "replace"), "../../runbook")
         return HTMLResponse(html, headers={"Content-Security-Policy": _REPORT_POLICY})
 
     return [Route(PAGE, page, methods=["GET"]), Route(REPORT_PATH, report, methods=["GET"])]
@@ -85,7 +93,9 @@ def _renewed(asked: str) -> int | None:
     return max(int(asked), _LEAST_RENEWAL) if re.fullmatch(r"[0-9]{1,5}", asked) else None
 
 
-def render(facts: panel.PanelFacts, renewed: int | None = None) -> str:
+def render(
+    facts: panel.PanelFacts, renewed: int | None = None, others: Sequence[ModelState] = ()
+) -> str:
     """Return the page; it needs no other file and no network."""
     history = facts.reading.value
     return (
@@ -93,10 +103,15 @@ def render(facts: panel.PanelFacts, renewed: int | None = None) -> str:
         .get_template("painel.html")
         .render(
             facts=facts,
+            others=others,
             health=facts.health,
             headline=concerns.headline(facts),
             concerns=concerns.concerns(facts),
             whose_flip=panel.whose_flip(facts),
+            flip_effect=panel.flip_effect(facts),
+            latency=panel.latency,
+            of_day=panel.of_day,
+            sections=lambda text: linked(text, "runbook"),
             since=panel.served_since(facts),
             threshold_origin=panel.threshold_origin(facts),
             windows=[(name, lev, panel.covered(lev)) for name, lev in _windows(facts)],
@@ -113,6 +128,8 @@ def render(facts: panel.PanelFacts, renewed: int | None = None) -> str:
             style=style(),
             renewed=renewed,
             read_when=panel.read_when(facts),
+            proxies=panel.proxies_told(facts),
+            canary=facts.health.canary,
         )
     )
 

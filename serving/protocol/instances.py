@@ -10,7 +10,7 @@ fields were found has no key twice; where there are more, texts hold some, or a 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -65,7 +65,10 @@ class InstanceReader:
             return
         bounds = Meta(min_length=1, max_length=max_instances)
         several = Annotated[list[instance], bounds]
-        body: Any = msgspec.defstruct("Body", [("instances", several)], forbid_unknown_fields=True)
+        fields: list[Any] = [("instances", several)]
+        if not contract.outputs:
+            fields.append(("explain", bool | UnsetType, UNSET))
+        body: Any = msgspec.defstruct("Body", fields, forbid_unknown_fields=True)
         self._decoder = msgspec.json.Decoder(body)
         bounds = Meta(min_length=1, max_length=max_frame or max_instances)
         records: Any = Annotated[list[instance], bounds]
@@ -86,7 +89,11 @@ class InstanceReader:
             decoded = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Instances(*self._validator.read(body))
-        return self._of(decoded.instances, body) or Instances(*self._validator.read(body))
+        explain = getattr(decoded, "explain", UNSET)
+        found = self._of(decoded.instances, body, 1 + (explain is not UNSET))
+        if found is None:
+            return Instances(*self._validator.read(body))
+        return replace(found, explain=True) if explain is True else found
 
     def read_frame(self, body: bytes) -> Instances | None:
         """Decode a body of MLflow's that is written exactly as the contract is.
@@ -104,14 +111,19 @@ class InstanceReader:
         if (split is None) == (records is None):
             return None
         if records is not None:
-            return self._of(records, body)
+            return self._of(records, body, 1)
         if split.columns != self._names or body.count(b":") != _SPLIT_KEYS:
             return None
         nobody: list[None] = [None] * len(split.data)
         return Instances(split.data, nobody, periods=nobody if self._dated else None)
 
-    def _of(self, decoded: Sequence[msgspec.Struct], body: bytes) -> Instances | None:
+    def _of(self, decoded: Sequence[msgspec.Struct], body: bytes, keys: int) -> Instances | None:
         """Return decoded instances; None where an entity is blank.
+
+        Args:
+            decoded: the instances.
+            body: where they come from.
+            keys: how many keys the body has beside theirs.
 
         Raises:
             DuplicateKey: an object of the body has a key twice.
@@ -119,7 +131,6 @@ class InstanceReader:
         rows: list[list[Any]] = []
         entities: list[str | None] = []
         periods: list[int | None] = []
-        keys = 1
         for instance in decoded:
             # Where the contract names a field for the period, it stands behind the features.
             *row, entity = msgspec.structs.astuple(instance)

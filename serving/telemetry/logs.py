@@ -26,7 +26,11 @@ class EventRecord(msgspec.Struct, omit_defaults=True):
 
 
 class RequestRecord(msgspec.Struct):
-    """A line about one answered request. `path` is the route's, without the query string."""
+    """A line about one answered request. `path` is the route's, without the query string.
+
+    `latency_ms` goes from the request's headers to the last byte of its answer; `client` is who
+    asked, as `LOG_CLIENT` says.
+    """
 
     timestamp: str
     level: str
@@ -38,6 +42,7 @@ class RequestRecord(msgspec.Struct):
     latency_ms: float
     model_version: str | None
     n_instances: int | None
+    client: str | None = None
 
 
 def now() -> str:

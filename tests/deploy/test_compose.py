@@ -1,5 +1,6 @@
 """docker-compose.yml: valid, closed by default, and in step with .env.example and the code."""
 
+import json
 import os
 import re
 import shutil
@@ -18,9 +19,11 @@ from serving.config.settings import Settings
 COMPOSE = ROOT / "docker-compose.yml"
 EXAMPLE = ROOT / ".env.example"
 CLIENTS = (["docker", "compose"], ["docker-compose"])
-OURS = {"check", "mlflow", "setup", "datathon-api", "monitor", "retrain"}
-THEIRS = {"postgres", "s3"}
-ONE_SHOT = {"check", "setup", "retrain"}
+OURS = {"check", "upgrade", "mlflow", "setup", "datathon-api", "monitor", "retrain"}
+THEIRS = {"postgres", "s3", "dump", "prometheus", "grafana"}
+OPTIONAL = {"retrain", "prometheus", "grafana"}
+"""Services that only a profile starts."""
+ONE_SHOT = {"check", "setup", "retrain", "dump", "upgrade"}
 
 
 def services() -> dict[str, dict[str, Any]]:
@@ -69,9 +72,10 @@ def test_a_compose_client_reads_it_and_publishes_on_loopback_only(tmp_path: Path
     done = config(tmp_path, EXAMPLE.read_text())
     assert done.returncode == 0, done.stderr
     read = yaml.safe_load(done.stdout)["services"]
-    assert set(read) >= (OURS | THEIRS) - {"retrain"}
+    assert set(read) >= (OURS | THEIRS) - OPTIONAL
     published = {name: s["ports"] for name, s in read.items() if s.get("ports")}
-    assert set(published) == {"datathon-api", "mlflow"}
+    # An old client shows what a profile would start, too.
+    assert set(published) - OPTIONAL == {"datathon-api", "mlflow"}
     for name, port in (("datathon-api", 8000), ("mlflow", 5000)):
         (found,) = published[name]
         if isinstance(found, dict):
@@ -104,11 +108,25 @@ def test_every_service_is_confined() -> None:
         assert found[name]["user"] not in ("root", "0"), name
 
 
+def test_what_is_optional_needs_its_profile_and_stays_on_loopback() -> None:
+    """Nothing waits for charts, and no other host reaches them."""
+    found = services()
+    assert {name for name in found if found[name].get("profiles")} == OPTIONAL
+    for name, service in found.items():
+        assert not set(service.get("depends_on", {})) & OPTIONAL, name
+    published = [port for name in OPTIONAL for port in found[name].get("ports", [])]
+    assert published == ["127.0.0.1:3000:3000"]
+    for name in ("prometheus", "grafana"):
+        for volume in found[name]["volumes"]:
+            source = volume.partition(":")[0]
+            assert not source.startswith(".") or (ROOT / source).is_dir(), volume
+
+
 def test_images_are_pinned_and_built_once() -> None:
     """Foreign images have a version; our services share one image of one target."""
     found = services()
     for name in THEIRS:
-        assert re.search(r":\d+\.\d+", found[name]["image"]), name
+        assert re.search(r":v?\d+\.\d+", found[name]["image"]), name
     assert len({found[name]["image"] for name in OURS}) == 1
     assert {found[name]["build"]["target"] for name in OURS} == {"app"}
     stages = re.findall(r"^FROM \S+ AS (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
@@ -135,10 +153,31 @@ def test_servers_have_a_health_check() -> None:
     """Each long-running server is probed; the scheduler and one-shots have nothing to ask."""
     found = services()
     assert {name for name in found if found[name].get("healthcheck", {}).get("test")} == {
-        *("postgres", "s3", "mlflow")
+        *("postgres", "s3", "mlflow", "datathon-api")
     }
-    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
-    assert "healthcheck" not in found["datathon-api"], "it has the image's"
+    # Podman's builds leave the image's out, so compose says the same.
+    probe = found["datathon-api"]["healthcheck"]
+    (line,) = re.findall("^HEALTHCHECK (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert json.dumps(probe["test"][1:]) == line.partition("CMD ")[2]
+    for name in ("interval", "timeout", "retries", "start_period"):
+        assert f"--{name.replace('_', '-')}={probe[name]}" in line
+
+
+def test_the_proxy_waits_for_no_mlflow() -> None:
+    """It starts from its local copy while MLflow, its database or its setup is broken."""
+    assert set(services()["datathon-api"]["depends_on"]) == {"check"}
+
+
+def test_the_database_is_dumped_then_upgraded_before_mlflow_starts() -> None:
+    """In this order; the dump knows no other network than the database's."""
+    found = services()
+    assert "upgrade" in found["mlflow"]["depends_on"]
+    assert set(found["upgrade"]["depends_on"]) == {"dump"}
+    assert set(found["dump"]["depends_on"]) == {"postgres"}
+    assert found["dump"]["networks"] == found["upgrade"]["networks"] == ["database"]
+    assert found["dump"]["image"] == found["postgres"]["image"]
+    uri = found["upgrade"]["command"][-1]
+    assert f"--backend-store-uri={uri}" in found["mlflow"]["command"]
 
 
 def test_variables_of_example_and_compose_are_the_same() -> None:
@@ -147,7 +186,7 @@ def test_variables_of_example_and_compose_are_the_same() -> None:
     used = set(re.findall(r"\$\{(\w+)", text))
     documented = set(example())
     assert used <= documented, "say them in .env.example"
-    set_by_compose = {"MLFLOW_TRACKING_URI", "JOURNAL_DIR", "LOG_FILE", "MODEL_CACHE"}
+    set_by_compose = {"MLFLOW_TRACKING_URI", "JOURNAL_DIR", "LOG_FILE", "MODEL_CACHE", "LEVELS_DIR"}
     of_the_client = {"COMPOSE_PROJECT_NAME"}
     assert documented - used == set_by_compose | of_the_client, "pass them on in docker-compose.yml"
 
@@ -175,7 +214,7 @@ def test_secrets_go_only_where_they_are_used() -> None:
         for secret in example()
         if example()[secret] == "change-me"
     }
-    assert holders["POSTGRES_PASSWORD"] == {"check", "postgres", "mlflow"}
+    assert holders["POSTGRES_PASSWORD"] == {"check", "postgres", "dump", "upgrade", "mlflow"}
     assert holders["MLFLOW_ADMIN_PASSWORD"] == {"check", "mlflow", "setup"}
     assert holders["MLFLOW_SECRET_KEY"] == {"check", "mlflow"}
     assert holders["MLFLOW_JOBS_PASSWORD"] == {"check", "setup", "monitor", "retrain"}

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.drift_simulation import HALF_OF_TWO, SCENARIOS, SIZES, share, statuses
-from monitoring.build_baseline import fit_baseline
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.errors import BaselineError, TableError
+from monitoring.drift.fitting import fit_baseline
 from monitoring.drift_report import DriftResult, Status, compare
 
 

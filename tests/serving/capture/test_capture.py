@@ -70,7 +70,7 @@ def test_a_captured_row_holds_what_was_answered(
     assert frame["score"].tolist() == scores
     assert frame["label"].tolist() == [p["failure_label"] for p in answer["predictions"]]
     assert frame["threshold"].tolist() == [0.25, 0.25]
-    assert frame["latency_ms"].between(0, answer["processing_time_ms"]).all()
+    assert frame["scored_ms"].between(0, answer["processing_time_ms"]).all()
     assert frame["timestamp"].between(began, datetime.now(UTC)).all()
     types = {field.name: str(field.type) for field in pq.read_schema(path)}
     assert types["timestamp"] == "timestamp[us, tz=UTC]"

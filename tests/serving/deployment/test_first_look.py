@@ -34,11 +34,12 @@ def test_only_a_living_worker_with_a_model_that_takes_requests_serves(
     empty.serving()
     eventually(lambda: len(mine.siblings()) == 2)
     eventually(lambda: any(_lived(one.numbers) for one in mine.siblings()))
-    assert not mine.others_serve()
+    assert not mine.others_serve("machine")
     other.serving()
-    eventually(mine.others_serve)
+    eventually(lambda: mine.others_serve("machine"))
+    assert not mine.others_serve("another")
     other.close()
-    assert not mine.others_serve()
+    assert not mine.others_serve("machine")
     empty.close()
 
 
@@ -52,26 +53,29 @@ def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
 ) -> None:
     """Alone it answers 503 after a while; beside another it takes no request without a model."""
     monkeypatch.setattr(module, "_FIRST_LOOK_SECONDS", 0.05)
-    settings = Settings(inference_store=tmp_path / "store", log_file=tmp_path / "app.log")
+    settings = Settings(
+        model_name="machine", inference_store=tmp_path / "store", log_file=tmp_path / "app.log"
+    )
     mine = Metrics(tmp_path, dict)
     made = Deployment(settings, JsonLog(settings.log_file), mine)
-    made._wait_for_first_look()  # nobody else serves
+    made._wait_for_version()  # nobody else serves
     other = sibling(tmp_path, SERVED)
     other.serving()
-    eventually(mine.others_serve)
+    eventually(lambda: mine.others_serve("machine"))
     asked, others_serve = threading.Semaphore(0), mine.others_serve
 
-    def noted() -> bool:
+    def noted(model: str) -> bool:
         asked.release()
-        return others_serve()
+        return others_serve(model)
 
     monkeypatch.setattr(mine, "others_serve", noted)
-    waiting = threading.Thread(target=made._wait_for_first_look, daemon=True)
+    made.follower.looked.set()  # and nothing came of it
+    waiting = threading.Thread(target=made._wait_for_version, daemon=True)
     waiting.start()
     for _ in range(3):  # it has looked around, and waits again
         assert asked.acquire(timeout=60)
     assert waiting.is_alive()
-    made.follower.looked.set()
+    made.follower.served = object()  # type: ignore[assignment]
     waiting.join(60)
     assert not waiting.is_alive()
     other.close()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from scipy.stats import binom
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 
@@ -132,6 +133,59 @@ def test_no_answer_fails_or_mixes_versions_while_the_alias_flips(
         # Loading takes the processor, which a busy machine gives late; on a quiet one all are in.
         assert np.quantile(lags, 0.9) <= 2, lags
         assert max(lags) < between - 0.05, "a flip was not followed before the next"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_champion_and_canary_change_places_under_load(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    settings_for: Callable[..., Any],
+    free_port: Callable[[], int],
+    eventually: Callable[..., Any],
+    spawned: Callable[..., Any],
+) -> None:
+    """No answer fails or is mixed, and while both stand still the canary has its share."""
+    name, client = new_model(), MlflowClient()
+    versions = versions_of(name, register_version)
+    for version in versions:
+        client.set_model_version_tag(name, str(version.number), "canary_share", "30")
+    port, windows = free_port(), []
+    settings = settings_for(name)
+    environ = {"CANARY_STOP": "false"}
+    with spawned(settings, port, "--workers", "2", **environ) as (_, proxy):
+        eventually(lambda: serving_lines(proxy) >= 2, 90)
+        with Load(f"http://127.0.0.1:{port}", 3) as load:
+            for turn in range(12):
+                champion, canary = versions[turn % 2], versions[1 - turn % 2]
+                for alias, version in (("champion", champion), ("canary", canary)):
+                    client.set_registered_model_alias(name, alias, str(version.number))
+                eventually(lambda c=champion, d=canary: settled(proxy, c, d), 60)
+                begun, count = time.monotonic(), len(load.answers)
+                eventually(lambda n=count: len(load.answers) > n + 250, 60)
+                windows.append((begun, time.monotonic(), canary))
+            client.delete_registered_model_alias(name, "canary")
+            eventually(lambda: all(champion.gave(a.body) for a in load.answers[-60:]), 60)
+    answers = load.answers
+    assert {answer.status for answer in answers} == {200}
+    assert all(any(v.gave(answer.body) for v in versions) for answer in answers)
+    for begun, ended, canary in windows:
+        seen = [a for a in answers if begun < a.sent < ended]
+        count = sum(canary.gave(a.body) for a in seen)
+        low, high = binom.ppf([1e-7, 1 - 1e-7], len(seen), 0.3)
+        assert low <= count <= high, (count, len(seen))
+    check_captured(answers, versions, proxy)
+
+
+def settled(proxy: Any, champion: Version, canary: Version) -> bool:
+    """Tell whether both workers serve both versions."""
+    scrape = proxy.http.get("/metrics").text.splitlines()
+    wanted = [
+        f'{{alias="{alias}",model_name="{proxy.settings.model_name}",'
+        f'model_version="{version.release}",registry_version="{version.number}",'
+        for alias, version in (("champion", champion), ("canary", canary))
+    ]
+    return all(any(w in line and line.endswith(" 2.0") for line in scrape) for w in wanted)
 
 
 def serving_lines(proxy: Any) -> int:

@@ -39,10 +39,12 @@ def cache(tmp_path: Path) -> ModelCache:
 
 
 def test_what_is_kept_comes_back(cache: ModelCache, tmp_path: Path) -> None:
-    """Files, target and facts survive; only the last version stays; new tags are taken over."""
+    """Files, target and facts survive; the last two versions stay; new tags are taken over."""
     with cache.opened() as kept:
         assert kept is None
     cache.keep(target(1), files(tmp_path / "a", "one"), FACTS)
+    cache.keep(target(2, threshold="0.3"), files(tmp_path / "b", "two"), FACTS)
+    cache.keep(target(3), files(tmp_path / "c", "three"), FACTS)
     cache.keep(target(2, threshold="0.3"), files(tmp_path / "b", "two"), FACTS)
     cache.remember(target(2, threshold="0.4"))
     cache.remember(target(1, threshold="0.9"))
@@ -50,7 +52,24 @@ def test_what_is_kept_comes_back(cache: ModelCache, tmp_path: Path) -> None:
         assert kept is not None
         assert (kept.target, kept.facts) == (target(2, threshold="0.4"), FACTS)
         assert (kept.folder / "MLmodel").read_text() == "two"
-        assert [p.name for p in kept.folder.parent.iterdir() if p.is_dir()] == [kept.folder.name]
+        left = sorted(p.name[:2] for p in kept.folder.parent.iterdir() if p.is_dir())
+        assert left == ["v2", "v3"]
+
+
+def test_the_version_before_is_recalled_without_its_files(
+    cache: ModelCache, tmp_path: Path
+) -> None:
+    """A rollback makes it the one that is opened, with its tags of now; others are not there."""
+    assert not cache.recall(target(1))
+    cache.keep(target(1), files(tmp_path / "a", "one"), FACTS)
+    cache.keep(target(2), files(tmp_path / "b", "two"), FACTS)
+    assert not cache.recall(target(3))
+    for number, text in ((1, "one"), (1, "one"), (2, "two"), (1, "one")):
+        assert cache.recall(target(number, threshold="0.4"))
+        with cache.opened() as kept:
+            assert kept is not None
+            assert kept.target == target(number, threshold="0.4")
+            assert (kept.folder / "MLmodel").read_text() == text
 
 
 def test_another_server_model_or_alias_has_its_own_copy(tmp_path: Path) -> None:

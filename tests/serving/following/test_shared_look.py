@@ -64,6 +64,16 @@ def test_what_went_wrong_is_shared_too(tmp_path: Path, error: RegistryError) -> 
     assert registry.asked == 1
 
 
+def test_an_alias_that_may_be_missing_is_asked_for_less_often(tmp_path: Path) -> None:
+    """That it is missing holds longer than where it points to."""
+    registry = Counting(AliasMissing("machine", "champion"))
+    look = SharedLook(registry, tmp_path, 0, missing=60)
+    for _ in range(3):
+        with pytest.raises(AliasMissing):
+            look.resolve()
+    assert registry.asked == 1
+
+
 def test_aliases_do_not_mix(tmp_path: Path) -> None:
     """The shadow's alias has a look of its own."""
     first, second = Counting(), Counting(AliasMissing("machine", "challenger"))
@@ -75,8 +85,10 @@ def test_aliases_do_not_mix(tmp_path: Path) -> None:
 
 def test_a_torn_file_or_a_lost_folder_stops_nobody(tmp_path: Path) -> None:
     """Half a line of a killed worker is written anew; without the folder each asks for itself."""
+    SharedLook(Counting(), tmp_path, 60).resolve()
+    (path,) = tmp_path.glob("alias-*.look")
+    path.write_text('{"at": 1')
     registry = Counting()
-    (tmp_path / "alias-champion.look").write_text('{"at": 1')
     look = SharedLook(registry, tmp_path, 60)
     assert [look.resolve(), look.resolve()] == [TARGET, TARGET]
     assert registry.asked == 1

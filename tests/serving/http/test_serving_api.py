@@ -205,9 +205,10 @@ def test_health_has_the_promised_shape(proxy: Any) -> None:
     assert list(health) == [
         *("status", "model_loaded", "model_version", "registry_version", "model_source"),
         *("alias", "alias_version", "threshold_source", "registry_reachable", "capture"),
-        *("shadow", "uptime_seconds", "reasons"),
+        *("shadow", "canary", "uptime_seconds", "reasons"),
     ]
     assert health["shadow"] is None
+    assert health["canary"] is None
     assert set(health["capture"]) == {"captured", "pending", "lost"}
     assert health["capture"]["captured"] > 0
     assert (health["status"], health["reasons"]) == ("healthy", [])
@@ -292,6 +293,7 @@ def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
     assert set(document["paths"]) == {
         *("/health", "/ready", "/metadata", "/metrics", "/predict", "/invocations"),
         *("/ping", "/version", "/painel", "/painel/{job}/{run_id}", "/predict/batch", "/lista"),
+        "/runbook",
     }
 
 

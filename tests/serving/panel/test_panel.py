@@ -10,15 +10,24 @@ from typing import Any
 import pytest
 
 from core.contract import names
+from core.registry.proxies import ProxyReport, ProxyState
+from serving.deployment.trial import Measure
 from serving.http.pages import page_policy
-from serving.http.schemas import CaptureState, Health
+from serving.http.schemas import CanaryState, CaptureState, Health
 from serving.metrics.counters import LATENCY_BOUNDS
 from serving.metrics.slo import DAY, HOUR, ServiceTally, Slices, levels, window
 from serving.panel.background import BackgroundReader, Reading
 from serving.panel.concerns import concerns, headline
-from serving.panel.content import Group, PanelFacts, served_since, threshold_origin, whose_flip
+from serving.panel.content import (
+    Group,
+    PanelFacts,
+    flip_effect,
+    served_since,
+    threshold_origin,
+    whose_flip,
+)
 from serving.panel.counts import Count, Counts
-from serving.panel.history import Change, History, ReportRun
+from serving.panel.history import Change, FlipEffect, History, ReportRun
 from serving.panel.page import Links, render
 from serving.panel.trend import cause_of, trend
 
@@ -29,6 +38,7 @@ POLICY = {
     "missing_delta_warning": "0.05",
     "missing_delta_alert": "0.1",
 }
+COUNTS = Counts(2026, Count(30, 12), (Count(20, 10, "1"), Count(10, 2)), "Etapa (fase)", "ra")
 EVIL = "<script>alert('x')</script>"
 
 
@@ -46,6 +56,7 @@ def health(**changes: Any) -> Health:
         registry_reachable=True,
         capture=CaptureState(10, 2, 0),
         shadow=None,
+        canary=None,
         uptime_seconds=60.0,
         reasons=[],
     )
@@ -100,11 +111,31 @@ def facts(tally: ServiceTally | None = None, **changes: Any) -> PanelFacts:
         hour=levels(window(slices, 90_000.0, HOUR), LATENCY_BOUNDS),
         day=levels(window(slices, 90_000.0, DAY), LATENCY_BOUNDS),
         reading=history(report()),
-        counts=Reading(Counts(2026, Count(30, 12), (Count(20, 10, "1"), Count(10, 2, "2"))), NOW),
-        group="fase",
+        counts=Reading(COUNTS, NOW),
         mlflow_url="http://mlflow:5000",
     )
     return replace(fine, **changes)
+
+
+def test_who_serves_what_and_the_canary_are_told() -> None:
+    """Proxies that depart are a concern; the canary stands beside the champion."""
+    state = ProxyState("api-2", "champion", "2", "v1.1.0", refused="3", reason="sem contrato")
+    known = ProxyReport(replace(state, number="3", refused="", reason="", proxy="api-1"), NOW, NOW)
+    told = History(proxies=(known, ProxyReport(state, NOW, NOW)))
+    said = CanaryState("canary", "v1.3.0", 4, 10.0, None, None)
+    page_facts = facts(
+        reading=Reading(told, NOW),
+        health=health(canary=said),
+        canary=(Measure("errors", 0.01, 0.25, 4.0, 8.0), Measure("same label", None, 0.9, -9, 8)),
+    )
+    page = render(page_facts)
+    assert "1 de 2 proxies servem v1.2.0; api-2 a recusa desde" in page
+    assert any("api-2 a recusa" in c.text for c in concerns(page_facts))
+    assert "v1.3.0 responde a 10,0 % dos pedidos" in page
+    for cell in ("erros", "1,0 %", "25,0 %", "50 %", "mesmo rótulo", "90,0 %"):
+        assert cell in page
+    stopped = health(canary=replace(said, share=None, stopped="erros 25 %"))
+    assert "v1.3.0 está parado neste proxy: erros 25 %." in render(facts(health=stopped))
 
 
 def test_all_is_well() -> None:
@@ -167,7 +198,7 @@ def test_a_concern_leads_the_page(changes: dict[str, Any], color: str, words: st
     header = re.search(r"<header.*?</header>", render(found), re.DOTALL)
     assert header is not None
     assert f'class="verdict {color}"' in header.group()
-    assert words in header.group()
+    assert words in re.sub("</?a[^>]*>", "", header.group())
 
 
 def test_a_missed_target_is_said_with_its_window() -> None:
@@ -271,11 +302,50 @@ def test_how_many_were_scored_and_flagged_by_group() -> None:
     """The period's total first, then each group, with the share; unknown counts are said so."""
     page = re.sub(r"<[^>]+>|\s+", " ", render(facts()))
     assert "Pontuados em 2026" in page
-    for line in ("todos 30 12 40 %", "1 20 10 50 %", "2 10 2 20 %"):
+    for line in ("Etapa (fase)", "todos 30 12 40 %", "1 20 10 50 %", "não informado 10 2 20 %"):
         assert line in re.sub(" +", " ", page)
+    assert "O último score de cada ra" in page
+    alone = re.sub(r"<[^>]+>|\s+", " ", render(facts(counts=Reading(Counts(2026, Count(3, 1))))))
+    assert "Grupo Pontuados" in re.sub(" +", " ", alone)
+    assert "ninguém é distinguido" in alone
     assert "Não se sabe: ainda contando" in render(
         facts(counts=Reading(None, None, "ainda contando"))
     )
+
+
+def test_the_last_flip_says_what_it_changed() -> None:
+    """Releases, thresholds, inputs; nothing where another version is served by now."""
+    effect = FlipEffect("v1.1.0", "v1.2.0", (0.25, 0.4), ("wear",), ("age", "pressure"))
+    flipped = facts(reading=Reading(History((change(),), effect=effect), NOW))
+    assert flip_effect(flipped) == (
+        "v1.1.0 → v1.2.0; limiar 0,2500 → 0,4000; entradas novas: wear; "
+        "entradas que saíram: age e pressure"
+    )
+    assert flip_effect(flipped) in render(flipped)
+    same = replace(effect, thresholds=(0.4, 0.4), new_inputs=(), lost_inputs=())
+    told = facts(reading=Reading(History((change(),), effect=same), NOW))
+    assert flip_effect(told) == "v1.1.0 → v1.2.0; mesmo limiar e mesmas entradas"
+    other = Reading(History((change(after="2"),), effect=effect), NOW)
+    assert flip_effect(facts(reading=other)) == ""
+    assert flip_effect(facts()) == ""
+
+
+def test_a_latency_beyond_what_is_measured_is_said_to_be_so() -> None:
+    """The histogram ends at ten seconds: more than that is all that is known."""
+    counts = (0,) * len(LATENCY_BOUNDS) + (100,)
+    page = render(facts(ServiceTally(100, 0, 300.0, 0.0, counts)))
+    assert "&gt; 10.000 ms" in page
+    assert "&gt; 10.000 ms" not in render(facts())
+
+
+def test_section_marks_lead_to_the_runbook() -> None:
+    """In concerns, headings and sentences of reports; relative, so a path prefix stays."""
+    drift = report(status="RED", sentence="Veja o §3.1 <b>já</b>.", escalation="L2")
+    page = render(facts(reading=history(drift)))
+    assert '<a href="runbook#3.1">§3.1</a>' in page
+    assert '<a href="runbook#5.2">§5.2</a>' in page
+    assert "<b>já" not in page
+    assert not re.findall(r"§\d[^<]*<(?!/a|/caption)", page)
 
 
 def test_without_mlflow_the_page_says_so_and_shows_the_rest() -> None:

@@ -106,6 +106,7 @@ def test_the_page_tells_what_the_commands_did(site: Site, eventually: Callable[.
     page = html.unescape(site.page())
     assert f"{site.name} v1.1.0 no ar" in page
     assert re.search(r"promoção por \S+: " + re.escape(REASON), page)
+    assert "v1.0.0 → v1.1.0; limiar 0,2500 → 0,5000" in page
     assert "2 processos com v1.1.0" in page
     assert "0 de 60 pedidos" in page
     assert "nº 2, o servido" in page

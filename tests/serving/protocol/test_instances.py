@@ -291,6 +291,19 @@ def test_the_quick_reading_agrees_with_the_careful_one(instances: list[dict[str,
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.parametrize("explain", ["", ',"explain":true', ',"explain":false'])
+def test_a_wish_to_be_explained_is_read_quickly(
+    explain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The careful reading of 1,000 rows holds the event loop up for 50 ms."""
+    monkeypatch.setattr(Validator, "read", lambda *_: pytest.fail("read carefully"))
+    body = '{"instances":[{"wear":1}]' + explain + "}"
+    assert READER.read(body.encode()).explain is explain.endswith("true")
+    twice = '{"instances":[{"wear":1}],"explain":true,"explain":false}'
+    with pytest.raises(DuplicateKey):
+        READER.read(twice.encode())
+
+
 def test_a_frame_of_mlflows_is_decoded_at_once_or_left_to_the_careful_reading() -> None:
     """Columns in their order, or records: the rows of `read`; anything else is not guessed at."""
     row = {"speed": 1.5, "wear": 3, "count": 4, "hot": True, "kind": "a", "note": None}

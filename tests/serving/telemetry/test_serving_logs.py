@@ -8,12 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from serving.config.settings import Settings
 from serving.telemetry.logs import JsonLog, RequestRecord, location, now
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 KEYS = [
     *("timestamp", "level", "message", "request_id", "method", "path", "status_code"),
-    *("latency_ms", "model_version", "n_instances"),
+    *("latency_ms", "model_version", "n_instances", "client"),
 ]
 
 
@@ -41,6 +44,39 @@ def test_the_levels_follow_the_status(proxy: Any, eventually: Any) -> None:
     lines = {line.get("request_id"): line for line in proxy.log()}
     assert (lines["log-2"]["level"], lines["log-2"]["path"]) == ("WARNING", "-")
     assert (lines["log-3"]["level"], lines["log-3"]["path"]) == ("INFO", "/health")
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "unknown"),
+    [
+        ("key", "41ef4bb0", None),
+        ("address", "203.0.113.7", "203.0.113.7"),
+        ("none", None, None),
+    ],
+)
+def test_the_log_names_who_asked(
+    start: Any, proxy: Any, eventually: Any, names: str, known: str | None, unknown: str | None
+) -> None:
+    """By digits of the key's digest or by the address that a trusted proxy tells of; never the key.
+
+    The runbook says how to find whose key it is.
+    """
+    keys = Settings(api_keys="open sesame").api_keys  # type: ignore[arg-type]
+    ours = start(proxy.settings.model_name, api_keys=keys, log_client=names).wait_ready()
+    sent = {"X-Forwarded-For": "203.0.113.7"}
+    ours.predict(ROW, headers={**sent, "X-API-Key": "open sesame", "X-Request-ID": "known"})
+    ours.predict(ROW, headers={**sent, "X-API-Key": "guess", "X-Request-ID": "guess"})
+    eventually(lambda: any(line.get("request_id") == "guess" for line in ours.log()))
+    lines = {line.get("request_id"): line for line in ours.log()}
+    assert (lines["known"]["client"], lines["guess"]["client"]) == (known, unknown)
+    digest = subprocess.run(
+        ["bash", "-c", "printf %s 'open sesame' | sha256sum | cut -c1-8"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert digest.stdout.strip() == "41ef4bb0"
+    assert "open sesame" not in ours.settings.log_file.read_text("utf-8")
 
 
 def test_a_probe_that_is_told_to_wait_is_nothing_to_look_at(

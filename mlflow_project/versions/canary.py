@@ -1,0 +1,142 @@
+"""A canary: another version answers a share of the requests, until it is stopped or promoted.
+
+The version's tags say the share and when it began, the alias `canary` which version it is. The tags
+are set first: from the moment it has the alias, proxies need to know the share.
+"""
+
+from datetime import UTC, datetime
+
+from core.contract import names
+from core.messages import N_, _
+from core.messages.formats import percent
+from core.registry.proxies import read_reports
+from core.registry.versions import Registry, Version
+from mlflow_project.versions import promotion
+from mlflow_project.versions.errors import Refused
+from mlflow_project.versions.ledger import Ledger, exclusive, this_host
+from mlflow_project.versions.settlement import IN_FLIGHT, settle
+from mlflow_project.versions.trial import try_version
+
+START, STOP = names.LEDGER_CANARY_START, names.LEDGER_CANARY_STOP
+_RECENT = 50
+
+
+def start(registry: Registry, release: str, share: float, reason: str) -> Version:
+    """Let `release` answer `share` percent of the requests in the champion's place.
+
+    Raises:
+        Refused: the share is none, there is no champion or it is this version, it failed the
+            criteria, does not load, or would break clients.
+        UnknownVersion: there is no such release.
+    """
+    if not 0 < share <= 100:
+        raise Refused(N_("{share} is no share in percent (0 < share ≤ 100)."), share=share)
+    with exclusive(registry):
+        ledger = settled(registry)
+        target = registry.by_release(release)
+        _check(registry, target)
+        before = registry.aliases().get(names.CANARY)
+        facts = {"before": str(before or ""), "after": str(target.number)}
+        entry = ledger.begin(START, reason, **facts, version=f"{share:g} %")
+        begun = datetime.now(UTC).isoformat(timespec="milliseconds")
+        registry.set_tag(target, names.TAG_CANARY_SHARE, f"{share:g}")
+        registry.set_tag(target, names.TAG_CANARY_BEGUN, begun)
+        registry.set_alias(names.CANARY, target.number)
+        ledger.close(entry)
+        return target
+
+
+def stop(registry: Registry, reason: str) -> Version | None:
+    """Let the champion answer all requests again; return the canary, None if it is gone.
+
+    Raises:
+        Refused: there is no canary.
+    """
+    with exclusive(registry):
+        ledger = settled(registry)
+        canary = registry.aliases().get(names.CANARY)
+        if canary is None:
+            raise Refused(N_("There is no canary."))
+        _stop(registry, ledger, canary, reason)
+        return registry.find(canary)
+
+
+def promote(registry: Registry, reason: str, *, force: bool = False) -> Version:
+    """Make the canary the champion, then end it as a canary.
+
+    Raises:
+        Refused: there is no canary, or `promotion.promote` refuses it.
+    """
+    canary = registry.by_alias(names.CANARY)
+    if canary is None:
+        raise Refused(N_("There is no canary."))
+    version = promotion.promote(registry, canary.release, reason, force=force)
+    stop(registry, _("promoted"))
+    return version
+
+
+def look(registry: Registry) -> Ledger:
+    """Return the ledger after it agrees with all aliases."""
+    with exclusive(registry):
+        return settled(registry)
+
+
+def settled(registry: Registry) -> Ledger:
+    """Return the ledger after it agrees with the aliases, the canary's included.
+
+    A canary that a proxy has stopped is stopped for all; an entry whose command died is closed if
+    the alias is where it says, else taken back. Call it with this host's lock held.
+    """
+    ledger = settle(registry)
+    canary = registry.aliases().get(names.CANARY)
+    for entry in ledger.entries(_RECENT):
+        old = datetime.now(UTC) - entry.when > IN_FLIGHT
+        if entry.open and entry.action in (START, STOP) and (entry.host == this_host() or old):
+            done = entry.after == str(canary or "")
+            (ledger.close if done else ledger.undo)(entry.run_id)
+    version = registry.find(canary) if canary is not None else None
+    if version is not None and (why := _stopped(registry, version)):
+        _stop(registry, ledger, version.number, why)
+    return ledger
+
+
+def _stopped(registry: Registry, canary: Version) -> str:
+    """Return why a proxy has stopped a canary; empty if none has."""
+    begun = canary.tags.get(names.TAG_CANARY_BEGUN)
+    for state in (report.state for report in read_reports(registry)):
+        if begun and state.canary_stopped and state.canary_begun == begun:
+            return f"{state.proxy}: {state.canary_stopped}"
+    return ""
+
+
+def _stop(registry: Registry, ledger: Ledger, canary: int, reason: str) -> None:
+    entry = ledger.begin(STOP, reason, before=str(canary))
+    registry.set_alias(names.CANARY, None)
+    ledger.close(entry)
+
+
+def _check(registry: Registry, target: Version) -> None:
+    champion = registry.aliases().get(names.CHAMPION)
+    if champion is None:
+        raise Refused(N_("Without a champion there is nobody whose share a canary could answer."))
+    if champion == target.number:
+        raise Refused(N_("Version {release} is the champion already."), release=target.release)
+    against = promotion.failures(target)
+    if against:
+        text = N_("Version {release} failed the criteria: {against}. It can be no canary.")
+        raise Refused(text, release=target.release, against=against)
+    try_version(registry, target)
+    breaks = promotion.breaking_changes(registry, target)
+    if breaks:
+        text = N_("Version {release} breaks those who use the API today: {breaks}.")
+        raise Refused(text, release=target.release, breaks="; ".join(breaks))
+
+
+def started(version: Version, share: float) -> str:
+    """Say what a start has done."""
+    return _(
+        "{release} (no. {number}) answers {share} of the requests as canary.",
+        release=version.release,
+        number=version.number,
+        share=percent(share / 100),
+    )

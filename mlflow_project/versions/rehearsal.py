@@ -1,0 +1,92 @@
+"""Rehearsals: monitoring makes them by its command; a promotion shows the newest of its version."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from core.cli.arguments import say
+from core.contract import names
+from core.messages import N_, _
+from core.messages.formats import moment
+from core.registry.runs import RunRecord, newest_runs
+from core.registry.versions import Registry, Version
+from mlflow_project.versions.errors import Refused
+
+_NOTE = "mlflow.note.content"
+_YES = ("y", "yes", "s", "sim")
+
+
+def run_monitoring(command: str, options: Sequence[str]) -> int:
+    """Set monitoring to work by one of its commands; return its exit code.
+
+    Its own words go to this process's output. Under `mlflow run` its run is no part of ours.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_RUN_ID"}
+    line = [sys.executable, "-m", f"monitoring.{command}", *options]
+    return subprocess.run(line, env=environment, check=False).returncode
+
+
+def newest_rehearsal(registry: Registry, version: Version) -> RunRecord | None:
+    """Return the newest finished rehearsal of a version; None where there is none."""
+    wanted = {
+        f"tags.{names.TAG_JOB}": names.JOB_REHEARSAL,
+        f"tags.{names.TAG_REGISTRY_VERSION}": str(version.number),
+        "attributes.status": "FINISHED",
+    }
+    filters = " and ".join(f"{name} = '{value}'" for name, value in wanted.items())
+    runs = newest_runs(registry, names.monitoring_experiment(registry.name), filters, most=1)
+    # A number is used again after a deletion.
+    return next((run for run in runs if run.started >= version.created), None)
+
+
+def show_rehearsal(registry: Registry, release: str, *, yes: bool = False) -> None:
+    """Tell what the newest rehearsal of a version found; where there is none, ask whether to go on.
+
+    Nobody is asked with `yes`, without a terminal, and where no champion could be compared with.
+
+    Raises:
+        Refused: somebody was asked, and did not say yes.
+        UnknownVersion: there is no such release.
+    """
+    version = registry.by_release(release)
+    champion = registry.aliases().get(names.CHAMPION)
+    if champion in (None, version.number):
+        return
+    found = newest_rehearsal(registry, version)
+    if found is not None:
+        text = found.tags.get(_NOTE, "")
+        say(_("Rehearsed {time}: {headline}", time=moment(found.started), headline=text))
+        return
+    say(
+        _(
+            "{release} was not rehearsed. To see first what it changes: "
+            "python -m mlflow_project.registry rehearse {release}",
+            release=release,
+        )
+    )
+    if not yes and sys.stdin.isatty() and sys.stdout.isatty() and not _agreed(release):
+        raise Refused(N_("{release} was not promoted."), release=release)
+
+
+def _agreed(release: str) -> bool:
+    say(_("Promote {release} without a rehearsal? [y/N]", release=release))
+    return sys.stdin.readline().strip().lower() in _YES
+
+
+def look_again(registry: Registry, release: str) -> list[str]:
+    """Return how to list those whom the version before a rollback answered otherwise."""
+    left = registry.by_alias(names.PREVIOUS)
+    if left is None:
+        return []
+    command = (
+        f"python -m mlflow_project.registry rehearse {release} --answered_by {left.release} "
+        "--output rever.xlsx"
+    )
+    return [
+        _(
+            "Who got another answer than {release} gives: {command}",
+            release=left.release,
+            command=command,
+        )
+    ]

@@ -1,0 +1,185 @@
+"""A rehearsal as one self-contained page, and its one sentence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from core.contract.model import CLASSES
+from core.messages import _, ngettext
+from core.messages.formats import NONE, number, percent
+from core.metrics.resampling import Estimate
+from monitoring.pages.drift_page import EXPECTED
+from monitoring.pages.page import template
+from monitoring.pages.performance_page import names_of
+from monitoring.pages.plots import Histogram, both_scores
+from monitoring.performance.agreement import Agreement
+from monitoring.performance.agreement_of_kinds import ClassAgreement, ValueAgreement
+from monitoring.replay.result import Rehearsal
+from monitoring.tracking.about import About
+
+_MOST_CLASSES = 12
+"""Classes up to which a table of all pairs can be read."""
+_MOST_REASONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalFacts:
+    """What the report is about: the candidate's version, and the one beside it.
+
+    Attributes:
+        about: of the candidate.
+        before_version: release that is compared with.
+        as_answered: whether that is what was captured, not what it would say today.
+        served: whether that is the version that is served.
+        changes: where the list of changed answers was written; None: nowhere.
+    """
+
+    about: About
+    before_version: str
+    as_answered: bool
+    served: bool
+    changes: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as plain data, fit for JSON."""
+        beside = {"before_version": self.before_version, "as_answered": self.as_answered}
+        return {**self.about.to_dict(), **beside}
+
+
+def headline(result: Rehearsal, facts: RehearsalFacts) -> str:
+    """Return the rehearsal in one sentence."""
+    versions = {"after": facts.about.model_version, "before": facts.before_version}
+    if not result.n_rows:
+        return _("In the window, there is no captured row to replay through {after}.", **versions)
+    if not result.n_compared:
+        return _(
+            "None of {rows} captured rows has an answer of {before} and of {after}: "
+            "{after} refuses {refused}.",
+            rows=number(result.n_rows),
+            refused=number(result.refused),
+            **versions,
+        )
+    told = _changed(result, versions)
+    if result.refused:
+        more = _("It refuses {n} of {rows} rows.", n=result.refused, rows=number(result.n_rows))
+        told = f"{told} {more}"
+    return told
+
+
+def _changed(result: Rehearsal, versions: Mapping[str, str]) -> str:
+    rows = ngettext("{n} captured row", "{n} captured rows", result.n_compared)
+    found = result.agreement
+    if isinstance(found, ValueAgreement):
+        return _(
+            "In {rows}, the outputs of {after} and {before} lie {distance} apart on average, "
+            "with a bias of {bias}.",
+            rows=rows,
+            distance=number(found.mae, 3),
+            bias=number(found.shift.value, 3),
+            **versions,
+        )
+    share = percent(result.share_changed)
+    if isinstance(found, Agreement):
+        return _(
+            "In {rows}, {after} answers {changed} otherwise than {before} ({share}): {gained} "
+            "newly flagged, {lost} no longer.",
+            rows=rows,
+            changed=number(result.n_changed),
+            share=share,
+            gained=number(found.n_only_shadow),
+            lost=number(found.n_only_answered),
+            **versions,
+        )
+    return _(
+        "In {rows}, {after} answers {changed} with another class than {before} ({share}).",
+        rows=rows,
+        changed=number(result.n_changed),
+        share=share,
+        **versions,
+    )
+
+
+def actions(result: Rehearsal, facts: RehearsalFacts) -> list[str]:
+    """Return what to do with it."""
+    after, before = facts.about.model_version, facts.before_version
+    if not result.n_rows:
+        return [_("Name a longer window with --last_n_days, or the store with --inference_store.")]
+    lines = []
+    if facts.as_answered:
+        lines.append(
+            _(
+                "Compared with what {before} answered then. Who got another answer should be "
+                "looked at again.",
+                before=before,
+            )
+        )
+    elif facts.served:
+        lines.append(
+            _("This is what a promotion of {after} would change in such rows.", after=after)
+        )
+    if facts.changes:
+        lines.append(
+            _(
+                "The rows whose answer changes are listed in {file}: keep it as you keep the data.",
+                file=facts.changes,
+            )
+        )
+    elif result.n_changed:
+        lines.append(_("To list whose answer changes: --output changes.parquet"))
+    if result.refused:
+        lines.append(
+            _("Clients that send what {after} refuses get error 422; see below why.", after=after)
+        )
+    return lines
+
+
+def render(result: Rehearsal, compared: pa.Table, facts: RehearsalFacts) -> str:
+    """Return the page; it needs no other file and no network.
+
+    Args:
+        result: what was found.
+        compared: `score` and `shadow_score` of the rows that both versions answered.
+        facts: what it is about.
+    """
+    return template("rehearsal_report.html").render(
+        result=result,
+        facts=facts,
+        headline=headline(result, facts),
+        actions=actions(result, facts),
+        command=None,
+        status=None,
+        cost_before=_cost(result.seconds_before),
+        cost_after=_cost(result.seconds_after),
+        groups=list(result.groups.items()),
+        reasons=list(result.reasons.items())[:_MOST_REASONS],
+        expected=_expected(result),
+        plot_of=_plot(result, compared, facts),
+        most_classes=_MOST_CLASSES,
+    )
+
+
+def _cost(seconds: float | None) -> str:
+    if seconds is None:
+        return NONE
+    return _("{microseconds} µs", microseconds=number(1e6 * seconds, 1))
+
+
+def _plot(result: Rehearsal, compared: pa.Table, facts: RehearsalFacts) -> Histogram | None:
+    if result.kind == CLASSES or not result.n_compared:
+        return None
+    return both_scores(compared, (facts.before_version, facts.about.model_version))
+
+
+def _expected(result: Rehearsal) -> list[tuple[str, Estimate | None, Estimate | None]]:
+    before, after = (one.estimates() if one else {} for one in (result.before, result.after))
+    named = {name: _(words) for name, words in EXPECTED.items()}
+    if isinstance(result.agreement, ClassAgreement):
+        # Each version counts its classes in its own order: what is told class by class is left out.
+        named = {k: v for k, v in names_of(CLASSES, ()).items() if "." not in k}
+    return [
+        (words, before.get(name), after.get(name))
+        for name, words in named.items()
+        if name in before or name in after
+    ]

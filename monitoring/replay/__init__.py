@@ -1,0 +1,1 @@
+"""Captured rows through another version, beside the one that answers."""

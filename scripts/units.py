@@ -1,0 +1,131 @@
+"""What systemd is told: a unit for MLflow, one for the API, and a unit with a timer per routine."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+PREFIX = "risco"
+MLFLOW, API = f"{PREFIX}-mlflow.service", f"{PREFIX}-api.service"
+
+# What a kernel without privileges grants to a user's own manager, too.
+_ANYWHERE = """NoNewPrivileges=yes
+UMask=0077
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+LimitCORE=0
+LimitNOFILE=16384
+TasksMax=512
+"""
+_BY_ROOT = """User={user}
+CapabilityBoundingSet=
+AmbientCapabilities=
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectSystem=strict
+ProtectHome=read-only
+ReadWritePaths={folder}
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictNamespaces=yes
+RemoveIPC=yes
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the project lies, and whose units these are.
+
+    Attributes:
+        folder: the project's folder.
+        environment: what each process finds beside `.env`, which it reads first.
+        user: who runs it, for a unit of the machine; empty for a unit of a user's own manager.
+    """
+
+    folder: str
+    environment: Mapping[str, str]
+    user: str = ""
+
+
+def service(
+    place: Place, about: str, command: Sequence[str], memory: str, more: str = "", unit: str = ""
+) -> str:
+    """Return a unit that runs a command.
+
+    Args:
+        place: where and as whom.
+        about: what `systemctl status` shows.
+        command: program and arguments.
+        memory: most memory, as systemd writes it.
+        more: further lines of its `[Service]`.
+        unit: further lines of its `[Unit]`.
+    """
+    folder = _escaped(place.folder)
+    # By env(1): what stands in EnvironmentFile would win over Environment.
+    variables = [f"{name}={value}" for name, value in sorted(place.environment.items())]
+    line = " ".join(map(_quoted, ["/usr/bin/env", *variables, *command]))
+    hardening = _ANYWHERE + (
+        _BY_ROOT.format(user=place.user, folder=_quoted(place.folder)) if place.user else ""
+    )
+    return (
+        f"[Unit]\nDescription={_escaped(about)}\n{unit}\n"
+        f"[Service]\nWorkingDirectory={folder}\nEnvironmentFile=-{folder}/.env\n"
+        f"ExecStart={line}\n{more}MemoryMax={memory}\n{hardening}"
+    )
+
+
+def server(place: Place, about: str, command: Sequence[str], memory: str, **more: str) -> str:
+    """Return the unit of a server, which is started again whatever ended it."""
+    lines = "Restart=always\nRestartSec=5\nTimeoutStopSec=60\nKillMode=mixed\n"
+    target = "multi-user.target" if place.user else "default.target"
+    text = service(
+        place, about, command, memory, more.get("before", "") + lines, more.get("unit", "")
+    )
+    return f"{text}\n[Install]\nWantedBy={target}\n"
+
+
+def before(place: Place, command: Sequence[str]) -> str:
+    """Return the line that runs a command first, for `server`."""
+    variables = [f"{name}={value}" for name, value in sorted(place.environment.items())]
+    line = " ".join(map(_quoted, ["/usr/bin/env", *variables, *command]))
+    return f"ExecStartPre={line}\nTimeoutStartSec=1800\n"
+
+
+def timer(about: str, when: Mapping[str, str]) -> str:
+    """Return a timer for the service of the same name; what was missed while off is made up for.
+
+    Args:
+        about: what `systemctl list-timers` is about.
+        when: fields of a crontab: `hour`, `minute`, and a `day` of the month or of the week.
+    """
+    week = f"{_DAYS[int(when['day_of_week'])]} " if "day_of_week" in when else ""
+    day = f"*-*-{int(when['day']):02}" if "day" in when else "*-*-*"
+    clock = f"{int(when['hour']):02}:{int(when['minute']):02}:00"
+    return (
+        f"[Unit]\nDescription={_escaped(about)}\n\n[Timer]\nOnCalendar={week}{day} {clock}\n"
+        "Persistent=true\n\n[Install]\nWantedBy=timers.target\n"
+    )
+
+
+_DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _quoted(text: str) -> str:
+    """Return a word of a command line as systemd reads it: no specifier, no variable in it."""
+    plain = _escaped(text).replace("$", "$$")
+    if shlex.quote(plain) == plain:
+        return plain
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

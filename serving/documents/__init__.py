@@ -1,0 +1,1 @@
+"""The runbook and the documents that it names, as pages."""

@@ -1,0 +1,81 @@
+"""`/runbook`: what operators do, section by section, and the documents and pictures it names."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
+
+from core.messages.templates import environment
+from serving.documents.markdown import html_of
+from serving.errors import RouteError
+from serving.http.auth import RUNBOOK
+from serving.http.pages import page_policy, style
+
+_ROOT = Path(__file__).resolve().parents[2]
+_TEMPLATES = Path(__file__).with_name("templates")
+_START = "RUNBOOK.md"
+_LINK = re.compile(r"\]\(([^)#\s]+)")
+
+
+def document_routes() -> list[Route]:
+    """Return the routes of the runbook and of what it links to."""
+
+    def runbook(_request: Request) -> Response:
+        return answer(_START, "")
+
+    def document(request: Request) -> Response:
+        path = request.path_params["path"]
+        return answer(path, "../" * (path.count("/") + 1))
+
+    return [
+        Route(RUNBOOK, runbook, methods=["GET"]),
+        Route(RUNBOOK + "/{path:path}", document, methods=["GET"]),
+    ]
+
+
+def answer(name: str, root: str) -> Response:
+    """Return a document as a page, or a picture.
+
+    Args:
+        name: its path from the project's folder.
+        root: the way from its address up to the proxy's first page.
+
+    Raises:
+        RouteError: it is none of those that are served, or not here.
+    """
+    path = served_files().get(name)
+    if path is None:
+        raise RouteError(404)
+    if path.suffix != ".md":
+        return FileResponse(path)
+    policy = page_policy(pictures=True)
+    return HTMLResponse(render(name, root), headers={"Content-Security-Policy": policy})
+
+
+@cache
+def served_files() -> Mapping[str, Path]:
+    """Return the runbook and the files that it links to, by path from the project's folder."""
+    try:
+        text = (_ROOT / _START).read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    names = {_START, *_LINK.findall(text)}
+    return {name: _ROOT / name for name in names if (_ROOT / name).is_file()}
+
+
+@cache
+def render(name: str, root: str) -> str:
+    """Return a document's page."""
+    text = served_files()[name].read_text(encoding="utf-8")
+    template = environment(_TEMPLATES).get_template("document.html")
+    return template.render(
+        lang="pt-BR" if name == _START else "en",
+        title=text.partition("\n")[0].lstrip("# "),
+        body=html_of(text, name, served_files(), f"{root}runbook/"),
+        style=style(),
+        root=root,
+    )

@@ -1,0 +1,97 @@
+"""Service levels on disk, so that their trend outlives the server: a line per worker and slice.
+
+Each worker appends what it saw in a slice of five minutes when that is over, and at its end; a
+worker that is killed loses its slice under way. The page adds the lines of a day up.
+"""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from serving.metrics.slo import ServiceTally, Slices
+
+DAYS = 14
+"""Days that are kept and shown, today included."""
+_NAME = "levels-{day}.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class DayLevels:
+    """What all workers saw on one day, in the machine's zone."""
+
+    day: date
+    tally: ServiceTally
+
+
+class KeptLevels:
+    """Writes one worker's slices into a folder that all servers of a machine may share."""
+
+    def __init__(self, folder: Path) -> None:
+        """Remember the folder; it is made with the first line."""
+        self._folder = folder
+        self._written: set[int] = set()
+
+    def keep(self, slices: Slices, *, all_of_it: bool = False, today: date | None = None) -> None:
+        """Append the slices that are over; `all_of_it`: the one under way, too.
+
+        What cannot be written is missed in the trend, and no more than that.
+        """
+        newest = max(slices.tallies, default=0)
+        over = [n for n in sorted(slices.tallies) if n < newest or all_of_it]
+        for number in over:
+            if number not in self._written:
+                self._written.add(number)
+                with contextlib.suppress(OSError):
+                    self._append(slices.tallies[number], today or _today())
+        self._written &= slices.tallies.keys()
+
+    def _append(self, tally: ServiceTally, today: date) -> None:
+        path = self._folder / _NAME.format(day=today)
+        if not path.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._forget(_NAME.format(day=today - timedelta(days=DAYS)))
+        line = msgspec.json.encode(tally) + b"\n"
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+    def _forget(self, last: str) -> None:
+        """Remove the files up to one: they are shown no more."""
+        for path in self._folder.glob(_NAME.format(day="*")):
+            if path.name <= last:
+                path.unlink(missing_ok=True)
+
+
+def days(folder: Path, today: date | None = None) -> list[DayLevels]:
+    """Return what is kept, newest day first; days on which no server ran are left out."""
+    newest = today or _today()
+    found = []
+    for back in range(DAYS):
+        day = newest - timedelta(days=back)
+        total = _read(folder / _NAME.format(day=day))
+        if total is not None:
+            found.append(DayLevels(day, total))
+    return found
+
+
+def _today() -> date:
+    return datetime.now().astimezone().date()
+
+
+def _read(path: Path) -> ServiceTally | None:
+    """Return the sum of a file's lines; None without a file. A line cut short is left out."""
+    total = ServiceTally()
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        with contextlib.suppress(msgspec.DecodeError):
+            total += msgspec.json.decode(line, type=ServiceTally)
+    return total

@@ -1,0 +1,228 @@
+"""A rehearsal against a live MLflow server and a store, by the numbers that it must give."""
+
+import dataclasses
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core.contract import names
+from core.contract.model import ModelContract
+from monitoring import rehearsal
+
+MODEL = "rehearsed-machine"
+ROWS = 400
+needs_spark = pytest.mark.skipif(
+    not (find_spec("pyspark") and shutil.which("java")), reason="no pyspark (make spark) or no Java"
+)
+
+
+def stricter(contract: ModelContract) -> ModelContract:
+    """Return a contract that takes no temperature above 25 °C."""
+    features = [
+        dataclasses.replace(f, max=25.0) if f.name == "temperature" else f
+        for f in contract.features
+    ]
+    return dataclasses.replace(contract, features=tuple(features))
+
+
+@pytest.fixture(scope="module")
+def numbers(mlflow_server: str, register_version: Callable[..., int]) -> dict[str, int]:
+    """Register the champion, its twin, one with another threshold, and a stricter one."""
+    return {
+        "v1.0.0": register_version(MODEL, "v1.0.0"),
+        "v1.0.1": register_version(MODEL, "v1.0.1", alias=None),
+        "v1.1.0": register_version(
+            MODEL, "v1.1.0", alias=names.CHALLENGER, tags={names.TAG_THRESHOLD: "0.3"}
+        ),
+        "v1.2.0": register_version(MODEL, "v1.2.0", alias=None, change=stricter),
+    }
+
+
+@pytest.fixture(autouse=True)
+def model_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point the command at this file's model."""
+    monkeypatch.setenv("MODEL_NAME", MODEL)
+
+
+@pytest.fixture(scope="module")
+def scores(numbers: dict[str, int]) -> Callable[[pa.Table], np.ndarray]:
+    """Return the champion's own scores."""
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL}/{numbers['v1.0.0']}")
+    return lambda table: np.asarray(model.predict(table.to_pandas()))[:, 1]
+
+
+@pytest.fixture
+def rows(
+    scores: Callable[[pa.Table], np.ndarray], machine_rows: Callable[..., list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Draw what the champion answered."""
+    drawn = machine_rows(7, ROWS, scores)
+    for row in drawn:
+        row["label"] = int(row["score"] >= 0.5)
+    return drawn
+
+
+def rehearse(writer: Any, tmp_path: Path, *options: str) -> dict[str, Any]:
+    """Run the command; return its numbers."""
+    out = tmp_path / "reports"
+    store = ["--inference_store", str(writer.folder), "--reports", str(out)]
+    assert rehearsal.main([*options, *store]) == 0
+    (file,) = out.glob("v*/rehearsal_metrics_*.json")
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"), parse_constant=pytest.fail)
+    return found
+
+
+def test_the_champion_itself_changes_nothing(
+    numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
+) -> None:
+    """A version with the champion's own model and threshold: exactly nothing differs."""
+    writer.parquet(writer.journal(rows[: ROWS // 2], model=MODEL, number=numbers["v1.0.0"]))
+    writer.journal(rows[ROWS // 2 :], model=MODEL, number=numbers["v1.0.0"])
+    found = rehearse(writer, tmp_path, "--model_version", "v1.0.1")
+    assert (found["n_instances"], found["n_compared"]) == (ROWS, ROWS)
+    assert (found["n_changed"], found["n_refused"], found["share_changed"]) == (0, 0, 0.0)
+    shift = found["agreement"]["shift"]
+    assert (shift["value"], shift["low"], shift["high"]) == (0.0, 0.0, 0.0)
+    assert found["expected_before"] == found["expected_after"]
+
+
+def test_another_threshold_changes_the_rows_between_the_two(
+    numbers: dict[str, int],
+    rows: list[dict[str, Any]],
+    writer: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exactly those, in one direction; file, run, page and console say the same."""
+    for index, row in enumerate(rows):
+        row |= {"entity": f"{index:064x}", "period": 2024}
+    writer.journal(rows, model=MODEL, number=numbers["v1.0.0"])
+    changes = tmp_path / "lists" / "changes.parquet"
+    found = rehearse(
+        writer, tmp_path, "--model_version", "v1.1.0", "--output", str(changes), "--by", "wear"
+    )
+    between = [row for row in rows if 0.3 <= row["score"] < 0.5]
+    assert 0 < len(between) == found["n_changed"] == found["agreement"]["n_only_shadow"]
+    listed = pq.read_table(changes)
+    assert set(listed["entity"].to_pylist()) == {row["entity"] for row in between}
+    assert set(listed["label_before"].to_pylist()) == {0}
+    assert set(listed["label_after"].to_pylist()) == {1}
+    assert {"request_id", "instance", "timestamp", "period", "wear"} <= set(listed.column_names)
+    assert stat.S_IMODE(changes.stat().st_mode) & 0o137 == 0
+    groups = {one["name"]: one for one in found["groups"]["wear"]}
+    for wear in range(5):
+        inside = [row for row in between if row["wear"] == wear]
+        assert (groups[str(wear)]["gained"], groups[str(wear)]["lost"]) == (len(inside), 0)
+    assert f"{len(between)} sinalizadas a mais" in capsys.readouterr().out
+    run = mlflow.MlflowClient().get_run(found["mlflow_run_id"])
+    assert run.data.tags["job"] == names.JOB_REHEARSAL
+    assert run.data.metrics["n_changed"] == len(between)
+    (page,) = (tmp_path / "reports").glob("v1.1.0/*.html")
+    assert f"{len(between)}" in page.read_text("utf-8")
+
+
+def test_rows_that_the_candidate_would_refuse_are_counted(
+    numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
+) -> None:
+    """By field and problem; they are not compared."""
+    writer.journal(rows, model=MODEL, number=numbers["v1.0.0"])
+    found = rehearse(writer, tmp_path, "--model_version", "v1.2.0")
+    hot = sum(row["temperature"] > 25 for row in rows)
+    assert 0 < hot == found["n_refused"] == ROWS - found["n_compared"]
+    assert list(found["refusals"].values()) == [hot]
+    assert "temperature" in next(iter(found["refusals"]))
+
+
+def test_after_a_rollback_only_what_was_answered_counts(
+    numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
+) -> None:
+    """Those whom v1.1.0 told something else than v1.0.0 would, and nobody that v1.0.0 answered."""
+    writer.journal(rows[:100], model=MODEL, number=numbers["v1.0.0"])
+    told = [{**row, "label": int(row["score"] >= 0.3)} for row in rows[100:]]
+    writer.journal(told, model=MODEL, number=numbers["v1.1.0"])
+    changes = tmp_path / "again.csv"
+    found = rehearse(writer, tmp_path, "--answered_by", "v1.1.0", "--output", str(changes))
+    between = sum(0.3 <= row["score"] < 0.5 for row in rows[100:])
+    assert found["n_instances"] == ROWS - 100
+    assert 0 < between == found["agreement"]["n_only_answered"] == found["n_changed"]
+    assert len(changes.read_text("utf-8").splitlines()) == 1 + between
+
+
+def test_the_latest_answer_of_an_entity_counts_whichever_version_gave_it(
+    numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
+) -> None:
+    """A person that two versions answered is one person."""
+    named = [{**row, "entity": f"{n:064x}"} for n, row in enumerate(rows[:50])]
+    writer.journal(named, model=MODEL, number=numbers["v1.0.0"], age=timedelta(days=2))
+    writer.journal(named, model=MODEL, number=numbers["v1.1.0"], age=timedelta(hours=1))
+    found = rehearse(writer, tmp_path, "--model_version", "v1.1.0")
+    assert (found["n_instances"], found["n_rows"]) == (100, 50)
+
+
+def test_nothing_captured_is_said(
+    numbers: dict[str, int], writer: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty window is no agreement."""
+    writer.folder.mkdir(exist_ok=True)
+    found = rehearse(writer, tmp_path, "--model_version", "v1.1.0")
+    assert (found["n_rows"], found["share_changed"]) == (0, None)
+    assert "não há linha capturada" in capsys.readouterr().out
+
+
+@needs_spark
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_spark_gives_the_same_numbers(
+    numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
+) -> None:
+    """Two versions' rows, journals and files, people scored twice, refusals: nothing differs."""
+    for index, row in enumerate(rows):
+        row["entity"] = f"{index % 90:064x}" if index % 3 else None
+    writer.parquet(writer.journal(rows[:150], model=MODEL, number=numbers["v1.0.0"]))
+    writer.journal(rows[150:300], model=MODEL, number=numbers["v1.0.0"], age=timedelta(hours=2))
+    writer.parquet(writer.journal(rows[300:], model=MODEL, number=numbers["v1.1.0"]))
+    found, listed = [], []
+    for engine in ("local", "spark"):
+        out = tmp_path / engine
+        file = out / "changes.parquet"
+        options = ["--engine", engine, "--output", str(file), "--by", "wear"]
+        found.append(rehearse(writer, out, "--model_version", "v1.1.0", *options))
+        keys = [("request_id", "ascending"), ("instance", "ascending")]
+        listed.append(pq.read_table(file).sort_by(keys).to_pylist())
+    for one in found:
+        for name in ("seconds_per_row_before", "seconds_per_row_after", "mlflow_run_id"):
+            assert one.pop(name)
+        for name in ("mlflow_run_url", "window_start", "window_end"):
+            one.pop(name)
+    assert found[0]["n_changed"] > 0
+    assert found[1] == approximately(found[0])
+    assert listed[0] == listed[1]
+
+
+def approximately(value: Any) -> Any:
+    """Return data whose numbers may differ in the last digits: sums of another order."""
+    if isinstance(value, dict):
+        return {name: approximately(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [approximately(one) for one in value]
+    return pytest.approx(value, rel=1e-9, abs=1e-9) if isinstance(value, float) else value
+
+
+def test_a_group_that_is_no_input_is_refused(
+    numbers: dict[str, int], writer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, before anything is read."""
+    options = ["--by", "school", "--inference_store", str(writer.folder)]
+    assert rehearsal.main(options) == 1
+    assert "'school'" in capsys.readouterr().err

@@ -1,0 +1,112 @@
+"""Dashboard and alert rules: what they name is what a live proxy tells, and the rules fire."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from live import ROOT
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.metrics.exposition import FAMILIES
+
+RULES = ROOT / "deploy/prometheus/alerts.yml"
+DASHBOARD = ROOT / "deploy/grafana/dashboards/api.json"
+ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
+FROM_PROMETHEUS = {"up": {"job", "instance"}}
+"""What Prometheus itself adds, and the label of every target."""
+WORDS = {
+    *("sum", "max", "count", "rate", "increase", "histogram_quantile"),
+    *("by", "without", "and", "or", "unless", "on", "ignoring"),
+}
+
+
+def names_of(expression: str) -> tuple[set[str], set[str]]:
+    """Return the metrics and the labels that an expression of PromQL names."""
+    labels: set[str] = set()
+    for inside in re.findall(r"\{(.*?)\}(?=[\s\[)+*/<>=-]|$)", expression):
+        labels |= set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", inside))
+    for inside in re.findall(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)", expression):
+        labels |= set(re.findall(r"\w+", inside))
+    bare = re.sub(r"\b(?:by|without|on|ignoring)\s*\([^)]*\)", "", expression)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"", "", bare)
+    return set(re.findall(r"\b[a-zA-Z_]\w*", bare)) - WORDS, labels
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Yield the expressions of rules and dashboard, and the labels that their texts show."""
+    for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]:
+        for rule in group["rules"]:
+            yield rule["expr"], " ".join(rule["annotations"].values())
+    for panel in json.loads(DASHBOARD.read_text("utf-8"))["panels"]:
+        for target in panel["targets"]:
+            yield target["expr"], target["legendFormat"]
+
+
+def test_every_metric_and_label_is_told_by_a_live_proxy(
+    register_version: Callable[..., int], new_model: Callable[[], str], start: Callable[..., Any]
+) -> None:
+    """Names of series as they are scraped, with labels of the very metric."""
+    name = new_model()
+    register_version(name, "v1.2.0")
+    proxy = start(name).wait_ready()
+    assert proxy.predict(ROW).status_code == 200
+    told: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(proxy.http.get("/metrics").text):
+        suffix = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+        for end in suffix.get(family.type, ("",)):
+            # A series that nothing has happened to yet has the labels that its family states.
+            spec = FAMILIES[family.name]
+            told[family.name + end] = {*spec.labels, *({"le"} if end == "_bucket" else ())}
+        for sample in family.samples:
+            assert set(sample.labels) == told[sample.name], sample.name
+    found = 0
+    for expression, shown in expressions():
+        metrics, labels = names_of(expression)
+        assert metrics, expression
+        assert metrics <= set(told) | set(FROM_PROMETHEUS), expression
+        known = {"instance"}.union(*(FROM_PROMETHEUS.get(m) or told[m] for m in metrics))
+        assert labels <= known, expression
+        grouped = set(re.findall(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}", shown))
+        assert grouped <= labels | {"instance"}, expression
+        found += len(metrics)
+    assert found > 30
+
+
+def test_names_are_found_in_expressions() -> None:
+    """The reading of PromQL itself: a misspelt metric or label would be seen."""
+    expression = 'sum by (le, path) (rate(http_x_bucket{path=~"/a|/b", status="5.."}[5m])) > 0.2'
+    assert names_of(expression) == ({"http_x_bucket"}, {"le", "path", "status"})
+    assert names_of("a_total / max without (part) (b)") == ({"a_total", "b"}, {"part"})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["check", "rules", "alerts.yml"],
+        ["test", "rules", "alerts.test.yml"],
+        ["check", "config", "--syntax-only", "prometheus.yml"],
+    ],
+)
+def test_promtool_accepts_the_rules_and_they_fire(command: list[str]) -> None:
+    """By Prometheus' own tool: a quiet proxy raises nothing, each fault its alert."""
+    if shutil.which("promtool") is None:
+        pytest.skip("no promtool (Debian: apt install prometheus)")
+    done = subprocess.run(["promtool", *command], cwd=RULES.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_says_where_to_read_on_and_is_tested() -> None:
+    """A section of the runbook that exists, and a case in which the alert fires."""
+    runbook = (ROOT / "RUNBOOK.md").read_text("utf-8")
+    cases = RULES.with_name("alerts.test.yml").read_text("utf-8")
+    tested = cases.partition("a proxy that is down")[2]
+    for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]:
+        for rule in group["rules"]:
+            section = rule["annotations"]["runbook"].removeprefix("RUNBOOK §")
+            assert f"\n### {section} " in runbook, rule["alert"]
+            assert f'alertname="{rule["alert"]}"' in tested, rule["alert"]
