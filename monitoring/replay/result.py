@@ -24,6 +24,8 @@ from monitoring.replay.refusals import BETWEEN
 
 MIN_GROUP_ROWS = PerformancePolicy().min_group_rows
 """A value that fewer rows have could be a person: it is not named."""
+MOST_GROUPS = 50
+"""Of more values the most frequent are named."""
 Expected = ExpectedPerformance | ExpectedClasses
 Mask = npt.NDArray[np.bool_]
 
@@ -190,14 +192,15 @@ def _refusals(rows: pa.Table) -> tuple[int, dict[str, int]]:
 
 
 def _by_group(rows: pa.Table, column: str, changed: Mask, kind: str) -> tuple[GroupChange, ...]:
-    """Return one row per value, those of few rows together and nameless."""
+    """Return one row per value, those of few rows, or beyond the most, together and nameless."""
     coded = rows[f"@{column}"].combine_chunks().dictionary_encode()
     place = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
     known = [*coded.dictionary.to_pylist(), _(ABSENT)]
     counts = np.bincount(place, minlength=len(known))
-    rare = (counts < MIN_GROUP_ROWS)[place]
-    names = {at: known[at] for at in np.flatnonzero(counts >= MIN_GROUP_ROWS).tolist()}
-    parts = [(name, (place == at) & ~rare) for at, name in names.items()]
+    shown = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
+    shown = shown[counts[shown] >= MIN_GROUP_ROWS]
+    rare = ~np.isin(place, shown)
+    parts = [(known[at], place == at) for at in shown.tolist()]
     parts.sort(key=lambda part: natural_order(part[0]))
     if rare.any():
         parts.append((_(OTHERS), rare))

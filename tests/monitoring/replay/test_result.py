@@ -12,7 +12,7 @@ from core.store.arrow_types import ARROW_TYPES
 from monitoring.pages.rehearsal_page import RehearsalFacts, headline, render
 from monitoring.replay.changes import listed
 from monitoring.replay.replaying import empty
-from monitoring.replay.result import Names, measure
+from monitoring.replay.result import MOST_GROUPS, Names, measure
 from monitoring.tracking.about import About
 
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
@@ -61,6 +61,20 @@ def test_flags_change_in_both_directions_and_by_group() -> None:
     page = render(found, _compared, FACTS)
     for text in ("3 sinalizadas a mais, 2 a menos", "Por phase", "outros"):
         assert text in page
+
+
+def test_of_many_values_the_most_frequent_are_named() -> None:
+    """A column of a thousand places gives no page of a thousand lines."""
+    n = 20 * (MOST_GROUPS + 10)
+    phase = [f"p{i % (MOST_GROUPS + 10)}" for i in range(n)]
+    zeros = {name: [0] * n for name in ("score", "label", "shadow_score", "shadow_label")}
+    found, _compared, _changed = measure(
+        replayed(n, **zeros, **{"@phase": phase}), "", BINARY, ["phase"], n
+    )
+    *named, others = found.groups["phase"]
+    assert {one.n for one in named} == {20}
+    assert (len(named), others.name, others.n) == (MOST_GROUPS, "outros", 200)
+    assert sum(one.n for one in found.groups["phase"]) == n
 
 
 def test_classes_are_compared_by_name_whatever_their_order() -> None:
