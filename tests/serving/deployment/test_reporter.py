@@ -1,5 +1,6 @@
 """What proxies report to MLflow, and what commands and the panel make of it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,8 @@ Register = Callable[..., int]
 
 
 def states(registry: Registry) -> dict[str, ProxyState]:
-    """Return what each proxy reports."""
+    """Return what each proxy reports; asked for without pause, SQLite would let nobody write."""
+    time.sleep(0.3)
     return {report.state.proxy: report.state for report in read_reports(registry)}
 
 
