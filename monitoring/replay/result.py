@@ -15,6 +15,7 @@ from core.messages import _
 from core.metrics.expected import ExpectedPerformance, Scores
 from core.metrics.expected_classes import ClassScores, ExpectedClasses
 from monitoring.drift.classes import class_names
+from monitoring.drift.slices import natural_order
 from monitoring.performance.agreement import latest_rows
 from monitoring.performance.agreement_of_kinds import AnyAgreement, agree_in_kind
 from monitoring.performance.groups import ABSENT, OTHERS
@@ -197,17 +198,10 @@ def _by_group(rows: pa.Table, column: str, changed: Mask, kind: str) -> tuple[Gr
     rare = (counts < MIN_GROUP_ROWS)[place]
     names = {at: known[at] for at in np.flatnonzero(counts >= MIN_GROUP_ROWS).tolist()}
     parts = [(name, (place == at) & ~rare) for at, name in names.items()]
-    parts.sort(key=lambda part: _order(part[0]))
+    parts.sort(key=lambda part: natural_order(part[0]))
     if rare.any():
         parts.append((_(OTHERS), rare))
     return tuple(_part(name, rows, inside, changed, kind) for name, inside in parts)
-
-
-def _order(name: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(name), name
-    except ValueError:
-        return 1, 0.0, name
 
 
 def _part(name: str, rows: pa.Table, inside: Mask, changed: Mask, kind: str) -> GroupChange:

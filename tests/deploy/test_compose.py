@@ -1,5 +1,6 @@
 """docker-compose.yml: valid, closed by default, and in step with .env.example and the code."""
 
+import json
 import os
 import re
 import shutil
@@ -18,11 +19,11 @@ from serving.config.settings import Settings
 COMPOSE = ROOT / "docker-compose.yml"
 EXAMPLE = ROOT / ".env.example"
 CLIENTS = (["docker", "compose"], ["docker-compose"])
-OURS = {"check", "mlflow", "setup", "datathon-api", "monitor", "retrain"}
-THEIRS = {"postgres", "s3", "prometheus", "grafana"}
+OURS = {"check", "upgrade", "mlflow", "setup", "datathon-api", "monitor", "retrain"}
+THEIRS = {"postgres", "s3", "dump", "prometheus", "grafana"}
 OPTIONAL = {"retrain", "prometheus", "grafana"}
 """Services that only a profile starts."""
-ONE_SHOT = {"check", "setup", "retrain"}
+ONE_SHOT = {"check", "setup", "retrain", "dump", "upgrade"}
 
 
 def services() -> dict[str, dict[str, Any]]:
@@ -152,10 +153,31 @@ def test_servers_have_a_health_check() -> None:
     """Each long-running server is probed; the scheduler and one-shots have nothing to ask."""
     found = services()
     assert {name for name in found if found[name].get("healthcheck", {}).get("test")} == {
-        *("postgres", "s3", "mlflow")
+        *("postgres", "s3", "mlflow", "datathon-api")
     }
-    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
-    assert "healthcheck" not in found["datathon-api"], "it has the image's"
+    # Podman's builds leave the image's out, so compose says the same.
+    probe = found["datathon-api"]["healthcheck"]
+    (line,) = re.findall("^HEALTHCHECK (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert json.dumps(probe["test"][1:]) == line.partition("CMD ")[2]
+    for name in ("interval", "timeout", "retries", "start_period"):
+        assert f"--{name.replace('_', '-')}={probe[name]}" in line
+
+
+def test_the_proxy_waits_for_no_mlflow() -> None:
+    """It starts from its local copy while MLflow, its database or its setup is broken."""
+    assert set(services()["datathon-api"]["depends_on"]) == {"check"}
+
+
+def test_the_database_is_dumped_then_upgraded_before_mlflow_starts() -> None:
+    """In this order; the dump knows no other network than the database's."""
+    found = services()
+    assert "upgrade" in found["mlflow"]["depends_on"]
+    assert set(found["upgrade"]["depends_on"]) == {"dump"}
+    assert set(found["dump"]["depends_on"]) == {"postgres"}
+    assert found["dump"]["networks"] == found["upgrade"]["networks"] == ["database"]
+    assert found["dump"]["image"] == found["postgres"]["image"]
+    uri = found["upgrade"]["command"][-1]
+    assert f"--backend-store-uri={uri}" in found["mlflow"]["command"]
 
 
 def test_variables_of_example_and_compose_are_the_same() -> None:
@@ -192,7 +214,7 @@ def test_secrets_go_only_where_they_are_used() -> None:
         for secret in example()
         if example()[secret] == "change-me"
     }
-    assert holders["POSTGRES_PASSWORD"] == {"check", "postgres", "mlflow"}
+    assert holders["POSTGRES_PASSWORD"] == {"check", "postgres", "dump", "upgrade", "mlflow"}
     assert holders["MLFLOW_ADMIN_PASSWORD"] == {"check", "mlflow", "setup"}
     assert holders["MLFLOW_SECRET_KEY"] == {"check", "mlflow"}
     assert holders["MLFLOW_JOBS_PASSWORD"] == {"check", "setup", "monitor", "retrain"}

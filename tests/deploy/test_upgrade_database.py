@@ -1,0 +1,78 @@
+"""compose before MLflow: a dump of the database, then tables of an older release upgraded."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from postgres import postgres, programs
+from stack import Compose
+
+from scripts import database
+from scripts.processes import StartError
+from scripts.upgrade_database import main, revision, upgrade
+
+
+def fill(uri: str) -> None:
+    """Leave tables as the release before MLflow's newest revision left them."""
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    engine = sqlalchemy.create_engine(uri)
+    Base.metadata.create_all(engine)
+    before = database.steps()[database.newest() or ""]
+    assert before is not None
+    command.upgrade(_get_alembic_config(uri), before)
+    engine.dispose()
+
+
+def test_an_empty_database_is_left_to_mlflow_and_a_newer_one_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is changed in either; the newest needs nothing."""
+    uri = f"sqlite:///{tmp_path / 'x.db'}"
+    assert upgrade(uri) is False
+    engine = sqlalchemy.create_engine(uri)
+    for number, expected in (("f" * 12, StartError), (str(database.newest()), None)):
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("DROP TABLE IF EXISTS alembic_version"))
+            connection.execute(sqlalchemy.text("CREATE TABLE alembic_version (version_num TEXT)"))
+            connection.execute(
+                sqlalchemy.text("INSERT INTO alembic_version VALUES (:n)"), {"n": number}
+            )
+        if expected:
+            with pytest.raises(expected):
+                upgrade(uri)
+            assert main([uri]) == 1
+        else:
+            assert upgrade(uri) is False
+        assert revision(uri) == number
+    assert "mais novo" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(programs() is None, reason="needs PostgreSQL's programs (postgresql)")
+def test_a_dump_holds_what_was_there_and_the_tables_are_upgraded(tmp_path: Path) -> None:
+    """Compose's own dump command against a real server, five kept; then `mlflow db upgrade`."""
+    with postgres("mlflow", "secret") as address:
+        host, _, port = address.partition(":")
+        uri = f"postgresql+psycopg2://mlflow:secret@{address}/mlflow"
+        fill(uri)
+        places = {"-h postgres": f"-h {host} -p {port}", "/var/lib/postgresql": str(tmp_path)}
+        compose = Compose({"POSTGRES_PASSWORD": "secret"}, places)
+        command = [word.replace("$$", "$") for word in compose.command("dump")]
+        env = compose.environment("dump")
+        env["PATH"] = f"{programs()}:{env['PATH']}"
+        for number in range(6):
+            (tmp_path / f"mlflow-2020010{number}T000000Z.dump").touch()
+        subprocess.run(command, env=env, check=True)
+        dumps = sorted(tmp_path.glob("mlflow-*.dump"))
+        assert len(dumps) == 5
+        listed = subprocess.run(
+            [f"{programs()}/pg_restore", "--list", dumps[-1]], capture_output=True, text=True
+        )
+        assert "alembic_version" in listed.stdout
+        assert upgrade(uri) is True
+        assert revision(uri) == database.newest()
+        assert upgrade(uri) is False
