@@ -23,10 +23,10 @@ from benchmarks.drift_store import MODEL, RELEASE
 from core.store.reader import Captures
 from core.store.selection import Selection
 from mlflow_project.dataset.risk import build_contract
-from monitoring.build_baseline import fit_baseline
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import compare
 from monitoring.drift.expected import FLAG, ScoreTally
+from monitoring.drift.fitting import fit_baseline
 
 Edges = Mapping[str, npt.NDArray[np.float64]]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from monitoring.build_baseline import fit_baseline
 from monitoring.drift.comparison import Status, compare
+from monitoring.drift.fitting import fit_baseline
 from monitoring.drift.policy import DriftPolicy
 
 N_BASELINE = 765

@@ -1,14 +1,14 @@
 """Freeze what a version's inputs and score look like, and name it on the version.
 
-`fit_baseline` is the arithmetic; the command around it finds the rows, logs the baseline as an
-MLflow run, and sets the version's tag last, so the tag never names a run without a baseline.
+`monitoring.drift.fitting` is the arithmetic; the command around it finds the rows, logs the
+baseline as an MLflow run, and sets the version's tag last, so the tag never names a run without a
+baseline.
 """
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,41 +22,22 @@ from core.messages import N_, _, ngettext
 from core.store.quarantined import told
 from core.store.reader import Captures
 from monitoring import command
-from monitoring.drift.baseline import SCORE, Baseline, fit_profiles
+from monitoring.drift.baseline import SCORE, Baseline
 from monitoring.drift.classes import class_names, with_classes
 from monitoring.drift.errors import BaselineError
 from monitoring.drift.expected import FLAG
-from monitoring.drift.reference import Reference, read_source, score_rows, select_features
+from monitoring.drift.fitting import fit_baseline
+from monitoring.drift.reference import (
+    PERIOD,
+    Reference,
+    newest_period,
+    read_source,
+    score_rows,
+    select_features,
+)
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 
 FEW_ROWS = 100
-PERIOD = "period"
-"""Column of a reference that says which period a row is about; no feature."""
-
-
-def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
-    """Freeze a reference: bins, counts and missing rates per feature and for the score.
-
-    Args:
-        reference: one row per instance, every column a feature but `score`, which may be absent.
-
-    Returns:
-        A baseline that belongs to no version yet (`dataclasses.replace` says whose it is).
-
-    Raises:
-        BaselineError: there is no row, or no feature.
-        TableError: a column holds neither numbers nor booleans nor strings; names it.
-    """
-    table = reference if isinstance(reference, pa.Table) else _gather(reference)
-    if not table.num_rows:
-        raise BaselineError(N_("The reference has no row; no baseline can be made of it."))
-    profiles = fit_profiles(table)
-    features = tuple(profile for profile in profiles if profile.name != SCORE)
-    if not features:
-        raise BaselineError(N_("The reference has no column besides {score}."), score=SCORE)
-    score = next((profile for profile in profiles if profile.name == SCORE), None)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    return Baseline(features, score, table.num_rows, created)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,23 +110,11 @@ def _trained(registry: JobRegistry, version: MonitoredVersion) -> Reference:
         )
         facts = {"artifact": names.ARTIFACT_REFERENCE, "score": SCORE}
         raise BaselineError(text, version=version.release, **facts)
-    source, newest = _("training reference of the version"), _newest(known)
+    source, newest = _("training reference of the version"), newest_period(known)
     if newest is not None:
         known = known.filter(pc.equal(known.column(PERIOD), newest))
         source = _("training reference of the version, period {period}", period=newest)
     return Reference(_with_score(known, version), source, {"reference": known.num_rows})
-
-
-def _newest(known: pa.Table) -> int | None:
-    """Return the newest period of a reference that tells periods.
-
-    Periods differ in scale and in what is filled in, so a baseline of several of them is like none:
-    every one of them would be RED against it.
-    """
-    if PERIOD not in known.column_names:
-        return None
-    found = pc.max(known.column(PERIOD)).as_py()
-    return None if found is None else int(found)
 
 
 def _scored(
@@ -217,12 +186,6 @@ def _log(registry: JobRegistry, version: MonitoredVersion, baseline: Baseline) -
         run.log_json(baseline.to_dict(), names.ARTIFACT_BASELINE)
     registry.set_tag(version, names.TAG_BASELINE_RUN_ID, run.id)
     return run.url
-
-
-def _gather(batches: Iterable[pa.RecordBatch]) -> pa.Table:
-    """Return all batches as one table: quantiles need every value."""
-    gathered = list(batches)
-    return pa.Table.from_batches(gathered) if gathered else pa.table({})
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,14 +8,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from core.contract import names
 from core.messages import _
 from core.messages.formats import number, percent
 from core.store.reader import Captures
 from monitoring import command
-from monitoring.drift.baseline import Baseline
+from monitoring.drift.baseline import OF_COLUMN, Baseline
 from monitoring.drift.classes import ClassTally, Tally, tally_of
 from monitoring.drift.comparison import KNOWING, ColumnDrift, DriftResult, Status, compare
+from monitoring.drift.errors import TableError
+from monitoring.drift.slices import SliceDrift, by_slice
 from monitoring.pages.drift_page import (
     DriftFacts,
     Expected,
@@ -27,12 +31,15 @@ from monitoring.pages.drift_page import (
     stands,
 )
 from monitoring.tracking.about import About
-from monitoring.tracking.escalation import escalate
+from monitoring.tracking.escalation import Escalation, escalate
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
+from monitoring.tracking.rows import answered, preceding, trained
 
 __all__ = ["DriftResult", "Status", "compare", "main"]
 
+JOB_WINDOWS = "drift_windows"
+"""Job of a comparison of two windows: it is no verdict on a version."""
 _LEVEL = {Status.GREEN: 0.0, Status.YELLOW: 1.0, Status.RED: 2.0}
 
 
@@ -46,16 +53,28 @@ def _job(args: argparse.Namespace) -> int:
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
     version = registry.version(args.model_version)
-    baseline = registry.baseline(version)
+    job, earlier = names.JOB_DRIFT, None
+    if args.against:
+        job, earlier = JOB_WINDOWS, preceding(window, args.inference_store, version, registry)
+        baseline = earlier.baseline
+    else:
+        baseline = registry.baseline(version)
     captures = window.captures(args.inference_store, version, classes=len(baseline.classes))
     result, tally = _count(args.engine, baseline, captures)
+    reference = earlier.table if earlier else None
+    slices = _slices(args, registry, version, window, reference, baseline.classes)
     status, standing = str(result.global_status), _standing(result, version)
-    escalation = escalate(
-        standing,
-        version.performance_status,
-        release=version.release,
-        served=version.served,
-        reversible=version.reversible,
+    # Against the window before nothing is decided: the verdict on a version is its baseline's.
+    escalation = (
+        Escalation("NONE", None, None)
+        if earlier
+        else escalate(
+            standing,
+            version.performance_status,
+            release=version.release,
+            served=version.served,
+            reversible=version.reversible,
+        )
     )
 
     def make(about: About) -> Report:
@@ -71,7 +90,8 @@ def _job(args: argparse.Namespace) -> int:
             escalation=escalation,
             expected=_expected(registry, version, tally),
             test_metrics=registry.test_metrics(version),
-            standing=standing,
+            standing=status if earlier else standing,
+            slices=slices,
         )
         return Report(
             page=render(result, facts),
@@ -82,15 +102,50 @@ def _job(args: argparse.Namespace) -> int:
             },
             metrics=metrics(result, facts),
             headline=headline(result, facts),
-            lines=_lines(result, facts),
-            escalation=escalation,
+            lines=[*_lines(result, facts), *_slice_lines(facts)],
+            escalation=None if earlier else escalation,
             status=status,
-            standing={names.TAG_DRIFT_STATUS: standing, names.TAG_DRIFT_LAST_LOOK: status},
+            standing={}
+            if earlier
+            else {names.TAG_DRIFT_STATUS: standing, names.TAG_DRIFT_LAST_LOOK: status},
         )
 
     unread = captures.quarantined
-    publish(registry, version, names.JOB_DRIFT, window, args.output, make, unread)
+    publish(registry, version, job, window, args.output, make, unread)
     return command.exit_code(_exit_code(result.global_status, args.fail_on), captures)
+
+
+def _slices(
+    args: argparse.Namespace,
+    registry: JobRegistry,
+    version: MonitoredVersion,
+    window: command.Window,
+    reference: pa.Table | None,
+    classes: Sequence[str],
+) -> dict[str, tuple[SliceDrift, ...]]:
+    """Return the comparison within each value of the columns asked for, by column."""
+    if not args.by:
+        return {}
+    for name in args.by:
+        if name not in version.contract.feature_names:
+            raise TableError(OF_COLUMN, name=name, reason=_("it is no input of the version"))
+    if reference is None:
+        reference = trained(registry, version)
+    rows = answered(window, args.inference_store, version, classes)
+    if not rows.num_rows:
+        return {}
+    columns = [name for name in reference.column_names if name in rows.column_names]
+    reference, rows = reference.select(columns), rows.select(columns)
+    return {name: by_slice(reference, rows, name) for name in dict.fromkeys(args.by)}
+
+
+def _slice_lines(facts: DriftFacts) -> list[str]:
+    return [
+        "  " + _("{column} {value}: {status}", column=column, value=one.name, status=one.status)
+        for column, found in facts.slices.items()
+        for one in found
+        if one.status in _LEVEL
+    ]
 
 
 def _standing(result: DriftResult, version: MonitoredVersion) -> str:
@@ -197,6 +252,21 @@ def _parser() -> argparse.ArgumentParser:
         choices=("local", "spark"),
         default="local",
         help=_("where to count: on this machine or on Apache Spark (default: %(default)s)"),
+    )
+    parser.add_argument(
+        "--against",
+        choices=("previous-window",),
+        help=_("compare with the window of the same length before, not with the baseline"),
+    )
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar=_("FIELD"),
+        help=_(
+            "compare each value of this input by itself, too (may be repeated), with the version's "
+            "training reference or the window before"
+        ),
     )
     parser.add_argument(
         "--fail-on",

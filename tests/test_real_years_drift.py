@@ -15,8 +15,8 @@ from mlflow_project.modelling.training import ServedFit, fit_for_serving
 from mlflow_project.pede import FEATURE_NAMES
 from mlflow_project.pede.__init__ import read_workbook
 from mlflow_project.pede.list_reader import read_list
-from monitoring.build_baseline import fit_baseline
 from monitoring.drift.comparison import DriftResult, Status, compare
+from monitoring.drift.fitting import fit_baseline
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.contract.trusted_types import PLAIN_TYPES
+from core.files.older_sklearn import current_name, know_older_names, mend
 
 _CALLING = ("LossNode", "ConstructorFromReduceNode")
 """Nodes that skops reads by calling the named type with arguments of the file's own."""
@@ -27,10 +28,11 @@ def foreign_types(file: Path, trusted: Collection[str] = ()) -> list[str]:
     """
     import skops.io
 
-    asked = set(skops.io.get_untrusted_types(file=file)) - PLAIN_TYPES
+    asked = {name for name in skops.io.get_untrusted_types(file=file) if current_name(name) == name}
+    asked -= PLAIN_TYPES
     with zipfile.ZipFile(file) as archive:
         schema = json.loads(archive.read("schema.json"))
-    called = {name for name in _called(schema) if not name.startswith("sklearn.")}
+    called = {name for name in _called(schema) if not current_name(name).startswith("sklearn.")}
     return sorted((asked | called) - set(trusted))
 
 
@@ -38,7 +40,8 @@ def load_plain(file: Path) -> Any:
     """Load a file of which `foreign_types` said that it may be read."""
     import skops.io
 
-    return skops.io.load(file, trusted=sorted(skops.io.get_untrusted_types(file=file)))
+    know_older_names()
+    return mend(skops.io.load(file, trusted=sorted(skops.io.get_untrusted_types(file=file))))
 
 
 def _called(node: Any) -> Iterator[str]:

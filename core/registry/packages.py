@@ -10,11 +10,13 @@ from core.contract import names
 from core.contract.completed import artifact_of, completed
 from core.contract.derived import contract_of_version, label_of
 from core.contract.model import ContractError, ModelContract
+from core.files.older_sklearn import know_older_names, mend
 from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
 from core.registry.errors import UnreadableContract, VersionRefused
 from core.registry.files import MLMODEL, Package, fetch_uri, open_package
+from core.registry.older_files import trust_older_names
 from core.registry.versions import Registry, Version
 
 if TYPE_CHECKING:
@@ -100,7 +102,12 @@ def load_pyfunc(folder: Path) -> Any:
     """Return a model folder as MLflow's pyfunc model: this runs whatever code it brings."""
     import mlflow.pyfunc
 
-    return mlflow.pyfunc.load_model(str(folder))
+    know_older_names()
+    trust_older_names(folder)
+    model = mlflow.pyfunc.load_model(str(folder))
+    if "sklearn" in model.metadata.flavors:
+        mend(model.get_raw_model())
+    return model
 
 
 def ask(model: Any, frame: "pd.DataFrame") -> Any:
@@ -157,7 +164,8 @@ def load_untrusted(package: Package) -> Any:
     if "sklearn" in package.flavors:
         import mlflow.sklearn
 
-        return mlflow.sklearn.load_model(str(package.folder))
+        know_older_names()
+        return mend(mlflow.sklearn.load_model(str(package.folder)))
     return load_pyfunc(package.folder)
 
 

@@ -17,6 +17,8 @@ from core.registry.client import Client
 from core.registry.errors import CallRejected, NotFound
 from core.registry.versions import Registry
 
+_PAGE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -67,6 +69,19 @@ def newest_runs(
     order = ["attribute.start_time DESC"]
     listed = registry.client.search_runs([found.experiment_id], filters, 1, most, order)
     return [_record(run) for run in listed]
+
+
+def all_runs(registry: Registry, experiment: str) -> Iterator[RunRecord]:
+    """Yield the runs of an experiment, oldest first; none where there is no such."""
+    found = registry.client.get_experiment_by_name(experiment)
+    token: str | None = None
+    while found is not None:
+        order = ["attribute.start_time ASC"]
+        page = registry.client.search_runs([found.experiment_id], "", 1, _PAGE, order, token)
+        yield from map(_record, page)
+        token = page.token
+        if not token:
+            return
 
 
 def experiment_id(registry: Registry, name: str) -> str:

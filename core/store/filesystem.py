@@ -8,10 +8,11 @@ import errno
 import mmap
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any
 
@@ -29,6 +30,11 @@ from core.store.schema import PARQUET_SUFFIX
 
 _CODE = re.compile(r"AWS Error (\w+)")
 _ROWS_AT_ONCE = 131_072
+
+
+def any_name(_name: str) -> bool:
+    """Want every file."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +80,9 @@ class Store:
         """Tell whether there is such a folder; a bucket's prefix is there once it has objects."""
         return self.folder.is_dir() if self.folder else bool(self.files())
 
-    def files(self) -> list[StoredFile]:
-        """Return the Parquet files in order of name, which is that of time."""
-        return [f for f in self.listed() if f.path.suffix == PARQUET_SUFFIX]
+    def files(self, wanted: Callable[[str], bool] = any_name) -> list[StoredFile]:
+        """Return the Parquet files of wanted names in order of name, which is that of time."""
+        return self.listed(wanted=lambda name: name.endswith(PARQUET_SUFFIX) and wanted(name))
 
     def has(self, stem: str) -> bool:
         """Tell whether there is a Parquet file of the stem."""
@@ -84,21 +90,24 @@ class Store:
             found = self.filesystem.get_file_info(self.path(f"{stem}{PARQUET_SUFFIX}"))
         return bool(found.type == pafs.FileType.File)
 
-    def listed(self, within: str = "") -> list[StoredFile]:
-        """Return the files in the store, or in a folder within it, but for hidden ones."""
+    def listed(
+        self, within: str = "", wanted: Callable[[str], bool] = any_name
+    ) -> list[StoredFile]:
+        """Return the files of wanted names in the store or a folder of it, without hidden ones."""
         try:
             with self.reaching():
                 root = f"{self._opened[1]}/{within}".rstrip("/")
                 found = self.filesystem.get_file_info(pafs.FileSelector(root))
         except FileNotFoundError:
             return []
+        # Most files of a year are not wanted, and a path costs more than a name to make and sort.
+        named = ((info.base_name, info) for info in found if info.type == pafs.FileType.File)
+        kept = [(name, info) for name, info in named if name[0] != "." and wanted(name)]
         make = Path if self.folder else PurePosixPath
-        files = [
+        return [
             StoredFile(make(info.path), info.mtime.timestamp(), info.size)
-            for info in found
-            if info.type == pafs.FileType.File and info.base_name[0] != "."
+            for _name, info in sorted(kept, key=itemgetter(0))
         ]
-        return sorted(files, key=lambda file: file.path)
 
     def path(self, name: str) -> str:
         """Return the path of a file in the store's filesystem."""

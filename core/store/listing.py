@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 
 from core.messages import _
 from core.store.errors import FileDamaged
-from core.store.filesystem import Store, StoredFile
+from core.store.filesystem import Store, StoredFile, any_name
 from core.store.schema import is_compacted, replaced_stems
 
 
@@ -31,11 +31,6 @@ class StoreFiles:
         return frozenset(path.stem for path in self.live) | frozenset(self.replaced)
 
 
-def any_name(_name: str) -> bool:
-    """Want every file."""
-    return True
-
-
 def list_store(store: Store | Path, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
     """Look at the store once, and at the files of the names that are `wanted` only.
 
@@ -46,7 +41,7 @@ def list_store(store: Store | Path, wanted: Callable[[str], bool] = any_name) ->
         StoreUnreachable: the bucket does not answer.
     """
     store = Store.at(store)
-    listed = {file.path.stem: file for file in store.files() if wanted(file.path.name)}
+    listed = {file.path.stem: file for file in store.files(wanted)}
     paths = [file.path for file in listed.values()]
     replaced = _replaced(store, (path for path in paths if is_compacted(path.stem)))
     live = tuple(path for path in paths if path.stem not in replaced)
@@ -60,7 +55,7 @@ def is_replaced(store: Store, stem: str) -> bool:
         FileDamaged: a compacted file's footer cannot be read; names it.
         StoreUnreachable: the bucket does not answer.
     """
-    paths = (file.path for file in store.files() if file.path.stem[:8] == stem[:8])
+    paths = (file.path for file in store.files(lambda name: name[:8] == stem[:8]))
     return stem in _replaced(store, (path for path in paths if is_compacted(path.stem)))
 
 

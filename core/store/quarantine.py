@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from core.files.locks import owned
 from core.files.whole import replacing
 from core.store.errors import FileDamaged, StoreUnreachable
-from core.store.filesystem import Store
-from core.store.listing import StoreFiles, any_name, list_store
+from core.store.filesystem import Store, any_name
+from core.store.listing import StoreFiles, list_store
 from core.store.quarantined import FOLDER, REASON_SUFFIX, Quarantined, read_record
 from core.store.schema import JOURNAL_SUFFIX
 

@@ -1,9 +1,12 @@
 """A registered version that is a pickle becomes another one that is data: same model, skops.
 
 Reading a pickle runs whatever program is in it, so it is read once, here, by consent; the proxy
-then serves the new version without `ALLOW_PICKLE`.
+then serves the new version without `ALLOW_PICKLE`. Since both answer alike, what was described of
+the old version, measured of it and kept to judge it by is true of the new one and comes along. A
+baseline and verdicts do not: they belong to what one version answered.
 """
 
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +17,12 @@ import sklearn
 from mlflow.models import Model
 
 from core.contract import names
+from core.contract.completed import artifact_of
 from core.contract.model import ModelContract
 from core.contract.trusted_types import PLAIN_TYPES
 from core.files.scratch import scratch_folder
 from core.messages import N_, _
+from core.registry.evidence import fetch_evidence, training_record
 from core.registry.files import Package
 from core.registry.packages import contract_of, download, load_untrusted
 from core.registry.versions import Registry, Version
@@ -28,6 +33,10 @@ from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import CONVERT, Ledger, exclusive
 from mlflow_project.versions.registration import next_release, register_tried
 
+_EVIDENCE = (
+    *(names.ARTIFACT_REFERENCE, names.ARTIFACT_EVALUATION),
+    *(names.ARTIFACT_TRAINING_ROWS, names.ARTIFACT_YEAR_CHANGE),
+)
 EQUAL = 1e-12
 """How far an output of the new version may lie from the old one's."""
 _ROWS = 256
@@ -134,6 +143,7 @@ def _register(
     mlflow.set_experiment(f"{registry.name}-training")
     with mlflow.start_run(run_name=f"convert {contract.release}"):
         mlflow.log_params({"converted_from": old.number, "serialization": "skops"})
+        mlflow.log_metrics(dict(training_record(registry, old).metrics))
         info = mlflow.sklearn.log_model(
             model,
             name="model",
@@ -145,5 +155,23 @@ def _register(
             metadata=metadata or None,
             pip_requirements=str(package.folder / "requirements.txt"),
         )
+    tags |= _copy_knowledge(registry, old, package, info.model_id)
     text = _("converted from {release}, which is a pickle", release=contract.release)
     return register_tried(registry, info.model_uri, tags, text)
+
+
+def _copy_knowledge(
+    registry: Registry, old: Version, package: Package, model_id: str
+) -> dict[str, str]:
+    """Put description and evidence of the old version beside a model; return the tag for them."""
+    digest = old.tags.get(names.TAG_DESCRIPTION)
+    with scratch_folder("evidence") as folder:
+        for artifact in _EVIDENCE:
+            fetch_evidence(registry, old, artifact, folder)
+        if digest:
+            description = artifact_of(digest)
+            (folder / description).parent.mkdir(exist_ok=True)
+            shutil.copy(package.folder / description, folder / description)
+        if any(folder.iterdir()):
+            registry.client.log_model_artifacts(model_id, str(folder))
+    return {names.TAG_DESCRIPTION: digest} if digest else {}

@@ -11,6 +11,7 @@ import pandas as pd
 import sklearn
 
 from core.contract.model import Feature
+from core.files.older_sklearn import know_older_names, mend
 from core.messages import N_
 from mlflow_project.migration.old_files import OldModel
 from mlflow_project.versions.errors import Refused
@@ -81,8 +82,9 @@ def read_pickle(path: Path, old: OldModel, *, consent: bool) -> OldEstimator:
 def _load(path: Path) -> Any:
     import joblib  # type: ignore[import-untyped]
 
+    know_older_names()
     try:
-        return joblib.load(path)
+        return mend(joblib.load(path))
     except (ModuleNotFoundError, AttributeError) as exc:
         writer = _writer(path)
         if writer not in (None, sklearn.__version__):

@@ -20,6 +20,9 @@ from monitoring.drift.errors import BaselineError
 
 Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 
+PERIOD = "period"
+"""Column of a reference that says which period a row is about; no feature."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -70,6 +73,18 @@ def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa
             facts = {"source": source, "name": feature.name, "type": feature.type}
             raise BaselineError(text, **facts) from None
     return pa.table(columns)
+
+
+def newest_period(known: pa.Table) -> int | None:
+    """Return the newest period of a reference that tells periods.
+
+    Periods differ in scale and in what is filled in, so a baseline of several of them is like none:
+    every one of them would be RED against it.
+    """
+    if PERIOD not in known.column_names:
+        return None
+    found = pc.max(known.column(PERIOD)).as_py()
+    return None if found is None else int(found)
 
 
 def score_rows(features: pa.Table, known: pa.Table | None, scorer: Scorer) -> Reference:

@@ -1,7 +1,7 @@
 """The drift report as one self-contained page, and the sentence that sums it up."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.contract.model import CLASSES, VALUE, Feature, ModelContract
@@ -12,6 +12,7 @@ from core.metrics.expected import MIN_ROWS, ExpectedPerformance
 from core.metrics.expected_classes import ExpectedClasses
 from core.metrics.resampling import Estimate
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status
+from monitoring.drift.slices import SliceDrift
 from monitoring.pages.page import template
 from monitoring.pages.performance_page import names_of
 from monitoring.pages.plots import Histogram, histogram
@@ -46,6 +47,7 @@ class DriftFacts:
     test_metrics: Mapping[str, float]
     standing: str
     classes: tuple[str, ...] = ()
+    slices: Mapping[str, Sequence[SliceDrift]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
@@ -59,6 +61,7 @@ class DriftFacts:
             "standing_status": self.standing,
             "escalation": self.escalation.to_dict(),
             "expected_performance": self.expected.to_dict() if self.expected else None,
+            "slices": {k: [one.to_dict() for one in v] for k, v in self.slices.items()},
         }
 
 

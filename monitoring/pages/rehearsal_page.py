@@ -130,7 +130,7 @@ def actions(result: Rehearsal, facts: RehearsalFacts) -> list[str]:
         lines.append(_("To list whose answer changes: --output changes.parquet"))
     if result.refused:
         lines.append(
-            _("Clients that send such rows get error 422 from {after}; see below why.", after=after)
+            _("Clients that send what {after} refuses get error 422; see below why.", after=after)
         )
     return lines
 

@@ -15,6 +15,7 @@ from core.messages import _
 from core.metrics.expected import ExpectedPerformance, Scores
 from core.metrics.expected_classes import ClassScores, ExpectedClasses
 from monitoring.drift.classes import class_names
+from monitoring.drift.slices import natural_order
 from monitoring.performance.agreement import latest_rows
 from monitoring.performance.agreement_of_kinds import AnyAgreement, agree_in_kind
 from monitoring.performance.groups import ABSENT, OTHERS
@@ -23,6 +24,8 @@ from monitoring.replay.refusals import BETWEEN
 
 MIN_GROUP_ROWS = PerformancePolicy().min_group_rows
 """A value that fewer rows have could be a person: it is not named."""
+MOST_GROUPS = 50
+"""Of more values the most frequent are named."""
 Expected = ExpectedPerformance | ExpectedClasses
 Mask = npt.NDArray[np.bool_]
 
@@ -189,25 +192,19 @@ def _refusals(rows: pa.Table) -> tuple[int, dict[str, int]]:
 
 
 def _by_group(rows: pa.Table, column: str, changed: Mask, kind: str) -> tuple[GroupChange, ...]:
-    """Return one row per value, those of few rows together and nameless."""
+    """Return one row per value, those of few rows, or beyond the most, together and nameless."""
     coded = rows[f"@{column}"].combine_chunks().dictionary_encode()
     place = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
     known = [*coded.dictionary.to_pylist(), _(ABSENT)]
     counts = np.bincount(place, minlength=len(known))
-    rare = (counts < MIN_GROUP_ROWS)[place]
-    names = {at: known[at] for at in np.flatnonzero(counts >= MIN_GROUP_ROWS).tolist()}
-    parts = [(name, (place == at) & ~rare) for at, name in names.items()]
-    parts.sort(key=lambda part: _order(part[0]))
+    shown = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
+    shown = shown[counts[shown] >= MIN_GROUP_ROWS]
+    rare = ~np.isin(place, shown)
+    parts = [(known[at], place == at) for at in shown.tolist()]
+    parts.sort(key=lambda part: natural_order(part[0]))
     if rare.any():
         parts.append((_(OTHERS), rare))
     return tuple(_part(name, rows, inside, changed, kind) for name, inside in parts)
-
-
-def _order(name: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(name), name
-    except ValueError:
-        return 1, 0.0, name
 
 
 def _part(name: str, rows: pa.Table, inside: Mask, changed: Mask, kind: str) -> GroupChange:

@@ -7,47 +7,25 @@ holds, this worker's and those that dead ones left (`serving.capture.conversion`
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
-from core.contract.columns import probability_columns
-from core.contract.model import CLASSES
-from core.contract.pseudonym import stored
 from core.messages import N_, _, ngettext
 from core.store.journal import Journal
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from core.store.quarantined import quarantined_journals
 from core.store.schema import ROLE_PRIMARY, JournalHeader
 from serving.capture import conversion
+from serving.capture.rows import RowFormat, format_of, rows_of
 from serving.config.settings import Settings
 from serving.engine.job import Job
 from serving.errors import CaptureFailed, ConversionFailed, ConversionHung
-from serving.model.loading import LoadedVersion
 from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog, location
-
-_GIVEN = (
-    *("request_id", "instance", "timestamp", "entity", "period"),
-    *("score", "label", "threshold", "scored_ms"),
-)
-"""Columns that every row has, in the order in which they are given; the features follow, and after
-them the probability of each class where the version gives it."""
-
-
-class _Format(NamedTuple):
-    """A version's journal header, and what makes a row of it from `_GIVEN` and what follows.
-
-    `classes` of them are probabilities, after the features.
-    """
-
-    header: JournalHeader
-    row_of: Callable[[Sequence[Any]], Sequence[Any]]
-    classes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +66,7 @@ class Capture:
         self._log = log
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
-        self._formats: dict[int, _Format] = {}
+        self._formats: dict[int, RowFormat] = {}
         self._open: dict[int, Journal] = {}
         self._sealed: dict[Path, _Sealed] = {}
         self._captured = self._lost = 0
@@ -127,13 +105,14 @@ class Capture:
             CaptureFailed: the rows could not be written, capture is required, nothing was written.
         """
         version = jobs[0].model.version
-        found = self._format(version)
-        header = found.header
-        rows = [row for job in jobs for row in self._rows(job, found)]
+        form = self._formats.get(version.number)
+        if form is None:
+            form = self._formats[version.number] = format_of(version, self._role)
+        rows = [row for job in jobs for row in rows_of(job, form, self._key)]
         data = self._encoder.encode_lines(rows)
         try:
             with self._lock:
-                self._journal(header).append(data, len(rows))
+                self._journal(form.header).append(data, len(rows))
                 self._captured += len(rows)
         except OSError as exc:
             self._fail(exc, len(rows))
@@ -276,24 +255,6 @@ class Capture:
             )
             self._log.event("ERROR", text)
 
-    def _format(self, version: LoadedVersion) -> "_Format":
-        """Return how the rows of a version are written."""
-        found = self._formats.get(version.number)
-        if found is None:
-            constants = {
-                "model_name": version.name,
-                "model_version": version.contract.release,
-                "registry_version": version.number,
-                "role": self._role,
-            }
-            features = {feature.column: feature.type for feature in version.contract.features}
-            said = version.contract.output_kind == CLASSES
-            kept = probability_columns(version.score.kept_classes if said else 0)
-            header = JournalHeader.of(constants, {**features, **kept})
-            found = _Format(header, header.row_maker((*_GIVEN, *features, *kept)), len(kept))
-            self._formats[version.number] = found
-        return found
-
     def _journal(self, header: JournalHeader) -> Journal:
         number = header.constants["registry_version"]
         journal = self._open.get(number)
@@ -306,32 +267,6 @@ class Capture:
             journal = self._open[number] = Journal(self._folder, header, self._sync)
             self._made_in = _identity(self._folder)
         return journal
-
-    def _rows(self, job: Job, form: _Format) -> list[Sequence[Any]]:
-        """Return a job's rows as the version's journal has them."""
-        given, request_id, scored_ms = (
-            job.instances,
-            job.context.request_id,
-            job.context.elapsed_ms(),
-        )
-        prefix = job.model.version.contract.entity_prefix
-        timestamp, threshold = time.time_ns() // 1000, job.model.threshold
-        periods = given.periods or (None,) * len(given.rows)
-        kept = _probabilities(job, form.classes)
-        outputs = zip(job.scores, job.labels, kept, strict=True)
-        columns = zip(given.rows, given.entities, periods, outputs, strict=True)
-        return [
-            form.row_of(
-                (
-                    *(request_id, number, timestamp),
-                    stored(entity, self._key, prefix),
-                    *(period, score, label, threshold, scored_ms),
-                    *row,
-                    *probabilities,
-                )
-            )
-            for number, (row, entity, period, (score, label, probabilities)) in enumerate(columns)
-        ]
 
     def _run(self) -> None:
         self.flush()
@@ -357,16 +292,6 @@ class Capture:
             return False
         seen, self._request_seen = self._request_seen, found
         return found != seen
-
-
-def _probabilities(job: Job, classes: int) -> Sequence[Sequence[float | None]]:
-    """Return the probability of each class that a journal keeps, a row per instance."""
-    if not classes:
-        return ((),) * len(job.instances.rows)
-    if np.shape(job.output) != (len(job.instances.rows), classes):
-        return ((None,) * classes,) * len(job.instances.rows)
-    found: list[list[float | None]] = np.asarray(job.output, dtype=np.float64).tolist()
-    return found
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from serving.deployment.canary import Canary
 from serving.deployment.deployment import Deployment
 from serving.following.served import ServedModel
 from serving.metrics.counters import Labels
@@ -31,8 +30,8 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         "shadow_rows": {(): sum(s.scored for s in shadows)},
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": serving,
-        "canary_outcomes": _outcomes(canaries),
-        "canary_stopped_workers": {(c.stopped[0],): 1 for c in canaries if c.stopped},
+        "canary_outcomes": {k: v for c in canaries for k, v in list(c.tally.counts.items())},
+        "canary_stopped_workers": {c.stopped_key: 1 for c in canaries if c.stopped},
         "serving_refusing_workers": dict.fromkeys(filter(None, map(_refusal, deployments)), 1),
         "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
         "serving_registry_reachable_workers": {
@@ -40,14 +39,6 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         },
         "serving_heartbeat_age_seconds": _ages(deployments),
     }
-
-
-def _outcomes(canaries: Sequence[Canary]) -> dict[Labels, float]:
-    """Return what was counted beside canaries; two models' may have the same release."""
-    found: dict[Labels, float] = {}
-    for labels, count in (pair for one in canaries for pair in list(one.tally.counts.items())):
-        found[labels] = found.get(labels, 0) + count
-    return found
 
 
 def _ages(deployments: Sequence[Deployment]) -> dict[Labels, float]:
@@ -70,4 +61,4 @@ def _refusal(deployment: Deployment) -> Labels | None:
     following = deployment.follower.following
     if not following.code:
         return None
-    return (deployment.alias, str(following.alias_version or ""), following.code)
+    return (deployment.name, deployment.alias, str(following.alias_version or ""), following.code)

@@ -6,6 +6,7 @@ on the way of a request, and a report that cannot be written changes nothing but
 """
 
 import contextlib
+import hashlib
 import os
 import threading
 import time
@@ -36,7 +37,7 @@ _END_SECONDS = 2.0
 _HEED_SECONDS = 5.0
 """Pause between two looks at what other proxies say of the canary."""
 _WRITE_SECONDS = 60.0
-_RUN = "report.run"
+_RUN = "run"
 """File in which the workers of a server find the run of their report."""
 _UPKEEP_SECONDS = 3600.0
 
@@ -72,8 +73,8 @@ class Reporter:
             return
         if self._folder is not None:
             with contextlib.suppress(OSError):
-                self._elections = _opened(self._folder / "report.lock")
-                self._attendance = _opened(self._folder / "reporting.lock")
+                self._elections = _opened(self._file("elected.lock"))
+                self._attendance = _opened(self._file("reporting.lock"))
                 share(self._attendance)
         self._thread.start()
 
@@ -90,27 +91,25 @@ class Reporter:
         numbers = added(self._metrics.parts())
         served = {
             (number, release)
-            for (_name, alias, release, number, _source), n in numbers["serving_workers"].items()
-            if alias == settings.model_alias and n
+            for (*of, release, number, _source), n in numbers["serving_workers"].items()
+            if of == [settings.model_name, settings.model_alias] and n
         }
-        # A worker without a version takes no request as long as others do.
-        served = {one for one in served if one[0]} or served
         target = str(following.alias_version or "")
         behind = sorted(one for one in served if one[0] != target)
         number, release = next(iter(behind or served), ("", ""))
         refused = [
             key
             for key, n in numbers["serving_refusing_workers"].items()
-            if key[0] == settings.model_alias and n
+            if key[:2] == (settings.model_name, settings.model_alias) and n
         ]
-        code = refused[0][2] if refused else ""
+        code = refused[0][3] if refused else ""
         reason = following.problem if refused and following.code == code else ""
         return ProxyState(
             proxy=settings.proxy_name,
             alias=settings.model_alias,
             number=number,
             release=release,
-            refused=refused[0][1] if refused else "",
+            refused=refused[0][2] if refused else "",
             code=code,
             reason=(reason or "")[: proxies.MOST_TEXT],
             threshold="" if settings.threshold is None else f"{settings.threshold:g}",
@@ -134,9 +133,15 @@ class Reporter:
         if self._folder is not None:
             if not lock(self._attendance):
                 return
-            run_id = (self._folder / _RUN).read_text("utf-8")
+            run_id = self._file(_RUN).read_text("utf-8")
         if run_id:
             proxies.end_report(self._registry, run_id)
+
+    def _file(self, name: str) -> Path:
+        """Return a file in which the workers that serve this model meet."""
+        assert self._folder is not None  # noqa: S101 (a server of one meets nobody)
+        model = hashlib.sha256(self._registry.name.encode()).hexdigest()[:12]
+        return self._folder / f"report-{model}.{name}"
 
     def _look(self) -> None:
         if not self._elected:
@@ -156,7 +161,7 @@ class Reporter:
         self._report = proxies.write_report(self._registry, report)
         self._problem = None
         if self._folder is not None and self._report.run_id != report.run_id:
-            (self._folder / _RUN).write_text(self._report.run_id, encoding="utf-8")
+            self._file(_RUN).write_text(self._report.run_id, encoding="utf-8")
         if now - self._tidied_at >= _UPKEEP_SECONDS:
             self._tidied_at = now
             proxies.remove_forgotten(self._registry)

@@ -52,7 +52,7 @@ class Trial:
     @property
     def name(self) -> str:
         """Return what is counted apart: a start of a canary beside one champion."""
-        return f"{self.begun} no. {self.champion.version.number}"
+        return f"{self.model.version.name} {self.begun} no. {self.champion.version.number}"
 
     def person(self, job: Job) -> str | None:
         """Return the pseudonym of a request about one person; None for any other."""

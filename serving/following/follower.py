@@ -46,7 +46,7 @@ _EARLY = 0.85
 """Share of the interval within which the alias is looked at, so that a swap too ends within it."""
 _OWN_LOOK = 0.2
 """Share of the interval after which a worker reads what the last look of its server found."""
-_IDLE = 3.0
+_IDLE = 5.0
 """Intervals between two looks at an optional alias that is not there."""
 _JITTER = 0.25
 """Share of the interval by which a look at the alias may come early, so that workers spread."""

@@ -73,7 +73,7 @@ FAMILIES: Mapping[str, MetricSpec] = {
         ("trial", "arm", "outcome"),
     ),
     "canary_stopped_workers": MetricSpec(
-        "gauge", "Workers that stopped a canary, by its beginning.", ("begun",)
+        "gauge", "Workers that stopped a canary, by its beginning.", ("model_name", "begun")
     ),
     "serving_lived_seconds": MetricSpec("counter", "Seconds that workers took requests."),
     "serving_down_seconds": MetricSpec(
@@ -87,7 +87,7 @@ FAMILIES: Mapping[str, MetricSpec] = {
     "serving_refusing_workers": MetricSpec(
         "gauge",
         "Workers that do not serve what the alias names, by version and reason.",
-        ("alias", "registry_version", "reason"),
+        ("model_name", "alias", "registry_version", "reason"),
     ),
     "serving_degraded_workers": MetricSpec("gauge", "Workers that have reason to complain."),
     "serving_registry_reachable_workers": MetricSpec(

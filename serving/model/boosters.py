@@ -1,6 +1,7 @@
-"""XGBoost and LightGBM models from the files of their own formats, which are data.
+"""XGBoost, LightGBM and CatBoost models from the files of their own formats, which are data.
 
-Both libraries are optional (`pip install xgboost lightgbm`, or the extra `boosters`). A model is
+The libraries are optional (`pip install xgboost lightgbm catboost`; the first two are the extra
+`boosters`). A model is
 asked as MLflow's pyfunc asks it; on arrays, where that was seen to give the same.
 """
 
@@ -29,6 +30,8 @@ XGBOOST_CLASSES = (
     "XGBRFClassifier",
     "XGBRFRegressor",
 )
+CATBOOST_CLASSES = ("CatBoost", "CatBoostClassifier", "CatBoostRegressor", "CatBoostRanker")
+CATBOOST_FORMATS = ("cbm", "json")
 
 
 class NotData(Exception):
@@ -104,6 +107,23 @@ def load_lightgbm(file: Path) -> Any:
     import lightgbm
 
     return lightgbm.Booster(model_file=file)
+
+
+def load_catboost(file: Path, flavor: Mapping[str, Any]) -> Any:
+    """Return the model in a `.cb` file of CatBoost's own binary format or of JSON.
+
+    Raises:
+        ImportError: the library is not installed.
+        NotData: the class that the flavour names is none of CatBoost's own, or another format.
+    """
+    import catboost
+
+    name, form = flavor.get("model_type"), flavor.get("save_format", "cbm")
+    if name not in CATBOOST_CLASSES or form not in CATBOOST_FORMATS:
+        raise NotData
+    model = getattr(catboost, name)()
+    model.load_model(str(file), form)
+    return model
 
 
 def xgboost_booster(model: XgboostBooster, name: str, _: Compile) -> ArrayMethod:

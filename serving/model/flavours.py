@@ -17,6 +17,7 @@ from serving.model.boosters import (
     LIGHTGBM_BOOSTER,
     NotData,
     WithParams,
+    load_catboost,
     load_lightgbm,
     load_xgboost,
 )
@@ -109,6 +110,10 @@ def _xgboost(file: Path, flavor: Flavor, _settings: Settings) -> Any:
     return load_xgboost(file, flavor)
 
 
+def _catboost(file: Path, flavor: Flavor, _settings: Settings) -> Any:
+    return load_catboost(file, flavor)
+
+
 def _lightgbm(file: Path, flavor: Flavor, settings: Settings) -> Any:
     """Load a booster's text, or the skops file of an estimator."""
     if flavor.get("model_class", LIGHTGBM_BOOSTER) == LIGHTGBM_BOOSTER:
@@ -120,6 +125,7 @@ _READERS: Mapping[str, Callable[[Path, Flavor, Settings], Any]] = {
     "sklearn": _skops,
     "xgboost": _xgboost,
     "lightgbm": _lightgbm,
+    "catboost": _catboost,
 }
 
 

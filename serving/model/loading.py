@@ -15,6 +15,7 @@ import msgspec
 from core.contract import names
 from core.contract.derived import label_of
 from core.contract.model import ContractError, ModelContract
+from core.files.older_sklearn import writer
 from core.files.scratch import scratch_folder
 from core.messages import _
 from core.registry.errors import RegistryError, VersionRefused
@@ -144,14 +145,24 @@ def read_version(
         _check_example(version)
         try_version(version.score, method, contract.features, version.validator, package.folder)
     except UnfitError as exc:
-        raise VersionRefused(target.number, str(exc)) from exc
+        raise VersionRefused(target.number, f"{exc}{_written(package)}") from exc
     except (RegistryError, OSError):
         raise
     except Exception as exc:
         # Its files will be the same at the next look, and so would the failure.
         text = _("it cannot be loaded ({where})", where=location(exc))
-        raise VersionRefused(target.number, text) from exc
+        raise VersionRefused(target.number, f"{text}{_written(package)}") from exc
     return version
+
+
+def _written(package: Package) -> str:
+    """Return which scikit-learn wrote the model, where that is another one than here."""
+    found = writer(package.flavors)
+    if found is None:
+        return ""
+    return " " + _(
+        "(written by scikit-learn {writer}; here: {here})", writer=found[0], here=found[1]
+    )
 
 
 def _contract(package: Package, target: Version) -> ModelContract:

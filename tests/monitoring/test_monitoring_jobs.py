@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from core.contract import names
 from core.store.filesystem import Store
 from core.store.quarantined import EXIT_QUARANTINED
-from monitoring import build_baseline, compact, drift_report
+from monitoring import build_baseline, compact, drift_report, history
 
 MODEL = "monitored-machine"
 
@@ -273,6 +274,83 @@ def test_red_on_a_shifted_distribution(
     assert run.info.run_id in page
     assert f"#/models/{MODEL}/versions/{with_baseline.number}" in page
     assert with_baseline.tags()[names.TAG_DRIFT_STATUS] == "RED"
+
+
+def test_a_window_is_compared_with_the_one_before(
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., list[dict[str, Any]]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Rows of the days before are the reference; the version's verdict is left as it was."""
+    before = with_baseline.tags().get(names.TAG_DRIFT_STATUS)
+    for age, shift in ((timedelta(days=9), 0.0), (timedelta(days=1), 12.0)):
+        rows = machine_rows(5, 300, with_baseline.score, shift)
+        writer.journal(rows, model=MODEL, number=with_baseline.number, age=age)
+    out = tmp_path / "reports"
+    options = ["--inference_store", str(writer.folder), "--output", str(out), "--by", "wear"]
+    capsys.readouterr()
+    assert drift_report.main([*options, "--against", "previous-window"]) == 0
+    (file,) = out.glob("v1.0.0/drift_windows_metrics_*.json")
+    found = json.loads(file.read_text("utf-8"), parse_constant=pytest.fail)
+    assert found["global_status"] == "RED"
+    assert found["feature_drift"]["temperature"]["status"] == "RED"
+    assert found["feature_drift"]["wear"]["status"] == "GREEN"
+    assert {one["status"] for one in found["slices"]["wear"]} == {"RED"}
+    assert with_baseline.tags().get(names.TAG_DRIFT_STATUS) == before
+    assert with_baseline.last_run("drift_windows").data.tags["status"] == "RED"
+    assert "wear 0: RED" in capsys.readouterr().out
+    (page,) = out.glob("v1.0.0/drift_windows_report_*.html")
+    assert "os 7 dias antes da janela" in page.read_text("utf-8")
+
+
+def test_a_window_without_one_before_is_an_error(
+    with_baseline: Machine, writer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says that there is nothing to compare with."""
+    writer.folder.mkdir(exist_ok=True)
+    store = ["--inference_store", str(writer.folder)]
+    assert drift_report.main([*store, "--against", "previous-window"]) == 1
+    assert "v1.0.0" in capsys.readouterr().err
+
+
+def test_slices_are_compared_with_the_training_reference(
+    with_baseline: Machine,
+    writer: Any,
+    machine_rows: Callable[..., list[dict[str, Any]]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each value by itself, and the history of all reports has their metrics, row by row."""
+    rows = machine_rows(6, 400, with_baseline.score)
+    for row in rows:
+        row["temperature"] += 15.0 * (row["wear"] == 3.0)
+    writer.journal(rows, model=MODEL, number=with_baseline.number)
+    out = tmp_path / "reports"
+    options = ["--inference_store", str(writer.folder), "--output", str(out)]
+    assert drift_report.main([*options, "--by", "wear"]) == 0
+    (file,) = out.glob("v1.0.0/drift_metrics_*.json")
+    found = json.loads(file.read_text("utf-8"), parse_constant=pytest.fail)
+    slices = {one["value"]: one for one in found["slices"]["wear"]}
+    assert slices["3"]["status"] == "RED"
+    assert slices["3"]["drifted"][0] == "temperature"
+    assert {slices[name]["status"] for name in "0124"} == {"GREEN"}
+    assert drift_report.main([*options, "--by", "school"]) == 1
+    assert "school" in capsys.readouterr().err
+
+    table = tmp_path / "history.parquet"
+    assert history.main(["--output", str(table)]) == 0
+    kept = pq.read_table(table)
+    assert kept.schema.equals(history.SCHEMA)
+    of_run = kept.filter(pc.equal(kept["run_id"], found["mlflow_run_id"]))
+    values = dict(zip(of_run["metric"].to_pylist(), of_run["value"].to_pylist(), strict=True))
+    assert values["psi.temperature"] == pytest.approx(found["feature_drift"]["temperature"]["psi"])
+    assert values["n_instances"] == 400
+    assert set(of_run["status"].to_pylist()) == {found["global_status"]}
+    assert {"drift", "baseline"} <= set(kept["job"].to_pylist())
+    assert history.main(["--output", str(tmp_path / "history.csv")]) == 0
+    assert history.main(["--output", str(tmp_path / "history.txt")]) == 1
 
 
 def test_exit_codes_for_schedulers(

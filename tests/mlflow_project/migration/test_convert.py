@@ -1,6 +1,7 @@
 """A version that is a pickle becomes one that is data, by consent, and answers the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,19 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from mlflow.models import infer_signature
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from core.contract import names
 from core.registry.errors import VersionRefused
-from core.registry.packages import load_model
+from core.registry.evidence import training_record
+from core.registry.packages import load_model, read_contract
 from core.registry.versions import Registry
 from mlflow_project.registry import main
+from mlflow_project.versions.evidence import read_evidence
 from mlflow_project.versions.ledger import Ledger
 from serving.config.settings import Settings
 from serving.model.loading import LoadedVersion, load_version
@@ -93,6 +98,31 @@ def test_a_pickle_is_read_once_by_consent_and_then_is_data(
     assert all(not version.aliases for version in registry.versions())
     assert main(["convert", "v0.0.3", "--trust-pickle"]) == 1
     assert "v0.0.3" in capsys.readouterr().err
+
+
+def test_what_is_true_of_the_model_comes_along(
+    registry: Registry, pickled: Callable[..., None], tmp_path: Path
+) -> None:
+    """What was described, kept to judge it by, and measured; no baseline and no verdict."""
+    pickled(LogisticRegression().fit(FRAME, DEAR), method="predict_proba")
+    old = registry.by_release("v0.0.1")
+    MlflowClient().log_metric(old.run_id, "test_accuracy", 0.9)
+    kept = tmp_path / names.ARTIFACT_REFERENCE
+    kept.parent.mkdir()
+    FRAME.assign(score=0.5).to_parquet(kept)
+    registry.client.log_model_artifacts(old.model_id, str(tmp_path))
+    assert main(["describe", "v0.0.1", "--threshold", "0.4", "--units", "area=m"]) == 0
+    registry.set_tag(old, names.TAG_DRIFT_STATUS, "RED")
+    assert main(["convert", "v0.0.1", "--trust-pickle"]) == 0
+    new = registry.by_release("v0.0.2")
+    contract = read_contract(registry, new)
+    assert replace(contract, release="v0.0.1") == read_contract(registry, registry.find(1))
+    assert (contract.threshold, contract.features[0].unit, contract.outputs) == (0.4, "m", ())
+    found = read_evidence(registry, new, names.ARTIFACT_REFERENCE)
+    assert found is not None
+    assert found.equals(pd.read_parquet(kept))
+    assert training_record(registry, new).metrics["test_accuracy"] == 0.9
+    assert names.TAG_DRIFT_STATUS not in new.tags
 
 
 def test_without_consent_nothing_is_read(

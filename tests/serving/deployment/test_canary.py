@@ -60,7 +60,9 @@ def test_a_share_is_answered_by_the_canary_whole_and_sticky(
     """Own threshold and capture; a person stays with a version; stop, and promote, end it."""
     register_version(model, "v1.0.0", threshold=0.3)
     second = register_version(model, "v1.1.0", threshold=0.6, seed=5, alias=None)
-    proxy = start(model, pseudonym_key="k", proxy_name="p", canary_stop=False).wait_ready()
+    proxy = start(
+        model, poll_seconds=0.5, pseudonym_key="k", proxy_name="p", canary_stop=False
+    ).wait_ready()
     command("canary start v1.1.0 --share 30 --reason first")
     eventually(lambda: share(proxy) == 30, 60)
     answers = [ask(proxy, f"r-{n}") for n in range(300)]
@@ -145,7 +147,7 @@ def test_a_refused_canary_costs_nobody_an_answer(
     register_version(model, "v1.0.0")
     share = {names.TAG_CANARY_SHARE: "100"}
     register_version(model, "v2.0.0", alias="canary", change=narrower, tags=share)
-    proxy = start(model, proxy_name="p").wait_ready()
+    proxy = start(model, poll_seconds=0.5, proxy_name="p").wait_ready()
     eventually(lambda: (found := canary(proxy)) and "cai para 50" in (found["problem"] or ""), 60)
     assert ask(proxy, "r")[0] == "v1.0.0"
     assert proxy.health()["status"] == "healthy"
@@ -161,8 +163,8 @@ def test_a_canary_that_is_worse_stops_itself_everywhere(
     """It flags everybody: one proxy sees that, the other heeds it, the next command ends it."""
     register_version(model, "v1.0.0", threshold=0.999)
     register_version(model, "v1.1.0", threshold=0.0, seed=5, alias=None)
-    seeing = start(model, proxy_name="seeing", canary_alpha=0.05).wait_ready()
-    heeding = start(model, proxy_name="heeding").wait_ready()
+    seeing = start(model, poll_seconds=0.5, proxy_name="seeing", canary_alpha=0.05).wait_ready()
+    heeding = start(model, poll_seconds=0.5, proxy_name="heeding").wait_ready()
     command("canary start v1.1.0 --share 50")
     for proxy in (seeing, heeding):
         eventually(lambda proxy=proxy: share(proxy) == 50, 60)

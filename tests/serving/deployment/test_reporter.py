@@ -1,5 +1,6 @@
 """What proxies report to MLflow, and what commands and the panel make of it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,8 @@ Register = Callable[..., int]
 
 
 def states(registry: Registry) -> dict[str, ProxyState]:
-    """Return what each proxy reports."""
+    """Return what each proxy reports; asked for without pause, SQLite would let nobody write."""
+    time.sleep(0.3)
     return {report.state.proxy: report.state for report in read_reports(registry)}
 
 
@@ -53,10 +55,12 @@ def test_promote_waits_for_proxies_and_names_who_refuses(
     assert main([*promote, "0.1"]) == 3
     assert "nenhum proxy" in capsys.readouterr().err
     assert main(["rollback", "--to", "v1.0.0", "--reason", "x"]) == 0
-    one = start(name, proxy_name="one").wait_ready()
-    start(name, proxy_name="two").wait_ready()
-    start(name, proxy_name="other", model_alias="staging", threshold=0.05).wait_ready()
-    eventually(lambda: states(registry).keys() == {"one", "two", "other"}, 60)
+    one = start(name, poll_seconds=0.5, proxy_name="one").wait_ready()
+    start(name, poll_seconds=0.5, proxy_name="two").wait_ready()
+    start(
+        name, poll_seconds=0.5, proxy_name="other", model_alias="staging", threshold=0.05
+    ).wait_ready()
+    eventually(lambda: states(registry).keys() == {"one", "two", "other"}, 120)
     capsys.readouterr()
 
     assert main([*promote, "60"]) == 0
@@ -85,7 +89,8 @@ def test_promote_waits_for_proxies_and_names_who_refuses(
 
     eventually(told_on_the_page, 60)
     scrape = one.http.get("/metrics").text
-    assert 'serving_refusing_workers{alias="champion",reason="version_refused"' in scrape
+    assert 'serving_refusing_workers{alias="champion",model_name=' in scrape
+    assert 'reason="version_refused"' in scrape
 
 
 def test_a_refusal_ends_the_wait(
@@ -102,9 +107,11 @@ def test_a_refusal_ends_the_wait(
     monkeypatch.setenv("MODEL_NAME", name)
     register_version(name, "v1.0.0")
     register_version(name, "v1.1.0", seed=1, alias=None)
-    start(name, proxy_name="strict", max_model_bytes=10**6).wait_ready()
+    start(name, poll_seconds=0.5, proxy_name="strict", max_model_bytes=10**6).wait_ready()
     eventually(lambda: states(Registry(name, mlflow_server)), 60)
-    start_again = start(name, proxy_name="tiny", max_model_bytes=10, model_alias="champion")
+    start_again = start(
+        name, poll_seconds=0.5, proxy_name="tiny", max_model_bytes=10, model_alias="champion"
+    )
     eventually(lambda: start_again.http.get("/ready").status_code == 503)
     assert main(["promote", "--model_version", "v1.1.0", "--wait", "60"]) == 3
     told = capsys.readouterr().err
@@ -161,7 +168,7 @@ def test_following_goes_on_where_nothing_can_be_reported(
     registry.client.delete_experiment(place)
     register_version(name, "v1.0.0")
     second = register_version(name, "v1.1.0", seed=1, alias=None)
-    proxy = start(name, proxy_name="mute").wait_ready()
+    proxy = start(name, poll_seconds=0.5, proxy_name="mute").wait_ready()
     said = "não pôde ser informado"
     eventually(lambda: any(said in line["message"] for line in proxy.log()), 60)
     registry.set_alias(names.CHAMPION, second)

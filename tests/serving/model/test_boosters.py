@@ -1,4 +1,4 @@
-"""XGBoost and LightGBM: served from the files of their own formats, equal to pyfunc."""
+"""XGBoost, LightGBM and CatBoost: served from the files of their own formats, equal to pyfunc."""
 
 import shutil
 from pathlib import Path
@@ -99,6 +99,47 @@ def test_lightgbm_is_served_from_its_own_file(tmp_path: Path) -> None:
             skops_trusted_types=[*types, f"lightgbm.sklearn.{name}"],
         )
         agrees(tmp_path / name)
+
+
+@pytest.mark.parametrize("form", ["cbm", "json"])
+def test_catboost_is_served_from_its_own_file(form: str, tmp_path: Path) -> None:
+    """Classes, several of them, and numbers, in both formats that are data: equal to pyfunc."""
+    catboost = pytest.importorskip("catboost", reason="catboost is an optional library")
+    quiet = {"iterations": 30, "depth": 3, "verbose": False, "thread_count": 1}
+    quiet |= {"allow_writing_files": False}
+    models = {
+        "classifier": catboost.CatBoostClassifier(**quiet).fit(FRAME, KIND),
+        "three classes": catboost.CatBoostClassifier(**quiet).fit(FRAME, THREE),
+        "regressor": catboost.CatBoostRegressor(**quiet).fit(FRAME, AMOUNT),
+        "plain": catboost.CatBoost({**quiet, "loss_function": "RMSE"}).fit(FRAME, AMOUNT),
+    }
+    rows = [[None if v != v else v for v in row] for row in FRAME.to_numpy().tolist()]
+    for name, model in models.items():
+        folder = tmp_path / name
+        signature = infer_signature(FRAME, model.predict(FRAME))
+        mlflow.catboost.save_model(
+            model, folder, signature=signature, pip_requirements=[], format=form
+        )
+        scorer, plain = served(folder), mlflow.pyfunc.load_model(str(folder))
+        for count in (len(rows), 50, 1):
+            expected = np.asarray(plain.predict(FRAME.iloc[:count]))
+            assert np.array_equal(scorer.output(rows[:count]), expected)
+
+
+def test_catboost_as_a_program_needs_the_switch(tmp_path: Path) -> None:
+    """Its formats that are no data of its own (ONNX, code) are refused without ALLOW_PICKLE."""
+    catboost = pytest.importorskip("catboost", reason="catboost is an optional library")
+    model = catboost.CatBoostRegressor(iterations=2, verbose=False, allow_writing_files=False)
+    folder = tmp_path / "model"
+    mlflow.catboost.save_model(
+        model.fit(FRAME, AMOUNT),
+        folder,
+        signature=infer_signature(FRAME, np.zeros(3)),
+        pip_requirements=[],
+        format="python",
+    )
+    with pytest.raises(UnfitError, match="ALLOW_PICKLE"):
+        served(folder)
 
 
 def test_a_pickled_estimator_needs_the_switch(tmp_path: Path) -> None:

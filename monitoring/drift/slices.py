@@ -1,0 +1,112 @@
+"""Drift within slices of the rows: one comparison for each value of a column. Pure.
+
+A slice is compared with the same slice of the reference, in bins of its own. The chance of a false
+alarm is shared among the slices (Bonferroni), so that the report as a whole raises one as seldom as
+a comparison of all rows does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.messages import _
+from monitoring.drift.baseline import OF_COLUMN, SCORE
+from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
+from monitoring.drift.errors import TableError
+from monitoring.drift.fitting import fit_baseline
+from monitoring.drift.policy import DriftPolicy
+
+MOST_SLICES = 50
+"""Values beyond which a column is no way to tell rows apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceDrift:
+    """What changed among the rows of one value.
+
+    Attributes:
+        name: the value, as text.
+        n_reference, n_window: rows of it.
+        status: verdict of its comparison; INCONCLUSIVE of too few rows on either side.
+        drifted: columns of that status, if it is RED or YELLOW, largest effect first.
+    """
+
+    name: str
+    n_reference: int
+    n_window: int
+    status: Status
+    drifted: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, fit for JSON."""
+        return {
+            "value": self.name,
+            "n_reference": self.n_reference,
+            "n_window": self.n_window,
+            "status": str(self.status),
+            "drifted": list(self.drifted),
+        }
+
+
+def by_slice(
+    reference: pa.Table, window: pa.Table, column: str, policy: DriftPolicy | None = None
+) -> tuple[SliceDrift, ...]:
+    """Compare each value's rows of a window with those of a reference.
+
+    Args:
+        reference: features and, if there is one, `score`, one row per instance.
+        window: the same columns.
+        column: the feature whose values are the slices.
+        policy: thresholds of the whole report; the runbook's by default.
+
+    Raises:
+        TableError: the column has more than `MOST_SLICES` values.
+    """
+    policy = policy or DriftPolicy()
+    tables = reference, window
+    values = [pc.cast(table[column], pa.string()) for table in tables]
+    found = {name for each in values for name in each.unique().to_pylist()} - {None}
+    if len(found) > MOST_SLICES:
+        reason = _("{n} values are too many to tell rows apart by", n=len(found))
+        raise TableError(OF_COLUMN, name=column, reason=reason)
+    shared = replace(
+        policy,
+        significance_warning=policy.significance_warning / max(1, len(found)),
+        significance_alert=policy.significance_alert / max(1, len(found)),
+    )
+    slices = []
+    for name in sorted(found, key=natural_order):
+        before, now = (
+            table.filter(pc.equal(each, name)).drop_columns([column])
+            for table, each in zip(tables, values, strict=True)
+        )
+        slices.append(_of_slice(name, before, now, shared))
+    return tuple(slices)
+
+
+def _of_slice(name: str, reference: pa.Table, window: pa.Table, policy: DriftPolicy) -> SliceDrift:
+    counts = name, reference.num_rows, window.num_rows
+    if min(counts[1:]) < policy.min_rows:
+        return SliceDrift(*counts, Status.INCONCLUSIVE, ())
+    result = compare(fit_baseline(reference), window, policy)
+    return SliceDrift(*counts, result.global_status, tuple(_drifted(result)))
+
+
+def _drifted(result: DriftResult) -> Sequence[str]:
+    columns: list[ColumnDrift] = [*result.features, *([result.score] if result.score else [])]
+    if result.global_status not in (Status.RED, Status.YELLOW):
+        return []
+    found = [column for column in columns if column.status is result.global_status]
+    found.sort(key=lambda column: -(column.effect or 0.0))
+    return [_("score") if column.name == SCORE else column.name for column in found]
+
+
+def natural_order(name: str) -> tuple[int, float, str]:
+    """Return what sorts numbers by size, before all other names."""
+    try:
+        return 0, float(name), name
+    except ValueError:
+        return 1, 0.0, name

@@ -1,0 +1,98 @@
+"""Rows that a report compares besides a stored baseline: a window's, and a training reference's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.contract import names
+from core.contract.model import CLASSES
+from core.messages import N_, _
+from core.store.filesystem import Store
+from monitoring.drift.baseline import SCORE, Baseline
+from monitoring.drift.classes import tally_of
+from monitoring.drift.errors import BaselineError
+from monitoring.drift.fitting import fit_baseline
+from monitoring.drift.reference import PERIOD, newest_period, select_features
+from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
+from monitoring.tracking.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A window as a reference: its rows, and the baseline that they make."""
+
+    table: pa.Table
+    baseline: Baseline
+
+
+def preceding(
+    window: Window, store: Store, version: MonitoredVersion, registry: JobRegistry
+) -> Earlier:
+    """Return what a version answered in the window of the same length before.
+
+    Raises:
+        BaselineError: nothing.
+        StoreError: there is no such store.
+    """
+    assert window.start is not None  # noqa: S101 - a drift report always has a limit
+    before = Window(window.days, window.start)
+    classes = registry.classes(version) if version.contract.output_kind == CLASSES else ()
+    table = answered(before, store, version, classes)
+    if not table.num_rows:
+        text = N_(
+            "Version {version} answered nothing in the {days} days before the window; there is "
+            "nothing to compare with."
+        )
+        raise BaselineError(text, version=version.release, days=float(window.days or 0))
+    source = _("the {days} days before the window", days=float(window.days or 0))
+    made = replace(
+        fit_baseline(table),
+        classes=classes,
+        model_name=version.model_name,
+        model_version=version.release,
+        registry_version=version.number,
+        source=source,
+        created_at=before.end.isoformat(timespec="seconds"),
+    )
+    return Earlier(table, made)
+
+
+def answered(
+    window: Window, store: Store, version: MonitoredVersion, classes: Sequence[str]
+) -> pa.Table:
+    """Return features and score, or the class by name, of the latest row of each entity.
+
+    Raises:
+        StoreError: there is no such store.
+    """
+    captures, tally = window.captures(store, version, classes=len(classes)), tally_of(classes)
+    batches = list(tally.watch(captures.batches(tally.columns)))
+    if not batches:
+        return pa.table({})
+    table = pa.Table.from_batches(batches)
+    scored = [SCORE] if table[SCORE].null_count < len(table) else []
+    return table.select([*version.contract.feature_names, *scored])
+
+
+def trained(registry: JobRegistry, version: MonitoredVersion) -> pa.Table:
+    """Return the version's training reference of its newest period: features and score.
+
+    Raises:
+        BaselineError: it keeps none.
+    """
+    known = registry.reference(version)
+    if known is None:
+        text = N_(
+            "Version {version} keeps no {artifact} to slice; compare two windows: "
+            "--against previous-window"
+        )
+        raise BaselineError(text, version=version.release, artifact=names.ARTIFACT_REFERENCE)
+    newest = newest_period(known)
+    if newest is not None:
+        known = known.filter(pc.equal(known.column(PERIOD), newest))
+    features = select_features(known, version.contract, names.ARTIFACT_REFERENCE)
+    if SCORE not in known.column_names or version.contract.outputs:
+        return features
+    return features.append_column(SCORE, known.column(SCORE))

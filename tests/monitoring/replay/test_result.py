@@ -1,0 +1,129 @@
+"""What replayed rows amount to, by hand-made rows, and how the page tells it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.contract.model import CLASSES, VALUE
+from core.store.arrow_types import ARROW_TYPES
+from monitoring.pages.rehearsal_page import RehearsalFacts, headline, render
+from monitoring.replay.changes import listed
+from monitoring.replay.replaying import empty
+from monitoring.replay.result import MOST_GROUPS, Names, measure
+from monitoring.tracking.about import About
+
+NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
+ABOUT = About("m", "v1.1.0", 2, None, NOW, "r", "http://mlflow/#/x/runs/r", "http://mlflow/#/v")
+FACTS = RehearsalFacts(ABOUT, "v1.0.0", as_answered=False, served=True, changes=None)
+BINARY = Names()
+
+
+def replayed(n: int, **columns: Any) -> pa.Table:
+    """Return n rows of these columns, nulls in the others, each of nobody."""
+    schema = empty(["phase"]).schema
+    given = {"request_id": [f"r{i}" for i in range(n)], "instance": [0] * n, **columns}
+    given.setdefault("timestamp", pa.array([NOW] * n, ARROW_TYPES["timestamp"]))
+    columns = [pa.array(given.get(field.name, [None] * n), field.type) for field in schema]
+    return pa.table(columns, schema=schema)
+
+
+def test_flags_change_in_both_directions_and_by_group() -> None:
+    """Of 40 rows 3 are newly flagged and 2 no longer; a value of few rows is not named."""
+    before = np.repeat([0.2, 0.8], 20)
+    after = before.copy()
+    after[:3], after[20:22] = 0.9, 0.1
+    phase = ["2"] * 20 + ["10"] * 15 + ["1"] * 5
+    rows = replayed(
+        40,
+        score=before,
+        label=(before >= 0.5).astype(int),
+        shadow_score=after,
+        shadow_label=(after >= 0.5).astype(int),
+        **{"@phase": phase},
+    )
+    found, _compared, changed = measure(rows, "", BINARY, ["phase"], 55)
+    assert (found.n_instances, found.n_rows, found.n_compared, found.n_changed) == (55, 40, 40, 5)
+    assert (found.agreement.n_only_shadow, found.agreement.n_only_answered) == (3, 2)
+    groups = found.groups["phase"]
+    assert [(one.name, one.n, one.gained, one.lost) for one in groups] == [
+        ("2", 20, 3, 0),
+        ("10", 15, 0, 2),
+        ("outros", 5, None, None),
+    ]
+    assert (groups[0].before, groups[0].after) == (0.0, pytest.approx(0.15))
+    assert changed["request_id"].to_pylist() == ["r0", "r1", "r2", "r20", "r21"]
+    # A calibrated score of 0.2 is 1 in a fifth of the cases.
+    assert found.before is not None
+    assert found.before.estimates()["positive_rate"].value == pytest.approx(0.5)
+    page = render(found, _compared, FACTS)
+    for text in ("3 sinalizadas a mais, 2 a menos", "Por phase", "outros"):
+        assert text in page
+
+
+def test_of_many_values_the_most_frequent_are_named() -> None:
+    """A column of a thousand places gives no page of a thousand lines."""
+    n = 20 * (MOST_GROUPS + 10)
+    phase = [f"p{i % (MOST_GROUPS + 10)}" for i in range(n)]
+    zeros = {name: [0] * n for name in ("score", "label", "shadow_score", "shadow_label")}
+    found, _compared, _changed = measure(
+        replayed(n, **zeros, **{"@phase": phase}), "", BINARY, ["phase"], n
+    )
+    *named, others = found.groups["phase"]
+    assert {one.n for one in named} == {20}
+    assert (len(named), others.name, others.n) == (MOST_GROUPS, "outros", 200)
+    assert sum(one.n for one in found.groups["phase"]) == n
+
+
+def test_classes_are_compared_by_name_whatever_their_order() -> None:
+    """Two versions that count their classes differently, and agree in all but one row."""
+    names = Names(("low", "high"), ("high", "low"))
+    answered, other = [0] * 15 + [1] * 15, [1] * 15 + [0] * 15
+    other[4] = 0
+    rows = replayed(30, label=answered, shadow_label=other)
+    found, _compared, changed = measure(rows, CLASSES, names, [], 30)
+    assert (found.n_compared, found.n_changed) == (30, 1)
+    table = listed(changed, CLASSES, names)
+    assert table["label_before"].to_pylist() == ["low"]
+    assert table["label_after"].to_pylist() == ["high"]
+    assert "1 com outra classe" in headline(found, FACTS)
+
+
+def test_numbers_are_compared_by_distance() -> None:
+    """Mean distance and bias; a row that differs at all is listed with its difference."""
+    before = np.arange(20.0)
+    rows = replayed(20, score=before, shadow_score=before + np.repeat([0.0, 2.0], 10))
+    found, _compared, changed = measure(rows, VALUE, BINARY, [], 20)
+    assert found.agreement.mae == found.agreement.shift.value == 1.0  # type: ignore[union-attr]
+    assert set(listed(changed, VALUE, BINARY)["difference"].to_pylist()) == {2.0}
+    assert changed.num_rows == 10
+    assert (found.before, found.after) == (None, None)
+    assert "viés de 1,000" in headline(found, FACTS)
+
+
+def test_refused_rows_are_not_compared() -> None:
+    """Rows with two problems count once as refused, and once for each problem."""
+    refused = ["a: out of range; b: null", "a: out of range", None, None]
+    rows = replayed(
+        4,
+        score=[0.1] * 4,
+        label=[0] * 4,
+        shadow_score=[None, None, 0.1, 0.1],
+        shadow_label=[None, None, 0, 0],
+        refused=refused,
+    )
+    found, compared, _changed = measure(rows, "", BINARY, [], 4)
+    assert (found.refused, found.n_compared) == (2, 2)
+    assert dict(found.reasons) == {"a: out of range": 2, "b: null": 1}
+    page = render(found, compared, FACTS)
+    assert "recusa 2 de 4 linhas" in page
+    assert "a: out of range" in page
+
+
+def test_no_row_is_no_agreement() -> None:
+    """Nothing is claimed of nothing."""
+    found, compared, _changed = measure(empty(["phase"]), "", BINARY, ["phase"], 0)
+    assert (found.n_rows, found.share_changed, found.before) == (0, None, None)
+    assert "não há linha capturada" in render(found, compared, FACTS)
