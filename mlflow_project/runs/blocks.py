@@ -45,6 +45,7 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 0.9rem; }
 th, td { border-bottom: 1px solid #8886; padding: 0.25rem 0.75rem; text-align: left; }
+tbody th { font-weight: normal; }
 code { font-size: 0.9em; }
 """
 
@@ -63,9 +64,10 @@ def page(blocks: Sequence[Block]) -> str:
     body = "\n".join(_html(block) for block in blocks)
     return (
         f'<!doctype html>\n<html lang="{language().replace("_", "-")}">\n<head>\n'
-        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n'
+        '<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -87,11 +89,13 @@ def _html(block: Block) -> str:
         return f"<p>{_inline(block.text)}</p>"
     if isinstance(block, Bullets):
         return f"<ul>{''.join(f'<li>{_inline(item)}</li>' for item in block.items)}</ul>"
-    head = "".join(f"<th>{_inline(cell)}</th>" for cell in block.headings)
+    head = "".join(f'<th scope="col">{_inline(cell)}</th>' for cell in block.headings)
     rows = "".join(
-        f"<tr>{''.join(f'<td>{_inline(cell)}</td>' for cell in row)}</tr>" for row in block.rows
+        f'<tr><th scope="row">{_inline(row[0])}</th>'
+        f"{''.join(f'<td>{_inline(cell)}</td>' for cell in row[1:])}</tr>"
+        for row in block.rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<table tabindex=0><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _inline(text: str) -> str:

@@ -38,7 +38,8 @@ def html_of(text: str, name: str, known: Container[str], above: str) -> str:
     )
     converter.treeprocessors.register(LinkFollower(converter), "links", 0)
     # What scrolls by itself must be reachable with the keyboard.
-    return str(converter.convert(text)).replace("<pre>", '<pre tabindex="0">')
+    made = str(converter.convert(text)).replace("<pre>", '<pre tabindex="0">')
+    return made.replace("<table>", '<table tabindex="0">')
 
 
 def _anchor(heading: str, _separator: str) -> str:

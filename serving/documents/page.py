@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from core.messages.templates import environment
-from serving.documents.markdown import html_of
+from serving.documents.markdown import html_of, linked_page
 from serving.errors import RouteError
 from serving.http.auth import RUNBOOK
 from serving.http.pages import page_policy, style
@@ -71,11 +71,12 @@ def served_files() -> Mapping[str, Path]:
 def render(name: str, root: str) -> str:
     """Return a document's page."""
     text = served_files()[name].read_text(encoding="utf-8")
+    body = html_of(text, name, served_files(), f"{root}runbook/")
     template = environment(_TEMPLATES).get_template("document.html")
     return template.render(
         lang="pt-BR" if name == _START else "en",
         title=text.partition("\n")[0].lstrip("# "),
-        body=html_of(text, name, served_files(), f"{root}runbook/"),
+        body=linked_page(body, "" if name == _START else f"{root}runbook"),
         style=style(),
         root=root,
     )

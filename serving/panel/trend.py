@@ -62,7 +62,7 @@ def trend(reports: Sequence[ReportRun]) -> Trend | None:
     finished = [report for report in reversed(reports) if report.status]
     if len(finished) < 2:
         return None
-    step, every = 100 / max(len(finished), 8), math.ceil(len(finished) / _DATES)
+    step, every = 100 / max(len(finished), _DATES), math.ceil(len(finished) / _DATES)
     bars, before = [], ""
     for place, report in enumerate(finished):
         height = 100 * _height(report) / _TOP

@@ -59,5 +59,5 @@ def test_the_panel_shows_requests_of_an_earlier_server(
             assert first.predict(ROW).status_code == 200
     with threaded(settings) as again:
         page = re.sub(r"<[^>]+>|\s+", " ", again.http.get("/painel").text)
-    assert "Níveis de serviço por dia" in page
+    assert "Metas de serviço por dia" in page
     assert sum(one.tally.requests for one in days(settings.kept_levels)) == 7

@@ -1,0 +1,149 @@
+"""axe-core, the checker of the Web Content Accessibility Guidelines, finds nothing on any page."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from chromium import EXECUTABLE, Browser
+from live import ROOT
+from test_agreement import facts as shadow_facts
+from test_agreement import many
+from test_drift_page import page as drift_page
+from test_panel import change, daily, facts, history, report
+from test_performance_page import judged
+
+from core.messages import _
+from mlflow_project.runs.blocks import Bullets, Heading, Paragraph, Table, page
+from monitoring.pages.performance_page import render as render_performance
+from monitoring.pages.shadow_page import render as render_shadow
+from monitoring.performance.agreement import agree, pair
+from serving.config.settings import Settings
+from serving.deployment.deployment import Deployment
+from serving.documents.page import render as render_document
+from serving.lists.page import render as render_list
+from serving.metrics.counters import Metrics
+from serving.metrics.kept import DayLevels
+from serving.metrics.slo import ServiceTally
+from serving.panel.history import FlipEffect, History
+from serving.panel.page import render as render_panel
+from serving.telemetry.logs import JsonLog
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def axe() -> Path | None:
+    """Return the checker's script: AXE_CORE, the project's node_modules, or npm's global ones."""
+    asked = [os.environ.get("AXE_CORE"), ROOT / "node_modules/axe-core/axe.min.js"]
+    if npm := shutil.which("npm"):
+        done = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False)
+        asked.append(Path(done.stdout.strip()) / "axe-core/axe.min.js")
+    return next((Path(path) for path in asked if path and Path(path).is_file()), None)
+
+
+SCRIPT = axe()
+pytestmark = [
+    pytest.mark.skipif(EXECUTABLE is None, reason="no chromium here"),
+    pytest.mark.skipif(SCRIPT is None, reason="no axe-core here (npm install -g axe-core)"),
+]
+
+
+def panel(status: str) -> str:
+    """Return the panel with all its parts: reports, a flip, days, a concern."""
+    reports = [daily(0, status=status), daily(1, status="GREEN"), report("performance", "OK")]
+    effect = FlipEffect("v1.1.0", "v1.2.0", (0.25, 0.4), ("wear",), ())
+    reading = history(*reports)
+    known: History = replace(reading.value, effect=effect, changes=(change(),))
+    levels = DayLevels(date(2026, 3, 2), ServiceTally(1200, 3, 86_400.0, 60.0, (1190, 7, 3)))
+    return render_panel(facts(reading=replace(reading, value=known), days=(levels,)))
+
+
+def lists() -> str:
+    """Return the page of lists of a proxy without a version."""
+    settings = Settings(sheet_reader="mlflow_project.lists")
+    log, metrics = JsonLog(Path("-")), Metrics(None, dict)
+    return render_list(Deployment(settings, log, metrics))
+
+
+def card() -> str:
+    """Return a model card with a block of each kind."""
+    table = Table([_("Rows"), _("Reason")], [["1", "a"], ["2", "b"]])
+    return page([Heading("v1.0.0", 1), Paragraph("**a** `b`"), Heading("b"), Bullets(["c"]), table])
+
+
+def shadow() -> str:
+    """Return a shadow report."""
+    paired = pair(*many(200, 2, 0.1))
+    return render_shadow(agree(paired), paired, shadow_facts())
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "panel-green": lambda: panel("GREEN"),
+    "panel-red": lambda: panel("RED"),
+    "panel-grey": lambda: render_panel(facts(reading=history())),
+    "list": lists,
+    "runbook": lambda: render_document("RUNBOOK.md", ""),
+    "drift": lambda: drift_page(200, 2.0),
+    "performance": lambda: render_performance(*judged(200)),
+    "shadow": shadow,
+    "card": card,
+}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Yield a browser."""
+    with Browser(tmp_path_factory.mktemp("axe")) as running:
+        yield running
+
+
+def violations(browser: Browser, page: Path) -> list[str]:
+    """Return what the checker finds, light and dark, wide and narrow, each with its places."""
+    found = []
+    browser.open(page.as_uri())
+    assert SCRIPT is not None
+    browser.value(SCRIPT.read_text("utf-8") + "; 1")
+    for width in (1200, 390):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.call("Emulation.setDeviceMetricsOverride", **size)
+        for theme in ("light", "dark"):
+            feature = {"name": "prefers-color-scheme", "value": theme}
+            browser.call("Emulation.setEmulatedMedia", features=[feature])
+            browser.value("window.told = undefined")
+            browser.value(
+                f"axe.run(document, {{runOnly: {RULES}}}).then(r => {{ window.told ="
+                " r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html + ' ' +"
+                " n.failureSummary).slice(0, 3).join(' | ')) })"
+            )
+            browser.wait("window.told !== undefined", 120)
+            found += [f"{width} {theme} {one}" for one in browser.value("window.told")]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["pt_BR", "en"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(
+    name: str, language: str, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On every page, in both languages, light and dark, on a desk and on a phone."""
+    monkeypatch.setenv("APP_LANGUAGE", language)
+    path = tmp_path / f"{name}.html"
+    path.write_text(PAGES[name](), encoding="utf-8")
+    assert violations(browser, path) == []
+
+
+@pytest.mark.slow
+def test_the_checker_checks(browser: Browser, tmp_path: Path) -> None:
+    """A page with faults has them found: contrast, language, a picture without words."""
+    path = tmp_path / "bad.html"
+    path.write_text(
+        "<html><body><p style='color:#ccc;background:#fff'>pale words</p><img src='a.png'>"
+    )
+    found = " ".join(violations(browser, path))
+    for fault in ("color-contrast", "html-has-lang", "image-alt"):
+        assert fault in found
