@@ -401,10 +401,13 @@ def test_a_start_needs_no_download_of_what_this_host_has(
     new_model: Callable[[], str],
     start: Callable[..., Any],
 ) -> None:
-    """The kept copy of the alias's version is served as it; of another one until that comes."""
+    """The kept copy of the alias's version is served as it; of another one until that comes.
+
+    What is refused with 403 is not asked for again and again, as with 503, before the copy serves.
+    """
     name, lies, client = new_model(), threading.Event(), MlflowClient()
     number = register_version(name)
-    gateway = WrongServer(passing_on(mlflow_server, lies, status=503))
+    gateway = WrongServer(passing_on(mlflow_server, lies, status=403))
     threading.Thread(target=gateway.serve_forever, daemon=True).start()
     try:
         start(name, mlflow_tracking_uri=gateway.uri).wait_ready()
