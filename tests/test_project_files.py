@@ -95,4 +95,6 @@ def test_nothing_private_or_generated_is_tracked() -> None:
     forbidden = (".xlsx", ".parquet", ".jsonl", ".db", ".log", ".skops")
     tracked = listed.stdout.splitlines()
     assert tracked
-    assert not [path for path in tracked if path.endswith(forbidden) or path == ".env"]
+    older = "tests/serving/model/older_models/"  # invented data, by releases that are not here
+    found = [path for path in tracked if path.endswith(forbidden) or path == ".env"]
+    assert not [path for path in found if not path.startswith(older)]

@@ -92,7 +92,7 @@ def test_schemathesis_finds_nothing(
     """Every operation of a server with keys, of a version with our contract."""
     name = new_model()
     register_version(name)
-    assert _operations(explore(name, 15, API_KEYS=KEY)) == 12
+    assert _operations(explore(name, 15, API_KEYS=KEY)) == 13
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_schemathesis_finds_nothing_in_many_examples(
     """The same, at length, without keys."""
     name = new_model()
     register_version(name)
-    assert _operations(explore(name, 300)) == 12
+    assert _operations(explore(name, 300)) == 13
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_schemathesis_finds_nothing_of_a_foreign_model(
             pip_requirements=[],
         )
     mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
-    assert _operations(explore(name, 60)) == 12
+    assert _operations(explore(name, 60)) == 13
 
 
 CONTRACT = ModelContract(

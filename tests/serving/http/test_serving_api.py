@@ -293,7 +293,7 @@ def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
     assert set(document["paths"]) == {
         *("/health", "/ready", "/metadata", "/metrics", "/predict", "/invocations"),
         *("/ping", "/version", "/painel", "/painel/{job}/{run_id}", "/predict/batch", "/lista"),
-        "/runbook",
+        *("/runbook", "/models"),
     }
 
 
