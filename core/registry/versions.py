@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from difflib import SequenceMatcher
 from typing import Any
 
 from core.contract import names
@@ -207,10 +208,12 @@ class Registry:
         return list(self.client.search_registered_models(f"name = '{self.name}'"))
 
     def _others(self) -> str:
-        """Return the names of registered models, as one text."""
-        models = self.client.search_registered_models(max_results=_LISTED + 1)
-        shown = ", ".join(model.name for model in models[:_LISTED])
-        return f"{shown}, …" if len(models) > _LISTED else shown
+        """Return the names of registered models, those most like this one first, as one text."""
+        models = self.client.search_registered_models(max_results=_PAGE)
+        known = [model.name for model in models]
+        known.sort(key=lambda name: -SequenceMatcher(None, self.name, name).ratio())
+        shown = ", ".join(known[:_LISTED])
+        return f"{shown}, …" if len(known) > _LISTED else shown
 
     def _read(self, found: Any, aliases: Mapping[str, int] | None = None) -> Version:
         """Read MLflow's version; an answer that is none is no answer of MLflow."""

@@ -105,12 +105,6 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
         return version
 
 
-def settled(registry: Registry) -> Ledger:
-    """Return the ledger after it was brought into agreement with the aliases."""
-    with exclusive(registry):
-        return settle(registry)
-
-
 def breaking_changes(registry: Registry, target: Version) -> list[str]:
     """Return what of the champion's clients would break under `target`, in words."""
     champion = registry.by_alias(names.CHAMPION)

@@ -10,7 +10,7 @@ from core.contract.model import ModelContract
 from core.registry.errors import RegistryUnreachable, UnknownVersion
 from core.registry.versions import Registry, open_registry
 from mlflow_project.registry import main
-from mlflow_project.versions import promotion
+from mlflow_project.versions import canary, promotion
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import Ledger
 from mlflow_project.versions.registration import next_release
@@ -94,7 +94,7 @@ def test_half_done_flip_is_taken_back(two_versions: Registry) -> None:
     ledger = Ledger(two_versions)
     ledger.begin("rollback", "dies", before="2", after="1", previous="1")
     two_versions.set_alias(names.PREVIOUS, 2)
-    promotion.settled(two_versions)
+    canary.look(two_versions)
     assert two_versions.aliases() == {"champion": 2, "previous": 1}
     assert [e.why for e in ledger.entries()] == ["first", "second"]
 
@@ -106,7 +106,7 @@ def test_half_done_flip_is_finished(two_versions: Registry) -> None:
     ledger.begin("promote", "dies late", before="1", after="2")
     two_versions.set_alias(names.PREVIOUS, 1)
     two_versions.set_alias(names.CHAMPION, 2)
-    promotion.settled(two_versions)
+    canary.look(two_versions)
     last = ledger.entries()[-1]
     assert (last.why, last.open) == ("dies late", False)
     assert two_versions.aliases() == {"champion": 2, "previous": 1}

@@ -163,6 +163,8 @@ def test_a_misspelt_model_is_told_from_one_without_versions(mlflow_server: str) 
     there = Registry("there-is-this-one", mlflow_server)
     there.client.create_registered_model(there.name)
     there.check_name()
+    for number in range(25):  # more than one message lists
+        there.client.create_registered_model(f"another-{number}")
     misspelt = Registry("there-is-this-on", mlflow_server)
     for ask in (
         misspelt.check_name,
