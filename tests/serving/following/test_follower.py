@@ -444,6 +444,39 @@ def test_a_start_beside_a_refused_version_goes_on_with_the_copy(
     assert "assinatura" in health["reasons"][0]
 
 
+def test_a_refused_version_is_not_fetched_at_each_look(
+    mlflow_server: str,
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    eventually: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The alias is read on and on; the files of what was refused are not asked for again."""
+    monkeypatch.setattr("serving.following.follower._REFUSED_PAUSES", (600.0, 600.0))
+    name, seen = new_model(), list[str]()
+    pass_on = passing_on(mlflow_server, threading.Event())
+
+    def noting(handler: Any) -> None:
+        seen.append(handler.path)
+        pass_on(handler)
+
+    gateway = WrongServer(noting)
+    threading.Thread(target=gateway.serve_forever, daemon=True).start()
+    try:
+        bad = without_signature(register_version, name)
+        MlflowClient().set_registered_model_alias(name, "champion", str(bad))
+        proxy = start(name, mlflow_tracking_uri=gateway.uri)
+        proxy.wait_for(alias_version=bad, model_loaded=False)
+        looks = len(seen)
+        eventually(lambda: len(seen) > looks + 20, 60)
+        assert [path for path in seen[:looks] if "artifacts" in path]
+        assert not [path for path in seen[looks:] if "artifacts" in path]
+    finally:
+        gateway.shutdown()
+        gateway.server_close()
+
+
 def passing_on(
     server: str, lies: threading.Event, status: int | None = None
 ) -> Callable[[Any], None]:
