@@ -12,8 +12,8 @@ import pytest
 from core.contract import names
 from core.registry.versions import Registry, open_registry
 from mlflow_project.registry import main
+from mlflow_project.versions import canary, promotion
 from mlflow_project.versions import ledger as ledger_module
-from mlflow_project.versions import promotion
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.ledger import CONFLICT, PROMOTE, Ledger, exclusive
 
@@ -116,7 +116,7 @@ def test_two_hosts_at_once_never_leave_a_broken_ledger(
     with ThreadPoolExecutor(2) as pool:
         for _ in range(3):
             done += pool.map(flip, ("v1.1.0", "v1.2.0"))
-    ledger = promotion.settled(two_versions)
+    ledger = canary.look(two_versions)
     flips = ledger.flips()
     assert [e.action for e in flips if e.action == CONFLICT or e.open] == []
     assert all(a.after == b.before for a, b in pairwise(flips))
