@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from core.contract import names
+from core.contract.columns import column_of
 from core.messages import _
 from core.messages.formats import number, percent
 from core.store.reader import Captures
@@ -136,7 +137,7 @@ def _slices(
         return {}
     columns = [name for name in reference.column_names if name in rows.column_names]
     reference, rows = reference.select(columns), rows.select(columns)
-    return {name: by_slice(reference, rows, name) for name in dict.fromkeys(args.by)}
+    return {name: by_slice(reference, rows, column_of(name)) for name in dict.fromkeys(args.by)}
 
 
 def _slice_lines(facts: DriftFacts) -> list[str]:

@@ -192,6 +192,11 @@ class ModelContract:
         """Return the feature names in pipeline order."""
         return tuple(feature.name for feature in self.features)
 
+    @property
+    def feature_columns(self) -> tuple[str, ...]:
+        """Return the columns of the inference store that keep the features, in the same order."""
+        return tuple(feature.column for feature in self.features)
+
     def digest(self) -> str:
         """Return 16 hexadecimal digits that change when what a client may send or gets changes.
 

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.contract.columns import feature_of
 from core.messages import _
 from monitoring.drift.baseline import OF_COLUMN, SCORE
 from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
@@ -59,7 +60,7 @@ def by_slice(
     Args:
         reference: features and, if there is one, `score`, one row per instance.
         window: the same columns.
-        column: the feature whose values are the slices.
+        column: the one that keeps the feature whose values are the slices.
         policy: thresholds of the whole report; the runbook's by default.
 
     Raises:
@@ -71,7 +72,7 @@ def by_slice(
     found = {name for each in values for name in each.unique().to_pylist()} - {None}
     if len(found) > MOST_SLICES:
         reason = _("{n} values are too many to tell rows apart by", n=len(found))
-        raise TableError(OF_COLUMN, name=column, reason=reason)
+        raise TableError(OF_COLUMN, name=feature_of(column), reason=reason)
     shared = replace(
         policy,
         significance_warning=policy.significance_warning / max(1, len(found)),

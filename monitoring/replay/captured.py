@@ -7,7 +7,6 @@ import pyarrow as pa
 from core.store.filesystem import Store
 from core.store.quarantined import Quarantined
 from core.store.reader import Captures
-from monitoring.replay.refusals import columns_sent
 from monitoring.replay.replaying import CAPTURED, KEYS, Replay, gathered
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.window import Window
@@ -69,7 +68,7 @@ class Answered:
             StoreChanged, StoreUnreachable: the store cannot be read.
         """
         for version, captures in self.parts:
-            sent = columns_sent(version.contract)
+            sent = version.contract.feature_columns
             for batch in gathered(captures.batches(COLUMNS)):
                 yield replay.rows(batch, sent)
 

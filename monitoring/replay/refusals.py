@@ -38,16 +38,11 @@ def problems(
         for problem, rows in _of_feature(feature, column, batch.num_rows):
             if rows.any():
                 yield feature.name, problem, rows
-    known = set(columns_sent(contract))
+    known = set(contract.feature_columns)
     for name in sent:
         # Null and not sent are one in the store, so only a value shows that the field was sent.
         if name not in known and (given := _bits(pc.is_valid(batch.column(name)))).any():
             yield feature_of(name), UNKNOWN_FIELD, given
-
-
-def columns_sent(contract: ModelContract) -> tuple[str, ...]:
-    """Return the columns that keep a contract's features, in its order."""
-    return tuple(feature.column for feature in contract.features)
 
 
 def fitted(batch: pa.RecordBatch, sent: Sequence[str], contract: ModelContract) -> pa.Table:

@@ -21,7 +21,6 @@ from core.registry.packages import load_pyfunc
 from core.spark.session import quoted, spark_session
 from monitoring.drift.spark_rows import LATEST, PLACE, POSITION, WHEN, rows_on_spark, with_latest
 from monitoring.replay.captured import COLUMNS, Answered
-from monitoring.replay.refusals import columns_sent
 from monitoring.replay.replaying import Replay, empty
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.scorer import VersionScorer
@@ -114,7 +113,7 @@ def replay_on_spark(
             if not plan.sources:
                 continue
             rows = rows_on_spark(session, plan)
-            sent = columns_sent(version.contract)
+            sent = version.contract.feature_columns
             frame = rows.mapInArrow(_Player(*player, sent), _schema(groups))
             # A place is one of a version's sources; two versions' must not be taken for one.
             frames.append(frame.withColumn(PLACE, frame[PLACE] + places))

@@ -73,7 +73,7 @@ def answered(
         return pa.table({})
     table = pa.Table.from_batches(batches)
     scored = [SCORE] if table[SCORE].null_count < len(table) else []
-    return table.select([*version.contract.feature_names, *scored])
+    return table.select([*version.contract.feature_columns, *scored])
 
 
 def trained(registry: JobRegistry, version: MonitoredVersion) -> pa.Table:

@@ -14,9 +14,12 @@ from mlflow.models import ModelSignature, infer_signature
 from sklearn.linear_model import LogisticRegression
 
 from core.contract.columns import column_of
+from core.store.filesystem import Store
 from mlflow_project import registry as commands
-from monitoring import build_baseline, drift_report, performance_report
+from monitoring import build_baseline, drift_report, performance_report, rehearsal
 from monitoring.tracking.jobs import JobRegistry
+from monitoring.tracking.rows import answered
+from monitoring.tracking.window import Window
 from serving import score as scoring
 
 RNG = np.random.default_rng(0)
@@ -125,6 +128,15 @@ def test_every_command_calls_columns_by_their_own_names(
     (page,) = (tmp_path / "out" / "v0.0.1").glob("drift_*.html")
     assert "😀" in page.read_text("utf-8")
     assert "@feature_" not in page.read_text("utf-8")
+
+    version = registry.version("v0.0.1")
+    window = answered(Window.of(1.0), Store(proxy.settings.inference_store), version, ())
+    assert window.column_names == [*map(column_of, NAMES), "score"]
+    again = ["v0.0.1", *where[:2], "--by", "score", "--reports", str(tmp_path / "out")]
+    assert rehearsal.main([*again, "--last_n_days", "1"]) == 0
+    replayed = read(tmp_path / "out", "rehearsal")
+    assert (replayed["n_changed"], replayed["n_refused"]) == (0, 0)
+    assert replayed["n_rows"] >= len(FRAME)
 
     labels = captured[["request_id", "instance"]].assign(target=(captured["score"] > 0.5) * 1)
     labels.to_csv(tmp_path / "labels.csv", index=False)
