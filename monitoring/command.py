@@ -44,15 +44,25 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_window(parser: argparse.ArgumentParser) -> None:
-    """Add `--last_n_days`, seven unless given; empty means the same."""
+def add_window(parser: argparse.ArgumentParser, usual: float = DEFAULT_DAYS) -> None:
+    """Add `--last_n_days`, the usual number unless given; empty means the same."""
     parser.add_argument(
         "--last_n_days",
-        type=lambda text: days(text) or DEFAULT_DAYS,
+        type=lambda text: days(text) or usual,
         metavar="N",
-        default=DEFAULT_DAYS,
-        help=_("window in days until now (default: {days})", days=DEFAULT_DAYS),
+        default=usual,
+        help=_("window in days until now (default: {days})", days=usual),
     )
+
+
+def add_fields(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add `--by`, an input that rows are told apart by, any number of times."""
+    parser.add_argument("--by", action="append", default=[], metavar=_("FIELD"), help=about)
+
+
+def add_engine(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add `--engine`: this machine or Spark."""
+    parser.add_argument("--engine", choices=("local", "spark"), default="local", help=about)
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
@@ -69,10 +79,10 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add `--output`."""
+def add_output(parser: argparse.ArgumentParser, name: str = "--output") -> None:
+    """Add the folder of reports, `--output` where that means nothing else."""
     parser.add_argument(
-        "--output",
+        name,
         type=Path,
         metavar="DIR",
         default=DEFAULT_OUTPUT,

@@ -248,23 +248,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_window(parser)
     command.add_store(parser)
     command.add_output(parser)
-    parser.add_argument(
-        "--engine",
-        choices=("local", "spark"),
-        default="local",
-        help=_("where to count: on this machine or on Apache Spark (default: %(default)s)"),
+    command.add_engine(
+        parser, _("where to count: on this machine or on Apache Spark (default: %(default)s)")
     )
     parser.add_argument(
         "--against",
         choices=("previous-window",),
         help=_("compare with the window of the same length before, not with the baseline"),
     )
-    parser.add_argument(
-        "--by",
-        action="append",
-        default=[],
-        metavar=_("FIELD"),
-        help=_(
+    command.add_fields(
+        parser,
+        _(
             "compare each value of this input by itself, too (may be repeated), with the version's "
             "training reference or the window before"
         ),

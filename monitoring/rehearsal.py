@@ -178,29 +178,17 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--answered_by",
         _("compare with what this version answered then, for example before a rollback"),
     )
-    parser.add_argument(
-        "--last_n_days",
-        type=lambda text: command.days(text) or DEFAULT_DAYS,
-        metavar="N",
-        default=DEFAULT_DAYS,
-        help=_("window in days until now (default: {days})", days=DEFAULT_DAYS),
-    )
-    parser.add_argument(
-        "--by",
-        action="append",
-        default=[],
-        metavar=_("FIELD"),
-        help=_(
+    command.add_window(parser, DEFAULT_DAYS)
+    command.add_fields(
+        parser,
+        _(
             "count by this input, too (may be repeated); without it, by those that are categories "
             "in the contract"
         ),
     )
     command.add_store(parser)
-    parser.add_argument(
-        "--engine",
-        choices=("local", "spark"),
-        default="local",
-        help=_("where to score: on this machine or on Apache Spark (default: %(default)s)"),
+    command.add_engine(
+        parser, _("where to score: on this machine or on Apache Spark (default: %(default)s)")
     )
     parser.add_argument(
         "--output",
@@ -208,13 +196,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar=_("FILE"),
         help=_("list requests and pseudonyms whose answer changes, in .parquet, .xlsx or .csv"),
     )
-    parser.add_argument(
-        "--reports",
-        type=Path,
-        metavar="DIR",
-        default=command.DEFAULT_OUTPUT,
-        help=_("where to write the reports (default: %(default)s)"),
-    )
+    command.add_output(parser, "--reports")
 
 
 def _add_release(group: argparse._MutuallyExclusiveGroup, name: str, text: str) -> None:
