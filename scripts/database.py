@@ -44,11 +44,20 @@ def revision(database: Path) -> str | None:
 
 def is_older(database: Path) -> bool:
     """Tell whether a database's tables are of an older release than the MLflow installed here."""
-    has, wants = revision(database), newest()
-    return None not in (has, wants) and has != wants and has in steps()
+    return older(revision(database))
 
 
 def is_newer(database: Path) -> bool:
     """Tell whether a database's tables are of a later release than the MLflow installed here."""
-    has = revision(database)
+    return newer(revision(database))
+
+
+def older(has: str | None) -> bool:
+    """Tell whether a revision is one that the MLflow installed here would upgrade."""
+    wants = newest()
+    return None not in (has, wants) and has != wants and has in steps()
+
+
+def newer(has: str | None) -> bool:
+    """Tell whether a revision is one that the MLflow installed here does not know."""
     return has is not None and newest() is not None and has not in steps()

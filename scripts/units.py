@@ -70,16 +70,13 @@ def service(
         unit: further lines of its `[Unit]`.
     """
     folder = _escaped(place.folder)
-    # By env(1): what stands in EnvironmentFile would win over Environment.
-    variables = [f"{name}={value}" for name, value in sorted(place.environment.items())]
-    line = " ".join(map(_quoted, ["/usr/bin/env", *variables, *command]))
     hardening = _ANYWHERE + (
         _BY_ROOT.format(user=place.user, folder=_quoted(place.folder)) if place.user else ""
     )
     return (
         f"[Unit]\nDescription={_escaped(about)}\n{unit}\n"
         f"[Service]\nWorkingDirectory={folder}\nEnvironmentFile=-{folder}/.env\n"
-        f"ExecStart={line}\n{more}MemoryMax={memory}\n{hardening}"
+        f"ExecStart={_line(place, command)}\n{more}MemoryMax={memory}\n{hardening}"
     )
 
 
@@ -95,9 +92,14 @@ def server(place: Place, about: str, command: Sequence[str], memory: str, **more
 
 def before(place: Place, command: Sequence[str]) -> str:
     """Return the line that runs a command first, for `server`."""
+    return f"ExecStartPre={_line(place, command)}\nTimeoutStartSec=1800\n"
+
+
+def _line(place: Place, command: Sequence[str]) -> str:
+    """Return a command line in the place's environment."""
+    # By env(1): what stands in EnvironmentFile would win over Environment.
     variables = [f"{name}={value}" for name, value in sorted(place.environment.items())]
-    line = " ".join(map(_quoted, ["/usr/bin/env", *variables, *command]))
-    return f"ExecStartPre={line}\nTimeoutStartSec=1800\n"
+    return " ".join(map(_quoted, ["/usr/bin/env", *variables, *command]))
 
 
 def timer(about: str, when: Mapping[str, str]) -> str:

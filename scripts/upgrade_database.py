@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from core.cli.arguments import parser, run_command, say
 from core.messages import N_, _
-from scripts.database import newest, steps
+from scripts.database import newer, older
 from scripts.processes import StartError
 
 
@@ -21,10 +21,10 @@ def upgrade(uri: str) -> bool:
         StartError: they are of a newer MLflow, or the upgrade failed.
     """
     has = revision(uri)
-    if has is None or has == newest():
-        return False
-    if has not in steps():
+    if newer(has):
         raise StartError(N_("the database was written by a newer MLflow than is installed here"))
+    if not older(has):
+        return False
     command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
     if code := subprocess.run(command, check=False).returncode:
         message = N_("{what} failed (exit code {code}); the cause is just above")

@@ -1,7 +1,6 @@
 """XGBoost, LightGBM and CatBoost models from the files of their own formats, which are data.
 
-The libraries are optional (`pip install xgboost lightgbm catboost`; the first two are the extra
-`boosters`). A model is
+The libraries are optional (the extras `boosters`, for the first two, and `catboost`). A model is
 asked as MLflow's pyfunc asks it; on arrays, where that was seen to give the same.
 """
 
