@@ -1,5 +1,6 @@
-"""`/models/<name>/...`: where each of several models is served, by the paths of a model alone."""
+"""Where each of several models is served, `/models/<name>/...`, and what its files are called."""
 
+import hashlib
 import re
 
 _PREFIX = re.compile(r"/models/[^/]+(?=/)")
@@ -8,6 +9,11 @@ _PREFIX = re.compile(r"/models/[^/]+(?=/)")
 def prefix_of(name: str) -> str:
     """Return what precedes the paths of a model."""
     return f"/models/{name}"
+
+
+def file_word(name: str) -> str:
+    """Return what stands for a model in names of files, whatever it is called."""
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def plain(path: str) -> str:

@@ -6,7 +6,6 @@ on the way of a request, and a report that cannot be written changes nothing but
 """
 
 import contextlib
-import hashlib
 import os
 import threading
 import time
@@ -20,6 +19,7 @@ from core.messages import _
 from core.registry import proxies
 from core.registry.proxies import ProxyReport, ProxyState
 from core.registry.versions import Registry
+from serving.config.model_paths import file_word
 from serving.config.settings import Settings
 from serving.deployment.canary import Canary
 from serving.following.follower import Follower
@@ -140,8 +140,7 @@ class Reporter:
     def _file(self, name: str) -> Path:
         """Return a file in which the workers that serve this model meet."""
         assert self._folder is not None  # noqa: S101 (a server of one meets nobody)
-        model = hashlib.sha256(self._registry.name.encode()).hexdigest()[:12]
-        return self._folder / f"report-{model}.{name}"
+        return self._folder / f"report-{file_word(self._registry.name)}.{name}"
 
     def _look(self) -> None:
         if not self._elected:

@@ -5,7 +5,6 @@ them again. What was found lies in a small file beside its lock; monotonic clock
 host, so each worker can tell how old it is.
 """
 
-import hashlib
 import json
 import os
 import time
@@ -17,6 +16,7 @@ from core.files.locks import lock_within
 from core.registry.client import CALL_SECONDS
 from core.registry.errors import AliasMissing, ModelMissing, RegistryUnreachable
 from core.registry.versions import Registry, Version
+from serving.config.model_paths import file_word
 
 _PATIENCE_SECONDS = CALL_SECONDS + 2.0
 """Longest time that a worker waits for the look of another, which may have been stopped."""
@@ -34,8 +34,7 @@ class SharedLook:
         """
         self._registry, self._seconds = registry, seconds
         self._missing_seconds = seconds if missing is None else missing
-        model = hashlib.sha256(registry.name.encode()).hexdigest()[:12]
-        self._path = folder / f"alias-{model}-{registry.alias}.look"
+        self._path = folder / f"alias-{file_word(registry.name)}-{registry.alias}.look"
 
     def resolve(self) -> Version:
         """Return what the alias points to, as of at most the interval ago.
