@@ -30,7 +30,7 @@ from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_v
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
 from serving.http.predict import BatchPredictEndpoint, PredictEndpoint
-from serving.http.status import models_route, status_router
+from serving.http.status import MODELS, models_router, status_router
 from serving.lists.page import list_route
 from serving.metrics.counters import Metrics
 from serving.metrics.exposition import scrape_route
@@ -50,22 +50,19 @@ def create_app(settings: Settings) -> FastAPI:
     """Return the proxy for `settings`; nothing is read, opened or started before its lifespan."""
     log = JsonLog(settings.log_file)
     room, _backlog = room_for(settings.max_connections)
+    models = settings.each_model()
     metrics = Metrics(
         settings.workers_dir,
         lambda: gauges(deployments),
-        lambda: all(d.follower.served is not None for d in deployments),
-        KeptLevels(settings.kept_levels),
+        lambda: main.follower.served is not None,
+        KeptLevels(models[0].kept_levels),
     )
-    deployments = [
-        Deployment(settings.of_model(name), log, metrics)
-        for name in settings.models or (settings.model_name,)
-    ]
+    deployments = [Deployment(one, log, metrics) for one in models]
     main, *others = deployments
     status = status_router(main, others)
     routes = [
         Route("/version", mlflow_version, methods=["GET"]),
         scrape_route(metrics),
-        models_route(deployments),
         *document_routes(),
         *_routes_of(main, metrics, others),
     ]
@@ -81,11 +78,12 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.include_router(status)
+    app.include_router(models_router(deployments))
     for prefix, one in several.items():
         app.include_router(status_router(one), prefix=prefix, include_in_schema=False)
     app.router.routes += routes
     app.add_exception_handler(HTTPException, _hand_over)
-    paths = {path for route in app.routes if (path := getattr(route, "path", None))}
+    paths = {MODELS, *(path for route in app.routes if (path := getattr(route, "path", None)))}
     for route in status.routes:
         paths |= {prefix + getattr(route, "path", "") for prefix in ("", *several)}
     scoring = [one for one in routes if isinstance(one.endpoint, PredictEndpoint)]

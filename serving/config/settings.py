@@ -288,15 +288,15 @@ class Settings(BaseSettings):
         """Tell whether `/invocations` leaves them out."""
         return self.unknown_fields != "refuse"
 
-    def of_model(self, name: str) -> "Settings":
-        """Return the settings of one of the models.
+    def each_model(self) -> list["Settings"]:
+        """Return the settings of each model that is served.
 
         The threshold, the reader of workbooks and the panel's group are about the first one.
         """
-        if name == (self.models or (self.model_name,))[0]:
-            return self.model_copy(update={"model_name": name})
+        first, *others = self.models or (self.model_name,)
         own = {"threshold": None, "sheet_reader": "", "panel_group": ""}
-        return self.model_copy(update={"model_name": name, **own})
+        found = [self.model_copy(update={"model_name": name, **own}) for name in others]
+        return [self.model_copy(update={"model_name": first}), *found]
 
     @model_validator(mode="before")
     @classmethod

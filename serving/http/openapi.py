@@ -36,6 +36,7 @@ _SUMMARIES = {
     "/health": N_("State of the service; always 200"),
     "/ready": N_("200 with a model loaded, 503 before"),
     "/metadata": N_("The served version: contract, metrics, origin"),
+    MODELS: N_("The models of this server, and how each of them is"),
 }
 _SCHEMAS = {
     "CaptureState": N_("Captured rows of the answering worker since it started"),
@@ -43,6 +44,9 @@ _SCHEMAS = {
     "Health": N_("State of the service: `degraded` says that someone should look"),
     "Ready": N_("The release that is served"),
     "Metadata": N_("The served version and where it comes from"),
+    "Models": N_("The models of this server, the first one first"),
+    "ModelState": N_("A model: what it serves, and why someone should look"),
+    "CanaryState": N_("The version that answers a share of the requests, in percent"),
 }
 
 
@@ -64,7 +68,6 @@ def describe(app: FastAPI, deployments: Sequence[Deployment]) -> dict[str, Any]:
     for path in ("/ready", "/metadata"):
         paths[path]["get"]["responses"]["503"] = _error("503")
     paths |= _scoring(main)
-    paths[MODELS] = {"get": _models()}
     for one in deployments if settings.models else ():
         paths |= _scoring(one, prefix_of(one.name), f"_{one.name}")
     paths["/ping"] = {"get": _text("ping", _("200 with a model loaded (MLflow)"), "text/plain")}
@@ -98,17 +101,6 @@ def _scoring(deployment: Deployment, prefix: str = "", suffix: str = "") -> dict
     for path in found.values():
         path["post"]["operationId"] += suffix
     return {prefix + path: one for path, one in found.items()}
-
-
-def _models() -> dict[str, Any]:
-    text = {"type": "string"}
-    one: dict[str, Any] = dict.fromkeys(("name", "path", "alias", "status"), text)
-    one |= {"model_version": {"type": ["string", "null"]}, "reasons": {"type": "array"}}
-    models = {"type": "array", "items": closed_object(one)}
-    content = {"application/json": {"schema": closed_object({"models": models})}}
-    summary = _("The models of this server, and how each of them is")
-    responses = {"200": {"description": summary, "content": content}}
-    return {"summary": summary, "operationId": "models", "responses": responses}
 
 
 def _translate(document: dict[str, Any]) -> None:

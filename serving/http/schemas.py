@@ -76,6 +76,13 @@ class ModelState:
 
 
 @dataclass(frozen=True, slots=True)
+class Models:
+    """Answer of `GET /models`, the first model first."""
+
+    models: list[ModelState]
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """Answer of `GET /ready` once a model is loaded; 503 before."""
 

@@ -3,11 +3,7 @@
 import time
 from collections.abc import Sequence
 
-import msgspec
 from fastapi import APIRouter
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from serving.config.model_paths import prefix_of
 from serving.deployment.canary import Canary
@@ -18,6 +14,7 @@ from serving.http.schemas import (
     CaptureState,
     Health,
     Metadata,
+    Models,
     ModelState,
     Ready,
     ShadowState,
@@ -47,14 +44,15 @@ def status_router(deployment: Deployment, others: Sequence[Deployment] = ()) -> 
     return router
 
 
-def models_route(deployments: Sequence[Deployment]) -> Route:
+def models_router(deployments: Sequence[Deployment]) -> APIRouter:
     """Return the route that lists the models of this server."""
+    router = APIRouter()
 
-    async def models(_: Request) -> Response:
-        body = {"models": [model_of(one) for one in deployments]}
-        return Response(msgspec.json.encode(body), media_type="application/json")
+    @router.get(MODELS)
+    async def models() -> Models:
+        return Models([model_of(one) for one in deployments])
 
-    return Route(MODELS, models, methods=["GET"])
+    return router
 
 
 def model_of(deployment: Deployment) -> ModelState:

@@ -120,6 +120,30 @@ def test_rows_of_several_models_share_a_store(
     assert eventually(lambda: len(found := rows()) == 3 and found) == sorted([first, *[second] * 2])
 
 
+def test_service_levels_are_those_of_the_first_model(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    settings_for: Callable[..., Settings],
+    threaded: Callable[..., Any],
+    eventually: Callable[..., Any],
+) -> None:
+    """They are kept under its name, and a model that is not there is no time down."""
+    first = new_model()
+    register_version(first)
+    settings = settings_for("another", models=(first, new_model()))
+    with threaded(settings) as proxy:
+        proxy.wait_ready()
+        proxy.predict(ROW)
+
+        def seconds(name: str) -> float:
+            lines = proxy.http.get("/metrics").text.splitlines()
+            return sum(float(x.split()[-1]) for x in lines if x.startswith(f"{name}_total "))
+
+        eventually(lambda: seconds("serving_lived_seconds") > 1)
+        assert seconds("serving_down_seconds") == 0
+    assert list(settings.each_model()[0].kept_levels.glob("*.jsonl"))
+
+
 def test_keys_guard_every_model(
     register_version: Callable[..., int],
     new_model: Callable[[], str],
@@ -149,4 +173,4 @@ def test_names_of_models_are_checked(text: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MODELS", " a , b ")
     found = Settings.from_env()
     assert found.models == ("a", "b")
-    assert found.of_model("a").model_name == "a"
+    assert [one.model_name for one in found.each_model()] == ["a", "b"]
