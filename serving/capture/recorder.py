@@ -280,6 +280,8 @@ class Capture:
             self._heart.beat(_SILENT_SECONDS)
             if self._stop.wait(min(left, ROTATE_LOOK_SECONDS)):
                 return True
+            # Another's process may have held a sealed journal, and made it Parquet, meanwhile.
+            self._forget_converted({})
             if self._asked_to_rotate():
                 return False
         return self._stop.is_set()

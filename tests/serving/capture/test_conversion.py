@@ -12,7 +12,11 @@ from live import wait_for
 from test_capture import ROW, Register, write_journal
 
 from core.files.locks import owned
+from core.store.filesystem import Store
+from core.store.journals import rotate
+from serving.capture import conversion
 from serving.capture.conversion import convert_free
+from serving.capture.parquet import collect
 from serving.errors import ConversionFailed
 
 
@@ -96,6 +100,35 @@ def test_health_and_log_tell_of_conversions_that_die(
     proxy.wait_for(status="healthy", capture={"captured": 2, "pending": 0, "lost": 0})
     errors = [line["message"] for line in proxy.log() if line["level"] == "ERROR"]
     assert len(errors) == 1
+
+
+def test_what_another_converts_is_pending_no_more(
+    register_version: Register,
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    eventually: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Known within a look, not a turn later: another's process held the journal at ours."""
+    name = new_model()
+    register_version(name)
+    proxy = start(name, capture_flush_seconds=3600).wait_ready()
+    assert proxy.predict(ROW).status_code == 200
+    turns: list[Path] = []
+
+    def held(folder: Path, *_: Any) -> dict[Path, str | None]:
+        turns.append(folder)
+        return {}
+
+    monkeypatch.setattr(conversion, "convert_free", held)
+    folder = proxy.settings.journal_dir
+    (journal,) = rotate(folder)
+    eventually(lambda: turns, 30)
+    assert proxy.health()["capture"]["pending"] == 1
+    taken = dict(collect(Store(proxy.settings.inference_store, folder)))
+    assert taken == {journal: None}
+    eventually(lambda: proxy.health()["capture"]["pending"] == 0, 10)
+    assert proxy.health()["status"] == "healthy"
 
 
 def test_a_worker_never_loads_parquet(
