@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any
 
+from core.messages import _
 from core.store.errors import FileDamaged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
@@ -41,6 +42,16 @@ class Compaction:
     removed: int
     quarantined: tuple[Quarantined, ...] = ()
 
+    def said(self, store: Store) -> str:
+        """Return for people what was done."""
+        return _(
+            "{merged} files merged into {written}; {removed} replaced files removed ({store})",
+            merged=self.merged,
+            written=self.written,
+            removed=self.removed,
+            store=store,
+        )
+
 
 def compact(
     store: Store | Path,
@@ -65,7 +76,7 @@ def compact(
     try:
         with exclusive(store):
             files = left_out.files()
-            removed = _remove_replaced(store, files, keep_minutes, left_out)
+            removed = _remove_replaced(store, files, keep_minutes, left_out, step)
             _forget(store, files, today, left_out, step)
             del files  # of a year's names only those that are left are needed
             for group in _groups(store, today, left_out, step):
@@ -168,7 +179,11 @@ def _forget(
 
 
 def _remove_replaced(
-    store: Store, files: StoreFiles, keep_minutes: float, left_out: Unreadable
+    store: Store,
+    files: StoreFiles,
+    keep_minutes: float,
+    left_out: Unreadable,
+    step: Callable[[], None],
 ) -> int:
     """Remove files that were replaced so long ago that nobody can be reading them.
 
@@ -187,6 +202,7 @@ def _remove_replaced(
             left_out.add(FileDamaged(path=by, reason=problem))
             continue
         for path in paths:
+            step()
             store.delete(path)
         removed += len(paths)
     return removed

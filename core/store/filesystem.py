@@ -29,7 +29,7 @@ from core.store.places import journal_folder
 from core.store.schema import PARQUET_SUFFIX
 
 _CODE = re.compile(r"AWS Error (\w+)")
-_ROWS_AT_ONCE = 131_072
+_ROWS_AT_ONCE = 16_384
 _ARROWS_OWN = b"ARROW:schema"
 
 
