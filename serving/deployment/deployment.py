@@ -58,6 +58,7 @@ class Deployment:
         self.batch_capture = Capture(settings, log, ROLE_BATCH)
         self.batch = Batcher(self._record_batch, settings.max_pending_rows)
         self.compactor = Compactor(settings, log)
+        self._ending = threading.Event()
         self._batch_begun = False
         self._beginning = threading.Lock()
         # Fields that a model does not have and that were left out; counted on the event loop.
@@ -80,9 +81,17 @@ class Deployment:
 
     def _wait_for_version(self) -> None:
         """Wait for the first look; without a version, go on waiting as long as others serve."""
-        self.follower.looked.wait(_FIRST_LOOK_SECONDS)
+        until = time.monotonic() + _FIRST_LOOK_SECONDS
+        while not self._ending.is_set() and time.monotonic() < until:
+            if self.follower.looked.wait(_LOOK_AROUND_SECONDS):
+                break
         while self.follower.served is None and self._metrics.others_serve(self.name):
-            time.sleep(_LOOK_AROUND_SECONDS)
+            if self._ending.wait(_LOOK_AROUND_SECONDS):
+                return
+
+    def stop_waiting(self) -> None:
+        """Let `start` return without a version, since the server is told to end."""
+        self._ending.set()
 
     def close(self) -> None:
         """Stop all parts; what was answered is captured first."""
