@@ -4,8 +4,10 @@ import asyncio
 import multiprocessing
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 
 from fastapi import FastAPI
@@ -148,7 +150,8 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
-        await asyncio.gather(*(deployment.start() for deployment in deployments))
+        with _ends_meanwhile(lambda: [deployment.stop_waiting() for deployment in deployments]):
+            await asyncio.gather(*(deployment.start() for deployment in deployments))
         metrics.serving()
         try:
             yield state
@@ -160,6 +163,31 @@ def _lifespan(
             log.close()
 
     return lifespan
+
+
+@contextmanager
+def _ends_meanwhile(tell: Callable[[], object]) -> Iterator[None]:
+    """Tell also the start of a signal that ends the server, which itself looks after the start."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Signals reach only that one.
+        return
+
+    def telling(before: Callable[[int, FrameType | None], Any]) -> Any:
+        def handle(number: int, frame: FrameType | None) -> None:
+            tell()
+            before(number, frame)
+
+        return handle
+
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: before for number, before in found.items() if callable(before)}
+    for number, before in handlers.items():
+        signal.signal(number, telling(before))
+    try:
+        yield
+    finally:
+        for number, before in handlers.items():
+            signal.signal(number, before)
 
 
 def _hand_over(_request: Request, exc: Exception) -> NoReturn:
