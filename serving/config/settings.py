@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.contract import names
 from core.contract.numbers import read_number
 from core.messages import N_, _
+from core.registry.places import is_registry
 from core.store import places
 from serving.errors import SettingsError
 
@@ -44,6 +45,12 @@ def _local(value: Any) -> Any:
 
 def _server(value: Any) -> Any:
     if isinstance(value, str) and not names.is_server(value.strip()):
+        raise ValueError
+    return value
+
+
+def _registry(value: Any) -> Any:
+    if isinstance(value, str) and value and not is_registry(value.strip()):
         raise ValueError
     return value
 
@@ -109,7 +116,14 @@ class Settings(BaseSettings):
         BeforeValidator(_server),
         _Must(N_("must be the address of an MLflow server, for example http://127.0.0.1:5000")),
     ] = names.DEFAULT_TRACKING_URI
-    """MLflow server that holds the registry and the artifacts."""
+    """MLflow server that holds the runs and the artifacts, and the registry unless another does."""
+
+    mlflow_registry_uri: Annotated[
+        str,
+        BeforeValidator(_registry),
+        _Must(N_("must be the address of an MLflow server, databricks-uc, or empty")),
+    ] = ""
+    """Registry beside the tracking server (`REGISTRY_URI` is another name of it); empty: none."""
 
     mlflow_public_url: str = ""
     """Address under which operators' browsers find MLflow; empty: the same."""
@@ -325,7 +339,7 @@ class Settings(BaseSettings):
                 secret.
         """
         try:
-            return cls()
+            return cls(mlflow_registry_uri=names.registry_uri())
         except ValidationError as exc:
             name = str(exc.errors(include_input=False, include_context=False)[0]["loc"][0])
         said = [m for m in cls.model_fields[name].metadata if isinstance(m, _Must)]

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 
 from core.messages import _
-from core.registry.versions import Registry
 from core.store.schema import ROLE_BATCH
 from serving.capture.compaction import Compactor
 from serving.capture.recorder import Capture, CaptureCounters
+from serving.config.registry import registry_of
 from serving.config.settings import Settings
 from serving.deployment.canary import Canary
 from serving.deployment.reporter import Reporter
@@ -46,7 +46,7 @@ class Deployment:
         """Put the parts together; nothing is read, opened or started before `start`."""
         self.settings, self._log, self._metrics = settings, log, metrics
         self.name, self.alias = settings.model_name, settings.model_alias
-        self.registry = Registry(self.name, settings.mlflow_tracking_uri, self.alias)
+        self.registry = registry_of(settings, self.alias)
         self.follower = Follower(self.registry, settings, log)
         self.canary = Canary(settings, self.follower, metrics, log) if settings.canary else None
         self.reporter = Reporter(settings, self.registry, self.follower, metrics, log, self.canary)

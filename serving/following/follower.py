@@ -105,7 +105,9 @@ class Follower:
             missing = _IDLE * settings.poll_seconds * _EARLY if optional else None
             shared = SharedLook(registry, settings.workers_dir, good_for, missing)
             self._resolve = shared.resolve
-        self._cache = ModelCache(settings.model_cache, registry.uri, registry.name, registry.alias)
+        self._cache = ModelCache(
+            settings.model_cache, registry.place, registry.name, registry.alias
+        )
         self._cache_tried = False
         self._tags: Mapping[str, str] = {}
         self._failure: _Failure | None = None

@@ -142,3 +142,15 @@ def test_env_example_lists_every_variable() -> None:
     lines = (Path(__file__).parents[3] / ".env.example").read_text("utf-8").splitlines()
     listed = {line.split("=")[0] for line in lines if "=" in line and not line.startswith("#")}
     assert {name.upper() for name in Settings.model_fields} <= listed
+
+
+def test_a_registry_of_its_own_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own variable wins over `REGISTRY_URI`; what is no registry is refused by name."""
+    assert Settings.from_env().mlflow_registry_uri == ""
+    monkeypatch.setenv("REGISTRY_URI", "http://registry:5000/")
+    assert Settings.from_env().mlflow_registry_uri == "http://registry:5000"
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "databricks-uc")
+    assert Settings.from_env().mlflow_registry_uri == "databricks-uc"
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:///registry.db")
+    with pytest.raises(SettingsError, match=r"MLFLOW_REGISTRY_URI.*databricks-uc"):
+        Settings.from_env()
