@@ -1,5 +1,6 @@
 """What the operators' page says, from facts alone: concerns, origins, links, escaping."""
 
+import itertools
 import re
 import threading
 import time
@@ -417,6 +418,15 @@ def test_the_trend_goes_from_old_to_new_within_its_box() -> None:
     assert [text for _y, text in chart.lines] == ["aviso", "alerta"]
     assert trend([report()]) is None
     assert trend([report(params={}), report(params={"psi_alert": "x"})]) is not None
+
+
+def test_dates_below_the_bars_have_room_on_a_phone() -> None:
+    """A chart is 260 pixels wide there and a date 68: two stand at least 27 % apart."""
+    for number in range(2, 30):
+        chart = trend([report()] * number)
+        assert chart is not None
+        places = [bar.middle for bar in chart.bars if bar.date]
+        assert min(b - a for a, b in itertools.pairwise([*places, 200])) >= 27
 
 
 @pytest.mark.parametrize(
