@@ -4,10 +4,8 @@ import asyncio
 import multiprocessing
 import signal
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from types import FrameType
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 from fastapi import FastAPI
@@ -19,6 +17,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from core.cli.parent import end_with_parent
+from core.cli.signals import also_tells
 from core.messages import _
 from serving.config.model_paths import prefix_of
 from serving.config.settings import Settings
@@ -147,10 +146,15 @@ def _lifespan(
 ) -> Any:
     """Return the lifespan that starts the parts, ends them in reverse, and hands on `state`."""
 
+    def end_start() -> None:
+        for deployment in deployments:
+            deployment.stop_waiting()
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
-        with _ends_meanwhile(lambda: [deployment.stop_waiting() for deployment in deployments]):
+        # The server itself looks after the start.
+        with also_tells(end_start):
             await asyncio.gather(*(deployment.start() for deployment in deployments))
         metrics.serving()
         try:
@@ -163,31 +167,6 @@ def _lifespan(
             log.close()
 
     return lifespan
-
-
-@contextmanager
-def _ends_meanwhile(tell: Callable[[], object]) -> Iterator[None]:
-    """Tell also the start of a signal that ends the server, which itself looks after the start."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Signals reach only that one.
-        return
-
-    def telling(before: Callable[[int, FrameType | None], Any]) -> Any:
-        def handle(number: int, frame: FrameType | None) -> None:
-            tell()
-            before(number, frame)
-
-        return handle
-
-    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    handlers = {number: before for number, before in found.items() if callable(before)}
-    for number, before in handlers.items():
-        signal.signal(number, telling(before))
-    try:
-        yield
-    finally:
-        for number, before in handlers.items():
-            signal.signal(number, before)
 
 
 def _hand_over(_request: Request, exc: Exception) -> NoReturn:
