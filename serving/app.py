@@ -150,7 +150,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
-        with _ends_meanwhile(lambda: [deployment.stop_waiting() for deployment in deployments]):
+        with _ends_meanwhile([deployment.stop_waiting for deployment in deployments]):
             await asyncio.gather(*(deployment.start() for deployment in deployments))
         metrics.serving()
         try:
@@ -166,7 +166,7 @@ def _lifespan(
 
 
 @contextmanager
-def _ends_meanwhile(tell: Callable[[], object]) -> Iterator[None]:
+def _ends_meanwhile(tell: Sequence[Callable[[], None]]) -> Iterator[None]:
     """Tell also the start of a signal that ends the server, which itself looks after the start."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Signals reach only that one.
@@ -174,7 +174,8 @@ def _ends_meanwhile(tell: Callable[[], object]) -> Iterator[None]:
 
     def telling(before: Callable[[int, FrameType | None], Any]) -> Any:
         def handle(number: int, frame: FrameType | None) -> None:
-            tell()
+            for one in tell:
+                one()
             before(number, frame)
 
         return handle
