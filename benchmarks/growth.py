@@ -61,8 +61,8 @@ def main() -> int:
         with mlflow_server(folder) as uri:
             os.environ.update({"MLFLOW_TRACKING_URI": uri, "MODEL_NAME": MODEL})
             found = list(measure(folder, DAYS[:2] if quick else DAYS, quick))
-            few = slice(2) if quick else slice(None)
-            days, small = growth_store.DAYS[few], growth_store.SMALL_FILES[few]
+            days = growth_store.DAYS[:2] if quick else growth_store.DAYS
+            small = growth_store.SMALL_FILES[:2] if quick else growth_store.SMALL_FILES
             stores = list(growth_store.measure(folder, days, small))
     text = "\n".join(report(found, stores))
     sys.stdout.write(f"{text}\n")
