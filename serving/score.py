@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> None:
         ServingError: there is no version, the file or its rows cannot be used, or the output
             cannot be written.
     """
-    from core.registry.versions import Registry
+    from serving.config.registry import registry_of
     from serving.config.settings import Settings
     from serving.errors import FileRefused
     from serving.following.follower import Follower
@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
 
     settings = Settings.from_env().model_copy(update={"max_instances": options.chunk})
     log = JsonLog(settings.log_file)
-    registry = Registry(settings.model_name, settings.mlflow_tracking_uri, settings.model_alias)
+    registry = registry_of(settings, settings.model_alias)
     follower = Follower(registry, settings, log)
     follower.poll()
     model = follower.current()

@@ -13,6 +13,8 @@ from live import ROOT, find_free_port, make_bucket, start_mlflow, stop, wait_for
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests that run at night must not find their files compacted.
+os.environ["COMPACT_HOUR"] = "none"
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
@@ -49,10 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def same_server() -> Iterator[None]:
     """Give the next test the server of this one: MLflow keeps the last client's address."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
+    registry = os.environ.get("MLFLOW_REGISTRY_URI")
     yield
+    if registry is None:
+        os.environ.pop("MLFLOW_REGISTRY_URI", None)
     if before and "mlflow" in sys.modules:
         import mlflow
 
+        mlflow.set_registry_uri("")
         if mlflow.get_tracking_uri() != before:
             mlflow.set_tracking_uri(before)
 

@@ -47,7 +47,7 @@ def wait_for(url: str, seconds: float, process: subprocess.Popen[bytes] | None =
     raise AssertionError(f"{url} did not answer within {seconds} s")
 
 
-def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Return the first truthy result of `check`; fail when the time is over."""
     deadline = time.monotonic() + seconds
     while not (result := check()):
@@ -68,14 +68,22 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             process.wait(10)
 
 
-def start_mlflow(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    """Start an MLflow server with SQLite and proxied artifacts under `folder`."""
+def start_mlflow(folder: Path, port: int, bucket: str = "") -> subprocess.Popen[bytes]:
+    """Start an MLflow server with SQLite under `folder` and proxied artifacts there.
+
+    With a bucket clients take the artifacts to it and fetch them there by themselves.
+    """
     env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    env.pop("MLFLOW_TRACKING_URI", None)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        env.pop(name, None)
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-        *("--artifacts-destination", str(folder / "artifacts")),
+        *(
+            ("--no-serve-artifacts", "--default-artifact-root", bucket)
+            if bucket
+            else ("--artifacts-destination", str(folder / "artifacts"))
+        ),
     ]
     with (folder / "server.log").open("wb") as log:
         return subprocess.Popen(

@@ -119,6 +119,15 @@ def configure_mlflow_environment() -> str:
     return uri
 
 
+def registry_uri() -> str:
+    """Return the address of a registry of its own; empty where the tracking server registers.
+
+    It is MLflow's own variable that says it, or `REGISTRY_URI` where that is empty.
+    """
+    found = os.environ.get("MLFLOW_REGISTRY_URI") or os.environ.get("REGISTRY_URI") or ""
+    return found.strip().rstrip("/")
+
+
 def is_server(uri: str) -> bool:
     """Tell whether an address could be that of a server: http or https, a host, a port if any."""
     try:

@@ -1,4 +1,4 @@
-"""A client of one MLflow server whose every call ends: in an answer, or in one of our errors.
+"""A client of one MLflow server and its registry; every call ends in an answer or our error.
 
 Calls have one total deadline, whatever the server does (`deadline`), and short retries of our own;
 a `Retry-After` of an hour is not obeyed. Reading is repeated; what changes something is repeated
@@ -50,12 +50,20 @@ _MLFLOW = {
 
 
 class Client:
-    """MLflow's `MlflowClient` of one server; each of its methods becomes a call that ends."""
+    """MLflow's `MlflowClient` of one server; each of its methods becomes a call that ends.
 
-    def __init__(self, uri: str) -> None:
-        """Remember the server; nothing is imported or asked before the first call."""
-        self.uri = uri
+    `uri` is the tracking server's, `place` the registry's: the same unless another is named.
+    """
+
+    def __init__(self, uri: str, registry_uri: str = "") -> None:
+        """Remember the servers; nothing is imported or asked before the first call."""
+        self.uri, self.place = uri, registry_uri or uri
         self._client: Any = None
+
+    @property
+    def is_split(self) -> bool:
+        """Tell whether versions are registered elsewhere than runs are tracked."""
+        return self.place != self.uri
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a method of the client with deadline, retries and our errors."""
@@ -92,7 +100,7 @@ class Client:
                     raise  # no room, no right to write: not the server's doing
                 # Of several failures the last before time ran out says most.
                 late = isinstance(exc, DeadlineError) and known
-                error = known = late or translate(self.uri, name, exc)
+                error = known = late or translate(self._asked(name), name, exc)
                 cause = error.cause if isinstance(error, RegistryUnreachable) else ""
                 if late or not pauses or cause not in passing:
                     raise error from exc
@@ -105,10 +113,18 @@ class Client:
             names.configure_mlflow_environment()
             import mlflow
 
-            # MLflow's functions use the process-wide URI, not the client's.
+            # MLflow's functions use the process-wide addresses, not the client's.
             mlflow.set_tracking_uri(self.uri)
-            self._client = mlflow.MlflowClient(self.uri)
+            mlflow.set_registry_uri(self.place if self.is_split else "")
+            self._client = mlflow.MlflowClient(self.uri, self.place)
+            if self.place.startswith("databricks"):
+                import databricks.sdk  # noqa: F401 (no call should take as long as this)
         return self._client
+
+    def _asked(self, name: str) -> str:
+        """Return the address of the server that a call goes to."""
+        registering = any(word in name for word in ("model_version", "register"))
+        return self.place if registering else self.uri
 
 
 def configure_client() -> None:

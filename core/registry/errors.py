@@ -2,6 +2,9 @@
 
 RegistryError
 ├── NotAServer              MLFLOW_TRACKING_URI names no server
+├── NotARegistry            MLFLOW_REGISTRY_URI names nothing that our client speaks with
+├── NotPortable             the registry's server does not take files from the tracking server
+├── UnityName               a model in Unity Catalog has a name of three parts
 ├── RegistryUnreachable     no answer, or none that can be used; worth trying again
 ├── CallRejected            MLflow answered and refused the call
 ├── NotFound                the run, file or version asked for does not exist (any more)
@@ -53,6 +56,40 @@ class NotAServer(RegistryError):
     message = N_(
         "MLFLOW_TRACKING_URI does not name an MLflow server. Before the command: "
         "export MLFLOW_TRACKING_URI={default}"
+    )
+
+
+class NotARegistry(RegistryError):
+    """The registry's address is neither a server nor Unity Catalog."""
+
+    code = "no_registry"
+    message = N_(
+        "MLFLOW_REGISTRY_URI must be the address of an MLflow server or databricks-uc; leave it "
+        "empty where the tracking server registers, too"
+    )
+
+
+class NotPortable(RegistryError):
+    """Another MLflow server registers only what lies in a bucket, not behind the tracking server.
+
+    MLflow's servers refuse a source that is another server's own, since their users could read it.
+    """
+
+    code = "files_not_portable"
+    message = N_(
+        "the registry at {place} cannot register files that lie behind the tracking server "
+        "({scheme}): start that one with --default-artifact-root s3://... --no-serve-artifacts, or "
+        "register there and move versions with registry export and import"
+    )
+
+
+class UnityName(RegistryError):
+    """A name that Unity Catalog does not know how to read."""
+
+    code = "unity_name"
+    message = N_(
+        "in Unity Catalog a model is called catalog.schema.model; {name} is no such name: correct "
+        "MODEL_NAME"
     )
 
 

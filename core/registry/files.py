@@ -83,7 +83,7 @@ def fetch_uri(client: Client, uri: str, folder: Path, seconds: float) -> Path:
     def fetch() -> Path:
         from mlflow.artifacts import download_artifacts
 
-        servers = {"tracking_uri": client.uri, "registry_uri": client.uri}
+        servers = {"tracking_uri": client.uri, "registry_uri": client.place}
         return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder), **servers))
 
     return client.call(fetch, "download_artifacts", seconds, repeat=True)

@@ -1,5 +1,6 @@
 """Registered versions: found by release or alias, tagged, given their aliases."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from core.contract import names
 from core.contract.derived import release_of
 from core.contract.model import RELEASE, ModelContract
 from core.contract.numbers import NumberError, read_share
+from core.registry import unity
 from core.registry.client import Client, reach, server_uri
 from core.registry.errors import (
     AliasMissing,
@@ -20,8 +22,10 @@ from core.registry.errors import (
     UnknownVersion,
 )
 from core.registry.files import stated_release
+from core.registry.places import is_unity, registry_uri, version_page
 
 _PAGE = 1000
+_LOGGED_MODEL = re.compile(r"^models:/(m-[^/]+)$|/models/(m-[0-9a-f]+)/artifacts/?$")
 _LISTED = 20
 """Most names of registered models in one message."""
 
@@ -93,12 +97,20 @@ class Version:
 
 
 class Registry:
-    """One registered model of one server. Every call blocks, for a limited time."""
+    """One registered model of one registry. Every call blocks, for a limited time.
 
-    def __init__(self, name: str, uri: str, alias: str = names.CHAMPION) -> None:
-        """Name the model, its server, and the alias that `resolve` follows; nothing is asked."""
+    `uri` is the tracking server's address, `place` the registry's: the same unless another is
+    named.
+    """
+
+    def __init__(
+        self, name: str, uri: str, alias: str = names.CHAMPION, registry_uri: str = ""
+    ) -> None:
+        """Name the model, its servers, and the alias that `resolve` follows; nothing is asked."""
         self.name, self.uri, self.alias = name, uri.rstrip("/"), alias
-        self.client = Client(self.uri)
+        self.client = Client(self.uri, registry_uri.rstrip("/"))
+        self.place = self.client.place
+        self._unity = is_unity(self.place)
 
     def resolve(self) -> Version:
         """Return the version that the alias points to.
@@ -113,10 +125,15 @@ class Registry:
 
         Raises:
             ModelMissing, AliasMissing: there is no such thing in the registry.
+            UnityName: it is Unity Catalog, where a name has three parts.
         """
+        if self._unity:
+            unity.check_name(self.name)
         try:
             return self._read(self.client.get_model_version_by_alias(self.name, alias))
         except NotFound as exc:
+            if self._unity and self._known():
+                raise AliasMissing(self.name, alias) from exc
             raise ModelMissing(self.name, self._others()) from exc
         except CallRejected as exc:
             if exc.facts["mlflow_code"] == "INVALID_PARAMETER_VALUE":
@@ -154,10 +171,10 @@ class Registry:
             UnknownVersion: there is none; lists the known releases.
             ModelMissing: there is no such model, but others.
         """
-        wanted = f"tags.{names.TAG_RELEASE} = '{release}'" if RELEASE.fullmatch(release) else None
-        tagged = self.versions(wanted) if wanted else []
-        if tagged:
-            return tagged[0]
+        if not self._unity and RELEASE.fullmatch(release):
+            tagged = self.versions(f"tags.{names.TAG_RELEASE} = '{release}'")
+            if tagged:
+                return tagged[0]
         everyone = self.versions()
         for version in everyone:
             if version.release == release or release == self._stated(version):
@@ -168,9 +185,13 @@ class Registry:
     def versions(self, filters: str | None = None, last: int | None = None) -> list[Version]:
         """Return versions, newest first; `filters` and `last` (how many) limit them at the server.
 
-        `filters` is a condition of MLflow's search, for example on a tag.
+        `filters` is a condition of MLflow's search, for example on a tag; Unity Catalog has none.
         """
         aliases = self.aliases()
+        if self._unity:
+            return [
+                self._read(v, aliases) for v in unity.newest_versions(self.client, self.name, last)
+            ]
         wanted = f"name = '{self.name}'" + (f" and {filters}" if filters else "")
         found: list[Any] = []
         token: str | None = None
@@ -197,19 +218,30 @@ class Registry:
 
     def set_tag(self, version: Version, key: str, value: str) -> None:
         """Set one tag of a version."""
-        self.client.set_model_version_tag(self.name, str(version.number), key, value)
+        self.client.set_model_version_tag(self.name, str(version.number), self.tag(key), value)
+
+    def delete_tag(self, version: Version, key: str) -> None:
+        """Remove one tag of a version."""
+        self.client.delete_model_version_tag(self.name, str(version.number), self.tag(key))
+
+    def tag(self, key: str) -> str:
+        """Return a tag's key as this registry takes it."""
+        return unity.written(key) if self._unity else key
 
     def version_url(self, version: Version) -> str:
         """Return the address of the version's page in MLflow."""
-        return f"{self.uri}/#/models/{version.name}/versions/{version.number}"
+        return version_page(self.place, version.name, version.number)
 
     def _known(self) -> list[Any]:
         """Return MLflow's record of this model; empty when it does not exist (yet)."""
+        if self._unity:
+            return unity.known(self.client, self.name)
         return list(self.client.search_registered_models(f"name = '{self.name}'"))
 
     def _others(self) -> str:
         """Return the names of registered models, those most like this one first, as one text."""
-        models = self.client.search_registered_models(max_results=_PAGE)
+        most = None if self._unity else _PAGE
+        models = self.client.search_registered_models(max_results=most)
         known = [model.name for model in models]
         known.sort(key=lambda name: -SequenceMatcher(None, self.name, name).ratio())
         shown = ", ".join(known[:_LISTED])
@@ -218,8 +250,10 @@ class Registry:
     def _read(self, found: Any, aliases: Mapping[str, int] | None = None) -> Version:
         """Read MLflow's version; an answer that is none is no answer of MLflow."""
         if not str(found.version).isdecimal():
-            raise RegistryUnreachable(self.uri, "not_mlflow")
+            raise RegistryUnreachable(self.place, "not_mlflow")
         number, tags = int(found.version), dict(found.tags)
+        if self._unity:
+            tags = {unity.read(key): value for key, value in tags.items()}
         at = found.aliases if aliases is None else [a for a, n in aliases.items() if n == number]
         return Version(
             name=self.name,
@@ -240,9 +274,12 @@ class Registry:
 
 
 def _model_id(source: str) -> str | None:
-    """Return the logged model that a version was made from; a run's folder is none."""
-    name = source.removeprefix("models:/")
-    return name if name != source and name.startswith("m-") and "/" not in name else None
+    """Return the logged model that a version was made from; a run's folder is none.
+
+    A registry beside the tracking server knows it by where its files lie only.
+    """
+    found = _LOGGED_MODEL.search(source)
+    return found[1] or found[2] if found else None
 
 
 def open_registry(name: str | None = None) -> Registry:
@@ -252,8 +289,11 @@ def open_registry(name: str | None = None) -> Registry:
         name: the registered model; by default that of `MODEL_NAME`.
 
     Raises:
-        NotAServer, RegistryUnreachable: there is nobody to ask, said within seconds.
+        NotAServer, NotARegistry: the environment names no server.
+        RegistryUnreachable: there is nobody to ask, said within seconds.
     """
-    uri = server_uri()
-    reach(uri)
-    return Registry(name or names.model_name(), uri)
+    uri, place = server_uri(), registry_uri()
+    for each in dict.fromkeys((uri, place)):
+        if names.is_server(each):
+            reach(each)
+    return Registry(name or names.model_name(), uri, registry_uri=place)

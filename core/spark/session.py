@@ -6,19 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from core.errors import ProjectError
 from core.files.scratch import scratch_folder
 from core.messages import N_
+from core.spark.failures import SparkUnusable, failure
 from core.spark.shipped_code import pack_code
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
-
-
-class SparkUnusable(ProjectError):
-    """Spark is not there, or it failed."""
-
-    code = "spark_unusable"
 
 
 def quoted(column: str) -> str:
@@ -36,6 +30,9 @@ def spark_session(package: str) -> Iterator["SparkSession"]:
         SparkUnusable: pyspark or Java is missing, or Spark failed.
     """
     try:
+        from py4j.protocol import (  # type: ignore[import-untyped,import-not-found,unused-ignore]
+            Py4JError,
+        )
         from pyspark.errors import (  # type: ignore[import-not-found,unused-ignore]
             PySparkException,
         )
@@ -55,9 +52,5 @@ def spark_session(package: str) -> Iterator["SparkSession"]:
                 yield session
             finally:
                 session.stop()
-    except PySparkException as exc:
-        # Its text may quote rows.
-        raise SparkUnusable(
-            N_("Spark failed ({cause}); it needs Java 17 and Parquet files"),
-            cause=type(exc).__name__,
-        ) from exc
+    except (PySparkException, Py4JError) as exc:
+        raise failure(exc) from exc

@@ -7,21 +7,20 @@ finishes what was begun.
 
 from collections.abc import Sequence
 
-import mlflow
-
 from core.cli.progress import say
 from core.contract import names
 from core.files.scratch import scratch_folder
 from core.messages import N_, _
+from core.registry import registering
 from core.registry.evidence import training_record
 from core.registry.runs import fetch, read_run
 from core.registry.versions import Registry, Version
+from mlflow_project.flips.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
+from mlflow_project.flips.rehearsal import run_monitoring
+from mlflow_project.gate.criteria import Criterion, capacity_question
+from mlflow_project.gate.verdict import gate_tags
 from mlflow_project.modelling.rows import TrainingError
 from mlflow_project.runs.run_log import REPORT_ARTIFACT
-from mlflow_project.versions.criteria import Criterion, capacity_question
-from mlflow_project.versions.gate import gate_tags
-from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
-from mlflow_project.versions.rehearsal import run_monitoring
 
 UNFINISHED = f"{GATE_TAG}.registration"
 """Version tag: there until the version has all that it needs; why it cannot be promoted yet."""
@@ -47,7 +46,7 @@ def register(
         UNFINISHED: f"{GATE_FAILED}: "
         + _("registration interrupted; repeat the training, which finishes it"),
     }
-    mlflow.register_model(model_uri, registry.name, tags=tags)
+    registering.register(registry, model_uri, tags)
     return registry.by_release(release)
 
 
@@ -75,7 +74,7 @@ def finish(registry: Registry, version: Version) -> bool:
     registry.set_alias(names.CHALLENGER, version.number)
     verdict = GATE_PASSED if _all_passed(version) else GATE_FAILED
     registry.set_tag(version, GATE_TAG, verdict)
-    registry.client.delete_model_version_tag(registry.name, number, UNFINISHED)
+    registry.delete_tag(version, UNFINISHED)
     return verdict == GATE_PASSED
 
 

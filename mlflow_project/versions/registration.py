@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from core.contract import names
 from core.contract.model import RELEASE
 from core.messages import N_
-from core.registry.client import TRANSFER_SECONDS
+from core.registry.registering import register
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.trial import try_version
@@ -43,7 +43,9 @@ def register_tried(
     Raises:
         Refused: it does not load or does not give its example's score; it is removed again.
     """
-    number = register(registry, model_uri, tags)
+    # What MLflow prints there is for whoever called it, and that is not the operator.
+    with contextlib.redirect_stderr(io.StringIO()):
+        number = register(registry, model_uri, tags)
     try:
         registry.client.update_model_version(registry.name, str(number), description)
         version = registry.find(number)
@@ -53,16 +55,3 @@ def register_tried(
         registry.client.delete_model_version(registry.name, str(number))
         raise
     return version
-
-
-def register(registry: Registry, model_uri: str, tags: Mapping[str, str]) -> int:
-    """Register a logged model with all its tags in one request; return the version's number."""
-
-    def work() -> int:
-        import mlflow
-
-        return int(mlflow.register_model(model_uri, registry.name, tags=dict(tags)).version)
-
-    # What MLflow prints there is for whoever called it, and that is not the operator.
-    with contextlib.redirect_stderr(io.StringIO()):
-        return registry.client.call(work, "register_model", TRANSFER_SECONDS, repeat=False)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.spark.session import SparkUnusable, spark_session
+from core.spark.failures import SparkUnusable
+from core.spark.session import spark_session
 from core.store.reader import Captures
 from core.store.selection import ReadingPlan
 from monitoring.drift.baseline import Baseline, Profiler

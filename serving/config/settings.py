@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.contract import names
 from core.contract.numbers import read_number
 from core.messages import N_, _
+from core.registry.places import is_registry
 from core.store import places
 from serving.errors import SettingsError
 
@@ -48,8 +49,18 @@ def _server(value: Any) -> Any:
     return value
 
 
+def _registry(value: Any) -> Any:
+    if isinstance(value, str) and value and not is_registry(value.strip()):
+        raise ValueError
+    return value
+
+
 def _always(value: Any) -> Any:
     return {"always": True, "never": False}.get(value.lower()) if isinstance(value, str) else value
+
+
+def _hour(value: Any) -> Any:
+    return None if isinstance(value, str) and value.lower() == "none" else value
 
 
 def _words(value: Any) -> Any:
@@ -105,7 +116,14 @@ class Settings(BaseSettings):
         BeforeValidator(_server),
         _Must(N_("must be the address of an MLflow server, for example http://127.0.0.1:5000")),
     ] = names.DEFAULT_TRACKING_URI
-    """MLflow server that holds the registry and the artifacts."""
+    """MLflow server that holds the runs and the artifacts, and the registry unless another does."""
+
+    mlflow_registry_uri: Annotated[
+        str,
+        BeforeValidator(_registry),
+        _Must(N_("must be the address of an MLflow server, databricks-uc, or empty")),
+    ] = ""
+    """Registry beside the tracking server (`REGISTRY_URI` is another name of it); empty: none."""
 
     mlflow_public_url: str = ""
     """Address under which operators' browsers find MLflow; empty: the same."""
@@ -191,6 +209,14 @@ class Settings(BaseSettings):
 
     capture_required: Switch = False
     """Answer 503 when a row cannot be captured; else answer, and count the row as lost."""
+
+    compact_hour: Annotated[
+        Annotated[int, Field(ge=0, le=23)] | None,
+        BeforeValidator(_hour),
+        _Must(N_("must be an hour from 0 to 23, or none")),
+    ] = 3
+    """Hour of the local clock (`TZ`) in which the small files of past days become one, in a process
+    of low priority; `none`: never, where something else does it."""
 
     log_file: Path = Path("logs/app.log")
     """JSON log, one object a line."""
@@ -291,10 +317,11 @@ class Settings(BaseSettings):
     def each_model(self) -> list["Settings"]:
         """Return the settings of each model that is served.
 
-        The threshold, the reader of workbooks and the panel's group are about the first one.
+        The threshold, the reader of workbooks and the panel's group are about the first one, which
+        also compacts the store that all share.
         """
         first, *others = self.models or (self.model_name,)
-        own = {"threshold": None, "sheet_reader": "", "panel_group": ""}
+        own = {"threshold": None, "sheet_reader": "", "panel_group": "", "compact_hour": None}
         found = [self.model_copy(update={"model_name": name, **own}) for name in others]
         return [self.model_copy(update={"model_name": first}), *found]
 
@@ -312,7 +339,7 @@ class Settings(BaseSettings):
                 secret.
         """
         try:
-            return cls()
+            return cls(mlflow_registry_uri=names.registry_uri())
         except ValidationError as exc:
             name = str(exc.errors(include_input=False, include_context=False)[0]["loc"][0])
         said = [m for m in cls.model_fields[name].metadata if isinstance(m, _Must)]

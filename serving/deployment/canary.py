@@ -16,7 +16,7 @@ from core.contract.compatibility import incompatible_changes
 from core.contract.numbers import NumberError, read_number
 from core.messages import N_, _
 from core.registry.proxies import MOST_TEXT, ProxyReport
-from core.registry.versions import Registry
+from serving.config.registry import registry_of
 from serving.config.settings import Settings
 from serving.deployment import trial as trials
 from serving.deployment.shadow import translated
@@ -47,7 +47,7 @@ class Canary:
         """Remember what to follow and what to compare with; `start` begins."""
         self._settings, self._champion, self._metrics = settings, champion, metrics
         self._log, self.alias = log, settings.canary
-        registry = Registry(settings.model_name, settings.mlflow_tracking_uri, settings.canary)
+        registry = registry_of(settings, settings.canary)
         own = settings.model_copy(update={"keep_previous": False})
         news = N_("as canary: {name} version {number}")
         self.follower = Follower(registry, own, log, news, "canary_following", optional=True)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.messages import N_, _
-from core.registry.versions import Registry
 from core.store.schema import ROLE_SHADOW
 from serving.capture.recorder import Capture
+from serving.config.registry import registry_of
 from serving.config.settings import Settings
 from serving.engine.job import Job, settle
 from serving.errors import RequestError
@@ -40,7 +40,7 @@ class Shadow:
 
     def __init__(self, settings: Settings, alias: str, log: JsonLog) -> None:
         """Remember what to follow; `start` begins."""
-        registry = Registry(settings.model_name, settings.mlflow_tracking_uri, alias)
+        registry = registry_of(settings, alias)
         # THRESHOLD is for what answers; losing a comparison must refuse no request.
         settings = settings.model_copy(update={"threshold": None, "capture_required": False})
         self.alias = alias

@@ -105,7 +105,9 @@ class Follower:
             missing = _IDLE * settings.poll_seconds * _EARLY if optional else None
             shared = SharedLook(registry, settings.workers_dir, good_for, missing)
             self._resolve = shared.resolve
-        self._cache = ModelCache(settings.model_cache, registry.uri, registry.name, registry.alias)
+        self._cache = ModelCache(
+            settings.model_cache, registry.place, registry.name, registry.alias
+        )
         self._cache_tried = False
         self._tags: Mapping[str, str] = {}
         self._failure: _Failure | None = None
@@ -127,7 +129,8 @@ class Follower:
     def close(self) -> None:
         """Stop following; a download under way is not waited for long."""
         self._stop.set()
-        if self._thread.is_alive():
+        # A first look under way serves nobody yet; it may hang as long as the server does.
+        if self._thread.is_alive() and self.looked.is_set():
             self._thread.join(5)
         self.heart.rest()
 

@@ -56,6 +56,7 @@ class PanelFacts:
     mlflow_url: str
     days: tuple[DayLevels, ...] = ()
     canary: tuple[Measure, ...] = ()
+    registry_url: str = ""
 
 
 def fleet(facts: PanelFacts) -> Fleet:

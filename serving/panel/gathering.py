@@ -45,6 +45,7 @@ def gather(
         counts=counts,
         days=tuple(days(settings.kept_levels)),
         mlflow_url=settings.mlflow_public_url or settings.mlflow_tracking_uri,
+        registry_url=settings.mlflow_registry_uri,
     )
 
 

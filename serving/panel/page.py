@@ -121,7 +121,7 @@ def render(
             ],
             trend=trend(history.drift),
             reports=sorted([*history.drift, *history.performance], key=_when, reverse=True),
-            links=Links(facts.mlflow_url, facts.model_name),
+            links=Links(facts.mlflow_url, facts.model_name, facts.registry_url),
             verdict=panel.verdict,
             cause=cause_of,
             names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
@@ -152,21 +152,19 @@ def _when(report: ReportRun) -> datetime:
 class Links:
     """Addresses in MLflow's pages; None where MLflow is no server that a browser could open."""
 
-    def __init__(self, url: str, model: str) -> None:
-        """Leave out credentials that the address may hold: the page is no place for them."""
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        address = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
-        self._base = address if parts.scheme in ("http", "https") else None
+    def __init__(self, url: str, model: str, registry_url: str = "") -> None:
+        """Name MLflow's address, the model, and the registry's address where it is another."""
+        self._base = _without_credentials(url)
+        self._models = _without_credentials(registry_url) if registry_url else self._base
         self._model = quote(model, safe="")
 
     def model(self) -> str | None:
         """Return the page of the registered model."""
-        return self._base and f"{self._base}/#/models/{self._model}"
+        return self._models and f"{self._models}/#/models/{self._model}"
 
     def version(self, number: int | None) -> str | None:
         """Return the page of a version."""
-        return self._base and f"{self._base}/#/models/{self._model}/versions/{number}"
+        return self._models and f"{self._models}/#/models/{self._model}/versions/{number}"
 
     def run(self, report: ReportRun) -> str | None:
         """Return the page of a report's run."""
@@ -176,3 +174,11 @@ class Links:
     def report(self, report: ReportRun) -> str:
         """Return where the proxy shows the report itself, relative to the page."""
         return f"painel/{report.job}/{quote(report.run_id, safe='')}"
+
+
+def _without_credentials(url: str) -> str | None:
+    """Return an address as a page may show it; None where it is no server's."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    address = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    return address if parts.scheme in ("http", "https") else None

@@ -177,7 +177,8 @@ def test_an_empty_store_is_no_data_on_spark_too(tmp_path: Path) -> None:
 @pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
 def test_without_pyspark_the_command_says_what_to_install() -> None:
     """One line, no traceback."""
-    from core.spark.session import SparkUnusable, spark_session
+    from core.spark.failures import SparkUnusable
+    from core.spark.session import spark_session
 
     with pytest.raises(SparkUnusable, match="make spark"), spark_session("monitoring"):
         pass

@@ -305,7 +305,7 @@ def test_how_many_were_scored_and_flagged_by_group() -> None:
     assert "Pontuados em 2026" in page
     for line in ("Etapa (fase)", "todos 30 12 40 %", "1 20 10 50 %", "não informado 10 2 20 %"):
         assert line in re.sub(" +", " ", page)
-    assert "O último score de cada ra" in page
+    assert "O último score de cada ra" in page and "Contado em 25/11/2026" in page
     alone = re.sub(r"<[^>]+>|\s+", " ", render(facts(counts=Reading(Counts(2026, Count(3, 1))))))
     assert "Grupo Pontuados" in re.sub(" +", " ", alone)
     assert "ninguém é distinguido" in alone

@@ -15,10 +15,11 @@ from core.contract.model import ContractError, ModelContract
 from core.files.scratch import scratch_folder
 from core.messages import N_, _
 from core.registry.packages import read_contract, read_description
+from core.registry.places import is_unity
 from core.registry.versions import Registry, Version
+from mlflow_project.flips.ledger import DESCRIBE, Ledger, exclusive
+from mlflow_project.flips.settlement import settle
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import DESCRIBE, Ledger, exclusive
-from mlflow_project.versions.settlement import settle
 
 
 def describe(
@@ -34,11 +35,19 @@ def describe(
     Raises:
         UnknownVersion: there is no such release.
         ContractError: the contract could not be served so.
-        Refused: nothing is known, the version was registered by MLflow 2, or it is the champion and
-            its clients would break.
+        Refused: nothing is known, the version was registered by MLflow 2 or in Unity Catalog, or it
+            is the champion and its clients would break.
     """
     if not known:
         raise Refused(N_("Nothing was described; see registry describe --help."))
+    if is_unity(registry.place):
+        raise Refused(
+            N_(
+                "Unity Catalog keeps a version's files as they were registered; describe "
+                "{release} at the tracking server, export it and import it there."
+            ),
+            release=release,
+        )
     with exclusive(registry):
         ledger = settle(registry)
         version = registry.by_release(release)
@@ -126,8 +135,7 @@ def _switch(
     if digest:
         registry.set_tag(version, names.TAG_DESCRIPTION, digest)
     else:
-        client, number = registry.client, str(version.number)
-        client.delete_model_version_tag(registry.name, number, names.TAG_DESCRIPTION)
+        registry.delete_tag(version, names.TAG_DESCRIPTION)
     ledger.close(entry)
 
 

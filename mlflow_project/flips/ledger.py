@@ -172,6 +172,6 @@ def exclusive(registry: Registry) -> Iterator[None]:
 
     Another user is like another host: what both did at once is settled by the ledger.
     """
-    key = hashlib.sha256(f"{registry.uri} {registry.name}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{registry.place} {registry.name}".encode()).hexdigest()[:16]
     with locked(lock_folder() / f"flip-{key}.lock"):
         yield

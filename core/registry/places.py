@@ -1,0 +1,53 @@
+"""Where versions are registered: at the tracking server, at another one, or in Unity Catalog.
+
+MLflow calls the address `MLFLOW_REGISTRY_URI`; without it the tracking server registers, too. Runs,
+reports, the ledger and what proxies say of themselves stay at the tracking server.
+"""
+
+import os
+from urllib.parse import urlsplit
+
+from core.contract import names
+from core.registry.errors import NotARegistry
+
+UNITY = "databricks-uc"
+"""Databricks' Unity Catalog: by itself, or followed by `://` and a profile of its own file."""
+_ELSEWHERE = ("mlflow-artifacts", "http", "https", "file", "")
+
+
+def is_unity(uri: str) -> bool:
+    """Tell whether an address is that of a Unity Catalog on Databricks."""
+    return uri == UNITY or uri.startswith(f"{UNITY}://")
+
+
+def is_registry(uri: str) -> bool:
+    """Tell whether an address could be that of a registry that our client speaks with."""
+    return is_unity(uri) or names.is_server(uri)
+
+
+def registry_uri() -> str:
+    """Return the address of a registry of its own; empty where the tracking server is it, too.
+
+    Raises:
+        NotARegistry: the environment names something else.
+    """
+    uri = names.registry_uri()
+    if uri and not is_registry(uri):
+        raise NotARegistry()
+    return uri
+
+
+def is_portable(location: str) -> bool:
+    """Tell whether another MLflow server takes a model's files from where they lie.
+
+    It takes a bucket's address; files behind the tracking server are that server's own to register.
+    """
+    return urlsplit(location).scheme not in _ELSEWHERE
+
+
+def version_page(place: str, name: str, number: int) -> str:
+    """Return the address of a version's page; of Unity Catalog where `DATABRICKS_HOST` is known."""
+    if not is_unity(place):
+        return f"{place}/#/models/{name}/versions/{number}"
+    host = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
+    return f"{host}/explore/data/models/{name.replace('.', '/')}/version/{number}" if host else ""

@@ -1,0 +1,51 @@
+"""A logged model becomes a version, in the tracking server's registry or in one beside it."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from core.registry.client import TRANSFER_SECONDS
+from core.registry.errors import CallRejected, NotPortable, without_credentials
+from core.registry.places import is_portable, is_unity
+from core.registry.versions import Registry
+
+
+def register(registry: Registry, model_uri: str, tags: Mapping[str, str]) -> int:
+    """Register a logged model with all its tags in one request; return the version's number.
+
+    Args:
+        registry: which model, and where.
+        model_uri: `models:/m-...` of the tracking server.
+        tags: of the version.
+
+    Raises:
+        NotPortable: the registry's server does not take files from where they lie.
+    """
+    tags = {registry.tag(key): value for key, value in tags.items()}
+    if registry.client.is_split and not is_unity(registry.place):
+        return _from_elsewhere(registry, model_uri.removeprefix("models:/"), tags)
+
+    def work() -> int:
+        import mlflow
+
+        return int(mlflow.register_model(model_uri, registry.name, tags=tags).version)
+
+    return registry.client.call(work, "register_model", TRANSFER_SECONDS, repeat=False)
+
+
+def _from_elsewhere(registry: Registry, model_id: str, tags: Mapping[str, str]) -> int:
+    """Register by where the files lie: that server does not know the logged model."""
+    client = registry.client
+    logged = client.get_logged_model(model_id)
+    location = str(logged.artifact_location)
+    if not is_portable(location):
+        scheme = urlsplit(location).scheme or "file"
+        raise NotPortable(place=without_credentials(registry.place), scheme=scheme)
+    try:
+        client.create_registered_model(registry.name)
+    except CallRejected as exc:
+        if exc.facts["mlflow_code"] != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(
+        registry.name, location, run_id=logged.source_run_id, tags=dict(tags)
+    )
+    return int(made.version)

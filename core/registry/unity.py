@@ -1,0 +1,63 @@
+"""Unity Catalog's registry where it differs from an MLflow server's.
+
+Its search knows neither conditions nor an order and says no tags and no aliases, a model is asked
+for by its name, and names have three parts. MLflow's client raises on what it does not know.
+"""
+
+from typing import Any
+
+from core.registry.client import Client
+from core.registry.errors import NotFound, UnityName
+
+_DOT = "__"
+
+
+def check_name(name: str) -> None:
+    """Check that a name has three parts.
+
+    Raises:
+        UnityName: it has not.
+    """
+    parts = name.split(".")
+    if len(parts) != 3 or not all(parts):
+        raise UnityName(name=name)
+
+
+def written(key: str) -> str:
+    """Return a tag's key as Unity Catalog takes it, which allows no dot (nor , - = / :) in one."""
+    return key.replace(".", _DOT)
+
+
+def read(key: str) -> str:
+    """Return the key that `written` wrote."""
+    return key.replace(_DOT, ".")
+
+
+def known(client: Client, name: str) -> list[Any]:
+    """Return MLflow's record of a model, aliases included; empty where there is none."""
+    check_name(name)
+    try:
+        return [client.get_registered_model(name)]
+    except NotFound:
+        return []
+
+
+def newest_versions(client: Client, name: str, last: int | None) -> list[Any]:
+    """Return a model's versions, newest first, each asked for by its number: only so it has tags.
+
+    Args:
+        client: of the registry.
+        name: the model's, of three parts.
+        last: how many; None: all.
+    """
+    check_name(name)
+    found: list[Any] = []
+    token: str | None = None
+    while True:
+        page = client.search_model_versions(f"name='{name}'", page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            break
+    numbers = sorted((int(one.version) for one in found), reverse=True)[:last]
+    return [client.get_model_version(name, str(number)) for number in numbers]

@@ -1,0 +1,10 @@
+"""The registry that the settings name, for one alias."""
+
+from core.registry.versions import Registry
+from serving.config.settings import Settings
+
+
+def registry_of(settings: Settings, alias: str) -> Registry:
+    """Return the settings' model at an alias; nothing is asked."""
+    uri, place = settings.mlflow_tracking_uri, settings.mlflow_registry_uri
+    return Registry(settings.model_name, uri, alias, place)
