@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from serving.score import main
@@ -111,6 +112,37 @@ class TestOnSpark:
         assert "7 × temperature fora do intervalo (número entre -50 e 100" in told
         assert "777" not in told
         assert not (tmp_path / "spark.parquet").exists()
+
+    def test_folders_and_delta_tables_give_the_rows_of_the_local_engine(
+        self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A partitioned folder, and a Delta table of which rows were deleted since."""
+        frame, plain, table = frame_of(120), tmp_path / "plain", tmp_path / "delta"
+        frame.to_parquet(plain, partition_cols=["wear"])
+        sources = [plain]
+        if find_spec("deltalake"):
+            import deltalake
+
+            rows = pa.Table.from_pandas(frame, preserve_index=False)
+            deltalake.write_deltalake(str(table), rows, partition_by=["site"])
+            deltalake.DeltaTable(str(table)).delete("row < 50")
+            sources.append(table)
+        for source in sources:
+            found = []
+            for engine in ("local", "spark"):
+                shutil.rmtree(tmp_path / "spark.parquet", ignore_errors=True)
+                assert score(engine, source, "--keep", "row,site") == 0, capsys.readouterr().err
+                out = pd.read_parquet(tmp_path / f"{engine}.parquet").sort_values("row")
+                found.append(out.reset_index(drop=True))
+            assert list(found[0]["row"]) == list(range(50 if source == table else 0, 120))
+            apart = [one.pop("failure_score") for one in found]
+            assert np.abs(apart[0] - apart[1]).max() <= 1e-12
+            pd.testing.assert_frame_equal(*found, check_dtype=False)
+        part = next(table.rglob("*.parquet"), None)
+        if part is not None:
+            shutil.rmtree(tmp_path / "spark.parquet")
+            assert score("spark", part, "--keep", "row,site") == 1
+            assert "tabela Delta" in capsys.readouterr().err
 
     def test_what_lies_where_to_write_is_never_deleted(
         self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
