@@ -187,13 +187,18 @@ def test_a_cluster_counts_drift_of_a_store_in_a_bucket(
         path = writer.parquet(writer.journal(rows, model=model))
         with store.filesystem.open_output_stream(store.path(path.name)) as file:
             file.write(path.read_bytes())
-    told = {}
-    for engine in ("local", "spark"):
-        output = tmp_path / engine
-        done = on_cluster(*("monitoring.drift_report", "--engine", engine, "--output", str(output)))
-        assert done.returncode == 0, done.stderr[-4000:]
-        (page,) = output.rglob("*.json")
-        told[engine] = json.loads(page.read_text("utf-8"))
-    here, there = ({k: v for k, v in one.items() if k == "features"} for one in told.values())
-    assert here and here == there
-    assert told["spark"]["n_instances"] == 300
+    command = ("monitoring.drift_report", "--output")
+    done = on_cluster(*command, str(tmp_path / "spark"), "--engine", "spark")
+    assert done.returncode == 0, done.stderr[-4000:]
+    local = {name: on_cluster.environ[name] for name in (*names, "INFERENCE_STORE", "JOURNAL_DIR")}
+    run_here([*command, str(tmp_path / "local")], local)
+    there, here = (report_in(tmp_path / engine) for engine in ("spark", "local"))
+    assert there["n_instances"] == 300
+    assert there["features"] == here["features"]
+
+
+def report_in(folder: Path) -> dict[str, Any]:
+    """Return the numbers of the one report in a folder."""
+    (path,) = folder.rglob("*.json")
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
