@@ -6,11 +6,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from mlflow.models import infer_signature
+from sklearn.linear_model import LogisticRegression
 
+from core.contract.model import Example, Feature, ModelContract
+from core.contract.names import METADATA_CONTRACT
 from serving.score import main
 
 WITHOUT = next(
@@ -143,6 +148,53 @@ class TestOnSpark:
             shutil.rmtree(tmp_path / "spark.parquet")
             assert score("spark", part, "--keep", "row,site") == 1
             assert "tabela Delta" in capsys.readouterr().err
+
+    def test_columns_of_any_name_are_scored(
+        self, score: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Dots, spaces, accents and backticks are letters of a name, here and on the executors."""
+        columns = ["a.b", "with space", "é😀", "tick`ed"]
+        rng = np.random.default_rng(4)
+        frame = pd.DataFrame(rng.normal(size=(90, len(columns))), columns=columns)
+        target = (frame["a.b"] + frame["tick`ed"] > 0).astype(int)
+        model = LogisticRegression().fit(frame, target)
+        example = float(model.predict_proba(frame[:1])[0, 1])
+        contract = ModelContract(
+            release="v1.0.0",
+            features=tuple(Feature(column) for column in columns),
+            target="anything",
+            threshold=0.5,
+            threshold_policy={"policy": "fixed"},
+            example=Example(frame.iloc[0].to_dict(), example),
+        )
+        name = f"odd-names-{tmp_path.name}"
+        with mlflow.start_run():
+            made = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                signature=infer_signature(frame, model.predict_proba(frame)),
+                metadata={METADATA_CONTRACT: contract.to_dict()},
+                pyfunc_predict_fn="predict_proba",
+                serialization_format="skops",
+                pip_requirements=[],
+                registered_model_name=name,
+            )
+        mlflow.MlflowClient().set_registered_model_alias(
+            name, "champion", str(made.registered_model_version)
+        )
+        monkeypatch.setenv("MODEL_NAME", name)
+        source = tmp_path / "rows.parquet"
+        frame.assign(row=range(90)).to_parquet(source)
+        for engine in ("local", "spark"):
+            assert score(engine, source, "--keep", "row") == 0
+        here, there = (
+            pd.read_parquet(tmp_path / f"{engine}.parquet").sort_values("row", ignore_index=True)
+            for engine in ("local", "spark")
+        )
+        assert list(here.columns) == list(there.columns)
+        assert set(columns) < set(there.columns)
+        assert np.abs(here.pop("score") - there.pop("score")).max() <= 1e-12
+        pd.testing.assert_frame_equal(here, there)
 
     def test_what_lies_where_to_write_is_never_deleted(
         self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
