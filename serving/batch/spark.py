@@ -47,6 +47,10 @@ def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse
     """
     if model.version.contract.outputs:
         raise FileRefused(problem=_("this model has no score; use --engine local"))
+    for name in model.version.contract.feature_names:
+        if "`" in name:  # neither MLflow nor Spark gets it to the model
+            text = _("Spark cannot take a backtick, as in {name}; use --engine local", name=name)
+            raise FileRefused(problem=text)
     with spark_session("serving") as session:
         _must_be_free(session, str(options.output))
         frame = _frame(session, str(options.source))

@@ -80,6 +80,54 @@ def frame_of(n: int) -> pd.DataFrame:
     return frame
 
 
+def publish(name: str, columns: list[str], patch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """Serve a model with a contract whose columns have these names; return rows of it."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(rng.normal(size=(90, len(columns))), columns=columns)
+    model = LogisticRegression().fit(frame, (frame[columns[0]] > 0).astype(int))
+    example = float(model.predict_proba(frame[:1])[0, 1])
+    contract = ModelContract(
+        release="v1.0.0",
+        features=tuple(Feature(column) for column in columns),
+        target="anything",
+        threshold=0.5,
+        threshold_policy={"policy": "fixed"},
+        example=Example(frame.iloc[0].to_dict(), example),
+    )
+    with mlflow.start_run():
+        made = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=infer_signature(frame, model.predict_proba(frame)),
+            metadata={METADATA_CONTRACT: contract.to_dict()},
+            pyfunc_predict_fn="predict_proba",
+            serialization_format="skops",
+            pip_requirements=[],
+            registered_model_name=name,
+        )
+    number = str(made.registered_model_version)
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", number)
+    patch.setenv("MODEL_NAME", name)
+    return frame
+
+
+@pytest.mark.skipif(find_spec("pyspark") is None, reason="no pyspark (make spark)")
+def test_a_backtick_in_a_name_is_refused_before_spark_is_started(
+    score: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The name is told, and what to do: MLflow's function ended with an error of the executors."""
+    frame = publish(f"backtick-{tmp_path.name}", ["tick`ed", "x"], monkeypatch)
+    source = tmp_path / "rows.parquet"
+    frame.to_parquet(source)
+    assert score("spark", source) == 1
+    told = capsys.readouterr().err
+    assert "tick`ed" in told and "--engine local" in told
+    assert score("local", source) == 0
+
+
 @pytest.mark.usefixtures("mlflow_server")
 class TestOnSpark:
     """With pyspark and Java."""
@@ -152,37 +200,9 @@ class TestOnSpark:
     def test_columns_of_any_name_are_scored(
         self, score: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Dots, spaces, accents and backticks are letters of a name, here and on the executors."""
-        columns = ["a.b", "with space", "é😀", "tick`ed"]
-        rng = np.random.default_rng(4)
-        frame = pd.DataFrame(rng.normal(size=(90, len(columns))), columns=columns)
-        target = (frame["a.b"] + frame["tick`ed"] > 0).astype(int)
-        model = LogisticRegression().fit(frame, target)
-        example = float(model.predict_proba(frame[:1])[0, 1])
-        contract = ModelContract(
-            release="v1.0.0",
-            features=tuple(Feature(column) for column in columns),
-            target="anything",
-            threshold=0.5,
-            threshold_policy={"policy": "fixed"},
-            example=Example(frame.iloc[0].to_dict(), example),
-        )
-        name = f"odd-names-{tmp_path.name}"
-        with mlflow.start_run():
-            made = mlflow.sklearn.log_model(
-                model,
-                name="model",
-                signature=infer_signature(frame, model.predict_proba(frame)),
-                metadata={METADATA_CONTRACT: contract.to_dict()},
-                pyfunc_predict_fn="predict_proba",
-                serialization_format="skops",
-                pip_requirements=[],
-                registered_model_name=name,
-            )
-        mlflow.MlflowClient().set_registered_model_alias(
-            name, "champion", str(made.registered_model_version)
-        )
-        monkeypatch.setenv("MODEL_NAME", name)
+        """Dots, spaces and accents are letters of a name, here and on the executors."""
+        columns = ["a.b", "with space", "é😀"]
+        frame = publish(f"odd-names-{tmp_path.name}", columns, monkeypatch)
         source = tmp_path / "rows.parquet"
         frame.assign(row=range(90)).to_parquet(source)
         for engine in ("local", "spark"):
