@@ -1,15 +1,21 @@
-# One image for the proxy, the jobs and the MLflow server. No model is in it: the proxy fetches the
-# version that the alias names, so one image runs anywhere.
+# Two images and no model in either: the proxy fetches the version that the alias names, so one image
+# runs anywhere. `proxy` holds what the API imports; `app` all the rest, too: jobs and MLflow's server.
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
-FROM ${PYTHON_IMAGE} AS build
-COPY requirements.lock /tmp/requirements.lock
+FROM ${PYTHON_IMAGE} AS all-packages
+COPY requirements.lock /tmp/
 RUN python -m venv --without-pip /opt/venv
 RUN python -m pip --python /opt/venv/bin/python install --disable-pip-version-check --quiet --only-binary :all: --require-hashes -r /tmp/requirements.lock
 # For people's machines (`make lock`, `mlflow run --env-manager uv`): an installer, too.
 RUN python -m pip --python /opt/venv/bin/python uninstall --yes --quiet uv
 
-FROM ${PYTHON_IMAGE} AS app
+FROM ${PYTHON_IMAGE} AS proxy-packages
+COPY requirements-serving.lock scripts/slim.py /tmp/
+RUN python -m venv --without-pip /opt/venv
+RUN python -m pip --python /opt/venv/bin/python install --disable-pip-version-check --quiet --only-binary :all: --require-hashes --no-compile -r /tmp/requirements-serving.lock
+RUN python /tmp/slim.py /opt/venv
+
+FROM ${PYTHON_IMAGE} AS base
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="risco-defasagem" \
@@ -21,7 +27,6 @@ RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptoo
 RUN groupadd --gid 10001 app && useradd --uid 10001 --gid app --no-create-home --home-dir /tmp --shell /usr/sbin/nologin app
 # Empty volumes take over the owner of the folder they are mounted on.
 RUN install -d -o app -g app /data/journal /data/model-cache /data/service-levels /app/monitoring/inference_store /app/monitoring/reports /app/data/raw /app/data/processed /app/artifacts
-COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -31,18 +36,28 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     MLFLOW_DISABLE_TELEMETRY=true \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 WORKDIR /app
-COPY MLproject conda.yaml .env.example RUNBOOK.md ./
+COPY RUNBOOK.md ./
 COPY docs docs
-COPY docker docker
+COPY examples examples
 COPY scripts scripts
-COPY data data
 COPY core core
 COPY mlflow_project mlflow_project
 COPY serving serving
-COPY monitoring monitoring
-RUN python -m compileall -q /app
-USER 10001:10001
 EXPOSE 8000
 # Live, not ready: without a champion the proxy answers 503 and waits, and a restart would not help.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 CMD ["python", "scripts/probe.py", "http://127.0.0.1:8000/health"]
 CMD ["python", "-m", "serving", "--host", "0.0.0.0"]
+
+FROM base AS proxy
+COPY --from=proxy-packages /opt/venv /opt/venv
+RUN python -m compileall -q /app
+USER 10001:10001
+
+FROM base AS app
+COPY --from=all-packages /opt/venv /opt/venv
+COPY MLproject conda.yaml .env.example ./
+COPY docker docker
+COPY data data
+COPY monitoring monitoring
+RUN python -m compileall -q /app
+USER 10001:10001

@@ -42,6 +42,7 @@ lock: .venv/runtime ## write the lock files from pyproject.toml
 	  --no-emit-index-url --no-emit-find-links --quiet"; \
 	$$compile pyproject.toml -o requirements.lock && \
 	$$compile pyproject.toml --extra spark -c requirements.lock -o requirements-spark.lock && \
+	$$compile --group serving -c requirements.lock -o requirements-serving.lock && \
 	$$compile --group dev -c requirements.lock -o requirements-dev.lock
 
 audit: .venv/runtime ## known advisories about the locked packages; says so where none can be asked

@@ -144,7 +144,7 @@ def add_versions(count: int) -> None:
     import mlflow
 
     from core.registry.versions import open_registry
-    from mlflow_project.versions.ledger import PROMOTE, Ledger
+    from mlflow_project.flips.ledger import PROMOTE, Ledger
 
     client = mlflow.MlflowClient()
     first = client.get_model_version(MODEL, "1")

@@ -23,15 +23,15 @@ _FIRST = ("import", "adopt")
 def run(args: argparse.Namespace) -> list[str]:
     """Carry out one command; return what to tell the operator, line by line."""
     from core.registry.versions import open_registry
-    from mlflow_project.versions import canary
-    from mlflow_project.versions.listing import list_versions, show_history
+    from mlflow_project.flips import canary
+    from mlflow_project.flips.listing import list_versions, show_history
 
     registry = open_registry()
     if args.command not in _FIRST:
         registry.check_name()
     match args.command:
         case "list":
-            from mlflow_project.versions.adoption import proxies_told
+            from mlflow_project.flips.adoption import proxies_told
 
             canary.look(registry)
             table = list_versions(registry, args.last)
@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> list[str]:
 
 def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
     """Move the champion, or change a threshold."""
-    from mlflow_project.versions import promotion
-    from mlflow_project.versions.rehearsal import look_again, show_rehearsal
+    from mlflow_project.flips import promotion
+    from mlflow_project.flips.rehearsal import look_again, show_rehearsal
 
     match args.command:
         case "promote":
@@ -88,7 +88,7 @@ def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
 
 def _canary(registry: "Registry", args: argparse.Namespace) -> list[str]:
     """Start, stop or promote a canary."""
-    from mlflow_project.versions import canary
+    from mlflow_project.flips import canary
 
     match args.step:
         case "start":
@@ -111,7 +111,7 @@ def _is_champion(version: "Version") -> list[str]:
 def _wait(seconds: float) -> str:
     """Wait until the proxies answer with the champion; return what to tell of them."""
     from core.registry.versions import open_registry
-    from mlflow_project.versions.adoption import wait_until_adopted
+    from mlflow_project.flips.adoption import wait_until_adopted
 
     told = wait_until_adopted(open_registry(), seconds)
     return _("Proxies: {told}", told=told)
@@ -123,8 +123,8 @@ def _adopted() -> str:
 
 def _describe(registry: "Registry", args: argparse.Namespace) -> list[str]:
     from core.registry.packages import read_contract
-    from mlflow_project.versions.description import describe, reset_description
-    from mlflow_project.versions.knowledge import known_of
+    from mlflow_project.describing.description import describe, reset_description
+    from mlflow_project.describing.knowledge import known_of
 
     release, consent = args.model_version, args.accept_contract_change
     if args.reset:
@@ -227,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
     if args.command == "rehearse":
-        from mlflow_project.versions.rehearsal import run_monitoring
+        from mlflow_project.flips.rehearsal import run_monitoring
 
         return run_monitoring("rehearsal", rest)
     if rest:

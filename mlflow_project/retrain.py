@@ -43,8 +43,8 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     arguments.say(reading.table())
     with clock.step("import"):
         from core.registry.versions import open_registry
+        from mlflow_project.flips.promotion import breaking_changes, promote
         from mlflow_project.runs.training_run import train
-        from mlflow_project.versions.promotion import breaking_changes, promote
 
     result = train(dataset, requested, force=force, clock=clock)
     report_result(result)
@@ -86,7 +86,7 @@ def was_served(registry: "Registry", release: str) -> bool:
     An entry older than the version speaks of a deleted model's version of the same number; an hour
     is allowed for clocks that differ, since the ledger's time is the client's.
     """
-    from mlflow_project.versions.ledger import Ledger
+    from mlflow_project.flips.ledger import Ledger
 
     version = registry.by_release(release)
     return any(

@@ -41,16 +41,7 @@ def _job(store: Store, keep_minutes: float) -> int:
     if store.folder is not None and not store.folder.is_dir():
         raise StoreError(N_("the inference store {store} does not exist"), store=store)
     done = compact(store, keep_minutes)
-    say(
-        _(
-            "{merged} files merged into {written}; {removed} replaced files removed ({store})",
-            merged=done.merged,
-            written=done.written,
-            removed=done.removed,
-            store=store,
-        ),
-        *told(done.quarantined),
-    )
+    say(done.said(store), *told(done.quarantined))
     return EXIT_QUARANTINED if done.quarantined else 0
 
 

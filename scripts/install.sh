@@ -28,7 +28,8 @@ fi
 echo "→ installing $lock (a few minutes the first time)"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! .venv/bin/python -m pip install --progress-bar off --disable-pip-version-check --require-hashes \
+# No look at what packages ask for: the lock has all of it, less what pyproject.toml leaves out.
+if ! .venv/bin/python -m pip install --progress-bar off --disable-pip-version-check --no-deps --require-hashes \
      -r "$lock" 2>&1 | tee "$log" | progress; then
   cause=$(grep -m1 -E '^ *ERROR' "$log" || tail -n 1 "$log")
   fail "installing $lock failed; check the network and run it again. pip said: ${cause:0:300}"

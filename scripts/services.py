@@ -34,7 +34,9 @@ def units(options: Options, user: str = "") -> dict[str, str]:
         user: whose processes a machine's units are; empty: units of a user's own manager.
     """
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    place = Place(str(ROOT), {**child_environment(options), "PATH": path}, user)
+    # A routine of its own compacts.
+    given = {**child_environment(options), "PATH": path, "COMPACT_HOUR": "none"}
+    place = Place(str(ROOT), given, user)
     upgrade = before(place, [sys.executable, "-m", "scripts.up", "--upgrade-only"])
     after = "After=network.target\n"
     found = {

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from core.cli.parent import end_with_parent
+from core.cli.signals import also_tells
 from core.messages import _
 from serving.config.model_paths import prefix_of
 from serving.config.settings import Settings
@@ -25,6 +26,7 @@ from serving.deployment.gauges import gauges
 from serving.documents.page import document_routes
 from serving.errors import RouteError
 from serving.http.auth import ApiKeys
+from serving.http.bodies import Bodies
 from serving.http.connections import Connections, room_for
 from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
 from serving.http.middleware import RequestMiddleware
@@ -50,10 +52,10 @@ def create_app(settings: Settings) -> FastAPI:
     """Return the proxy for `settings`; nothing is read, opened or started before its lifespan."""
     log = JsonLog(settings.log_file)
     room, _backlog = room_for(settings.max_connections)
-    models = settings.each_model()
+    models, bodies = settings.each_model(), Bodies()
     metrics = Metrics(
         settings.workers_dir,
-        lambda: gauges(deployments),
+        lambda: gauges(deployments, bodies.shed),
         lambda: main.follower.served is not None,
         KeptLevels(models[0].kept_levels),
     )
@@ -69,11 +71,13 @@ def create_app(settings: Settings) -> FastAPI:
     several = {prefix_of(one.name): one for one in deployments} if settings.models else {}
     for prefix, one in several.items():
         routes += _under(prefix, _routes_of(one, metrics))
+    # The protocol of each connection, and whoever reads a body, find them there.
+    state = {"connections": Connections(room, metrics.closed), "bodies": bodies}
     # FastAPI's own /docs loads its scripts from the internet.
     app = FastAPIOffline(
         redoc_url=None,
         title=main.name,
-        lifespan=_lifespan(log, metrics, deployments, Connections(room, metrics.closed)),
+        lifespan=_lifespan(log, metrics, deployments, state),
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
@@ -138,18 +142,23 @@ def app_from_environment() -> FastAPI:
 
 
 def _lifespan(
-    log: JsonLog, metrics: Metrics, deployments: Sequence[Deployment], connections: Connections
+    log: JsonLog, metrics: Metrics, deployments: Sequence[Deployment], state: dict[str, Any]
 ) -> Any:
-    """Return the lifespan that starts the parts and ends them in reverse."""
+    """Return the lifespan that starts the parts, ends them in reverse, and hands on `state`."""
+
+    def end_start() -> None:
+        for deployment in deployments:
+            deployment.stop_waiting()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
-        await asyncio.gather(*(deployment.start() for deployment in deployments))
+        # The server itself looks after the start.
+        with also_tells(end_start):
+            await asyncio.gather(*(deployment.start() for deployment in deployments))
         metrics.serving()
         try:
-            # The protocol of each connection finds them here.
-            yield {"connections": connections}
+            yield state
         finally:
             for deployment in deployments:
                 deployment.close()

@@ -2,8 +2,13 @@
 
 ServingError
 ├── SettingsError               the process cannot start as configured
-├── ConversionFailed            the process that converts journals ended early
-├── ConversionHung              it said nothing for too long and was ended
+├── ChildFailed                 a process of ours ended before it was done
+│   ├── ConversionFailed        that which converts journals
+│   └── CompactionFailed        that which compacts the store
+├── ChildHung                   it said nothing for too long and was ended
+│   ├── ConversionHung
+│   └── CompactionHung
+├── CompactionUndone            the store could not be compacted
 ├── CacheDamaged                the local copy of the last good version is not what was kept
 ├── FileRefused                 a file to be scored cannot be read, or holds what cannot be scored
 └── RequestError                answered to the client: a status, a code, details
@@ -42,20 +47,55 @@ class SettingsError(ServingError):
     message = N_("invalid configuration: {variable} {problem} (see .env.example)")
 
 
-class ConversionFailed(ServingError):
-    """The process that converts journals ended before it was done."""
+class ChildFailed(ServingError):
+    """A process of ours ended before it was done."""
 
-    code = "conversion_failed"
-    message = N_("the conversion of journals to Parquet ended with exit code {number}")
+    by_signal = ""
 
     def __init__(self, code: int) -> None:
         """Name its exit code, or the signal that ended it."""
         super().__init__(number=abs(code))
         if code < 0:
-            self.message = N_("the conversion of journals to Parquet ended by signal {number}")
+            self.message = self.by_signal
 
 
-class ConversionHung(ServingError):
+class ConversionFailed(ChildFailed):
+    """The process that converts journals ended before it was done."""
+
+    code = "conversion_failed"
+    message = N_("the conversion of journals to Parquet ended with exit code {number}")
+    by_signal = N_("the conversion of journals to Parquet ended by signal {number}")
+
+
+class CompactionFailed(ChildFailed):
+    """The process that compacts the store ended before it was done."""
+
+    code = "compaction_failed"
+    message = N_("the daily compaction ended with exit code {number}")
+    by_signal = N_("the daily compaction ended by signal {number}")
+
+
+class ChildHung(ServingError):
+    """A process of ours said nothing for `seconds` and was ended."""
+
+
+class CompactionHung(ChildHung):
+    """The process that compacts the store said nothing for `seconds` and was ended."""
+
+    code = "compaction_hung"
+    message = N_(
+        "the daily compaction stood still for {seconds} s and was ended; it is tried again"
+    )
+
+
+class CompactionUndone(ServingError):
+    """The store could not be read or changed; fact: the `reason`."""
+
+    code = "compaction_undone"
+    message = N_("the daily compaction failed: {reason}")
+
+
+class ConversionHung(ChildHung):
     """The process that converts journals said nothing for `seconds` and was ended."""
 
     code = "conversion_hung"

@@ -13,6 +13,8 @@ from live import ROOT, find_free_port, make_bucket, start_mlflow, stop, wait_for
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests that run at night must not find their files compacted.
+os.environ["COMPACT_HOUR"] = "none"
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 

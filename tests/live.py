@@ -47,7 +47,7 @@ def wait_for(url: str, seconds: float, process: subprocess.Popen[bytes] | None =
     raise AssertionError(f"{url} did not answer within {seconds} s")
 
 
-def eventually(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Return the first truthy result of `check`; fail when the time is over."""
     deadline = time.monotonic() + seconds
     while not (result := check()):

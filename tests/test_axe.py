@@ -1,16 +1,14 @@
 """axe-core, the checker of the Web Content Accessibility Guidelines, finds nothing on any page."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from chromium import EXECUTABLE, Browser
-from live import ROOT
 from test_agreement import facts as shadow_facts
 from test_agreement import many
 from test_drift_page import page as drift_page
@@ -37,18 +35,17 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 
 def axe() -> Path | None:
-    """Return the checker's script: AXE_CORE, the project's node_modules, or npm's global ones."""
-    asked = [os.environ.get("AXE_CORE"), ROOT / "node_modules/axe-core/axe.min.js"]
-    if npm := shutil.which("npm"):
-        done = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False)
-        asked.append(Path(done.stdout.strip()) / "axe-core/axe.min.js")
-    return next((Path(path) for path in asked if path and Path(path).is_file()), None)
+    """Return the checker's script: AXE_CORE, or the one in the locked package that brings it."""
+    if asked := os.environ.get("AXE_CORE"):
+        return Path(asked)
+    found = find_spec("axe_playwright_python")
+    return Path(str(found.origin)).with_name("axe.min.js") if found else None
 
 
 SCRIPT = axe()
 pytestmark = [
     pytest.mark.skipif(EXECUTABLE is None, reason="no chromium here"),
-    pytest.mark.skipif(SCRIPT is None, reason="no axe-core here (npm install -g axe-core)"),
+    pytest.mark.skipif(SCRIPT is None, reason="no axe-core here: requirements-dev.lock has it"),
 ]
 
 

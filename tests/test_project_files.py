@@ -9,6 +9,7 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
+OTHERS = ("requirements-dev.lock", "requirements-serving.lock", "requirements-spark.lock")
 
 
 def locked(name: str) -> dict[str, set[str]]:
@@ -43,7 +44,7 @@ def test_conda_yaml_agrees_with_the_lock() -> None:
 
 def test_locks_are_hashed_and_name_no_host() -> None:
     """Every package has hashes; no lock names a registry or a path of some machine."""
-    for name in ("requirements.lock", "requirements-dev.lock", "requirements-spark.lock"):
+    for name in ("requirements.lock", *OTHERS):
         text = (ROOT / name).read_text()
         assert locked(name)
         blocks = re.split(r"^(?=[a-z0-9._-]+(?:\[[^]]*\])?==)", text, flags=re.MULTILINE)[1:]
@@ -58,11 +59,25 @@ def test_locks_are_hashed_and_name_no_host() -> None:
 def test_other_locks_do_not_contradict_the_runtime_lock() -> None:
     """What another lock holds too, it holds at the same versions."""
     runtime = locked("requirements.lock")
-    for other in (locked("requirements-dev.lock"), locked("requirements-spark.lock")):
+    for other in map(locked, OTHERS):
         shared = runtime.keys() & other.keys()
         assert shared
         for name in shared:
             assert other[name] <= runtime[name], name
+
+
+def test_the_proxys_lock_is_part_of_the_runtime_lock_without_server_and_plots() -> None:
+    """Each of its packages is one of the runtime's; MLflow is the one without a server."""
+    slim = locked("requirements-serving.lock")
+    assert slim.keys() <= locked("requirements.lock").keys()
+    assert "mlflow-skinny" in slim
+    assert not slim.keys() & {"mlflow", "boto3", "matplotlib", "flask", "sqlalchemy", "uv"}
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    named = {r.name: r for r in map(Requirement, groups["serving"])}
+    for name, requirement in direct().items():
+        if name in named:
+            assert named[name].specifier == requirement.specifier, name
+    assert named["mlflow-skinny"].specifier == direct()["mlflow"].specifier
 
 
 def test_mlproject_entry_points_run_commands_that_exist() -> None:

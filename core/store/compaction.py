@@ -3,32 +3,34 @@
 Nobody who reads meanwhile sees a row twice or not at all: the merged file appears at once (in a
 folder by a rename, in a bucket when its upload ends), and its footer names the files it replaces,
 which readers leave out from then on (see `core.store.schema`). The replaced files stay
-until a later run, for readers that listed the store before. Each step can be repeated after a
-crash.
+until a later run, for readers that listed the store before; the footer forgets them later still.
+Each step can be repeated after a crash.
 """
 
-import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any
 
-import pyarrow as pa
-
+from core.messages import _
 from core.store.errors import FileDamaged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
-from core.store.quarantine import Unreadable
+from core.store.journal_arrow import journals_of
+from core.store.listing import StoreFiles
+from core.store.merging import write_merged
+from core.store.quarantine import Unreadable, quarantined
 from core.store.quarantined import Quarantined
-from core.store.schema import CONSTANT_COLUMNS, REPLACED_KEY, compacted_stem, replaced_stems
+from core.store.schema import CONSTANT_COLUMNS, compacted_stem, is_compacted, replaced_stems
 
 KEEP_MINUTES = 60.0
 """How long replaced files stay: longer than any reader takes, in minutes."""
 
-_GROUP_ROWS = 131_072
+FORGET_DAYS = 30.0
+"""Age of a stem from which a compacted file forgets it, once what bore it is gone, in days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,28 @@ class Compaction:
     removed: int
     quarantined: tuple[Quarantined, ...] = ()
 
+    def said(self, store: Store) -> str:
+        """Return for people what was done."""
+        return _(
+            "{merged} files merged into {written}; {removed} replaced files removed ({store})",
+            merged=self.merged,
+            written=self.written,
+            removed=self.removed,
+            store=store,
+        )
+
 
 def compact(
-    store: Store | Path, keep_minutes: float = KEEP_MINUTES, today: datetime | None = None
+    store: Store | Path,
+    keep_minutes: float = KEEP_MINUTES,
+    today: datetime | None = None,
+    step: Callable[[], None] = lambda: None,
 ) -> Compaction:
     """Merge what can be merged in a store, and remove what was replaced long ago.
 
     `today` (aware; default now) is the day, in UTC, that is left alone with all later ones. What
-    cannot be read is put aside, and the others are merged.
+    cannot be read is put aside, and the others are merged. `step` is called at each file, as a sign
+    of life.
 
     Raises:
         StoreBusy: another job is changing the store.
@@ -55,20 +71,25 @@ def compact(
         StoreUnwritable: the folder cannot be written.
     """
     store = Store.at(store)
-    left_out = Unreadable(store)
+    left_out, today = Unreadable(store), today or datetime.now(UTC)
     merged = written = 0
     try:
         with exclusive(store):
-            removed = _remove_replaced(store, keep_minutes, left_out)
-            for group in _groups(store, today or datetime.now(UTC), left_out):
-                done = _merge_sound(store, group, left_out)
+            files = left_out.files()
+            removed = _remove_replaced(store, files, keep_minutes, left_out, step)
+            _forget(store, files, today, left_out, step)
+            del files  # of a year's names only those that are left are needed
+            for group in _groups(store, today, left_out, step):
+                done = _merge_sound(store, group, left_out, step)
                 merged, written = merged + done, written + bool(done)
     except OSError as exc:
         raise StoreUnwritable(store=store, reason=exc.strerror or type(exc).__name__) from exc
     return Compaction(merged, written, removed, left_out.all())
 
 
-def _groups(store: Store, today: datetime, left_out: Unreadable) -> Iterator[list[PurePath]]:
+def _groups(
+    store: Store, today: datetime, left_out: Unreadable, step: Callable[[], None]
+) -> Iterator[list[PurePath]]:
     """Yield the live files that belong together and are more than one, in order of time."""
     found: dict[Any, list[PurePath]] = defaultdict(list)
     first_day = today.astimezone(UTC).strftime("%Y%m%d")
@@ -80,6 +101,7 @@ def _groups(store: Store, today: datetime, left_out: Unreadable) -> Iterator[lis
         # Two models may share a version number, and a model's columns may change.
         alike: dict[Any, list[PurePath]] = defaultdict(list)
         for path in day_and_version if len(day_and_version) > 1 else ():
+            step()
             try:
                 alike[_kind(store, path)].append(path)
             except FileDamaged as damage:
@@ -91,16 +113,20 @@ def _kind(store: Store, path: PurePath) -> tuple[Any, ...]:
     """Return what files must share to become one: columns, and what is constant in them."""
     with store.parquet(path) as file:
         schema = tuple((field.name, str(field.type)) for field in file.schema_arrow)
-        first = next(file.iter_batches(1, columns=list(CONSTANT_COLUMNS)), None)
+        rows = file.iter_batches(1, columns=list(CONSTANT_COLUMNS), use_threads=False)
+        first = next(rows, None)
         constants = tuple(first.to_pylist()[0].values()) if first is not None else ()
     return schema, constants
 
 
-def _merge_sound(store: Store, paths: list[PurePath], left_out: Unreadable) -> int:
+def _merge_sound(
+    store: Store, paths: list[PurePath], left_out: Unreadable, step: Callable[[], None]
+) -> int:
     """Merge those of a group that can be read; return how many, 0 where that is one or none."""
     while len(paths) > 1:
         try:
-            _merge(store, paths)
+            stem = compacted_stem([path.stem for path in paths])
+            write_merged(store, stem, paths, _spoken_for(store, paths), step)
         except FileDamaged as damage:
             left_out.add(damage)
             paths = [path for path in paths if path.name not in left_out]
@@ -109,51 +135,61 @@ def _merge_sound(store: Store, paths: list[PurePath], left_out: Unreadable) -> i
     return 0
 
 
-def _merge(store: Store, paths: Sequence[PurePath]) -> None:
-    """Write one file with the rows of all, in order, under its final name at once."""
-    stems: set[str] = set()
+def _spoken_for(store: Store, paths: Sequence[PurePath]) -> set[str]:
+    """Return the stems of files, and of those that they replaced before."""
+    stems = {path.stem for path in paths}
     for path in paths:
-        # One that was compacted before still speaks for what it replaced.
-        with store.parquet(path) as file:
-            stems |= {path.stem, *replaced_stems(file.metadata.metadata or {})}
-    footer = {REPLACED_KEY: json.dumps(sorted(stems)).encode()}
-    with store.parquet(paths[0]) as file:
-        schema = file.schema_arrow.remove_metadata().with_metadata(footer)
-    with store.new_parquet(compacted_stem([path.stem for path in paths]), schema) as writer:
-        for table in _tables(store, paths):
-            writer.write_table(table.replace_schema_metadata(footer))
+        if is_compacted(path.stem):
+            stems |= _replaced_by(store, path)
+    return stems
 
 
-def _tables(store: Store, paths: Sequence[PurePath]) -> Iterator[pa.Table]:
-    """Yield the files' rows in groups of a good size."""
-    batches = _batches(store, paths)
-    while group := _take(batches, _GROUP_ROWS):
-        yield pa.Table.from_batches(group)
+def _replaced_by(store: Store, path: PurePath) -> frozenset[str]:
+    with store.parquet(path) as file:
+        return replaced_stems(file.metadata.metadata or {})
 
 
-def _batches(store: Store, paths: Sequence[PurePath]) -> Iterator[pa.RecordBatch]:
-    for path in paths:
-        with store.parquet(path) as file:
-            yield from file.iter_batches()
+def _forget(
+    store: Store,
+    files: StoreFiles,
+    today: datetime,
+    left_out: Unreadable,
+    step: Callable[[], None],
+) -> None:
+    """Write compacted files anew without the stems that nobody can meet any more.
+
+    A stem is remembered as long as its file is there, in quarantine or as a journal of this host,
+    and for `FORGET_DAYS`, since the host of another proxy may come back with its journal.
+    """
+    limit = (today - timedelta(days=FORGET_DAYS)).astimezone(UTC).strftime("%Y%m%d")
+    aside = {PurePath(one.name).stem for one in quarantined(store)}
+    there = files.listed.keys() | aside | {path.stem for path in journals_of(store.journals)}
+
+    def kept(stem: str) -> bool:
+        return stem >= limit or stem in there
+
+    for path in sorted({by for stem, by in files.replaced.items() if not kept(stem)}):
+        if path.name in left_out:
+            continue
+        try:
+            stems = {stem for stem in _replaced_by(store, path) if kept(stem)}
+            write_merged(store, path.stem, [path], stems, step)
+        except FileDamaged as damage:
+            left_out.add(damage)
 
 
-def _take(batches: Iterator[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
-    """Return the next batches until there are so many rows."""
-    taken: list[pa.RecordBatch] = []
-    for batch in batches:
-        taken.append(batch.replace_schema_metadata(None))
-        if sum(len(part) for part in taken) >= rows:
-            break
-    return taken
-
-
-def _remove_replaced(store: Store, keep_minutes: float, left_out: Unreadable) -> int:
+def _remove_replaced(
+    store: Store,
+    files: StoreFiles,
+    keep_minutes: float,
+    left_out: Unreadable,
+    step: Callable[[], None],
+) -> int:
     """Remove files that were replaced so long ago that nobody can be reading them.
 
     What replaced them is read once more before: if it cannot be, it is put aside, and they count
     again.
     """
-    files = left_out.files()
     due: dict[PurePath, list[PurePath]] = defaultdict(list)
     for stem, by in files.replaced.items():
         age = time.time() - files.listed[by.stem].modified
@@ -166,6 +202,7 @@ def _remove_replaced(store: Store, keep_minutes: float, left_out: Unreadable) ->
             left_out.add(FileDamaged(path=by, reason=problem))
             continue
         for path in paths:
+            step()
             store.delete(path)
         removed += len(paths)
     return removed

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from core.files.locks import owned
 from core.messages import _
 from core.store.errors import FileDamaged, StoreChanged, StoreUnwritable
-from core.store.filesystem import Store
+from core.store.filesystem import Store, schema_of
 from core.store.job_lock import exclusive
 from core.store.journals import end_rotation, read_all, rotate, take_out
 from core.store.quarantine import Unreadable
@@ -64,7 +64,7 @@ def find(store: Store, rule: Rule, left_out: Unreadable) -> Iterator[tuple[bool,
     journals = [(stem, _only(table, rule)) for stem, table in tables]
     files = left_out.files()
     for stem, rows in journals:
-        if rows.num_rows and stem not in files.stems:
+        if rows.num_rows and not files.holds(stem):
             yield True, rows
     for path in files.live:
         try:
@@ -147,7 +147,7 @@ def _erase_file(store: Store, path: PurePath, rule: Rule) -> int:
             store.delete(path)
             return removed
         # The schema brings the footer, which names what a compacted file replaces.
-        with store.new_parquet(path.stem, file.schema_arrow) as writer:
+        with store.new_parquet(path.stem, schema_of(file)) as writer:
             for batch in file.iter_batches(_GROUP_ROWS):
                 kept = batch.filter(pc.invert(rule.matches(batch.column(rule.column))))
                 if kept.num_rows:

@@ -29,7 +29,8 @@ from core.store.places import journal_folder
 from core.store.schema import PARQUET_SUFFIX
 
 _CODE = re.compile(r"AWS Error (\w+)")
-_ROWS_AT_ONCE = 131_072
+_ROWS_AT_ONCE = 16_384
+_ARROWS_OWN = b"ARROW:schema"
 
 
 def any_name(_name: str) -> bool:
@@ -185,12 +186,16 @@ class Store:
     def new_parquet(self, stem: str, schema: pa.Schema) -> Iterator[Any]:
         """Yield a Parquet writer, whose file takes the place of the stem's as `new_file` says.
 
-        Each page has a checksum, which `parquet` and `core.store.reader` verify.
+        Each page has a checksum, which `parquet` and `core.store.reader` verify. The metadata of
+        the schema becomes the footer's, where it stands once: Arrow's own copy of the schema would
+        hold it again.
         """
+        plain, footer = schema.remove_metadata(), schema.metadata or {}
         with (
             self.new_file(stem) as file,
-            pq.ParquetWriter(file, schema, write_page_checksum=True) as writer,
+            pq.ParquetWriter(file, plain, write_page_checksum=True) as writer,
         ):
+            writer.add_key_value_metadata(footer)
             yield writer
 
     def delete(self, path: PurePath) -> None:
@@ -235,6 +240,12 @@ class Store:
         with self.reaching():
             filesystem, root = pafs.FileSystem.from_uri(self.place)
         return filesystem, root
+
+
+def schema_of(file: Any) -> pa.Schema:
+    """Return an open file's schema with all that its footer says, as `new_parquet` takes it."""
+    footer = file.metadata.metadata or {}
+    return file.schema_arrow.with_metadata({k: v for k, v in footer.items() if k != _ARROWS_OWN})
 
 
 def unlike_captures(schema: pa.Schema) -> str | None:

@@ -25,10 +25,9 @@ class StoreFiles:
     replaced: dict[str, PurePath]
     listed: Mapping[str, StoredFile]
 
-    @property
-    def stems(self) -> frozenset[str]:
-        """Return every stem whose rows are in a live file: its own or a compacted one."""
-        return frozenset(path.stem for path in self.live) | frozenset(self.replaced)
+    def holds(self, stem: str) -> bool:
+        """Tell whether a live file has a stem's rows: its own or a compacted one."""
+        return stem in self.listed or stem in self.replaced
 
 
 def list_store(store: Store | Path, wanted: Callable[[str], bool] = any_name) -> StoreFiles:

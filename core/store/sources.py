@@ -45,7 +45,7 @@ class Sources:
             journals = dict(self._journals())
             files = self.left_out.files(self._selection.may_hold)
             filesystem = self._store.filesystem
-            sources = [ds.dataset(t) for stem, t in journals.items() if stem not in files.stems]
+            sources = [ds.dataset(t) for stem, t in journals.items() if not files.holds(stem)]
             paths = [str(path) for path in files.live]
             groups = range(0, len(paths), _FILES_AT_ONCE)
             stored = [

@@ -23,6 +23,7 @@ from core.contract.model import ContractError, Example, ModelContract
 from core.contract.trusted_types import PLAIN_TYPES
 from core.messages import N_, _
 from core.registry.versions import Registry, Version
+from mlflow_project.flips.ledger import ADOPT, Ledger, exclusive
 from mlflow_project.migration.as_data import as_data
 from mlflow_project.migration.invented import invent_example, invent_rows, read_example
 from mlflow_project.migration.old_files import read_old_files
@@ -30,7 +31,6 @@ from mlflow_project.migration.old_model import CONSENT, OldEstimator, read_pickl
 from mlflow_project.migration.renaming import rename_inputs
 from mlflow_project.runs.fingerprint import PACKAGES
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import ADOPT, Ledger, exclusive
 from mlflow_project.versions.registration import next_release, register_tried
 from mlflow_project.versions.trial import frame_of
 

@@ -26,11 +26,11 @@ from core.registry.evidence import fetch_evidence, training_record
 from core.registry.files import Package
 from core.registry.packages import contract_of, download, load_untrusted
 from core.registry.versions import Registry, Version
+from mlflow_project.flips.ledger import CONVERT, Ledger, exclusive
 from mlflow_project.migration.as_data import as_data
 from mlflow_project.migration.invented import invent_rows
 from mlflow_project.migration.old_model import CONSENT
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import CONVERT, Ledger, exclusive
 from mlflow_project.versions.registration import next_release, register_tried
 
 _EVIDENCE = (

@@ -27,11 +27,11 @@ from core.registry.files import open_package
 from core.registry.packages import download, read_contract
 from core.registry.runs import open_run
 from core.registry.versions import Registry, Version
+from mlflow_project.flips.ledger import IMPORT, Ledger, LedgerEntry, exclusive
 from mlflow_project.migration.bundle import read_bundle, write_bundle
 from mlflow_project.migration.plain import program_parts
 from mlflow_project.migration.run_copy import finish, load_run, save_run
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import IMPORT, Ledger, LedgerEntry, exclusive
 from mlflow_project.versions.registration import register_tried
 from mlflow_project.versions.trial import check_example
 

@@ -15,12 +15,12 @@ from core.registry import registering
 from core.registry.evidence import training_record
 from core.registry.runs import fetch, read_run
 from core.registry.versions import Registry, Version
+from mlflow_project.flips.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
+from mlflow_project.flips.rehearsal import run_monitoring
+from mlflow_project.gate.criteria import Criterion, capacity_question
+from mlflow_project.gate.verdict import gate_tags
 from mlflow_project.modelling.rows import TrainingError
 from mlflow_project.runs.run_log import REPORT_ARTIFACT
-from mlflow_project.versions.criteria import Criterion, capacity_question
-from mlflow_project.versions.gate import gate_tags
-from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
-from mlflow_project.versions.rehearsal import run_monitoring
 
 UNFINISHED = f"{GATE_TAG}.registration"
 """Version tag: there until the version has all that it needs; why it cannot be promoted yet."""

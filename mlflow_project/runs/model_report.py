@@ -10,11 +10,11 @@ from core.contract.model import ModelContract
 from core.messages import N_, _
 from core.messages.formats import NONE, number, percent, signed
 from core.metrics.resampling import Interval
+from mlflow_project.gate.criteria import Criterion, capacity_question
 from mlflow_project.modelling.groups import group_name
 from mlflow_project.modelling.splits import SHOWN
 from mlflow_project.modelling.training import Evaluation
 from mlflow_project.runs.blocks import Block, Bullets, Heading, Paragraph, Table
-from mlflow_project.versions.criteria import Criterion, capacity_question
 
 TERMS: Mapping[str, tuple[str, str]] = {
     "recall": (N_("Recall"), N_("share of those who lagged that were flagged")),

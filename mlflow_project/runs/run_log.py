@@ -22,6 +22,7 @@ from core.contract import names
 from core.contract.model import ModelContract
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, TARGET
+from mlflow_project.gate.verdict import tested_rows
 from mlflow_project.modelling.importance import importances
 from mlflow_project.modelling.pipeline import TRUSTED_TYPES
 from mlflow_project.modelling.plots import draw_importance, draw_plots
@@ -31,7 +32,6 @@ from mlflow_project.modelling.threshold import thinned, trade_off
 from mlflow_project.modelling.training import Evaluation, ServedFit
 from mlflow_project.runs.blocks import Block, markdown, page
 from mlflow_project.runs.fingerprint import PACKAGES
-from mlflow_project.versions.gate import tested_rows
 
 TIMES_ARTIFACT = "training_times.json"
 REPORT_ARTIFACT, REPORT_PAGE = "model_report.md", "model_report.html"

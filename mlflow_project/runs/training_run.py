@@ -20,6 +20,9 @@ from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version, open_registry
 from mlflow_project.dataset.pairs import count_pairs
 from mlflow_project.dataset.risk import TARGET, build_contract
+from mlflow_project.flips.ledger import exclusive
+from mlflow_project.gate.criteria import Criterion, GatePolicy
+from mlflow_project.gate.verdict import log_gate, run_gate, tested_rows
 from mlflow_project.make_dataset import READING_ARTIFACT, report_path
 from mlflow_project.modelling import pipeline, splits
 from mlflow_project.modelling.groups import group_metrics
@@ -61,9 +64,6 @@ from mlflow_project.runs.run_log import (
     log_times,
     write_evidence,
 )
-from mlflow_project.versions.criteria import Criterion, GatePolicy
-from mlflow_project.versions.gate import log_gate, run_gate, tested_rows
-from mlflow_project.versions.ledger import exclusive
 from mlflow_project.versions.registration import next_release
 
 REPORTS = Path("artifacts")

@@ -1,1 +1,1 @@
-"""Registered versions: the gate, flips and the ledger."""
+"""Registered versions: a model becomes one, is tried, compared and described."""

@@ -3,26 +3,19 @@
 In a worker, Arrow's Parquet would take memory for good and the interpreter from requests.
 """
 
-import contextlib
 import json
-import os
-import selectors
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from core.cli.parent import end_with_parent
 from core.files.locks import owned
 from core.store.places import store_place
 from core.store.schema import JOURNAL_SUFFIX
+from serving.capture.child import Child, stand_back
 from serving.errors import ConversionFailed, ConversionHung
 from serving.telemetry.logs import location
 
-_ROOT = Path(__file__).resolve().parents[2]
-_NICENESS = 10
-_KILL_SECONDS = 5.0
 CONVERSION_SECONDS = 60.0
 """Longest time that the conversion of one journal may take, the start of the process included."""
 
@@ -52,57 +45,11 @@ def convert_free(
     if not any(_is_free(path) for path in journals.glob(f"*{JOURNAL_SUFFIX}")):
         return {}
     place = store.absolute() if isinstance(store, Path) else store
-    arguments = (str(journals), str(place), str(os.getpid()))
-    child = subprocess.Popen(
-        [sys.executable, "-m", "serving.capture.conversion", *arguments],
-        cwd=_ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        # A traceback may hold captured values.
-        stderr=subprocess.DEVNULL,
+    child = Child(
+        "serving.capture.conversion", (str(journals), str(place)), ConversionFailed, ConversionHung
     )
-    try:
-        said = _said(child, alive, patience)
-    finally:
-        _end(child)
-    if child.returncode:
-        raise ConversionFailed(child.returncode)
+    said = child.said(alive, patience)
     return {journals / name: error for name, error in map(json.loads, said.splitlines())}
-
-
-def _said(child: subprocess.Popen[bytes], alive: Callable[[float], None], patience: float) -> bytes:
-    """Return all that the process writes, a line for each journal.
-
-    Raises:
-        ConversionHung: no line came for `patience` seconds, or it does not end after the last.
-    """
-    assert child.stdout is not None  # noqa: S101 (it was opened as a pipe)
-    said, pipe = b"", child.stdout.fileno()
-    with selectors.DefaultSelector() as ready:
-        ready.register(pipe, selectors.EVENT_READ)
-        while True:
-            alive(patience / 2)
-            if not ready.select(patience):
-                raise ConversionHung(seconds=round(patience))
-            data = os.read(pipe, 65536)
-            if not data:
-                break
-            said += data
-    try:
-        child.wait(patience)
-    except subprocess.TimeoutExpired:
-        raise ConversionHung(seconds=round(patience)) from None
-    return said
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the process if it lives: a stopped one, too. One that waits for a disk ends later."""
-    if child.stdout is not None:
-        child.stdout.close()
-    if child.poll() is None:
-        child.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_KILL_SECONDS)
 
 
 def _is_free(path: Path) -> bool:
@@ -116,8 +63,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     # A worker that was killed needs no child that may hang; whoever comes next converts.
-    end_with_parent(int(sys.argv[3]), signal.SIGKILL)
-    os.nice(_NICENESS)
+    stand_back(signal.SIGKILL)
     from core.store.errors import StoreError
     from core.store.filesystem import Store
     from serving.capture.parquet import collect

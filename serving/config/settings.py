@@ -59,6 +59,10 @@ def _always(value: Any) -> Any:
     return {"always": True, "never": False}.get(value.lower()) if isinstance(value, str) else value
 
 
+def _hour(value: Any) -> Any:
+    return None if isinstance(value, str) and value.lower() == "none" else value
+
+
 def _words(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -206,6 +210,14 @@ class Settings(BaseSettings):
     capture_required: Switch = False
     """Answer 503 when a row cannot be captured; else answer, and count the row as lost."""
 
+    compact_hour: Annotated[
+        Annotated[int, Field(ge=0, le=23)] | None,
+        BeforeValidator(_hour),
+        _Must(N_("must be an hour from 0 to 23, or none")),
+    ] = 3
+    """Hour of the local clock (`TZ`) in which the small files of past days become one, in a process
+    of low priority; `none`: never, where something else does it."""
+
     log_file: Path = Path("logs/app.log")
     """JSON log, one object a line."""
 
@@ -305,10 +317,11 @@ class Settings(BaseSettings):
     def each_model(self) -> list["Settings"]:
         """Return the settings of each model that is served.
 
-        The threshold, the reader of workbooks and the panel's group are about the first one.
+        The threshold, the reader of workbooks and the panel's group are about the first one, which
+        also compacts the store that all share.
         """
         first, *others = self.models or (self.model_name,)
-        own = {"threshold": None, "sheet_reader": "", "panel_group": ""}
+        own = {"threshold": None, "sheet_reader": "", "panel_group": "", "compact_hour": None}
         found = [self.model_copy(update={"model_name": name, **own}) for name in others]
         return [self.model_copy(update={"model_name": first}), *found]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from core.messages import _
 from core.store.schema import ROLE_BATCH
+from serving.capture.compaction import Compactor
 from serving.capture.recorder import Capture, CaptureCounters
 from serving.config.registry import registry_of
 from serving.config.settings import Settings
@@ -56,6 +57,8 @@ class Deployment:
         self.batcher = Batcher(self._record, settings.max_pending_rows)
         self.batch_capture = Capture(settings, log, ROLE_BATCH)
         self.batch = Batcher(self._record_batch, settings.max_pending_rows)
+        self.compactor = Compactor(settings, log)
+        self._ending = threading.Event()
         self._batch_begun = False
         self._beginning = threading.Lock()
         # Fields that a model does not have and that were left out; counted on the event loop.
@@ -72,17 +75,27 @@ class Deployment:
         if self.canary is not None:
             self.canary.start()
         self.reporter.start()
+        self.compactor.start()
         # Until then the sockets wait, so that a worker that starts beside others refuses nobody.
         await asyncio.to_thread(self._wait_for_version)
 
     def _wait_for_version(self) -> None:
         """Wait for the first look; without a version, go on waiting as long as others serve."""
-        self.follower.looked.wait(_FIRST_LOOK_SECONDS)
+        until = time.monotonic() + _FIRST_LOOK_SECONDS
+        while not self._ending.is_set() and time.monotonic() < until:
+            if self.follower.looked.wait(_LOOK_AROUND_SECONDS):
+                break
         while self.follower.served is None and self._metrics.others_serve(self.name):
-            time.sleep(_LOOK_AROUND_SECONDS)
+            if self._ending.wait(_LOOK_AROUND_SECONDS):
+                return
+
+    def stop_waiting(self) -> None:
+        """Let `start` return without a version, since the server is told to end."""
+        self._ending.set()
 
     def close(self) -> None:
         """Stop all parts; what was answered is captured first."""
+        self.compactor.close()
         self.reporter.close()
         if self.canary is not None:
             self.canary.close()
@@ -123,7 +136,7 @@ class Deployment:
         """Return the heartbeats of all that works in the background."""
         captures = [*self.capture.hearts, *self.batch_capture.hearts]
         shadow = self.shadow.hearts if self.shadow is not None else ()
-        own = [self.follower.heart, self.reporter.heart]
+        own = [self.follower.heart, self.reporter.heart, self.compactor.heart]
         own += self.canary.hearts if self.canary is not None else ()
         return [*own, *captures, *shadow, self._metrics.heart]
 
@@ -138,7 +151,8 @@ class Deployment:
         found = [text for text in (problem, warning) if text]
         # A part that hangs is an alarm, also one of the shadow.
         silent = [text for heart in self.hearts() if (text := heart.problem())]
-        return [*found, *silent, *self.capture.problems(), *self.batch_capture.problems()]
+        captures = [*self.capture.problems(), *self.batch_capture.problems()]
+        return [*found, *silent, *captures, *self.compactor.problems()]
 
     def notes(self) -> list[str]:
         """Return what is worth saying and no alarm: that the environment sets the threshold."""

@@ -7,8 +7,16 @@ from serving.following.served import ServedModel
 from serving.metrics.counters import Labels
 
 
-def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float]]:
-    """Return this worker's gauges, and capture's and the shadows' counters, by metric name."""
+def gauges(
+    deployments: Sequence[Deployment], shed_before: int
+) -> dict[str, Mapping[Labels, float]]:
+    """Return this worker's gauges, and capture's and the shadows' counters, by metric name.
+
+    Args:
+        deployments: of each model.
+        shed_before: requests that were refused for the room of their bodies.
+    """
+    shed = shed_before + sum(d.batcher.shed + d.batch.shed for d in deployments)
     counters = [d.captured() for d in deployments]
     shadows = [d.shadow for d in deployments if d.shadow]
     serving: dict[Labels, float] = {_identity(d.follower.served, d.alias): 1 for d in deployments}
@@ -26,7 +34,7 @@ def gauges(deployments: Sequence[Deployment]) -> dict[str, Mapping[Labels, float
         "capture_pending_rows": {(): sum(c.pending for c in counters)},
         "capture_oldest_pending_seconds": {(): max(c.oldest for c in counters)},
         "model_waiting_rows": {(): sum(d.batcher.waiting + d.batch.waiting for d in deployments)},
-        "http_shed_requests": {(): sum(d.batcher.shed + d.batch.shed for d in deployments)},
+        "http_shed_requests": {(): shed},
         "shadow_rows": {(): sum(s.scored for s in shadows)},
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": serving,

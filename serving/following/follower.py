@@ -129,7 +129,8 @@ class Follower:
     def close(self) -> None:
         """Stop following; a download under way is not waited for long."""
         self._stop.set()
-        if self._thread.is_alive():
+        # A first look under way serves nobody yet; it may hang as long as the server does.
+        if self._thread.is_alive() and self.looked.is_set():
             self._thread.join(5)
         self.heart.rest()
 

@@ -18,8 +18,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.engine.context import RequestContext
 from serving.errors import HeadersTooLarge
+from serving.http.bodies import BODY_SECONDS
 from serving.http.middleware import error_body
-from serving.http.predict import BODY_SECONDS
 
 MAX_HEAD_BYTES = 32 * 1024
 """Longest request line and headers; as long may be what a body sends besides data."""

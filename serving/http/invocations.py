@@ -16,8 +16,8 @@ from core.messages import _
 from serving.deployment.deployment import Deployment
 from serving.engine.job import Job
 from serving.errors import Overloaded
+from serving.http.bodies import INLINE_BYTES, bodies_of, read_body, stated_length
 from serving.http.middleware import send_json
-from serving.http.predict import read_body, stated_length
 from serving.model.loading import LoadedVersion
 from serving.protocol.frames import refusal
 from serving.protocol.instances import Instances
@@ -25,8 +25,6 @@ from serving.protocol.mlflow_input import PARQUET, Limits, read_sent
 from serving.protocol.params import Params
 from serving.protocol.unknown import without_unknown
 
-INLINE_BYTES = 128 * 1024
-"""Length up to which a body is read on the event loop."""
 MOST_LONG = 4
 """Most requests of a worker whose bodies are longer than `MAX_BODY_BYTES`."""
 
@@ -72,10 +70,11 @@ class InvocationsEndpoint:
         if len(body) <= INLINE_BYTES and not kind.startswith(PARQUET):
             read, params, left_out = self._read(model.version, body, kind)
         else:
-            async with self._one_reads:
-                read, params, left_out = await asyncio.to_thread(
-                    self._read, model.version, body, kind
-                )
+            with bodies_of(scope).waiting(body):
+                async with self._one_reads:
+                    read, params, left_out = await asyncio.to_thread(
+                        self._read, model.version, body, kind
+                    )
         self._deployment.ignored_fields += left_out
         job = Job(model, read, context, params)
         context.n_instances = len(read.rows)

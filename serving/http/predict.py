@@ -10,15 +10,13 @@ from starlette.types import Receive, Scope, Send
 
 from serving.deployment.deployment import Deployment
 from serving.engine.job import Job
-from serving.errors import BodyTooLarge, BodyTooSlow, InvalidInstances, UnsupportedEncoding
+from serving.errors import InvalidInstances
+from serving.http.bodies import INLINE_BYTES, Bodies, bodies_of, read_body
 from serving.http.middleware import send_json
 from serving.model.loading import LoadedVersion
 from serving.protocol.instances import Instances
 from serving.protocol.outputs import named_row
 from serving.protocol.unknown import body_without_unknown
-
-BODY_SECONDS = 30.0
-"""Longest time that a body may take to arrive, so that idle senders do not pile up."""
 
 
 class PredictEndpoint:
@@ -31,6 +29,7 @@ class PredictEndpoint:
         self._deployment = deployment
         self._ignore = deployment.settings.predict_leaves_out
         self._encoder = msgspec.json.Encoder()
+        self._one_reads = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error goes to the middleware."""
@@ -39,7 +38,7 @@ class PredictEndpoint:
         body = await read_body(scope, receive, self._limit)
         model = self._follower.current()
         context.model_version = model.release
-        instances = self._read(model.version, body)
+        instances = await self._read_in_turn(model.version, body, bodies_of(scope))
         context.n_instances = len(instances.rows)
         self._batcher.admit(len(instances.rows))
         job = await self._deployment.answer(Job(model, instances, context), self._batcher)
@@ -49,6 +48,19 @@ class PredictEndpoint:
             for prediction, effects in zip(predictions, found, strict=True):
                 prediction["explanation"] = effects
         await send_json(200, self._encoder.encode(answer(job, predictions)), send)
+
+    async def _read_in_turn(self, version: LoadedVersion, body: bytes, bodies: Bodies) -> Instances:
+        """Parse a body; of long ones, one in a turn of the event loop.
+
+        Those that arrive together would else hold up whoever asks for little.
+        """
+        if len(body) <= INLINE_BYTES:
+            return self._read(version, body)
+        with bodies.waiting(body):
+            async with self._one_reads:
+                await asyncio.sleep(0)
+                self._batcher.admit(0)
+                return self._read(version, body)
 
     def _read(self, version: LoadedVersion, body: bytes) -> Instances:
         try:
@@ -95,36 +107,3 @@ def answer(job: Job, predictions: list[dict[str, object]]) -> dict[str, object]:
         "request_id": job.context.request_id,
         "processing_time_ms": job.context.elapsed_ms(),
     }
-
-
-def stated_length(scope: Scope) -> int:
-    """Return what a request says of the length of its body, in bytes; 0 where it says nothing."""
-    said = (value for name, value in scope["headers"] if name == b"content-length")
-    return max((int(value) for value in said if value.isdigit()), default=0)
-
-
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the whole body.
-
-    Raises:
-        UnsupportedEncoding: it is compressed.
-        BodyTooLarge: it is longer than `limit` bytes, said or found; the rest is not read.
-        BodyTooSlow: it has not come whole within `BODY_SECONDS`.
-    """
-    if stated_length(scope) > limit:
-        raise BodyTooLarge(limit=limit)
-    for name, value in scope["headers"]:
-        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            raise UnsupportedEncoding
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            message = await receive()
-            body: bytes = message.get("body", b"")
-            while message.get("more_body", False) and len(body) <= limit:
-                message = await receive()
-                body += message.get("body", b"")
-    except TimeoutError:
-        raise BodyTooSlow(seconds=BODY_SECONDS) from None
-    if len(body) > limit:
-        raise BodyTooLarge(limit=limit)
-    return body

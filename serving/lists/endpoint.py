@@ -25,8 +25,8 @@ from serving.errors import (
     UnsupportedMediaType,
 )
 from serving.following.served import ServedModel
+from serving.http.bodies import bodies_of, read_body
 from serving.http.middleware import error_body
-from serving.http.predict import read_body
 from serving.lists.readers import check_size, named_reader, reader_for
 from serving.lists.scoring import accepted, finished, score_slices, summary
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
@@ -68,12 +68,14 @@ class ListEndpoint:
         context.model_version = model.release
         if model.threshold is None:
             raise ScoringFailed(_("the model has no score"))
-        async with self._turn:
-            events = self._events(model, body, year, context)
-            if headers.get(b"accept") == NDJSON.encode():
-                await _stream(events, context, send)
-            else:
-                await _whole(events, send)
+        # A workbook stays until its list is made.
+        with bodies_of(scope).waiting(body):
+            async with self._turn:
+                events = self._events(model, body, year, context)
+                if headers.get(b"accept") == NDJSON.encode():
+                    await _stream(events, context, send)
+                else:
+                    await _whole(events, send)
 
     async def _events(
         self, model: ServedModel, body: bytes, year: int | None, context: RequestContext

@@ -47,7 +47,7 @@ FAMILIES: Mapping[str, MetricSpec] = {
     "http_connections_closed": MetricSpec(
         "counter", "Connections closed for a limit, by which one.", ("reason",)
     ),
-    "http_shed_requests": MetricSpec("counter", "Requests refused since too many rows waited."),
+    "http_shed_requests": MetricSpec("counter", "Requests refused with 503 for want of room."),
     "model_waiting_rows": MetricSpec("gauge", "Rows that wait for the model, or are in it."),
     "model_batch_rows": MetricSpec("histogram", "Rows in one call of the model.", (), BATCH_BOUNDS),
     "model_predictions": MetricSpec(

@@ -12,8 +12,7 @@ from core.files.skops_models import foreign_types, load_plain
 from core.messages import _
 from core.registry.files import Package
 from core.registry.packages import load_untrusted
-from serving.config.settings import Settings
-from serving.model.boosters import (
+from serving.compiled.boosters import (
     LIGHTGBM_BOOSTER,
     NotData,
     WithParams,
@@ -21,6 +20,7 @@ from serving.model.boosters import (
     load_lightgbm,
     load_xgboost,
 )
+from serving.config.settings import Settings
 
 METHODS = ("predict_proba", "predict")
 

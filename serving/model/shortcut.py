@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from core.contract.model import Feature
+from serving.compiled.agreement import agree, raises
+from serving.compiled.arrays import ArrayMethod, Undecided
+from serving.compiled.estimators import compile_method
 from serving.model import probes
-from serving.model.agreement import agree, raises
-from serving.model.arrays import ArrayMethod, Undecided
-from serving.model.compiled import compile_method
 from serving.model.inputs import Inputs
 
 

@@ -18,8 +18,8 @@ _TOP = 3.0
 _BANDS = {"GREEN": (0.0, 0.94), "YELLOW": (1.06, 1.94), "RED": (2.06, _TOP)}
 _LEAST = 0.08
 """A report without a change, or without data, still shows that it was made."""
-_DATES = 4
-"""About how many dates stand below the bars."""
+_DATES = 3
+"""About how many dates stand below the bars: what a phone has room for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +35,7 @@ class Stage:
     user: str = "0:0"
     command: list[str] = field(default_factory=list)
     health: list[str] = field(default_factory=list)
+    layers: list[Path] = field(default_factory=list)
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -66,21 +67,25 @@ def install_python(root: Path) -> None:
         folder.chmod(folder.stat().st_mode | 0o005)
 
 
-def new_stage(name: str, folder: Path) -> Stage:
-    """Lay a fresh layer over this machine's root; the project's folder looks empty in it."""
+def new_stage(name: str, folder: Path, parent: Stage | None) -> Stage:
+    """Lay a fresh layer over this machine's root, or a stage; the project's folder looks empty."""
     upper, work, root = (folder / name / part for part in ("upper", "work", "root"))
     for path in (upper, work, root):
         path.mkdir(parents=True)
-    mount(
-        "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}", str(root)
-    )
+    layers = parent.layers if parent else []
+    lower = ":".join(map(str, [*layers, "/"]))
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    mount("-t", "overlay", "overlay", "-o", options, str(root))
     mount("-t", "proc", "proc", f"{root}/proc")
     mount("--bind", "/dev", f"{root}/dev")
     mount("-t", "tmpfs", "hidden", f"{root}{ROOT}")
+    if parent:
+        return replace(parent, name=name, root=root, env=dict(parent.env), layers=[upper, *layers])
     install_python(root)
-    for name in NOT_IN_BASE:
-        (root / "usr/bin" / name).unlink(missing_ok=True)
-    return Stage(name, root, {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+    for program in NOT_IN_BASE:
+        (root / "usr/bin" / program).unlink(missing_ok=True)
+    path = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    return Stage(name, root, path, layers=[upper])
 
 
 def run(stage: Stage, command: list[str], user: str = "0:0") -> None:
@@ -162,14 +167,16 @@ def apply(stage: Stage, word: str, rest: str, stages: dict[str, Stage], context:
 
 
 def build(folder: Path) -> Stage:
-    """Build every stage; return the last one."""
+    """Build every stage but the proxy's, which buildah builds; return the last one."""
     context = build_context(folder)
     stages: dict[str, Stage] = {}
     stage = None
     for word, rest in instructions((ROOT / "Dockerfile").read_text()):
         if word == "FROM":
-            name = rest.split()[-1]
-            stage = stages[name] = new_stage(name, folder)
+            parent, _, name = rest.split()
+            stage = None
+            if not name.startswith("proxy"):
+                stage = stages[name] = new_stage(name, folder, stages.get(parent))
         elif stage is not None:
             apply(stage, word, rest, stages, context)
     assert stage is not None

@@ -76,9 +76,10 @@ def test_every_pod_is_confined(built: list[dict[str, Any]]) -> None:
             assert context["allowPrivilegeEscalation"] is False
             assert context["capabilities"] == {"drop": ["ALL"]}
             assert container["resources"]["limits"]["memory"]
-            assert container["image"] == "risco-defasagem:local"
+            proxy = container["name"] == "proxy"
+            assert container["image"] == f"risco-defasagem{'-proxy' if proxy else ''}:local"
             mounted = {mount["name"] for mount in container["volumeMounts"]}
-            claims = {"data"} if container["name"] == "proxy" else set()
+            claims = {"data"} if proxy else set()
             assert mounted <= {volume["name"] for volume in pod["volumes"]} | claims
 
 

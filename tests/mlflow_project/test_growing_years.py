@@ -12,14 +12,14 @@ from core.contract import names
 from core.registry.versions import Registry, open_registry
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.dataset.pairs import YEAR
+from mlflow_project.flips.promotion import promote
+from mlflow_project.gate.verdict import ARTIFACT_GATE, common_rows
 from mlflow_project.make_dataset import make_dataset
 from mlflow_project.modelling import pipeline, splits
 from mlflow_project.modelling.rows import in_own_order
 from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import evaluate_fit
 from mlflow_project.runs.training_run import Registered, train
-from mlflow_project.versions.gate import ARTIFACT_GATE, common_rows
-from mlflow_project.versions.promotion import promote
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FIRST, LAST = 2022, 2025

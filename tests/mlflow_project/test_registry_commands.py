@@ -9,10 +9,10 @@ from core.contract import names
 from core.contract.model import ModelContract
 from core.registry.errors import RegistryUnreachable, UnknownVersion
 from core.registry.versions import Registry, open_registry
+from mlflow_project.flips import canary, promotion
+from mlflow_project.flips.ledger import Ledger
 from mlflow_project.registry import main
-from mlflow_project.versions import canary, promotion
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import Ledger
 from mlflow_project.versions.registration import next_release
 
 

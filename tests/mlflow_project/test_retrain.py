@@ -7,11 +7,11 @@ import pytest
 
 from core.contract import names
 from core.registry.versions import open_registry
+from mlflow_project.flips.promotion import promote, rollback
 from mlflow_project.retrain import was_served
 from mlflow_project.runs.completion import open_question
 from mlflow_project.runs.training_run import Registered
 from mlflow_project.train import report_result
-from mlflow_project.versions.promotion import promote, rollback
 
 
 def test_a_version_that_was_rolled_back_counts_as_served(

@@ -12,8 +12,8 @@ from core.registry.evidence import fetch_evidence, training_record
 from core.registry.packages import download
 from core.registry.runs import read_run
 from core.registry.versions import Registry, Version, open_registry
+from mlflow_project.flips import promotion
 from mlflow_project.registry import main
-from mlflow_project.versions import promotion
 from monitoring.tracking.jobs import JobRegistry
 
 SCORES = pd.DataFrame({"row": ["a", "b"], "target": [0, 1], "score": [0.25, 0.75]})

@@ -15,7 +15,7 @@ from core.registry.errors import NotPortable
 from core.registry.evidence import fetch_evidence
 from core.registry.registering import register
 from core.registry.versions import Registry, open_registry
-from mlflow_project.versions import promotion
+from mlflow_project.flips import promotion
 from serving.config.registry import registry_of
 from serving.config.settings import Settings
 from serving.model.loading import load_version

@@ -10,7 +10,7 @@ from core.registry.client import Client
 from core.registry.errors import AliasMissing, ModelMissing, NotARegistry, UnityName
 from core.registry.places import registry_uri
 from core.registry.versions import Registry
-from mlflow_project.versions.description import describe
+from mlflow_project.describing.description import describe
 from mlflow_project.versions.errors import Refused
 
 NAME = "escola.producao.risco-defasagem"

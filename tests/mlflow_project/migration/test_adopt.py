@@ -27,12 +27,12 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from core.contract import names
 from core.registry.packages import read_contract
 from core.registry.versions import Registry
+from mlflow_project.flips import promotion
+from mlflow_project.flips.ledger import Ledger
 from mlflow_project.migration.old_files import read_old_files, year_free
 from mlflow_project.migration.renaming import rename_inputs
 from mlflow_project.registry import main
-from mlflow_project.versions import promotion
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import Ledger
 from serving.config.settings import Settings
 from serving.model.loading import load_version
 

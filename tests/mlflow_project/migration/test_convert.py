@@ -20,9 +20,9 @@ from core.registry.errors import VersionRefused
 from core.registry.evidence import training_record
 from core.registry.packages import load_model, read_contract
 from core.registry.versions import Registry
+from mlflow_project.flips.ledger import Ledger
+from mlflow_project.gate.evidence import read_evidence
 from mlflow_project.registry import main
-from mlflow_project.versions.evidence import read_evidence
-from mlflow_project.versions.ledger import Ledger
 from serving.config.settings import Settings
 from serving.model.loading import LoadedVersion, load_version
 

@@ -18,10 +18,10 @@ from live import ROOT, find_free_port, run_here, start_mlflow, stop, wait_for
 from core.contract import names
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, open_registry
+from mlflow_project.flips import promotion
+from mlflow_project.flips.ledger import Ledger
 from mlflow_project.migration.bundle import MANIFEST
 from mlflow_project.registry import main
-from mlflow_project.versions import promotion
-from mlflow_project.versions.ledger import Ledger
 from serving.config.settings import Settings
 from serving.model.loading import load_version
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.metrics.classification import label_metrics
+from mlflow_project.gate.criteria import GatePolicy
 from mlflow_project.modelling.threshold import (
     CAPACITY,
     PolicyUnmetError,
@@ -12,7 +13,6 @@ from mlflow_project.modelling.threshold import (
     trade_off,
     within_capacity,
 )
-from mlflow_project.versions.criteria import GatePolicy
 
 TARGET = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
 SCORES = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.5, 0.4, 0.3, 0.1, 0.05])

@@ -11,7 +11,7 @@ from live import ROOT
 
 from core.contract import names
 from core.registry.versions import open_registry
-from mlflow_project.versions.ledger import Ledger
+from mlflow_project.flips.ledger import Ledger
 
 
 def at_once(folder: Path, *commands: tuple[str, ...]) -> list[str]:

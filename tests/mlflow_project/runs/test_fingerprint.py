@@ -35,7 +35,7 @@ def test_a_changed_training_room_is_another_training(tmp_path: Path, room: str) 
     assert code_digest(copied) != code_digest()
 
 
-@pytest.mark.parametrize("room", ["mlflow_project/migration", "mlflow_project/versions", "serving"])
+@pytest.mark.parametrize("room", ["mlflow_project/migration", "mlflow_project/flips", "serving"])
 def test_a_comment_in_another_room_makes_no_new_training(tmp_path: Path, room: str) -> None:
     """What only moves, shows or serves a version does not make another one."""
     copied = copy_of_the_project(tmp_path)

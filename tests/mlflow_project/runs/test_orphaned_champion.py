@@ -9,10 +9,10 @@ from live import ROOT, collect_run
 
 from core.registry.runs import read_run
 from core.registry.versions import open_registry
+from mlflow_project.flips import promotion
+from mlflow_project.gate.verdict import ARTIFACT_GATE
 from mlflow_project.registry import main
 from mlflow_project.runs.training_run import train
-from mlflow_project.versions import promotion
-from mlflow_project.versions.gate import ARTIFACT_GATE
 
 
 @pytest.mark.slow

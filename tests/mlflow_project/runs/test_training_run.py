@@ -19,6 +19,9 @@ from core.contract import names
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, open_registry
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
+from mlflow_project.flips.promotion import promote
+from mlflow_project.gate.criteria import GatePolicy
+from mlflow_project.gate.verdict import common_rows, gate_tags, run_gate
 from mlflow_project.make_dataset import TARGET, YEAR
 from mlflow_project.modelling import pipeline as model_module
 from mlflow_project.modelling import splits
@@ -27,9 +30,6 @@ from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import evaluate_fit
 from mlflow_project.runs.run_log import TIMES_ARTIFACT
 from mlflow_project.runs.training_run import Registered, train
-from mlflow_project.versions.criteria import GatePolicy
-from mlflow_project.versions.gate import common_rows, gate_tags, run_gate
-from mlflow_project.versions.promotion import promote
 
 MODEL = "trained"
 

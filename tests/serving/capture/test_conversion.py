@@ -127,7 +127,7 @@ def test_what_another_converts_is_pending_no_more(
     assert proxy.health()["capture"]["pending"] == 1
     taken = dict(collect(Store(proxy.settings.inference_store, folder)))
     assert taken == {journal: None}
-    eventually(lambda: proxy.health()["capture"]["pending"] == 0, 10)
+    eventually(lambda: proxy.health()["capture"]["pending"] == 0)
     assert proxy.health()["status"] == "healthy"
 
 

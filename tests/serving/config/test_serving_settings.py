@@ -66,6 +66,16 @@ def test_every_variable_is_read(read: Read) -> None:
     )
 
 
+def test_the_quiet_hour_can_be_none(read: Read) -> None:
+    """Unset it is three o'clock; of several models the first one's proxy has it."""
+    assert read().compact_hour == 3
+    assert read(COMPACT_HOUR="0").compact_hour == 0
+    assert read(COMPACT_HOUR="None").compact_hour is None
+    assert [one.compact_hour for one in read(COMPACT_HOUR="4", MODELS="a,b").each_model()] == [
+        *(4, None),
+    ]
+
+
 def test_journal_folder_can_be_elsewhere(read: Read) -> None:
     """Journals are local even where the store is not."""
     settings = read(INFERENCE_STORE="s3://bucket/pre/fix/")
@@ -93,6 +103,8 @@ def test_journal_folder_can_be_elsewhere(read: Read) -> None:
         ("MAX_INSTANCES", "0", "deve ser um inteiro maior que zero"),
         ("MAX_INSTANCES", "many", "deve ser um inteiro"),
         ("MAX_BODY_BYTES", "1.5", "deve ser um inteiro"),
+        ("COMPACT_HOUR", "24", "deve ser uma hora de 0 a 23, ou none"),
+        ("COMPACT_HOUR", "3h", "deve ser uma hora"),
         ("JOURNAL_DIR", "s3://bucket/journal", "deve ser um diretório local"),
         ("INFERENCE_STORE", "gs://bucket/x", "deve ser um diretório ou s3://bucket/prefixo"),
         ("INFERENCE_STORE", "s3://key:secret@bucket/x", "sem chaves de acesso"),

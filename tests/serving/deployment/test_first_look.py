@@ -1,11 +1,16 @@
 """A worker that starts waits for its model; how long depends on whether anybody else serves."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from live import ROOT
+from wrong_servers import WrongServer
 
 from serving.config.settings import Settings
 from serving.deployment import deployment as module
@@ -79,3 +84,34 @@ def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
     waiting.join(60)
     assert not waiting.is_alive()
     other.close()
+
+
+@pytest.mark.slow
+def test_a_starting_worker_ends_when_told_to(
+    tmp_path: Path, free_port: Callable[[], int], eventually: Callable[..., Any]
+) -> None:
+    """SIGTERM while MLflow is silent at the first look: the process ends before the look does."""
+    over = threading.Event()
+    silent = WrongServer(lambda _request: over.wait())
+    threading.Thread(target=silent.serve_forever, daemon=True).start()
+    # A look that takes longer than this test waits for the end.
+    patient = "from core.registry import client; client.CALL_SECONDS = 600.0"
+    serve = f"{patient}; from serving.__main__ import main; main(['--port', '{free_port()}'])"
+    environ = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": silent.uri,
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "600",
+        "INFERENCE_STORE": str(tmp_path / "store"),
+        "LOG_FILE": str(tmp_path / "app.log"),
+        "MODEL_CACHE": str(tmp_path / "cache"),
+    }
+    with subprocess.Popen([sys.executable, "-c", serve], cwd=ROOT, env=environ) as process:
+        try:
+            eventually(lambda: silent.asked, 60)
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+            over.set()
+            silent.shutdown()
+            silent.server_close()

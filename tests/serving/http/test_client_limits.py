@@ -20,6 +20,7 @@ import pytest
 from live import eventually
 
 from serving.http import connections
+from serving.http.bodies import Bodies
 from serving.http.connections import MAX_HEAD_BYTES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -125,6 +126,41 @@ def test_a_slow_body_is_closed_on_any_route(
     assert b" 200 " in closed(sock)
     assert time.monotonic() - began < 15
     assert counted(proxy, "body_too_slow") >= 1
+
+
+def test_unfinished_bodies_have_a_room_together(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    start: Callable[..., Any],
+    connect: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A megabyte each and then nothing, on any number of connections: the oldest ones end."""
+    monkeypatch.setattr("serving.app.Bodies", lambda: Bodies(most=5 * 2**20 - 2**18))
+    name = new_model()
+    register_version(name)
+    proxy = start(name).wait_ready()
+    body = json.dumps({"instances": [ROW]}).encode().ljust(3 * 2**19)
+    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: "
+    head += b"%d\r\n\r\n" % len(body)
+    begun, rest = head + body[: 2**20], body[2**20 :]
+    senders = []
+    for number in range(12):
+        senders.append(connect(begun, to=proxy))
+        eventually(lambda number=number: shed(proxy) >= number - 3, 30)
+    for ended in senders[:8]:
+        answer = closed(ended)
+        assert b" 503 " in answer and b"overloaded" in answer
+    for sender in senders[8:]:
+        sender.sendall(rest)
+        assert b" 200 " in closed(sender)
+
+
+def shed(proxy: Any) -> float:
+    """Return how many requests were refused for want of room."""
+    name = "http_shed_requests_total "
+    (line,) = [one for one in proxy.http.get("/metrics").text.splitlines() if one.startswith(name)]
+    return float(line.rpartition(" ")[2])
 
 
 def test_an_idle_connection_is_closed(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:

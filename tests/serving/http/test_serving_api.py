@@ -311,7 +311,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     proxy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sender that stops in the middle is told so when its time is over."""
-    monkeypatch.setattr("serving.http.predict.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("serving.http.bodies.BODY_SECONDS", 0.2)
     with socket.create_connection(("127.0.0.1", proxy.http.base_url.port), timeout=10) as sock:
         sock.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         answer = sock.recv(65536)

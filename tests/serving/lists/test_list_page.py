@@ -4,23 +4,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 import pytest
 from chromium import EXECUTABLE, Browser
 from live import SAMPLE
-from mlflow.models.signature import ModelSignature
-from mlflow.types import ColSpec, Schema
 from openpyxl import load_workbook
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from pede_version import register_pede
 
-from core.contract import names
 from core.store.schema import read_journal
 from data.synthetic import generate_workbook, write_workbook
-from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, build_contract
 from mlflow_project.lists import read
 from serving.config.settings import Settings
 
@@ -41,28 +33,7 @@ def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(mlflow_server: str, workbook: Path) -> str:
     """Return the name of a model that takes what the reader reads."""
-    frame = pd.DataFrame(read(workbook.read_bytes()).rows)
-    contract = build_contract("v1.2.0", 0.5, {}, 0.0)
-    features = frame[list(contract.feature_names)].astype(float)
-    steps = (SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression())
-    pipeline = make_pipeline(*steps).fit(features, features["defasagem"] < 0)
-    example = pd.DataFrame([EXAMPLE_INSTANCE])[features.columns].astype(float)
-    score = float(pipeline.predict_proba(example)[0, 1])
-    outputs = Schema([ColSpec("double")])
-    mlflow.set_experiment("list-page")
-    with mlflow.start_run():
-        logged = mlflow.sklearn.log_model(
-            pipeline,
-            name="model",
-            signature=ModelSignature(Schema([ColSpec("double", n) for n in features]), outputs),
-            pyfunc_predict_fn="predict_proba",
-            pip_requirements=[],
-            skops_trusted_types=["numpy.dtype"],
-            metadata={names.METADATA_CONTRACT: build_contract("v1.2.0", 0.5, {}, score).to_dict()},
-        )
-    version = mlflow.register_model(logged.model_uri, "list-page")
-    mlflow.MlflowClient().set_registered_model_alias("list-page", "champion", version.version)
-    return "list-page"
+    return register_pede("list-page", workbook)
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from core.contract.model import Feature
+from serving.compiled import estimators, trees
 from serving.errors import ScoringFailed
-from serving.model import compiled, trees
 from serving.model.scoring import Scorer
 
 NAMES = [f"x{number}" for number in range(6)]
@@ -160,13 +160,13 @@ def test_a_shortcut_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     frame, target = data(500, 1)
     model = champion().fit(frame, target)
     assert Scorer(model.predict_proba, FEATURES, 1).shortcut is not None
-    right = compiled.COMPILERS["CalibratedClassifierCV"]
+    right = estimators.COMPILERS["CalibratedClassifierCV"]
 
     def wrong(*arguments: Any) -> Any:
         method = right(*arguments)
         return lambda matrix: method(matrix) + 1e-9
 
-    monkeypatch.setitem(compiled.COMPILERS, "CalibratedClassifierCV", wrong)  # type: ignore[arg-type]
+    monkeypatch.setitem(estimators.COMPILERS, "CalibratedClassifierCV", wrong)  # type: ignore[arg-type]
     scorer = Scorer(model.predict_proba, FEATURES, 1)
     assert scorer.shortcut is None
     assert scorer(as_rows(frame)) == model.predict_proba(frame)[:, 1].tolist()
@@ -197,7 +197,7 @@ def test_a_difference_only_near_thresholds_is_seen(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(trees, "_gtil", strict)
     with pytest.raises(trees.ShortcutRefused):
         trees.compile_trees(model, "decision_function", model.decision_function)
-    careful = compiled.compile_method(model, "decision_function")
+    careful = estimators.compile_method(model, "decision_function")
     rows = frame.to_numpy()
     np.testing.assert_allclose(careful(rows), model.decision_function(rows), atol=1e-12)
 

@@ -1,5 +1,6 @@
 """What the operators' page says, from facts alone: concerns, origins, links, escaping."""
 
+import itertools
 import re
 import threading
 import time
@@ -304,7 +305,7 @@ def test_how_many_were_scored_and_flagged_by_group() -> None:
     assert "Pontuados em 2026" in page
     for line in ("Etapa (fase)", "todos 30 12 40 %", "1 20 10 50 %", "não informado 10 2 20 %"):
         assert line in re.sub(" +", " ", page)
-    assert "O último score de cada ra" in page
+    assert "O último score de cada ra" in page and "Contado em 25/11/2026" in page
     alone = re.sub(r"<[^>]+>|\s+", " ", render(facts(counts=Reading(Counts(2026, Count(3, 1))))))
     assert "Grupo Pontuados" in re.sub(" +", " ", alone)
     assert "ninguém é distinguido" in alone
@@ -417,6 +418,15 @@ def test_the_trend_goes_from_old_to_new_within_its_box() -> None:
     assert [text for _y, text in chart.lines] == ["aviso", "alerta"]
     assert trend([report()]) is None
     assert trend([report(params={}), report(params={"psi_alert": "x"})]) is not None
+
+
+def test_dates_below_the_bars_have_room_on_a_phone() -> None:
+    """A chart is 260 pixels wide there and a date 68: two stand at least 27 % apart."""
+    for number in range(2, 30):
+        chart = trend([report()] * number)
+        assert chart is not None
+        places = [bar.middle for bar in chart.bars if bar.date]
+        assert min(b - a for a, b in itertools.pairwise([*places, 200])) >= 27
 
 
 @pytest.mark.parametrize(

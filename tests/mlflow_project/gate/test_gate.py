@@ -19,6 +19,16 @@ from core.metrics.classification import label_metrics, score_metrics
 from core.registry.versions import Registry, open_registry
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract, persistence
+from mlflow_project.flips.promotion import promote
+from mlflow_project.gate.criteria import Criterion, GatePolicy
+from mlflow_project.gate.verdict import (
+    ARTIFACT_GATE,
+    common_rows,
+    gate_tags,
+    log_gate,
+    run_gate,
+)
+from mlflow_project.gate.verdict import tested_rows as judged_rows
 from mlflow_project.make_dataset import STUDENT, TARGET, YEAR, make_dataset
 from mlflow_project.modelling import pipeline as model_module
 from mlflow_project.modelling import splits
@@ -28,16 +38,6 @@ from mlflow_project.modelling.training import Evaluation
 from mlflow_project.registry import main
 from mlflow_project.runs.run_log import log_model
 from mlflow_project.runs.training_run import train
-from mlflow_project.versions.criteria import Criterion, GatePolicy
-from mlflow_project.versions.gate import (
-    ARTIFACT_GATE,
-    common_rows,
-    gate_tags,
-    log_gate,
-    run_gate,
-)
-from mlflow_project.versions.gate import tested_rows as judged_rows
-from mlflow_project.versions.promotion import promote
 
 Change = Callable[[pd.DataFrame, np.ndarray], np.ndarray]
 THRESHOLD = 0.42

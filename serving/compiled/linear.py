@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.model.arrays import ArrayMethod, Compile, asked, finite, labelled
+from serving.compiled.arrays import ArrayMethod, Compile, asked, finite, labelled
 
 
 def regressor(model: Any, name: str, _: Compile) -> ArrayMethod:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.model.arrays import ArrayMethod, Compile, ShortcutRefused, Undecided, asked
+from serving.compiled.arrays import ArrayMethod, Compile, ShortcutRefused, Undecided, asked
 
 MOST_CELLS = 2_000_000
 """Largest table of one column, in numbers; beyond it there is no shortcut."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from core.metrics.classification import score_metrics
-from mlflow_project.versions.criteria import Criterion, GatePolicy, capacity_question, judge
+from mlflow_project.gate.criteria import Criterion, GatePolicy, capacity_question, judge
 
 GROUPS = ("gender",)
 

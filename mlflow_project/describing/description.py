@@ -17,9 +17,9 @@ from core.messages import N_, _
 from core.registry.packages import read_contract, read_description
 from core.registry.places import is_unity
 from core.registry.versions import Registry, Version
+from mlflow_project.flips.ledger import DESCRIBE, Ledger, exclusive
+from mlflow_project.flips.settlement import settle
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import DESCRIBE, Ledger, exclusive
-from mlflow_project.versions.settlement import settle
 
 
 def describe(

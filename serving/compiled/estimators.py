@@ -8,13 +8,13 @@ with an array in place of a frame. Whoever uses the result compares it with the 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from serving.model.arrays import ArrayMethod, Compile, ShortcutRefused, asked
-from serving.model.boosters import BOOSTERS
-from serving.model.encoders import tabulated
-from serving.model.ensembles import ENSEMBLES
-from serving.model.linear import LINEAR
-from serving.model.numeric import NUMERIC
-from serving.model.trees import TREES
+from serving.compiled.arrays import ArrayMethod, Compile, ShortcutRefused, asked
+from serving.compiled.boosters import BOOSTERS
+from serving.compiled.encoders import tabulated
+from serving.compiled.ensembles import ENSEMBLES
+from serving.compiled.linear import LINEAR
+from serving.compiled.numeric import NUMERIC
+from serving.compiled.trees import TREES
 
 COMPILERS: Mapping[str, Callable[[Any, str, Compile], ArrayMethod]] = {
     **ENSEMBLES,
@@ -28,7 +28,7 @@ COMPILERS: Mapping[str, Callable[[Any, str, Compile], ArrayMethod]] = {
 }
 """By the name of a class, or of one that it derives from, of the modules below."""
 
-_MODULES = ("sklearn.", "lightgbm.", "serving.model.")
+_MODULES = ("sklearn.", "lightgbm.", "serving.compiled.")
 
 
 def compile_method(estimator: Any, name: str) -> ArrayMethod:

@@ -13,12 +13,12 @@ from core.registry.packages import ask, load_model, read_contract, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
+from mlflow_project.flips.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
+from mlflow_project.gate.criteria import Criterion, GatePolicy, judge
+from mlflow_project.gate.evidence import read_evidence
 from mlflow_project.modelling.groups import FAIR, TITLES, with_groups
 from mlflow_project.modelling.rows import row_digests
 from mlflow_project.modelling.training import Evaluation
-from mlflow_project.versions.criteria import Criterion, GatePolicy, judge
-from mlflow_project.versions.evidence import read_evidence
-from mlflow_project.versions.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
 
 ARTIFACT_GATE = "evaluation/gate.json"
 """Artifact of a source run: the criteria as a table that the MLflow UI shows."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.model.arrays import (
+from serving.compiled.arrays import (
     ArrayMethod,
     Compile,
     ShortcutRefused,
@@ -12,7 +12,7 @@ from serving.model.arrays import (
     labelled,
     numbers,
 )
-from serving.model.numeric import same
+from serving.compiled.numeric import same
 
 
 def pipeline(part: Any, name: str, compile_part: Compile) -> ArrayMethod:

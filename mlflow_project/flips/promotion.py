@@ -13,9 +13,9 @@ from core.messages import N_, _
 from core.registry.errors import UnreadableContract
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
+from mlflow_project.flips.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive
+from mlflow_project.flips.settlement import refuse_if_in_flight, refuse_if_overtaken, settle
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive
-from mlflow_project.versions.settlement import refuse_if_in_flight, refuse_if_overtaken, settle
 from mlflow_project.versions.trial import try_version
 
 GATE_TAG = "gate"

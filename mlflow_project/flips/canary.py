@@ -11,10 +11,10 @@ from core.messages import N_, _
 from core.messages.formats import percent
 from core.registry.proxies import read_reports
 from core.registry.versions import Registry, Version
-from mlflow_project.versions import promotion
+from mlflow_project.flips import promotion
+from mlflow_project.flips.ledger import Ledger, exclusive, this_host
+from mlflow_project.flips.settlement import IN_FLIGHT, settle
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import Ledger, exclusive, this_host
-from mlflow_project.versions.settlement import IN_FLIGHT, settle
 from mlflow_project.versions.trial import try_version
 
 START, STOP = names.LEDGER_CANARY_START, names.LEDGER_CANARY_STOP

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.model.arrays import ArrayMethod, Compile, asked, numbers
+from serving.compiled.arrays import ArrayMethod, Compile, asked, numbers
 
 
 def imputer(part: Any, name: str, _: Compile) -> ArrayMethod:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.model.arrays import Undecided
+from serving.compiled.arrays import Undecided
 
 TOLERANCE = 1e-12
 """Largest difference, absolute and relative, between a shortcut and what it replaces."""

@@ -13,8 +13,8 @@ from itertools import pairwise
 from core.contract import names
 from core.messages import N_, _
 from core.registry.versions import Registry
+from mlflow_project.flips.ledger import CONFLICT, UNRECORDED, Ledger, LedgerEntry, this_host
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import CONFLICT, UNRECORDED, Ledger, LedgerEntry, this_host
 
 IN_FLIGHT = timedelta(minutes=2)
 """How long another host's open entry is left alone: a flip takes less than a second."""

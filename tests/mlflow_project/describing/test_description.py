@@ -16,11 +16,11 @@ from core.contract import names
 from core.contract.numbers import read_number
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, open_registry
+from mlflow_project.describing.knowledge import choose_threshold
+from mlflow_project.flips import promotion
+from mlflow_project.flips.ledger import Ledger
 from mlflow_project.registry import main
-from mlflow_project.versions import promotion
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.knowledge import choose_threshold
-from mlflow_project.versions.ledger import Ledger
 
 ROWS = 200
 RNG = np.random.default_rng(0)

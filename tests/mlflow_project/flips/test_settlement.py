@@ -11,11 +11,11 @@ import pytest
 
 from core.contract import names
 from core.registry.versions import Registry, open_registry
+from mlflow_project.flips import canary, promotion
+from mlflow_project.flips import ledger as ledger_module
+from mlflow_project.flips.ledger import CONFLICT, PROMOTE, Ledger, exclusive
 from mlflow_project.registry import main
-from mlflow_project.versions import canary, promotion
-from mlflow_project.versions import ledger as ledger_module
 from mlflow_project.versions.errors import Refused
-from mlflow_project.versions.ledger import CONFLICT, PROMOTE, Ledger, exclusive
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return path
 
     monkeypatch.setattr(ledger_module, "this_host", lambda: threading.current_thread().name)
-    monkeypatch.setattr("mlflow_project.versions.settlement.this_host", ledger_module.this_host)
+    monkeypatch.setattr("mlflow_project.flips.settlement.this_host", ledger_module.this_host)
     monkeypatch.setattr(ledger_module, "lock_folder", folder)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.model.agreement import agree
-from serving.model.arrays import (
+from serving.compiled.agreement import agree
+from serving.compiled.arrays import (
     ArrayMethod,
     Compile,
     ShortcutRefused,
@@ -21,7 +21,7 @@ from serving.model.arrays import (
     numbers,
     single_precision,
 )
-from serving.model.linear import probabilities
+from serving.compiled.linear import probabilities
 
 SMALL_ROWS = 128
 """Rows up to which GTIL is the faster one for a boosting, whose trees are small."""

@@ -6,7 +6,7 @@ from core.cli.text_tables import text_table
 from core.contract import names
 from core.messages import N_, _
 from core.registry.versions import Registry
-from mlflow_project.versions.ledger import CONFLICT, NOTICED, UNRECORDED, LedgerEntry
+from mlflow_project.flips.ledger import CONFLICT, NOTICED, UNRECORDED, LedgerEntry
 
 _ONE_BY_ONE = 40
 """Up to so many versions are asked for by number; beyond, listing all is quicker."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.model.arrays import (
+from serving.compiled.arrays import (
     ArrayMethod,
     Compile,
     ShortcutRefused,

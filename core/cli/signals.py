@@ -1,0 +1,33 @@
+"""What must hear of a signal that ends the process before whoever handles it acts on it."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+@contextmanager
+def also_tells(tell: Callable[[], None]) -> Iterator[None]:
+    """Call `tell` at SIGINT and SIGTERM as long as this lasts, then what handles them anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Signals reach only that one.
+        return
+
+    def telling(before: Callable[[int, FrameType | None], Any]) -> Any:
+        def handle(number: int, frame: FrameType | None) -> None:
+            tell()
+            before(number, frame)
+
+        return handle
+
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: before for number, before in found.items() if callable(before)}
+    for number, before in handlers.items():
+        signal.signal(number, telling(before))
+    try:
+        yield
+    finally:
+        for number, before in handlers.items():
+            signal.signal(number, before)

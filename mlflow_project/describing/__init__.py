@@ -1,0 +1,1 @@
+"""Completing the contract of a version from outside."""

@@ -1,0 +1,1 @@
+"""Which version is served: flips of the aliases, canaries, and the ledger of both."""

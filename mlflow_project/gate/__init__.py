@@ -1,0 +1,1 @@
+"""The gate: what a version must show before it may be served."""

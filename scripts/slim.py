@@ -1,0 +1,67 @@
+"""Take out of an environment what a running proxy does not use: `python slim.py /opt/venv`.
+
+For the image alone, and standard library only: it runs before anything of ours is there. What goes
+is data of the packages, never a module that the proxy, a model or its library imports;
+`tests/deploy/test_slim.py` serves from what is left.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+LANGUAGES = ("root", "en", "pt")
+"""Babel has data of 1,100 locales; these and their regions are what APP_LANGUAGE may be."""
+
+UNUSED = (
+    "**/tests",  # of pandas alone 45 MB
+    "**/test",
+    "**/*.pyx",  # sources of what is compiled beside them
+    "**/*.pxd",
+    "**/*.pxi",
+    "**/*.c",
+    "**/*.h",
+    "pyarrow/include",
+    "pyarrow/src",
+    "pyarrow/*flight*",  # a protocol between servers; the store is files
+    "pyarrow/libarrow_python*.so",  # the same library a second and a third time
+    "pyarrow/libarrow_python*.so.*.*",
+    "cryptography*",  # for Databricks' servers alone, as is the next
+    "databricks/sdk",
+    "databricks_sdk*",
+)
+
+IMPORTED = (
+    "babel.dates, babel.numbers, fastapi_offline, httptools, jinja2, markdown, msgspec, openpyxl, "
+    "pandas, prometheus_client, pyarrow.compute, pyarrow.csv, pyarrow.dataset, pyarrow.fs, "
+    "pyarrow.parquet, pydantic_settings, scipy.special, skops.io, treelite.sklearn, uvicorn, "
+    "mlflow.artifacts, mlflow.entities, mlflow.models, mlflow.pyfunc, mlflow.sklearn, "
+    "mlflow.tracking, sklearn.calibration, sklearn.compose, sklearn.ensemble, "
+    "sklearn.linear_model, sklearn.pipeline"
+)
+
+
+def remove(packages: Path) -> None:
+    """Remove what is not used, and all bytecode."""
+    locales = packages / "babel/locale-data"
+    others = [p for p in locales.glob("*.dat") if p.stem.split("_")[0] not in LANGUAGES]
+    unused = [path for pattern in UNUSED for path in packages.glob(pattern)]
+    for path in (*others, *unused, *packages.glob("**/__pycache__")):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Remove, then compile again what a start imports: the rest is 60 MB that nobody reads."""
+    environment = Path(sys.argv[1])
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    remove(packages)
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([environment / "bin/python", "-c", f"import {IMPORTED}"], env=kept, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""What a compacted file remembers of those that it replaced, and for how long; and its memory."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from test_compaction import fill, rows, temperatures
+
+from core.store import compaction
+from core.store.compaction import FORGET_DAYS, compact
+from core.store.filesystem import Store
+from core.store.listing import list_store
+from core.store.merging import write_merged
+from core.store.quarantine import FOLDER
+from core.store.quarantined import REASON_SUFFIX, Quarantined
+from core.store.schema import REPLACED_KEY
+from serving.capture.parquet import convert
+
+LATER = timedelta(days=FORGET_DAYS + 3)
+
+
+def remembered(store: Store) -> list[str]:
+    """Return what the footer of the store's one live file names."""
+    (merged,) = list_store(store).live
+    with store.parquet(merged) as file:
+        named: list[str] = json.loads(file.metadata.metadata[REPLACED_KEY])
+        return named
+
+
+def test_stems_are_forgotten_once_their_files_are_gone(place: Any, writer: Any) -> None:
+    """Not before thirty days, not while a file is there; the rows stay as they were, once each."""
+    store, upload = place
+    stems = sorted(path.stem for path in fill(writer, 3))
+    upload()
+    now = datetime.now(UTC)
+    compact(store)
+    compact(store, today=now + LATER)
+    assert remembered(store) == stems
+    compact(store, keep_minutes=0)
+    compact(store)
+    assert remembered(store) == stems
+    compact(store, today=now + LATER)
+    assert remembered(store) == []
+    assert temperatures(store) == [float(n) for n in range(30)]
+    before = store.files()
+    compact(store, today=now + LATER)
+    assert store.files() == before
+
+
+def test_late_files_are_remembered_by_a_file_that_forgot(writer: Any) -> None:
+    """What joins an old day later is named until it is gone, and what it joined too."""
+    now = datetime.now(UTC)
+    fill(writer, 2)
+    compact(writer.folder)
+    compact(writer.folder, keep_minutes=0)
+    compact(writer.folder, today=now + LATER)
+    (first,) = list_store(writer.folder).live
+    (late,) = fill(writer, 1)
+    compact(writer.folder, today=now + LATER)
+    assert sorted(remembered(Store(writer.folder))) == sorted([first.stem, late.stem])
+    assert len(temperatures(writer.folder)) == 30
+
+
+def test_a_stem_whose_journal_is_here_is_remembered(writer: Any) -> None:
+    """The proxy that died with it finds its rows in the store, however late it comes back."""
+    now = datetime.now(UTC)
+    journal = writer.journal(rows(10), age=timedelta(days=2))
+    writer.parquet(journal, keep_journal=True)
+    fill(writer, 1, days=2)
+    compact(writer.folder)
+    compact(writer.folder, keep_minutes=0)
+    compact(writer.folder, today=now + LATER)
+    assert remembered(Store(writer.folder)) == [journal.stem]
+    convert(journal, Store(writer.folder))
+    assert len(temperatures(writer.folder)) == 20
+    compact(writer.folder, today=now + LATER)
+    assert remembered(Store(writer.folder)) == []
+
+
+def test_a_stem_in_quarantine_is_remembered(writer: Any) -> None:
+    """Repaired and put back, it is still one whose rows are elsewhere."""
+    aside, *others = fill(writer, 3)
+    compact(writer.folder)
+    folder = writer.folder / FOLDER
+    folder.mkdir()
+    reason = folder / f"{aside.name}{REASON_SUFFIX}"
+    reason.write_text(Quarantined(aside.name, "damaged", 10).record())
+    aside.rename(folder / aside.name)
+    compact(writer.folder, keep_minutes=0)
+    compact(writer.folder, today=datetime.now(UTC) + LATER)
+    assert not any(path.exists() for path in others)
+    assert remembered(Store(writer.folder)) == [aside.stem]
+    (folder / aside.name).rename(aside)
+    assert temperatures(writer.folder) == [float(n) for n in range(30)]
+
+
+def test_a_crash_while_forgetting_changes_nothing(
+    writer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old file stands until the new one is whole; the next run finishes."""
+    fill(writer)
+    compact(writer.folder)
+    compact(writer.folder, keep_minutes=0)
+    (merged,) = list_store(writer.folder).live
+    before = merged.read_bytes()
+
+    def die(*_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Path, "replace", die)
+        compact(writer.folder, today=datetime.now(UTC) + LATER)
+    assert merged.read_bytes() == before
+    compact(writer.folder, today=datetime.now(UTC) + LATER)
+    assert remembered(Store(writer.folder)) == []
+    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+
+
+def test_a_footer_names_each_stem_once(writer: Any) -> None:
+    """In its own key, and not in Arrow's copy of the schema beside it."""
+    stem = fill(writer)[0].stem.encode()
+    compact(writer.folder)
+    (merged,) = list_store(writer.folder).live
+    footer = pq.read_metadata(merged).metadata
+    assert stem in footer[REPLACED_KEY]
+    assert merged.read_bytes().count(stem) == 1
+
+
+def test_memory_does_not_grow_with_the_number_of_files(writer: Any) -> None:
+    """A file of one row costs its buffers until some hundred of them are joined, and no longer."""
+    source = writer.parquet(writer.journal(rows(1), age=timedelta(days=2)))
+    sources = [source]
+    for number in range(1199):
+        sources.append(source.with_name(f"{source.stem}-{number}.parquet"))
+        sources[-1].hardlink_to(source)
+    held: list[int] = []
+    write_merged(
+        Store(writer.folder), "merged", sources, [], lambda: held.append(pa.total_allocated_bytes())
+    )
+    assert len(held) == len(sources)
+    assert max(held[600:]) < 1.3 * max(held[:600])
+    assert pq.read_metadata(writer.folder / "merged.parquet").num_rows == 1200
+
+
+def test_each_file_is_a_sign_of_life(writer: Any) -> None:
+    """Whoever watches a compaction hears of every file, looked at and merged."""
+    fill(writer, 5)
+    steps: list[int] = []
+    compaction.compact(writer.folder, step=lambda: steps.append(1))
+    assert len(steps) == 2 * 5
