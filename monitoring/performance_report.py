@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _job(args: argparse.Namespace) -> int:
-    if not args.labels.is_file():
+    if not args.labels.exists():
         raise LabelsError(N_("The file {path} does not exist; check --labels."), path=args.labels)
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()

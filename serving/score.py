@@ -75,6 +75,7 @@ def _on_spark(model: "ServedModel", registry: Any, options: argparse.Namespace) 
 def _here(model: "ServedModel", options: argparse.Namespace, settings: Any, log: Any) -> None:
     """Score on this machine and capture."""
     from core.store.schema import ROLE_BATCH
+    from core.tables.parquet_folder import source_of
     from core.tables.writing import check_output
     from serving.batch.local import FileScorer
     from serving.capture.recorder import Capture
@@ -82,7 +83,7 @@ def _here(model: "ServedModel", options: argparse.Namespace, settings: Any, log:
     check_output(Path(options.output), options.excel_br)
     capture = Capture(settings, log, ROLE_BATCH)
     scorer = FileScorer(
-        model, Path(options.source), options.chunk, keep=options.keep, period=options.period
+        model, source_of(options.source), options.chunk, keep=options.keep, period=options.period
     )
     say(scorer.table.taken_for)
     total = scorer.check()
@@ -106,7 +107,14 @@ def _parser() -> argparse.ArgumentParser:
         _("Scores a file with the version that the API serves; nothing if a row does not fit."),
         epilog=_("The environment variables are listed in .env.example."),
     )
-    made.add_argument("--source", required=True, help=_("CSV, .xlsx, Parquet or JSON lines"))
+    made.add_argument(
+        "--source",
+        required=True,
+        help=_(
+            "CSV, .xlsx, JSON lines or Parquet; a folder of Parquet files, partitioned or not, a "
+            "Delta table, or Parquet in s3://bucket/prefix"
+        ),
+    )
     made.add_argument(
         "--output", required=True, help=_("the .parquet, .xlsx or .csv file to write")
     )
@@ -124,8 +132,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=("local", "spark"),
         default="local",
         help=_(
-            "where to score: on this machine, or on Apache Spark, which reads Parquet (file or "
-            "folder), writes a folder and captures nothing (default: %(default)s)"
+            "where to score: on this machine, or on Apache Spark, which reads Parquet and Delta "
+            "tables, writes a folder and captures nothing (default: %(default)s)"
         ),
     )
     made.add_argument(

@@ -17,8 +17,10 @@ strings: `make messages`. Standard library only.
 """
 
 import gettext as _gettext
+import io
 import os
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,9 @@ def catalogue(name: str) -> _gettext.NullTranslations:
     """Return the translations of a language; English has none."""
     if name == "en":
         return _gettext.NullTranslations()
-    return _gettext.translation(DOMAIN, LOCALES, [name])
+    # Not by a path: what is sent to Spark's executors is read from a zip.
+    file = resources.files(__name__) / name / "LC_MESSAGES" / f"{DOMAIN}.mo"
+    return _gettext.GNUTranslations(io.BytesIO(file.read_bytes()))
 
 
 def N_(msgid: str) -> str:  # noqa: N802 (gettext's own name)

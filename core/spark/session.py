@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
 
 
+_SHARED = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "APP_LANGUAGE",
+    "OMP_NUM_THREADS",
+)
+"""What executors find in their environment as here: they read the same bucket."""
+
+
 def quoted(column: str) -> str:
     """Return a column's name as Spark's SQL takes any name."""
     return "`" + column.replace("`", "``") + "`"
@@ -24,7 +38,8 @@ def quoted(column: str) -> str:
 def spark_session(package: str) -> Iterator["SparkSession"]:
     """Start Spark or join the one that `spark-submit` has started; executors get a package's code.
 
-    Where nothing else is said (`spark.master`), Spark runs in this machine's processes.
+    Where nothing else is said (`spark.master`), Spark runs in this machine's processes. A cluster's
+    processes get the variables by which the store is reached, and the language.
 
     Raises:
         SparkUnusable: pyspark or Java is missing, or Spark failed.
@@ -44,6 +59,9 @@ def spark_session(package: str) -> Iterator["SparkSession"]:
         with scratch_folder() as folder:
             builder = SparkSession.builder.appName(package).config("spark.ui.enabled", "false")
             builder = builder.config("spark.sql.session.timeZone", "UTC")
+            for name in _SHARED:
+                if value := os.environ.get(name):
+                    builder = builder.config(f"spark.executorEnv.{name}", value)
             # To MLflow and to the store, `Score` and `score` are two columns.
             session = builder.config("spark.sql.caseSensitive", "true").getOrCreate()
             session.sparkContext.setLogLevel("ERROR")

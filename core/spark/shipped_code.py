@@ -3,6 +3,7 @@
 import zipfile
 from pathlib import Path
 
+_NEEDED = (".py", ".mo")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -14,6 +15,7 @@ def pack_code(folder: Path, package: str) -> Path:
     archive = folder / f"{package}-code.zip"
     with zipfile.ZipFile(archive, "w") as out:
         for top in (package, "core"):
-            for path in sorted((_ROOT / top).rglob("*.py")):
+            found = sorted((_ROOT / top).rglob("*"))
+            for path in (one for one in found if one.suffix in _NEEDED):
                 out.write(path, path.relative_to(_ROOT))
     return archive

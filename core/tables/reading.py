@@ -1,5 +1,7 @@
 """One reader of flat tables: CSV, .xlsx, Parquet, JSON lines, told by content, checked by name.
 
+Folders of Parquet, Delta tables and a bucket's Parquet are read by `core.tables.parquet_folder`.
+
 Cells of CSV and text cells of a workbook are read as the types that the caller names
 (`core.tables.numbers`); the other kinds have typed their values. What is no value of its type stays
 as it is, for the caller to refuse by row and column.
@@ -21,6 +23,7 @@ import pyarrow.parquet as pq
 from core.messages import N_, _
 from core.tables.errors import UnreadableTable
 from core.tables.numbers import typed, typed_values
+from core.tables.parquet_folder import ParquetPlace, open_dataset
 from core.tables.text_form import TextForm, text_form
 
 Columns = dict[str, list[Any]]
@@ -70,18 +73,20 @@ class OpenTable:
         return whole
 
 
-def open_table(source: Path | bytes, name: str | None = None) -> OpenTable:
+def open_table(source: Path | bytes | str, name: str | None = None) -> OpenTable:
     """Open a table; nothing but its beginning and its encoding is looked at.
 
     Args:
-        source: the file, or its content.
+        source: the file or folder, its content, or `s3://bucket/prefix`.
         name: what messages call it; by default its path.
 
     Raises:
         UnreadableTable: there is no such file, or it is no table that can be read.
     """
-    name = name or (str(source) if isinstance(source, Path) else _("the file"))
+    name = name or (_("the file") if isinstance(source, bytes) else str(source))
     try:
+        if isinstance(source, str) or (isinstance(source, Path) and source.is_dir()):
+            return _dataset(source, name)
         with _opened(source) as file:
             kind = _kind(file, source, name)
             file.seek(0)
@@ -232,7 +237,28 @@ def _sheet_rows(source: Path | bytes, name: str) -> Iterator[tuple[Any, ...]]:
         raise UnreadableTable(message, name=name) from exc
 
 
+def _dataset(source: Path | str, name: str) -> OpenTable:
+    dataset = open_dataset(source)
+    names = _checked(dataset.schema.names, name, nameless=True)
+
+    def read(rows: int, _types: Mapping[str, str]) -> Iterator[Columns]:
+        try:
+            # One file and two batches ahead at most: memory does not follow the folder's size.
+            for batch in dataset.to_batches(
+                batch_size=rows, batch_readahead=2, fragment_readahead=1, use_threads=False
+            ):
+                if batch.num_rows:
+                    yield {column: _without_nan(batch.column(column)) for column in names}
+        except pa.ArrowException:
+            raise UnreadableTable(N_("{name}: is not Parquet"), name=name) from None
+
+    return OpenTable(names, _("{name}: folder of Parquet", name=name), read)
+
+
 def _parquet(_file: BinaryIO, source: Path | bytes, name: str) -> OpenTable:
+    if isinstance(source, Path):
+        ParquetPlace.of(source).check_plain()
+
     def opened() -> pq.ParquetFile:
         return pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source)
 

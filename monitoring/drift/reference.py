@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from core.contract.model import ModelContract
 from core.messages import N_
 from core.store.arrow_types import ARROW_TYPES
+from core.tables.parquet_folder import open_dataset
 from monitoring.drift.baseline import SCORE
 from monitoring.drift.errors import BaselineError
 
@@ -38,15 +38,16 @@ class Reference:
 
 
 def read_source(path: Path) -> pa.Table:
-    """Read a Parquet file.
+    """Read a Parquet file, a folder of them, or a Delta table.
 
     Raises:
-        BaselineError: it is absent, or no Parquet file.
+        BaselineError: it is absent, or not Parquet.
+        UnreadableTable: the folder cannot be read rightly; says why.
     """
-    if not path.is_file():
+    if not path.exists():
         raise BaselineError(N_("The file {path} does not exist; check --source."), path=path)
     try:
-        return pq.read_table(path)
+        return open_dataset(path).to_table()
     except (pa.ArrowException, OSError) as exc:
         raise BaselineError(N_("The file {path} is no readable Parquet."), path=path) from exc
 

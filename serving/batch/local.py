@@ -40,7 +40,7 @@ class FileScorer:
     def __init__(
         self,
         model: ServedModel,
-        source: Path,
+        source: Path | str,
         chunk: int,
         keep: frozenset[str] = frozenset(),
         period: int | None = None,

@@ -17,7 +17,9 @@ from core.contract.model import ModelContract
 from core.contract.types import FEATURE_TYPES
 from core.messages import _, ngettext
 from core.registry.packages import spark_udf
+from core.spark.datasets import dataset_on_spark
 from core.spark.session import quoted, spark_session
+from core.tables.parquet_folder import DELTA_LOG, ParquetPlace, is_bucket, open_dataset
 from serving.batch.columns import answer_column
 from serving.errors import FileRefused, InvalidInstances
 from serving.protocol.validation import Validator
@@ -37,7 +39,7 @@ _PROBLEMS = "total bigint, field string, problem string, allowed string, rows bi
 
 
 def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse.Namespace) -> int:
-    """Score a Parquet file or folder into a folder of Parquet files; return the number of rows.
+    """Score Parquet or a Delta table into a folder of Parquet files; return the number of rows.
 
     Raises:
         SparkUnusable: Spark is not there, or it failed.
@@ -45,15 +47,53 @@ def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse
     """
     if model.version.contract.outputs:
         raise FileRefused(problem=_("this model has no score; use --engine local"))
+    for name in model.version.contract.feature_names:
+        if "`" in name:  # neither MLflow nor Spark gets it to the model
+            text = _("Spark cannot take a backtick, as in {name}; use --engine local", name=name)
+            raise FileRefused(problem=text)
     with spark_session("serving") as session:
         _must_be_free(session, str(options.output))
-        frame = session.read.parquet(str(options.source))
+        frame = _frame(session, str(options.source))
         rows = _check(frame, model.version.contract, options.keep)
         udf = spark_udf(registry, session, model.version.number)
         scored = _scored(frame, model, udf, options.keep)
         # Spark's overwriting begins by deleting the folder, whatever is in it.
         scored.write.mode("append").parquet(str(options.output))
         return rows
+
+
+def _frame(session: "SparkSession", source: str) -> "DataFrame":
+    """Return the rows of a source: of a Delta table those that its log names, and no other.
+
+    Raises:
+        UnreadableTable: they cannot be told, or read, here.
+        FileRefused: it is a Delta table in a place that only Spark can look at, without its jar.
+    """
+    from pyspark.errors import (  # type: ignore[import-not-found,unused-ignore]
+        AnalysisException,
+    )
+
+    local = "://" not in source
+    if is_bucket(source) or (local and ParquetPlace.of(source).is_delta):
+        return dataset_on_spark(session, open_dataset(source))
+    if local:
+        ParquetPlace.of(source).check_plain()
+    elif _exists(session, f"{source.rstrip('/')}/{DELTA_LOG}"):
+        try:
+            return session.read.format("delta").load(source)
+        except AnalysisException as exc:
+            text = _(
+                "{source} is a Delta table; give Spark its jar (spark.jars: delta-spark)",
+                source=source,
+            )
+            raise FileRefused(problem=text) from exc
+    return session.read.parquet(source)
+
+
+def _exists(session: "SparkSession", path: str) -> bool:
+    java: Any = session._jvm
+    found = java.org.apache.hadoop.fs.Path(path)
+    return bool(found.getFileSystem(session._jsc.hadoopConfiguration()).exists(found))
 
 
 def _must_be_free(session: "SparkSession", output: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from serving.score import main
@@ -213,3 +214,33 @@ def test_the_period_is_captured_whoever_states_it(
     source.write_text("wear_2023\n2\n")
     assert score(source, "--period", "2024") == 1
     assert "dois períodos diferentes" in capsys.readouterr().err
+
+
+def test_a_partitioned_folder_is_scored_whole(score: Run, tmp_path: Path) -> None:
+    """A feature may stand in the folders' names; each file's rows come once."""
+    frame = frame_of(90)
+    folder = tmp_path / "students"
+    frame.to_parquet(folder, partition_cols=["wear"])
+    assert len(list(folder.rglob("*.parquet"))) > 3
+    assert score(folder, "--chunk", "20") == 0
+    out = pd.read_parquet(tmp_path / "out.parquet")
+    columns = ["wear", "temperature", "pressure"]
+    expected = frame.sort_values(columns, ignore_index=True)
+    found = out.sort_values(columns, ignore_index=True)
+    pd.testing.assert_frame_equal(found[columns], expected[columns])
+
+
+def test_deleted_rows_of_a_delta_table_are_not_scored(
+    score: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They lie on disk still; the log says that they are gone. A part of a table is refused."""
+    deltalake = pytest.importorskip("deltalake")
+    table = tmp_path / "students"
+    frame = frame_of(40).assign(row=range(40))
+    deltalake.write_deltalake(str(table), pa.Table.from_pandas(frame, preserve_index=False))
+    deltalake.DeltaTable(str(table)).delete("row < 15")
+    assert score(table, "--keep", "row") == 0
+    out = pd.read_parquet(tmp_path / "out.parquet")
+    assert sorted(out["row"]) == list(range(15, 40))
+    assert score(next(table.glob("*.parquet")), "--keep", "row") == 1
+    assert "tabela Delta" in capsys.readouterr().err

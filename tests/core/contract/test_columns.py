@@ -1,7 +1,7 @@
 """What the store calls a feature's column."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.contract.columns import RESERVED_COLUMNS, column_of, feature_of, probability_columns
@@ -28,6 +28,7 @@ def test_any_other_name_is_escaped_and_told_again(name: str) -> None:
 
 
 @given(NAMES, st.integers(0, 3))
+@settings(deadline=None)
 def test_no_two_features_share_a_column(name: str, times: int) -> None:
     """Also where one is called as another is stored: the name is always told again."""
     for _ in range(times):

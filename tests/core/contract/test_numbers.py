@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.contract.numbers import NumberError, read_number, read_share
@@ -46,6 +46,7 @@ def test_point_and_comma_are_read(text: str, number: float) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
+@settings(deadline=None)
 def test_whatever_python_writes_is_read_back(number: float) -> None:
     """Every double, with a point and with a comma."""
     for text in (repr(number), repr(number).replace(".", ",")):

@@ -14,9 +14,14 @@ from core.spark.shipped_code import pack_code
     [("monitoring", "monitoring.drift.comparison"), ("serving", "serving.protocol.validation")],
 )
 def test_a_package_is_imported_from_its_zip(tmp_path: Path, package: str, module: str) -> None:
-    """With nothing of the project on the path but the zip, the package imports from it."""
+    """With nothing of the project on the path but the zip, it imports, and speaks Portuguese."""
     archive = pack_code(tmp_path, package)
-    code = f"import sys, {module} as m; sys.exit({str(archive)!r} not in m.__file__)"
+    code = (
+        f"import sys, {module} as m\n"
+        "from core.messages import _\n"
+        "told = _('error: {text}', text='x')\n"
+        f"sys.exit({str(archive)!r} not in m.__file__ or told != 'erro: x')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(archive)}
     )

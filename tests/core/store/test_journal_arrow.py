@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.store import journal_arrow as journal_tables
@@ -36,6 +36,7 @@ def journal(path: Path, rows: list[Any], tail: bytes = b"") -> Path:
 
 
 @given(st.lists(ROW, min_size=1, max_size=8))
+@settings(deadline=None)
 def test_every_value_comes_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any]
 ) -> None:

@@ -10,7 +10,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.tables.errors import UnreadableTable
@@ -132,6 +132,7 @@ def test_a_number_is_read_in_one_way_or_not_at_all(
 
 
 @given(st.floats(-1e15, 1e15))
+@settings(deadline=None)
 def test_what_brazil_writes_is_read_back(number: float) -> None:
     """Points between thousands and a decimal comma, whatever the number."""
     written = f"{number:,.4f}".translate(str.maketrans(",.", ".,"))

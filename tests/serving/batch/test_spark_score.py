@@ -6,10 +6,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from mlflow.models import infer_signature
+from sklearn.linear_model import LogisticRegression
 
+from core.contract.model import Example, Feature, ModelContract
+from core.contract.names import METADATA_CONTRACT
 from serving.score import main
 
 WITHOUT = next(
@@ -74,6 +80,54 @@ def frame_of(n: int) -> pd.DataFrame:
     return frame
 
 
+def publish(name: str, columns: list[str], patch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """Serve a model with a contract whose columns have these names; return rows of it."""
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(rng.normal(size=(90, len(columns))), columns=columns)
+    model = LogisticRegression().fit(frame, (frame[columns[0]] > 0).astype(int))
+    example = float(model.predict_proba(frame[:1])[0, 1])
+    contract = ModelContract(
+        release="v1.0.0",
+        features=tuple(Feature(column) for column in columns),
+        target="anything",
+        threshold=0.5,
+        threshold_policy={"policy": "fixed"},
+        example=Example(frame.iloc[0].to_dict(), example),
+    )
+    with mlflow.start_run():
+        made = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=infer_signature(frame, model.predict_proba(frame)),
+            metadata={METADATA_CONTRACT: contract.to_dict()},
+            pyfunc_predict_fn="predict_proba",
+            serialization_format="skops",
+            pip_requirements=[],
+            registered_model_name=name,
+        )
+    number = str(made.registered_model_version)
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", number)
+    patch.setenv("MODEL_NAME", name)
+    return frame
+
+
+@pytest.mark.skipif(find_spec("pyspark") is None, reason="no pyspark (make spark)")
+def test_a_backtick_in_a_name_is_refused_before_spark_is_started(
+    score: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The name is told, and what to do: MLflow's function ended with an error of the executors."""
+    frame = publish(f"backtick-{tmp_path.name}", ["tick`ed", "x"], monkeypatch)
+    source = tmp_path / "rows.parquet"
+    frame.to_parquet(source)
+    assert score("spark", source) == 1
+    told = capsys.readouterr().err
+    assert "tick`ed" in told and "--engine local" in told
+    assert score("local", source) == 0
+
+
 @pytest.mark.usefixtures("mlflow_server")
 class TestOnSpark:
     """With pyspark and Java."""
@@ -111,6 +165,56 @@ class TestOnSpark:
         assert "7 × temperature fora do intervalo (número entre -50 e 100" in told
         assert "777" not in told
         assert not (tmp_path / "spark.parquet").exists()
+
+    def test_folders_and_delta_tables_give_the_rows_of_the_local_engine(
+        self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A partitioned folder, and a Delta table of which rows were deleted since."""
+        frame, plain, table = frame_of(120), tmp_path / "plain", tmp_path / "delta"
+        frame.to_parquet(plain, partition_cols=["wear"])
+        sources = [plain]
+        if find_spec("deltalake"):
+            import deltalake
+
+            rows = pa.Table.from_pandas(frame, preserve_index=False)
+            deltalake.write_deltalake(str(table), rows, partition_by=["site"])
+            deltalake.DeltaTable(str(table)).delete("row < 50")
+            sources.append(table)
+        for source in sources:
+            found = []
+            for engine in ("local", "spark"):
+                shutil.rmtree(tmp_path / "spark.parquet", ignore_errors=True)
+                assert score(engine, source, "--keep", "row,site") == 0, capsys.readouterr().err
+                out = pd.read_parquet(tmp_path / f"{engine}.parquet").sort_values("row")
+                found.append(out.reset_index(drop=True))
+            assert list(found[0]["row"]) == list(range(50 if source == table else 0, 120))
+            apart = [one.pop("failure_score") for one in found]
+            assert np.abs(apart[0] - apart[1]).max() <= 1e-12
+            pd.testing.assert_frame_equal(*found, check_dtype=False)
+        part = next(table.rglob("*.parquet"), None)
+        if part is not None:
+            shutil.rmtree(tmp_path / "spark.parquet")
+            assert score("spark", part, "--keep", "row,site") == 1
+            assert "tabela Delta" in capsys.readouterr().err
+
+    def test_columns_of_any_name_are_scored(
+        self, score: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Dots, spaces and accents are letters of a name, here and on the executors."""
+        columns = ["a.b", "with space", "é😀"]
+        frame = publish(f"odd-names-{tmp_path.name}", columns, monkeypatch)
+        source = tmp_path / "rows.parquet"
+        frame.assign(row=range(90)).to_parquet(source)
+        for engine in ("local", "spark"):
+            assert score(engine, source, "--keep", "row") == 0
+        here, there = (
+            pd.read_parquet(tmp_path / f"{engine}.parquet").sort_values("row", ignore_index=True)
+            for engine in ("local", "spark")
+        )
+        assert list(here.columns) == list(there.columns)
+        assert set(columns) < set(there.columns)
+        assert np.abs(here.pop("score") - there.pop("score")).max() <= 1e-12
+        pd.testing.assert_frame_equal(here, there)
 
     def test_what_lies_where_to_write_is_never_deleted(
         self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]

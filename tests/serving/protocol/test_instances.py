@@ -378,6 +378,7 @@ def test_mlflow_s_bodies_with_a_key_given_twice_are_left_to_the_careful_reader(b
 
 
 @given(st.lists(st.sampled_from(["wear", "speed", "count", "note", "serial"]), max_size=7))
+@settings(deadline=None)
 def test_a_body_is_taken_exactly_when_each_key_is_given_once(names: list[str]) -> None:
     """Whatever the order, and with colons in texts or without."""
     values = {"wear": "1", "speed": "null", "count": "3", "note": '"a:b"', "serial": '"s:1"'}

@@ -1,0 +1,172 @@
+"""Parquet beyond one file: a folder, a partitioned one, a bucket's, or a Delta table.
+
+A Delta table keeps files of deleted and replaced rows, which only its log tells from the others. So
+whatever lies in, under or over a folder `_delta_log` is read by that log, or not at all.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+
+from core.messages import N_
+from core.tables.errors import UnreadableTable
+
+DELTA_LOG = "_delta_log"
+_BUCKET = "s3://"
+_HIDDEN = ("_", ".")
+"""Beginnings of names that are no data: Spark's own marks and unfinished files."""
+
+
+def is_bucket(source: object) -> bool:
+    """Tell whether an input is a bucket's address."""
+    return str(source).startswith(_BUCKET)
+
+
+def source_of(text: str) -> Path | str:
+    """Return a command's input: a local path, or a bucket's address as it is."""
+    return text if is_bucket(text) else Path(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetPlace:
+    """A file or folder, and the filesystem that it is on."""
+
+    name: str
+    files: pafs.FileSystem
+    path: str
+
+    @classmethod
+    def of(cls, source: Path | str) -> "ParquetPlace":
+        """Return the place of a local path or of `s3://bucket/prefix`; nothing is looked at."""
+        if is_bucket(source):
+            files, path = pafs.FileSystem.from_uri(str(source).rstrip("/"))
+            return cls(str(source), files, path)
+        return cls(str(source), pafs.LocalFileSystem(), Path(source).absolute().as_posix())
+
+    @property
+    def is_folder(self) -> bool:
+        """Tell whether it is there and a folder."""
+        return bool(self._kind(self.path) == pafs.FileType.Directory)
+
+    @property
+    def is_delta(self) -> bool:
+        """Tell whether it is a Delta table."""
+        return bool(self._kind(f"{self.path}/{DELTA_LOG}") == pafs.FileType.Directory)
+
+    def check_plain(self) -> None:
+        """Check that no log of a Delta table tells which of these rows are still rows.
+
+        Raises:
+            UnreadableTable: it is part of a Delta table, or there is one within.
+        """
+        above = [str(folder) for folder in PurePosixPath(self.path).parents][:-1]
+        within = self._paths() if self.is_folder else []
+        if any(self._kind(f"{folder}/{DELTA_LOG}") == pafs.FileType.Directory for folder in above):
+            raise UnreadableTable(
+                N_(
+                    "{name}: is part of a Delta table, whose deleted rows only its log tells; name "
+                    "the table's own folder"
+                ),
+                name=self.name,
+            )
+        if any(DELTA_LOG in PurePosixPath(path).parts for path in within):
+            raise UnreadableTable(
+                N_("{name}: there is a Delta table within; name the table's own folder"),
+                name=self.name,
+            )
+
+    def data_files(self) -> list[str]:
+        """Return the paths of a folder's files, in order, without hidden ones."""
+        start = len(PurePosixPath(self.path).parts)
+        return [
+            path
+            for path in self._paths()
+            if not any(part.startswith(_HIDDEN) for part in PurePosixPath(path).parts[start:])
+        ]
+
+    def _paths(self) -> list[str]:
+        found = self.files.get_file_info(pafs.FileSelector(self.path, recursive=True))
+        return sorted(one.path for one in found if one.type == pafs.FileType.File)
+
+    def _kind(self, path: str) -> Any:
+        return self.files.get_file_info(path).type
+
+
+def open_dataset(source: Path | str) -> ds.Dataset:
+    """Return a folder, a bucket's file or folder, or a Delta table as it is now, as one dataset.
+
+    Raises:
+        UnreadableTable: there is nothing, it is not Parquet, its files do not agree, or it is a
+            Delta table that cannot be read rightly here.
+        OSError: the place cannot be looked at.
+    """
+    place = ParquetPlace.of(source)
+    if place.is_delta:
+        return _delta(place)
+    place.check_plain()
+    try:
+        return _plain(place)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        # Their texts may quote values of folders' names.
+        message = N_("{name}: is not all Parquet, or its files differ in a column's type")
+        raise UnreadableTable(message, name=place.name) from None
+
+
+def _plain(place: ParquetPlace) -> ds.Dataset:
+    paths = place.data_files() if place.is_folder else [place.path]
+    if not paths:
+        raise UnreadableTable(N_("{name}: the folder has no Parquet file"), name=place.name)
+    found = ds.dataset(
+        paths,
+        filesystem=place.files,
+        format="parquet",
+        partitioning=ds.partitioning(flavor="hive") if place.is_folder else None,
+        partition_base_dir=place.path if place.is_folder else None,
+    )
+    # A column that only some files have is a column; the first file's would be the only ones.
+    fragments = list(found.get_fragments())
+    schemas = [found.schema, *(fragment.physical_schema for fragment in fragments)]
+    whole = pa.unify_schemas(schemas, promote_options="permissive")
+    return ds.FileSystemDataset(fragments, whole, found.format, place.files)
+
+
+def _delta(place: ParquetPlace) -> ds.Dataset:
+    """Return the rows that a Delta table's log names now.
+
+    Raises:
+        UnreadableTable: what reads it is not installed, or the table uses what that cannot read.
+    """
+    try:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+    except ImportError:
+        message = N_("{name}: is a Delta table; install what reads it: pip install deltalake")
+        raise UnreadableTable(message, name=place.name) from None
+    insecure = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    options = {"allow_http": "true"} if insecure else None
+    files = pafs.SubTreeFileSystem(place.path, place.files)
+    try:
+        table = DeltaTable(place.name, storage_options=options)
+        features = table.protocol().reader_features or []
+        mapping = table.metadata().configuration.get("delta.columnMapping.mode", "none")
+        named = [*features, *(["columnMapping"] if mapping != "none" else [])]
+        refused = sorted({*named} & {"deletionVectors", "columnMapping"})
+        if refused:
+            raise UnreadableTable(
+                N_(
+                    "{name}: the Delta table uses {features}, which is not read here; write it as "
+                    "one without, or as plain Parquet"
+                ),
+                name=place.name,
+                features=", ".join(refused),
+            )
+        return table.to_pyarrow_dataset(filesystem=files)
+    except DeltaError as exc:
+        message = N_("{name}: the Delta table cannot be read ({reason})")
+        reason = type(exc).__name__
+        raise UnreadableTable(message, name=place.name, reason=reason) from exc
