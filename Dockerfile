@@ -26,7 +26,7 @@ LABEL org.opencontainers.image.title="risco-defasagem" \
 RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptools wheel
 RUN groupadd --gid 10001 app && useradd --uid 10001 --gid app --no-create-home --home-dir /tmp --shell /usr/sbin/nologin app
 # Empty volumes take over the owner of the folder they are mounted on.
-RUN install -d -o app -g app /data/journal /data/model-cache /data/service-levels /app/monitoring/inference_store /app/monitoring/reports /app/data/raw /app/data/processed /app/artifacts
+RUN install -d -o app -g app /data/journal /data/model-cache /data/service-levels /data/dumps /data/backups /app/monitoring/inference_store /app/monitoring/reports /app/data/raw /app/data/processed /app/artifacts
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

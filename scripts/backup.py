@@ -1,9 +1,10 @@
 """Back up what nobody can make again (`make backup DEST=...`), while the system runs.
 
 One archive: MLflow's database, its artifacts, captured rows, journals, `.env` and the key of the
-pseudonyms. The database is copied first, by SQLite's own online copy, so that every artifact it
-names is there to be copied afterwards; journals before Parquet files, since a journal becomes a
-file of its own name and whoever reads both counts it once. Each row that was answered before the
+pseudonyms; in compose's `backup` container a dump and a bucket (scripts/containers.py). The
+database is copied first, by SQLite's own online copy, so that every artifact it names is there to
+be copied afterwards; journals before Parquet files, since a journal becomes a file of its own name
+and whoever reads both counts it once. Each row that was answered before the
 command began is in it, once.
 """
 
@@ -31,6 +32,7 @@ from core.messages.formats import number
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
 from core.store.places import ROTATE_REQUEST, store_place
+from scripts import containers
 from scripts.addresses import load_env_file
 from scripts.database import revision
 from scripts.processes import ROOT
@@ -38,6 +40,8 @@ from scripts.processes import ROOT
 DATABASE = Path("var/mlflow.db")
 ARTIFACTS = Path("var/artifacts")
 ENV = Path(".env")
+DATABASE_DUMP = "mlflow.dump"
+DUMP = "docker compose run --rm dump"
 KEY = "PSEUDONYM_KEY"
 MANIFEST = "manifest.json"
 """Last in the archive, so that one that was cut off has none."""
@@ -172,7 +176,7 @@ def back_up(destination: Path) -> Path:
         StoreBusy: a job changes the store; try again when it has ended.
         OSError: it cannot be written; nothing of it is left.
     """
-    if not (ROOT / DATABASE).exists():
+    if containers.dumps() is None and not (ROOT / DATABASE).exists():
         message = N_("there is no {path} here; with containers see RUNBOOK §10")
         raise BackupError(message, path=DATABASE)
     store, now = captured(), datetime.now(UTC)
@@ -190,11 +194,7 @@ def _fill(archive: Archive, store: Store, scratch: Path) -> dict[str, Any]:
     """Add everything; return what the manifest says of it."""
     with ExitStack() as stack:
         temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch, prefix=".backup-"))
-        copy = Path(temporary) / DATABASE.name
-        tables = copy_database(ROOT / DATABASE, copy)
-        archive.add("mlflow.db", copy)
-        copy.unlink()
-        artifacts = archive.add_files("artifacts", ROOT / ARTIFACTS, files_under(ROOT / ARTIFACTS))
+        tables, artifacts = _add_registry(archive, Path(temporary) / "copy")
         if store.folder is not None and store.folder.is_dir():
             stack.enter_context(exclusive(store))
         journals = archive.add_files("journal", store.journals, rows_under(store.journals))
@@ -210,6 +210,22 @@ def _fill(archive: Archive, store: Store, scratch: Path) -> dict[str, Any]:
         "pseudonym_key": bool(key),
         "store": str(store),
     }
+
+
+def _add_registry(archive: Archive, copy: Path) -> tuple[str, int]:
+    """Add MLflow's database, then its artifacts; return what its tables are and how many files."""
+    if (folder := containers.dumps()) is None:
+        tables = copy_database(ROOT / DATABASE, copy)
+        archive.add("mlflow.db", copy)
+        count = archive.add_files("artifacts", ROOT / ARTIFACTS, files_under(ROOT / ARTIFACTS))
+    elif (dump := containers.newest_dump(folder)) is None:
+        raise BackupError(N_("there is no dump of the database yet: {command}"), command=DUMP)
+    else:
+        archive.add(DATABASE_DUMP, dump)
+        tables, names = dump.name, containers.objects()
+        count = sum(archive.add(f"artifacts/{n}", copy) for n in containers.fetched(names, copy))
+    copy.unlink(missing_ok=True)
+    return tables, count
 
 
 def tell(path: Path) -> None:

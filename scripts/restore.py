@@ -23,9 +23,11 @@ from core.files.whole import FILE_MODE, make_folder
 from core.messages import N_, _
 from core.messages.formats import moment
 from core.store.filesystem import Store
+from scripts import containers
 from scripts.backup import (
     ARTIFACTS,
     DATABASE,
+    DATABASE_DUMP,
     ENV,
     FORMAT,
     KEY,
@@ -44,17 +46,21 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 def places(store: Store) -> dict[str, Path]:
     """Return where each part of an archive belongs in this installation."""
-    found = {"mlflow.db": ROOT / DATABASE, "artifacts": ROOT / ARTIFACTS, "journal": store.journals}
+    found = {"journal": store.journals}
+    if containers.dumps() is None:
+        found |= {"mlflow.db": ROOT / DATABASE, "artifacts": ROOT / ARTIFACTS}
     return found | ({"store": store.folder} if store.folder else {})
 
 
-def taken(store: Store) -> list[Path]:
+def taken(store: Store) -> list[object]:
     """Return the places that hold something already."""
-    return [
+    found: list[object] = [
         path
         for path in places(store).values()
         if path.is_file() or (path.is_dir() and any(rows_under(path)))
     ]
+    bucket = containers.dumps() is not None and containers.objects()
+    return [*found, f"s3://{containers.PREFIX}"] if bucket else found
 
 
 def unpack(archive: Path, folder: Path) -> dict[str, Any]:
@@ -111,15 +117,28 @@ def restore(archive: Path) -> dict[str, Any]:
     if here := taken(store):
         message = N_("there is something here already, and nothing is overwritten: {paths}")
         raise BackupError(message, paths=", ".join(map(str, here)))
-    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".restore-") as temporary:
+    contained = containers.dumps() is not None
+    scratch = archive.parent if contained else ROOT
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=".restore-") as temporary:
         folder = Path(temporary)
         manifest = unpack(archive, folder)
+        _check_kind(folder, contained)
         _check_key(folder, archive)
         for name, place in places(store).items():
             _put(folder / name, place)
-        if not (ROOT / ENV).exists():
+        if contained:
+            containers.put(folder / "artifacts")
+        elif not (ROOT / ENV).exists():
             _put_env(folder)
     return manifest
+
+
+def _check_kind(folder: Path, contained: bool) -> None:
+    """Refuse a backup of the other kind: a dump needs PostgreSQL, a SQLite file a folder."""
+    if (folder / DATABASE_DUMP).exists() != contained:
+        raise BackupError(
+            N_("the backup is of another kind of installation: with containers, or without")
+        )
 
 
 def _check_key(folder: Path, archive: Path) -> None:
@@ -191,7 +210,10 @@ def tell(manifest: Mapping[str, Any]) -> None:
             )
         )
     say(_("who was forgotten after that moment is here again: repeat --forget (docs/privacy.md)"))
-    say(_("start it: {command}", command="make up"))
+    if containers.dumps() is not None:
+        say(_("the database is left: RUNBOOK §10 has the command"))
+    else:
+        say(_("start it: {command}", command="make up"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

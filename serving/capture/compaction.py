@@ -6,6 +6,7 @@ missed, since the machine slept, is a past day at the next quiet hour like any o
 """
 
 import json
+import random
 import signal
 import sys
 import threading
@@ -26,9 +27,11 @@ from serving.telemetry.logs import JsonLog, location
 LOOK_SECONDS = 5.0
 """How often the clock is looked at: somebody may set it, and a machine may sleep."""
 AGAIN_SECONDS = 600.0
-"""Pause after an attempt; it doubles with each failure."""
+"""Longest pause after an attempt; it doubles with each failure."""
 SILENT_SECONDS = 300.0
 """Longest time that one step may take: a file, or the upload of a day's rows."""
+_JITTER = 0.5
+"""Share of the pause by which an attempt may come early."""
 _END_SECONDS = 5.0
 _SIGN_SECONDS = 1.0
 
@@ -99,7 +102,9 @@ class Compactor:
             self._log.event("ERROR", problem)
         self._problem = problem
         self._pause = AGAIN_SECONDS if problem is None else 2 * self._pause
-        self._not_before = time.monotonic() + self._pause
+        # Proxies whose claims on a bucket made each other give up must not meet again.
+        early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
+        self._not_before = time.monotonic() + self._pause * (1 - early)
 
     def _compact_in_turn(self, today: str) -> None:
         """Compact, unless another worker of this server does now or has done it today."""

@@ -19,11 +19,21 @@ from serving.config.settings import Settings
 COMPOSE = ROOT / "docker-compose.yml"
 EXAMPLE = ROOT / ".env.example"
 CLIENTS = (["docker", "compose"], ["docker-compose"])
-OURS = {"check", "upgrade", "mlflow", "setup", "datathon-api", "monitor", "retrain"}
+OURS = {
+    "check",
+    "upgrade",
+    "mlflow",
+    "setup",
+    "datathon-api",
+    "monitor",
+    "retrain",
+    "backup",
+    "restore",
+}
 THEIRS = {"postgres", "s3", "dump", "prometheus", "grafana"}
-OPTIONAL = {"retrain", "prometheus", "grafana"}
+OPTIONAL = {"retrain", "backup", "restore", "prometheus", "grafana"}
 """Services that only a profile starts."""
-ONE_SHOT = {"check", "setup", "retrain", "dump", "upgrade"}
+ONE_SHOT = {"check", "setup", "retrain", "dump", "upgrade", "backup", "restore"}
 
 
 def services() -> dict[str, dict[str, Any]]:

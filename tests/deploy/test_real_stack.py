@@ -253,3 +253,74 @@ def test_setup_run_again_makes_nothing_and_renews_passwords(trained: Stack) -> N
     assert "criados agora: nenhum" in done.stdout, done.stdout
     search = f"{trained.mlflow}/api/2.0/mlflow/registered-models/search"
     assert httpx.get(search, auth=("reader", renewed)).status_code == 200
+
+
+def test_a_backup_of_the_containers_comes_back(trained: Stack, proxies: list[str]) -> None:
+    """Dump, bucket, rows and journals in one archive; restored elsewhere, scores are the same."""
+    asked = {"instances": [ROW]}
+    before = httpx.post(f"{proxies[0]}/predict", json=asked, timeout=20).json()
+    backups, dumps = trained.folder / "backups", trained.folder / "dumps"
+    dumps.mkdir()
+    own = {"DUMPS": str(dumps), "JOURNAL_DIR": str(trained.folder / "proxy1/journal")}
+    backup = [*trained.compose.command("backup")[:-1], str(backups)]
+    assert "run --rm dump" in trained.run("backup", *backup, **own).stdout
+    host, port = trained.compose.addresses["postgres:5432"].split(":")
+    script = trained.compose.command("dump")[-1].replace("$$", "$")
+    script = script.replace("/var/lib/postgresql", str(dumps)).replace("-h postgres", f"-h {host}")
+    at = {"PGPORT": port, "PATH": f"{programs()}:/usr/bin:/bin"}
+    done = trained.run("dump", "sh", "-ec", script, **at)
+    assert done.returncode == 0, done.stdout
+    done = trained.run("backup", *backup, **own)
+    assert done.returncode == 0, done.stdout
+    (archive,) = backups.glob("backup-*.tar")
+
+    again = trained.folder.parent / "again"
+    copy_project(again)
+    own = {"DUMPS": str(dumps), "JOURNAL_DIR": str(again / "journal")}
+    compose = Compose(trained.compose.env, dict(trained.compose.addresses))
+    there = Stack(again, compose, trained.s3)
+    restore = [*compose.command("restore")[:-1], str(archive)]
+    done = there.run("restore", *restore, **own)
+    assert done.returncode == 1, done.stdout
+    assert "s3://mlflow/artifacts" in done.stdout, "nothing is overwritten"
+    empty_bucket(trained)
+    done = there.run("restore", *restore, **own)
+    assert done.returncode == 0, done.stdout
+    assert list((again / "monitoring/inference_store").glob("*.parquet"))
+    with ExitStack() as closing:
+        closing.callback(there.close)
+        password = compose.env["POSTGRES_PASSWORD"]
+        database = closing.enter_context(postgres("mlflow", password))
+        host, port = database.split(":")
+        unpack = f"tar -xOf {archive} mlflow.dump | pg_restore -h {host} -U mlflow -d mlflow"
+        done = there.run("dump", "sh", "-ec", unpack, **{**at, "PGPORT": port})
+        assert done.returncode == 0, done.stdout
+        here = find_free_port()
+        old = compose.addresses["mlflow:5000"]
+        compose.addresses |= {"postgres:5432": database, "mlflow:5000": f"127.0.0.1:{here}"}
+        compose.addresses["--port=5000"] = f"--port={here}"
+        there.mlflow = f"http://127.0.0.1:{here}"
+        ini = again / "basic_auth.ini"
+        ini.write_text(compose.fill((again / "docker/basic_auth.ini").read_text()))
+        health = f"{there.mlflow}/health"
+        server = compose.command("mlflow")
+        there.start("mlflow", server, health, MLFLOW_AUTH_CONFIG_PATH=str(ini))
+        assert old not in there.mlflow
+        port = find_free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "serving", "--port", str(port)]
+        folders = {"JOURNAL_DIR": str(again / "own"), "MODEL_CACHE": str(again / "cache")}
+        there.start("datathon-api", command, f"{url}/ready", **folders)
+        after = httpx.post(f"{url}/predict", json=asked, timeout=20).json()
+    for name in ("model_version", "predictions"):
+        assert after[name] == before[name]
+
+
+def empty_bucket(stack: Stack) -> None:
+    """Delete all of MLflow's artifacts."""
+    keys = {"S3_ACCESS_KEY": "aws_access_key_id", "S3_SECRET_KEY": "aws_secret_access_key"}
+    secrets = {theirs: stack.compose.env[ours] for ours, theirs in keys.items()}
+    s3 = boto3.client("s3", endpoint_url=stack.s3, region_name="us-east-1", **secrets)
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket="mlflow"):
+        for found in page.get("Contents", []):
+            s3.delete_object(Bucket="mlflow", Key=found["Key"])
