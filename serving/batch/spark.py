@@ -116,6 +116,7 @@ class _Checker:
 
     contract: ModelContract
     keep: frozenset[str]
+    names: tuple[str, ...]
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         found: Counter[tuple[str, str, str]] = Counter()
@@ -136,8 +137,9 @@ class _Checker:
         """Raise InvalidInstances if a row does not fit; NaN is null, as pandas writes it."""
         if not batch.num_rows:
             return
-        names = [name for name in batch.schema.names if name not in self.keep]
-        cells = [batch.column(name).to_pylist() for name in names]
+        places = [place for place, name in enumerate(self.names) if name not in self.keep]
+        names = [self.names[place] for place in places]
+        cells = [batch.column(place).to_pylist() for place in places]
         rows = [
             {n: None if v != v else v for n, v in zip(names, row, strict=True)}
             for row in zip(*cells, strict=True)
@@ -151,7 +153,10 @@ def _check(frame: "DataFrame", contract: ModelContract, keep: frozenset[str]) ->
     Raises:
         FileRefused: some do not; lists field, problem, what is allowed, and how often.
     """
-    found = frame.mapInArrow(_Checker(contract, keep), _PROBLEMS).collect()
+    names = tuple(frame.columns)
+    # pyspark asks for each column by its name, and takes a dot in one for a part of it.
+    plain = frame.toDF(*(f"c{place}" for place in range(len(names))))
+    found = plain.mapInArrow(_Checker(contract, keep, names), _PROBLEMS).collect()
     rows = sum(row.total for row in found)
     problems = sum(row.rows for row in found if not row.problem)
     if not rows:
