@@ -68,6 +68,7 @@ backup: .venv/runtime ## DEST=folder: registry, captured rows and key in one fil
 
 restore: .venv/runtime ## FROM=backup.tar: into a folder where nothing is yet
 	@$(BIN)/python -m scripts.restore $(if $(FROM),"$(FROM)")
+
 bench-growth: .venv/dev ## cost by age of store and registry; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.growth
 

@@ -147,12 +147,18 @@ def test_the_locked_packages_made_slim_serve(
     assert '"level": "ERROR"' not in (tmp_path / "app.log").read_text()
 
 
+@pytest.fixture
+def buildah(tmp_path: Path) -> Iterator[Buildah]:
+    """Yield a builder; its layers, some gigabytes, go with the test."""
+    yield Buildah(tmp_path)
+    shutil.rmtree(tmp_path / "root", ignore_errors=True)
+
+
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 def test_buildah_builds_the_proxy_and_it_serves(
-    model: str, mlflow_server: str, workbook: Path, tmp_path: Path
+    buildah: Buildah, model: str, mlflow_server: str, workbook: Path
 ) -> None:
     """The Dockerfile's own target, from the lock's hashes; small, without rights, serving."""
-    buildah = Buildah(tmp_path)
     buildah.make_base()
     image = buildah.build(ROOT, "proxy")
     added = buildah.size(image) - buildah.size(BASE)
