@@ -14,6 +14,7 @@ from test_agreement import many
 from test_drift_page import page as drift_page
 from test_panel import change, daily, facts, history, report
 from test_performance_page import judged
+from test_result import rendered as rehearsal
 
 from core.messages import _
 from mlflow_project.runs.blocks import Bullets, Heading, Paragraph, Table, page
@@ -86,6 +87,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "runbook": lambda: render_document("RUNBOOK.md", ""),
     "drift": lambda: drift_page(200, 2.0),
     "performance": lambda: render_performance(*judged(200)),
+    "rehearsal": rehearsal,
     "shadow": shadow,
     "card": card,
 }

@@ -30,13 +30,13 @@ def replayed(n: int, **columns: Any) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def test_flags_change_in_both_directions_and_by_group() -> None:
-    """Of 40 rows 3 are newly flagged and 2 no longer; a value of few rows is not named."""
+def flagging() -> pa.Table:
+    """Return 40 rows of which the candidate newly flags 3 and 2 no longer."""
     before = np.repeat([0.2, 0.8], 20)
     after = before.copy()
     after[:3], after[20:22] = 0.9, 0.1
     phase = ["2"] * 20 + ["10"] * 15 + ["1"] * 5
-    rows = replayed(
+    return replayed(
         40,
         score=before,
         label=(before >= 0.5).astype(int),
@@ -44,7 +44,17 @@ def test_flags_change_in_both_directions_and_by_group() -> None:
         shadow_label=(after >= 0.5).astype(int),
         **{"@phase": phase},
     )
-    found, _compared, changed = measure(rows, "", BINARY, ["phase"], 55)
+
+
+def rendered() -> str:
+    """Return the page of a rehearsal."""
+    found, compared, _changed = measure(flagging(), "", BINARY, ["phase"], 55)
+    return render(found, compared, FACTS)
+
+
+def test_flags_change_in_both_directions_and_by_group() -> None:
+    """Of 40 rows 3 are newly flagged and 2 no longer; a value of few rows is not named."""
+    found, _compared, changed = measure(flagging(), "", BINARY, ["phase"], 55)
     assert (found.n_instances, found.n_rows, found.n_compared, found.n_changed) == (55, 40, 40, 5)
     assert (found.agreement.n_only_shadow, found.agreement.n_only_answered) == (3, 2)
     groups = found.groups["phase"]
@@ -58,7 +68,7 @@ def test_flags_change_in_both_directions_and_by_group() -> None:
     # A calibrated score of 0.2 is 1 in a fifth of the cases.
     assert found.before is not None
     assert found.before.estimates()["positive_rate"].value == pytest.approx(0.5)
-    page = render(found, _compared, FACTS)
+    page = rendered()
     for text in ("3 sinalizadas a mais, 2 a menos", "Por phase", "outros"):
         assert text in page
 
