@@ -16,6 +16,7 @@ OURS = ("core", *PACKAGES, "scripts")
 TABLE: dict[str, dict[str, str]] = {
     "core": {
         "messages": "",
+        "pages": "messages",
         "metrics": "",
         "errors": "messages",
         "cli": "messages errors contract",

@@ -12,7 +12,7 @@ separator; format others (percentages, dates, rounded numbers) with `core.messag
 
 `APP_LANGUAGE` chooses the language: `pt_BR` unless set, `en` for the source strings. In a Jinja
 template write `{{ _("{n} rows", n=count) }}`, in an environment made by
-`core.messages.templates.environment`; what it returns is escaped like any text. After a change of
+`core.pages.templates.environment`; what it returns is escaped like any text. After a change of
 strings: `make messages`. Standard library only.
 """
 

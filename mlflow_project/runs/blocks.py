@@ -4,8 +4,9 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from core.messages import language
+from core.pages.templates import environment, style
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,7 @@ class Table:
 
 Block = Heading | Paragraph | Bullets | Table
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 0.9rem; }
-th, td { border-bottom: 1px solid #8886; padding: 0.25rem 0.75rem; text-align: left; }
-tbody th { font-weight: normal; }
-code { font-size: 0.9em; }
-"""
+_TEMPLATES = Path(__file__).with_name("templates")
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -62,13 +56,10 @@ def page(blocks: Sequence[Block]) -> str:
     """
     title = next((block.text for block in blocks if isinstance(block, Heading)), "")
     body = "\n".join(_html(block) for block in blocks)
-    return (
-        f'<!doctype html>\n<html lang="{language().replace("_", "-")}">\n<head>\n'
-        '<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    template = environment(_TEMPLATES).get_template("document.html")
+    own = style(_TEMPLATES / "document.css")
+    rendered: str = template.render(title=title, body=body, style=own)
+    return rendered
 
 
 def _markdown(block: Block) -> str:

@@ -5,12 +5,15 @@ from pathlib import Path
 import jinja2
 
 from core.messages.formats import NONE, number
-from core.messages.templates import environment
+from core.pages.templates import environment, style
+
+_TEMPLATES = Path(__file__).with_name("templates")
 
 
 def template(name: str) -> jinja2.Template:
     """Return a template; what it shows is escaped, and a name it does not know is an error."""
-    made = environment(Path(__file__).with_name("templates"))
+    made = environment(_TEMPLATES)
+    made.globals["style"] = style(_TEMPLATES / "report.css")
     made.filters["evidence"] = evidence
     return made.get_template(name)
 

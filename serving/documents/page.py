@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from core.messages.templates import environment
+from core.pages.templates import environment
 from serving.documents.markdown import html_of, linked_page
 from serving.errors import RouteError
 from serving.http.auth import RUNBOOK

@@ -2,16 +2,16 @@
 
 import base64
 import hashlib
-from functools import cache
 from pathlib import Path
+
+from core.pages.templates import style as pages_style
 
 _STYLE = Path(__file__).with_name("templates") / "style.css"
 
 
-@cache
 def style() -> str:
     """Return the style sheet."""
-    return _STYLE.read_text(encoding="utf-8")
+    return pages_style(_STYLE)
 
 
 def page_policy(script: str = "", *, pictures: bool = False) -> str:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.messages import _
-from core.messages.templates import environment
+from core.pages.templates import environment
 from serving.deployment.deployment import Deployment
 from serving.http.auth import LIST
 from serving.http.pages import page_policy, style

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from core.contract import names
 from core.messages import N_, _
-from core.messages.templates import environment
+from core.pages.templates import environment
 from core.registry.errors import RegistryError
 from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment

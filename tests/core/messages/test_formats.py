@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.messages.formats import duration, milliseconds, moment, number, percent
-from core.messages.templates import environment
+from core.pages.templates import environment
 
 
 def test_words_and_numbers_are_portuguese() -> None:

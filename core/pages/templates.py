@@ -24,14 +24,27 @@ FILTERS: Mapping[str, object] = {
 }
 
 
+_HERE = Path(__file__).parent
+
+
+@cache
+def style(own: Path | None = None) -> str:
+    """Return the style sheet of all pages, and what some pages add to it."""
+    sheets = [_HERE / "look.css", *([own] if own else [])]
+    return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+
+
 @cache
 def environment(folder: Path) -> "jinja2.Environment":
-    """Return the environment of a folder of templates; an unknown name in one is an error."""
+    """Return the environment of a folder of templates; an unknown name in one is an error.
+
+    A template that extends `page.html` gives it `style`, and blocks.
+    """
     # A worker whose pages nobody opens does without it.
     import jinja2
 
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader([folder, _HERE / "templates"]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,1 @@
+"""Pages: one look, one skeleton, and the environment that renders their templates."""
