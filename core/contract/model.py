@@ -82,6 +82,11 @@ class Feature:
         """Return the column of the inference store that keeps it."""
         return column_of(self.name)
 
+    @property
+    def called(self) -> str:
+        """Return what people call it, with its name beside it."""
+        return f"{self.description} ({self.name})" if self.description else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

@@ -93,8 +93,11 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
             version=version,
             compared=_compared(facts),
         )
+    called = {feature.name: feature.called for feature in facts.contract.features}
     named = [
-        _("the output") if facts.contract.outputs and row is result.score else row.name
+        _("the output")
+        if facts.contract.outputs and row is result.score
+        else called.get(row.name, row.name)
         for row in _ranked(result)
         if row.status is result.global_status
     ]
@@ -249,6 +252,7 @@ def render(result: DriftResult, facts: DriftFacts) -> str:
     return template("drift_report.html").render(
         result=result,
         facts=facts,
+        called={name: feature.called for name, feature in features.items()},
         headline=headline(result, facts),
         actions=actions(result, facts),
         command=facts.escalation.command,

@@ -1,7 +1,7 @@
 """A rehearsal as one self-contained page, and its one sentence."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +34,7 @@ class RehearsalFacts:
         as_answered: whether that is what was captured, not what it would say today.
         served: whether that is the version that is served.
         changes: where the list of changed answers was written; None: nowhere.
+        called: what people call the inputs, by name.
     """
 
     about: About
@@ -41,6 +42,7 @@ class RehearsalFacts:
     as_answered: bool
     served: bool
     changes: str | None
+    called: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
@@ -152,7 +154,7 @@ def render(result: Rehearsal, compared: pa.Table, facts: RehearsalFacts) -> str:
         status=None,
         cost_before=_cost(result.seconds_before),
         cost_after=_cost(result.seconds_after),
-        groups=list(result.groups.items()),
+        groups=[(facts.called.get(by, by), each) for by, each in result.groups.items()],
         reasons=list(result.reasons.items())[:_MOST_REASONS],
         expected=_expected(result),
         plot_of=_plot(result, compared, facts),

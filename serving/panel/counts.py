@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from core.contract.model import Feature
 from core.errors import ProjectError
 from core.messages import N_
 from core.store.places import store_place
@@ -87,15 +86,10 @@ def counted(deployment: Deployment) -> Counts | None:
         raise CountFailed from exc
     found = json.loads(done.stdout)
     total, *groups = (Count(**count) for count in found["counts"])
-    by = _called(group) if group else None
+    by = group.called if group else None
     # Without a key no identity is kept, so nobody is told apart.
     entity = contract.entity if settings.pseudonym_key else None
     return Counts(found["period"], total, tuple(groups), by, entity)
-
-
-def _called(feature: Feature) -> str:
-    """Return what people call an input, with its name beside it."""
-    return f"{feature.description} ({feature.name})" if feature.description else feature.name
 
 
 def main() -> int:

@@ -81,7 +81,11 @@ def page(rows: int, shift: float = 0.0) -> str:
     ("rows", "shift", "words"),
     [
         (200, 0.0, ["Verde", "Nenhuma mudança", "Nada a fazer"]),
-        (200, 2.0, ["Vermelho", "Mudança forte em speed", "em até 4 horas", "§3.1"]),
+        (
+            200,
+            2.0,
+            ["Vermelho", "Mudança forte em Speed &lt;of&gt; it (speed)", "em até 4 horas", "§3.1"],
+        ),
         (0, 0.0, ["Sem dados", "Nenhuma predição", "INFERENCE_STORE"]),
         (9, 0.0, ["Inconclusivo", "9 instâncias comparadas", "ao menos 30", "--last_n_days"]),
     ],
@@ -130,7 +134,9 @@ def test_a_yellow_headline_names_what_moved() -> None:
     """A moderate change is called that."""
     result = compare(fit_baseline(table(700)), table(400, 0.4))
     assert result.global_status == "YELLOW"
-    assert headline(result, facts(400)).startswith("Mudança moderada em speed nos dados")
+    assert headline(result, facts(400)).startswith(
+        "Mudança moderada em Speed <of> it (speed) nos dados"
+    )
 
 
 def test_one_instance_is_singular() -> None:
