@@ -113,7 +113,9 @@ def open_dataset(source: Path | str) -> ds.Dataset:
         return _plain(place)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         # Their texts may quote values of folders' names.
-        message = N_("{name}: is not all Parquet, or its files differ in a column's type")
+        message = N_("{name} is not a Parquet file")
+        if place.is_folder:
+            message = N_("{name}: is not all Parquet, or its files differ in a column's type")
         raise UnreadableTable(message, name=place.name) from None
 
 
