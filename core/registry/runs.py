@@ -18,7 +18,7 @@ from core.registry.errors import CallRejected, NotFound
 from core.registry.versions import Registry
 
 _PAGE = 200
-"""Runs asked for at a time: each brings metrics and tags, and one call has 10 s of a busy server."""
+"""Runs asked for at a time: each brings metrics and tags, and a call has 10 s of a busy server."""
 
 
 @dataclass(frozen=True, slots=True)
