@@ -20,7 +20,7 @@ test-fast: .venv/dev ## the tests that need no server
 test: .venv/dev ## the tests, some minutes
 	@$(PYTEST)
 
-test-slow: .venv/dev .venv/spark ## only the slow ones, about 25 minutes
+test-slow: .venv/dev .venv/spark ## only the slow ones, half an hour and more
 	@$(PYTEST) -m slow
 
 test-all: test test-slow ## all of them
