@@ -214,7 +214,7 @@ def run_blocks(stack: Stack, document: str, skipped: tuple[str, ...]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_up_trains_once_and_stops_wholly(stack: Stack, running: Running) -> None:
     """The first start trains; SIGTERM ends all of it; the second start trains no more."""
     assert "por mlflow run" in running.text
@@ -234,7 +234,7 @@ def test_up_trains_once_and_stops_wholly(stack: Stack, running: Running) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(shutil.which("jq") is None, reason="the runbook's commands use jq")
 def test_every_command_of_runbook_and_readme_works(stack: Stack, running: Running) -> None:
     """Typed as written, in order, against the live stack; what the text promises is checked."""
