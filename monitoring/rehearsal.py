@@ -72,7 +72,7 @@ def _job(args: argparse.Namespace) -> int:
             as_answered=bool(args.answered_by),
             served=before.served,
             changes=str(args.output) if args.output else None,
-            called={feature.name: feature.called for feature in after.contract.features},
+            called=after.contract.called,
         )
         return Report(
             page=render(result, compared, facts),

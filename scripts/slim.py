@@ -2,7 +2,7 @@
 
 For the image alone, and standard library only: it runs before anything of ours is there. What goes
 is data of the packages, never a module that the proxy, a model or its library imports;
-`tests/deploy/test_slim.py` serves from what is left.
+`tests/deploy/test_proxy_image.py` serves from what is left.
 """
 
 import os

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import ROOT, find_free_port, make_bucket, start_mlflow, stop, wait_for
+from live import ROOT, find_free_port, make_bucket, running_mlflow
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -96,20 +96,9 @@ def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
     """Yield the tracking URI of a live MLflow server; the environment names it meanwhile."""
-    port = find_free_port()
-    process = start_mlflow(mlflow_folder, port)
-    uri = f"http://127.0.0.1:{port}"
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    try:
-        wait_for(f"{uri}/health", 240, process)
-        os.environ["MLFLOW_TRACKING_URI"] = uri
+    with running_mlflow(mlflow_folder) as uri, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
         yield uri
-    finally:
-        stop(process)
-        if before is None:
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-        else:
-            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,18 @@ def start_mlflow(folder: Path, port: int, bucket: str = "") -> subprocess.Popen[
         return subprocess.Popen(
             command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
         )
+
+
+@contextmanager
+def running_mlflow(folder: Path, bucket: str = "") -> Iterator[str]:
+    """Yield the address of a server that `start_mlflow` has started, once it answers."""
+    port = find_free_port()
+    process = start_mlflow(folder, port, bucket)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", 240, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
 
 
 def built_once(base: Path, name: str, build: Callable[[Path], None]) -> Path:

@@ -13,15 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from live import (
-    clean_environment,
-    copy_project,
-    eventually,
-    find_free_port,
-    start_mlflow,
-    stop,
-    wait_for,
-)
+from live import clean_environment, copy_project, eventually, running_mlflow
 from stored import FEATURES, StoreWriter
 from walk import Walk
 
@@ -283,13 +275,10 @@ def test_a_restored_installation_answers_the_same(running: Walk, tmp_path: Path)
     for request in before:
         assert captured.count(request) == len(rows)
     assert len(captured) == len(rows) * len(set(captured))
-    port = find_free_port()
-    process = start_mlflow(other.folder / "var", port)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", 240, process)
-        other.env["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{port}"
-        other.serve()
-        assert ask(other.api).json()["predictions"] == answered
-    finally:
-        other.stop()
-        stop(process)
+    with running_mlflow(other.folder / "var") as uri:
+        other.env["MLFLOW_TRACKING_URI"] = uri
+        try:
+            other.serve()
+            assert ask(other.api).json()["predictions"] == answered
+        finally:
+            other.stop()

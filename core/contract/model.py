@@ -202,6 +202,11 @@ class ModelContract:
         """Return the columns of the inference store that keep the features, in the same order."""
         return tuple(feature.column for feature in self.features)
 
+    @property
+    def called(self) -> dict[str, str]:
+        """Return what people call each feature, by its name."""
+        return {feature.name: feature.called for feature in self.features}
+
     def digest(self) -> str:
         """Return 16 hexadecimal digits that change when what a client may send or gets changes.
 

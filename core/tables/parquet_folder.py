@@ -58,14 +58,16 @@ class ParquetPlace:
         """Tell whether it is a Delta table."""
         return bool(self._kind(f"{self.path}/{DELTA_LOG}") == pafs.FileType.Directory)
 
-    def check_plain(self) -> None:
-        """Check that no log of a Delta table tells which of these rows are still rows.
+    def plain_files(self) -> list[str]:
+        """Return the paths of a folder's data files in order, or that of the file.
+
+        No log of a Delta table tells which of their rows are still rows.
 
         Raises:
             UnreadableTable: it is part of a Delta table, or there is one within.
         """
         above = [str(folder) for folder in PurePosixPath(self.path).parents][:-1]
-        within = self._paths() if self.is_folder else []
+        within = self._paths() if self.is_folder else [self.path]
         if any(self._kind(f"{folder}/{DELTA_LOG}") == pafs.FileType.Directory for folder in above):
             raise UnreadableTable(
                 N_(
@@ -79,13 +81,10 @@ class ParquetPlace:
                 N_("{name}: there is a Delta table within; name the table's own folder"),
                 name=self.name,
             )
-
-    def data_files(self) -> list[str]:
-        """Return the paths of a folder's files, in order, without hidden ones."""
         start = len(PurePosixPath(self.path).parts)
         return [
             path
-            for path in self._paths()
+            for path in within
             if not any(part.startswith(_HIDDEN) for part in PurePosixPath(path).parts[start:])
         ]
 
@@ -108,9 +107,9 @@ def open_dataset(source: Path | str) -> ds.Dataset:
     place = ParquetPlace.of(source)
     if place.is_delta:
         return _delta(place)
-    place.check_plain()
+    paths = place.plain_files()
     try:
-        return _plain(place)
+        return _plain(place, paths)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         # Their texts may quote values of folders' names.
         message = N_("{name} is not a Parquet file")
@@ -119,8 +118,7 @@ def open_dataset(source: Path | str) -> ds.Dataset:
         raise UnreadableTable(message, name=place.name) from None
 
 
-def _plain(place: ParquetPlace) -> ds.Dataset:
-    paths = place.data_files() if place.is_folder else [place.path]
+def _plain(place: ParquetPlace, paths: list[str]) -> ds.Dataset:
     if not paths:
         raise UnreadableTable(N_("{name}: the folder has no Parquet file"), name=place.name)
     found = ds.dataset(

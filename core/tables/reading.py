@@ -257,7 +257,7 @@ def _dataset(source: Path | str, name: str) -> OpenTable:
 
 def _parquet(_file: BinaryIO, source: Path | bytes, name: str) -> OpenTable:
     if isinstance(source, Path):
-        ParquetPlace.of(source).check_plain()
+        ParquetPlace.of(source).plain_files()
 
     def opened() -> pq.ParquetFile:
         return pq.ParquetFile(pa.BufferReader(source) if isinstance(source, bytes) else source)

@@ -41,8 +41,8 @@ def read_source(path: Path) -> pa.Table:
     """Read a Parquet file, a folder of them, or a Delta table.
 
     Raises:
-        BaselineError: it is absent, or not Parquet.
-        UnreadableTable: the folder cannot be read rightly; says why.
+        BaselineError: it is absent, or damaged.
+        UnreadableTable: it is not Parquet, or cannot be read rightly; says why.
     """
     if not path.exists():
         raise BaselineError(N_("The file {path} does not exist; check --source."), path=path)

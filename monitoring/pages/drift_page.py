@@ -93,7 +93,7 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
             version=version,
             compared=_compared(facts),
         )
-    called = {feature.name: feature.called for feature in facts.contract.features}
+    called = facts.contract.called
     named = [
         _("the output")
         if facts.contract.outputs and row is result.score
@@ -252,7 +252,7 @@ def render(result: DriftResult, facts: DriftFacts) -> str:
     return template("drift_report.html").render(
         result=result,
         facts=facts,
-        called={name: feature.called for name, feature in features.items()},
+        called=facts.contract.called,
         headline=headline(result, facts),
         actions=actions(result, facts),
         command=facts.escalation.command,

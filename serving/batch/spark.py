@@ -77,7 +77,7 @@ def _frame(session: "SparkSession", source: str) -> "DataFrame":
     if is_bucket(source) or (local and ParquetPlace.of(source).is_delta):
         return dataset_on_spark(session, open_dataset(source))
     if local:
-        ParquetPlace.of(source).check_plain()
+        ParquetPlace.of(source).plain_files()
     elif _exists(session, f"{source.rstrip('/')}/{DELTA_LOG}"):
         try:
             return session.read.format("delta").load(source)

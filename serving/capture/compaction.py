@@ -27,7 +27,8 @@ from serving.telemetry.logs import JsonLog, location
 LOOK_SECONDS = 5.0
 """How often the clock is looked at: somebody may set it, and a machine may sleep."""
 AGAIN_SECONDS = 600.0
-"""Longest pause after an attempt; it doubles with each failure."""
+"""Pause after an attempt; it doubles with each failure, up to a day."""
+_MOST_SECONDS = 86_400.0
 SILENT_SECONDS = 300.0
 """Longest time that one step may take: a file, or the upload of a day's rows."""
 _JITTER = 0.5
@@ -101,7 +102,7 @@ class Compactor:
         if problem is not None and problem != self._problem:
             self._log.event("ERROR", problem)
         self._problem = problem
-        self._pause = AGAIN_SECONDS if problem is None else 2 * self._pause
+        self._pause = AGAIN_SECONDS if problem is None else min(2 * self._pause, _MOST_SECONDS)
         # Proxies whose claims on a bucket made each other give up must not meet again.
         early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
         self._not_before = time.monotonic() + self._pause * (1 - early)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -18,7 +18,7 @@ from starlette.routing import Route
 from core.contract import names
 from core.messages import N_, _
 from core.pages.templates import environment
-from core.registry.errors import RegistryError
+from core.registry.errors import RegistryError, without_credentials
 from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
 from serving.documents.markdown import linked, linked_page
@@ -154,8 +154,8 @@ class Links:
 
     def __init__(self, url: str, model: str, registry_url: str = "") -> None:
         """Name MLflow's address, the model, and the registry's address where it is another."""
-        self._base = _without_credentials(url)
-        self._models = _without_credentials(registry_url) if registry_url else self._base
+        self._base = _page_of(url)
+        self._models = _page_of(registry_url) if registry_url else self._base
         self._model = quote(model, safe="")
 
     def model(self) -> str | None:
@@ -176,9 +176,7 @@ class Links:
         return f"painel/{report.job}/{quote(report.run_id, safe='')}"
 
 
-def _without_credentials(url: str) -> str | None:
+def _page_of(url: str) -> str | None:
     """Return an address as a page may show it; None where it is no server's."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    address = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
-    return address if parts.scheme in ("http", "https") else None
+    address = without_credentials(url).rstrip("/")
+    return address if urlsplit(url).scheme in ("http", "https") else None

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import tiny_versions
-from live import find_free_port, make_bucket, run_here, start_mlflow, stop, wait_for
+from live import make_bucket, run_here, running_mlflow
 from mlflow import MlflowClient
 
 from core.contract import names
@@ -28,15 +28,10 @@ KIND = tiny_versions.Kind("v1.0.0", 0.5, 0, 400)
 @pytest.fixture(scope="module")
 def tracker(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the address of a server that tracks runs, whose files clients take to a bucket."""
-    port = find_free_port()
     with pytest.MonkeyPatch.context() as patch:
         bucket = make_bucket(object_store, patch)
-        process = start_mlflow(tmp_path_factory.mktemp("tracker"), port, bucket)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", 240, process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            stop(process)
+        with running_mlflow(tmp_path_factory.mktemp("tracker"), bucket) as uri:
+            yield uri
 
 
 @pytest.fixture

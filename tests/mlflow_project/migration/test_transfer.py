@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import mlflow
 import pytest
-from live import ROOT, find_free_port, run_here, start_mlflow, stop, wait_for
+from live import ROOT, find_free_port, run_here, running_mlflow, stop, wait_for
 
 from core.contract import names
 from core.registry.packages import read_contract
@@ -31,13 +31,8 @@ MODEL = "moved"
 @pytest.fixture(scope="module")
 def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Yield the address of a second MLflow server that knows nothing yet."""
-    port = find_free_port()
-    process = start_mlflow(tmp_path_factory.mktemp("other-mlflow"), port)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", 120, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop(process)
+    with running_mlflow(tmp_path_factory.mktemp("other-mlflow")) as uri:
+        yield uri
 
 
 @pytest.fixture
