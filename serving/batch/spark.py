@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 
 from core.contract.model import ModelContract
@@ -23,6 +24,7 @@ from core.tables.parquet_folder import DELTA_LOG, ParquetPlace, is_bucket, open_
 from serving.batch.columns import answer_column
 from serving.errors import FileRefused, InvalidInstances
 from serving.protocol.validation import Validator
+from serving.protocol.values import moment_of
 
 if TYPE_CHECKING:
     from pyspark.sql import (  # type: ignore[import-not-found,unused-ignore]
@@ -189,7 +191,7 @@ def _scored(
     known = {name: Validator(contract, 1).known(name) for name in frame.columns if name not in keep}
     given = {ours: name for name, ours in known.items() if ours is not None}
     features = [
-        _feature(given.get(feature.name), feature.type).alias(feature.name)
+        _feature(frame, given.get(feature.name), feature.type).alias(feature.name)
         for feature in contract.features
     ]
     kept = [name for name in frame.columns if name in keep]
@@ -214,14 +216,24 @@ def _scored(
     )
 
 
-def _feature(given: str | None, kind: str) -> "Column":
+def _feature(frame: "DataFrame", given: str | None, kind: str) -> "Column":
     """Return a feature's column in the contract's type: NaN is null, and so is an absent one."""
     from pyspark.sql import functions as f
 
     if given is None:
         return f.lit(None).cast(FEATURE_TYPES[kind].spark)
-    column = f.col(quoted(given)).cast(FEATURE_TYPES[kind].spark)
+    column = f.col(quoted(given))
+    # Spark's own cast of text drops a moment's zone, and knows less of ISO 8601 than the check.
+    if kind == "datetime" and frame.schema[given].dataType.typeName() == "string":
+        read: Any = f.pandas_udf  # type: ignore[attr-defined,unused-ignore]
+        return read(_moments, FEATURE_TYPES[kind].spark)(column)
+    column = column.cast(FEATURE_TYPES[kind].spark)
     return f.when(~f.isnan(column), column) if kind == "double" else column
+
+
+def _moments(texts: pd.Series) -> pd.Series:
+    """Return the moments that texts tell, as a request's are read; None is none."""
+    return pd.Series([moment_of(text) for text in texts], dtype="datetime64[us]")
 
 
 def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:

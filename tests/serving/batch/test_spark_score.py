@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,89 @@ def test_without_pyspark_the_command_says_what_to_install(
     frame_of(3).to_parquet(source)
     assert score("spark", source) == 1
     assert "make spark" in capsys.readouterr().err
+
+
+def publish_century(name: str, patch: pytest.MonkeyPatch) -> None:
+    """Serve a model of moments with a contract; its class goes to the executors with its file."""
+
+    class Century(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        """Answers how far a moment is from 2000, as a share of 100 years; where it is absent, 0."""
+
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002
+            """Return a number per row."""
+            share = (model_input["since"] - pd.Timestamp("2000-01-01")) / pd.Timedelta(days=36_525)
+            return share.fillna(0).to_numpy(np.float64)
+
+    first = {"since": "2024-01-02"}
+    frame = pd.DataFrame({"since": pd.to_datetime(["2024-01-02", None])})
+    contract = ModelContract(
+        release="v1.0.0",
+        features=(Feature("since", "datetime"),),
+        target="anything",
+        threshold=0.2,
+        threshold_policy={"policy": "fixed"},
+        example=Example(first, float(Century().predict(None, frame)[0])),
+    )
+    with mlflow.start_run():
+        made = mlflow.pyfunc.log_model(
+            python_model=Century(),
+            name="model",
+            signature=infer_signature(frame, np.zeros(1)),
+            metadata={METADATA_CONTRACT: contract.to_dict()},
+            pip_requirements=[],
+            registered_model_name=name,
+        )
+    number = str(made.registered_model_version)
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", number)
+    patch.setenv("MODEL_NAME", name)
+    patch.setenv("ALLOW_PICKLE", "true")
+
+
+MOMENTS = {
+    "text": [
+        "2024-01-02",
+        "2024-01-02T03:04:05",
+        "2024-01-02 03:04:05.123456",
+        "2024-01-02T03:04:05Z",
+        "2024-01-02T03:04:05-03:00",
+        "20240102",
+        "20240102T030405",
+        "2024-W01-2",
+        None,
+    ],
+    "moments": [pd.Timestamp("2024-01-02T03:04:05.123456"), pd.NaT],
+    "moments with a zone": [pd.Timestamp("2024-01-02T03:04:05", tz="America/Sao_Paulo"), pd.NaT],
+    "days": [date(2024, 1, 2), None],
+}
+
+
+@pytest.mark.usefixtures("mlflow_server")
+class TestMoments:
+    """Of a file on Spark."""
+
+    pytestmark = needs_spark
+
+    @pytest.mark.parametrize("kind", MOMENTS)
+    def test_a_moment_is_the_same_one_on_spark(
+        self, kind: str, score: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever a file writes it as: Spark's own casting of text drops zones, reads less."""
+        name = f"moments-{tmp_path.name}"
+        publish_century(name, monkeypatch)
+        source = tmp_path / "moments.parquet"
+        moments = MOMENTS[kind]
+        pd.DataFrame({"since": moments, "row": range(len(moments))}).to_parquet(source)
+        for engine in ("local", "spark"):
+            assert score(engine, source, "--keep", "row") == 0
+        local, spark = (
+            pd.read_parquet(tmp_path / f"{engine}.parquet").sort_values("row", ignore_index=True)
+            for engine in ("local", "spark")
+        )
+        assert spark["since"].dt.tz is None
+        assert (
+            spark["since"].astype("datetime64[us]").tolist()
+            == local["since"].astype("datetime64[us]").tolist()
+        )
+        outputs = [c for c in local.columns if c not in ("row", "since")]
+        assert list(spark.columns) == list(local.columns)
+        pd.testing.assert_frame_equal(spark[outputs], local[outputs])
