@@ -22,20 +22,31 @@ BURSTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Contention:
-    """Milliseconds.
+class Burst:
+    """Some seconds in which sixty-four connections ask for explanations.
 
     Attributes:
-        alone, beside: 95th percentile of one-row requests, alone and beside four explaining ones.
-        pages: worst answer of each page while sixty-four explain, in bursts of them.
-        taken: for each burst, the share of both cores that the host gave to others, in percent,
-            and the worst answer of any page.
+        taken: share of all processor time that the host gave to others, in percent.
+        pages: worst answer of each page, in milliseconds.
+    """
+
+    taken: float
+    pages: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Contention:
+    """What was measured.
+
+    Attributes:
+        alone, beside: 95th percentile of one-row requests in milliseconds, alone and beside four
+            explaining ones.
+        bursts: what the status pages took under overload.
     """
 
     alone: float
     beside: float
-    pages: dict[str, float]
-    taken: list[tuple[float, float]]
+    bursts: Sequence[Burst]
 
 
 def measure(server: Server, rows: Sequence[Any], folder: Path, seconds: float) -> Contention:
@@ -48,25 +59,20 @@ def measure(server: Server, rows: Sequence[Any], folder: Path, seconds: float) -
         alone += _one_row(server, seconds)
         with _asking(server, script, EXPLAINING):
             beside += _one_row(server, seconds)
-    worst: dict[str, float] = dict.fromkeys(PAGES, 0.0)
-    taken = []
-    for _ in range(BURSTS):
-        before = _ticks()
-        one = _pages(server, script, seconds)
-        taken.append((_share(before, _ticks()), max(one.values())))
-        worst = {page: max(worst[page], one[page]) for page in PAGES}
-    return Contention(_p95(alone), _p95(beside), worst, taken)
+    bursts = [_burst(server, script, seconds) for _ in range(BURSTS)]
+    return Contention(_p95(alone), _p95(beside), bursts)
 
 
-def _pages(server: Server, script: Path, seconds: float) -> dict[str, float]:
-    """Return the worst answer of each page in one burst, its first moment included."""
+def _burst(server: Server, script: Path, seconds: float) -> Burst:
+    """Ask for the pages in one burst, from its first moment on."""
     worst = dict.fromkeys(PAGES, 0.0)
+    before = _ticks()
     with _asking(server, script, OVERLOADING), _client(server) as client:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for page in PAGES:
                 worst[page] = max(worst[page], _timed(client, "GET", page, None))
-    return worst
+    return Burst(_taken(before, _ticks()), worst)
 
 
 def _ticks() -> list[int]:
@@ -74,7 +80,7 @@ def _ticks() -> list[int]:
     return [int(one) for one in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
 
 
-def _share(before: Sequence[int], after: Sequence[int]) -> float:
+def _taken(before: Sequence[int], after: Sequence[int]) -> float:
     """Return what the host took of all processor time between, in percent."""
     spent = [late - early for early, late in zip(before, after, strict=True)]
     return 100 * spent[7] / max(sum(spent), 1)
@@ -128,9 +134,10 @@ def goals(found: Contention) -> Iterator[str]:
     """Yield the lines of the table of goals."""
     both = f"{found.beside / found.alone:.1f} ({found.alone:.2f} → {found.beside:.2f} ms)"
     yield f"| p95 of one row beside four that explain 1,000, × alone | ≤ 3 | {both} |"
-    pages = ", ".join(f"{page} {worst:.0f}" for page, worst in found.pages.items())
+    worst = {page: max(one.pages[page] for one in found.bursts) for page in PAGES}
+    pages = ", ".join(f"{page} {milliseconds:.0f}" for page, milliseconds in worst.items())
     yield f"| worst under overload, ms | ≤ 100 | {pages} |"
-    own = [worst for share, worst in found.taken if share < 1]
-    quiet = f"{max(own):.0f} in {len(own)}" if own else "none was"
-    taken = f"in bursts whose processor the host left alone (of {len(found.taken)})"
-    yield f"| the same {taken} | ≤ 100 | {quiet} |"
+    left_alone = [max(one.pages.values()) for one in found.bursts if one.taken < 1]
+    text = f"{max(left_alone):.0f} in {len(left_alone)}" if left_alone else "none was"
+    of = f"in bursts whose processor the host left alone (of {len(found.bursts)})"
+    yield f"| the same {of} | ≤ 100 | {text} |"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.contention import Contention
+from benchmarks.contention import Burst, Contention
 from benchmarks.load import Load
 from benchmarks.serving_report import OURS, TWO, Measured, Plan, report
 
@@ -21,7 +21,12 @@ def measured(**changes: Any) -> Measured:
         "skipped": {"MLServer": "mlserver cannot be installed"},
         "large_ms": (3.0, 2.0),
         "beside": Contention(
-            0.5, 1.25, {"/health": 142.4, "/ready": 3.0}, [(0.2, 42.4), (23.0, 142.4)]
+            0.5,
+            1.25,
+            [
+                Burst(0.2, {"/health": 42.4, "/ready": 1.0, "/metrics": 2.0}),
+                Burst(23.0, {"/health": 142.4, "/ready": 3.0, "/metrics": 1.0}),
+            ],
         ),
         "growth_mb": (260.0, 260.0),
         "start_s": (4.0, 3.0),
@@ -37,7 +42,7 @@ def test_what_the_cores_allow_stands_beside_two_workers(monkeypatch: pytest.Monk
     assert "filled all 2 at no loss | | 1.60 |" in text
     assert "2,200 (1.00 / 3.00, 3 failed)" in text
     assert "× alone | ≤ 3 | 2.5 (0.50 → 1.25 ms) |" in text
-    assert "| worst under overload, ms | ≤ 100 | /health 142, /ready 3 |" in text
+    assert "| worst under overload, ms | ≤ 100 | /health 142, /ready 3, /metrics 2 |" in text
     assert (
         "| the same in bursts whose processor the host left alone (of 2) | ≤ 100 | 42 in 1 |"
         in text

@@ -81,6 +81,13 @@ def frame_of(n: int) -> pd.DataFrame:
     return frame
 
 
+def serve(name: str, made: Any, patch: pytest.MonkeyPatch) -> None:
+    """Let a logged version be the one that the command scores with."""
+    number = str(made.registered_model_version)
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", number)
+    patch.setenv("MODEL_NAME", name)
+
+
 def publish(name: str, columns: list[str], patch: pytest.MonkeyPatch) -> pd.DataFrame:
     """Serve a model with a contract whose columns have these names; return rows of it."""
     rng = np.random.default_rng(4)
@@ -106,9 +113,7 @@ def publish(name: str, columns: list[str], patch: pytest.MonkeyPatch) -> pd.Data
             pip_requirements=[],
             registered_model_name=name,
         )
-    number = str(made.registered_model_version)
-    mlflow.MlflowClient().set_registered_model_alias(name, "champion", number)
-    patch.setenv("MODEL_NAME", name)
+    serve(name, made, patch)
     return frame
 
 
@@ -274,9 +279,7 @@ def publish_century(name: str, patch: pytest.MonkeyPatch) -> None:
             pip_requirements=[],
             registered_model_name=name,
         )
-    number = str(made.registered_model_version)
-    mlflow.MlflowClient().set_registered_model_alias(name, "champion", number)
-    patch.setenv("MODEL_NAME", name)
+    serve(name, made, patch)
     patch.setenv("ALLOW_PICKLE", "true")
 
 
