@@ -45,6 +45,7 @@ _SWITCH_SECONDS = 0.0001
 """Longest time that the event loop waits for a thread: once for nearly every call of a socket."""
 _END_SECONDS = 120.0
 """Longest time that a worker drains and converts once its master is gone."""
+_SCORING = (PredictEndpoint, InvocationsEndpoint)
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 
 
@@ -90,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     paths = {MODELS, *(path for route in app.routes if (path := getattr(route, "path", None)))}
     for route in status.routes:
         paths |= {prefix + getattr(route, "path", "") for prefix in ("", *several)}
-    scoring = [one for one in routes if isinstance(one.endpoint, PredictEndpoint)]
+    scoring = [one for one in routes if isinstance(one.endpoint, _SCORING)]
     # In place of FastAPI's outer layers, which would watch every message for what ours answers.
     app.middleware_stack = RequestMiddleware(
         ExceptionMiddleware(AsyncExitStackMiddleware(app.router), app.exception_handlers),

@@ -28,7 +28,7 @@ COMPILERS: Mapping[str, Callable[[Any, str, Compile], ArrayMethod]] = {
 }
 """By the name of a class, or of one that it derives from, of the modules below."""
 
-_MODULES = ("sklearn.", "lightgbm.", "serving.compiled.")
+_MODULES = ("sklearn.", "lightgbm.", "xgboost.", "serving.compiled.")
 
 
 def compile_method(estimator: Any, name: str) -> ArrayMethod:

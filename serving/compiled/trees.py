@@ -15,21 +15,18 @@ from serving.compiled.arrays import (
     ArrayMethod,
     Compile,
     ShortcutRefused,
-    Undecided,
     asked,
     labelled,
     numbers,
     single_precision,
 )
+from serving.compiled.gtil import by_size, margins_of, rows_near_thresholds
 from serving.compiled.linear import probabilities
 
 SMALL_ROWS = 128
 """Rows up to which GTIL is the faster one for a boosting, whose trees are small."""
 FEW_ROWS = 8
 """Rows up to which it is the faster one for a forest."""
-
-_CHECKED_ROWS = 1000
-_MISSING_SHARE = 0.05
 
 
 def ensemble(estimator: Any, name: str, compile_part: Compile) -> ArrayMethod:
@@ -43,7 +40,7 @@ def ensemble(estimator: Any, name: str, compile_part: Compile) -> ArrayMethod:
     forest = hasattr(estimator, "estimators_samples_")
     turn, large = (FEW_ROWS, plain) if forest else (SMALL_ROWS, asked(estimator, name))
     try:
-        return _by_size(compile_trees(estimator, name, plain), turn, large)
+        return by_size(compile_trees(estimator, name, plain), turn, large)
     except ShortcutRefused:
         return plain
 
@@ -74,43 +71,12 @@ def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
     except (treelite.TreeliteError, AssertionError, NotImplementedError) as exc:
         raise ShortcutRefused from exc
     nullable = estimator.__sklearn_tags__().input_tags.allow_nan
-    rows = _rows_near_thresholds(model, nullable)
+    rows = rows_near_thresholds(model, nullable)
     for single in (False, True):
-        method = _finished(estimator, name, _gtil(model, single, nullable))
+        method = _finished(estimator, name, margins_of(model, single, nullable))
         if agree(plain, method, rows):
             return method
     raise ShortcutRefused
-
-
-def _by_size(small: ArrayMethod, turn: int, large: ArrayMethod) -> ArrayMethod:
-    return lambda matrix: small(matrix) if len(matrix) <= turn else large(matrix)
-
-
-def _gtil(model: Any, single: bool, nullable: bool) -> ArrayMethod:
-    """Return the margins (n, c) of a Treelite model; values out of its range are not decided.
-
-    The trees' outputs are added here, one after the other as scikit-learn does: GTIL's own sum
-    differs in the last bit, and a row's score would depend on how many came beside it.
-    """
-    from treelite import gtil
-
-    header = model.get_header_accessor()
-    start = header.get_field("base_scores")
-    average = bool(header.get_field("average_tree_output")[0])
-
-    def method(matrix: np.ndarray) -> np.ndarray:
-        matrix = single_precision(matrix, nullable) if single else numbers(matrix)
-        if not nullable and np.isnan(matrix).any():
-            raise Undecided
-        # GTIL compares in the precision of what it is given.
-        exact = matrix.astype(np.float64, copy=False)
-        trees = gtil.predict_per_tree(model, exact, nthread=1)
-        trees = trees.reshape(len(matrix), -1, len(start))
-        trees[:, 0] += start
-        margins: np.ndarray = np.cumsum(trees, axis=1)[:, -1]
-        return margins / trees.shape[1] if average else margins
-
-    return method
 
 
 def _finished(estimator: Any, name: str, margins: ArrayMethod) -> ArrayMethod:
@@ -166,32 +132,6 @@ def _forest(estimator: Any, name: str) -> ArrayMethod:
         return total[:, 0] if name == "predict" else total
 
     return method
-
-
-def _rows_near_thresholds(model: Any, nullable: bool) -> np.ndarray:
-    """Return rows (n, k) whose values lie on, just below and just above the trees' thresholds."""
-    fields = [model.get_tree_accessor(number) for number in range(model.num_tree)]
-    split = np.concatenate([tree.get_field("split_index") for tree in fields])
-    threshold = np.concatenate([tree.get_field("threshold") for tree in fields])
-    rng = np.random.default_rng(0)
-    rows = np.empty((_CHECKED_ROWS, model.num_feature))
-    for feature in range(model.num_feature):
-        known = np.unique(threshold[split == feature])
-        drawn = rng.choice(known if len(known) else np.zeros(1), _CHECKED_ROWS)
-        near = _neighbours(drawn)
-        rows[:, feature] = near[rng.integers(0, len(near), _CHECKED_ROWS), range(_CHECKED_ROWS)]
-    if nullable:
-        rows[rng.random(rows.shape) < _MISSING_SHARE] = np.nan
-    return rows
-
-
-def _neighbours(values: np.ndarray) -> np.ndarray:
-    """Return each value and its neighbours, in double and in single precision: (6, n)."""
-    single = values.astype(np.float32)
-    low, high = np.float32(-np.inf), np.float32(np.inf)
-    doubles = [values, np.nextafter(values, -np.inf), np.nextafter(values, np.inf)]
-    singles = [single, np.nextafter(single, low), np.nextafter(single, high)]
-    return np.stack([*doubles, *(s.astype(np.float64) for s in singles)])
 
 
 def tree(estimator: Any, name: str, _: Compile) -> ArrayMethod:

@@ -15,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from core.contract.derived import contract_of_signature
+from serving.compiled.boosters import XgboostBooster
+from serving.compiled.estimators import compile_method
 from serving.config.settings import Settings
 from serving.model.flavours import UnfitError, method_of
 from serving.model.inputs import Inputs
@@ -72,6 +74,75 @@ def test_xgboost_is_served_from_its_own_file(form: str, tmp_path: Path) -> None:
             model, folder, signature=signature, model_format=form, pip_requirements=[]
         )
         agrees(folder)
+
+
+def odd_xgboost_models() -> dict[str, tuple[Any, str, Any]]:
+    """Return models whose own call knows more than their trees, with a method and a frame."""
+    xgboost = pytest.importorskip("xgboost", reason="xgboost is an optional extra")
+    small = {"n_estimators": 30, "max_depth": 3, "n_jobs": 1}
+    stopped = xgboost.XGBRegressor(**small, early_stopping_rounds=2)
+    stopped.fit(FRAME[:150], RNG.normal(size=150), eval_set=[(FRAME[150:], RNG.normal(size=150))])
+    assert stopped.best_iteration < 29
+    codes = FRAME.assign(a=np.arange(300) % 6.0)
+    known = np.isin(codes["a"], (1, 4)).astype(float)
+    kinds = ["c", "q", "q", "q"]
+    sets = xgboost.train(
+        {"max_depth": 3},
+        xgboost.DMatrix(codes, known, feature_types=kinds, enable_categorical=True),
+        10,
+    )
+    return {
+        "stopped early": (stopped, "predict", FRAME),
+        "a number is missing": (
+            xgboost.XGBRegressor(**small, missing=2.0).fit(codes, AMOUNT),
+            "predict",
+            codes,
+        ),
+        "sets": (XgboostBooster(sets), "predict", codes),
+        "dropped trees": (
+            xgboost.XGBRegressor(**small, booster="dart", rate_drop=0.3).fit(FRAME, AMOUNT),
+            "predict",
+            FRAME,
+        ),
+        "counts": (
+            xgboost.XGBRegressor(**small, objective="count:poisson").fit(FRAME, AMOUNT**2),
+            "predict",
+            FRAME,
+        ),
+    }
+
+
+def quick_xgboost_models() -> dict[str, tuple[Any, str, Any]]:
+    """Return models that few rows are scored of without the library's own call."""
+    found = xgboost_models()
+    plain = ("classifier", "regressor", "forest")
+    quick: dict[str, tuple[Any, str, Any]] = {n: (found[n], "predict", FRAME) for n in plain}
+    quick["probabilities"] = (found["classifier"], "predict_proba", FRAME)
+    for name in ("booster", "margins"):
+        quick[name] = (XgboostBooster(found[name]), "predict", FRAME)
+    return quick
+
+
+def test_an_array_gives_what_xgboost_gives() -> None:
+    """Any number of rows, with missing values, on thresholds, of every kind of model."""
+    models = {**quick_xgboost_models(), **odd_xgboost_models()}
+    models["three classes"] = (xgboost_models()["three classes"], "predict_proba", FRAME)
+    for name, (model, method, frame) in models.items():
+        compiled = compile_method(model, method)
+        rows = np.concatenate([frame.to_numpy(), frame.to_numpy().astype(np.float32)])
+        for count in (600, 33, 32, 2, 1):
+            part = rows[-count:]
+            expected = getattr(model, method)(pd.DataFrame(part, columns=NAMES))
+            assert np.array_equal(compiled(part), expected), (name, count)
+
+
+def test_few_rows_do_not_wait_for_xgboost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own call takes longer than all the rest of a request."""
+    models = quick_xgboost_models()
+    compiled = {name: compile_method(model, method) for name, (model, method, _) in models.items()}
+    monkeypatch.delattr("xgboost.Booster.inplace_predict")
+    for method in compiled.values():
+        assert len(method(FRAME[:20].to_numpy())) == 20
 
 
 def test_lightgbm_is_served_from_its_own_file(tmp_path: Path) -> None:
