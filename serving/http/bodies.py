@@ -14,6 +14,8 @@ INLINE_BYTES = 128 * 1024
 """Length up to which a body is parsed on the event loop as soon as it is there."""
 MOST_BYTES = 128 * 2**20
 """Most bytes of bodies, unfinished or waiting to be parsed, that a worker keeps at a time."""
+WHOLE = "whole_body"
+"""Key of the state in a request's scope once all of its body is there."""
 _CROWDED = 0.0
 """Time of the loop, long past, at which a body ends that others leave no room."""
 
@@ -88,6 +90,19 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     for name, value in scope["headers"]:
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise UnsupportedEncoding
+    if WHOLE in scope.get("state", ()):
+        # A timer for what needs no wait would cost more than to parse it.
+        message = await receive()
+        body: bytes = message.get("body", b"")
+    else:
+        body = await _arriving(scope, receive, limit)
+    if len(body) > limit:
+        raise BodyTooLarge(limit=limit)
+    return body
+
+
+async def _arriving(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Return a body that is on its way, or as much of it as shows that it is too long."""
     clock = asyncio.timeout(BODY_SECONDS)
     try:
         async with clock:
@@ -100,8 +115,6 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             bodies_of(scope).shed += 1
             raise Overloaded from None
         raise BodyTooSlow(seconds=BODY_SECONDS) from None
-    if len(body) > limit:
-        raise BodyTooLarge(limit=limit)
     return body
 
 

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.engine.context import RequestContext
 from serving.errors import HeadersTooLarge
-from serving.http.bodies import BODY_SECONDS
+from serving.http.bodies import BODY_SECONDS, WHOLE
 from serving.http.middleware import error_body
 
 MAX_HEAD_BYTES = 32 * 1024
@@ -147,6 +147,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Wait for nothing more while the request is answered."""
         self._in_head = True
         self.due = math.inf
+        self.scope["state"][WHOLE] = True
         super().on_message_complete()
         self._rest_if_idle()
 
