@@ -23,7 +23,7 @@ class RequestContext:
             self.request_id = proposed_id.decode()
         else:
             self.request_id = f"{_numbers.getrandbits(128):032x}"
-        self.started = time.perf_counter()
+        self.started = time.perf_counter_ns()
         self.status = 500
         self.message: str | None = None
         self.model_version: str | None = None
@@ -31,5 +31,5 @@ class RequestContext:
         self.client: str | None = None
 
     def elapsed_ms(self) -> float:
-        """Return the time since the request arrived, in milliseconds rounded to microseconds."""
-        return round((time.perf_counter() - self.started) * 1000, 3)
+        """Return the time since the request arrived, in milliseconds, of whole microseconds."""
+        return (time.perf_counter_ns() - self.started) // 1000 / 1000
