@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests start hundreds of processes: what they import is compiled once, wherever that is switched off.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: make passes on what it is

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 20.0
 
 
 def left(lines: Iterable[str]) -> set[int]:
@@ -23,13 +23,13 @@ def left(lines: Iterable[str]) -> set[int]:
     return groups
 
 
-def end(groups: Iterable[int]) -> None:
+def end(groups: Iterable[int], patience: float = PATIENCE_SECONDS) -> None:
     """End process groups: politely, then for certain."""
     groups = list(groups)
     for group in groups:
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGTERM)
-    until = time.monotonic() + _PATIENCE_SECONDS
+    until = time.monotonic() + patience
     while any(_lives(group) for group in groups) and time.monotonic() < until:
         time.sleep(0.1)
     for group in groups:
@@ -47,4 +47,4 @@ def _lives(group: int) -> bool:
 if __name__ == "__main__":
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    end(left(sys.stdin))
+    end(left(sys.stdin), float(sys.argv[1]))

@@ -14,7 +14,7 @@ from types import FrameType
 
 from core.errors import ProjectError
 from core.messages import N_
-from scripts.guard import SIGNALS
+from scripts.guard import PATIENCE_SECONDS, SIGNALS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,13 +32,18 @@ class Stopped(Exception):
 class Stack:
     """The processes that were started, each in its own group so that all of it can be stopped."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        """Remember the environment that every process gets."""
+    def __init__(self, env: Mapping[str, str], patience: float = PATIENCE_SECONDS) -> None:
+        """Remember the environment that every process gets.
+
+        Args:
+            env: what is added to this process's own.
+            patience: seconds that the processes have to end politely once this one is gone.
+        """
         self._env = {**os.environ, **env}
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._stopping = False
         self._parent = os.getppid() if "MAKELEVEL" in os.environ else None
-        guard = [sys.executable, "-m", "scripts.guard"]
+        guard = [sys.executable, "-m", "scripts.guard", str(patience)]
         self._guard = subprocess.Popen(
             guard, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
         )

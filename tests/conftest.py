@@ -23,7 +23,9 @@ from core.registry.client import configure_client
 configure_client()  # as every command does, before anything imports MLflow
 
 
-SERVERS = frozenset({"mlflow_server", "object_store", "bucket", "running", "trained"})
+SERVERS = frozenset(
+    {"mlflow_server", "object_store", "bucket", "running", "trained", "serve", "unity"}
+)
 """Fixtures that start a server, or train through one; what asks for one is marked `server`."""
 
 

@@ -17,7 +17,7 @@ STACK = """
 import sys
 from pathlib import Path
 from scripts.up import Stack, Stopped
-stack = Stack({})
+stack = Stack({}, patience=2.0)
 server = "%s sleep 300 & echo $! >> %s; wait"
 try:
     stack.start("server", ["bash", "-c", server], Path(sys.argv[1]))
@@ -48,6 +48,7 @@ def pids(tmp_path: Path) -> Iterator[Path]:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.server
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the processes in /proc")
 @pytest.mark.parametrize(
     ("number", "whom", "trap"),

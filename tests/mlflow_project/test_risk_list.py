@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.synthetic import generate_workbook, write_workbook
+from mlflow_project.lists import own_proxy
 from mlflow_project.risk_list import main
 
 
@@ -51,6 +52,7 @@ def test_an_api_that_is_not_there_is_named(
     assert (code, url in line, output.exists()) == (1, True, False)
 
 
+@pytest.mark.server
 def test_without_an_address_and_a_registry_it_ends_soon(
     workbook: Path,
     tmp_path: Path,
@@ -58,7 +60,8 @@ def test_without_an_address_and_a_registry_it_ends_soon(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command's own proxy says why it has no version."""
+    """The command's own proxy says why it has no version; it is asked again for a while."""
+    monkeypatch.setattr(own_proxy, "LOOK_SECONDS", 1.0)
     for name, value in {
         "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}",
         "INFERENCE_STORE": str(tmp_path / "store"),

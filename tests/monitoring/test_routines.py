@@ -67,6 +67,7 @@ def test_a_failing_routine_says_so_and_stops_nobody(capfd: pytest.CaptureFixture
     assert "nowhere" in told.err
 
 
+@pytest.mark.server
 def test_the_scheduler_starts_as_its_container_starts_it() -> None:
     """Huey's consumer finds the routines, and SIGINT ends it."""
     command = [sys.executable, "-m", "huey.bin.huey_consumer", "monitoring.routines.huey"]

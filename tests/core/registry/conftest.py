@@ -24,7 +24,7 @@ def serve() -> Iterator[Serve]:
 
         def start(answer: Callable[[Any], None]) -> WrongServer:
             server = WrongServer(answer)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             stack.callback(server.server_close)
             stack.callback(server.shutdown)
             return server

@@ -41,7 +41,7 @@ class Receiver:
                 pass
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"json://127.0.0.1:{self.server.server_port}"
 
     def take(self) -> list[dict[str, Any]]:

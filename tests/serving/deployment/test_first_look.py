@@ -53,6 +53,7 @@ def _lived(numbers: Any) -> float:
     return float(seconds)
 
 
+@pytest.mark.server
 def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., Any]
 ) -> None:
@@ -87,13 +88,14 @@ def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
 
 
 @pytest.mark.slow
+@pytest.mark.server
 def test_a_starting_worker_ends_when_told_to(
     tmp_path: Path, free_port: Callable[[], int], eventually: Callable[..., Any]
 ) -> None:
     """SIGTERM while MLflow is silent at the first look: the process ends before the look does."""
     over = threading.Event()
     silent = WrongServer(lambda _request: over.wait())
-    threading.Thread(target=silent.serve_forever, daemon=True).start()
+    threading.Thread(target=silent.serve_forever, args=(0.02,), daemon=True).start()
     # A look that takes longer than this test waits for the end.
     patient = "from core.registry import client; client.CALL_SECONDS = 600.0"
     serve = f"{patient}; from serving.__main__ import main; main(['--port', '{free_port()}'])"

@@ -382,7 +382,7 @@ def test_a_version_that_a_gateway_garbled_is_tried_again(
     name, lies = new_model(), threading.Event()
     number = register_version(name)
     gateway = WrongServer(passing_on(mlflow_server, lies))
-    threading.Thread(target=gateway.serve_forever, daemon=True).start()
+    threading.Thread(target=gateway.serve_forever, args=(0.02,), daemon=True).start()
     try:
         lies.set()
         proxy = start(name, mlflow_tracking_uri=gateway.uri)
@@ -408,7 +408,7 @@ def test_a_start_needs_no_download_of_what_this_host_has(
     name, lies, client = new_model(), threading.Event(), MlflowClient()
     number = register_version(name)
     gateway = WrongServer(passing_on(mlflow_server, lies, status=403))
-    threading.Thread(target=gateway.serve_forever, daemon=True).start()
+    threading.Thread(target=gateway.serve_forever, args=(0.02,), daemon=True).start()
     try:
         start(name, mlflow_tracking_uri=gateway.uri).wait_ready()
         client.set_model_version_tag(name, str(number), "threshold", "0.7")
@@ -462,7 +462,7 @@ def test_a_refused_version_is_not_fetched_at_each_look(
         pass_on(handler)
 
     gateway = WrongServer(noting)
-    threading.Thread(target=gateway.serve_forever, daemon=True).start()
+    threading.Thread(target=gateway.serve_forever, args=(0.02,), daemon=True).start()
     try:
         bad = without_signature(register_version, name)
         MlflowClient().set_registered_model_alias(name, "champion", str(bad))

@@ -186,6 +186,7 @@ def test_beyond_the_limit_the_longest_idle_goes(
     assert counted(proxy, "crowded") >= 20
 
 
+@pytest.mark.server
 def test_a_common_limit_of_files_is_no_end(free_port: Callable[[], int], tmp_path: Path) -> None:
     """1,100 idle connections, 1,024 files, which cannot be raised: a new client is answered."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -188,13 +188,13 @@ def test_a_difference_only_near_thresholds_is_seen(monkeypatch: pytest.MonkeyPat
     """An import that is right but for `<` instead of `<=` is refused; the trees are asked."""
     frame, target = data(500, 1)
     model = HistGradientBoostingClassifier(max_iter=20).fit(frame.to_numpy(), target)
-    build = trees._gtil
+    build = trees.margins_of
 
     def strict(*arguments: Any) -> Any:
         method = build(*arguments)
         return lambda matrix: method(np.nextafter(matrix, np.inf))
 
-    monkeypatch.setattr(trees, "_gtil", strict)
+    monkeypatch.setattr(trees, "margins_of", strict)
     with pytest.raises(trees.ShortcutRefused):
         trees.compile_trees(model, "decision_function", model.decision_function)
     careful = estimators.compile_method(model, "decision_function")
