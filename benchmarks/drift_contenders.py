@@ -20,8 +20,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from benchmarks.drift_store import MODEL, RELEASE
-from core.store.reader import Captures
-from core.store.selection import Selection
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from mlflow_project.dataset.risk import build_contract
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import compare

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from core.cli.arguments import run_command, say
 from core.contract import names
 from core.messages import _, decimal
-from core.registry.client import translated
+from core.mlflow_client.client import translated
 from mlflow_project.versions.arguments import build_parser
 
 if TYPE_CHECKING:

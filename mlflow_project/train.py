@@ -10,7 +10,7 @@ from core.cli import arguments
 from core.cli.progress import Clock, say
 from core.contract import names
 from core.messages import _
-from core.registry.client import translated
+from core.mlflow_client.client import translated
 from mlflow_project.make_dataset import DEFAULT_OUTPUT
 
 if TYPE_CHECKING:

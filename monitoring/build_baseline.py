@@ -14,13 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.captured.reader import Captures
 from core.cli.arguments import say
 from core.contract import names
 from core.contract.columns import feature_of
 from core.contract.model import CLASSES
 from core.messages import N_, _, ngettext
 from core.store.quarantined import told
-from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline
 from monitoring.drift.classes import class_names, with_classes

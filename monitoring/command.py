@@ -5,6 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from core.captured.reader import Captures
 from core.cli.arguments import EXIT_FAILED, Parser, complain, parser, run_command, say
 from core.cli.arguments import release as _release
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
@@ -14,7 +15,6 @@ from core.store.filesystem import Store
 from core.store.places import journal_folder as journal_folder_of
 from core.store.places import store_place
 from core.store.quarantined import EXIT_QUARANTINED
-from core.store.reader import Captures
 from monitoring.tracking.window import Window
 
 run = run_command

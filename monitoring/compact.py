@@ -1,4 +1,4 @@
-"""`python -m monitoring.compact`: merge past days' Parquet files (`core.store.compaction`)."""
+"""`python -m monitoring.compact`: merge past days' Parquet files (`core.upkeep.compaction`)."""
 
 import argparse
 import sys
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from core.cli.arguments import parser, run_command, say
 from core.messages import N_, _
-from core.store.compaction import KEEP_MINUTES, compact
 from core.store.errors import StoreError
 from core.store.filesystem import Store
 from core.store.quarantined import EXIT_QUARANTINED, told
+from core.upkeep.compaction import KEEP_MINUTES, compact
 from monitoring.command import add_store
 
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from core.captured.reader import Captures
 from core.contract import names
 from core.contract.columns import column_of
 from core.messages import _
 from core.messages.formats import number, percent
-from core.store.reader import Captures
 from monitoring import command
 from monitoring.drift.baseline import OF_COLUMN, Baseline
 from monitoring.drift.classes import ClassTally, Tally, tally_of

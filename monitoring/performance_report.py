@@ -10,13 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.captured.reader import Captures
 from core.cli.arguments import complain, say, year
 from core.contract import names
 from core.contract.columns import column_of, probability_columns
 from core.contract.model import CLASSES
 from core.messages import N_, _
 from core.messages.formats import number
-from core.store.reader import Captures
 from monitoring import command
 from monitoring.pages.performance_page import (
     PerformanceFacts,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from core.cli.arguments import Parser, parser, run_command, say
 from core.messages import _
-from core.store.erasure import Found, count, erase
 from core.store.quarantine import drop_quarantined, quarantined
 from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OlderThan
+from core.upkeep.erasure import Found, count, erase
 from monitoring.command import add_output, add_store, days
 from monitoring.privacy import aged_files
 from monitoring.privacy.person import DRY, export, forget

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from core.captured.reader import Captures
 from core.contract import names
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
 from core.contract.model import CLASSES
 from core.messages import _
 from core.store.arrow_types import ARROW_TYPES
-from core.store.reader import Captures
 from core.store.schema import ROLE_SHADOW
 from monitoring import command
 from monitoring.pages.shadow_page import ShadowFacts, headline, render

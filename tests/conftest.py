@@ -18,7 +18,7 @@ os.environ["COMPACT_HOUR"] = "none"
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from core.registry.client import configure_client
+from core.mlflow_client.client import configure_client
 
 configure_client()  # as every command does, before anything imports MLflow
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
 
-from core.registry.client import Client
+from core.mlflow_client.client import Client
 from core.registry.files import Package, open_package
 from core.registry.runs import RunFacts
 from core.registry.versions import Registry, Version

@@ -17,8 +17,8 @@ from live import clean_environment, copy_project, eventually, running_mlflow
 from stored import FEATURES, StoreWriter
 from walk import Walk
 
-from core.store.reader import Captures
-from core.store.selection import Selection
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from scripts import database
 
 STORE = "monitoring/inference_store"

@@ -20,8 +20,8 @@ from benchmarks.chaos.jobs import Flips, Jobs
 from benchmarks.chaos.past import Past
 from benchmarks.chaos.system import System
 from benchmarks.chaos.verdict import StoredRow, check_rows, judge
-from core.store.reader import Captures
-from core.store.selection import Selection
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 
 _CLIENTS = 3
 _REST_SECONDS = 240.0

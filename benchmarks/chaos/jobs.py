@@ -15,7 +15,7 @@ from benchmarks.chaos.versions import MODEL, Pair
 from benchmarks.processes import ROOT
 from core.contract import names
 from core.errors import ProjectError
-from core.registry.client import Client
+from core.mlflow_client.client import Client
 
 _FOLLOW_SECONDS = 20.0
 _JOB_SECONDS = 180.0

@@ -1,6 +1,5 @@
-"""One MLflow client: connect, versions, aliases, packages, runs; MLflow's errors become ours once.
+"""What is registered and logged in MLflow: versions, aliases, packages, runs, and who serves them.
 
-`client` makes calls that end, `translation` turns what went wrong into `errors`, `versions` finds
-registered versions, `packages` reads what a version consists of, `runs` its runs and their files.
-MLflow is imported by the first call, since that takes seconds.
+`versions` finds registered versions, `packages` reads what a version consists of, `runs` its runs
+and their files, `proxies` who serves which.
 """

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.registry.client import TRANSFER_SECONDS
-from core.registry.errors import NotFound
+from core.mlflow_client.client import TRANSFER_SECONDS
+from core.mlflow_client.errors import NotFound
 from core.registry.files import fetch_uri
 from core.registry.runs import fetch, read_run
 from core.registry.versions import Registry, Version

@@ -8,8 +8,8 @@ from typing import Any
 from core.contract import names
 from core.files.scratch import scratch_folder
 from core.messages import _
-from core.registry.client import CALL_SECONDS, Client
-from core.registry.errors import NotFound, VersionRefused
+from core.mlflow_client.client import CALL_SECONDS, Client
+from core.mlflow_client.errors import NotFound, VersionRefused
 
 MLMODEL = "MLmodel"
 

@@ -13,8 +13,8 @@ from core.contract.model import ContractError, ModelContract
 from core.files.older_sklearn import know_older_names, mend
 from core.files.scratch import scratch_folder
 from core.messages import N_
-from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
-from core.registry.errors import UnreadableContract, VersionRefused
+from core.mlflow_client.client import CALL_SECONDS, TRANSFER_SECONDS
+from core.mlflow_client.errors import UnreadableContract, VersionRefused
 from core.registry.files import MLMODEL, Package, fetch_uri, open_package
 from core.registry.older_files import trust_older_names
 from core.registry.versions import Registry, Version

@@ -8,7 +8,7 @@ import os
 from urllib.parse import urlsplit
 
 from core.contract import names
-from core.registry.errors import NotARegistry
+from core.mlflow_client.errors import NotARegistry
 
 UNITY = "databricks-uc"
 """Databricks' Unity Catalog: by itself, or followed by `://` and a profile of its own file."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from core.registry.client import TRANSFER_SECONDS
-from core.registry.errors import CallRejected, NotPortable, without_credentials
+from core.mlflow_client.client import TRANSFER_SECONDS
+from core.mlflow_client.errors import CallRejected, NotPortable, without_credentials
 from core.registry.places import is_portable, is_unity
 from core.registry.versions import Registry
 

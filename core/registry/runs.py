@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from core.files.scratch import scratch_folder
-from core.registry.client import Client
-from core.registry.errors import CallRejected, NotFound
+from core.mlflow_client.client import Client
+from core.mlflow_client.errors import CallRejected, NotFound
 from core.registry.versions import Registry
 
 _PAGE = 200

@@ -6,8 +6,8 @@ for by its name, and names have three parts. MLflow's client raises on what it d
 
 from typing import Any
 
-from core.registry.client import Client
-from core.registry.errors import NotFound, UnityName
+from core.mlflow_client.client import Client
+from core.mlflow_client.errors import NotFound, UnityName
 
 _DOT = "__"
 

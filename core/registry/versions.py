@@ -11,9 +11,8 @@ from core.contract import names
 from core.contract.derived import release_of
 from core.contract.model import RELEASE, ModelContract
 from core.contract.numbers import NumberError, read_share
-from core.registry import unity
-from core.registry.client import Client, reach, server_uri
-from core.registry.errors import (
+from core.mlflow_client.client import Client, reach, server_uri
+from core.mlflow_client.errors import (
     AliasMissing,
     CallRejected,
     ModelMissing,
@@ -21,6 +20,7 @@ from core.registry.errors import (
     RegistryUnreachable,
     UnknownVersion,
 )
+from core.registry import unity
 from core.registry.files import stated_release
 from core.registry.places import is_unity, registry_uri, version_page
 

@@ -1,1 +1,1 @@
-"""The inference store: what a captured row is, where it lies, and who holds its journals."""
+"""The inference store as files: what a captured row is, where it lies, which files count now."""

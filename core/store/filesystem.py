@@ -186,7 +186,7 @@ class Store:
     def new_parquet(self, stem: str, schema: pa.Schema) -> Iterator[Any]:
         """Yield a Parquet writer, whose file takes the place of the stem's as `new_file` says.
 
-        Each page has a checksum, which `parquet` and `core.store.reader` verify. The metadata of
+        Each page has a checksum, which `parquet` and `core.captured.reader` verify. The metadata of
         the schema becomes the footer's, where it stands once: Arrow's own copy of the schema would
         hold it again.
         """

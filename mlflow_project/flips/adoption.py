@@ -4,7 +4,7 @@ import time
 
 from core.contract import names
 from core.messages import N_
-from core.registry.errors import RegistryError, VersionRefused
+from core.mlflow_client.errors import RegistryError, VersionRefused
 from core.registry.fleet import told
 from core.registry.proxies import Fleet, fleet_of, read_reports
 from core.registry.versions import Registry, Version

@@ -10,7 +10,7 @@ from dataclasses import replace
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
 from core.messages import N_, _
-from core.registry.errors import UnreadableContract
+from core.mlflow_client.errors import UnreadableContract
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
 from mlflow_project.flips.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive

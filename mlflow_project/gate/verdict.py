@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.contract import names
 from core.contract.model import ModelContract
-from core.registry.errors import UnreadableContract
+from core.mlflow_client.errors import UnreadableContract
 from core.registry.packages import ask, load_model, read_contract, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.dataset.pairs import YEAR

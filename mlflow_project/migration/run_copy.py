@@ -7,7 +7,7 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-from core.registry.client import Client
+from core.mlflow_client.client import Client
 
 _BOUND = ("mlflow.log-model.history", "mlflow.parentRunId", "mlflow.rootRunId")
 """Run tags that name other runs and models of the server they were made on."""

@@ -22,7 +22,7 @@ from core.contract.model import ContractError
 from core.contract.numbers import NumberError, read_share
 from core.files.scratch import scratch_folder
 from core.messages import N_, _
-from core.registry.errors import ModelMissing, NotFound, UnknownVersion, VersionRefused
+from core.mlflow_client.errors import ModelMissing, NotFound, UnknownVersion, VersionRefused
 from core.registry.files import open_package
 from core.registry.packages import download, read_contract
 from core.registry.runs import open_run

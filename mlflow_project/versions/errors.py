@@ -1,6 +1,6 @@
 """What the registry's commands refuse to do."""
 
-from core.registry.errors import RegistryError
+from core.mlflow_client.errors import RegistryError
 
 
 class Refused(RegistryError):

@@ -1,6 +1,6 @@
 """Drift counts on Apache Spark, for stores that one machine cannot read in time.
 
-Executors read the store's files with Arrow, as `core.store.reader` does, and count them with the
+Executors read the store's files with Arrow, as `core.captured.reader` does, and count them with the
 same profiles; what they send back is some kilobytes of counts each. Counts are sums, so adding them
 up gives what one machine would have counted, and `monitoring.drift.judge` finishes the job.
 """
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.captured.reader import Captures
+from core.captured.selection import ReadingPlan
 from core.spark.failures import SparkUnusable
 from core.spark.session import spark_session
-from core.store.reader import Captures
-from core.store.selection import ReadingPlan
 from monitoring.drift.baseline import Baseline, Profiler
 from monitoring.drift.classes import Tally, tally_of
 from monitoring.drift.comparison import DriftResult, judge

@@ -1,4 +1,4 @@
-"""Rows of a store as a Spark data frame, read by the executors as `core.store.reader` reads them.
+"""Rows of a store as a Spark data frame; executors read them as `core.captured.reader` does.
 
 Local reading keeps the last row read of an entity's newest ones. The same order is made here of the
 source's place (journals, then files by name) and the row's position in it.
@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from core.captured.selection import ReadingPlan
+from core.captured.sources import stored_files
 from core.contract.types import FEATURE_TYPES
 from core.spark.session import quoted
-from core.store.selection import ReadingPlan
-from core.store.sources import stored_files
 
 if TYPE_CHECKING:
     from pyspark.sql import (  # type: ignore[import-not-found,unused-ignore]

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import special
 
+from core.captured.latest import LatestPerEntity
 from core.contract.model import CLASSES
 from core.metrics.resampling import Estimate, Floats, Z, wilson
-from core.store.latest import LatestPerEntity
 
 KEYS = ("request_id", "instance")
 COLUMNS = (*KEYS, "timestamp", "entity", "score", "label")

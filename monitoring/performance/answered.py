@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.store.reader import Captures
+from core.captured.reader import Captures
 from monitoring.performance.labels import Labels
 
 

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.captured.latest import LatestPerEntity
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS, column_of
 from core.contract.model import CLASSES, VALUE
 from core.store.arrow_types import ARROW_TYPES
-from core.store.latest import LatestPerEntity
 from monitoring.performance.groups import named
 from monitoring.performance.labels import By, Key, Labels
 

@@ -11,11 +11,11 @@ from core.cli.arguments import say
 from core.contract.pseudonym import pseudonym, spellings
 from core.errors import ProjectError
 from core.messages import N_, _, ngettext
-from core.store.erasure import Found, count, erase, find
 from core.store.filesystem import Store
 from core.store.quarantine import Unreadable
 from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OfPerson
+from core.upkeep.erasure import Found, count, erase, find
 from monitoring.privacy import exporting
 from monitoring.privacy.errors import IdentityMissing, KeyMissing
 from monitoring.tracking.jobs import JobRegistry

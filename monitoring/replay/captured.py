@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from core.captured.reader import Captures
 from core.store.filesystem import Store
 from core.store.quarantined import Quarantined
-from core.store.reader import Captures
 from monitoring.replay.replaying import CAPTURED, KEYS, Replay, gathered
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.window import Window

@@ -16,7 +16,7 @@ from core.contract import names
 from core.contract.model import ModelContract
 from core.files.scratch import scratch_folder
 from core.metrics.classification import Rows, metrics
-from core.registry.errors import RegistryError
+from core.mlflow_client.errors import RegistryError
 from core.registry.evidence import fetch_evidence, training_record
 from core.registry.packages import classes_of, download, load_model, read_contract
 from core.registry.runs import OpenRun, fetch, open_run

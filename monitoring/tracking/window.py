@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from core.messages import N_
 from core.store.errors import StoreError
 from core.store.filesystem import Store
-from core.store.reader import Captures
 from core.store.schema import ROLE_PRIMARY
-from core.store.selection import Selection
 from monitoring.tracking.jobs import MonitoredVersion
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Once a day, in a quiet hour, the small files of past days become one (`core.store.compaction`).
+"""Once a day, in a quiet hour, the small files of past days become one (`core.upkeep.compaction`).
 
 A proxy that was started by itself has no other clock. Of the workers of a server one does it; whom
 the store's lock keeps out looks again later, and then finds nothing left to do. A day that was
@@ -157,10 +157,10 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     stand_back(signal.SIGTERM, _END_SECONDS)
-    from core.store.compaction import compact
     from core.store.errors import StoreBusy, StoreError
     from core.store.filesystem import Store
     from core.store.quarantined import told
+    from core.upkeep.compaction import compact
 
     store = Store(store_place(sys.argv[1]), Path(sys.argv[2]))
     try:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from core.files.locks import owned
+from core.journals.journal_arrow import journals_of, read_tables
 from core.store.errors import FileDamaged, StoreUnreachable
 from core.store.filesystem import Store
-from core.store.journal_arrow import journals_of, read_tables
 from core.store.listing import is_replaced
 from core.store.quarantine import move_aside, put_aside
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from core.journals.journal import Journal
 from core.messages import N_, _, ngettext
-from core.store.journal import Journal
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from core.store.quarantined import quarantined_journals
 from core.store.schema import ROLE_PRIMARY, JournalHeader

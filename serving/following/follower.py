@@ -10,8 +10,8 @@ from pathlib import Path
 
 from core.contract import names
 from core.messages import N_, _
-from core.registry.client import CALL_SECONDS, TRANSFER_SECONDS
-from core.registry.errors import (
+from core.mlflow_client.client import CALL_SECONDS, TRANSFER_SECONDS
+from core.mlflow_client.errors import (
     AliasMissing,
     ModelMissing,
     RegistryError,

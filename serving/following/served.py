@@ -7,7 +7,7 @@ from typing import Any, Literal
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
 from core.messages import _
-from core.registry.errors import VersionRefused
+from core.mlflow_client.errors import VersionRefused
 from serving.following.threshold import ThresholdSource
 from serving.model.loading import LoadedVersion
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from core.files.locks import lock_within
-from core.registry.client import CALL_SECONDS
-from core.registry.errors import AliasMissing, ModelMissing, RegistryUnreachable
+from core.mlflow_client.client import CALL_SECONDS
+from core.mlflow_client.errors import AliasMissing, ModelMissing, RegistryUnreachable
 from core.registry.versions import Registry, Version
 from serving.config.model_paths import file_word
 

@@ -18,7 +18,7 @@ from core.contract.model import ContractError, ModelContract
 from core.files.older_sklearn import writer
 from core.files.scratch import scratch_folder
 from core.messages import _
-from core.registry.errors import RegistryError, VersionRefused
+from core.mlflow_client.errors import RegistryError, VersionRefused
 from core.registry.files import Package
 from core.registry.packages import contract_of, download
 from core.registry.runs import RunFacts, run_facts

@@ -131,9 +131,9 @@ def _count(rows: Any, value: Any) -> dict[str, Any]:
 
 def _batches(asked: dict[str, Any]) -> Iterator[Any]:
     """Yield the needed columns of all rows that the version answered or listed."""
+    from core.captured.reader import Captures
+    from core.captured.selection import Selection
     from core.store.filesystem import Store
-    from core.store.reader import Captures
-    from core.store.selection import Selection
 
     journals = Path(asked["journals"])
     store, end = Store(store_place(asked["store"]), journals), datetime.now(UTC)

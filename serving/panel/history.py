@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from core.contract import names
 from core.contract.model import ModelContract
-from core.registry.errors import NotFound, UnreadableContract
+from core.mlflow_client.errors import NotFound, UnreadableContract
 from core.registry.packages import read_contract
 from core.registry.proxies import ProxyReport, read_reports
 from core.registry.runs import RunRecord, newest_runs

@@ -17,8 +17,8 @@ from starlette.routing import Route
 
 from core.contract import names
 from core.messages import N_, _
+from core.mlflow_client.errors import RegistryError, without_credentials
 from core.pages.templates import environment
-from core.registry.errors import RegistryError, without_credentials
 from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
 from serving.documents.markdown import linked, linked_page

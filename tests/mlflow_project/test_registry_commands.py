@@ -7,7 +7,7 @@ import pytest
 
 from core.contract import names
 from core.contract.model import ModelContract
-from core.registry.errors import RegistryUnreachable, UnknownVersion
+from core.mlflow_client.errors import RegistryUnreachable, UnknownVersion
 from core.registry.versions import Registry, open_registry
 from mlflow_project.flips import canary, promotion
 from mlflow_project.flips.ledger import Ledger

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.contract.pseudonym import pseudonym
-from core.store.erasure import count
 from core.store.filesystem import Store
 from core.store.row_filters import OfPerson
+from core.upkeep.erasure import count
 from monitoring.privacy import aged_files
 from monitoring.retention import main
 from serving.telemetry.logs import JsonLog

@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from core.contract import names
-from core.registry.errors import UnknownVersion, UnreadableContract
+from core.mlflow_client.errors import UnknownVersion, UnreadableContract
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, open_registry
 from mlflow_project.registry import main

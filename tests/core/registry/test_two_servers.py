@@ -11,7 +11,7 @@ from live import make_bucket, run_here, running_mlflow
 from mlflow import MlflowClient
 
 from core.contract import names
-from core.registry.errors import NotPortable
+from core.mlflow_client.errors import NotPortable
 from core.registry.evidence import fetch_evidence
 from core.registry.registering import register
 from core.registry.versions import Registry, open_registry

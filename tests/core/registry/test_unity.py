@@ -6,8 +6,8 @@ import pytest
 from unity_server import UnityServer
 
 from core.contract import names
-from core.registry.client import Client
-from core.registry.errors import AliasMissing, ModelMissing, NotARegistry, UnityName
+from core.mlflow_client.client import Client
+from core.mlflow_client.errors import AliasMissing, ModelMissing, NotARegistry, UnityName
 from core.registry.places import registry_uri
 from core.registry.versions import Registry
 from mlflow_project.describing.description import describe

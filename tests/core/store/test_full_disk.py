@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from stored import StoreWriter, fill_disk
 
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from core.files.whole import replacing
-from core.store.compaction import compact
-from core.store.erasure import erase
 from core.store.errors import StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
-from core.store.reader import Captures
 from core.store.row_filters import OfPerson
-from core.store.selection import Selection
+from core.upkeep.compaction import compact
+from core.upkeep.erasure import erase
 from serving.capture.parquet import collect
 
 YESTERDAY = timedelta(days=1, hours=1)

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from stored import flip_a_page
 
-from core.store.compaction import compact
-from core.store.erasure import count, erase
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from core.store.filesystem import Store
 from core.store.quarantine import drop_quarantined, quarantined
 from core.store.quarantined import EXIT_QUARANTINED
-from core.store.reader import Captures
 from core.store.row_filters import OfPerson, OlderThan
-from core.store.selection import Selection
+from core.upkeep.compaction import compact
+from core.upkeep.erasure import count, erase
 from monitoring.compact import main
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
@@ -136,7 +136,7 @@ def test_without_entities_each_file_counts_whole_or_not_at_all(
     held: int, writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows are read once; of a file that turns out to be damaged none has been counted."""
-    monkeypatch.setattr("core.store.sources._ROWS_HELD", held)
+    monkeypatch.setattr("core.captured.sources._ROWS_HELD", held)
     nobody = [[{**row, "entity": None} for row in rows("x", start=n)] for n in (0, 100, 200, 300)]
     files = [writer.parquet(writer.journal(part, age=YESTERDAY)) for part in nobody]
     sound = read(writer.folder)[1]

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from core.contract import names
-from core.registry.errors import VersionRefused
+from core.mlflow_client.errors import VersionRefused
 from core.registry.evidence import training_record
 from core.registry.packages import load_model, read_contract
 from core.registry.versions import Registry

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 from live import ROOT
 
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from core.contract.columns import probability_columns
-from core.store.compaction import compact
-from core.store.reader import Captures
-from core.store.selection import Selection
+from core.upkeep.compaction import compact
 from monitoring import drift_report
 from monitoring.drift.baseline import fit_profiles
 from monitoring.drift.classes import Tally, tally_of

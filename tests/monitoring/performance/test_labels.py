@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from core.contract.model import Feature, ModelContract
 from core.contract.pseudonym import pseudonym
-from core.store.reader import Captures
-from core.store.selection import Selection
 from monitoring.performance.answered import versions_that_answered
 from monitoring.performance.errors import LabelsError
 from monitoring.performance.labels import Labels, read_labels

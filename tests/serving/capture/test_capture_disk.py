@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from stored import fill_disk
 
-from core.store.journal import Journal
+from core.journals.journal import Journal
 from core.store.schema import JournalHeader, read_journal
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}

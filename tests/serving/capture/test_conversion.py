@@ -12,8 +12,8 @@ from live import wait_for
 from test_capture import ROW, Register, write_journal
 
 from core.files.locks import owned
+from core.journals.journals import rotate
 from core.store.filesystem import Store
-from core.store.journals import rotate
 from serving.capture import conversion
 from serving.capture.conversion import convert_free
 from serving.capture.parquet import collect

@@ -97,7 +97,7 @@ def test_a_starting_worker_ends_when_told_to(
     silent = WrongServer(lambda _request: over.wait())
     threading.Thread(target=silent.serve_forever, args=(0.02,), daemon=True).start()
     # A look that takes longer than this test waits for the end.
-    patient = "from core.registry import client; client.CALL_SECONDS = 600.0"
+    patient = "from core.mlflow_client import client; client.CALL_SECONDS = 600.0"
     serve = f"{patient}; from serving.__main__ import main; main(['--port', '{free_port()}'])"
     environ = {
         **os.environ,

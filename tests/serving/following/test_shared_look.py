@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.registry.errors import AliasMissing, ModelMissing, RegistryError, RegistryUnreachable
+from core.mlflow_client.errors import AliasMissing, ModelMissing, RegistryError, RegistryUnreachable
 from core.registry.versions import Registry, Version
 from serving.following.shared_lookup import SharedLook
 

@@ -13,7 +13,7 @@ import pytest
 import sklearn
 from plain_versions import read
 
-from core.registry.errors import VersionRefused
+from core.mlflow_client.errors import VersionRefused
 from core.registry.packages import load_pyfunc
 
 OLDER = Path(__file__).parent / "older_models"

@@ -16,7 +16,7 @@ import pytest
 from live import eventually
 
 from core.files.locks import locked
-from core.registry.client import CALL_SECONDS
+from core.mlflow_client.client import CALL_SECONDS
 from serving.capture import conversion, recorder
 from serving.following import follower, shared_lookup
 from serving.metrics import counters

@@ -8,14 +8,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.captured.footers import has_entities
+from core.captured.latest import LatestPerEntity
+from core.captured.selection import ReadingPlan, Selection
+from core.captured.sources import Sources
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS, probability_columns
 from core.store.errors import StoreChanged
 from core.store.filesystem import Store
-from core.store.footers import has_entities
-from core.store.latest import LatestPerEntity
 from core.store.quarantined import Quarantined
-from core.store.selection import ReadingPlan, Selection
-from core.store.sources import Sources
 
 SCORE = "score"
 """Column of the store that holds the score."""

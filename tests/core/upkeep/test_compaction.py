@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from stored import flip_a_page
 
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from core.files import whole
-from core.store.compaction import Compaction, compact
 from core.store.errors import StoreBusy
 from core.store.filesystem import Store
 from core.store.listing import list_store
-from core.store.reader import Captures
 from core.store.schema import REPLACED_KEY
-from core.store.selection import Selection
+from core.upkeep.compaction import Compaction, compact
 from monitoring.compact import main
 from serving.capture.parquet import convert
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core.captured.latest import LatestPerEntity
+from core.captured.reader import Captures
+from core.captured.selection import Selection
 from core.contract.columns import probability_columns
 from core.store.errors import StoreChanged
-from core.store.latest import LatestPerEntity
-from core.store.reader import Captures
-from core.store.selection import Selection
 
 ROWS = [
     {"temperature": float(i), "pressure": None if i % 3 else 1.5, "wear": 1.0, "score": i / 100}
@@ -55,7 +55,7 @@ def test_a_journal_converted_while_reading_is_read_once(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A journal that vanishes between its listing and its reading is found as Parquet."""
-    import core.store.sources as module
+    import core.captured.sources as module
 
     genuine = module.read_whole
 
@@ -174,7 +174,7 @@ def test_without_entities_nothing_is_read_twice(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store without entities does not pay for telling them apart."""
-    import core.store.reader as module
+    import core.captured.reader as module
 
     monkeypatch.setattr(module, "LatestPerEntity", lambda: pytest.fail("looked for entities"))
     writer.parquet(writer.journal(ROWS))
@@ -201,7 +201,7 @@ def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.Mo
         for name in "abc"
     ]
     together = read(writer.folder)[1]
-    monkeypatch.setattr("core.store.sources._FILES_AT_ONCE", 1)
+    monkeypatch.setattr("core.captured.sources._FILES_AT_ONCE", 1)
     captures, apart = read(writer.folder)
     assert apart == together
     assert captures.n_entities == 9
@@ -217,7 +217,7 @@ def test_latest_per_entity_equals_a_dictionary(
     fold: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often the state is folded, the kept rows are those a plain loop keeps."""
-    monkeypatch.setattr("core.store.latest._FOLD_ROWS", fold)
+    monkeypatch.setattr("core.captured.latest._FOLD_ROWS", fold)
     rng = np.random.default_rng(3)
     stamps = rng.integers(0, 50, 600)
     # Pseudonyms have 64 digits; shorter and mixed lengths go another way.

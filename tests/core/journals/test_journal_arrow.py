@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.store import journal_arrow as journal_tables
+from core.journals import journal_arrow as journal_tables
+from core.journals.journal_arrow import read_tables
 from core.store.errors import FileDamaged
-from core.store.journal_arrow import read_tables
 from core.store.schema import JournalHeader, read_journal
 
 CONSTANTS = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}

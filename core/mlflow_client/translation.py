@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from core.registry.deadline import DeadlineError
-from core.registry.errors import CallRejected, NotFound, RegistryError, RegistryUnreachable
+from core.mlflow_client.deadline import DeadlineError
+from core.mlflow_client.errors import CallRejected, NotFound, RegistryError, RegistryUnreachable
 
 _STATUS = re.compile(
     r"too many (\d{3}) error responses|failed with error code (\d{3})|"

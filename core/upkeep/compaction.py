@@ -15,16 +15,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any
 
+from core.journals.journal_arrow import journals_of
 from core.messages import _
 from core.store.errors import FileDamaged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
-from core.store.journal_arrow import journals_of
 from core.store.listing import StoreFiles
-from core.store.merging import write_merged
 from core.store.quarantine import Unreadable, quarantined
 from core.store.quarantined import Quarantined
 from core.store.schema import CONSTANT_COLUMNS, compacted_stem, is_compacted, replaced_stems
+from core.upkeep.merging import write_merged
 
 KEEP_MINUTES = 60.0
 """How long replaced files stay: longer than any reader takes, in minutes."""

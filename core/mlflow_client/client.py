@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from core.contract import names
-from core.registry.deadline import DeadlineError, within
-from core.registry.errors import NotAServer, RegistryError, RegistryUnreachable
-from core.registry.translation import cause_of_status, is_foreign, translate
+from core.mlflow_client.deadline import DeadlineError, within
+from core.mlflow_client.errors import NotAServer, RegistryError, RegistryUnreachable
+from core.mlflow_client.translation import cause_of_status, is_foreign, translate
 
 T = TypeVar("T")
 

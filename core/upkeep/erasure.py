@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.files.locks import owned
+from core.journals.journals import end_rotation, read_all, rotate, take_out
 from core.messages import _
 from core.store.errors import FileDamaged, StoreChanged, StoreUnwritable
 from core.store.filesystem import Store, schema_of
 from core.store.job_lock import exclusive
-from core.store.journals import end_rotation, read_all, rotate, take_out
 from core.store.quarantine import Unreadable
 from core.store.quarantined import Quarantined
 from core.store.row_filters import Rule

@@ -12,19 +12,19 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from core.store import journals as journal_module
-from core.store.compaction import Compaction, compact
-from core.store.erasure import Found, count, erase, find
+from core.captured.reader import Captures
+from core.captured.selection import Selection
+from core.journals import journals as journal_module
 from core.store.errors import JournalHeld, StoreBusy, StoreUnreachable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
 from core.store.listing import list_store
 from core.store.places import ROTATE_REQUEST
 from core.store.quarantine import Unreadable
-from core.store.reader import Captures
 from core.store.row_filters import OfPerson, OlderThan
 from core.store.schema import REPLACED_KEY
-from core.store.selection import Selection
+from core.upkeep.compaction import Compaction, compact
+from core.upkeep.erasure import Found, count, erase, find
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)

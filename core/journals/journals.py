@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from core.files.locks import owned
 from core.files.whole import replacing
+from core.journals.journal_arrow import journals_of, read_whole
 from core.store.errors import FileDamaged, JournalHeld
-from core.store.journal_arrow import journals_of, read_whole
 from core.store.places import ROTATE_REQUEST
 from core.store.row_filters import Rule
 

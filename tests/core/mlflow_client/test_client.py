@@ -11,10 +11,10 @@ import pytest
 from live import ROOT, clean_environment, find_free_port
 from wrong_servers import Serve, answering, dripping, hanging, resetting
 
-from core.registry import client
-from core.registry.client import CALL_SECONDS, REACH_SECONDS, Client, reach
-from core.registry.deadline import DeadlineError, within
-from core.registry.errors import (
+from core.mlflow_client import client
+from core.mlflow_client.client import CALL_SECONDS, REACH_SECONDS, Client, reach
+from core.mlflow_client.deadline import DeadlineError, within
+from core.mlflow_client.errors import (
     AliasMissing,
     ModelMissing,
     NotAServer,

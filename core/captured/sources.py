@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from core.captured.selection import Selection
+from core.journals.journal_arrow import journals_of, read_header, read_whole
 from core.messages import _
 from core.store.arrow_types import arrow_schema
 from core.store.errors import FileDamaged, StoreChanged, StoreUnreachable
 from core.store.filesystem import Store, unlike_captures
-from core.store.journal_arrow import journals_of, read_header, read_whole
 from core.store.quarantine import Unreadable
-from core.store.selection import Selection
 
 _ROWS_HELD = 262_144
 """Rows of one file that are held until all of them are read: some thirty megabytes."""

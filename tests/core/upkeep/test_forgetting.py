@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from test_compaction import fill, rows, temperatures
 
-from core.store import compaction
-from core.store.compaction import FORGET_DAYS, compact
 from core.store.filesystem import Store
 from core.store.listing import list_store
-from core.store.merging import write_merged
 from core.store.quarantine import FOLDER
 from core.store.quarantined import REASON_SUFFIX, Quarantined
 from core.store.schema import REPLACED_KEY
+from core.upkeep import compaction
+from core.upkeep.compaction import FORGET_DAYS, compact
+from core.upkeep.merging import write_merged
 from serving.capture.parquet import convert
 
 LATER = timedelta(days=FORGET_DAYS + 3)

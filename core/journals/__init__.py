@@ -1,0 +1,1 @@
+"""Journals: captured rows before they are Parquet files, as proxies append and jobs read them."""
