@@ -1,6 +1,7 @@
 """The import rules: `core` below the three packages, which never import each other."""
 
 import ast
+import functools
 import sys
 from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
@@ -76,6 +77,7 @@ TABLE: dict[str, dict[str, str]] = {
 """Each room with those of its package that it may import, from the ground up."""
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """Return the dotted names of all modules that a file imports, wherever in it."""
     found: set[str] = set()
@@ -120,6 +122,7 @@ def test_two_rooms_talk_to_mlflow(package: str) -> None:
             assert room(module(path)) in {"core.mlflow_client", "core.registry"}, path
 
 
+@functools.cache
 def graph() -> dict[str, set[str]]:
     """Return each of our modules with those of ours that it imports, wherever in it."""
     files = {module(path): path for package in (*OURS,) for path in sources(package)}
