@@ -206,7 +206,7 @@ def proxy(
     settings = Settings(
         mlflow_tracking_uri=mlflow_server,
         model_name=name,
-        poll_seconds=0.1,
+        poll_seconds=5,  # nobody flips its alias
         inference_store=folder / "store",
         journal_dir=folder / "journal",
         log_file=folder / "app.log",
