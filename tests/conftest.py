@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import ROOT, find_free_port, make_bucket, running_mlflow
+
+from tests.live import find_free_port, make_bucket, running_mlflow
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests that run at night must not find their files compacted.
 os.environ["COMPACT_HOUR"] = "none"
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
 from core.mlflow_client.client import configure_client
 
 configure_client()  # as every command does, before anything imports MLflow
@@ -106,7 +104,7 @@ def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def register_version(mlflow_server: str) -> Callable[..., int]:
     """Return a function that registers a tiny version, logged as training logs one."""
-    from tiny_versions import TinyVersions
+    from tests.tiny_versions import TinyVersions
 
     return TinyVersions(mlflow_server).register
 
@@ -114,7 +112,7 @@ def register_version(mlflow_server: str) -> Callable[..., int]:
 @pytest.fixture
 def writer(tmp_path: Path) -> Any:
     """Return a writer of a store in a temporary folder."""
-    from stored import StoreWriter
+    from tests.stored import StoreWriter
 
     return StoreWriter(tmp_path / "inference_store")
 

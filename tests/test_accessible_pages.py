@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 import pytest
-from live import ROOT
+
+from tests.live import ROOT
 
 STYLE = "core/pages/look.css"
 PACKAGES = ("core", "mlflow_project", "serving", "monitoring")

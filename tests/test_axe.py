@@ -8,13 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from chromium import EXECUTABLE, Browser
-from test_agreement import facts as shadow_facts
-from test_agreement import many
-from test_drift_page import page as drift_page
-from test_panel import change, daily, facts, history, report
-from test_performance_page import judged
-from test_result import rendered as rehearsal
 
 from core.messages import _
 from mlflow_project.runs.blocks import Bullets, Heading, Paragraph, Table, page
@@ -31,6 +24,13 @@ from serving.metrics.slo import ServiceTally
 from serving.panel.history import FlipEffect, History
 from serving.panel.page import render as render_panel
 from serving.telemetry.logs import JsonLog
+from tests.chromium import EXECUTABLE, Browser
+from tests.monitoring.pages.test_drift_page import page as drift_page
+from tests.monitoring.pages.test_performance_page import judged
+from tests.monitoring.performance.test_agreement import facts as shadow_facts
+from tests.monitoring.performance.test_agreement import many
+from tests.monitoring.replay.test_result import rendered as rehearsal
+from tests.serving.panel.test_panel import change, daily, facts, history, report
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-from live import clean_environment, copy_project, eventually, running_mlflow
-from stored import FEATURES, StoreWriter
-from walk import Walk
 
 from core.captured.reader import Captures
 from core.captured.selection import Selection
 from scripts import database
+from tests.live import clean_environment, copy_project, eventually, running_mlflow
+from tests.stored import FEATURES, StoreWriter
+from tests.walk import Walk
 
 STORE = "monitoring/inference_store"
 KEY = "a key for the test"

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from live import ROOT, copy_project
+
+from tests.live import ROOT, copy_project
 
 REMADE = ("logs/app.log", "data/processed/modeling_dataset.parquet", "var/api.log")
 SYNTHETIC = "data/raw/pede_synthetic.xlsx"

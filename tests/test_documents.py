@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from live import ROOT
+
+from tests.live import ROOT
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]

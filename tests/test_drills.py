@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from live import clean_environment, copy_project, find_free_port, stop, wait_for
+
+from tests.live import clean_environment, copy_project, find_free_port, stop, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 MODEL = "risco-ensaio"

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from walk import Walk
+
+from tests.walk import Walk
 
 MODEL = "walk-through"
 SOURCE = "pede.xlsx"

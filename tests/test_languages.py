@@ -19,9 +19,9 @@ import httpx
 import pytest
 import uvicorn
 from babel.messages.pofile import read_po
-from live import ROOT, eventually, find_free_port
 
 from core.messages import DOMAIN, LOCALES
+from tests.live import ROOT, eventually, find_free_port
 
 PORTUGUESE = frozenset(
     re.findall(

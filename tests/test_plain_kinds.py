@@ -11,7 +11,6 @@ import pytest
 from mlflow.models import infer_signature
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss
-from stored import StoreWriter
 
 from core.contract.columns import probability_columns
 from core.store.schema import ROLE_SHADOW
@@ -23,6 +22,7 @@ from monitoring import (
     rehearsal,
     shadow_report,
 )
+from tests.stored import StoreWriter
 
 ROWS = 300
 RNG = np.random.default_rng(0)

@@ -18,11 +18,11 @@ from pathlib import Path
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from live import ROOT, clean_environment, eventually, run_here, stop, wait_for
 
 from core.contract.pseudonym import pseudonym
 from core.files.locks import owned
 from core.store.schema import read_journal
+from tests.live import ROOT, clean_environment, eventually, run_here, stop, wait_for
 
 NAME = "Plantada da Silva"
 PERSON = "RA-PLANTADO-4711"

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from live import SAMPLE
 
 from mlflow_project.dataset.pairs import YEAR, build_dataset
 from mlflow_project.modelling.threshold import ThresholdPolicy
@@ -17,6 +16,7 @@ from mlflow_project.pede.__init__ import read_workbook
 from mlflow_project.pede.list_reader import read_list
 from monitoring.drift.comparison import DriftResult, Status, compare
 from monitoring.drift.fitting import fit_baseline
+from tests.live import SAMPLE
 
 pytestmark = [
     pytest.mark.slow,

@@ -14,9 +14,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from live import SAMPLE
 from openpyxl import load_workbook
-from walk import Walk
+
+from tests.live import SAMPLE
+from tests.walk import Walk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from live import ROOT, clean_environment
 
 from monitoring.routines import ROUTINES
 from scripts.addresses import Options
 from scripts.services import main, units
 from scripts.units import Place, service, timer
+from tests.live import ROOT, clean_environment
 
 ANALYZE = shutil.which("systemd-analyze")
 OPTIONS = Options("127.0.0.1", 8123, 5123, 2, None)

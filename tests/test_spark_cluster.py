@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-from live import ROOT, clean_environment, eventually, find_free_port, run_here, stop
 
 from core.store.filesystem import Store
+from tests.live import ROOT, clean_environment, eventually, find_free_port, run_here, stop
 
 pytestmark = [
     pytest.mark.slow,

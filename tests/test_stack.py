@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live import ROOT, clean_environment, copy_project, find_free_port, stop
+
+from tests.live import ROOT, clean_environment, copy_project, find_free_port, stop
 
 UP = "scripts.up"
 READY = "Tudo no ar"

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from live import eventually
+
+from tests.live import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 # A server with a child of its own; it may not care for polite signals.

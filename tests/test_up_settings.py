@@ -12,7 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from live import ROOT, clean_environment, copy_project, find_free_port
+
+from tests.live import ROOT, clean_environment, copy_project, find_free_port
 
 OURS = ("HOST", "BIND_ADDRESS", "API_PORT", "MLFLOW_PORT", "WORKERS", "SOURCE", "API_KEYS")
 

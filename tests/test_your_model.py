@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live import ROOT, wait_for
-from walk import Walk
+
+from tests.live import ROOT, wait_for
+from tests.walk import Walk
 
 PAGE = (ROOT / "docs/your-model.md").read_text("utf-8")
 BLOCKS = re.findall(r"(?:`(\w+\.py)`:\n\n)?```(\w+)\n(.*?)```", PAGE, re.DOTALL)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from live import clean_environment, copy_project, find_free_port, run_here, stop, wait_for
+
+from tests.live import clean_environment, copy_project, find_free_port, run_here, stop, wait_for
 
 
 class Walk:

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 from core.files.locks import owned
@@ -57,6 +58,15 @@ def _is_free(path: Path) -> bool:
         return mine
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Finds no pandas: Arrow imports it with its first value, which takes longer than a journal."""
+
+    def find_spec(self, fullname: str, *_where: object) -> None:
+        """Leave every other module to the next finder."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(name=fullname)
+
+
 def main() -> int:
     """Convert, and write the name of each journal and what went wrong as a line of JSON."""
     # What ends a server may reach its whole group, and a worker waits for its last conversion.
@@ -64,6 +74,7 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     # A worker that was killed needs no child that may hang; whoever comes next converts.
     stand_back(signal.SIGKILL)
+    sys.meta_path.insert(0, _WithoutPandas())
     from core.store.errors import StoreError
     from core.store.filesystem import Store
     from serving.capture.parquet import collect

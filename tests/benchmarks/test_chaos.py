@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from live import ROOT, clean_environment
 
 from benchmarks.chaos.account import Account, Acknowledged, Attempt, Fault
 from benchmarks.chaos.verdict import (
@@ -17,6 +16,7 @@ from benchmarks.chaos.verdict import (
     silences,
     sort_attempts,
 )
+from tests.live import ROOT, clean_environment
 
 ACKNOWLEDGED = {f"r{n}": Acknowledged(1, (0.25, 0.5), person=n % 2) for n in range(4)}
 STORED = [StoredRow(f"r{n}", i, 1, (0.25, 0.5)[i]) for n in range(4) for i in (0, 1)]

@@ -4,9 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from live import eventually
-
 from benchmarks.processes import processor_seconds, running
+from tests.live import eventually
 
 BURN = "import time\nwhile time.process_time() < 0.4: pass\n"
 

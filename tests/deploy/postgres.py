@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from live import find_free_port
+from tests.live import find_free_port
 
 NOBODY = 65534
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 from dotenv import dotenv_values
-from live import ROOT, clean_environment
+
+from tests.live import ROOT, clean_environment
 
 
 def new_env() -> dict[str, str]:

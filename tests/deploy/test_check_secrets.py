@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 from dotenv import dotenv_values
-from live import ROOT
+
+from tests.live import ROOT
 
 COMMAND = [sys.executable, "-m", "scripts.check_secrets"]
 

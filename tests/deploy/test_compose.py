@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from live import ROOT
 
 from serving.config.settings import Settings
+from tests.live import ROOT
 
 COMPOSE = ROOT / "docker-compose.yml"
 EXAMPLE = ROOT / ".env.example"

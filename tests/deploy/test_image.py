@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from live import ROOT, find_free_port, wait_for
+
+from tests.live import ROOT, find_free_port, wait_for
 
 DRIVER = Path(__file__).parent / "image.py"
 NAMESPACE = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]

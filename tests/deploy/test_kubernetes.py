@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from live import ROOT
 
 from monitoring.routines import ROUTINES
 from serving.config.settings import Settings
+from tests.live import ROOT
 
 FOLDER = ROOT / "deploy/kubernetes"
 FIELDS = ("minute", "hour", "day", "month", "day_of_week")

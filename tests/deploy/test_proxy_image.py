@@ -14,14 +14,22 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from buildah import BASE, Buildah, why_not
-from live import ROOT, clean_environment, eventually, find_free_port, read_objects, stop, wait_for
 from openpyxl import load_workbook
 from packaging.requirements import Requirement
-from pede_version import register_pede
 
 from data.synthetic import generate_workbook, write_workbook
 from serving.protocol.media import XLSX
+from tests.deploy.buildah import BASE, Buildah, why_not
+from tests.live import (
+    ROOT,
+    clean_environment,
+    eventually,
+    find_free_port,
+    read_objects,
+    stop,
+    wait_for,
+)
+from tests.pede_version import register_pede
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 ROW = {"fase": 3, "idade": 15, "iaa": 6.5}

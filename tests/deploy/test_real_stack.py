@@ -15,10 +15,11 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
-from live import copy_project, find_free_port, stop, wait_for
 from moto.server import ThreadedMotoServer
-from postgres import postgres, programs
-from stack import Compose, new_env
+
+from tests.deploy.postgres import postgres, programs
+from tests.deploy.stack import Compose, new_env
+from tests.live import copy_project, find_free_port, stop, wait_for
 
 pytestmark = [
     pytest.mark.slow,

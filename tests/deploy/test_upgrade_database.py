@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from postgres import postgres, programs
-from stack import Compose
 
 from scripts import database
 from scripts.processes import StartError
 from scripts.upgrade_database import main, revision, upgrade
+from tests.deploy.postgres import postgres, programs
+from tests.deploy.stack import Compose
 
 
 def fill(uri: str) -> None:

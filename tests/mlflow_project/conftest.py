@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from live import built_once
 
 from core.registry.versions import Registry, open_registry
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.make_dataset import make_dataset
+from tests.live import built_once
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
-from live import ROOT
 
 from core.contract import names
 from core.registry.versions import Registry, open_registry
@@ -20,6 +19,7 @@ from mlflow_project.modelling.rows import in_own_order
 from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import evaluate_fit
 from mlflow_project.runs.training_run import Registered, train
+from tests.live import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FIRST, LAST = 2022, 2025

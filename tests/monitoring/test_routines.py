@@ -10,10 +10,10 @@ from datetime import datetime
 from importlib.util import find_spec
 
 import pytest
-from live import ROOT
 
 from core.messages import _
 from monitoring.routines import ROUTINES, Routine, huey
+from tests.live import ROOT
 
 
 def due(moment: datetime) -> set[str]:

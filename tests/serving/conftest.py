@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from live import Gate, eventually
 
 from serving.app import create_app
 from serving.config.settings import Settings
 from serving.http.connections import LimitedProtocol
+from tests.live import Gate, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.models import infer_signature
-from plain_versions import read
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -19,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from mlflow_project import registry as commands
 from monitoring import build_baseline, drift_report
 from serving.errors import InvalidInstances
+from tests.plain_versions import read
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from live import ROOT
-from tiny_versions import INSTANCE, Kind, build_contract
 
 from core.contract.columns import RESERVED_COLUMNS
 from core.contract.kinds import CONTRACT_KINDS, FEATURE_KINDS
 from core.contract.model import ContractError, Example, Feature, ModelContract
 from core.contract.types import FEATURE_TYPES
 from mlflow_project.dataset.risk import FEATURES
+from tests.live import ROOT
+from tests.tiny_versions import INSTANCE, Kind, build_contract
 
 SCHEMA = json.loads((ROOT / "docs/contract.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -13,9 +13,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
-from live import ROOT
 
 from core.messages import DOMAIN, LOCALES, _, grouped, ngettext
+from tests.live import ROOT
 
 PACKAGES = ("core", "mlflow_project", "serving", "monitoring", "data", "scripts")
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}

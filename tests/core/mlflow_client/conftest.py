@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from wrong_servers import Serve, WrongServer
+
+from tests.wrong_servers import Serve, WrongServer
 
 
 @pytest.fixture(scope="session", autouse=True)

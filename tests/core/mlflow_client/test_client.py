@@ -8,8 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from live import ROOT, clean_environment, find_free_port
-from wrong_servers import Serve, answering, dripping, hanging, resetting
 
 from core.mlflow_client import client
 from core.mlflow_client.client import CALL_SECONDS, REACH_SECONDS, Client, reach
@@ -23,6 +21,8 @@ from core.mlflow_client.errors import (
     UnknownVersion,
 )
 from core.registry.versions import Registry, open_registry
+from tests.live import ROOT, clean_environment, find_free_port
+from tests.wrong_servers import Serve, answering, dripping, hanging, resetting
 
 SLACK = 2.0
 """Seconds that a busy machine may add."""

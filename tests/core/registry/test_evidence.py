@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from live import collect_run
 
 from core.contract import names
 from core.registry.evidence import fetch_evidence, training_record
@@ -15,6 +14,7 @@ from core.registry.versions import Registry, Version, open_registry
 from mlflow_project.flips import promotion
 from mlflow_project.registry import main
 from monitoring.tracking.jobs import JobRegistry
+from tests.live import collect_run
 
 SCORES = pd.DataFrame({"row": ["a", "b"], "target": [0, 1], "score": [0.25, 0.75]})
 

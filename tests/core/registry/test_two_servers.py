@@ -6,8 +6,6 @@ from pathlib import Path
 
 import mlflow
 import pytest
-import tiny_versions
-from live import make_bucket, run_here, running_mlflow
 from mlflow import MlflowClient
 
 from core.contract import names
@@ -19,6 +17,8 @@ from mlflow_project.flips import promotion
 from serving.config.registry import registry_of
 from serving.config.settings import Settings
 from serving.model.loading import load_version
+from tests import tiny_versions
+from tests.live import make_bucket, run_here, running_mlflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MODEL = "two.servers.one-model"

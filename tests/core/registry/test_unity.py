@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from unity_server import UnityServer
 
 from core.contract import names
 from core.mlflow_client.client import Client
@@ -12,6 +11,7 @@ from core.registry.places import registry_uri
 from core.registry.versions import Registry
 from mlflow_project.describing.description import describe
 from mlflow_project.versions.errors import Refused
+from tests.core.registry.unity_server import UnityServer
 
 NAME = "escola.producao.risco-defasagem"
 TRACKING = "http://127.0.0.1:9"

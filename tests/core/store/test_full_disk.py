@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored import StoreWriter, fill_disk
 
 from core.captured.reader import Captures
 from core.captured.selection import Selection
@@ -18,6 +17,7 @@ from core.store.row_filters import OfPerson
 from core.upkeep.compaction import compact
 from core.upkeep.erasure import erase
 from serving.capture.parquet import collect
+from tests.stored import StoreWriter, fill_disk
 
 YESTERDAY = timedelta(days=1, hours=1)
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from stored import flip_a_page
 
 from core.captured.reader import Captures
 from core.captured.selection import Selection
@@ -24,6 +23,7 @@ from core.store.row_filters import OfPerson, OlderThan
 from core.upkeep.compaction import compact
 from core.upkeep.erasure import count, erase
 from monitoring.compact import main
+from tests.stored import flip_a_page
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 YESTERDAY = timedelta(days=1, hours=1)

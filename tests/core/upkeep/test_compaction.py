@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from stored import flip_a_page
 
 from core.captured.reader import Captures
 from core.captured.selection import Selection
@@ -23,6 +22,7 @@ from core.store.schema import REPLACED_KEY
 from core.upkeep.compaction import Compaction, compact
 from monitoring.compact import main
 from serving.capture.parquet import convert
+from tests.stored import flip_a_page
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_compaction import fill, rows, temperatures
 
 from core.store.filesystem import Store
 from core.store.listing import list_store
@@ -19,6 +18,7 @@ from core.upkeep import compaction
 from core.upkeep.compaction import FORGET_DAYS, compact
 from core.upkeep.merging import write_merged
 from serving.capture.parquet import convert
+from tests.core.upkeep.test_compaction import fill, rows, temperatures
 
 LATER = timedelta(days=FORGET_DAYS + 3)
 

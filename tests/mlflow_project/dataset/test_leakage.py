@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from live import SAMPLE
 
 from mlflow_project.dataset.leakage import leaks, single_column_auc
 from mlflow_project.dataset.risk import FEATURE_NAMES
 from mlflow_project.make_dataset import STUDENT, TARGET, YEAR, make_dataset
 from mlflow_project.modelling.rows import TrainingError, check_dataset
 from mlflow_project.runs.training_run import train
+from tests.live import SAMPLE
 
 
 def next_year(dataset: pd.DataFrame, column: str) -> pd.Series:

@@ -9,7 +9,6 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from live import eventually
 from sklearn.linear_model import LogisticRegression
 
 from core.contract import names
@@ -21,6 +20,7 @@ from mlflow_project.flips import promotion
 from mlflow_project.flips.ledger import Ledger
 from mlflow_project.registry import main
 from mlflow_project.versions.errors import Refused
+from tests.live import eventually
 
 ROWS = 200
 RNG = np.random.default_rng(0)

@@ -9,7 +9,6 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from live import ROOT
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -38,6 +37,7 @@ from mlflow_project.modelling.training import Evaluation
 from mlflow_project.registry import main
 from mlflow_project.runs.run_log import log_model
 from mlflow_project.runs.training_run import train
+from tests.live import ROOT
 
 Change = Callable[[pd.DataFrame, np.ndarray], np.ndarray]
 THRESHOLD = 0.42

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from live import find_free_port
 
 from core.contract.pseudonym import pseudonym
 from core.sheets import Sheet
 from mlflow_project.lists.scoring import ApiError, ProxyApi, instance, score_sheet
 from mlflow_project.pede import EXAMPLE
+from tests.live import find_free_port
 
 ROW = {**EXAMPLE, "ra": "RA-4711"}
 KNOWN = set(EXAMPLE) - {"ing"}

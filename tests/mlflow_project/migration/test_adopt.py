@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from live import ROOT
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -35,6 +34,7 @@ from mlflow_project.registry import main
 from mlflow_project.versions.errors import Refused
 from serving.config.settings import Settings
 from serving.model.loading import load_version
+from tests.live import ROOT
 
 COLUMNS = ("fase_2023", "idade_2023", "iaa_2023", "media_indicadores")
 

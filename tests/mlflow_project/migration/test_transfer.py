@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 import mlflow
 import pytest
-from live import ROOT, find_free_port, run_here, running_mlflow, stop, wait_for
 
 from core.contract import names
 from core.registry.packages import read_contract
@@ -24,6 +23,7 @@ from mlflow_project.migration.bundle import MANIFEST
 from mlflow_project.registry import main
 from serving.config.settings import Settings
 from serving.model.loading import load_version
+from tests.live import ROOT, find_free_port, run_here, running_mlflow, stop, wait_for
 
 MODEL = "moved"
 

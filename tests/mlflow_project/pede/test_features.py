@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from live import ROOT
 
 from core.contract.model import Feature
 from data.headers import HEADERS
 from mlflow_project.pede.columns import TITLES, plain
 from mlflow_project.pede.features import INPUTS, Input, once
+from tests.live import ROOT
 
 NEW = '    _grade("avaliadores", 3.0, "Número de avaliadores", "Nº Av"),\n'
 USE = """

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from live import SAMPLE
 
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.dataset.pairs import build_dataset
 from mlflow_project.dataset.risk import build_contract
 from mlflow_project.pede import FEATURE_NAMES, FEATURES, read_list, read_workbook
 from mlflow_project.pede.errors import YearSheetError
+from tests.live import SAMPLE
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from live import SAMPLE
 
 from core.contract.pseudonym import canonical, pseudonym
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.make_dataset import main, make_dataset
 from mlflow_project.pede import read_workbook
 from mlflow_project.pede.errors import ContradictionError
+from tests.live import SAMPLE
 
 Sheets = dict[str, pd.DataFrame]
 

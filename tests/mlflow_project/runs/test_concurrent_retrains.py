@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from live import ROOT
 
 from core.contract import names
 from core.registry.versions import open_registry
 from mlflow_project.flips.ledger import Ledger
+from tests.live import ROOT
 
 
 def at_once(folder: Path, *commands: tuple[str, ...]) -> list[str]:

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from live import ROOT
 
 from mlflow_project.runs.fingerprint import ROOMS, code_digest, training_digest
+from tests.live import ROOT
 
 
 def test_code_digest_depends_on_names_and_contents_alone(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from live import ROOT
 
 from core.contract import names
 from core.registry.versions import Registry, open_registry
 from mlflow_project.flips.promotion import promote
 from mlflow_project.runs.completion import UNFINISHED, is_unfinished
 from mlflow_project.versions.errors import Refused
+from tests.live import ROOT
 
 QUICK = """
 import sys

@@ -5,7 +5,6 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
-from live import ROOT, collect_run
 
 from core.registry.runs import read_run
 from core.registry.versions import open_registry
@@ -13,6 +12,7 @@ from mlflow_project.flips import promotion
 from mlflow_project.gate.verdict import ARTIFACT_GATE
 from mlflow_project.registry import main
 from mlflow_project.runs.training_run import train
+from tests.live import ROOT, collect_run
 
 
 @pytest.mark.slow

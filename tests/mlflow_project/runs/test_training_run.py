@@ -12,7 +12,6 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from live import ROOT
 from mlflow.entities import Run
 
 from core.contract import names
@@ -30,6 +29,7 @@ from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import evaluate_fit
 from mlflow_project.runs.run_log import TIMES_ARTIFACT
 from mlflow_project.runs.training_run import Registered, train
+from tests.live import ROOT
 
 MODEL = "trained"
 

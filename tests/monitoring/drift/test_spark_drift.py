@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from live import ROOT
 
 from core.captured.reader import Captures
 from core.captured.selection import Selection
@@ -22,6 +21,7 @@ from monitoring import drift_report
 from monitoring.drift.baseline import fit_profiles
 from monitoring.drift.classes import Tally, tally_of
 from monitoring.drift.comparison import Baseline, DriftResult, compare
+from tests.live import ROOT
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 WITHOUT = next(

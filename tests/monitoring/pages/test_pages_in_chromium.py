@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_agreement import facts as shadow_facts
-from test_agreement import many
-from test_drift_page import page as drift_page
-from test_performance_page import judged
 
 from monitoring.pages.performance_page import render as render_performance
 from monitoring.pages.shadow_page import render as render_shadow
 from monitoring.performance.agreement import agree, pair
+from tests.monitoring.pages.test_drift_page import page as drift_page
+from tests.monitoring.pages.test_performance_page import judged
+from tests.monitoring.performance.test_agreement import facts as shadow_facts
+from tests.monitoring.performance.test_agreement import many
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")

@@ -5,7 +5,6 @@ import pyarrow as pa
 import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import confusion_matrix, mean_absolute_error, root_mean_squared_error
-from test_agreement import facts, rows
 
 from core.contract.model import CLASSES, VALUE
 from monitoring.pages.shadow_page import headline, render
@@ -16,6 +15,7 @@ from monitoring.performance.agreement_of_kinds import (
     agree_in_kind,
 )
 from monitoring.shadow_report import metrics
+from tests.monitoring.performance.test_agreement import facts, rows
 
 N = 300
 RNG = np.random.default_rng(0)

@@ -13,7 +13,6 @@ import httpx
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from live import read_objects
 from mlflow import MlflowClient
 
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
@@ -23,6 +22,7 @@ from core.store.filesystem import Store
 from core.store.schema import JournalHeader
 from core.store.schema import read_journal as read
 from serving.capture.parquet import collect, convert
+from tests.live import read_objects
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]

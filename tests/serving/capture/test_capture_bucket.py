@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-from live import make_bucket, point_at, read_objects
 
 from core.store.errors import StoreUnreachable
 from core.store.filesystem import Store
 from core.store.schema import REPLACED_KEY, JournalHeader
 from serving.capture.parquet import collect, convert
+from tests.live import make_bucket, point_at, read_objects
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]

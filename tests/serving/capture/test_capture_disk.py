@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
-from stored import fill_disk
 
 from core.journals.journal import Journal
 from core.store.schema import JournalHeader, read_journal
+from tests.stored import fill_disk
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]

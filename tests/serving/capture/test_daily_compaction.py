@@ -10,8 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from live import eventually, wait_for
-from stored import flip_a_page
 
 from core.files.locks import locked
 from core.store.listing import list_store
@@ -20,6 +18,8 @@ from serving.capture import compaction
 from serving.capture.compaction import Compactor
 from serving.config.settings import Settings
 from serving.telemetry.logs import JsonLog
+from tests.live import eventually, wait_for
+from tests.stored import flip_a_page
 
 HOUR = 3
 Clock = Callable[[timedelta], None]

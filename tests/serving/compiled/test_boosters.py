@@ -7,7 +7,6 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
-import plain_versions
 import pytest
 from mlflow.models import infer_signature
 from mlflow.types import ParamSchema, ParamSpec
@@ -21,6 +20,7 @@ from serving.config.settings import Settings
 from serving.model.flavours import UnfitError, method_of
 from serving.model.inputs import Inputs
 from serving.model.scoring import Scorer
+from tests import plain_versions
 
 NAMES = ["a", "b c", "d", "e"]
 RNG = np.random.default_rng(0)

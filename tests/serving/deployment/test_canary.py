@@ -101,9 +101,8 @@ def test_a_share_is_answered_by_the_canary_whole_and_sticky(
 
 def captured(proxy: Any) -> list[Any]:
     """Return the captured files once a job has asked the proxy to rotate."""
-    from live import eventually as wait
-
     from core.store.places import ROTATE_REQUEST
+    from tests.live import eventually as wait
 
     (proxy.settings.journal_dir / ROTATE_REQUEST).touch()
     wait(lambda: proxy.health()["capture"]["pending"] == 0, 60)

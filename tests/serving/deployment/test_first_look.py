@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import ROOT
-from wrong_servers import WrongServer
 
 from serving.config.settings import Settings
 from serving.deployment import deployment as module
 from serving.deployment.deployment import Deployment
 from serving.metrics.counters import Metrics
 from serving.telemetry.logs import JsonLog
+from tests.live import ROOT
+from tests.wrong_servers import WrongServer
 
 SERVED = ("machine", "champion", "v1.0.0", "1", "registry")
 NOTHING = ("", "champion", "", "", "")

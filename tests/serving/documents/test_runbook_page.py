@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from live import ROOT
 
 from serving.documents.markdown import html_of, linked, linked_page
 from serving.documents.page import render, served_files
+from tests.live import ROOT
 
 RUNBOOK = (ROOT / "RUNBOOK.md").read_text("utf-8")
 SERVED = sorted(name for name in served_files() if name.endswith(".md"))

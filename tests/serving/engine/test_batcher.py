@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plain_versions
 import pytest
 from sklearn.linear_model import Ridge
 
@@ -21,6 +20,7 @@ from serving.following.served import ServedModel
 from serving.model.loading import LoadedVersion
 from serving.model.scoring import Scorer
 from serving.protocol.instances import Instances
+from tests import plain_versions
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.5, 0.1, 0.9]})
 

@@ -20,7 +20,6 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from wrong_servers import WrongServer
 
 from core.contract.model import Example, Feature, ModelContract
 from core.registry.versions import Registry
@@ -29,6 +28,7 @@ from serving.following.follower import Follower
 from serving.following.threshold import read_threshold
 from serving.model.loading import LoadedVersion
 from serving.telemetry.logs import JsonLog
+from tests.wrong_servers import WrongServer
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 Register = Callable[..., int]

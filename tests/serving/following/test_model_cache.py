@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import Gate
 from mlflow import MlflowClient
 
 from core.registry.runs import RunFacts
 from core.registry.versions import Version
 from serving.errors import CacheDamaged
 from serving.following.cache import ModelCache, digest
+from tests.live import Gate
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 FACTS = RunFacts({"test_recall": 0.8}, "2026-01-01T00:00:00+00:00")

@@ -17,11 +17,11 @@ from typing import Any
 
 import httpx
 import pytest
-from live import eventually
 
 from serving.http import connections
 from serving.http.bodies import Bodies
 from serving.http.connections import MAX_HEAD_BYTES
+from tests.live import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}

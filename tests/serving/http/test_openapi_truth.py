@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live import wait_for
 from mlflow.models import infer_signature
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -30,6 +29,7 @@ from core.contract.model import Example, Feature, ModelContract
 from serving.http.openapi_input import invocations_content
 from serving.protocol.mlflow_input import Limits, read_sent
 from serving.protocol.validation import Validator
+from tests.live import wait_for
 
 KEY = "a-key"
 HOOKS = """import schemathesis

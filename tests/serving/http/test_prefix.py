@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from live import ROOT, eventually
+
+from tests.live import ROOT, eventually
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")

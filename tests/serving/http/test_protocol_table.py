@@ -19,7 +19,6 @@ import pandas as pd
 import pytest
 import skops.io
 import uvicorn
-from live import ROOT, eventually
 from mlflow import MlflowClient
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.pyfunc import scoring_server
@@ -31,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from serving.config.settings import Settings
+from tests.live import ROOT, eventually
 
 PARQUET = "application/vnd.apache.parquet"
 RECORD: dict[str, Any] = {"size": 1.5, "count": 3, "new": True, "kind": "a"}

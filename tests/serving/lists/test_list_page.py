@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from chromium import EXECUTABLE, Browser
-from live import SAMPLE
 from openpyxl import load_workbook
-from pede_version import register_pede
 
 from core.store.schema import read_journal
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.lists import read
 from serving.config.settings import Settings
+from tests.chromium import EXECUTABLE, Browser
+from tests.live import SAMPLE
+from tests.pede_version import register_pede
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium here")
 KEY = "a key for coordinators"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from live import ROOT
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.metrics.exposition import FAMILIES
+from tests.live import ROOT
 
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/api.json"

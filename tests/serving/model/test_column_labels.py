@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
-from plain_versions import read, saved
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from tests.plain_versions import read, saved
 
 ROWS = np.random.default_rng(0).normal(size=(50, 3))
 

@@ -6,12 +6,13 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
-import plain_versions
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from tests import plain_versions
 
 RNG = np.random.default_rng(0)
 WIDE = pd.DataFrame(RNG.normal(size=(200, 3)), columns=["a", "b", "c"])

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from plain_versions import read
 
 from core.mlflow_client.errors import VersionRefused
 from core.registry.packages import load_pyfunc
+from tests.plain_versions import read
 
 OLDER = Path(__file__).parent / "older_models"
 FOLDERS = sorted(OLDER.glob("*/*"))

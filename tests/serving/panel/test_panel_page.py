@@ -16,9 +16,9 @@ import httpx
 import matplotlib.image
 import numpy as np
 import pytest
-from live import Gate, run_here, wait_for
 
 from serving.config.settings import Settings
+from tests.live import Gate, run_here, wait_for
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 KEY = "a key for operators"

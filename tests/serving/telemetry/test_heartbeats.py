@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from live import eventually
 
 from core.files.locks import locked
 from core.mlflow_client.client import CALL_SECONDS
 from serving.capture import conversion, recorder
 from serving.following import follower, shared_lookup
 from serving.metrics import counters
+from tests.live import eventually
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 Start = Callable[..., Any]
