@@ -53,7 +53,7 @@ class Load(threading.Thread):
                     self.scores.add((release, index, body["threshold"], one["risk_score"]))
                 except Exception as exc:
                     self.failures.append(repr(exc))
-                time.sleep(0.05)
+                time.sleep(0.1)
 
     def finish(self) -> None:
         """Stop and wait."""

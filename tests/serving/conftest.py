@@ -195,18 +195,22 @@ def start(settings_for: Callable[..., Settings]) -> Iterator[Callable[..., Proxy
 
 @pytest.fixture(scope="module")
 def proxy(
+    request: pytest.FixtureRequest,
     mlflow_server: str,
     register_version: Callable[..., int],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Proxy]:
-    """Yield a ready proxy of one version, for tests that only ask."""
+    """Yield a ready proxy of one version, for tests that only ask.
+
+    A module that flips its alias sets `POLL_SECONDS`.
+    """
     name = f"machine-shared-{next(_NUMBERS)}-{os.getpid()}"
     register_version(name, "v1.2.0", threshold=0.25)
     folder = tmp_path_factory.mktemp("proxy")
     settings = Settings(
         mlflow_tracking_uri=mlflow_server,
         model_name=name,
-        poll_seconds=5,  # nobody flips its alias
+        poll_seconds=getattr(request.module, "POLL_SECONDS", 5.0),
         inference_store=folder / "store",
         journal_dir=folder / "journal",
         log_file=folder / "app.log",
