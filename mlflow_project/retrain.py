@@ -42,6 +42,7 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
         reading = make_dataset(source, dataset, os.environ.get("PSEUDONYM_KEY"))
     arguments.say(reading.table())
     with clock.step("import"):
+        from core.registry.packages import read_contract
         from core.registry.versions import open_registry
         from mlflow_project.flips.promotion import breaking_changes, promote
         from mlflow_project.runs.training_run import train
@@ -50,7 +51,8 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     report_result(result)
     registry, release = open_registry(), result.release
     new = result.passed and not was_served(registry, release)
-    breaks = breaking_changes(registry, registry.by_release(release)) if new else []
+    contract = read_contract(registry, registry.by_release(release)) if new else None
+    breaks = breaking_changes(registry, contract) if contract else []
     if breaks:
         changes = "; ".join(breaks)
         say(

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +53,31 @@ def read_contract(registry: Registry, version: Version) -> ModelContract:
         UnreadableContract: it states one that cannot be read, or has neither.
         NotFound: its files are gone.
     """
-    with scratch_folder("version") as folder:
-        try:
-            return contract_of(_without_weights(registry, version, folder), version)
-        except (ContractError, VersionRefused) as exc:
-            reason = exc.facts["reason"] if isinstance(exc, VersionRefused) else exc
-            raise UnreadableContract(release=version.release, reason=reason) from exc
+    with scratch_folder("version") as folder, _readable(version):
+        return contract_of(_without_weights(registry, version, folder), version)
+
+
+def download_with_contract(
+    registry: Registry, version: Version, folder: Path
+) -> tuple[Package, ModelContract]:
+    """Fetch a version's files into `folder`, without evidence, and read its contract from them.
+
+    Raises:
+        UnreadableContract: it states one that cannot be read, or has neither.
+        RegistryUnreachable: the files cannot be fetched now.
+    """
+    with _readable(version):
+        package = download(registry, version.number, folder)
+        return package, contract_of(package, version)
+
+
+@contextmanager
+def _readable(version: Version) -> Iterator[None]:
+    try:
+        yield
+    except (ContractError, VersionRefused) as exc:
+        reason = exc.facts["reason"] if isinstance(exc, VersionRefused) else exc
+        raise UnreadableContract(release=version.release, reason=reason) from exc
 
 
 def read_description(registry: Registry, version: Version) -> Mapping[str, Any]:

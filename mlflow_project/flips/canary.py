@@ -125,8 +125,7 @@ def _check(registry: Registry, target: Version) -> None:
     if against:
         text = N_("Version {release} failed the criteria: {against}. It can be no canary.")
         raise Refused(text, release=target.release, against=against)
-    try_version(registry, target)
-    breaks = promotion.breaking_changes(registry, target)
+    breaks = promotion.breaking_changes(registry, try_version(registry, target))
     if breaks:
         text = N_("Version {release} breaks those who use the API today: {breaks}.")
         raise Refused(text, release=target.release, breaks="; ".join(breaks))

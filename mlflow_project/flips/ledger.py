@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -73,6 +74,7 @@ class Ledger:
         self._registry = registry
         self._client = registry.client
 
+    @cached_property
     def _experiment(self) -> str:
         return experiment_id(self._registry, names.ledger_experiment(self._registry.name))
 
@@ -82,7 +84,7 @@ class Ledger:
 
     def _newest(self, page_size: int) -> Iterator[LedgerEntry]:
         """Yield entries, newest first, asking for a page at a time."""
-        experiment, token = self._experiment(), None
+        experiment, token = self._experiment, None
         order = ["attribute.start_time DESC"]
         told: set[str] = set()
         while True:
@@ -132,7 +134,7 @@ class Ledger:
         tags |= {"action": action, "reason": why, "mlflow.user": getpass.getuser()}
         newest = max((e.when.timestamp() for e in self.entries(last=1)), default=0.0)
         start = max(int(time.time() * 1000), round(newest * 1000) + 1)
-        run = self._client.create_run(self._experiment(), start, tags, title)
+        run = self._client.create_run(self._experiment, start, tags, title)
         return str(run.info.run_id)
 
     def record(self, action: str, why: str, **facts: str) -> None:
@@ -142,7 +144,7 @@ class Ledger:
     def copy(self, facts: Mapping[str, Any]) -> None:
         """Write an entry of another server's ledger, once; it moves nothing here."""
         origin = str(facts["run_id"])
-        experiment = self._experiment()
+        experiment = self._experiment
         if self._client.search_runs([experiment], f"tags.{ORIGIN} = '{origin}'"):
             return
         kept = ("action", "before", "after", "version", "host", "forced")

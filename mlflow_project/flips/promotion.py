@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from core.contract import names
 from core.contract.compatibility import incompatible_changes
+from core.contract.model import ModelContract
 from core.messages import N_, _
 from core.mlflow_client.errors import UnreadableContract
 from core.registry.packages import read_contract
@@ -105,8 +106,8 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
         return version
 
 
-def breaking_changes(registry: Registry, target: Version) -> list[str]:
-    """Return what of the champion's clients would break under `target`, in words."""
+def breaking_changes(registry: Registry, contract: ModelContract) -> list[str]:
+    """Return what of the champion's clients would break under a contract, in words."""
     champion = registry.by_alias(names.CHAMPION)
     if champion is None:
         return []
@@ -114,7 +115,7 @@ def breaking_changes(registry: Registry, target: Version) -> list[str]:
         served = read_contract(registry, champion)
     except UnreadableContract:
         return []
-    return incompatible_changes(served, read_contract(registry, target))
+    return incompatible_changes(served, contract)
 
 
 def _flip(
@@ -126,8 +127,7 @@ def _flip(
     accept_contract_change: bool,
     forced: str = "",
 ) -> Version:
-    try_version(registry, target)
-    breaks = breaking_changes(registry, target)
+    breaks = breaking_changes(registry, try_version(registry, target))
     if breaks and not accept_contract_change:
         raise Refused(
             N_(

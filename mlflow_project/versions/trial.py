@@ -8,7 +8,7 @@ from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.messages.formats import number
 from core.registry.files import Package
-from core.registry.packages import ask, download, load_pyfunc, read_contract, scores_of
+from core.registry.packages import ask, download_with_contract, load_pyfunc, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
 
@@ -19,16 +19,19 @@ TOLERANCE = 1e-6
 """How far a reloaded model's score of its own example may lie from the logged one."""
 
 
-def try_version(registry: Registry, version: Version) -> None:
+def try_version(registry: Registry, version: Version) -> ModelContract:
     """Load a version as a server would and check that it scores its own example as logged.
+
+    Returns its contract.
 
     Raises:
         Refused: it does not load, or its score differs.
         UnreadableContract: nobody can tell what it takes and gives.
     """
-    contract = read_contract(registry, version)
     with scratch_folder("version") as folder:
-        check_example(download(registry, version.number, folder), contract)
+        package, contract = download_with_contract(registry, version, folder)
+        check_example(package, contract)
+    return contract
 
 
 def check_example(package: Package, contract: ModelContract) -> None:

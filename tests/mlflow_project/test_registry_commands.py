@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.mlflow_client.client import Client
 from core.mlflow_client.errors import RegistryUnreachable, UnknownVersion
 from core.registry.versions import Registry, open_registry
 from mlflow_project.flips import canary, promotion
@@ -47,6 +49,28 @@ def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
         ("rollback", "2", "1", "worse in production"),
     ]
     assert all(e.who for e in entries)
+
+
+def test_a_rollback_asks_for_nothing_twice(
+    two_versions: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that matters most, far from its server: each call is a way there and back."""
+    promotion.promote(two_versions, "v1.0.0", "first")
+    promotion.promote(two_versions, "v1.1.0", "better")
+    asked: list[str] = []
+    call = Client.call
+
+    def counted(
+        self: Client, work: Callable[[], Any], name: str, *more: Any, **options: Any
+    ) -> Any:
+        asked.append(name)
+        return call(self, work, name, *more, **options)
+
+    monkeypatch.setattr(Client, "call", counted)
+    promotion.rollback(two_versions, "worse")
+    # All of the target, and what the champion states; the ledger before, in between and after.
+    expected = {"download_artifacts": 2, "get_experiment_by_name": 1, "search_runs": 5}
+    assert {name: asked.count(name) for name in expected} == expected
 
 
 def test_a_change_that_breaks_clients_is_promoted_on_purpose_only(
