@@ -4,7 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests start hundreds of processes: what they import is compiled once, wherever that is switched off.
 unexport PYTHONDONTWRITEBYTECODE
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+# Beside two cores: half of what these tests take is waiting for a process, a server or a deadline.
+WORKERS ?= 3
 
 # make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: make passes on what it is
 # given; an exported variable comes next, then .env.
@@ -17,13 +19,13 @@ up: .venv/runtime ## MLflow server, a trained champion, the proxy; Ctrl-C stops 
 	@exec $(BIN)/python -m scripts.up
 
 test-fast: .venv/dev ## the tests that need no server
-	@$(PYTEST) -m "not server and not slow"
+	@$(PYTEST) -n 2 -m "not server and not slow"
 
 test: .venv/dev ## the tests, some minutes
-	@$(PYTEST)
+	@$(PYTEST) -n $(WORKERS)
 
 test-slow: .venv/dev .venv/spark ## only the slow ones, half an hour and more
-	@$(PYTEST) -m slow
+	@$(PYTEST) -n 2 -m slow
 
 test-all: test test-slow ## all of them
 
