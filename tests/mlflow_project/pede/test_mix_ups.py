@@ -19,8 +19,8 @@ Sheets = dict[str, pd.DataFrame]
 
 @pytest.fixture
 def sheets() -> Sheets:
-    """Return a synthetic workbook of 200 students, to be changed."""
-    return generate_workbook(200, seed=4)
+    """Return a synthetic workbook of 150 students, to be changed."""
+    return generate_workbook(150, seed=4)
 
 
 @pytest.fixture
