@@ -9,6 +9,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from pyarrow import ArrowException
 
 from core.cli.progress import Bar, Clock, say
 from core.contract.compatibility import incompatible_changes
@@ -124,11 +125,7 @@ def train(
     clock = clock or Clock()
     registry = open_registry()
     next_release(registry, requested)  # a taken release is refused before anything is fitted for it
-    if not source.is_file():
-        raise TrainingError(
-            N_("The file {path} does not exist; make it with make_dataset."), path=source
-        )
-    dataset = pd.read_parquet(source)
+    dataset = _dataset(source)
     with clock.step("check"):
         check_dataset(dataset)
         dataset = in_own_order(dataset)
@@ -137,6 +134,23 @@ def train(
     if same is not None:
         return _again(registry, same)
     return _train_anew(registry, dataset, digest, requested, _reading(source), force, clock)
+
+
+def _dataset(source: Path) -> pd.DataFrame:
+    if not source.is_file():
+        raise TrainingError(
+            N_("The file {path} does not exist; make it with make_dataset."), path=source
+        )
+    try:
+        return pd.read_parquet(source)
+    except (ArrowException, ValueError, OSError) as exc:
+        raise TrainingError(
+            N_(
+                "The file {path} cannot be read as a dataset of make_dataset. "
+                "To train on a workbook: python -m mlflow_project.retrain --source {path}"
+            ),
+            path=source,
+        ) from exc
 
 
 def _settings() -> dict[str, Any]:

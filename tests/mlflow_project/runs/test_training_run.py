@@ -29,6 +29,7 @@ from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import evaluate_fit
 from mlflow_project.runs.run_log import TIMES_ARTIFACT
 from mlflow_project.runs.training_run import Registered, train
+from mlflow_project.train import main
 from tests.live import ROOT
 
 MODEL = "trained"
@@ -239,6 +240,21 @@ def test_taken_release_is_refused_before_anything_is_fitted(
     with pytest.raises(Refused, match="já existe"):
         train(dataset_file, "v1.0.0")
     assert [v.number for v in registry.versions()] == before
+
+
+def test_a_source_that_is_no_dataset_is_one_line(
+    mlflow_server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A workbook, for example: that is what `retrain` takes."""
+    monkeypatch.setenv("MODEL_NAME", "no-dataset")
+    source = tmp_path / "pede.xlsx"
+    source.write_bytes(b"PK not a table")
+    assert main(["--source", str(source)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"mlflow_project.retrain --source {source}" in line
 
 
 def test_scores_of_the_report_are_those_of_the_logged_test_rows(trained: Trained) -> None:
