@@ -147,20 +147,21 @@ def _lifespan(
 ) -> Any:
     """Return the lifespan that starts the parts, ends them in reverse, and hands on `state`."""
 
-    def end_start() -> None:
+    def end() -> None:
         for deployment in deployments:
-            deployment.stop_waiting()
+            deployment.stop()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
         # The server itself looks after the start.
-        with also_tells(end_start):
+        with also_tells(end):
             await asyncio.gather(*(deployment.start() for deployment in deployments))
         metrics.serving()
         try:
             yield state
         finally:
+            end()
             for deployment in deployments:
                 deployment.close()
             metrics.close()

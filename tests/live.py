@@ -224,7 +224,7 @@ class Gate:
         self._port = port
         self.uri = f"http://127.0.0.1:{port}"
         self._sockets: list[socket.socket] = []
-        self._shut = True
+        self._shut, self._silent = True, False
 
     def open(self) -> None:
         """Accept connections."""
@@ -232,6 +232,12 @@ class Gate:
         listener = socket.create_server(("127.0.0.1", self._port), backlog=32)
         self._sockets.append(listener)
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def hush(self) -> None:
+        """Accept connections and answer none, nor those there are."""
+        self.shut()
+        self._silent = True
+        self.open()
 
     def shut(self) -> None:
         """Refuse new connections and cut the old."""
@@ -246,6 +252,9 @@ class Gate:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listener.accept()
+                if self._silent:
+                    self._sockets.append(near)
+                    continue
                 far = socket.create_connection(self._server)
                 self._sockets += [near, far]
                 if self._shut:  # while this one was being accepted

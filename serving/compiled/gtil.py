@@ -31,11 +31,11 @@ def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
         single: whether values are compared in single precision.
         nullable: whether a value may be missing.
     """
-    from treelite import gtil
-
     header = model.get_header_accessor()
     start = header.get_field("base_scores")
     average = bool(header.get_field("average_tree_output")[0])
+    per_tree = _per_tree(model)
+    added = np.add.accumulate
 
     def method(matrix: np.ndarray) -> np.ndarray:
         matrix = single_precision(matrix, nullable) if single else numbers(matrix)
@@ -43,13 +43,28 @@ def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
             raise Undecided
         # GTIL compares in the precision of what it is given.
         exact = matrix.astype(np.float64, copy=False)
-        trees = gtil.predict_per_tree(model, exact, nthread=1)
-        trees = trees.reshape(len(matrix), -1, len(start))
+        trees = per_tree(exact).reshape(len(matrix), -1, len(start))
         trees[:, 0] += start.astype(trees.dtype)
-        margins: np.ndarray = np.cumsum(trees, axis=1)[:, -1]
+        margins: np.ndarray = added(trees, axis=1)[:, -1]
         return margins / trees.shape[1] if average else margins
 
     return method
+
+
+def _per_tree(model: Any) -> ArrayMethod:
+    """Return GTIL's output of each tree (n, trees, c), by one configuration for all calls.
+
+    Its public function writes one as JSON and reads it again at each call, a tenth of a request's
+    time; where a release of it has no other way, that is taken.
+    """
+    from treelite.gtil import gtil
+
+    try:
+        config = gtil.GTILConfig(nthread=1, predict_type="score_per_tree")
+        predict = gtil._predict_impl
+    except (AttributeError, TypeError):
+        return lambda matrix: gtil.predict_per_tree(model, matrix, nthread=1)
+    return lambda matrix: predict(model, matrix, config=config)
 
 
 def rows_near_thresholds(model: Any, nullable: bool) -> np.ndarray:

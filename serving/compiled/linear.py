@@ -62,7 +62,10 @@ def probabilities(decide: ArrayMethod) -> ArrayMethod:
         if values.ndim == 2:
             return softmax(values, axis=1)
         positive = expit(values)
-        return np.stack((1 - positive, positive), axis=1)
+        both = np.empty((len(positive), 2), positive.dtype)
+        np.subtract(1, positive, out=both[:, 0])
+        both[:, 1] = positive
+        return both
 
     return method
 

@@ -66,10 +66,15 @@ class Canary:
         self.follower.start()
         self._thread.start()
 
+    def stop(self) -> None:
+        """Begin nothing more, in either thread."""
+        self.follower.stop()
+        self._over.set()
+
     def close(self) -> None:
         """Stop both."""
+        self.stop()
         self.follower.close()
-        self._over.set()
         if self._thread.is_alive():
             self._thread.join(5)
         self._heart.rest()

@@ -89,12 +89,23 @@ class Deployment:
             if self._ending.wait(_LOOK_AROUND_SECONDS):
                 return
 
-    def stop_waiting(self) -> None:
-        """Let `start` return without a version, since the server is told to end."""
+    def stop(self) -> None:
+        """Let `start` return without a version, and what asks MLflow begin nothing more.
+
+        Of several deployments all are told before any is waited for: threads that a silent server
+        holds are then held together, and not one after the other.
+        """
         self._ending.set()
+        self.reporter.stop()
+        self.follower.stop()
+        if self.canary is not None:
+            self.canary.stop()
+        if self.shadow is not None:
+            self.shadow.follower.stop()
 
     def close(self) -> None:
         """Stop all parts; what was answered is captured first."""
+        self.stop()
         self.compactor.close()
         self.reporter.close()
         if self.canary is not None:

@@ -78,9 +78,13 @@ class Reporter:
                 share(self._attendance)
         self._thread.start()
 
+    def stop(self) -> None:
+        """Begin no other report; the last one is taken away."""
+        self._stop.set()
+
     def close(self) -> None:
         """Take the report away if no other worker goes on serving; wait little for it."""
-        self._stop.set()
+        self.stop()
         if self._thread.is_alive():
             self._thread.join(_END_SECONDS)
         self.heart.rest()

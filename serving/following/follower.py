@@ -126,9 +126,13 @@ class Follower:
             self._log.event("WARNING", override_text(self._settings.threshold))
         self._thread.start()
 
+    def stop(self) -> None:
+        """Begin nothing more; what is under way is not waited for."""
+        self._stop.set()
+
     def close(self) -> None:
         """Stop following; a download under way is not waited for long."""
-        self._stop.set()
+        self.stop()
         # A first look under way serves nobody yet; it may hang as long as the server does.
         if self._thread.is_alive() and self.looked.is_set():
             self._thread.join(5)

@@ -1,6 +1,7 @@
 """`MODELS=a,b`: several registered models in one server, each under its own path."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,9 @@ from mlflow.models import infer_signature
 from sklearn.linear_model import LinearRegression
 
 from core.errors import ProjectError
+from core.mlflow_client import client
 from serving.config.settings import Settings
+from tests.live import Gate
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 
@@ -52,6 +55,30 @@ def several(
         settings_for(first, models=names, threshold=0.9, capture_flush_seconds=0.2)
     ) as proxy:
         yield (proxy.wait_ready(), *names)
+
+
+def test_a_silent_registry_holds_up_the_end_of_all_models_together(
+    register_version: Callable[..., int],
+    new_model: Callable[[], str],
+    settings_for: Callable[..., Settings],
+    threaded: Callable[..., Any],
+    eventually: Callable[..., Any],
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not one after the other: a container that is told to end has half a minute."""
+    monkeypatch.setattr(client, "CALL_SECONDS", 3.0)
+    models = tuple(new_model() for _ in range(4))
+    for name in models:
+        register_version(name)
+    settings = settings_for(models[0], models=models, mlflow_tracking_uri=gate.uri)
+    with threaded(settings) as proxy:
+        for name in models:
+            eventually(lambda name=name: proxy.http.get(f"/models/{name}/ready").is_success)
+        gate.hush()
+        time.sleep(0.5)  # every thread has begun a look by then
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3.0 + 2.0
 
 
 def test_each_model_answers_under_its_own_path(
