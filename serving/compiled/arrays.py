@@ -59,6 +59,14 @@ def numbers(matrix: np.ndarray) -> np.ndarray:
     return matrix.astype(np.float64) if matrix.dtype == object else matrix
 
 
+def both_classes(positive: np.ndarray) -> np.ndarray:
+    """Return the probabilities (n, 2) of both classes, given the second one's (n,)."""
+    both = np.empty((len(positive), 2), positive.dtype)
+    np.subtract(1, positive, out=both[:, 0])
+    both[:, 1] = positive
+    return both
+
+
 def finite(matrix: np.ndarray) -> np.ndarray:
     """Return the matrix as floats.
 

@@ -17,6 +17,7 @@ from serving.compiled.arrays import (
     Compile,
     ShortcutRefused,
     asked,
+    both_classes,
     labelled,
     numbers,
     single_precision,
@@ -153,7 +154,7 @@ def xgboost_model(model: Any, name: str, _: Compile) -> ArrayMethod:
         return itself
     finish = None
     if hasattr(model, "classes_"):
-        finish = _pair if name == "predict_proba" else labelled(model.classes_, _pair)
+        finish = both_classes if name == "predict_proba" else labelled(model.classes_, both_classes)
     return _few_by_gtil(model.get_booster(), itself, finish)
 
 
@@ -194,11 +195,6 @@ def _few_by_gtil(
     return itself
 
 
-def _pair(found: np.ndarray) -> np.ndarray:
-    """Return the probabilities (n, 2) of two classes from that of the second."""
-    return np.stack((1 - found, found), axis=1)
-
-
 def lightgbm_model(model: Any, name: str, _: Compile) -> ArrayMethod:
     """Return a method of LightGBM's estimators by their booster: their own checks cost more."""
     booster = model.booster_
@@ -212,7 +208,7 @@ def lightgbm_model(model: Any, name: str, _: Compile) -> ArrayMethod:
 
     def probabilities(matrix: np.ndarray) -> np.ndarray:
         found = margins(matrix)
-        return found if found.ndim == 2 else _pair(found)
+        return found if found.ndim == 2 else both_classes(found)
 
     if name == "predict_proba":
         return probabilities

@@ -9,6 +9,7 @@ from serving.compiled.arrays import (
     Compile,
     ShortcutRefused,
     asked,
+    both_classes,
     labelled,
     numbers,
 )
@@ -92,7 +93,7 @@ def _one_calibration(fitted: Any, compile_part: Compile) -> ArrayMethod:
         values = decide(matrix)
         if count == 2:
             positive = curves[0](values)
-            return np.stack((1 - positive, positive), axis=1)
+            return both_classes(positive)
         found = np.zeros((len(values), count))
         for place, column, curve in zip(places, values.T, curves, strict=True):
             found[:, place] = curve(column)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.compiled.arrays import ArrayMethod, Compile, asked, finite, labelled
+from serving.compiled.arrays import ArrayMethod, Compile, asked, both_classes, finite, labelled
 
 
 def regressor(model: Any, name: str, _: Compile) -> ArrayMethod:
@@ -61,11 +61,7 @@ def probabilities(decide: ArrayMethod) -> ArrayMethod:
         values = decide(matrix)
         if values.ndim == 2:
             return softmax(values, axis=1)
-        positive = expit(values)
-        both = np.empty((len(positive), 2), positive.dtype)
-        np.subtract(1, positive, out=both[:, 0])
-        both[:, 1] = positive
-        return both
+        return both_classes(expit(values))
 
     return method
 

@@ -101,7 +101,7 @@ class Deployment:
         if self.canary is not None:
             self.canary.stop()
         if self.shadow is not None:
-            self.shadow.follower.stop()
+            self.shadow.stop()
 
     def close(self) -> None:
         """Stop all parts; what was answered is captured first."""

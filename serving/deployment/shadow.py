@@ -66,6 +66,10 @@ class Shadow:
         self.follower.start()
         self._thread.start()
 
+    def stop(self) -> None:
+        """Follow no longer; what waits is still scored."""
+        self.follower.stop()
+
     def close(self) -> None:
         """Score what waits, then stop."""
         self.follower.close()

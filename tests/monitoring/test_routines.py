@@ -1,7 +1,7 @@
 """The routines on the scheduler's clock, and what happens when one fails."""
 
-import importlib
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -37,13 +37,16 @@ def test_mondays_and_firsts_report_on_more_days() -> None:
 
 @pytest.mark.parametrize("routine", ROUTINES, ids=lambda routine: routine.name)
 def test_each_routine_is_a_command_that_knows_its_options(
-    routine: Routine, capsys: pytest.CaptureFixture[str]
+    routine: Routine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A renamed module or option would fail at night, in a log."""
     if find_spec(routine.module) is None:
         pytest.skip(f"{routine.module} is not in this tree")
+    # As `python -m` runs it, in this process: what it imports is here already.
+    monkeypatch.delitem(sys.modules, routine.module, raising=False)
+    monkeypatch.setattr(sys, "argv", [routine.module, "--help"])
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module(routine.module).main(["--help"])
+        runpy.run_module(routine.module, run_name="__main__")
     assert not ended.value.code
     told = capsys.readouterr().out
     for option in (word for word in routine.arguments if word.startswith("--")):
