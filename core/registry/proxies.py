@@ -120,7 +120,8 @@ def remove_forgotten(registry: Registry) -> None:
     limit = datetime.now(UTC) - FORGOTTEN
     for run in newest_runs(registry, names.serving_experiment(registry.name), _REPORTING, _MOST):
         report = _report(run)
-        if report is None or report.seen < limit:
+        # Of a proxy that is writing its first report there is only the run.
+        if (report.seen if report else run.started) < limit:
             registry.client.set_terminated(run.run_id, "KILLED")
 
 

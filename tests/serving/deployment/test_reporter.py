@@ -153,6 +153,22 @@ def test_an_old_report_is_taken_over_and_a_forgotten_one_removed(
     assert [run.info.run_id for run in runs] == [left.run_id]
 
 
+def test_a_report_that_is_being_written_is_not_forgotten(
+    register_version: Register, new_model: Callable[[], str], mlflow_server: str
+) -> None:
+    """Its run is there before what it says; another proxy's tidying would hide it for ever."""
+    registry = Registry(new_model(), mlflow_server)
+    register_version(registry.name)
+    now = datetime.now(UTC)
+    write_report(registry, ProxyReport(ProxyState("a", "champion", "1"), now, now))
+    experiment = registry.client.get_experiment_by_name(names.serving_experiment(registry.name))
+    begun = registry.client.create_run(experiment.experiment_id, None, {"proxy": "b"}, "b")
+    remove_forgotten(registry)
+    own = ProxyReport(ProxyState("b", "champion", "1"), now, now, begun.info.run_id)
+    write_report(registry, own)
+    assert [one.state.proxy for one in read_reports(registry)] == ["a", "b"]
+
+
 def test_following_goes_on_where_nothing_can_be_reported(
     register_version: Register,
     new_model: Callable[[], str],
