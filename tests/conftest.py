@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.live import find_free_port, make_bucket, running_mlflow
+from tests.live import find_free_port, make_bucket, shared_base, shared_mlflow
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -96,24 +96,28 @@ def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="session")
 def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the live MLflow server keeps its database and its artifacts."""
-    return tmp_path_factory.mktemp("mlflow")
+    """Return where the live MLflow server of all workers keeps its database and its artifacts."""
+    folder = shared_base(tmp_path_factory) / "mlflow"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
     """Yield the tracking URI of a live MLflow server; the environment names it meanwhile."""
-    with running_mlflow(mlflow_folder) as uri, pytest.MonkeyPatch.context() as patch:
+    with shared_mlflow(mlflow_folder) as uri, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         yield uri
 
 
 @pytest.fixture(scope="session")
-def register_version(mlflow_server: str) -> Callable[..., int]:
+def register_version(
+    mlflow_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., int]:
     """Return a function that registers a tiny version, logged as training logs one."""
     from tests.tiny_versions import TinyVersions
 
-    return TinyVersions(mlflow_server).register
+    return TinyVersions(mlflow_server, tmp_path_factory).register
 
 
 @pytest.fixture

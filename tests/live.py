@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import importlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -104,18 +105,61 @@ def running_mlflow(folder: Path, bucket: str = "") -> Iterator[str]:
         stop(process)
 
 
-def built_once(base: Path, name: str, build: Callable[[Path], None]) -> Path:
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock among the session's workers."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def alone(users: IO[str]) -> bool:
+    """Whether no other worker holds this lock; a worker that was killed holds none."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def shared_mlflow(folder: Path) -> Iterator[str]:
+    """Yield the address of the server of all workers: the first starts it, the last ends it."""
+    told = folder / "server.json"
+    with (folder / "users.lock").open("w") as users:
+        with locked(folder / "start.lock"):
+            if alone(users):
+                port = find_free_port()
+                process = start_mlflow(folder, port)
+                told.write_text(json.dumps([process.pid, f"http://127.0.0.1:{port}"]))
+                wait_for(f"http://127.0.0.1:{port}/health", 240, process)
+            fcntl.flock(users, fcntl.LOCK_SH)
+        group, uri = json.loads(told.read_text())
+        try:
+            yield uri
+        finally:
+            with locked(folder / "start.lock"):
+                if alone(users):
+                    os.killpg(group, signal.SIGTERM)
+
+
+def shared_base(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of temporary folders that all of the session's workers share."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
     """Return a folder that one of the session's workers has built, for all of them to read.
 
     Args:
-        base: the worker's base of temporary folders; workers share its parent.
+        factory: the session's.
         name: of the folder.
         build: fills it.
     """
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = shared_base(factory)
     folder, done = shared / name, shared / f"{name}.done"
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(shared / f"{name}.lock"):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
@@ -162,7 +206,7 @@ def copy_project(folder: Path) -> None:
     folder.mkdir()
     for name in ("MLproject", "conda.yaml", "README.md", "RUNBOOK.md", ".env.example"):
         shutil.copy(ROOT / name, folder)
-    ignore = shutil.ignore_patterns("__pycache__", "inference_store", "reports", "raw", "processed")
+    ignore = shutil.ignore_patterns("inference_store", "reports", "raw", "processed")
     for name in ("core", "mlflow_project", "serving", "monitoring", "data", "scripts", "docker"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from tests.pede_version import fit_fewer
 from tests.walk import Walk
 
 MODEL = "walk-through"
@@ -100,14 +101,16 @@ def test_the_whole_loop(the: Walk) -> None:
     assert {p["model_version"] for p in predictions} == {"v1.0.0"}
 
     # A second version, promoted by hand while requests come; shifted rows go to it.
-    the.run("-m", "mlflow_project.train", "--force")
-    the.run("-m", "mlflow_project.registry", "promote", "--model_version", "v1.1.0")
+    with pytest.MonkeyPatch.context() as patch:
+        fit_fewer(patch)
+        the.here("mlflow_project.train", "--force")
+    the.here("mlflow_project.registry", "promote", "--model_version", "v1.1.0")
     the.wait_until_served("v1.1.0")
     shifted = [{**row, "idade": min((row["idade"] or 12) + 4, 40), "ida": 1.0} for row in usual]
     assert {p["model_version"] for p in the.post(shifted)} == {"v1.1.0"}
 
     # And back.
-    the.run("-m", "mlflow_project.registry", "rollback", "--reason", "drift vermelho")
+    the.here("mlflow_project.registry", "rollback", "--reason", "drift vermelho")
     the.wait_until_served("v1.0.0")
     time.sleep(0.5)
     for load in loads:

@@ -2,13 +2,14 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
+import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.impute import SimpleImputer
@@ -17,6 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from core.contract import names
 from core.contract.model import Example, Feature, ModelContract
+from tests.live import built_once
 
 INSTANCE = {"temperature": 21.5, "pressure": None, "wear": 2.0}
 EXPERIMENT = "tiny-training"
@@ -41,11 +43,10 @@ class Kind:
 class TinyVersions:
     """Logs tiny models to a server and registers them under any name."""
 
-    def __init__(self, server: str) -> None:
-        """Remember what was logged to this server."""
+    def __init__(self, server: str, factory: pytest.TempPathFactory) -> None:
+        """Log to this server; `factory` knows where workers tell each other what was logged."""
         mlflow.set_tracking_uri(server)
-        self._client = mlflow.MlflowClient(server)
-        self._logged: dict[Kind, str] = {}
+        self._client, self._factory = mlflow.MlflowClient(server), factory
 
     def register(
         self,
@@ -66,8 +67,7 @@ class TinyVersions:
         """
         kind = Kind(release, threshold, seed, rows)
         if change is unchanged and log_options is None:
-            uri = self._logged.get(kind) or log(kind, change, {})
-            self._logged[kind] = uri
+            uri = self._logged(kind)
         else:
             uri = log(kind, change, log_options or {})
         tags = {names.TAG_RELEASE: release, **(tags or {})}
@@ -75,6 +75,15 @@ class TinyVersions:
         if alias:
             self._client.set_registered_model_alias(name, alias, str(number))
         return number
+
+    def _logged(self, kind: Kind) -> str:
+        """Return the URI of the model of this kind, which the first to ask logs."""
+
+        def build(folder: Path) -> None:
+            (folder / "uri").write_text(log(kind, unchanged, {}))
+
+        name = "tiny-" + "-".join(str(one) for one in astuple(kind))
+        return (built_once(self._factory, name, build) / "uri").read_text()
 
 
 def draw(kind: Kind) -> tuple[pd.DataFrame, pd.Series]:

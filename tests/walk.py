@@ -25,7 +25,7 @@ class Walk:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "MLFLOW_TRACKING_URI": tracking_uri,
             "MODEL_NAME": model,
-            "CAPTURE_FLUSH_SECONDS": "5",
+            "CAPTURE_FLUSH_SECONDS": "15",
             "PSEUDONYM_KEY": "a key for the test",
         }
 

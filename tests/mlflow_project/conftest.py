@@ -20,7 +20,7 @@ def dataset_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_workbook(generate_workbook(700, 11), folder / "pede.xlsx")
         make_dataset(folder / "pede.xlsx", folder / "dataset.parquet", None)
 
-    return built_once(tmp_path_factory.getbasetemp(), "dataset", build) / "dataset.parquet"
+    return built_once(tmp_path_factory, "dataset", build) / "dataset.parquet"
 
 
 @pytest.fixture

@@ -174,7 +174,7 @@ def settings_for(mlflow_server: str, tmp_path: Path) -> Callable[..., Settings]:
         settings = Settings(
             mlflow_tracking_uri=mlflow_server,
             model_name=name,
-            poll_seconds=0.1,
+            poll_seconds=0.25,
             inference_store=tmp_path / "store",
             journal_dir=tmp_path / "store" / "journal",
             capture_flush_seconds=60,

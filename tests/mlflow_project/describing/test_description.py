@@ -28,16 +28,11 @@ FRAME = pd.DataFrame({"age": RNG.uniform(18, 80, ROWS), "visits": RNG.uniform(0,
 CHURNED = np.where(FRAME["visits"] + RNG.normal(0, 1, ROWS) < 4, "yes", "no")
 
 
-@pytest.fixture
-def churn(
-    mlflow_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Registry]:
-    """Yield the registry of a plain churn model, its only version the champion; rows in files."""
-    name = f"churn-{tmp_path.name}"
-    monkeypatch.setenv("MODEL_NAME", name)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+@pytest.fixture(scope="module")
+def logged(mlflow_server: str) -> str:
+    """Return the URI of a plain churn model that was logged once."""
     mlflow.set_tracking_uri(mlflow_server)
-    mlflow.set_experiment(name)
+    mlflow.set_experiment("churn")
     with mlflow.start_run():
         info = mlflow.sklearn.log_model(
             LogisticRegression().fit(FRAME, CHURNED),
@@ -47,7 +42,16 @@ def churn(
             serialization_format="skops",
             pip_requirements=["scikit-learn"],
         )
-    mlflow.register_model(info.model_uri, name)
+    uri: str = info.model_uri
+    return uri
+
+
+@pytest.fixture
+def churn(logged: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
+    """Return the registry of the churn model, its only version the champion; rows in files."""
+    name = f"churn-{tmp_path.name}"
+    monkeypatch.setenv("MODEL_NAME", name)
+    mlflow.register_model(logged, name)
     FRAME.assign(churned=CHURNED).to_parquet(tmp_path / "train.parquet")
     (tmp_path / "features.csv").write_text(
         "name;description;unit;max\nage;Age of the customer;years;100,5\n", encoding="utf-8"

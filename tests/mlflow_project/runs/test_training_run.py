@@ -23,7 +23,6 @@ from mlflow_project.gate.criteria import GatePolicy
 from mlflow_project.gate.verdict import common_rows, gate_tags, run_gate
 from mlflow_project.make_dataset import TARGET, YEAR
 from mlflow_project.modelling import pipeline as model_module
-from mlflow_project.modelling import splits
 from mlflow_project.modelling.rows import data_digest, in_own_order, row_digests
 from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import evaluate_fit
@@ -31,6 +30,7 @@ from mlflow_project.runs.run_log import TIMES_ARTIFACT
 from mlflow_project.runs.training_run import Registered, train
 from mlflow_project.train import main
 from tests.live import ROOT
+from tests.pede_version import fit_fewer
 
 MODEL = "trained"
 
@@ -43,10 +43,7 @@ def trained(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_NAME", MODEL)
         patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setattr(model_module, "REPEATS", 1)
-        patch.setattr(model_module, "FOLDS", 4)
-        patch.setattr(splits, "SPLITS", 2)
-        patch.setattr(splits, "FOLDS", 2)
+        fit_fewer(patch)
         patch.chdir(tmp_path_factory.mktemp("train"))
         mlflow.set_tracking_uri(mlflow_server)
         yield open_registry(), train(dataset_file)

@@ -361,7 +361,7 @@ def test_old_versions_are_released(
     name, client = new_model(), MlflowClient()
     first = register_version(name, "v1.0.0")
     second = register_version(name, "v1.1.0", seed=5, alias=None)
-    proxy = start(name, poll_seconds=0.02).wait_ready()
+    proxy = start(name, poll_seconds=0.1).wait_ready()
     for flip in range(12):
         number = (second, first)[flip % 2]
         client.set_registered_model_alias(name, "champion", str(number))

@@ -58,7 +58,7 @@ def test_a_stopped_conversion_is_said_ended_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """SIGSTOP: requests go on, part and age are said, the process is killed, no row is lost."""
-    monkeypatch.setattr(conversion, "CONVERSION_SECONDS", 15.0)
+    monkeypatch.setattr(conversion, "CONVERSION_SECONDS", 5.0)
     monkeypatch.setattr(recorder, "_OLDEST_SECONDS", 2.0)
     name = new_model()
     register_version(name)
