@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.contract.columns import RESERVED_COLUMNS, column_of
-from core.contract.kinds import CONTRACT_KINDS, EXAMPLE_KINDS, FEATURE_KINDS, WORDS, wrong_kind
+from core.contract.kinds import CONTRACT_KINDS, EXAMPLE_KINDS, FEATURE_KINDS, wrong_kind
 from core.contract.types import FEATURE_TYPES, FeatureType
 from core.errors import ProjectError
-from core.messages import N_, _
+from core.messages import N_
 
 _NAME = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*")
 """Any text but what no file can hold and no terminal should show; spreadsheets break lines."""
@@ -275,10 +275,6 @@ def _check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str =
     Raises:
         ContractError: there is one.
     """
-    name = wrong_kind(data, kinds)
-    if name is not None:
-        raise ContractError(
-            N_("{field} must be {kind}"),
-            field=f"{where}{name}",
-            kind=_(WORDS[kinds[name].rstrip("?")]),
-        )
+    if wrong := wrong_kind(data, kinds):
+        field_name, kind = wrong
+        raise ContractError(N_("{field} must be {kind}"), field=f"{where}{field_name}", kind=kind)
