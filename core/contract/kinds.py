@@ -1,10 +1,10 @@
 """Kinds of the values of a stated contract: metadata of anybody's training code may hold anything.
 
-Each table maps a field to what it may hold, `?` where it may be null. A number is finite and no
-boolean, though Python counts a boolean among the integers.
+Each table maps a field to what it may hold, `?` where it may be null. A number fits a
+double and is no boolean, though Python counts a boolean among the integers.
 """
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,7 +44,8 @@ EXAMPLE_KINDS: Mapping[str, str] = {"instance": "mapping", "score": "number"}
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max
 
 
 def _are_texts(value: Any) -> bool:
