@@ -1,7 +1,7 @@
 """Kinds of the values of a stated contract: metadata of anybody's training code may hold anything.
 
-Each table maps a field to what it may hold, `?` where it may be null. A number fits a
-double and is no boolean, though Python counts a boolean among the integers.
+Each table maps a field to what it may hold, `?` where it may be null. A number fits a double and is
+no boolean, though Python counts a boolean among the integers.
 """
 
 import sys
