@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.metrics.resampling import Estimate, Floats, Statistic, estimated, mean_of, ratio, value_of
+from core.metrics.resampling import (
+    Estimate,
+    Floats,
+    Statistic,
+    estimated,
+    mean_of,
+    ratio,
+    values_of,
+)
 
 BANDS = 10
 
@@ -63,7 +71,7 @@ def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
 def metrics(target: npt.ArrayLike, foretold: npt.ArrayLike) -> dict[str, float]:
     """Return every metric of the rows; NaN where one is not defined."""
     rows = np.asarray(target, dtype=np.float64), np.asarray(foretold, dtype=np.float64)
-    return {name: value_of(found, len(rows[0])) for name, found in statistics(*rows).items()}
+    return values_of(statistics(*rows), len(rows[0]))
 
 
 def estimates(
