@@ -14,22 +14,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 from core.files.locks import lock, owned
 
-_NAME = re.compile(r"(version|scratch|serving-workers)-[a-z0-9_]{8}")
+Kind = Literal["version", "scratch", "serving-workers", "evidence"]
+_NAME = re.compile(rf"({'|'.join(get_args(Kind))})-[a-z0-9_]{{8}}")
 _AGE_SECONDS = 60.0
 """Age below which a folder may be one that is being made, and is not locked yet."""
 _LOCKS = "mlflow-locks"
 
 
 @contextmanager
-def scratch_folder(kind: str = "scratch") -> Iterator[Path]:
-    """Yield a new temporary folder, which is removed with all it holds.
-
-    Args:
-        kind: how its name begins: `version`, `scratch` or `serving-workers`.
-    """
+def scratch_folder(kind: Kind = "scratch") -> Iterator[Path]:
+    """Yield a new temporary folder named after its kind, which is removed with all it holds."""
     _remove_dead()
     with tempfile.TemporaryDirectory(prefix=f"{kind}-") as name:
         fd = os.open(name, os.O_RDONLY)
