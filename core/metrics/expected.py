@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from core.metrics.resampling import Estimate, Flags, Floats, Ints, percentiles
+from core.metrics.resampling import Estimate, Flags, Floats, Ints, estimate_of
 
 BINS = 4096
 SEED = 20_240_501
@@ -156,7 +156,7 @@ def foretold(sums: Floats, spread: Floats, n_flagged: float, n: float) -> dict[s
     misses = np.clip(rng.normal(missed, sd[0], _DRAWS), 0, n - n_flagged)
     draws = _ratios(hits, misses, n_flagged, n)
     points = _ratios(np.array([hit]), np.array([missed]), n_flagged, n)
-    return {name: _estimate(float(points[name][0]), draws[name]) for name in points}
+    return {name: estimate_of(float(points[name][0]), draws[name], CONFIDENCE) for name in points}
 
 
 def promised(scores: Floats, flagged: Flags) -> dict[str, float]:
@@ -176,9 +176,3 @@ def _ratios(hit: Floats, missed: Floats, n_flagged: float, n: float) -> dict[str
             "f2": np.where(positive > 0, 5 * hit / (n_flagged + 4 * positive), np.nan),
             "positive_rate": positive / n,
         }
-
-
-def _estimate(value: float, draws: Floats) -> Estimate:
-    if not np.isfinite(value):
-        return Estimate(None)
-    return Estimate(value, *percentiles(draws, CONFIDENCE))

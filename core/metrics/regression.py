@@ -52,17 +52,12 @@ def r2_of(target: Floats, foretold: Floats) -> Statistic:
     return r2
 
 
-def rmse_of(target: Floats, foretold: Floats) -> Statistic:
-    """Return the root of the mean squared error as a statistic."""
-    squared = mean_of((target - foretold) ** 2)
-    return lambda weights: np.sqrt(squared(weights))
-
-
 def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
     """Return every metric as a statistic, by name; arrays of shape (n,)."""
+    squared = mean_of((target - foretold) ** 2)
     return {
         "mae": mean_of(np.abs(target - foretold)),
-        "rmse": rmse_of(target, foretold),
+        "rmse": lambda weights: np.sqrt(squared(weights)),
         "r2": r2_of(target, foretold),
         "bias": mean_of(foretold - target),
     }

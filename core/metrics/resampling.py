@@ -91,6 +91,13 @@ def percentiles(samples: Floats, confidence: float) -> tuple[float | None, float
     return float(low), float(high)
 
 
+def estimate_of(value: float, samples: Floats, confidence: float) -> Estimate:
+    """Return a number with the interval of its samples; nothing where it is not defined."""
+    if not math.isfinite(value):
+        return Estimate(None)
+    return Estimate(value, *percentiles(samples, confidence))
+
+
 def mean_of(values: Floats) -> Statistic:
     """Return the mean of the rows' values as a statistic."""
     return lambda weights: ratio((weights * values).sum(axis=1), weights.sum(axis=1))
@@ -106,12 +113,8 @@ def estimated(
 ) -> tuple[dict[str, Estimate], dict[str, Floats]]:
     """Return statistics of the rows with their intervals, and the samples behind the intervals."""
     samples = resample(statistics, rows, resamples, seed)
-    return {
-        name: Estimate(value, *percentiles(samples[name], confidence))
-        if math.isfinite(value)
-        else Estimate(None)
-        for name, value in values_of(statistics, rows).items()
-    }, samples
+    values = values_of(statistics, rows)
+    return {n: estimate_of(values[n], samples[n], confidence) for n in values}, samples
 
 
 def bootstrap(statistic: Statistic, rows: int, seed: int) -> Interval:
