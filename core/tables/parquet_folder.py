@@ -68,18 +68,14 @@ class ParquetPlace:
         above = [str(folder) for folder in PurePosixPath(self.path).parents][:-1]
         within = self._paths() if self.is_folder else [self.path]
         if any(self._is_folder(f"{folder}/{DELTA_LOG}") for folder in above):
-            raise UnreadableTable(
-                N_(
-                    "{name}: is part of a Delta table, whose deleted rows only its log tells; name "
-                    "the table's own folder"
-                ),
-                name=self.name,
+            message = N_(
+                "{name}: is part of a Delta table, whose deleted rows only its log tells; name "
+                "the table's own folder"
             )
+            raise UnreadableTable(message, name=self.name)
         if any(DELTA_LOG in PurePosixPath(path).parts for path in within):
-            raise UnreadableTable(
-                N_("{name}: there is a Delta table within; name the table's own folder"),
-                name=self.name,
-            )
+            message = N_("{name}: there is a Delta table within; name the table's own folder")
+            raise UnreadableTable(message, name=self.name)
         start = len(PurePosixPath(self.path).parts)
         return [
             path
@@ -156,14 +152,11 @@ def _delta(place: ParquetPlace) -> ds.Dataset:
         named = [*features, *(["columnMapping"] if mapping != "none" else [])]
         refused = sorted({*named} & {"deletionVectors", "columnMapping"})
         if refused:
-            raise UnreadableTable(
-                N_(
-                    "{name}: the Delta table uses {features}, which is not read here; write it as "
-                    "one without, or as plain Parquet"
-                ),
-                name=place.name,
-                features=", ".join(refused),
+            message = N_(
+                "{name}: the Delta table uses {features}, which is not read here; write it as "
+                "one without, or as plain Parquet"
             )
+            raise UnreadableTable(message, name=place.name, features=", ".join(refused))
         return table.to_pyarrow_dataset(filesystem=files)
     except DeltaError as exc:
         message = N_("{name}: the Delta table cannot be read ({reason})")
