@@ -6,7 +6,6 @@ with the version wherever an alias points.
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -58,9 +57,8 @@ class Feature:
             ContractError: a name of control characters, unknown type, or an empty range.
         """
         if not _NAME.fullmatch(self.name):
-            raise ContractError(
-                N_("feature name {name!r} is not a usable column name"), name=self.name
-            )
+            message = N_("feature name {name!r} is not a usable column name")
+            raise ContractError(message, name=self.name)
         if self.type not in FEATURE_TYPES:
             raise ContractError(
                 N_("feature {name!r}: type {type!r} is not one of {known}"),
@@ -152,7 +150,7 @@ class ModelContract:
             raise ContractError(
                 N_("release {release!r} is not of the form v1.2.3"), release=self.release
             )
-        if not (math.isfinite(self.threshold) and 0.0 <= self.threshold <= 1.0):
+        if not 0.0 <= self.threshold <= 1.0:
             raise ContractError(
                 N_("threshold {threshold} lies outside [0, 1]"), threshold=self.threshold
             )
@@ -256,12 +254,11 @@ class ModelContract:
                 _check_kinds(example, EXAMPLE_KINDS, "example: ")
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
             return cls(**fields, example=None if example is None else Example(**example))
+        except ContractError:
+            raise
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
-            if isinstance(exc, ContractError):
-                raise
-            raise ContractError(
-                N_("the contract cannot be read: {reason}"), reason=str(exc)
-            ) from exc
+            message = N_("the contract cannot be read: {reason}")
+            raise ContractError(message, reason=str(exc)) from exc
 
 
 def _of_feature(data: dict[str, Any]) -> dict[str, Any]:
@@ -270,11 +267,7 @@ def _of_feature(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = "") -> None:
-    """Refuse a value of the wrong kind, by the name of its field.
-
-    Raises:
-        ContractError: there is one.
-    """
+    """Refuse a value of the wrong kind, by the name of its field."""
     if wrong := wrong_kind(data, kinds):
         field_name, kind = wrong
         raise ContractError(N_("{field} must be {kind}"), field=f"{where}{field_name}", kind=kind)
