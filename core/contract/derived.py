@@ -102,11 +102,8 @@ def _features(place: int, spec: Mapping[str, Any]) -> list[Feature]:
         return _columns(spec["tensor-spec"])
     kind, name = of_mlflow(str(spec.get("type"))), str(label_of(place, spec))
     if kind is None:
-        raise ContractError(
-            N_("input {name!r} of type {type!r} is no plain column"),
-            name=name,
-            type=spec.get("type"),
-        )
+        message = N_("input {name!r} of type {type!r} is no plain column")
+        raise ContractError(message, name=name, type=spec.get("type"))
     return [Feature(name, kind, nullable=not spec.get("required", True))]
 
 
@@ -115,9 +112,6 @@ def _columns(tensor: Mapping[str, Any]) -> list[Feature]:
     shape, dtype = tuple(tensor["shape"]), str(tensor["dtype"])
     kind = of_tensor(dtype)
     if len(shape) != 2 or shape[1] < 1 or kind is None:
-        raise ContractError(
-            N_("inputs of shape {shape} and type {dtype} are no flat rows"),
-            shape=shape,
-            dtype=dtype,
-        )
+        message = N_("inputs of shape {shape} and type {dtype} are no flat rows")
+        raise ContractError(message, shape=shape, dtype=dtype)
     return [Feature(f"x{column}", kind, nullable=False) for column in range(shape[1])]

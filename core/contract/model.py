@@ -60,19 +60,12 @@ class Feature:
             message = N_("feature name {name!r} is not a usable column name")
             raise ContractError(message, name=self.name)
         if self.type not in FEATURE_TYPES:
-            raise ContractError(
-                N_("feature {name!r}: type {type!r} is not one of {known}"),
-                name=self.name,
-                type=self.type,
-                known=", ".join(FEATURE_TYPES),
-            )
+            message = N_("feature {name!r}: type {type!r} is not one of {known}")
+            known = ", ".join(FEATURE_TYPES)
+            raise ContractError(message, name=self.name, type=self.type, known=known)
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ContractError(
-                N_("feature {name!r}: min {low} exceeds max {high}"),
-                name=self.name,
-                low=self.min,
-                high=self.max,
-            )
+            message = N_("feature {name!r}: min {low} exceeds max {high}")
+            raise ContractError(message, name=self.name, low=self.min, high=self.max)
         object.__setattr__(self, "values", tuple(self.values))
 
     @property
@@ -147,17 +140,15 @@ class ModelContract:
         object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "outputs", tuple(self.outputs))
         if not RELEASE.fullmatch(self.release):
-            raise ContractError(
-                N_("release {release!r} is not of the form v1.2.3"), release=self.release
-            )
+            message = N_("release {release!r} is not of the form v1.2.3")
+            raise ContractError(message, release=self.release)
         if not 0.0 <= self.threshold <= 1.0:
-            raise ContractError(
-                N_("threshold {threshold} lies outside [0, 1]"), threshold=self.threshold
-            )
+            message = N_("threshold {threshold} lies outside [0, 1]")
+            raise ContractError(message, threshold=self.threshold)
         if self.output_kind not in (OUTPUT_KINDS if self.outputs else ("",)):
-            text = N_("output_kind {kind!r} is none of {known}, or there is a score")
+            message = N_("output_kind {kind!r} is none of {known}, or there is a score")
             known = ", ".join(OUTPUT_KINDS[1:])
-            raise ContractError(text, kind=self.output_kind, known=known)
+            raise ContractError(message, kind=self.output_kind, known=known)
         if self.horizon is not None and self.horizon < 0:
             raise ContractError(N_("horizon {horizon} lies in the past"), horizon=self.horizon)
         self._check_names()
@@ -171,22 +162,19 @@ class ModelContract:
         if len(set(self.outputs)) != len(self.outputs):
             raise ContractError(N_("an output is listed twice"))
         if self.score_name == self.label_name:
-            raise ContractError(
-                N_("score and label are both called {name!r}"), name=self.score_name
-            )
+            message = N_("score and label are both called {name!r}")
+            raise ContractError(message, name=self.score_name)
         for name, own in ((self.score_name, "score"), (self.label_name, "label")):
             if name in _TAKEN - {own}:
-                raise ContractError(
-                    N_("{own} is called {name!r}, which means something else in an answer or row"),
-                    own=own,
-                    name=name,
+                text = N_(
+                    "{own} is called {name!r}, which means something else in an answer or row"
                 )
+                raise ContractError(text, own=own, name=name)
         if self.entity in names:
             raise ContractError(N_("{name!r} is both the entity and a feature"), name=self.entity)
         if self.period_field in names:
-            raise ContractError(
-                N_("{name!r} is both the period and a feature"), name=self.period_field
-            )
+            message = N_("{name!r} is both the period and a feature")
+            raise ContractError(message, name=self.period_field)
         if self.example is not None and set(self.example.instance) != set(names):
             raise ContractError(N_("the example's fields are not the contract's features"))
 

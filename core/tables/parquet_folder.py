@@ -131,11 +131,7 @@ def _plain(place: ParquetPlace, paths: list[str]) -> ds.Dataset:
 
 
 def _delta(place: ParquetPlace) -> ds.Dataset:
-    """Return the rows that a Delta table's log names now.
-
-    Raises:
-        UnreadableTable: what reads it is not installed, or the table uses what that cannot read.
-    """
+    """Return the rows that a Delta table's log names now."""
     try:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError

@@ -85,12 +85,11 @@ def open_table(source: Path | bytes | str) -> OpenTable:
         if isinstance(source, str) or (isinstance(source, Path) and source.is_dir()):
             return _dataset(source, name)
         return _OPENERS[_kind(source, name)](source, name)
+    except FileNotFoundError as exc:
+        raise UnreadableTable(N_("{name}: the file does not exist"), name=name) from exc
     except OSError as exc:
-        if isinstance(exc, FileNotFoundError):
-            raise UnreadableTable(N_("{name}: the file does not exist"), name=name) from exc
-        raise UnreadableTable(
-            N_("{name}: could not be read ({reason})"), name=name, reason=exc.strerror or ""
-        ) from exc
+        message = N_("{name}: could not be read ({reason})")
+        raise UnreadableTable(message, name=name, reason=exc.strerror or "") from exc
     except (pa.ArrowException, UnicodeError):
         raise UnreadableTable(N_("{name}: is not Parquet"), name=name) from None
 
@@ -113,11 +112,7 @@ def _kind(source: Path | bytes, name: str) -> str:
 
 
 def _checked(names: Sequence[str], name: str, nameless: bool = False) -> tuple[str, ...]:
-    """Return the columns that have a name; an empty one is one where `nameless` says so.
-
-    Raises:
-        UnreadableTable: there are none, or two of one name.
-    """
+    """Return the columns that have a name, each once; an empty one is one if `nameless` says so."""
     named = tuple(column for column in names if column or nameless)
     twice = [column for column in dict.fromkeys(named) if named.count(column) > 1]
     if twice or not named:

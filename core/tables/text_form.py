@@ -23,6 +23,7 @@ _BLOCK = 2**22
 _MOST = 20
 """Wrong lines that are named."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NO_TEXT = N_("{name}: is no text in UTF-8 or Windows-1252")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +136,17 @@ def _separator(text: str) -> str:
 
 
 def _encoding(file: BinaryIO, name: str) -> str:
+    begun = file.read(2)
     for encoding in ("utf-8", "cp1252"):
         file.seek(0)
         decoder = codecs.getincrementaldecoder(encoding)()
+        quotes = 0
         try:
-            begun, quotes = False, 0
             while piece := file.read(_PIECE):
-                if b"\0" in piece or (not begun and piece.startswith(_UTF16)):
-                    raise UnreadableTable(
-                        N_("{name}: is no text in UTF-8 or Windows-1252"), name=name
-                    )
+                if b"\0" in piece or begun in _UTF16:
+                    raise UnreadableTable(_NO_TEXT, name=name)
                 decoder.decode(piece)
-                begun, quotes = True, quotes + piece.count(b'"')
+                quotes += piece.count(b'"')
             decoder.decode(b"", True)
         except UnicodeDecodeError:
             continue
@@ -154,4 +154,4 @@ def _encoding(file: BinaryIO, name: str) -> str:
             # The rest of the file would be one cell.
             raise UnreadableTable(N_("{name}: a quoted cell does not end"), name=name)
         return encoding
-    raise UnreadableTable(N_("{name}: is no text in UTF-8 or Windows-1252"), name=name)
+    raise UnreadableTable(_NO_TEXT, name=name)
