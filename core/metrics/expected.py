@@ -58,11 +58,8 @@ class ExpectedPerformance:
         `errors` are what came true minus what was promised for a period that the fit had not seen,
         by name; their size counts, in both directions.
         """
-        by = {
-            name: abs(errors[name])
-            for name in ESTIMATED
-            if math.isfinite(errors.get(name, math.inf))
-        }
+        known = [name for name in ESTIMATED if math.isfinite(errors.get(name, math.inf))]
+        by = {name: abs(errors[name]) for name in known}
         wider: dict[str, Any] = {name: _wider(getattr(self, name), by[name]) for name in by}
         return replace(self, widened_by=by, **wider)
 

@@ -148,7 +148,7 @@ def _xlsx(source: Path | bytes, name: str) -> OpenTable:
         lines = islice(_sheet_rows(source, name), 1, None)
         while piece := list(islice(lines, rows)):
             yield {
-                column: typed_values(cells, types.get(column), "")
+                column: typed_values(cells, types.get(column))
                 for column, *cells in zip_longest(found, *piece)
                 if column
             }
