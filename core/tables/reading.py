@@ -72,10 +72,9 @@ class OpenTable:
 
 
 def open_table(source: Path | bytes | str) -> OpenTable:
-    """Open a table; nothing but its beginning and its encoding is looked at.
+    """Open a table: a file or folder, its content, or `s3://bucket/prefix`.
 
-    Args:
-        source: the file or folder, its content, or `s3://bucket/prefix`.
+    Nothing but its beginning and its encoding is looked at.
 
     Raises:
         UnreadableTable: there is no such file, or it is no table that can be read.
