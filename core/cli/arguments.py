@@ -20,8 +20,6 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-AUTO = "auto"
-
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that speaks the reader's language and accepts both spellings."""
@@ -39,7 +37,9 @@ class Parser(argparse.ArgumentParser):
 
 def parser(command: str, description: str, **options: Any) -> Parser:
     """Return the parser of `python -m <command>`; `description` is translated already."""
-    _translate_argparse()
+    # argparse looks up its own words in our catalogue.
+    argparse._ = _  # type: ignore[attr-defined]
+    argparse.ngettext = _argparse_ngettext  # type: ignore[attr-defined]
     return Parser(prog=f"python -m {command}", description=description, **options)
 
 
@@ -64,7 +64,7 @@ def release(text: str) -> str:
 
 def year(text: str) -> int | None:
     """Read a year (an argparse type); `auto`, as MLproject says it, is none given."""
-    if text == AUTO:
+    if text == "auto":
         return None
     if not re.fullmatch(r"[12][0-9]{3}", text):
         raise argparse.ArgumentTypeError(_("{text!r} is not a year, for example 2024", text=text))
@@ -118,12 +118,6 @@ _ARGPARSE = (
     N_("one of the arguments %s is required"),
 )
 """The standard library's own words, so that the catalogue has them."""
-
-
-def _translate_argparse() -> None:
-    """Let argparse look up its own words in our catalogue."""
-    argparse._ = _  # type: ignore[attr-defined]
-    argparse.ngettext = _argparse_ngettext  # type: ignore[attr-defined]
 
 
 def _argparse_ngettext(one: str, many: str, n: int) -> str:

@@ -16,12 +16,9 @@ _LOOK_SECONDS = 1.0
 
 
 def end_with_parent(parent: int, number: int, patience: float = 0.0) -> None:
-    """Send this process a signal when its parent is gone, and SIGKILL if it lives on.
+    """Send this process the signal `number` when process `parent` is gone; it may be already.
 
-    Args:
-        parent: number of the parent's process, which may be gone already.
-        number: the signal.
-        patience: seconds between the signal and SIGKILL.
+    If it lives on for `patience` seconds, SIGKILL follows.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)

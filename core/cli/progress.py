@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from core.cli import arguments
 from core.messages import N_, _
 
 _WIDTH = 24
@@ -26,8 +27,7 @@ STEPS: Mapping[str, str] = {
 
 def say(text: str) -> None:
     """Print one step, at once."""
-    sys.stdout.write(f"→ {text}\n")
-    sys.stdout.flush()
+    arguments.say(f"→ {text}")
 
 
 class Clock:

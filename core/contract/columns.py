@@ -31,11 +31,9 @@ scored, in milliseconds; what the log calls `latency_ms` goes on until the answe
 MAX_KEPT_CLASSES = 50
 """Classes up to which capture keeps the probability of each."""
 
-FORMER_COLUMNS = ("latency_ms",)
-"""Columns of files that older releases wrote (`scored_ms`)."""
-
-RESERVED_COLUMNS = frozenset((*LEADING_COLUMNS, *TRAILING_COLUMNS, *FORMER_COLUMNS))
-"""Names of the store's own columns: a feature of such a name is stored under another."""
+RESERVED_COLUMNS = frozenset((*LEADING_COLUMNS, *TRAILING_COLUMNS, "latency_ms"))
+"""Names of the store's own columns, `latency_ms` (now `scored_ms`) in files of older releases: a
+feature of such a name is stored under another."""
 
 _PLAIN = re.compile(r"[^\W\d][^\x00-\x1f\x7f]{0,199}")
 _ESCAPE = "@feature_"

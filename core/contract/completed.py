@@ -81,8 +81,5 @@ def artifact_of(digest: str) -> str:
 def _refuse_unknown(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ContractError(
-            N_("{names} cannot be described; known: {known}"),
-            names=", ".join(unknown),
-            known=", ".join(known),
-        )
+        message = N_("{names} cannot be described; known: {known}")
+        raise ContractError(message, names=", ".join(unknown), known=", ".join(known))

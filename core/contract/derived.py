@@ -18,38 +18,6 @@ DEFAULT_OUTPUT = "prediction"
 Specs = Sequence[Mapping[str, Any]]
 
 
-def contract_of_signature(
-    number: int,
-    tagged: str | None,
-    inputs: Specs,
-    outputs: Specs | None,
-    method: str = "predict",
-) -> ModelContract:
-    """Return the contract that a signature amounts to.
-
-    Args:
-        number: the registry's number of the version.
-        tagged: the version's release tag; without a usable one the release is `v0.0.<number>`.
-        inputs: the signature's input schema, as MLflow's `Schema.to_dict` gives it.
-        outputs: its output schema, likewise; None where it has none.
-        method: the estimator's method that pyfunc calls. What is kept as the score of several
-            outputs is the first, of two probabilities the second.
-
-    Raises:
-        ContractError: an input is of a kind that no flat row can hold, or its name is no text.
-    """
-    return ModelContract(
-        release=release_of(number, tagged),
-        features=tuple(f for place, spec in enumerate(inputs) for f in _features(place, spec)),
-        target="",
-        # No output is compared with it, since the outputs are named.
-        threshold=0.5,
-        positive_class=int(method == "predict_proba" and _width(outputs) in (None, 2)),
-        outputs=output_names(outputs),
-        output_kind=output_kind(outputs, method),
-    )
-
-
 def contract_of_version(
     number: int,
     tagged: str | None,
@@ -60,15 +28,35 @@ def contract_of_version(
 ) -> ModelContract:
     """Return the contract that a version's metadata state, or the one its signature amounts to.
 
+    Args:
+        number: the registry's number of the version.
+        tagged: the version's release tag; without a usable one the release is `v0.0.<number>`.
+        metadata: the model's, as its `MLmodel` file has them.
+        inputs: the signature's input schema, as MLflow's `Schema.to_dict` gives it; None: no
+            signature.
+        outputs: its output schema, likewise; None where it has none.
+        method: the estimator's method that pyfunc calls. What is kept as the score of several
+            outputs is the first, of two probabilities the second.
+
     Raises:
-        ContractError: the stated one cannot be read, or there is neither contract nor signature.
+        ContractError: the stated one cannot be read; or there is none and no signature either, or
+            one with an input of a kind that no flat row can hold, or whose name is no text.
     """
     stated = metadata.get(names.METADATA_CONTRACT)
     if stated is not None:
         return ModelContract.from_dict(stated)
     if inputs is None:
         raise ContractError(N_("no contract in the metadata and no signature"))
-    return contract_of_signature(number, tagged, inputs, outputs, method)
+    return ModelContract(
+        release=release_of(number, tagged),
+        features=tuple(f for place, spec in enumerate(inputs) for f in _features(place, spec)),
+        target="",
+        # No output is compared with it, since the outputs are named.
+        threshold=0.5,
+        positive_class=int(method == "predict_proba" and _width(outputs) in (None, 2)),
+        outputs=output_names(outputs),
+        output_kind=output_kind(outputs, method),
+    )
 
 
 def release_of(number: int, tagged: str | None) -> str:
@@ -114,11 +102,8 @@ def _features(place: int, spec: Mapping[str, Any]) -> list[Feature]:
         return _columns(spec["tensor-spec"])
     kind, name = of_mlflow(str(spec.get("type"))), str(label_of(place, spec))
     if kind is None:
-        raise ContractError(
-            N_("input {name!r} of type {type!r} is no plain column"),
-            name=name,
-            type=spec.get("type"),
-        )
+        message = N_("input {name!r} of type {type!r} is no plain column")
+        raise ContractError(message, name=name, type=spec.get("type"))
     return [Feature(name, kind, nullable=not spec.get("required", True))]
 
 
@@ -127,9 +112,6 @@ def _columns(tensor: Mapping[str, Any]) -> list[Feature]:
     shape, dtype = tuple(tensor["shape"]), str(tensor["dtype"])
     kind = of_tensor(dtype)
     if len(shape) != 2 or shape[1] < 1 or kind is None:
-        raise ContractError(
-            N_("inputs of shape {shape} and type {dtype} are no flat rows"),
-            shape=shape,
-            dtype=dtype,
-        )
+        message = N_("inputs of shape {shape} and type {dtype} are no flat rows")
+        raise ContractError(message, shape=shape, dtype=dtype)
     return [Feature(f"x{column}", kind, nullable=False) for column in range(shape[1])]

@@ -1,14 +1,14 @@
 """Kinds of the values of a stated contract: metadata of anybody's training code may hold anything.
 
-Each table maps a field to what it may hold, `?` where it may be null. A number is finite and no
-boolean, though Python counts a boolean among the integers.
+Each table maps a field to what it may hold, `?` where it may be null. A number fits a double and is
+no boolean, though Python counts a boolean among the integers.
 """
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from core.messages import N_
+from core.messages import N_, _
 
 FEATURE_KINDS: Mapping[str, str] = {
     "name": "text",
@@ -43,50 +43,38 @@ CONTRACT_KINDS: Mapping[str, str] = {
 EXAMPLE_KINDS: Mapping[str, str] = {"instance": "mapping", "score": "number"}
 
 
-WORDS: Mapping[str, str] = {
-    "text": N_("text"),
-    "name": N_("a name"),
-    "texts": N_("a list of texts"),
-    "list": N_("a list"),
-    "mapping": N_("an object"),
-    "boolean": N_("true or false"),
-    "number": N_("a finite number"),
-    "count": N_("a whole number of zero or more"),
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+_KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "text": (N_("text"), lambda value: isinstance(value, str)),
+    "name": (N_("a name"), lambda value: isinstance(value, str) and bool(value.strip())),
+    "texts": (N_("a list of texts"), _are_texts),
+    "list": (N_("a list"), lambda value: isinstance(value, list | tuple)),
+    "mapping": (N_("an object"), lambda value: isinstance(value, Mapping)),
+    "boolean": (N_("true or false"), lambda value: isinstance(value, bool)),
+    "number": (N_("a finite number"), _is_number),
+    "count": (
+        N_("a whole number of zero or more"),
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+    ),
 }
-"""What each kind is called to people."""
+"""What each kind is called to people, and whether a value is of it."""
 
 
-def wrong_kind(data: Mapping[str, Any], kinds: Mapping[str, str]) -> str | None:
-    """Return the name of the first field that holds another kind than it may; None if all fit."""
+def wrong_kind(data: Mapping[str, Any], kinds: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the first field that holds another kind than it may, and what it must be in words."""
     for name, value in data.items():
         kind = kinds.get(name)
-        optional = kind is not None and kind.endswith("?")
-        if kind is None or (optional and value is None):
+        if kind is None or (kind.endswith("?") and value is None):
             continue
-        if not _FITS[kind.rstrip("?")](value):
-            return name
+        words, fits = _KINDS[kind.rstrip("?")]
+        if not fits(value):
+            return name, _(words)
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
-
-
-_FITS: Mapping[str, Callable[[Any], bool]] = {
-    "text": lambda value: isinstance(value, str),
-    "name": lambda value: isinstance(value, str) and bool(value.strip()),
-    "texts": lambda value: _is_list(value) and all(isinstance(item, str) for item in value),
-    "list": _is_list,
-    "mapping": lambda value: isinstance(value, Mapping),
-    "boolean": lambda value: isinstance(value, bool),
-    "number": _is_number,
-    "count": _is_count,
-}

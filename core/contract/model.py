@@ -6,17 +6,16 @@ with the version wherever an alias points.
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.contract.columns import RESERVED_COLUMNS, column_of
-from core.contract.kinds import CONTRACT_KINDS, EXAMPLE_KINDS, FEATURE_KINDS, WORDS, wrong_kind
+from core.contract.kinds import CONTRACT_KINDS, EXAMPLE_KINDS, FEATURE_KINDS, wrong_kind
 from core.contract.types import FEATURE_TYPES, FeatureType
 from core.errors import ProjectError
-from core.messages import N_, _
+from core.messages import N_
 
 _NAME = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*")
 """Any text but what no file can hold and no terminal should show; spreadsheets break lines."""
@@ -58,23 +57,15 @@ class Feature:
             ContractError: a name of control characters, unknown type, or an empty range.
         """
         if not _NAME.fullmatch(self.name):
-            raise ContractError(
-                N_("feature name {name!r} is not a usable column name"), name=self.name
-            )
+            message = N_("feature name {name!r} is not a usable column name")
+            raise ContractError(message, name=self.name)
         if self.type not in FEATURE_TYPES:
-            raise ContractError(
-                N_("feature {name!r}: type {type!r} is not one of {known}"),
-                name=self.name,
-                type=self.type,
-                known=", ".join(FEATURE_TYPES),
-            )
+            message = N_("feature {name!r}: type {type!r} is not one of {known}")
+            known = ", ".join(FEATURE_TYPES)
+            raise ContractError(message, name=self.name, type=self.type, known=known)
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ContractError(
-                N_("feature {name!r}: min {low} exceeds max {high}"),
-                name=self.name,
-                low=self.min,
-                high=self.max,
-            )
+            message = N_("feature {name!r}: min {low} exceeds max {high}")
+            raise ContractError(message, name=self.name, low=self.min, high=self.max)
         object.__setattr__(self, "values", tuple(self.values))
 
     @property
@@ -149,17 +140,15 @@ class ModelContract:
         object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "outputs", tuple(self.outputs))
         if not RELEASE.fullmatch(self.release):
-            raise ContractError(
-                N_("release {release!r} is not of the form v1.2.3"), release=self.release
-            )
-        if not (math.isfinite(self.threshold) and 0.0 <= self.threshold <= 1.0):
-            raise ContractError(
-                N_("threshold {threshold} lies outside [0, 1]"), threshold=self.threshold
-            )
+            message = N_("release {release!r} is not of the form v1.2.3")
+            raise ContractError(message, release=self.release)
+        if not 0.0 <= self.threshold <= 1.0:
+            message = N_("threshold {threshold} lies outside [0, 1]")
+            raise ContractError(message, threshold=self.threshold)
         if self.output_kind not in (OUTPUT_KINDS if self.outputs else ("",)):
-            text = N_("output_kind {kind!r} is none of {known}, or there is a score")
+            message = N_("output_kind {kind!r} is none of {known}, or there is a score")
             known = ", ".join(OUTPUT_KINDS[1:])
-            raise ContractError(text, kind=self.output_kind, known=known)
+            raise ContractError(message, kind=self.output_kind, known=known)
         if self.horizon is not None and self.horizon < 0:
             raise ContractError(N_("horizon {horizon} lies in the past"), horizon=self.horizon)
         self._check_names()
@@ -173,22 +162,19 @@ class ModelContract:
         if len(set(self.outputs)) != len(self.outputs):
             raise ContractError(N_("an output is listed twice"))
         if self.score_name == self.label_name:
-            raise ContractError(
-                N_("score and label are both called {name!r}"), name=self.score_name
-            )
+            message = N_("score and label are both called {name!r}")
+            raise ContractError(message, name=self.score_name)
         for name, own in ((self.score_name, "score"), (self.label_name, "label")):
             if name in _TAKEN - {own}:
-                raise ContractError(
-                    N_("{own} is called {name!r}, which means something else in an answer or row"),
-                    own=own,
-                    name=name,
+                text = N_(
+                    "{own} is called {name!r}, which means something else in an answer or row"
                 )
+                raise ContractError(text, own=own, name=name)
         if self.entity in names:
             raise ContractError(N_("{name!r} is both the entity and a feature"), name=self.entity)
         if self.period_field in names:
-            raise ContractError(
-                N_("{name!r} is both the period and a feature"), name=self.period_field
-            )
+            message = N_("{name!r} is both the period and a feature")
+            raise ContractError(message, name=self.period_field)
         if self.example is not None and set(self.example.instance) != set(names):
             raise ContractError(N_("the example's fields are not the contract's features"))
 
@@ -256,12 +242,11 @@ class ModelContract:
                 _check_kinds(example, EXAMPLE_KINDS, "example: ")
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
             return cls(**fields, example=None if example is None else Example(**example))
+        except ContractError:
+            raise
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
-            if isinstance(exc, ContractError):
-                raise
-            raise ContractError(
-                N_("the contract cannot be read: {reason}"), reason=str(exc)
-            ) from exc
+            message = N_("the contract cannot be read: {reason}")
+            raise ContractError(message, reason=str(exc)) from exc
 
 
 def _of_feature(data: dict[str, Any]) -> dict[str, Any]:
@@ -270,15 +255,7 @@ def _of_feature(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = "") -> None:
-    """Refuse a value of the wrong kind, by the name of its field.
-
-    Raises:
-        ContractError: there is one.
-    """
-    name = wrong_kind(data, kinds)
-    if name is not None:
-        raise ContractError(
-            N_("{field} must be {kind}"),
-            field=f"{where}{name}",
-            kind=_(WORDS[kinds[name].rstrip("?")]),
-        )
+    """Refuse a value of the wrong kind, by the name of its field."""
+    if wrong := wrong_kind(data, kinds):
+        field_name, kind = wrong
+        raise ContractError(N_("{field} must be {kind}"), field=f"{where}{field_name}", kind=kind)

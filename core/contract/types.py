@@ -1,16 +1,16 @@
 """The one table of types: what a contract's or a captured column's type is called elsewhere.
 
-Names only, so that this costs nothing to import: `pyarrow.type_for_alias(ARROW[kind])`,
-`numpy.dtype(...)`, a column of Spark's DDL. Whoever needs the objects resolves them once.
+Names only, so that this costs nothing to import; whoever needs the objects resolves them once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal, get_args
 
 FeatureType = Literal["double", "long", "boolean", "string", "datetime"]
 """Types that an input may have; a captured row also has a `timestamp`."""
+_KINDS: tuple[FeatureType, ...] = get_args(FeatureType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ColumnType:
         json: type in a JSON schema.
         spark: type in Spark's DDL.
         mlflow: types of MLflow's signatures that are read as this one.
-        tensor: kind of the NumPy dtype, in a tensor's signature, that is read as this one.
+        tensor: first letter of the NumPy dtype, in a tensor's signature, that is read as this one.
     """
 
     python: type
@@ -34,59 +34,24 @@ class ColumnType:
     with_nulls: str
     json: str
     spark: str
-    mlflow: tuple[str, ...] = ()
-    tensor: str = ""
+    mlflow: tuple[str, ...]
+    tensor: str | None = None
 
 
+_MOMENT = "datetime64[ns]"
 FEATURE_TYPES: Mapping[str, ColumnType] = {
+    # python, arrow, pandas, with_nulls, json, spark, mlflow, tensor
     "double": ColumnType(
-        python=float,
-        arrow="double",
-        pandas="float64",
-        with_nulls="float64",
-        json="number",
-        spark="double",
-        mlflow=("double", "float"),
-        tensor="f",
+        float, "double", "float64", "float64", "number", "double", ("double", "float"), "f"
     ),
     "long": ColumnType(
-        python=int,
-        arrow="int64",
-        pandas="int64",
-        with_nulls="float64",
-        json="integer",
-        spark="bigint",
-        mlflow=("long", "integer"),
-        tensor="i",
+        int, "int64", "int64", "float64", "integer", "bigint", ("long", "integer"), "i"
     ),
-    "boolean": ColumnType(
-        python=bool,
-        arrow="bool",
-        pandas="bool",
-        with_nulls="object",
-        json="boolean",
-        spark="boolean",
-        mlflow=("boolean",),
-        tensor="b",
-    ),
-    "string": ColumnType(
-        python=str,
-        arrow="string",
-        pandas="str",
-        with_nulls="str",
-        json="string",
-        spark="string",
-        mlflow=("string",),
-    ),
+    "boolean": ColumnType(bool, "bool", "bool", "object", "boolean", "boolean", ("boolean",), "b"),
+    "string": ColumnType(str, "string", "str", "str", "string", "string", ("string",)),
     # Without a zone, as MLflow's: what was sent with one is kept in UTC.
     "datetime": ColumnType(
-        python=datetime,
-        arrow="timestamp[us]",
-        pandas="datetime64[ns]",
-        with_nulls="datetime64[ns]",
-        json="string",
-        spark="timestamp_ntz",
-        mlflow=("datetime",),
+        datetime, "timestamp[us]", _MOMENT, _MOMENT, "string", "timestamp_ntz", ("datetime",)
     ),
 }
 
@@ -96,14 +61,9 @@ LONG_RANGE = range(-(2**63), 2**63)
 
 def of_mlflow(name: str) -> FeatureType | None:
     """Return the type of a column of a signature; None for one that no flat row holds."""
-    return _first(lambda known: name in known.mlflow)
+    return next((kind for kind in _KINDS if name in FEATURE_TYPES[kind].mlflow), None)
 
 
 def of_tensor(dtype: str) -> FeatureType | None:
     """Return the type of a tensor's columns by its NumPy dtype, such as `float32`."""
-    return _first(lambda known: bool(known.tensor) and dtype.startswith(known.tensor))
-
-
-def _first(fits: Callable[[ColumnType], bool]) -> FeatureType | None:
-    found = next((kind for kind, known in FEATURE_TYPES.items() if fits(known)), None)
-    return cast(FeatureType | None, found)
+    return next((kind for kind in _KINDS if dtype[:1] == FEATURE_TYPES[kind].tensor), None)

@@ -15,13 +15,9 @@ class ArchiveTooLarge(Exception):
 
 
 def check_archive(file: Path, most_bytes: int) -> None:
-    """Refuse an archive that says that it unpacks to too much.
+    """Refuse a zip file whose members together unpack to more than `most_bytes`.
 
     zipfile reads no more of a member than its directory says, so the directory can be believed.
-
-    Args:
-        file: a zip file.
-        most_bytes: most that all members together may unpack to.
 
     Raises:
         ArchiveTooLarge: it unpacks to more, or to many times its own size.

@@ -14,22 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Literal, get_args
 
 from core.files.locks import lock, owned
 
-_NAME = re.compile(r"(version|scratch|serving-workers)-[a-z0-9_]{8}")
+Kind = Literal["version", "scratch", "serving-workers", "evidence"]
+_NAME = re.compile(rf"({'|'.join(get_args(Kind))})-[a-z0-9_]{{8}}")
 _AGE_SECONDS = 60.0
 """Age below which a folder may be one that is being made, and is not locked yet."""
-_LOCKS = "mlflow-locks"
 
 
 @contextmanager
-def scratch_folder(kind: str = "scratch") -> Iterator[Path]:
-    """Yield a new temporary folder, which is removed with all it holds.
-
-    Args:
-        kind: how its name begins: `version`, `scratch` or `serving-workers`.
-    """
+def scratch_folder(kind: Kind = "scratch") -> Iterator[Path]:
+    """Yield a new temporary folder named after its kind, which is removed with all it holds."""
     _remove_dead()
     with tempfile.TemporaryDirectory(prefix=f"{kind}-") as name:
         fd = os.open(name, os.O_RDONLY)
@@ -67,9 +64,10 @@ def lock_folder() -> Path:
     Raises:
         PermissionError: there is no place for it.
     """
-    temporary = Path(tempfile.gettempdir()) / f"{_LOCKS}-{os.getuid()}"
-    for folder in (_cache_of_home() / _LOCKS, temporary):
-        with suppress(OSError):
+    temporary = f"{tempfile.gettempdir()}/mlflow-locks-{os.getuid()}"
+    for place in ("~/.cache/mlflow-locks", temporary):
+        with suppress(OSError, RuntimeError):  # of a user without an entry
+            folder = Path(place).expanduser()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = folder.lstat()
             if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
@@ -77,9 +75,3 @@ def lock_folder() -> Path:
                 if os.access(folder, os.W_OK):
                     return folder
     raise PermissionError(f"no folder for locks: {temporary}")
-
-
-def _cache_of_home() -> Path:
-    with suppress(RuntimeError):  # a user without an entry
-        return Path.home() / ".cache"
-    return Path(os.devnull)

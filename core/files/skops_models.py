@@ -16,12 +16,8 @@ _CALLING = ("LossNode", "ConstructorFromReduceNode")
 def foreign_types(file: Path, trusted: Collection[str] = ()) -> list[str]:
     """Return what a file asks for and may not have, sorted; empty for one that can be read.
 
-    A constructor is only called if it is scikit-learn's: XGBoost's and LightGBM's boosters take the
-    name of a file to read.
-
-    Args:
-        file: the skops file.
-        trusted: types that are accepted besides the list.
+    It may have what is listed, and what is `trusted` besides. A constructor is only called if it is
+    scikit-learn's: XGBoost's and LightGBM's boosters take the name of a file to read.
 
     Raises:
         Exception: it is no skops file; whatever zipfile, json or skops raise.

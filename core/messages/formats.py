@@ -67,8 +67,7 @@ def moment(value: datetime | str | None) -> str:
     """Return a date and time in the machine's zone, with the zone."""
     if value is None:
         return NONE
-    time = datetime.fromisoformat(value) if isinstance(value, str) else value
-    local = time.astimezone()
+    local = _local(value)
     zone = "'UTC'xxx" if local.utcoffset() else "'UTC'"
     pattern = ("yyyy-MM-dd HH:mm " if language() == "en" else "dd/MM/yyyy HH:mm ") + zone
     return dates.format_datetime(local, pattern, local.tzinfo, language())
@@ -76,10 +75,11 @@ def moment(value: datetime | str | None) -> str:
 
 def day(value: datetime | str | None) -> str:
     """Return a moment's date in the machine's zone."""
-    if value is None:
-        return NONE
-    time = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return date(time.astimezone().date())
+    return NONE if value is None else date(_local(value).date())
+
+
+def _local(value: datetime | str) -> datetime:
+    return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone()
 
 
 def date(value: calendar_date) -> str:

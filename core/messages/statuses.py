@@ -4,31 +4,22 @@ from collections.abc import Mapping
 
 from core.messages import N_, _
 
-WORDS: Mapping[str, str] = {
-    "GREEN": N_("Green"),
-    "YELLOW": N_("Yellow"),
-    "RED": N_("Red"),
-    "OK": N_("Performance kept"),
-    "DEGRADED": N_("Performance worse"),
-    "INCONCLUSIVE": N_("Inconclusive"),
-    "NO_DATA": N_("No data"),
+_SHOWN: Mapping[str, tuple[str, str]] = {
+    "GREEN": (N_("Green"), "green"),
+    "YELLOW": (N_("Yellow"), "yellow"),
+    "RED": (N_("Red"), "red"),
+    "OK": (N_("Performance kept"), "green"),
+    "DEGRADED": (N_("Performance worse"), "red"),
+    "INCONCLUSIVE": (N_("Inconclusive"), "none"),
+    "NO_DATA": (N_("No data"), "none"),
 }
-
-COLORS: Mapping[str, str] = {
-    "GREEN": "green",
-    "OK": "green",
-    "YELLOW": "yellow",
-    "RED": "red",
-    "DEGRADED": "red",
-}
-"""Colour of a verdict; whatever is not named here is grey."""
 
 
 def word(status: str | None) -> str:
     """Return a verdict in words; one that is not known is shown as it is."""
-    return _(WORDS.get(status or "", status or "")) or "–"
+    return _(_SHOWN.get(status or "", (status or "", ""))[0]) or "–"
 
 
 def color(status: str | None) -> str:
     """Return a verdict's colour: green, yellow, red, or none for grey."""
-    return COLORS.get(status or "", "none")
+    return _SHOWN.get(status or "", ("", "none"))[1]

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from core.metrics.resampling import Floats, Statistic
+from core.metrics.resampling import Floats, Ints, Statistic
 
 BINS = 10
 """The bins do not depend on the rows, so two samples of one distribution are measured alike."""
@@ -20,7 +19,7 @@ class CalibrationBin:
     positive_rate: float
 
 
-def ece_of(target: npt.NDArray[np.int64], scores: Floats) -> Statistic:
+def ece_of(target: Ints, scores: Floats) -> Statistic:
     """Return the expected calibration error as a statistic.
 
     ECE = Σ over bins of (rows of the bin / n) · |share of positives − mean score|: Guo, Pleiss,
@@ -38,7 +37,7 @@ def ece_of(target: npt.NDArray[np.int64], scores: Floats) -> Statistic:
     return error
 
 
-def calibration(target: npt.NDArray[np.int64], scores: Floats) -> list[CalibrationBin]:
+def calibration(target: Ints, scores: Floats) -> list[CalibrationBin]:
     """Return the bins that hold rows, lowest scores first: what the ECE is computed of."""
     places = _places(scores)
     return [
@@ -47,6 +46,6 @@ def calibration(target: npt.NDArray[np.int64], scores: Floats) -> list[Calibrati
     ]
 
 
-def _places(scores: Floats) -> npt.NDArray[np.int64]:
+def _places(scores: Floats) -> Ints:
     """Return each row's bin; a score of 1 is in the last."""
     return np.minimum((scores * BINS).astype(np.int64), BINS - 1)

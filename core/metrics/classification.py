@@ -13,25 +13,24 @@ import numpy.typing as npt
 from core.metrics.calibration import ece_of
 from core.metrics.resampling import (
     Estimate,
+    Flags,
     Floats,
     Interval,
+    Ints,
     Statistic,
     bootstraps,
     estimated,
+    log_loss_of,
     mean_of,
     ratio,
-    value_of,
+    values_of,
 )
 
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 Rows = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
 """Outcomes, scores and flags of rows, shape (n,) each."""
 
 LABEL_METRICS = frozenset({"recall", "precision", "f2", "share_flagged", "accuracy"})
 """Metrics that depend on the threshold."""
-_LEAST = float(np.finfo(np.float64).eps)
-"""Log loss takes no score to be surer than that."""
 
 
 def recall_of(target: Ints, flagged: Flags) -> Statistic:
@@ -71,12 +70,6 @@ def share_of(rows: Flags) -> Statistic:
 def brier_of(target: Ints, scores: Floats) -> Statistic:
     """Return the Brier score as a statistic: the mean squared distance of score and outcome."""
     return mean_of((scores - target) ** 2)
-
-
-def log_loss_of(target: Ints, scores: Floats) -> Statistic:
-    """Return the mean of −ln(the chance given to what happened) as a statistic."""
-    given = np.where(target == 1, scores, 1 - scores)
-    return mean_of(-np.log(np.clip(given, _LEAST, 1.0)))
 
 
 def roc_auc_of(target: Ints, scores: Floats) -> Statistic:
@@ -127,7 +120,7 @@ def statistics(target: Ints, scores: Floats, flagged: Flags) -> dict[str, Statis
         "roc_auc": roc_auc_of(target, scores),
         "pr_auc": pr_auc_of(target, scores),
         "brier": brier_of(target, scores),
-        "log_loss": log_loss_of(target, scores),
+        "log_loss": log_loss_of(np.where(target == 1, scores, 1 - scores)),
         "ece": ece_of(target, scores),
         "positive_rate": share_of(target == 1),
     }
@@ -138,15 +131,14 @@ def metrics(
 ) -> dict[str, float]:
     """Return every metric of the rows, whatever their order; NaN where one is not defined."""
     rows = _sorted_rows(target, scores, flagged)
-    return {name: value_of(found, len(rows[0])) for name, found in statistics(*rows).items()}
+    return values_of(statistics(*rows), len(rows[0]))
 
 
 def label_metrics(target: npt.ArrayLike, flagged: npt.ArrayLike) -> dict[str, float]:
     """Return the metrics of flags; what is not defined is 0, as scikit-learn counts it."""
     flags = np.asarray(flagged, dtype=bool)
-    found = label_statistics(np.asarray(target, dtype=np.int64), flags)
-    values = {name: value_of(statistic, len(flags)) for name, statistic in found.items()}
-    return {name: value if math.isfinite(value) else 0.0 for name, value in values.items()}
+    found = values_of(label_statistics(np.asarray(target, dtype=np.int64), flags), len(flags))
+    return {name: value if math.isfinite(value) else 0.0 for name, value in found.items()}
 
 
 def score_metrics(

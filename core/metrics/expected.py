@@ -17,9 +17,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from core.metrics.resampling import Estimate, Floats, percentiles
+from core.metrics.resampling import Estimate, Flags, Floats, Ints, estimate_of
 
 BINS = 4096
 SEED = 20_240_501
@@ -59,11 +58,8 @@ class ExpectedPerformance:
         `errors` are what came true minus what was promised for a period that the fit had not seen,
         by name; their size counts, in both directions.
         """
-        by = {
-            name: abs(errors[name])
-            for name in ESTIMATED
-            if math.isfinite(errors.get(name, math.inf))
-        }
+        known = [name for name in ESTIMATED if math.isfinite(errors.get(name, math.inf))]
+        by = {name: abs(errors[name]) for name in known}
         wider: dict[str, Any] = {name: _wider(getattr(self, name), by[name]) for name in by}
         return replace(self, widened_by=by, **wider)
 
@@ -100,7 +96,7 @@ class Scores:
         self._sum = np.zeros((2, BINS))
         self._spread = np.zeros(2)
 
-    def add(self, score: Floats, flag: npt.NDArray[np.int64]) -> None:
+    def add(self, score: Floats, flag: Ints) -> None:
         """Add scores in [0, 1] (others are clipped) and 0/1 flags, shape (n,) each."""
         chance = np.clip(score, 0.0, 1.0)
         flagged = flag == 1
@@ -125,16 +121,9 @@ class Scores:
         n = n_left + n_flagged
         if n < MIN_ROWS:
             return None
-        found = foretold(self._sum.sum(axis=1), self._spread, n_flagged, n)
-        return ExpectedPerformance(
-            n_rows=int(n),
-            positive_rate=found["positive_rate"],
-            share_flagged=float(n_flagged / n),
-            recall=found["recall"],
-            precision=found["precision"],
-            f2=found["f2"],
-            roc_auc=Estimate(self._roc_auc()),
-        )
+        found: Mapping[str, Any] = foretold(self._sum.sum(axis=1), self._spread, n_flagged, n)
+        share, roc_auc = float(n_flagged / n), Estimate(self._roc_auc())
+        return ExpectedPerformance(int(n), share_flagged=share, roc_auc=roc_auc, **found)
 
     def _roc_auc(self) -> float | None:
         """Return the expected share of pairs that the score orders rightly, ties half."""
@@ -164,10 +153,10 @@ def foretold(sums: Floats, spread: Floats, n_flagged: float, n: float) -> dict[s
     misses = np.clip(rng.normal(missed, sd[0], _DRAWS), 0, n - n_flagged)
     draws = _ratios(hits, misses, n_flagged, n)
     points = _ratios(np.array([hit]), np.array([missed]), n_flagged, n)
-    return {name: _estimate(float(points[name][0]), draws[name]) for name in points}
+    return {name: estimate_of(float(points[name][0]), draws[name], CONFIDENCE) for name in points}
 
 
-def promised(scores: Floats, flagged: npt.NDArray[np.bool_]) -> dict[str, float]:
+def promised(scores: Floats, flagged: Flags) -> dict[str, float]:
     """Return what the scores promise of flags, by name; NaN where it is not defined; (n,) each."""
     hit, missed = float(scores[flagged].sum()), float(scores[~flagged].sum())
     found = _ratios(np.array([hit]), np.array([missed]), float(flagged.sum()), float(len(scores)))
@@ -184,9 +173,3 @@ def _ratios(hit: Floats, missed: Floats, n_flagged: float, n: float) -> dict[str
             "f2": np.where(positive > 0, 5 * hit / (n_flagged + 4 * positive), np.nan),
             "positive_rate": positive / n,
         }
-
-
-def _estimate(value: float, draws: Floats) -> Estimate:
-    if not np.isfinite(value):
-        return Estimate(None)
-    return Estimate(value, *percentiles(draws, CONFIDENCE))

@@ -11,12 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from core.metrics.expected import CONFIDENCE, MIN_ROWS, foretold
-from core.metrics.resampling import Estimate, Floats, Z
-
-Ints = npt.NDArray[np.int64]
+from core.metrics.resampling import Estimate, Floats, Ints, Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +45,10 @@ class ClassScores:
 
     def __init__(self, classes: int) -> None:
         """Start with no row."""
+        # By class: rows answered so; then, of the rows not answered so and of those, the
+        # probability and its variance.
         self._answered = np.zeros(classes)
-        self._hit, self._missed = np.zeros(classes), np.zeros(classes)
-        self._hit_spread, self._missed_spread = np.zeros(classes), np.zeros(classes)
+        self._sums, self._spreads = np.zeros((2, classes)), np.zeros((2, classes))
         # Sum and spread of a row's log loss: −Σ p ln p, and the variance of −ln p over the classes.
         self._surprise = np.zeros(2)
 
@@ -59,10 +57,9 @@ class ClassScores:
         said = np.arange(len(self._answered)) == answered[:, None]
         doubt = probabilities * (1 - probabilities)
         self._answered += said.sum(axis=0)
-        self._hit += (probabilities * said).sum(axis=0)
-        self._missed += (probabilities * ~said).sum(axis=0)
-        self._hit_spread += (doubt * said).sum(axis=0)
-        self._missed_spread += (doubt * ~said).sum(axis=0)
+        for place, rows in enumerate((~said, said)):
+            self._sums[place] += (probabilities * rows).sum(axis=0)
+            self._spreads[place] += (doubt * rows).sum(axis=0)
         logs = -np.log(np.where(probabilities > 0, probabilities, 1.0))
         entropy = (probabilities * logs).sum(axis=1)
         spread = (probabilities * logs**2).sum(axis=1) - entropy**2
@@ -71,10 +68,8 @@ class ClassScores:
     def merge(self, other: "ClassScores") -> None:
         """Add what another tally summed."""
         self._answered += other._answered
-        self._hit += other._hit
-        self._missed += other._missed
-        self._hit_spread += other._hit_spread
-        self._missed_spread += other._missed_spread
+        self._sums += other._sums
+        self._spreads += other._spreads
         self._surprise += other._surprise
 
     def estimate(self) -> ExpectedClasses | None:
@@ -83,24 +78,21 @@ class ClassScores:
         None of fewer than `MIN_ROWS`, and where no row leaves a doubt: those are classes said
         without probabilities.
         """
-        n, spread = float(self._answered.sum()), float(self._hit_spread.sum())
+        n, spread = float(self._answered.sum()), float(self._spreads[1].sum())
         if n < MIN_ROWS or spread <= 0:
             return None
-        positives = self._hit + self._missed
-        whole = self._answered + positives
-        f1 = 2 * self._hit[whole > 0] / whole[whole > 0]
+        hits, whole = self._sums[1], self._answered + self._sums.sum(axis=0)
+        f1 = 2 * hits[whole > 0] / whole[whole > 0]
         surprise, its_spread = self._surprise
         found = {
-            "accuracy": _mean(float(self._hit.sum()), spread, n, most=1.0),
+            "accuracy": _mean(float(hits.sum()), spread, n, most=1.0),
             "macro_f1": Estimate(float(f1.mean())),
             "log_loss": _mean(float(surprise), float(its_spread), n),
         }
-        for place in range(len(self._answered)):
-            sums = np.array([self._missed[place], self._hit[place]])
-            spreads = np.array([self._missed_spread[place], self._hit_spread[place]])
-            of_class = foretold(sums, spreads, self._answered[place], n)
-            found[f"recall.{place}"] = of_class["recall"]
-            found[f"precision.{place}"] = of_class["precision"]
+        for place, answered in enumerate(self._answered):
+            of_class = foretold(self._sums[:, place], self._spreads[:, place], answered, n)
+            for name in ("recall", "precision"):
+                found[f"{name}.{place}"] = of_class[name]
         return ExpectedClasses(int(n), found)
 
 

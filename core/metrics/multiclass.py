@@ -5,13 +5,17 @@ answers does not define is NaN, and a mean over classes leaves it out.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from core.metrics.classification import precision_of, recall_of, share_of
-from core.metrics.resampling import Estimate, Floats, Statistic, estimated, mean_of, ratio, value_of
-
-Ints = npt.NDArray[np.int64]
-_LEAST = float(np.finfo(np.float64).eps)
+from core.metrics.resampling import (
+    Estimate,
+    Floats,
+    Ints,
+    Statistic,
+    estimated,
+    log_loss_of,
+    ratio,
+)
 
 
 def macro_f1_of(target: Ints, answered: Ints) -> Statistic:
@@ -31,12 +35,6 @@ def macro_f1_of(target: Ints, answered: Ints) -> Statistic:
         return ratio(np.where(defined, each, 0.0).sum(axis=0), defined.sum(axis=0).astype(float))
 
     return f1
-
-
-def log_loss_of(target: Ints, probabilities: Floats) -> Statistic:
-    """Return the mean of −ln(the probability given to what came true); probabilities (n, k)."""
-    given = probabilities[np.arange(len(target)), target]
-    return mean_of(-np.log(np.clip(given, _LEAST, 1.0)))
 
 
 def two_of(scores: Floats) -> Floats | None:
@@ -65,24 +63,12 @@ def statistics(
         "macro_f1": macro_f1_of(target, answered),
     }
     if probabilities is not None:
-        found["log_loss"] = log_loss_of(target, probabilities)
+        found["log_loss"] = log_loss_of(probabilities[np.arange(len(target)), target])
     for one in range(classes):
         is_one = (target == one).astype(np.int64)
         found[f"recall.{one}"] = recall_of(is_one, answered == one)
         found[f"precision.{one}"] = precision_of(is_one, answered == one)
     return found
-
-
-def metrics(
-    target: npt.ArrayLike,
-    answered: npt.ArrayLike,
-    classes: int,
-    probabilities: Floats | None = None,
-) -> dict[str, float]:
-    """Return every metric of the rows; NaN where one is not defined."""
-    rows = np.asarray(target, dtype=np.int64), np.asarray(answered, dtype=np.int64)
-    found = statistics(*rows, classes, probabilities)
-    return {name: value_of(each, len(rows[0])) for name, each in found.items()}
 
 
 def estimates(

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.metrics.resampling import Estimate, Floats, Statistic, estimated, mean_of, ratio, value_of
+from core.metrics.resampling import (
+    Estimate,
+    Floats,
+    Statistic,
+    estimated,
+    mean_of,
+    ratio,
+    values_of,
+)
 
 BANDS = 10
 
@@ -44,17 +52,12 @@ def r2_of(target: Floats, foretold: Floats) -> Statistic:
     return r2
 
 
-def rmse_of(target: Floats, foretold: Floats) -> Statistic:
-    """Return the root of the mean squared error as a statistic."""
-    squared = mean_of((target - foretold) ** 2)
-    return lambda weights: np.sqrt(squared(weights))
-
-
 def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
     """Return every metric as a statistic, by name; arrays of shape (n,)."""
+    squared = mean_of((target - foretold) ** 2)
     return {
         "mae": mean_of(np.abs(target - foretold)),
-        "rmse": rmse_of(target, foretold),
+        "rmse": lambda weights: np.sqrt(squared(weights)),
         "r2": r2_of(target, foretold),
         "bias": mean_of(foretold - target),
     }
@@ -63,7 +66,7 @@ def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
 def metrics(target: npt.ArrayLike, foretold: npt.ArrayLike) -> dict[str, float]:
     """Return every metric of the rows; NaN where one is not defined."""
     rows = np.asarray(target, dtype=np.float64), np.asarray(foretold, dtype=np.float64)
-    return {name: value_of(found, len(rows[0])) for name, found in statistics(*rows).items()}
+    return values_of(statistics(*rows), len(rows[0]))
 
 
 def estimates(

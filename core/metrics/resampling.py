@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 Statistic = Callable[[Floats], Floats]
 """Takes how often each row counts, (B, n), and returns one number per resample, (B,); NaN where it
 is not defined on a resample. Row sums of floats are numpy's own, never a matrix product's: those
@@ -58,9 +60,10 @@ def difference(first: Statistic, second: Statistic) -> Statistic:
     return lambda weights: first(weights) - second(weights)
 
 
-def value_of(statistic: Statistic, rows: int) -> float:
-    """Return the statistic of the rows themselves, each counted once."""
-    return float(statistic(np.ones((1, rows)))[0])
+def values_of(statistics: Mapping[str, Statistic], rows: int) -> dict[str, float]:
+    """Return statistics of the rows themselves, each counted once; NaN where one is not defined."""
+    once = np.ones((1, rows))
+    return {name: float(statistic(once)[0]) for name, statistic in statistics.items()}
 
 
 def resample(
@@ -88,9 +91,21 @@ def percentiles(samples: Floats, confidence: float) -> tuple[float | None, float
     return float(low), float(high)
 
 
+def estimate_of(value: float, samples: Floats, confidence: float) -> Estimate:
+    """Return a number with the interval of its samples; nothing where it is not defined."""
+    if not math.isfinite(value):
+        return Estimate(None)
+    return Estimate(value, *percentiles(samples, confidence))
+
+
 def mean_of(values: Floats) -> Statistic:
     """Return the mean of the rows' values as a statistic."""
     return lambda weights: ratio((weights * values).sum(axis=1), weights.sum(axis=1))
+
+
+def log_loss_of(given: Floats) -> Statistic:
+    """Return the mean of −ln(the chance given to what happened), at least 2⁻⁵², as a statistic."""
+    return mean_of(-np.log(np.clip(given, np.finfo(np.float64).eps, 1.0)))
 
 
 def estimated(
@@ -98,13 +113,8 @@ def estimated(
 ) -> tuple[dict[str, Estimate], dict[str, Floats]]:
     """Return statistics of the rows with their intervals, and the samples behind the intervals."""
     samples = resample(statistics, rows, resamples, seed)
-    values = {name: value_of(statistic, rows) for name, statistic in statistics.items()}
-    return {
-        name: Estimate(value, *percentiles(samples[name], confidence))
-        if math.isfinite(value)
-        else Estimate(None)
-        for name, value in values.items()
-    }, samples
+    values = values_of(statistics, rows)
+    return {n: estimate_of(values[n], samples[n], confidence) for n in values}, samples
 
 
 def bootstrap(statistic: Statistic, rows: int, seed: int) -> Interval:
@@ -125,12 +135,10 @@ def bootstraps(statistics: Mapping[str, Statistic], rows: int, seed: int) -> dic
     if rows < 1:
         raise ValueError("a bootstrap needs at least one row")
     found = {}
-    samples = resample(statistics, rows, RESAMPLES, seed)
-    for name, statistic in statistics.items():
-        value, (low, high) = value_of(statistic, rows), percentiles(samples[name], LEVEL)
-        if not math.isfinite(value) or low is None or high is None:
+    for name, each in estimated(statistics, rows, RESAMPLES, seed, LEVEL)[0].items():
+        if each.value is None or each.low is None or each.high is None:
             raise ValueError(f"the statistic {name} is undefined on these rows")
-        found[name] = Interval(value, low, high)
+        found[name] = Interval(each.value, each.low, each.high)
     return found
 
 

@@ -1,29 +1,17 @@
 """The Jinja environment of every page: escaped, strict, translated, with the formats as filters."""
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.messages import _, formats, language, ngettext, statuses
+from core.messages import _, language, ngettext
+from core.messages.formats import date, day, duration, joined, milliseconds, moment, number, percent
+from core.messages.statuses import color, word
 
 if TYPE_CHECKING:
     import jinja2
 
-FILTERS: Mapping[str, object] = {
-    "number": formats.number,
-    "percent": formats.percent,
-    "moment": formats.moment,
-    "day": formats.day,
-    "date": formats.date,
-    "duration": formats.duration,
-    "joined": formats.joined,
-    "milliseconds": formats.milliseconds,
-    "word": statuses.word,
-    "color": statuses.color,
-}
-
-
+_FILTERS = (date, day, duration, joined, milliseconds, moment, number, percent, word, color)
 _HERE = Path(__file__).parent
 
 
@@ -51,5 +39,5 @@ def environment(folder: Path) -> "jinja2.Environment":
         lstrip_blocks=True,
     )
     made.globals.update(_=_, ngettext=ngettext, language=language)
-    made.filters.update(FILTERS)
+    made.filters.update({each.__name__: each for each in _FILTERS})
     return made

@@ -1,1 +1,1 @@
-"""What both Spark jobs need: the project's code as one file."""
+"""What jobs on Spark need: a session that has the project's code, and why it failed."""

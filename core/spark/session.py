@@ -2,14 +2,15 @@
 
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.spark.failures import SparkUnusable, failure
-from core.spark.shipped_code import pack_code
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
@@ -27,6 +28,8 @@ _SHARED = (
     "OMP_NUM_THREADS",
 )
 """What executors find in their environment as here: they read the same bucket."""
+_SHIPPED = (".py", ".mo")
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def quoted(column: str) -> str:
@@ -72,3 +75,17 @@ def spark_session(package: str) -> Iterator["SparkSession"]:
                 session.stop()
     except (PySparkException, Py4JError) as exc:
         raise failure(exc) from exc
+
+
+def pack_code(folder: Path, package: str) -> Path:
+    """Write a zip of a package and of `core`, all their rooms included; return its path.
+
+    Python imports from such a file as it is; Spark sends it to its executors.
+    """
+    archive = folder / f"{package}-code.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        for top in (package, "core"):
+            found = sorted((_ROOT / top).rglob("*"))
+            for path in (one for one in found if one.suffix in _SHIPPED):
+                out.write(path, path.relative_to(_ROOT))
+    return archive

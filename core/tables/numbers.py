@@ -120,10 +120,10 @@ def typed(texts: pa.Array, kind: str | None, decimal: str) -> list[Any]:
     return [yes_or_no(value) for value in values] if kind == "boolean" else values
 
 
-def typed_values(values: Sequence[Any], kind: str | None, decimal: str) -> list[Any]:
+def typed_values(values: Sequence[Any], kind: str | None) -> list[Any]:
     """Return cells that a workbook has typed, those among them that are text read as `typed`."""
     texts = [value if isinstance(value, str) else None for value in values]
-    read = typed(pa.array(texts, pa.string()), kind, decimal)
+    read = typed(pa.array(texts, pa.string()), kind, "")
     number = _whole if kind == "long" else (lambda value: value)
     return [
         own if text is not None else number(value)

@@ -7,7 +7,6 @@ whatever lies in, under or over a folder `_delta_log` is read by that log, or no
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -51,12 +50,12 @@ class ParquetPlace:
     @property
     def is_folder(self) -> bool:
         """Tell whether it is there and a folder."""
-        return bool(self._kind(self.path) == pafs.FileType.Directory)
+        return self._is_folder(self.path)
 
     @property
     def is_delta(self) -> bool:
         """Tell whether it is a Delta table."""
-        return bool(self._kind(f"{self.path}/{DELTA_LOG}") == pafs.FileType.Directory)
+        return self._is_folder(f"{self.path}/{DELTA_LOG}")
 
     def plain_files(self) -> list[str]:
         """Return the paths of a folder's data files in order, or that of the file.
@@ -68,19 +67,15 @@ class ParquetPlace:
         """
         above = [str(folder) for folder in PurePosixPath(self.path).parents][:-1]
         within = self._paths() if self.is_folder else [self.path]
-        if any(self._kind(f"{folder}/{DELTA_LOG}") == pafs.FileType.Directory for folder in above):
-            raise UnreadableTable(
-                N_(
-                    "{name}: is part of a Delta table, whose deleted rows only its log tells; name "
-                    "the table's own folder"
-                ),
-                name=self.name,
+        if any(self._is_folder(f"{folder}/{DELTA_LOG}") for folder in above):
+            message = N_(
+                "{name}: is part of a Delta table, whose deleted rows only its log tells; name "
+                "the table's own folder"
             )
+            raise UnreadableTable(message, name=self.name)
         if any(DELTA_LOG in PurePosixPath(path).parts for path in within):
-            raise UnreadableTable(
-                N_("{name}: there is a Delta table within; name the table's own folder"),
-                name=self.name,
-            )
+            message = N_("{name}: there is a Delta table within; name the table's own folder")
+            raise UnreadableTable(message, name=self.name)
         start = len(PurePosixPath(self.path).parts)
         return [
             path
@@ -92,8 +87,8 @@ class ParquetPlace:
         found = self.files.get_file_info(pafs.FileSelector(self.path, recursive=True))
         return sorted(one.path for one in found if one.type == pafs.FileType.File)
 
-    def _kind(self, path: str) -> Any:
-        return self.files.get_file_info(path).type
+    def _is_folder(self, path: str) -> bool:
+        return bool(self.files.get_file_info(path).type == pafs.FileType.Directory)
 
 
 def open_dataset(source: Path | str) -> ds.Dataset:
@@ -136,11 +131,7 @@ def _plain(place: ParquetPlace, paths: list[str]) -> ds.Dataset:
 
 
 def _delta(place: ParquetPlace) -> ds.Dataset:
-    """Return the rows that a Delta table's log names now.
-
-    Raises:
-        UnreadableTable: what reads it is not installed, or the table uses what that cannot read.
-    """
+    """Return the rows that a Delta table's log names now."""
     try:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
@@ -157,14 +148,11 @@ def _delta(place: ParquetPlace) -> ds.Dataset:
         named = [*features, *(["columnMapping"] if mapping != "none" else [])]
         refused = sorted({*named} & {"deletionVectors", "columnMapping"})
         if refused:
-            raise UnreadableTable(
-                N_(
-                    "{name}: the Delta table uses {features}, which is not read here; write it as "
-                    "one without, or as plain Parquet"
-                ),
-                name=place.name,
-                features=", ".join(refused),
+            message = N_(
+                "{name}: the Delta table uses {features}, which is not read here; write it as "
+                "one without, or as plain Parquet"
             )
+            raise UnreadableTable(message, name=place.name, features=", ".join(refused))
         return table.to_pyarrow_dataset(filesystem=files)
     except DeltaError as exc:
         message = N_("{name}: the Delta table cannot be read ({reason})")

@@ -3,8 +3,13 @@
 import codecs
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from core.messages import N_, _
 from core.tables.errors import UnreadableTable
@@ -14,7 +19,11 @@ SEPARATORS = {",": N_("comma"), ";": N_("semicolon"), "\t": N_("tab")}
 _MARKS = {",": N_("decimal comma"), ".": N_("decimal point"), "": N_("no decimal mark found")}
 _SAMPLE = 2**18
 _PIECE = 2**20
+_BLOCK = 2**22
+_MOST = 20
+"""Wrong lines that are named."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NO_TEXT = N_("{name}: is no text in UTF-8 or Windows-1252")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,46 @@ class TextForm:
             decimal=_(_MARKS[self.decimal]),
             encoding={"utf-8": "UTF-8", "cp1252": "Windows-1252"}[self.encoding],
         )
+
+    def batches(self, source: Path | bytes, name: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a file or content of this form, every cell a text.
+
+        Raises:
+            UnreadableTable: it is damaged, or a line has not as many cells as the header.
+        """
+        wrong: list[int] = []
+
+        def refuse(row: Any) -> str:
+            wrong.append(row.number)
+            return "skip"
+
+        places = [str(place) for place in range(len(self.names))]
+        reading = pa_csv.ReadOptions(
+            use_threads=False,
+            block_size=_BLOCK,
+            skip_rows=self.skip,
+            column_names=places,
+            encoding=self.encoding,
+        )
+        parsing = pa_csv.ParseOptions(
+            delimiter=self.separator, newlines_in_values=True, invalid_row_handler=refuse
+        )
+        texts = pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(places, pa.string()), strings_can_be_null=False
+        )
+        opened = pa.BufferReader(source) if isinstance(source, bytes) else str(source)
+        try:
+            for batch in pa_csv.open_csv(opened, reading, parsing, texts):
+                if not wrong:
+                    yield batch
+        except pa.ArrowInvalid:
+            # Its text quotes the line, which may name a person.
+            message = N_("{name}: is no CSV that can be read to its end")
+            raise UnreadableTable(message, name=name) from None
+        if wrong:
+            lines = ", ".join(map(str, wrong[:_MOST])) + ", …" * (len(wrong) > _MOST)
+            message = N_("{name}: not {count} values, as in the header, in line {lines}")
+            raise UnreadableTable(message, name=name, count=len(self.names), lines=lines)
 
 
 def text_form(file: BinaryIO, name: str) -> TextForm:
@@ -87,18 +136,17 @@ def _separator(text: str) -> str:
 
 
 def _encoding(file: BinaryIO, name: str) -> str:
+    begun = file.read(2)
     for encoding in ("utf-8", "cp1252"):
         file.seek(0)
         decoder = codecs.getincrementaldecoder(encoding)()
+        quotes = 0
         try:
-            begun, quotes = False, 0
             while piece := file.read(_PIECE):
-                if b"\0" in piece or (not begun and piece.startswith(_UTF16)):
-                    raise UnreadableTable(
-                        N_("{name}: is no text in UTF-8 or Windows-1252"), name=name
-                    )
+                if b"\0" in piece or begun in _UTF16:
+                    raise UnreadableTable(_NO_TEXT, name=name)
                 decoder.decode(piece)
-                begun, quotes = True, quotes + piece.count(b'"')
+                quotes += piece.count(b'"')
             decoder.decode(b"", True)
         except UnicodeDecodeError:
             continue
@@ -106,4 +154,4 @@ def _encoding(file: BinaryIO, name: str) -> str:
             # The rest of the file would be one cell.
             raise UnreadableTable(N_("{name}: a quoted cell does not end"), name=name)
         return encoding
-    raise UnreadableTable(N_("{name}: is no text in UTF-8 or Windows-1252"), name=name)
+    raise UnreadableTable(_NO_TEXT, name=name)

@@ -5,8 +5,7 @@ and in CSV behind an apostrophe.
 """
 
 import csv
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,21 +52,14 @@ def check_output(output: Path, excel_br: bool, rows: int = 0) -> None:
         raise UnreadableTable(message, name=output, most=MOST_XLSX)
 
 
-@contextmanager
-def table_writer(file: Path, output: Path, schema: pa.Schema, excel_br: bool) -> Iterator[Writer]:
+def table_writer(file: Path, output: Path, schema: pa.Schema, excel_br: bool) -> closing[Writer]:
     """Open a writer to a file, of the format that the name `output` says; close it at the end."""
     suffix = output.suffix.lower()
-    writer: Writer
     if suffix == ".parquet":
-        writer = pq.ParquetWriter(file, schema)
-    elif suffix == ".xlsx":
-        writer = _Workbook(file, schema)
-    else:
-        writer = _Delimited(file, schema, excel_br)
-    try:
-        yield writer
-    finally:
-        writer.close()
+        return closing(pq.ParquetWriter(file, schema))
+    if suffix == ".xlsx":
+        return closing(_Workbook(file, schema))
+    return closing(_Delimited(file, schema, excel_br))
 
 
 def harmless(text: str) -> str:

@@ -3,11 +3,11 @@
 import pytest
 
 from core.contract.completed import artifact_of, completed, dumped, merged
-from core.contract.derived import contract_of_signature
+from core.contract.derived import contract_of_version
 from core.contract.model import ContractError
 
-PLAIN = contract_of_signature(
-    3, None, [{"name": "age", "type": "double"}, {"name": "plan", "type": "string"}], None
+PLAIN = contract_of_version(
+    3, None, {}, [{"name": "age", "type": "double"}, {"name": "plan", "type": "string"}], None
 )
 
 

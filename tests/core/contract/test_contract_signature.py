@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.contract.derived import contract_of_signature, output_names
+from core.contract.derived import contract_of_version, output_names
 from core.contract.model import ContractError, Feature, ModelContract
 
 
@@ -21,7 +21,7 @@ def tensor(dtype: str, *shape: int) -> dict[str, Any]:
 def test_types_names_and_required_are_taken_over() -> None:
     """Nothing is invented: no range, no unit, null only where the column may be absent."""
     inputs = [column("float", "a b"), column("integer", "n", required=False)]
-    contract = contract_of_signature(7, None, inputs, [tensor("float64", -1)])
+    contract = contract_of_version(7, None, {}, inputs, [tensor("float64", -1)])
     assert contract.features == (
         Feature("a b", "double", nullable=False),
         Feature("n", "long", nullable=True),
@@ -34,7 +34,7 @@ def test_types_names_and_required_are_taken_over() -> None:
 )
 def test_only_a_release_names_a_release(tagged: str, release: str) -> None:
     """A tag of another form is no release."""
-    assert contract_of_signature(7, tagged, [column("long", "n")], None).release == release
+    assert contract_of_version(7, tagged, {}, [column("long", "n")], None).release == release
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_outputs_bear_the_schemas_names(outputs: Any, names: tuple[str, ...]) ->
 
 def test_a_matrix_has_numbered_columns() -> None:
     """A tensor of known width is that many required numbers."""
-    contract = contract_of_signature(1, None, [tensor("float64", -1, 3)], None)
+    contract = contract_of_version(1, None, {}, [tensor("float64", -1, 3)], None)
     assert contract.feature_names == ("x0", "x1", "x2")
 
 
@@ -63,9 +63,9 @@ def test_any_name_is_a_features() -> None:
     """Numbers of frames made from arrays, none at all, an empty one, and the store's own."""
     names = (0, "", "score", "1st", "😀", "x" * 300)
     inputs = [{**column("double", None), "name": name} for name in names]
-    contract = contract_of_signature(1, None, inputs, None)
+    contract = contract_of_version(1, None, {}, inputs, None)
     assert contract.feature_names == ("0", "", "score", "1st", "😀", "x" * 300)
-    unnamed = contract_of_signature(1, None, [column("double", None)] * 3, None)
+    unnamed = contract_of_version(1, None, {}, [column("double", None)] * 3, None)
     assert unnamed.feature_names == ("0", "1", "2")
 
 
@@ -83,7 +83,7 @@ def test_any_name_is_a_features() -> None:
 def test_what_no_flat_row_holds_is_refused(inputs: Any) -> None:
     """Binary columns, nested tensors and names of control characters end in a ContractError."""
     with pytest.raises(ContractError):
-        contract_of_signature(1, None, inputs, None)
+        contract_of_version(1, None, {}, inputs, None)
 
 
 def test_outputs_survive_the_registry_and_leave_other_contracts_as_they_were() -> None:

@@ -16,17 +16,17 @@ ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
 import sys, time
 from core.files.scratch import scratch_folder
-with scratch_folder("version") as folder:
+with scratch_folder(sys.argv[1]) as folder:
     (folder / "weights").write_text("x")
     print(folder, flush=True)
     time.sleep(60)
 """
 
 
-def hold(folder: Path) -> tuple[subprocess.Popen[str], Path]:
+def hold(folder: Path, kind: str = "version") -> tuple[subprocess.Popen[str], Path]:
     """Return a process that holds a scratch folder of a temporary folder, and its scratch."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD],
+        [sys.executable, "-c", HOLD, kind],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
@@ -39,9 +39,10 @@ def hold(folder: Path) -> tuple[subprocess.Popen[str], Path]:
     return process, made
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["version", "scratch", "serving-workers", "evidence"])
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, kind: str) -> None:
     """SIGKILL leaves the folder; a new process removes it, and nothing of living ones or others."""
-    dead, left = hold(tmp_path)
+    dead, left = hold(tmp_path, kind)
     living, kept = hold(tmp_path)
     dead.kill()
     dead.wait()

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score
 
-from core.metrics.multiclass import estimates, metrics, statistics
+from core.metrics.multiclass import estimates, statistics
+from core.metrics.resampling import values_of
 
 CLASSES = 4
 ROWS = st.lists(st.tuples(*[st.integers(0, CLASSES - 1)] * 2), min_size=1, max_size=40)
@@ -20,7 +21,7 @@ def test_metrics_are_those_of_scikit_learn(rows: list[tuple[int, int]], seed: in
     """Also where classes are missing on either side."""
     target, answered = np.array(rows).T
     probabilities = np.random.default_rng(seed).dirichlet(np.ones(CLASSES), len(rows))
-    found = metrics(target, answered, CLASSES, probabilities)
+    found = values_of(statistics(target, answered, CLASSES, probabilities), len(rows))
     assert found["accuracy"] == pytest.approx(accuracy_score(target, answered))
     expected = f1_score(target, answered, average="macro", zero_division=0)
     assert found["macro_f1"] == pytest.approx(expected)
@@ -37,7 +38,8 @@ def test_a_weight_of_two_is_the_row_twice() -> None:
     rng = np.random.default_rng(0)
     target, answered = rng.integers(0, CLASSES, (2, 30))
     counts = rng.integers(0, 3, 30)
-    repeated = metrics(np.repeat(target, counts), np.repeat(answered, counts), CLASSES)
+    twice = statistics(np.repeat(target, counts), np.repeat(answered, counts), CLASSES)
+    repeated = values_of(twice, int(counts.sum()))
     for name, statistic in statistics(target, answered, CLASSES).items():
         (found,) = statistic(counts[None, :].astype(float))
         assert found == pytest.approx(repeated[name], nan_ok=True), name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.spark.shipped_code import pack_code
+from core.spark.session import pack_code
 
 
 @pytest.mark.parametrize(

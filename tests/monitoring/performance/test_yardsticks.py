@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import f1_score, log_loss, r2_score, recall_score
 
 from core.metrics import multiclass, regression
+from core.metrics.resampling import values_of
 from monitoring.pages.performance_page import PerformanceFacts, headline, render
 from monitoring.performance.labels import Labels
 from monitoring.performance.matching import Matched
@@ -70,7 +71,8 @@ def test_numbers_foretold(noise: float, bias: float, status: str, worse: list[st
 
 def test_classes() -> None:
     """Recall and precision of each, accuracy and macro F1; no log loss without probabilities."""
-    test = multiclass.metrics(*(plans(1000, 0.8)[i] for i in (0, 2)), 3)
+    target, _score, answered = plans(1000, 0.8)
+    test = values_of(multiclass.statistics(target, answered, 3), 1000)
     good, bad = plans(400, 0.8), plans(402, 0.6)
     found = judge(good, test, "classes", PLANS)
     assert (found.status, found.degraded()) == ("OK", [])

@@ -13,7 +13,7 @@ from mlflow.types import ParamSchema, ParamSpec
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core.contract.derived import contract_of_signature
+from core.contract.derived import contract_of_version
 from serving.compiled.boosters import XgboostBooster
 from serving.compiled.estimators import compile_method
 from serving.config.settings import Settings
@@ -35,7 +35,7 @@ def served(folder: Path, **settings: Any) -> Scorer:
     """Return the scorer of a saved model."""
     package = plain_versions.opened(folder)
     method = method_of(package, Settings(**settings))
-    contract = contract_of_signature(1, None, package.inputs or [], package.outputs)
+    contract = contract_of_version(1, None, {}, package.inputs or [], package.outputs)
     return Scorer(method, contract.features, None, Inputs(contract.features, package.inputs or ()))
 
 
