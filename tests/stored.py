@@ -89,6 +89,12 @@ class StoreWriter:
         return path
 
 
+def read_journal(path: Path) -> tuple[JournalHeader, list[list[Any]]]:
+    """Return a journal's header and its complete rows, by a plain JSON reader."""
+    header, *lines = path.read_bytes().split(b"\n")[:-1]
+    return JournalHeader.from_line(header), [json.loads(line) for line in lines]
+
+
 def flip_a_page(path: Path) -> None:
     """Flip one bit of a Parquet file in the page of the entities, as a disk might."""
     column = pq.read_metadata(path).schema.names.index("entity")
