@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.store.arrow_types import ARROW_TYPES
+from core.store.filesystem import Store
 from core.store.schema import (
     JOURNAL_FOLDER,
     JOURNAL_SUFFIX,
@@ -29,6 +30,7 @@ class StoreWriter:
     def __init__(self, folder: Path, features: Mapping[str, str] = FEATURES) -> None:
         """Write into `folder` rows of these features."""
         self.folder, self.features = folder, features
+        self.store = Store(folder)
 
     def journal(
         self,

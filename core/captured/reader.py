@@ -1,7 +1,6 @@
 """Read what a version answered from the inference store, and find the latest row of each entity."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -33,19 +32,17 @@ class Captures:
 
     def __init__(
         self,
-        store: Store | Path,
+        store: Store,
         selection: Selection,
         features: Mapping[str, str],
-        journals: Path | None = None,
         classes: int = 0,
     ) -> None:
         """Select rows of `store`.
 
-        `features` maps columns to contract types; `journals` is where the journals of a folder were
-        moved to, if they were. Of `classes` the probabilities may be asked for besides, where
-        capture keeps them (`probability_columns`).
+        `features` maps columns to contract types. Of `classes` the probabilities may be asked for
+        besides, where capture keeps them (`probability_columns`).
         """
-        self._store, self._selection = Store.at(store, journals), selection
+        self._store, self._selection = store, selection
         self._columns = (*features, SCORE)
         kept = probability_columns(classes)
         self._types = {**LEADING_COLUMNS, **features, **kept, **TRAILING_COLUMNS}

@@ -58,11 +58,6 @@ class Store:
         self.place = place
         self.journals = journals or journal_folder(place)
 
-    @classmethod
-    def at(cls, where: "Store | Path", journals: Path | None = None) -> "Store":
-        """Return a store as it is, or a folder as a store."""
-        return where if isinstance(where, Store) else cls(where, journals)
-
     def __str__(self) -> str:
         """Return the place as operators write it."""
         return str(self.place)

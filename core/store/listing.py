@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from core.messages import _
 from core.store.errors import FileDamaged
@@ -30,7 +30,7 @@ class StoreFiles:
         return stem in self.listed or stem in self.replaced
 
 
-def list_store(store: Store | Path, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
+def list_store(store: Store, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
     """Look at the store once, and at the files of the names that are `wanted` only.
 
     A compacted file and those that it replaces must be wanted or not together.
@@ -39,7 +39,6 @@ def list_store(store: Store | Path, wanted: Callable[[str], bool] = any_name) ->
         FileDamaged: a compacted file's footer cannot be read; names it.
         StoreUnreachable: the bucket does not answer.
     """
-    store = Store.at(store)
     listed = {file.path.stem: file for file in store.files(wanted)}
     paths = [file.path for file in listed.values()]
     replaced = _replaced(store, (path for path in paths if is_compacted(path.stem)))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from core.journals.journal_arrow import journals_of
@@ -54,7 +54,7 @@ class Compaction:
 
 
 def compact(
-    store: Store | Path,
+    store: Store,
     keep_minutes: float = KEEP_MINUTES,
     today: datetime | None = None,
     step: Callable[[], None] = lambda: None,
@@ -70,7 +70,6 @@ def compact(
         StoreUnreachable: the bucket does not answer.
         StoreUnwritable: the folder cannot be written.
     """
-    store = Store.at(store)
     left_out, today = Unreadable(store), today or datetime.now(UTC)
     merged = written = 0
     try:

@@ -72,7 +72,7 @@ class Window:
         if not (store.exists() or store.journals.is_dir()):
             raise StoreError(N_("{store} does not exist; check --inference_store."), store=store)
         selection = Selection(model, number, self.start or _BEGINNING, self.end, role)
-        return Captures(store, selection, columns, store.journals, classes)
+        return Captures(store, selection, columns, classes)
 
     def params(self) -> dict[str, str]:
         """Return the parameters that a run is logged with."""
