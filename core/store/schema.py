@@ -16,7 +16,7 @@ reader that listed the folder before has finished; so nobody sees a row twice or
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -128,7 +128,7 @@ def is_compacted(stem: str) -> bool:
     return f"-{COMPACTED}-" in stem
 
 
-def compacted_stem(stems: Sequence[str]) -> str:
+def compacted_stem(stems: Iterable[str]) -> str:
     """Return the stem of the file that replaces these: the same for the same ones, in time order.
 
     It begins like the first of them: `<time>-v<version>`.
