@@ -73,8 +73,9 @@ class Store:
         return self._opened[0]
 
     def exists(self) -> bool:
-        """Tell whether there is such a folder; a bucket's prefix is there once it has objects."""
-        return self.folder.is_dir() if self.folder else bool(self.files())
+        """Tell whether there is a folder of files or journals, or a bucket's prefix with files."""
+        there = self.folder.is_dir() if self.folder else bool(self.files())
+        return there or self.journals.is_dir()
 
     def files(self, wanted: Callable[[str], bool] = any_name) -> list[StoredFile]:
         """Return the Parquet files of wanted names in order of name, which is that of time."""

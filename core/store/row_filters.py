@@ -19,20 +19,18 @@ class Rule(Protocol):
         """Return for each value of the column, shape (n,), whether the rule is about its row."""
 
 
-@dataclass(frozen=True, slots=True)
 class OfPerson:
     """Rows of one person, by pseudonym; by several where a number was spelt in several ways."""
 
-    entities: frozenset[str]
     column = "entity"
 
     def __init__(self, *entities: str) -> None:
         """Name the pseudonyms."""
-        object.__setattr__(self, "entities", frozenset(entities))
+        self._entities = entities
 
     def matches(self, values: pa.Array) -> pa.Array:
         """Return which rows are the person's; a row without an entity is nobody's."""
-        return pc.fill_null(pc.is_in(values, pa.array(sorted(self.entities), values.type)), False)
+        return pc.fill_null(pc.is_in(values, pa.array(self._entities, values.type)), False)
 
 
 @dataclass(frozen=True, slots=True)
