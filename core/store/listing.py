@@ -40,9 +40,8 @@ def list_store(store: Store, wanted: Callable[[str], bool] = any_name) -> StoreF
         StoreUnreachable: the bucket does not answer.
     """
     listed = {file.path.stem: file for file in store.files(wanted)}
-    paths = [file.path for file in listed.values()]
-    replaced = _replaced(store, (path for path in paths if is_compacted(path.stem)))
-    live = tuple(path for path in paths if path.stem not in replaced)
+    replaced = _replaced(store, listed.values())
+    live = tuple(file.path for stem, file in listed.items() if stem not in replaced)
     return StoreFiles(live, replaced, listed)
 
 
@@ -53,14 +52,13 @@ def is_replaced(store: Store, stem: str) -> bool:
         FileDamaged: a compacted file's footer cannot be read; names it.
         StoreUnreachable: the bucket does not answer.
     """
-    paths = (file.path for file in store.files(lambda name: name[:8] == stem[:8]))
-    return stem in _replaced(store, (path for path in paths if is_compacted(path.stem)))
+    return stem in _replaced(store, store.files(lambda name: name[:8] == stem[:8]))
 
 
-def _replaced(store: Store, compacted: Iterable[PurePath]) -> dict[str, PurePath]:
+def _replaced(store: Store, files: Iterable[StoredFile]) -> dict[str, PurePath]:
     """Map replaced stems to the live file that speaks for them, which may be a compacted one's."""
     spoken_for: dict[PurePath, frozenset[str]] = {}
-    for path in compacted:
+    for path in (file.path for file in files if is_compacted(file.path.stem)):
         try:
             with store.parquet(path) as file:
                 spoken_for[path] = replaced_stems(file.metadata.metadata or {})
