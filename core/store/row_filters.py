@@ -2,21 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
-
-class Rule(Protocol):
-    """Tells rows by one of the store's leading columns."""
-
-    @property
-    def column(self) -> str:
-        """Return the column's name."""
-
-    def matches(self, values: pa.Array) -> pa.Array:
-        """Return for each value of the column, shape (n,), whether the rule is about its row."""
 
 
 class OfPerson:
@@ -44,3 +32,8 @@ class OlderThan:
         """Return which rows are older."""
         limit = pa.scalar(self.moment, pa.timestamp("us", tz="UTC"))
         return pc.fill_null(pc.less(values, limit), False)
+
+
+Rule = OfPerson | OlderThan
+"""Tells rows by one of the store's leading columns: `matches` takes its values, shape (n,), and
+returns for each whether the rule is about its row."""

@@ -1,10 +1,8 @@
-"""Merging a past day's small Parquet files into one per version.
+"""Merging a past day's small Parquet files into one per version (see `core.store.schema`).
 
-Nobody who reads meanwhile sees a row twice or not at all: the merged file appears at once (in a
-folder by a rename, in a bucket when its upload ends), and its footer names the files it replaces,
-which readers leave out from then on (see `core.store.schema`). The replaced files stay
-until a later run, for readers that listed the store before; the footer forgets them later still.
-Each step can be repeated after a crash.
+The merged file appears at once, in a folder by a rename, in a bucket when its upload ends. The
+files it replaces stay until a later run; its footer forgets them later still. Each step can be
+repeated after a crash.
 """
 
 import time
