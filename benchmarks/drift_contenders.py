@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from benchmarks.drift_store import MODEL, RELEASE
 from core.captured.reader import Captures
 from core.captured.selection import Selection
+from core.store.filesystem import Store
 from mlflow_project.dataset.risk import build_contract
 from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import compare
@@ -36,7 +37,7 @@ def ours(store: Path, baseline: Baseline) -> int:
     now = datetime.now(UTC)
     features = build_contract(RELEASE, 0.5, {}, 0.5).features
     captures = Captures(
-        store,
+        Store(store),
         Selection(MODEL, 1, now - timedelta(days=7), now),
         {feature.name: feature.type for feature in features},
     )

@@ -134,7 +134,7 @@ def place(request: pytest.FixtureRequest, writer: Any) -> tuple[Any, Callable[[]
     from core.store.filesystem import Store
 
     if request.param == "folder":
-        return Store(writer.folder), lambda: None
+        return writer.store, lambda: None
     store = Store(request.getfixturevalue("bucket"), writer.folder / "journal")
 
     def upload() -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.store.arrow_types import ARROW_TYPES
+from core.store.filesystem import Store
 from core.store.schema import (
     JOURNAL_FOLDER,
     JOURNAL_SUFFIX,
@@ -29,6 +30,7 @@ class StoreWriter:
     def __init__(self, folder: Path, features: Mapping[str, str] = FEATURES) -> None:
         """Write into `folder` rows of these features."""
         self.folder, self.features = folder, features
+        self.store = Store(folder)
 
     def journal(
         self,
@@ -87,6 +89,12 @@ class StoreWriter:
         if not keep_journal:
             journal.unlink()
         return path
+
+
+def read_journal(path: Path) -> tuple[JournalHeader, list[list[Any]]]:
+    """Return a journal's header and its complete rows, by a plain JSON reader."""
+    header, *lines = path.read_bytes().split(b"\n")[:-1]
+    return JournalHeader.from_line(header), [json.loads(line) for line in lines]
 
 
 def flip_a_page(path: Path) -> None:

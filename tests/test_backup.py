@@ -16,6 +16,7 @@ import pytest
 
 from core.captured.reader import Captures
 from core.captured.selection import Selection
+from core.store.filesystem import Store
 from scripts import database
 from tests.live import clean_environment, copy_project, eventually, running_mlflow
 from tests.stored import FEATURES, StoreWriter
@@ -76,7 +77,7 @@ class Installation:
 def requests(folder: Path, model: str) -> list[str]:
     """Return the request of each captured row that a report on a model would read."""
     now = datetime.now(UTC)
-    captures = Captures(folder / STORE, Selection(model, 1, now - DAY, now + DAY), FEATURES)
+    captures = Captures(Store(folder / STORE), Selection(model, 1, now - DAY, now + DAY), FEATURES)
     return [name for batch in captures.rows(["request_id"]) for name in batch[0].to_pylist()]
 
 

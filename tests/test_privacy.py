@@ -21,8 +21,8 @@ import pytest
 
 from core.contract.pseudonym import pseudonym
 from core.files.locks import owned
-from core.store.schema import read_journal
 from tests.live import ROOT, clean_environment, eventually, run_here, stop, wait_for
+from tests.stored import read_journal
 
 NAME = "Plantada da Silva"
 PERSON = "RA-PLANTADO-4711"
@@ -106,7 +106,6 @@ class System:
         for path in (self.store / "journal").glob("*.jsonl"):
             with contextlib.suppress(FileNotFoundError):  # its Parquet file is there already
                 header, rows = read_journal(path)
-                assert header is not None
                 place = list(header.columns).index("entity")
                 stored[path.stem] = [row[place] for row in rows]
         for path in self.store.glob("*.parquet"):

@@ -22,6 +22,7 @@ from benchmarks.chaos.system import System
 from benchmarks.chaos.verdict import StoredRow, check_rows, judge
 from core.captured.reader import Captures
 from core.captured.selection import Selection
+from core.store.filesystem import Store
 
 _CLIENTS = 3
 _REST_SECONDS = 240.0
@@ -128,7 +129,7 @@ def stored(system: System) -> Iterator[StoredRow]:
     now = datetime.now(UTC)
     chosen = Selection(versions.MODEL, None, now - timedelta(days=30), now + timedelta(days=1))
     features = dict.fromkeys(versions.FEATURES, "double")
-    captures = Captures(system.store, chosen, features, system.journals)
+    captures = Captures(Store(system.store, system.journals), chosen, features)
     for batch in captures.rows(["request_id", "instance", "registry_version", "score"]):
         columns = (batch.column(number).to_pylist() for number in range(4))
         yield from (StoredRow(*row) for row in zip(*columns, strict=True))

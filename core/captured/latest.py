@@ -22,7 +22,8 @@ class LatestPerEntity:
     def __init__(self) -> None:
         """Start with no row."""
         self._without: list[npt.NDArray[np.bool_]] = []
-        self._latest = _empty()
+        none = np.zeros(0, dtype=np.int64)
+        self._latest: _Columns = (none.astype(np.uint64), none, none)
         self._pending: list[_Columns] = []
         self._n_pending = self._n_rows = 0
 
@@ -59,11 +60,6 @@ class LatestPerEntity:
 
 
 _Columns = tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
-
-def _empty() -> _Columns:
-    none = np.zeros(0, dtype=np.int64)
-    return np.zeros(0, dtype=np.uint64), none, none
 
 
 def _latest(

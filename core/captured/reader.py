@@ -1,14 +1,14 @@
 """Read what a version answered from the inference store, and find the latest row of each entity."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
-from core.captured.footers import has_entities
 from core.captured.latest import LatestPerEntity
 from core.captured.selection import ReadingPlan, Selection
 from core.captured.sources import Sources
@@ -33,19 +33,17 @@ class Captures:
 
     def __init__(
         self,
-        store: Store | Path,
+        store: Store,
         selection: Selection,
         features: Mapping[str, str],
-        journals: Path | None = None,
         classes: int = 0,
     ) -> None:
         """Select rows of `store`.
 
-        `features` maps columns to contract types; `journals` is where the journals of a folder were
-        moved to, if they were. Of `classes` the probabilities may be asked for besides, where
-        capture keeps them (`probability_columns`).
+        `features` maps columns to contract types. Of `classes` the probabilities may be asked for
+        besides, where capture keeps them (`probability_columns`).
         """
-        self._store, self._selection = Store.at(store, journals), selection
+        self._store, self._selection = store, selection
         self._columns = (*features, SCORE)
         kept = probability_columns(classes)
         self._types = {**LEADING_COLUMNS, **features, **kept, **TRAILING_COLUMNS}
@@ -109,7 +107,7 @@ class Captures:
             columns=columns,
             types=self._types,
             schema=self._sources.schema,
-            has_entities=any(has_entities(source) for source in sources),
+            has_entities=any(_has_entities(source) for source in sources),
         )
 
     @property
@@ -130,7 +128,7 @@ class Captures:
         needed = _each_once(*columns, "entity", "timestamp")
         while True:
             sources, left_out = self._sources.look(), len(self._sources.left_out)
-            if not any(has_entities(source) for source in sources):
+            if not any(_has_entities(source) for source in sources):
                 return self._sources.by_file(sources, columns), None
             latest = LatestPerEntity()
             for batch in self._sources.by_file(sources, needed):
@@ -141,3 +139,23 @@ class Captures:
 
 def _each_once(*names: str) -> list[str]:
     return list(dict.fromkeys(names))
+
+
+def _has_entities(source: ds.Dataset) -> bool:
+    """Tell whether a row may have an entity: by the files' footers, which the scan needs anyway."""
+    if not isinstance(source, ds.FileSystemDataset):
+        batches = source.to_batches(columns=["entity"])
+        return any(batch.column(0).null_count < len(batch) for batch in batches)
+    return any(_footer_has_entities(part.metadata) for part in source.get_fragments())
+
+
+def _footer_has_entities(footer: pq.FileMetaData) -> bool:
+    if "entity" not in footer.schema.names:
+        return False
+    column = footer.schema.names.index("entity")
+    for index in range(footer.num_row_groups):
+        group = footer.row_group(index)
+        known = group.column(column).statistics
+        if known is None or not known.has_null_count or known.null_count < group.num_rows:
+            return True
+    return False

@@ -1,7 +1,7 @@
 """Which captured rows a job is about, and what there is to read of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -83,7 +83,3 @@ class ReadingPlan:
     types: Mapping[str, str]
     schema: pa.Schema
     has_entities: bool
-
-    def without_sources(self) -> "ReadingPlan":
-        """Return the plan as it can be sent elsewhere."""
-        return replace(self, sources=())

@@ -44,14 +44,10 @@ class Sources:
         while True:
             journals = dict(self._journals())
             files = self.left_out.files(self._selection.may_hold)
-            filesystem = self._store.filesystem
             sources = [ds.dataset(t) for stem, t in journals.items() if not files.holds(stem)]
             paths = [str(path) for path in files.live]
             groups = range(0, len(paths), _FILES_AT_ONCE)
-            stored = [
-                stored_files(paths[start : start + _FILES_AT_ONCE], self.schema, filesystem)
-                for start in groups
-            ]
+            stored = [self._stored(paths[start : start + _FILES_AT_ONCE]) for start in groups]
             sound = [self._has_sound_footers(source) for source in stored]
             if all(sound):
                 return [*sources, *stored]
@@ -102,7 +98,7 @@ class Sources:
                     self._leave_out_damaged(paths, exc)
                     paths = [path for path in paths if PurePath(path).name not in self.left_out]
                     if paths:
-                        source = stored_files(paths, self.schema, self._store.filesystem)
+                        source = self._stored(paths)
 
     def _whole_files(
         self, source: ds.Dataset, columns: Sequence[str], paths: list[str]
@@ -151,15 +147,16 @@ class Sources:
     def _misfit(self, path: str) -> str | None:
         """Return what is wrong with a sound file whose columns are not those of the model."""
         try:
-            for _batch in self._batches(
-                stored_files([path], self.schema, self._store.filesystem), self.schema.names
-            ):
+            for _batch in self._batches(self._stored([path]), self.schema.names):
                 pass
         except pa.ArrowException:
             return _("a column has another type than the model's")
         except FileNotFoundError:
             pass
         return None
+
+    def _stored(self, paths: list[str]) -> ds.Dataset:
+        return stored_files(paths, self.schema, self._store.filesystem)
 
     def _journals(self) -> Iterator[tuple[str, pa.Table]]:
         """Yield the wanted journals by stem, each as a table of the store's schema."""

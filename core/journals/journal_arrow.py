@@ -16,7 +16,7 @@ from pyarrow import csv
 from core.messages import _
 from core.store.arrow_types import ARROW_TYPES, arrow_schema
 from core.store.errors import FileDamaged
-from core.store.schema import JOURNAL_SUFFIX, JournalHeader, read_journal
+from core.store.schema import JOURNAL_SUFFIX, JournalHeader
 
 BLOCK_BYTES = 2 << 20
 """Bytes read at once, ten thousand rows or so: one row group, and all that has to fit in memory."""
@@ -125,14 +125,14 @@ def _from_csv(header: JournalHeader, block: bytes) -> pa.Table | None:
 
 
 def _from_json(journal: Path, header: JournalHeader, block: bytes) -> pa.Table:
-    """Return a block's rows, decoded; raises ValueError for a damaged line."""
+    """Return a block's rows, decoded."""
     width = len(header.columns)
     try:
         rows = _DECODER.decode_lines(block)
     except msgspec.DecodeError:
         rows = []
     if len(rows) != block.count(b"\n") or any(len(row) != width for row in rows):
-        raise _damage(journal)
+        raise FileDamaged(path=journal, reason=_first_damage(journal, width))
     values = zip(header.columns.items(), zip(*rows, strict=True), strict=True)
     columns = {name: _column(journal, column, kind) for (name, kind), column in values}
     return _with_constants(header, columns, len(rows))
@@ -149,13 +149,17 @@ def _column(journal: Path, values: Sequence[Any], kind: str) -> pa.Array:
         raise FileDamaged(path=journal, reason=reason) from None
 
 
-def _damage(journal: Path) -> FileDamaged:
-    """Return the error that names the first damaged line."""
-    try:
-        read_journal(journal)
-    except ValueError as exc:
-        return FileDamaged(path=journal, reason=str(exc))
-    return FileDamaged(path=journal, reason=_("not a journal"))
+def _first_damage(journal: Path, width: int) -> str:
+    """Return which complete line is damaged first, and how."""
+    for number, line in enumerate(journal.read_bytes().split(b"\n")[1:-1], start=2):
+        try:
+            given = len(_DECODER.decode(line))
+        except msgspec.DecodeError:
+            return _("line {n}: {problem}", n=number, problem=_("not JSON"))
+        if given != width:
+            problem = _("{given} values for {width} columns", given=given, width=width)
+            return _("line {n}: {problem}", n=number, problem=problem)
+    return _("not a journal")
 
 
 def _with_constants(header: JournalHeader, columns: dict[str, Any], rows: int) -> pa.Table:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from core.contract import names
 from core.mlflow_client.deadline import DeadlineError, within
-from core.mlflow_client.errors import NotAServer, RegistryError, RegistryUnreachable
+from core.mlflow_client.errors import RegistryError, RegistryUnreachable
 from core.mlflow_client.translation import cause_of_status, is_foreign, translate
 
 T = TypeVar("T")
@@ -133,19 +133,6 @@ def configure_client() -> None:
         os.environ.setdefault(name, value)
 
 
-def server_uri() -> str:
-    """Return the address of the server that the environment names, for a command.
-
-    Raises:
-        NotAServer: it names none, but a local file, as a bare `mlflow run` does, or nothing.
-    """
-    configure_client()
-    uri = names.configure_mlflow_environment().rstrip("/")
-    if not names.is_server(uri):
-        raise NotAServer(default=names.DEFAULT_TRACKING_URI)
-    return uri
-
-
 def reach(uri: str) -> None:
     """Ask whether a server is there, before MLflow is imported: that alone takes seconds.
 
@@ -184,6 +171,17 @@ def translated(uri: str) -> Iterator[None]:
         if isinstance(error, RegistryUnreachable) and error.cause == "failure":
             raise
         raise error from exc
+
+
+def paged(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield what a search finds, page by page; `ask` takes a page's token, None for the first."""
+    token: str | None = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

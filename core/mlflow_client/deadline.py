@@ -6,7 +6,7 @@ holds a caller for ever; only a clock beside the work ends that.
 
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,22 +27,18 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     """
     if seconds <= 0 or not _LEFT_BEHIND.acquire(timeout=seconds):
         raise DeadlineError
-    done: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    done: Future[T] = Future()
 
     def run() -> None:
         try:
-            done.put((work(), None))
+            done.set_result(work())
         except BaseException as exc:
-            done.put((None, exc))
+            done.set_exception(exc)
         finally:
             _LEFT_BEHIND.release()
 
-    # A daemon: work that hangs must not keep the process from ending.
+    # A daemon, and no executor's: work that hangs must not keep the process from ending.
     threading.Thread(target=run, name="mlflow-call", daemon=True).start()
-    try:
-        result, error = done.get(timeout=seconds)
-    except Empty:
-        raise DeadlineError from None
-    if error is not None:
-        raise error
-    return result  # type: ignore[return-value]
+    if not wait([done], timeout=seconds).done:
+        raise DeadlineError
+    return done.result()

@@ -154,10 +154,6 @@ class AliasMissing(RegistryError):
     code = "alias_missing"
     message = N_("the model {name} has no alias {alias}")
 
-    def __init__(self, name: str, alias: str) -> None:
-        """Name the model and the alias."""
-        super().__init__(name=name, alias=alias)
-
 
 class UnknownVersion(RegistryError):
     """No version has this release."""

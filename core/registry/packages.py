@@ -16,8 +16,7 @@ from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.mlflow_client.client import CALL_SECONDS, TRANSFER_SECONDS
 from core.mlflow_client.errors import UnreadableContract, VersionRefused
-from core.registry.files import MLMODEL, Package, fetch_uri, open_package
-from core.registry.older_files import trust_older_names
+from core.registry.files import MLMODEL, Package, fetch_uri, open_package, trust_older_names
 from core.registry.versions import Registry, Version
 
 if TYPE_CHECKING:
@@ -223,12 +222,9 @@ def _description(package: Package, version: Version) -> Mapping[str, Any]:
     digest = version.tags.get(names.TAG_DESCRIPTION)
     if not digest:
         return {}
+    path = package.folder / artifact_of(digest)
     try:
-        text = (package.folder / artifact_of(digest)).read_text(encoding="utf-8")
-        known: Mapping[str, Any] = dict(json.loads(text))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as exc:
-        if isinstance(exc, ContractError):
-            raise
         kind = type(exc).__name__
         raise ContractError(N_("its description cannot be read ({kind})"), kind=kind) from exc
-    return known

@@ -4,7 +4,6 @@ MLflow calls the address `MLFLOW_REGISTRY_URI`; without it the tracking server r
 reports, the ledger and what proxies say of themselves stay at the tracking server.
 """
 
-import os
 from urllib.parse import urlsplit
 
 from core.contract import names
@@ -43,11 +42,3 @@ def is_portable(location: str) -> bool:
     It takes a bucket's address; files behind the tracking server are that server's own to register.
     """
     return urlsplit(location).scheme not in _ELSEWHERE
-
-
-def version_page(place: str, name: str, number: int) -> str:
-    """Return the address of a version's page; of Unity Catalog where `DATABRICKS_HOST` is known."""
-    if not is_unity(place):
-        return f"{place}/#/models/{name}/versions/{number}"
-    host = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
-    return f"{host}/explore/data/models/{name.replace('.', '/')}/version/{number}" if host else ""

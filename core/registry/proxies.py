@@ -6,7 +6,7 @@ experiment may write there, so a proxy whose user may only read the registry can
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,13 +78,13 @@ class ProxyReport:
         return now - self.seen > SILENT
 
 
-def read_reports(registry: Registry, now: datetime | None = None) -> list[ProxyReport]:
+def read_reports(registry: Registry) -> list[ProxyReport]:
     """Return the reports of all proxies that have not ended, by name; those of a day ago are none.
 
     Raises:
         RegistryError: MLflow does not answer as it should.
     """
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     runs = newest_runs(registry, names.serving_experiment(registry.name), _REPORTING, _MOST)
     found: dict[str, ProxyReport] = {}
     for report in filter(None, map(_report, runs)):
@@ -96,18 +96,21 @@ def read_reports(registry: Registry, now: datetime | None = None) -> list[ProxyR
 
 
 def write_report(registry: Registry, report: ProxyReport) -> ProxyReport:
-    """Write a report into its run, the one of an earlier life of the proxy, or a new one.
+    """Write a report into the proxy's run that goes on, of an earlier life perhaps, or a new one.
+
+    The run is looked for each time: another proxy ends that of one which stood still for a day.
 
     Raises:
         RegistryError: it cannot be written.
     """
     from mlflow.entities import RunTag
 
-    run_id = report.run_id or _own_run(registry, report.state.proxy)
-    times = {"since": _written(report.since), "seen": _written(report.seen)}
-    tags = {**asdict(report.state), **times}
+    run_id = _own_run(registry, report.state.proxy)
+    times = {"since": report.since, "seen": report.seen}
+    texts = {name: moment.isoformat(timespec="milliseconds") for name, moment in times.items()}
+    tags = {**asdict(report.state), **texts}
     registry.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-    return ProxyReport(report.state, report.since, report.seen, run_id)
+    return replace(report, run_id=run_id)
 
 
 def end_report(registry: Registry, run_id: str) -> None:
@@ -145,10 +148,6 @@ def _report(run: RunRecord) -> ProxyReport | None:
     except (KeyError, ValueError):
         return None
     return ProxyReport(ProxyState(**fields), since, seen, run.run_id)
-
-
-def _written(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True, slots=True)

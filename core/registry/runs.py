@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.files.scratch import scratch_folder
-from core.mlflow_client.client import Client
+from core.mlflow_client.client import Client, paged
 from core.mlflow_client.errors import CallRejected, NotFound
 from core.registry.versions import Registry
 
@@ -75,14 +75,10 @@ def newest_runs(
 def all_runs(registry: Registry, experiment: str) -> Iterator[RunRecord]:
     """Yield the runs of an experiment, oldest first; none where there is no such."""
     found = registry.client.get_experiment_by_name(experiment)
-    token: str | None = None
-    while found is not None:
-        order = ["attribute.start_time ASC"]
-        page = registry.client.search_runs([found.experiment_id], "", 1, _PAGE, order, token)
-        yield from map(_record, page)
-        token = page.token
-        if not token:
-            return
+    if found is not None:
+        within, order = [found.experiment_id], ["attribute.start_time ASC"]
+        search = registry.client.search_runs
+        yield from map(_record, paged(lambda token: search(within, "", 1, _PAGE, order, token)))
 
 
 def experiment_id(registry: Registry, name: str) -> str:

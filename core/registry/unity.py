@@ -6,7 +6,7 @@ for by its name, and names have three parts. MLflow's client raises on what it d
 
 from typing import Any
 
-from core.mlflow_client.client import Client
+from core.mlflow_client.client import Client, paged
 from core.mlflow_client.errors import NotFound, UnityName
 
 _DOT = "__"
@@ -51,13 +51,6 @@ def newest_versions(client: Client, name: str, last: int | None) -> list[Any]:
         last: how many; None: all.
     """
     check_name(name)
-    found: list[Any] = []
-    token: str | None = None
-    while True:
-        page = client.search_model_versions(f"name='{name}'", page_token=token)
-        found.extend(page)
-        token = page.token
-        if not token:
-            break
+    found = paged(lambda token: client.search_model_versions(f"name='{name}'", page_token=token))
     numbers = sorted((int(one.version) for one in found), reverse=True)[:last]
     return [client.get_model_version(name, str(number)) for number in numbers]

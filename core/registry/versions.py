@@ -1,28 +1,31 @@
 """Registered versions: found by release or alias, tagged, given their aliases."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
+from itertools import islice
 from typing import Any
 
 from core.contract import names
 from core.contract.derived import release_of
 from core.contract.model import RELEASE, ModelContract
 from core.contract.numbers import NumberError, read_share
-from core.mlflow_client.client import Client, reach, server_uri
+from core.mlflow_client.client import Client, configure_client, paged, reach
 from core.mlflow_client.errors import (
     AliasMissing,
     CallRejected,
     ModelMissing,
+    NotAServer,
     NotFound,
     RegistryUnreachable,
     UnknownVersion,
 )
 from core.registry import unity
 from core.registry.files import stated_release
-from core.registry.places import is_unity, registry_uri, version_page
+from core.registry.places import is_unity, registry_uri
 
 _PAGE = 1000
 _LOGGED_MODEL = re.compile(r"^models:/(m-[^/]+)$|/models/(m-[0-9a-f]+)/artifacts/?$")
@@ -133,11 +136,11 @@ class Registry:
             return self._read(self.client.get_model_version_by_alias(self.name, alias))
         except NotFound as exc:
             if self._unity and self._known():
-                raise AliasMissing(self.name, alias) from exc
+                raise AliasMissing(name=self.name, alias=alias) from exc
             raise ModelMissing(self.name, self._others()) from exc
         except CallRejected as exc:
             if exc.facts["mlflow_code"] == "INVALID_PARAMETER_VALUE":
-                raise AliasMissing(self.name, alias) from exc
+                raise AliasMissing(name=self.name, alias=alias) from exc
             raise
 
     def check_name(self) -> None:
@@ -189,21 +192,12 @@ class Registry:
         """
         aliases = self.aliases()
         if self._unity:
-            return [
-                self._read(v, aliases) for v in unity.newest_versions(self.client, self.name, last)
-            ]
-        wanted = f"name = '{self.name}'" + (f" and {filters}" if filters else "")
-        found: list[Any] = []
-        token: str | None = None
-        while last is None or len(found) < last:
-            most = _PAGE if last is None else min(_PAGE, last - len(found))
-            order = ["version_number DESC"]
-            page = self.client.search_model_versions(wanted, most, order, token)
-            found.extend(page)
-            token = page.token
-            if not token:
-                break
-        return [self._read(version, aliases) for version in found]
+            found: Iterable[Any] = unity.newest_versions(self.client, self.name, last)
+        else:
+            wanted = f"name = '{self.name}'" + (f" and {filters}" if filters else "")
+            search, most = self.client.search_model_versions, min(last or _PAGE, _PAGE)
+            found = paged(lambda token: search(wanted, most, ["version_number DESC"], token))
+        return [self._read(version, aliases) for version in islice(found, last)]
 
     def aliases(self) -> dict[str, int]:
         """Return alias → version number; empty when the model does not exist yet."""
@@ -229,8 +223,12 @@ class Registry:
         return unity.written(key) if self._unity else key
 
     def version_url(self, version: Version) -> str:
-        """Return the address of the version's page in MLflow."""
-        return version_page(self.place, version.name, version.number)
+        """Return the address of the version's page; empty without `DATABRICKS_HOST` for Unity's."""
+        if not self._unity:
+            return f"{self.place}/#/models/{version.name}/versions/{version.number}"
+        host = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
+        path = f"explore/data/models/{version.name.replace('.', '/')}/version/{version.number}"
+        return f"{host}/{path}" if host else ""
 
     def _known(self) -> list[Any]:
         """Return MLflow's record of this model; empty when it does not exist (yet)."""
@@ -292,7 +290,12 @@ def open_registry(name: str | None = None) -> Registry:
         NotAServer, NotARegistry: the environment names no server.
         RegistryUnreachable: there is nobody to ask, said within seconds.
     """
-    uri, place = server_uri(), registry_uri()
+    configure_client()
+    uri = names.configure_mlflow_environment().rstrip("/")
+    if not names.is_server(uri):
+        # A local file, as a bare `mlflow run` names, or nothing.
+        raise NotAServer(default=names.DEFAULT_TRACKING_URI)
+    place = registry_uri()
     for each in dict.fromkeys((uri, place)):
         if names.is_server(each):
             reach(each)

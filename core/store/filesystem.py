@@ -9,7 +9,7 @@ import mmap
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -58,11 +58,6 @@ class Store:
         self.place = place
         self.journals = journals or journal_folder(place)
 
-    @classmethod
-    def at(cls, where: "Store | Path", journals: Path | None = None) -> "Store":
-        """Return a store as it is, or a folder as a store."""
-        return where if isinstance(where, Store) else cls(where, journals)
-
     def __str__(self) -> str:
         """Return the place as operators write it."""
         return str(self.place)
@@ -78,8 +73,9 @@ class Store:
         return self._opened[0]
 
     def exists(self) -> bool:
-        """Tell whether there is such a folder; a bucket's prefix is there once it has objects."""
-        return self.folder.is_dir() if self.folder else bool(self.files())
+        """Tell whether there is a folder of files or journals, or a bucket's prefix with files."""
+        there = self.folder.is_dir() if self.folder else bool(self.files())
+        return there or self.journals.is_dir()
 
     def files(self, wanted: Callable[[str], bool] = any_name) -> list[StoredFile]:
         """Return the Parquet files of wanted names in order of name, which is that of time."""
@@ -88,21 +84,20 @@ class Store:
     def has(self, stem: str) -> bool:
         """Tell whether there is a Parquet file of the stem."""
         with self.reaching():
-            found = self.filesystem.get_file_info(self.path(f"{stem}{PARQUET_SUFFIX}"))
-        return bool(found.type == pafs.FileType.File)
+            return bool(self.filesystem.get_file_info(self.path(f"{stem}{PARQUET_SUFFIX}")).is_file)
 
     def listed(
         self, within: str = "", wanted: Callable[[str], bool] = any_name
     ) -> list[StoredFile]:
         """Return the files of wanted names in the store or a folder of it, without hidden ones."""
-        try:
+        try:  # and not `allow_not_found`, for which a bucket that is not there is an empty one
             with self.reaching():
-                root = f"{self._opened[1]}/{within}".rstrip("/")
-                found = self.filesystem.get_file_info(pafs.FileSelector(root))
+                root = pafs.FileSelector(self.path(within).rstrip("/"))
+                found = self.filesystem.get_file_info(root)
         except FileNotFoundError:
             return []
         # Most files of a year are not wanted, and a path costs more than a name to make and sort.
-        named = ((info.base_name, info) for info in found if info.type == pafs.FileType.File)
+        named = ((info.base_name, info) for info in found if info.is_file)
         kept = [(name, info) for name, info in named if name[0] != "." and wanted(name)]
         make = Path if self.folder else PurePosixPath
         return [
@@ -175,12 +170,20 @@ class Store:
             StoreUnreachable: the bucket does not take it.
         """
         target = self.path(f"{stem}{PARQUET_SUFFIX}")
-        if self.folder is None:
-            with self._uploaded(target) as file:
-                yield file
-        else:
+        if self.folder is not None:
             with replacing(Path(target)) as path, path.open("wb") as file:
                 yield file
+            return
+        make_folder(self.journals)
+        with tempfile.TemporaryFile(dir=self.journals) as file:
+            yield file
+            file.flush()
+            # All of it at once: a stream that ends early would be completed as if it were whole.
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            with self.reaching():
+                stream = self.filesystem.open_output_stream(target)
+                stream.write(pa.py_buffer(content))
+                stream.close()
 
     @contextmanager
     def new_parquet(self, stem: str, schema: pa.Schema) -> Iterator[Any]:
@@ -200,11 +203,8 @@ class Store:
 
     def delete(self, path: PurePath) -> None:
         """Remove a file; one that is gone already is no error."""
-        with self.reaching():
-            try:
-                self.filesystem.delete_file(str(path))
-            except FileNotFoundError:
-                return
+        with suppress(FileNotFoundError), self.reaching():
+            self.filesystem.delete_file(str(path))
 
     @contextmanager
     def reaching(self) -> Iterator[None]:
@@ -219,19 +219,6 @@ class Store:
             code = _CODE.search(str(exc))
             cause = code[1] if code else type(exc).__name__
             raise StoreUnreachable(store=self, cause=cause) from exc
-
-    @contextmanager
-    def _uploaded(self, target: str) -> Iterator[IO[bytes]]:
-        make_folder(self.journals)
-        with tempfile.TemporaryFile(dir=self.journals) as file:
-            yield file
-            file.flush()
-            # All of it at once: a stream that ends early would be completed as if it were whole.
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            with self.reaching():
-                stream = self.filesystem.open_output_stream(target)
-                stream.write(pa.py_buffer(content))
-                stream.close()
 
     @cached_property
     def _opened(self) -> tuple[Any, str]:

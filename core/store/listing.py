@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from core.messages import _
 from core.store.errors import FileDamaged
@@ -30,7 +30,7 @@ class StoreFiles:
         return stem in self.listed or stem in self.replaced
 
 
-def list_store(store: Store | Path, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
+def list_store(store: Store, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
     """Look at the store once, and at the files of the names that are `wanted` only.
 
     A compacted file and those that it replaces must be wanted or not together.
@@ -39,11 +39,9 @@ def list_store(store: Store | Path, wanted: Callable[[str], bool] = any_name) ->
         FileDamaged: a compacted file's footer cannot be read; names it.
         StoreUnreachable: the bucket does not answer.
     """
-    store = Store.at(store)
     listed = {file.path.stem: file for file in store.files(wanted)}
-    paths = [file.path for file in listed.values()]
-    replaced = _replaced(store, (path for path in paths if is_compacted(path.stem)))
-    live = tuple(path for path in paths if path.stem not in replaced)
+    replaced = _replaced(store, listed.values())
+    live = tuple(file.path for stem, file in listed.items() if stem not in replaced)
     return StoreFiles(live, replaced, listed)
 
 
@@ -54,14 +52,13 @@ def is_replaced(store: Store, stem: str) -> bool:
         FileDamaged: a compacted file's footer cannot be read; names it.
         StoreUnreachable: the bucket does not answer.
     """
-    paths = (file.path for file in store.files(lambda name: name[:8] == stem[:8]))
-    return stem in _replaced(store, (path for path in paths if is_compacted(path.stem)))
+    return stem in _replaced(store, store.files(lambda name: name[:8] == stem[:8]))
 
 
-def _replaced(store: Store, compacted: Iterable[PurePath]) -> dict[str, PurePath]:
+def _replaced(store: Store, files: Iterable[StoredFile]) -> dict[str, PurePath]:
     """Map replaced stems to the live file that speaks for them, which may be a compacted one's."""
     spoken_for: dict[PurePath, frozenset[str]] = {}
-    for path in compacted:
+    for path in (file.path for file in files if is_compacted(file.path.stem)):
         try:
             with store.parquet(path) as file:
                 spoken_for[path] = replaced_stems(file.metadata.metadata or {})

@@ -95,10 +95,17 @@ def move_aside(store: Store, path: PurePath, found: Quarantined) -> None:
         OSError: this process may not, or there is no room for the reason.
         StoreUnreachable: the bucket does not let it.
     """
+    target = path.parent / FOLDER / path.name
+    record = f"{target}{REASON_SUFFIX}"
     if store.folder is not None or path.suffix == JOURNAL_SUFFIX:
-        _move_local(Path(path), found)
-    else:
-        _move_object(store, path, found)
+        with replacing(Path(record)) as local:
+            local.write_text(found.record(), encoding="utf-8")
+        Path(path).rename(target)
+        return
+    with store.reaching():
+        with store.filesystem.open_output_stream(record) as stream:
+            stream.write(found.record().encode())
+        store.filesystem.move(str(path), str(target))
 
 
 def quarantined(store: Store) -> list[Quarantined]:
@@ -117,21 +124,6 @@ def drop_quarantined(store: Store, before: datetime) -> int:
         filesystem.delete_file(path)
         filesystem.delete_file(f"{path}{REASON_SUFFIX}")
     return len(old)
-
-
-def _move_local(path: Path, found: Quarantined) -> None:
-    folder = path.parent / FOLDER
-    with replacing(folder / f"{path.name}{REASON_SUFFIX}") as record:
-        record.write_text(found.record(), encoding="utf-8")
-    path.rename(folder / path.name)
-
-
-def _move_object(store: Store, path: PurePath, found: Quarantined) -> None:
-    target = str(path.parent / FOLDER / path.name)
-    with store.reaching():
-        with store.filesystem.open_output_stream(f"{target}{REASON_SUFFIX}") as file:
-            file.write(found.record().encode())
-        store.filesystem.move(str(path), target)
 
 
 def _kept(store: Store) -> Iterator[tuple[Any, str, Quarantined]]:

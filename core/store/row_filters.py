@@ -2,37 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 
-class Rule(Protocol):
-    """Tells rows by one of the store's leading columns."""
-
-    @property
-    def column(self) -> str:
-        """Return the column's name."""
-
-    def matches(self, values: pa.Array) -> pa.Array:
-        """Return for each value of the column, shape (n,), whether the rule is about its row."""
-
-
-@dataclass(frozen=True, slots=True)
 class OfPerson:
     """Rows of one person, by pseudonym; by several where a number was spelt in several ways."""
 
-    entities: frozenset[str]
     column = "entity"
 
     def __init__(self, *entities: str) -> None:
         """Name the pseudonyms."""
-        object.__setattr__(self, "entities", frozenset(entities))
+        self._entities = entities
 
     def matches(self, values: pa.Array) -> pa.Array:
         """Return which rows are the person's; a row without an entity is nobody's."""
-        return pc.fill_null(pc.is_in(values, pa.array(sorted(self.entities), values.type)), False)
+        return pc.fill_null(pc.is_in(values, pa.array(self._entities, values.type)), False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +32,8 @@ class OlderThan:
         """Return which rows are older."""
         limit = pa.scalar(self.moment, pa.timestamp("us", tz="UTC"))
         return pc.fill_null(pc.less(values, limit), False)
+
+
+Rule = OfPerson | OlderThan
+"""Tells rows by one of the store's leading columns: `matches` takes its values, shape (n,), and
+returns for each whether the rule is about its row."""

@@ -16,15 +16,13 @@ reader that listed the folder before has finished; so nobody sees a row twice or
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS
-from core.messages import _
 
 JOURNAL_FOLDER = "journal"
 """Folder of the journals inside a local store."""
@@ -102,37 +100,6 @@ class JournalHeader:
             raise ValueError("not a journal header") from exc
 
 
-def read_journal(path: Path) -> tuple[JournalHeader | None, list[Sequence[Any]]]:
-    """Return a journal's header and its complete rows.
-
-    A last line without its newline was being written when the process died, so it was never
-    answered and is left out. The header is None when not even that line is complete.
-
-    Raises:
-        FileNotFoundError: the journal has become a Parquet file in the meantime.
-        ValueError: a complete line is damaged; names the line.
-    """
-    lines = path.read_bytes().split(b"\n")[:-1]
-    if not lines:
-        return None, []
-    try:
-        header = JournalHeader.from_line(lines[0])
-    except ValueError as exc:
-        raise ValueError(_("line {n}: {problem}", n=1, problem=_("not a journal"))) from exc
-    width = len(header.columns)
-    rows: list[Sequence[Any]] = []
-    for number, line in enumerate(lines[1:], start=2):
-        try:
-            row = json.loads(line)
-        except ValueError as exc:
-            raise ValueError(_("line {n}: {problem}", n=number, problem=_("not JSON"))) from exc
-        if len(row) != width:
-            problem = _("{given} values for {width} columns", given=len(row), width=width)
-            raise ValueError(_("line {n}: {problem}", n=number, problem=problem))
-        rows.append(row)
-    return header, rows
-
-
 def file_stem(opened: datetime, owner: str, registry_version: int) -> str:
     """Return a stem that sorts by time and names the writer and the version.
 
@@ -161,7 +128,7 @@ def is_compacted(stem: str) -> bool:
     return f"-{COMPACTED}-" in stem
 
 
-def compacted_stem(stems: Sequence[str]) -> str:
+def compacted_stem(stems: Iterable[str]) -> str:
     """Return the stem of the file that replaces these: the same for the same ones, in time order.
 
     It begins like the first of them: `<time>-v<version>`.

@@ -1,18 +1,16 @@
-"""Merging a past day's small Parquet files into one per version.
+"""Merging a past day's small Parquet files into one per version (see `core.store.schema`).
 
-Nobody who reads meanwhile sees a row twice or not at all: the merged file appears at once (in a
-folder by a rename, in a bucket when its upload ends), and its footer names the files it replaces,
-which readers leave out from then on (see `core.store.schema`). The replaced files stay
-until a later run, for readers that listed the store before; the footer forgets them later still.
-Each step can be repeated after a crash.
+The merged file appears at once, in a folder by a rename, in a bucket when its upload ends. The
+files it replaces stay until a later run; its footer forgets them later still. Each step can be
+repeated after a crash.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from core.journals.journal_arrow import journals_of
@@ -54,7 +52,7 @@ class Compaction:
 
 
 def compact(
-    store: Store | Path,
+    store: Store,
     keep_minutes: float = KEEP_MINUTES,
     today: datetime | None = None,
     step: Callable[[], None] = lambda: None,
@@ -70,139 +68,122 @@ def compact(
         StoreUnreachable: the bucket does not answer.
         StoreUnwritable: the folder cannot be written.
     """
-    store = Store.at(store)
-    left_out, today = Unreadable(store), today or datetime.now(UTC)
+    job = _Job(store, Unreadable(store), today or datetime.now(UTC), step)
     merged = written = 0
     try:
         with exclusive(store):
-            files = left_out.files()
-            removed = _remove_replaced(store, files, keep_minutes, left_out, step)
-            _forget(store, files, today, left_out, step)
+            files = job.left_out.files()
+            removed = job.remove_replaced(files, keep_minutes)
+            job.forget(files)
             del files  # of a year's names only those that are left are needed
-            for group in _groups(store, today, left_out, step):
-                done = _merge_sound(store, group, left_out, step)
+            for group in job.groups():
+                done = job.merge_sound(group)
                 merged, written = merged + done, written + bool(done)
     except OSError as exc:
         raise StoreUnwritable(store=store, reason=exc.strerror or type(exc).__name__) from exc
-    return Compaction(merged, written, removed, left_out.all())
+    return Compaction(merged, written, removed, job.left_out.all())
 
 
-def _groups(
-    store: Store, today: datetime, left_out: Unreadable, step: Callable[[], None]
-) -> Iterator[list[PurePath]]:
-    """Yield the live files that belong together and are more than one, in order of time."""
-    found: dict[Any, list[PurePath]] = defaultdict(list)
-    first_day = today.astimezone(UTC).strftime("%Y%m%d")
-    for path in left_out.files().live:
-        parts = path.stem.split("-")
-        if len(parts) > 2 and parts[0][:8] < first_day:
-            found[parts[0][:8], parts[1]].append(path)
-    for day_and_version in found.values():
-        # Two models may share a version number, and a model's columns may change.
-        alike: dict[Any, list[PurePath]] = defaultdict(list)
-        for path in day_and_version if len(day_and_version) > 1 else ():
-            step()
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The steps of one run, what it could not read so far, and whom it gives signs of life."""
+
+    store: Store
+    left_out: Unreadable
+    today: datetime
+    step: Callable[[], None]
+
+    def groups(self) -> Iterator[list[PurePath]]:
+        """Yield the live files that belong together and are more than one, in order of time."""
+        found: dict[Any, list[PurePath]] = defaultdict(list)
+        first_day = self.today.astimezone(UTC).strftime("%Y%m%d")
+        for path in self.left_out.files().live:
+            parts = path.stem.split("-")
+            if len(parts) > 2 and parts[0][:8] < first_day:
+                found[parts[0][:8], parts[1]].append(path)
+        for day_and_version in found.values():
+            # Two models may share a version number, and a model's columns may change.
+            alike: dict[Any, list[PurePath]] = defaultdict(list)
+            for path in day_and_version if len(day_and_version) > 1 else ():
+                self.step()
+                try:
+                    alike[self._kind(path)].append(path)
+                except FileDamaged as damage:
+                    self.left_out.add(damage)
+            yield from (paths for paths in alike.values() if len(paths) > 1)
+
+    def _kind(self, path: PurePath) -> tuple[Any, ...]:
+        """Return what files must share to become one: columns, and what is constant in them."""
+        with self.store.parquet(path) as file:
+            schema = tuple((field.name, str(field.type)) for field in file.schema_arrow)
+            rows = file.iter_batches(1, columns=list(CONSTANT_COLUMNS), use_threads=False)
+            first = next(rows, None)
+            constants = tuple(first.to_pylist()[0].values()) if first is not None else ()
+        return schema, constants
+
+    def merge_sound(self, paths: list[PurePath]) -> int:
+        """Merge those of a group that can be read; return how many, 0 where that is one or none."""
+        while len(paths) > 1:
             try:
-                alike[_kind(store, path)].append(path)
+                stems = {path.stem for path in paths}
+                # What a compacted one of them replaces is replaced by the new one.
+                before = {stem for path in paths for stem in self._replaced_by(path)}
+                write_merged(self.store, compacted_stem(stems), paths, stems | before, self.step)
             except FileDamaged as damage:
-                left_out.add(damage)
-        yield from (paths for paths in alike.values() if len(paths) > 1)
+                self.left_out.add(damage)
+                paths = [path for path in paths if path.name not in self.left_out]
+            else:
+                return len(paths)
+        return 0
 
+    def _replaced_by(self, path: PurePath) -> frozenset[str]:
+        if not is_compacted(path.stem):
+            return frozenset()
+        with self.store.parquet(path) as file:
+            return replaced_stems(file.metadata.metadata or {})
 
-def _kind(store: Store, path: PurePath) -> tuple[Any, ...]:
-    """Return what files must share to become one: columns, and what is constant in them."""
-    with store.parquet(path) as file:
-        schema = tuple((field.name, str(field.type)) for field in file.schema_arrow)
-        rows = file.iter_batches(1, columns=list(CONSTANT_COLUMNS), use_threads=False)
-        first = next(rows, None)
-        constants = tuple(first.to_pylist()[0].values()) if first is not None else ()
-    return schema, constants
+    def forget(self, files: StoreFiles) -> None:
+        """Write compacted files anew without the stems that nobody can meet any more.
 
+        A stem is remembered as long as its file is there, in quarantine or as a journal of this
+        host, and for `FORGET_DAYS`, since the host of another proxy may come back with its journal.
+        """
+        limit = (self.today - timedelta(days=FORGET_DAYS)).astimezone(UTC).strftime("%Y%m%d")
+        aside = {PurePath(one.name).stem for one in quarantined(self.store)}
+        journals = {path.stem for path in journals_of(self.store.journals)}
+        there = files.listed.keys() | aside | journals
 
-def _merge_sound(
-    store: Store, paths: list[PurePath], left_out: Unreadable, step: Callable[[], None]
-) -> int:
-    """Merge those of a group that can be read; return how many, 0 where that is one or none."""
-    while len(paths) > 1:
-        try:
-            stem = compacted_stem([path.stem for path in paths])
-            write_merged(store, stem, paths, _spoken_for(store, paths), step)
-        except FileDamaged as damage:
-            left_out.add(damage)
-            paths = [path for path in paths if path.name not in left_out]
-        else:
-            return len(paths)
-    return 0
+        def kept(stem: str) -> bool:
+            return stem >= limit or stem in there
 
+        for path in sorted({by for stem, by in files.replaced.items() if not kept(stem)}):
+            if path.name in self.left_out:
+                continue
+            try:
+                stems = {stem for stem in self._replaced_by(path) if kept(stem)}
+                write_merged(self.store, path.stem, [path], stems, self.step)
+            except FileDamaged as damage:
+                self.left_out.add(damage)
 
-def _spoken_for(store: Store, paths: Sequence[PurePath]) -> set[str]:
-    """Return the stems of files, and of those that they replaced before."""
-    stems = {path.stem for path in paths}
-    for path in paths:
-        if is_compacted(path.stem):
-            stems |= _replaced_by(store, path)
-    return stems
+    def remove_replaced(self, files: StoreFiles, keep_minutes: float) -> int:
+        """Remove files that were replaced so long ago that nobody can be reading them.
 
-
-def _replaced_by(store: Store, path: PurePath) -> frozenset[str]:
-    with store.parquet(path) as file:
-        return replaced_stems(file.metadata.metadata or {})
-
-
-def _forget(
-    store: Store,
-    files: StoreFiles,
-    today: datetime,
-    left_out: Unreadable,
-    step: Callable[[], None],
-) -> None:
-    """Write compacted files anew without the stems that nobody can meet any more.
-
-    A stem is remembered as long as its file is there, in quarantine or as a journal of this host,
-    and for `FORGET_DAYS`, since the host of another proxy may come back with its journal.
-    """
-    limit = (today - timedelta(days=FORGET_DAYS)).astimezone(UTC).strftime("%Y%m%d")
-    aside = {PurePath(one.name).stem for one in quarantined(store)}
-    there = files.listed.keys() | aside | {path.stem for path in journals_of(store.journals)}
-
-    def kept(stem: str) -> bool:
-        return stem >= limit or stem in there
-
-    for path in sorted({by for stem, by in files.replaced.items() if not kept(stem)}):
-        if path.name in left_out:
-            continue
-        try:
-            stems = {stem for stem in _replaced_by(store, path) if kept(stem)}
-            write_merged(store, path.stem, [path], stems, step)
-        except FileDamaged as damage:
-            left_out.add(damage)
-
-
-def _remove_replaced(
-    store: Store,
-    files: StoreFiles,
-    keep_minutes: float,
-    left_out: Unreadable,
-    step: Callable[[], None],
-) -> int:
-    """Remove files that were replaced so long ago that nobody can be reading them.
-
-    What replaced them is read once more before: if it cannot be, it is put aside, and they count
-    again.
-    """
-    due: dict[PurePath, list[PurePath]] = defaultdict(list)
-    for stem, by in files.replaced.items():
-        age = time.time() - files.listed[by.stem].modified
-        if stem in files.listed and age >= 60 * keep_minutes:
-            due[by].append(files.listed[stem].path)
-    removed = 0
-    for by, paths in due.items():
-        problem = store.damage(by)
-        if problem is not None:
-            left_out.add(FileDamaged(path=by, reason=problem))
-            continue
-        for path in paths:
-            step()
-            store.delete(path)
-        removed += len(paths)
-    return removed
+        What replaced them is read once more before: if it cannot be, it is put aside, and they
+        count again.
+        """
+        due: dict[PurePath, list[PurePath]] = defaultdict(list)
+        for stem, by in files.replaced.items():
+            age = time.time() - files.listed[by.stem].modified
+            if stem in files.listed and age >= 60 * keep_minutes:
+                due[by].append(files.listed[stem].path)
+        removed = 0
+        for by, paths in due.items():
+            problem = self.store.damage(by)
+            if problem is not None:
+                self.left_out.add(FileDamaged(path=by, reason=problem))
+                continue
+            for path in paths:
+                self.step()
+                self.store.delete(path)
+            removed += len(paths)
+        return removed

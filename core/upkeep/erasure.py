@@ -102,7 +102,7 @@ def erase(store: Store, rule: Rule) -> Found:
         StoreUnreachable: the bucket does not answer.
         StoreUnwritable: a file cannot be written.
     """
-    if not store.journals.is_dir() and not store.exists():
+    if not store.exists():
         return Found(0, 0, 0)
     try:
         with exclusive(store):
@@ -172,9 +172,7 @@ def _matching(store: Store, path: PurePath, rule: Rule) -> pa.Table:
     try:
         with store.parquet(path) as file:
             batches = [_only(batch, rule) for batch in file.iter_batches(_GROUP_ROWS)]
-            schema = file.schema_arrow.remove_metadata()
-            batches = [batch.replace_schema_metadata(None) for batch in batches]
-            return pa.Table.from_batches(batches, schema)
+            return pa.Table.from_batches(batches, file.schema_arrow).replace_schema_metadata(None)
     except FileNotFoundError as exc:
         raise StoreChanged(store=store) from exc
 

@@ -5,7 +5,7 @@ source's place (journals, then files by name) and the row's position in it.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def rows_on_spark(session: "SparkSession", plan: ReadingPlan) -> "DataFrame":
     named = [(len(memory) + number, path) for number, path in enumerate(paths)]
     tasks = max(1, min(len(named), 4 * session.sparkContext.defaultParallelism))
     frame = session.createDataFrame(named, f"{PLACE} bigint, path string").repartition(tasks)
-    reader = _Reader(plan.without_sources(), stored[0].filesystem if stored else None)
+    reader = _Reader(replace(plan, sources=()), stored[0].filesystem if stored else None)
     rows = frame.mapInArrow(reader, schema)
     if journals:
         rows = rows.unionByName(session.createDataFrame(pa.Table.from_batches(journals), schema))

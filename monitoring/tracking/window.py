@@ -68,11 +68,10 @@ class Window:
         columns: Mapping[str, str],
         classes: int = 0,
     ) -> Captures:
-        # A bucket's prefix, and the folder of an API that only keeps journals, begin with these.
-        if not (store.exists() or store.journals.is_dir()):
+        if not store.exists():
             raise StoreError(N_("{store} does not exist; check --inference_store."), store=store)
         selection = Selection(model, number, self.start or _BEGINNING, self.end, role)
-        return Captures(store, selection, columns, store.journals, classes)
+        return Captures(store, selection, columns, classes)
 
     def params(self) -> dict[str, str]:
         """Return the parameters that a run is logged with."""

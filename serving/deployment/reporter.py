@@ -9,7 +9,6 @@ import contextlib
 import os
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -160,10 +159,9 @@ class Reporter:
         self._written_at = now
         moment = datetime.now(UTC)
         since = moment if last is None or changed else last.since
-        report = ProxyReport(state, since, moment, last.run_id if last else "")
-        self._report = proxies.write_report(self._registry, report)
+        self._report = proxies.write_report(self._registry, ProxyReport(state, since, moment))
         self._problem = None
-        if self._folder is not None and self._report.run_id != report.run_id:
+        if self._folder is not None:
             self._file(_RUN).write_text(self._report.run_id, encoding="utf-8")
         if now - self._tidied_at >= _UPKEEP_SECONDS:
             self._tidied_at = now
@@ -182,8 +180,6 @@ class Reporter:
         if text != self._problem:
             self._log.event("WARNING", text)
         self._problem = text
-        # The run may be gone.
-        self._report = self._report and replace(self._report, run_id="")
 
 
 def _reason(exc: Exception) -> object:

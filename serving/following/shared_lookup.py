@@ -81,7 +81,7 @@ class SharedLook:
             name, alias = self._registry.name, self._registry.alias
             if found["missing"] == "model":
                 raise ModelMissing(name, found["known"])
-            raise AliasMissing(name, alias)
+            raise AliasMissing(name=name, alias=alias)
         return Version.from_dict(found["target"])
 
 

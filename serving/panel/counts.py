@@ -135,10 +135,10 @@ def _batches(asked: dict[str, Any]) -> Iterator[Any]:
     from core.captured.selection import Selection
     from core.store.filesystem import Store
 
-    journals = Path(asked["journals"])
-    store, end = Store(store_place(asked["store"]), journals), datetime.now(UTC)
+    store = Store(store_place(asked["store"]), Path(asked["journals"]))
+    end = datetime.now(UTC)
     selection = Selection(asked["model"], asked["number"], end - timedelta(days=_DAYS), end)
-    captures = Captures(store, selection, asked["group"], journals)
+    captures = Captures(store, selection, asked["group"])
     yield from captures.rows([*asked["group"], *_COLUMNS])
 
 

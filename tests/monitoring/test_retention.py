@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.contract.pseudonym import pseudonym
-from core.store.filesystem import Store
 from core.store.row_filters import OfPerson
 from core.upkeep.erasure import count
 from monitoring.privacy import aged_files
@@ -170,12 +169,12 @@ def test_forgetting_is_said_first_and_checked_after(
     assert retention("--forget", PERSON.lower()) == 0
     assert "Linhas desta pessoa" in (told := capsys.readouterr().out)
     assert ": 2 (arquivos Parquet: 1, journals: 1)" in told
-    assert count(Store(writer.folder), OfPerson(ENTITY)).rows == 2
+    assert count(writer.store, OfPerson(ENTITY)).rows == 2
     monkeypatch.setattr("sys.stdin", io.StringIO(f" {PERSON} \n"))
     assert retention("--forget", "-", "--apply") == 0
     told = capsys.readouterr().out
     assert "Conferido: nenhuma linha desta pessoa restou." in told
-    assert count(Store(writer.folder), OfPerson(ENTITY)).rows == 0
+    assert count(writer.store, OfPerson(ENTITY)).rows == 0
     run = last_run(mlflow_server)
     assert run.data.params == {"action": "forget"}
     assert run.data.metrics["rows_removed"] == 2

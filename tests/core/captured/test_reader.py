@@ -15,6 +15,7 @@ from core.captured.reader import Captures
 from core.captured.selection import Selection
 from core.contract.columns import probability_columns
 from core.store.errors import StoreChanged
+from core.store.filesystem import Store
 
 ROWS = [
     {"temperature": float(i), "pressure": None if i % 3 else 1.5, "wear": 1.0, "score": i / 100}
@@ -26,7 +27,9 @@ FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 def read(folder: Path, *, days: int = 7, features: Mapping[str, str] = FEATURES) -> Any:
     """Read version 1 of `modelo`; return the reader and the rows."""
     now = datetime.now(UTC)
-    captures = Captures(folder, Selection("modelo", 1, now - timedelta(days=days), now), features)
+    captures = Captures(
+        Store(folder), Selection("modelo", 1, now - timedelta(days=days), now), features
+    )
     rows = [row for batch in captures.batches() for row in batch.to_pylist()]
     return captures, rows
 
@@ -138,7 +141,7 @@ def test_journals_may_lie_elsewhere(writer: Any, tmp_path: Path) -> None:
     journal.parent.rename(elsewhere)
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=1), now)
-    captures = Captures(writer.folder, selection, FEATURES, elsewhere)
+    captures = Captures(Store(writer.folder, elsewhere), selection, FEATURES)
     assert sum(batch.num_rows for batch in captures.batches()) == 25
 
 
@@ -188,7 +191,7 @@ def test_extra_columns_come_along(writer: Any) -> None:
     writer.parquet(writer.journal([{**scored("a", 0.9), "label": 1}]))
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=1), now)
-    captures = Captures(writer.folder, selection, FEATURES)
+    captures = Captures(writer.store, selection, FEATURES)
     (batch,) = captures.batches(("label",))
     assert batch.column("label").to_pylist() == [1]
     assert [name for name in batch.schema.names if name not in FEATURES] == ["score", "label"]
@@ -271,7 +274,7 @@ def test_rows_before_and_after_the_period_was_stored(writer: Any) -> None:
     writer.parquet(writer.journal([{**ROWS[2], "period": 2024}]))
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=1), now)
-    captures = Captures(writer.folder, selection, FEATURES)
+    captures = Captures(writer.store, selection, FEATURES)
     periods = [p for batch in captures.rows(["period"]) for p in batch.column(0).to_pylist()]
     assert periods == [None, None, 2024]
     assert captures.quarantined == ()
@@ -288,7 +291,7 @@ def test_probabilities_of_classes_are_null_in_files_written_before_them(writer: 
     writer.journal(rows[5:])
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=1), now)
-    captures = Captures(writer.folder, selection, FEATURES, classes=3)
+    captures = Captures(writer.store, selection, FEATURES, classes=3)
     found = [row for batch in captures.batches(tuple(kept)) for row in batch.to_pylist()]
     assert sorted(row["score"] for row in found) == [row["score"] for row in ROWS]
     for row in found:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from core.journals import journal_arrow as journal_tables
 from core.journals.journal_arrow import read_tables
 from core.store.errors import FileDamaged
-from core.store.schema import JournalHeader, read_journal
+from core.store.schema import JournalHeader
+from tests.stored import read_journal
 
 CONSTANTS = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
 HEADER = JournalHeader.of(
@@ -84,6 +85,7 @@ def test_a_large_journal_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.Mo
         b'["r",0,1,null,null,0.5,0,false,"x",0.5,1,0.5,1.0]]\n',
         b"\n",
         b"\x00\x00\n",
+        b"5\n",
     ],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, damage: bytes) -> None:

@@ -67,7 +67,7 @@ def test_nothing_half_written_stays(job: str, small_disk: Path) -> None:
         writer.parquet(writer.journal(people, age=YESTERDAY))
     if job == "conversion":
         writer.journal(rows("caio", 900))
-    store = Store(writer.folder)
+    store = writer.store
     run, error = JOBS[job]
     with exclusive(store):
         pass  # its lock file is made while there is room

@@ -76,7 +76,7 @@ def feature_as_text(path: Path) -> None:
 DAMAGES = [truncate, empty, foreign, future, score_as_text, feature_as_text, flip_a_page]
 
 
-def read(store: Store | Path) -> tuple[Captures, list[float]]:
+def read(store: Store) -> tuple[Captures, list[float]]:
     """Read version 1; return the reader and the temperatures."""
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=7), now)
@@ -139,16 +139,16 @@ def test_without_entities_each_file_counts_whole_or_not_at_all(
     monkeypatch.setattr("core.captured.sources._ROWS_HELD", held)
     nobody = [[{**row, "entity": None} for row in rows("x", start=n)] for n in (0, 100, 200, 300)]
     files = [writer.parquet(writer.journal(part, age=YESTERDAY)) for part in nobody]
-    sound = read(writer.folder)[1]
+    sound = read(writer.store)[1]
     assert len(sound) == 40
     feature_as_text(files[0])
     truncate(files[3])
-    captures, found = read(writer.folder)
+    captures, found = read(writer.store)
     assert found == sound[10:30]
     assert (captures.n_instances, len(captures.quarantined)) == (20, 2)
     for path in files[1:3]:
         path.write_bytes(b"")
-    captures, found = read(writer.folder)
+    captures, found = read(writer.store)
     assert (found, captures.n_instances, len(captures.quarantined)) == ([], 0, 4)
 
 
@@ -176,13 +176,13 @@ def test_a_damaged_journal_stops_nobody(writer: Any) -> None:
         path.write_bytes(path.read_bytes()[:-9] + b"\x00\x00\x00\x00\x00\x00\x00]\n")
     with held.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        captures, temperatures = read(writer.folder)
+        captures, temperatures = read(writer.store)
         assert temperatures == [209.0, 309.0, 319.0]
     told = {one.name: (one.rows, one.moved) for one in captures.quarantined}
     assert told == {dead.name: (10, True), held.name: (10, False)}
     assert not dead.exists()
     assert held.exists()
-    done = erase(Store(writer.folder), OfPerson("ana"))
+    done = erase(writer.store, OfPerson("ana"))
     assert done.rows == 20
     assert {one.name for one in done.quarantined} == {dead.name, held.name}
     assert not list((writer.folder / "journal").glob("*.jsonl"))
@@ -199,7 +199,7 @@ def test_who_may_not_move_a_file_reads_the_others(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("core.store.quarantine.move_aside", refuse)
-    captures, temperatures = read(writer.folder)
+    captures, temperatures = read(writer.store)
     assert temperatures == [309.0, 319.0]
     assert [one.moved for one in captures.quarantined] == [False]
     assert files[1].exists()
@@ -212,7 +212,7 @@ def test_who_may_not_read_a_file_blames_nobody(writer: Any) -> None:
     files = filled(writer)
     files[1].chmod(0)
     with pytest.raises(PermissionError):
-        read(writer.folder)
+        read(writer.store)
     assert files[1].exists()
 
 
@@ -227,8 +227,8 @@ def test_every_flipped_bit_of_a_page_is_noticed(writer: Any) -> None:
         flipped = bytearray(good)
         flipped[draw.randrange(4, len(good) - 8 - footer)] ^= 1 << draw.randrange(8)
         path.write_bytes(flipped)
-        noticed += Store(writer.folder).damage(path) is not None
-        if Store(writer.folder).damage(path) is None:
+        noticed += writer.store.damage(path) is not None
+        if writer.store.damage(path) is None:
             assert pq.read_table(path).equals(table)
     assert noticed > 40
 
@@ -238,7 +238,7 @@ def test_quarantined_files_keep_to_themselves(writer: Any) -> None:
     files = filled(writer)
     files[1].chmod(0o640)
     truncate(files[1])
-    read(writer.folder)
+    read(writer.store)
     folder = writer.folder / "quarantine"
     assert folder.stat().st_mode & 0o777 == 0o750
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o640}
@@ -257,4 +257,4 @@ def test_the_command_says_what_is_missing_with_a_code_of_its_own(
     assert "2 arquivos juntados em 1" in told
     assert f"{files[1].name} não pode ser lido" in told
     assert "10 linhas" in told
-    assert compact(writer.folder).quarantined != ()
+    assert compact(writer.store).quarantined != ()

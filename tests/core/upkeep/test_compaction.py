@@ -49,11 +49,11 @@ def fill(writer: Any, files: int = 4, days: int = 2, **options: Any) -> list[Pat
     ]
 
 
-def temperatures(folder: Path | Store, number: int = 1) -> list[float]:
+def temperatures(store: Store, number: int = 1) -> list[float]:
     """Return what a monitoring job reads of one version."""
     now = datetime.now(UTC)
     selection = Selection("modelo", number, now - timedelta(days=30), now + timedelta(days=1))
-    batches = Captures(folder, selection, FEATURES).batches()
+    batches = Captures(store, selection, FEATURES).batches()
     return [value for batch in batches for value in batch.column("temperature").to_pylist()]
 
 
@@ -61,17 +61,17 @@ def test_a_days_files_become_one_and_read_the_same(writer: Any) -> None:
     """The merged file has every column and row; the replaced ones go in a later run."""
     sources = fill(writer)
     everything = pd.concat([pd.read_parquet(path) for path in sources], ignore_index=True)
-    assert compact(writer.folder) == Compaction(merged=4, written=1, removed=0)
-    (merged,) = list_store(writer.folder).live
+    assert compact(writer.store) == Compaction(merged=4, written=1, removed=0)
+    (merged,) = list_store(writer.store).live
     pd.testing.assert_frame_equal(pd.read_parquet(merged), everything)
     assert pq.read_schema(merged).remove_metadata() == pq.read_schema(sources[0]).remove_metadata()
     assert merged.name[:16] == sources[0].name[:16]
-    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+    assert temperatures(writer.store) == [float(n) for n in range(40)]
     assert all(path.exists() for path in sources)
-    assert compact(writer.folder) == Compaction(0, 0, 0)
-    assert compact(writer.folder, keep_minutes=0) == Compaction(0, 0, removed=4)
+    assert compact(writer.store) == Compaction(0, 0, 0)
+    assert compact(writer.store, keep_minutes=0) == Compaction(0, 0, removed=4)
     assert sorted(writer.folder.glob("*.parquet")) == [merged]
-    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+    assert temperatures(writer.store) == [float(n) for n in range(40)]
 
 
 def test_only_what_belongs_together_is_merged(writer: Any) -> None:
@@ -82,8 +82,8 @@ def test_only_what_belongs_together_is_merged(writer: Any) -> None:
     fill(writer, 2, model="outro")
     fill(writer, 2, role="shadow")
     today = [writer.parquet(writer.journal(rows(1), age=timedelta())) for _ in range(2)]
-    assert compact(writer.folder) == Compaction(merged=10, written=5, removed=0)
-    live = list_store(writer.folder).live
+    assert compact(writer.store) == Compaction(merged=10, written=5, removed=0)
+    live = list_store(writer.store).live
     assert len(live) == 7
     assert set(today) <= set(live)
     for path in live:
@@ -97,22 +97,22 @@ def test_changed_columns_stay_apart(writer: Any) -> None:
     fill(writer, 2)
     writer.features = {"temperature": "double"}
     fill(writer, 2)
-    assert compact(writer.folder).written == 2
+    assert compact(writer.store).written == 2
 
 
 def test_late_files_join_what_was_compacted(writer: Any) -> None:
     """Run after run makes one file again, which still speaks for all sources before it."""
     sources = [path.stem for path in fill(writer, 2)]
     for late in range(4):
-        compact(writer.folder)
+        compact(writer.store)
         sources += [path.stem for path in fill(writer, 1)]
-        assert compact(writer.folder) == Compaction(merged=2, written=1, removed=0)
-        store = list_store(writer.folder)
+        assert compact(writer.store) == Compaction(merged=2, written=1, removed=0)
+        store = list_store(writer.store)
         assert len(store.live) == 1
         assert set(sources) <= set(store.replaced)
         assert set(store.replaced.values()) == set(store.live)
-        assert len(temperatures(writer.folder)) == 30 + 10 * late
-    compact(writer.folder, keep_minutes=0)
+        assert len(temperatures(writer.store)) == 30 + 10 * late
+    compact(writer.store, keep_minutes=0)
     assert sorted(writer.folder.glob("*.parquet")) == list(store.live)
 
 
@@ -128,13 +128,13 @@ def test_a_crash_is_mended_by_the_next_run(
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(Path if moment == "replace" else whole, moment, die)
-        compact(writer.folder)
-    assert temperatures(writer.folder) == [float(n) for n in range(40)]
-    compact(writer.folder)
-    compact(writer.folder, keep_minutes=0)
+        compact(writer.store)
+    assert temperatures(writer.store) == [float(n) for n in range(40)]
+    compact(writer.store)
+    compact(writer.store, keep_minutes=0)
     assert len(list(writer.folder.glob("*.parquet"))) == 1
     assert not list(writer.folder.glob(".*.tmp"))
-    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+    assert temperatures(writer.store) == [float(n) for n in range(40)]
 
 
 def test_readers_at_work_see_every_row_once(place: Any, writer: Any) -> None:
@@ -173,13 +173,13 @@ def test_a_journal_that_outlived_its_file_counts_once(writer: Any) -> None:
     journal = writer.journal(rows(10), age=now - NOON + timedelta(days=2))
     writer.parquet(journal, keep_journal=True)
     fill(writer, 1)
-    compact(writer.folder)
-    compact(writer.folder, keep_minutes=0)
-    assert len(temperatures(writer.folder)) == 20
-    convert(journal, Store(writer.folder))
+    compact(writer.store)
+    compact(writer.store, keep_minutes=0)
+    assert len(temperatures(writer.store)) == 20
+    convert(journal, writer.store)
     assert not journal.exists()
     assert len(list(writer.folder.glob("*.parquet"))) == 1
-    assert len(temperatures(writer.folder)) == 20
+    assert len(temperatures(writer.store)) == 20
 
 
 def test_two_at_once_are_refused(writer: Any) -> None:
@@ -189,35 +189,35 @@ def test_two_at_once_are_refused(writer: Any) -> None:
     fcntl.flock(fd, fcntl.LOCK_EX)
     try:
         with pytest.raises(StoreBusy, match="em andamento"):
-            compact(writer.folder)
+            compact(writer.store)
     finally:
         os.close(fd)
-    assert compact(writer.folder).written == 1
+    assert compact(writer.store).written == 1
 
 
 def test_what_is_sound_is_merged_around_a_damaged_file(writer: Any) -> None:
     """The damaged one is put aside and named; the others of its day become one, nothing doubled."""
     damaged = fill(writer)[1]
     flip_a_page(damaged)
-    done = compact(writer.folder)
+    done = compact(writer.store)
     assert (done.merged, done.written) == (3, 1)
     assert [(one.name, one.rows) for one in done.quarantined] == [(damaged.name, 10)]
     kept = [float(n) for n in range(40) if not 10 <= n < 20]
-    assert temperatures(writer.folder) == kept
-    compact(writer.folder, keep_minutes=0)
-    assert temperatures(writer.folder) == kept
+    assert temperatures(writer.store) == kept
+    compact(writer.store, keep_minutes=0)
+    assert temperatures(writer.store) == kept
 
 
 def test_originals_stay_until_what_replaced_them_can_be_read(writer: Any) -> None:
     """A compacted file that went bad is put aside, and the files that it replaced count again."""
     fill(writer)
-    compact(writer.folder)
+    compact(writer.store)
     (merged,) = writer.folder.glob("*compacted*")
     flip_a_page(merged)
-    done = compact(writer.folder, keep_minutes=0)
+    done = compact(writer.store, keep_minutes=0)
     assert [one.name for one in done.quarantined] == [merged.name]
     assert (done.removed, done.merged) == (0, 4)
-    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+    assert temperatures(writer.store) == [float(n) for n in range(40)]
 
 
 def test_the_command_says_what_it_did(
@@ -234,7 +234,7 @@ def test_the_command_says_what_it_did(
 def test_the_footer_lists_the_sources(writer: Any) -> None:
     """What a file replaces can be read by anyone with a Parquet reader."""
     stems = sorted(path.stem for path in fill(writer, 2))
-    compact(writer.folder)
-    (merged,) = list_store(writer.folder).live
+    compact(writer.store)
+    (merged,) = list_store(writer.store).live
     footer = pq.read_metadata(merged).metadata
     assert json.loads(footer[REPLACED_KEY]) == stems

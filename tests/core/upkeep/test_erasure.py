@@ -193,7 +193,7 @@ def test_a_held_journal_is_waited_for(writer: Any) -> None:
 
     thread = threading.Thread(target=proxy)
     thread.start()
-    assert erase(Store(writer.folder), OfPerson("a")) == Found(1, 0, 1)
+    assert erase(writer.store, OfPerson("a")) == Found(1, 0, 1)
     thread.join()
     assert asked == [True]
     assert not (writer.folder / "journal" / ROTATE_REQUEST).exists()
@@ -210,7 +210,7 @@ def test_a_journal_that_is_never_let_go_of_is_named(
     with journal.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(JournalHeld, match=journal.name):
-            erase(Store(writer.folder), OfPerson("a"))
+            erase(writer.store, OfPerson("a"))
     assert pq.read_metadata(parquet).num_rows == 1
 
 
@@ -220,7 +220,7 @@ def test_half_a_line_goes_too(writer: Any) -> None:
         journal = writer.journal(content)
         with journal.open("ab") as file:
             file.write(b'["r9", 0, 1, "a"')
-    assert erase(Store(writer.folder), OfPerson("a")).rows == 0
+    assert erase(writer.store, OfPerson("a")).rows == 0
     (left,) = (writer.folder / "journal").glob("*.jsonl")
     assert b'"a"' not in left.read_bytes()
     assert left.read_bytes().endswith(b"\n")
@@ -242,11 +242,11 @@ def test_what_died_half_written_is_removed(writer: Any) -> None:
     fcntl.flock(fd, fcntl.LOCK_EX)
     thread = threading.Thread(target=proxy, args=(fd,))
     thread.start()
-    erase(Store(writer.folder), OfPerson("a"))
+    erase(writer.store, OfPerson("a"))
     thread.join()
     assert {p.name for p in writer.folder.glob(".*.tmp")} == {busy.name}
     assert not list((writer.folder / "journal").glob(".*"))
-    erase(Store(writer.folder), OfPerson("a"))
+    erase(writer.store, OfPerson("a"))
     assert not busy.exists()
 
 
@@ -268,9 +268,9 @@ def test_a_bucket_that_is_not_there_is_one_clear_error(bucket: str, tmp_path: Pa
 def test_a_compacted_file_says_the_same_after_a_rewrite(writer: Any) -> None:
     """Readers go on leaving out what it replaced, and types stay as they were."""
     past_day(writer, ["a", "b"], 2)
-    compact(writer.folder)
-    (merged,) = list_store(writer.folder).live
+    compact(writer.store)
+    (merged,) = list_store(writer.store).live
     before = pq.read_schema(merged), json.loads(pq.read_metadata(merged).metadata[REPLACED_KEY])
-    erase(Store(writer.folder), OfPerson("a"))
+    erase(writer.store, OfPerson("a"))
     after = pq.read_schema(merged), json.loads(pq.read_metadata(merged).metadata[REPLACED_KEY])
     assert before == after

@@ -55,14 +55,14 @@ def test_late_files_are_remembered_by_a_file_that_forgot(writer: Any) -> None:
     """What joins an old day later is named until it is gone, and what it joined too."""
     now = datetime.now(UTC)
     fill(writer, 2)
-    compact(writer.folder)
-    compact(writer.folder, keep_minutes=0)
-    compact(writer.folder, today=now + LATER)
-    (first,) = list_store(writer.folder).live
+    compact(writer.store)
+    compact(writer.store, keep_minutes=0)
+    compact(writer.store, today=now + LATER)
+    (first,) = list_store(writer.store).live
     (late,) = fill(writer, 1)
-    compact(writer.folder, today=now + LATER)
-    assert sorted(remembered(Store(writer.folder))) == sorted([first.stem, late.stem])
-    assert len(temperatures(writer.folder)) == 30
+    compact(writer.store, today=now + LATER)
+    assert sorted(remembered(writer.store)) == sorted([first.stem, late.stem])
+    assert len(temperatures(writer.store)) == 30
 
 
 def test_a_stem_whose_journal_is_here_is_remembered(writer: Any) -> None:
@@ -71,31 +71,31 @@ def test_a_stem_whose_journal_is_here_is_remembered(writer: Any) -> None:
     journal = writer.journal(rows(10), age=timedelta(days=2))
     writer.parquet(journal, keep_journal=True)
     fill(writer, 1, days=2)
-    compact(writer.folder)
-    compact(writer.folder, keep_minutes=0)
-    compact(writer.folder, today=now + LATER)
-    assert remembered(Store(writer.folder)) == [journal.stem]
-    convert(journal, Store(writer.folder))
-    assert len(temperatures(writer.folder)) == 20
-    compact(writer.folder, today=now + LATER)
-    assert remembered(Store(writer.folder)) == []
+    compact(writer.store)
+    compact(writer.store, keep_minutes=0)
+    compact(writer.store, today=now + LATER)
+    assert remembered(writer.store) == [journal.stem]
+    convert(journal, writer.store)
+    assert len(temperatures(writer.store)) == 20
+    compact(writer.store, today=now + LATER)
+    assert remembered(writer.store) == []
 
 
 def test_a_stem_in_quarantine_is_remembered(writer: Any) -> None:
     """Repaired and put back, it is still one whose rows are elsewhere."""
     aside, *others = fill(writer, 3)
-    compact(writer.folder)
+    compact(writer.store)
     folder = writer.folder / FOLDER
     folder.mkdir()
     reason = folder / f"{aside.name}{REASON_SUFFIX}"
     reason.write_text(Quarantined(aside.name, "damaged", 10).record())
     aside.rename(folder / aside.name)
-    compact(writer.folder, keep_minutes=0)
-    compact(writer.folder, today=datetime.now(UTC) + LATER)
+    compact(writer.store, keep_minutes=0)
+    compact(writer.store, today=datetime.now(UTC) + LATER)
     assert not any(path.exists() for path in others)
-    assert remembered(Store(writer.folder)) == [aside.stem]
+    assert remembered(writer.store) == [aside.stem]
     (folder / aside.name).rename(aside)
-    assert temperatures(writer.folder) == [float(n) for n in range(30)]
+    assert temperatures(writer.store) == [float(n) for n in range(30)]
 
 
 def test_a_crash_while_forgetting_changes_nothing(
@@ -103,9 +103,9 @@ def test_a_crash_while_forgetting_changes_nothing(
 ) -> None:
     """The old file stands until the new one is whole; the next run finishes."""
     fill(writer)
-    compact(writer.folder)
-    compact(writer.folder, keep_minutes=0)
-    (merged,) = list_store(writer.folder).live
+    compact(writer.store)
+    compact(writer.store, keep_minutes=0)
+    (merged,) = list_store(writer.store).live
     before = merged.read_bytes()
 
     def die(*_: Any) -> None:
@@ -113,18 +113,18 @@ def test_a_crash_while_forgetting_changes_nothing(
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(Path, "replace", die)
-        compact(writer.folder, today=datetime.now(UTC) + LATER)
+        compact(writer.store, today=datetime.now(UTC) + LATER)
     assert merged.read_bytes() == before
-    compact(writer.folder, today=datetime.now(UTC) + LATER)
-    assert remembered(Store(writer.folder)) == []
-    assert temperatures(writer.folder) == [float(n) for n in range(40)]
+    compact(writer.store, today=datetime.now(UTC) + LATER)
+    assert remembered(writer.store) == []
+    assert temperatures(writer.store) == [float(n) for n in range(40)]
 
 
 def test_a_footer_names_each_stem_once(writer: Any) -> None:
     """In its own key, and not in Arrow's copy of the schema beside it."""
     stem = fill(writer)[0].stem.encode()
-    compact(writer.folder)
-    (merged,) = list_store(writer.folder).live
+    compact(writer.store)
+    (merged,) = list_store(writer.store).live
     footer = pq.read_metadata(merged).metadata
     assert stem in footer[REPLACED_KEY]
     assert merged.read_bytes().count(stem) == 1
@@ -139,7 +139,7 @@ def test_memory_does_not_grow_with_the_number_of_files(writer: Any) -> None:
         sources[-1].hardlink_to(source)
     held: list[int] = []
     write_merged(
-        Store(writer.folder), "merged", sources, [], lambda: held.append(pa.total_allocated_bytes())
+        writer.store, "merged", sources, [], lambda: held.append(pa.total_allocated_bytes())
     )
     assert len(held) == len(sources)
     assert max(held[600:]) < 1.3 * max(held[:600])
@@ -150,5 +150,5 @@ def test_each_file_is_a_sign_of_life(writer: Any) -> None:
     """Whoever watches a compaction hears of every file, looked at and merged."""
     fill(writer, 5)
     steps: list[int] = []
-    compaction.compact(writer.folder, step=lambda: steps.append(1))
+    compaction.compact(writer.store, step=lambda: steps.append(1))
     assert len(steps) == 2 * 5

@@ -16,6 +16,7 @@ import pytest
 from core.captured.reader import Captures
 from core.captured.selection import Selection
 from core.contract.columns import probability_columns
+from core.store.filesystem import Store
 from core.upkeep.compaction import compact
 from monitoring import drift_report
 from monitoring.drift.baseline import fit_profiles
@@ -74,7 +75,7 @@ def captures_of(folder: Path, classes: int = 0) -> Captures:
     """Select the last week of version 1."""
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=7), now)
-    return Captures(folder, selection, FEATURES, classes=classes)
+    return Captures(Store(folder), selection, FEATURES, classes=classes)
 
 
 def both(
@@ -112,7 +113,7 @@ def test_spark_counts_what_this_machine_counts(writer: Any, people: int) -> None
     past = timedelta(days=3)
     for seed in range(4):
         writer.parquet(writer.journal(draw(seed, 150, people), age=past))
-    compact(writer.folder, 0.0)
+    compact(writer.store, 0.0)
     for seed in range(4, 7):
         writer.parquet(writer.journal(draw(seed, 200, people)), keep_journal=seed == 5)
     writer.parquet(writer.journal(draw(8, 90, people), number=2))

@@ -170,7 +170,7 @@ def joined(writer: Any, labels: Labels, days: float = 30) -> Matched:
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=days), now)
     features = {"temperature": "double", "pressure": "double", "wear": "double"}
-    return match(labels, Captures(writer.folder, selection, features).rows(COLUMNS))
+    return match(labels, Captures(writer.store, selection, features).rows(COLUMNS))
 
 
 def answer(entity: str | None, score: float) -> dict[str, Any]:
@@ -308,7 +308,7 @@ def test_the_versions_that_answered_a_period(read: Callable[..., Labels], writer
     def answered(period: int | None) -> list[int]:
         text = "serial,target,outcome_year\na,1,2024\n"
         labels = read(text, contract=YEARLY, period=period)
-        return versions_that_answered(Captures(writer.folder, selection, {}), labels)
+        return versions_that_answered(Captures(writer.store, selection, {}), labels)
 
     assert answered(None) == [2]
     assert answered(2023) == [2, 4]

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from core.journals.journal import Journal
-from core.store.schema import JournalHeader, read_journal
-from tests.stored import fill_disk
+from core.store.schema import JournalHeader
+from tests.stored import fill_disk, read_journal
 
 ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 Register = Callable[..., int]

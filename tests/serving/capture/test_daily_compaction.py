@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from core.files.locks import locked
+from core.store.filesystem import Store
 from core.store.listing import list_store
 from core.store.quarantine import FOLDER
 from serving.capture import compaction
@@ -85,7 +86,7 @@ def fill(writer: Any, files: int = 2) -> list[Path]:
 
 def live(folder: Path) -> int:
     """Return how many files count."""
-    return len(list_store(folder).live)
+    return len(list_store(Store(folder)).live)
 
 
 def program(path: Path, text: str) -> str:
@@ -115,7 +116,7 @@ def test_a_proxy_compacts_by_itself_once(
         eventually(lambda: [line for line in proxy.log() if "3 arquivos" in line["message"]])
         assert proxy.health()["status"] == "healthy"
         assert 'serving_heartbeat_age_seconds{part="compaction"}' in proxy.http.get("/metrics").text
-    (merged,) = list_store(writer.folder).live
+    (merged,) = list_store(writer.store).live
     assert len(pd.read_parquet(merged)) == 3
     said = [line["message"] for line in proxy.log() if "arquivos" in line["message"]]
     assert len(said) == 1

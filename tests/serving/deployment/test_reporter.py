@@ -153,6 +153,22 @@ def test_an_old_report_is_taken_over_and_a_forgotten_one_removed(
     assert [run.info.run_id for run in runs] == [left.run_id]
 
 
+def test_a_forgotten_proxy_is_seen_again_as_soon_as_it_reports(
+    register_version: Register, new_model: Callable[[], str], mlflow_server: str
+) -> None:
+    """Another's tidying ended the run of one that stood still for a day; it gets a new one."""
+    registry = Registry(new_model(), mlflow_server)
+    register_version(registry.name)
+    now = datetime.now(UTC)
+    ancient = now - timedelta(days=2)
+    state = ProxyState("a", "champion", "1")
+    forgotten = write_report(registry, ProxyReport(state, ancient, ancient))
+    remove_forgotten(registry)
+    again = write_report(registry, replace(forgotten, since=now, seen=now))
+    assert [one.state.proxy for one in read_reports(registry)] == ["a"]
+    assert write_report(registry, again).run_id == again.run_id
+
+
 def test_a_report_that_is_being_written_is_not_forgotten(
     register_version: Register, new_model: Callable[[], str], mlflow_server: str
 ) -> None:
@@ -164,8 +180,8 @@ def test_a_report_that_is_being_written_is_not_forgotten(
     experiment = registry.client.get_experiment_by_name(names.serving_experiment(registry.name))
     begun = registry.client.create_run(experiment.experiment_id, None, {"proxy": "b"}, "b")
     remove_forgotten(registry)
-    own = ProxyReport(ProxyState("b", "champion", "1"), now, now, begun.info.run_id)
-    write_report(registry, own)
+    own = write_report(registry, ProxyReport(ProxyState("b", "champion", "1"), now, now))
+    assert own.run_id == begun.info.run_id
     assert [one.state.proxy for one in read_reports(registry)] == ["a", "b"]
 
 

@@ -50,7 +50,7 @@ def test_an_old_look_is_made_again(tmp_path: Path) -> None:
     "error",
     [
         ModelMissing("machine"),
-        AliasMissing("machine", "champion"),
+        AliasMissing(name="machine", alias="champion"),
         RegistryUnreachable("http://127.0.0.1:9", "refused"),
     ],
 )
@@ -66,7 +66,7 @@ def test_what_went_wrong_is_shared_too(tmp_path: Path, error: RegistryError) -> 
 
 def test_an_alias_that_may_be_missing_is_asked_for_less_often(tmp_path: Path) -> None:
     """That it is missing holds longer than where it points to."""
-    registry = Counting(AliasMissing("machine", "champion"))
+    registry = Counting(AliasMissing(name="machine", alias="champion"))
     look = SharedLook(registry, tmp_path, 0, missing=60)
     for _ in range(3):
         with pytest.raises(AliasMissing):
@@ -76,7 +76,7 @@ def test_an_alias_that_may_be_missing_is_asked_for_less_often(tmp_path: Path) ->
 
 def test_aliases_do_not_mix(tmp_path: Path) -> None:
     """The shadow's alias has a look of its own."""
-    first, second = Counting(), Counting(AliasMissing("machine", "challenger"))
+    first, second = Counting(), Counting(AliasMissing(name="machine", alias="challenger"))
     second.alias = "challenger"
     assert SharedLook(first, tmp_path, 60).resolve() == TARGET
     with pytest.raises(AliasMissing):

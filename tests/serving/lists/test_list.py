@@ -16,11 +16,11 @@ from openpyxl import Workbook, load_workbook
 
 from core.contract.model import Feature, ModelContract
 from core.sheets import SheetError
-from core.store.schema import read_journal
 from serving.config.settings import Settings
 from serving.errors import SettingsError
 from serving.lists.flat_table import FlatTable
 from serving.lists.readers import MAX_UNPACKED, SheetTooLarge, check_size, named_reader
+from tests.stored import read_journal
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NAMES = ["=HYPERLINK(1)", "Ana", "+Bia", "Caio"]

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 
-from core.store.schema import read_journal
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.lists import read
 from serving.config.settings import Settings
 from tests.chromium import EXECUTABLE, Browser
 from tests.live import SAMPLE
 from tests.pede_version import register_pede
+from tests.stored import read_journal
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium here")
 KEY = "a key for coordinators"
@@ -83,7 +83,6 @@ def test_a_workbook_becomes_a_list_without_a_terminal(
     assert proxy.http.get("/health", headers=headers).json()["capture"]["captured"] == scored
     (journal,) = proxy.journals()
     header, lines = read_journal(journal)
-    assert header is not None
     assert header.constants["role"] == "batch"
     stored = pd.DataFrame(lines, columns=list(header.columns))
     assert set(stored["period"]) == {sheet.year}
