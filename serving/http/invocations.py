@@ -104,10 +104,8 @@ class InvocationsEndpoint:
         if self._ignore:
             instances, fields = without_unknown(instances, version.validator)
             left_out += fields
-        rows, entities, periods = version.validator.read_instances(
-            instances, most=self._limits.rows
-        )
-        return Instances(rows, entities, periods=periods), params or None, left_out
+        read = version.validator.read_instances(instances, most=self._limits.rows)
+        return read, params or None, left_out
 
 
 async def mlflow_version(_request: Request) -> Response:

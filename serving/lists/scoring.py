@@ -21,7 +21,7 @@ waits sees that it goes on."""
 
 def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
     """Return the rows that fit the contract; the others join the sheet's unscored ones."""
-    kept, read = [], []
+    kept, read = [], list[Instances]()
     unscored = list(sheet.unscored)
     for row, labels in zip(sheet.rows, sheet.labels, strict=True):
         try:
@@ -31,9 +31,8 @@ def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
         else:
             kept.append((row, labels))
             read.append(one)
-    rows = [rows[0] for rows, _entities, _periods in read]
-    entities = [entities[0] for _rows, entities, _periods in read]
-    periods = [periods[0] if periods else None for _rows, _entities, periods in read]
+    rows, entities = [one.rows[0] for one in read], [one.entities[0] for one in read]
+    periods = [one.periods[0] if one.periods else None for one in read]
     years = {period for period in periods if period is not None}
     fitting = replace(
         sheet,

@@ -85,14 +85,13 @@ def _is_json(value: Any) -> bool:
 
 def _example_rows(
     folder: Path, features: Sequence[Feature], validator: Validator
-) -> list[list[Any]]:
+) -> Sequence[Sequence[Any]]:
     """Return the rows of MLflow's input example; none where there is none that can be read."""
     try:
         sent = read_sent((folder / EXAMPLE).read_bytes(), JSON, features, Limits(ROWS, 0))
-        rows, *_rest = validator.read_instances(list(sent.instances[:ROWS]))
+        return validator.read_instances(list(sent.instances[:ROWS])).rows
     except (OSError, RequestError):
         return []
-    return rows
 
 
 def _made_rows(method: Any, features: Sequence[Feature]) -> list[list[Any]]:

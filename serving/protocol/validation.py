@@ -9,17 +9,17 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
 from core.files.json_keys import RepeatedKey, each_once
 from core.messages import _
 from serving.errors import DuplicateKey, MalformedBody
+from serving.protocol.instances import Instances
 from serving.protocol.problems import Problems, shown_name
 from serving.protocol.values import allowed, checked, is_integer, is_text, year_of
 
-Entities = list[str | None]
-Periods = list[int | None] | None
 YEAR = re.compile(r"_20\d\d$")
 """A year at the end of a field's name: the row's period, where the contract takes years so."""
 
@@ -35,8 +35,8 @@ class Validator:
         self._names = [*self._features, *filter(None, (contract.entity, contract.period_field))]
         self._accepted = _("accepted fields: {names}", names=", ".join(self._names))
 
-    def read(self, body: bytes) -> tuple[list[list[Any]], Entities, bool, Periods]:
-        """Return rows, entities, whether to explain, and periods, as `Instances` holds them.
+    def read(self, body: bytes) -> Instances:
+        """Return what a body of `/predict` holds.
 
         Raises:
             MalformedBody: it is not JSON.
@@ -44,13 +44,13 @@ class Validator:
         """
         problems = Problems()
         document = decode(body)
-        rows, entities, periods = self._read(self._instances(document, problems), problems)
-        return rows, entities, document.get("explain", False), periods
+        found = self._read(self._instances(document, problems), problems)
+        return replace(found, explain=document.get("explain", False))
 
     def read_instances(
         self, instances: list[Any], period: int | None = None, most: int | None = None
-    ) -> tuple[list[list[Any]], Entities, Periods]:
-        """Return rows, entities and periods of instances that came in another envelope.
+    ) -> Instances:
+        """Return instances that came in another envelope.
 
         Args:
             instances: a mapping each.
@@ -65,7 +65,7 @@ class Validator:
 
     def _read(
         self, instances: list[Any], problems: Problems, period: int | None = None
-    ) -> tuple[list[list[Any]], Entities, Periods]:
+    ) -> Instances:
         rows, entities, periods = [], [], []
         for number, instance in enumerate(instances):
             fields, years = self._fields(number, instance, problems)
@@ -75,7 +75,7 @@ class Validator:
             periods.append(self._period(number, fields, given, problems))
         problems.check()
         said = self._contract.period_field is not None or any(p is not None for p in periods)
-        return rows, entities, periods if said else None
+        return Instances(rows, entities, periods=periods if said else None)
 
     def _instances(self, document: Any, problems: Problems) -> list[Any]:
         shape, most = '{"instances": [{...}]}', self._max_instances

@@ -191,7 +191,7 @@ def test_every_csv_of_accepted_values_is_accepted(data: st.DataObject, order: li
     read = read_sent(
         text.getvalue().encode(), "text/csv", CONTRACT.features, Limits(5, 0)
     ).instances
-    accepted = Validator(CONTRACT, 5).read_instances(list(read))[0]
+    accepted = Validator(CONTRACT, 5).read_instances(list(read)).rows
     assert len(accepted) == len(rows)
 
 
@@ -201,5 +201,5 @@ def test_the_examples_of_the_contract_are_accepted() -> None:
     for kind, encode in (("application/json", json.dumps), ("text/csv", str)):
         body = encode(content[kind]["example"]).encode()
         rows = read_sent(body, kind, CONTRACT.features, Limits(5, 0)).instances
-        accepted = Validator(CONTRACT, 5).read_instances(list(rows))[0]
+        accepted = Validator(CONTRACT, 5).read_instances(list(rows)).rows
         assert accepted == [list(CONTRACT.example.instance.values())]  # type: ignore[union-attr]
