@@ -28,10 +28,10 @@ from serving.errors import RouteError
 from serving.http.auth import ApiKeys
 from serving.http.bodies import Bodies
 from serving.http.connections import Connections, room_for
-from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
+from serving.http.invocations import InvocationsEndpoint, mlflow_version, ping_route
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
-from serving.http.predict import BatchPredictEndpoint, PredictEndpoint
+from serving.http.predict import PredictEndpoint
 from serving.http.status import MODELS, models_router, status_router
 from serving.lists.page import list_route
 from serving.metrics.counters import Metrics
@@ -114,10 +114,10 @@ def _routes_of(
 ) -> list[Route]:
     """Return the routes of one model, as they are where it is the first or the only one."""
     return [
-        Route("/predict", PredictEndpoint(deployment), methods=["POST"]),
-        Route("/predict/batch", BatchPredictEndpoint(deployment), methods=["POST"]),
+        Route("/predict", PredictEndpoint(deployment, deployment.batcher), methods=["POST"]),
+        Route("/predict/batch", PredictEndpoint(deployment, deployment.batch), methods=["POST"]),
         Route("/invocations", InvocationsEndpoint(deployment), methods=["POST"]),
-        Route("/ping", PingEndpoint(deployment), methods=["GET"]),
+        ping_route(deployment),
         *panel_routes(deployment, metrics, others),
         list_route(deployment),
     ]

@@ -10,6 +10,7 @@ from importlib.metadata import version as installed_version
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.messages import _
@@ -116,14 +117,11 @@ async def mlflow_version(_request: Request) -> Response:
     return Response(installed_version("mlflow"), media_type="text/plain")
 
 
-class PingEndpoint:
-    """200 with a model, 404 without one: what MLflow's server answers."""
+def ping_route(deployment: Deployment) -> Route:
+    """Return the route that answers 200 with a model, 404 without one, as MLflow's server does."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        """Keep what knows whether there is a model."""
-        self._follower = deployment.follower
+    async def ping(_request: Request) -> Response:
+        status = 404 if deployment.follower.served is None else 200
+        return Response("\n", status, media_type="text/plain")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        status = 404 if self._follower.served is None else 200
-        await Response("\n", status, media_type="text/plain")(scope, receive, send)
+    return Route("/ping", ping, methods=["GET"])

@@ -9,6 +9,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from serving.deployment.deployment import Deployment
+from serving.engine.batcher import Batcher
 from serving.engine.job import Job
 from serving.errors import InvalidInstances
 from serving.http.bodies import INLINE_BYTES, Bodies, bodies_of, read_body
@@ -22,11 +23,14 @@ from serving.protocol.unknown import body_without_unknown
 class PredictEndpoint:
     """Answers with the scores of the version that is served when the body has arrived."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        """Keep the parts that answer."""
+    def __init__(self, deployment: Deployment, batcher: Batcher) -> None:
+        """Keep the parts that answer.
+
+        `batcher` is the deployment's own, or that of lists: captured with the role `batch`, and in
+        no one's way.
+        """
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
-        self._batcher = deployment.batcher
-        self._deployment = deployment
+        self._deployment, self._batcher = deployment, batcher
         self._ignore = deployment.settings.predict_leaves_out
         self._encoder = msgspec.json.Encoder()
         self._one_reads = asyncio.Lock()
@@ -72,15 +76,6 @@ class PredictEndpoint:
         instances = version.reader.read(known)
         self._deployment.ignored_fields += left_out
         return instances
-
-
-class BatchPredictEndpoint(PredictEndpoint):
-    """The same for a command that makes a list: captured with the role `batch`, in no one's way."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        """Score by the engine of lists."""
-        super().__init__(deployment)
-        self._batcher = deployment.batch
 
 
 def prediction_rows(job: Job) -> list[dict[str, object]]:
