@@ -17,20 +17,15 @@ from core.messages import _
 from core.sheets import SheetError, SheetReader
 from serving.deployment.deployment import Deployment
 from serving.engine.context import RequestContext
-from serving.errors import (
-    InternalError,
-    InvalidInstances,
-    RequestError,
-    ScoringFailed,
-    UnsupportedMediaType,
-)
+from serving.errors import InternalError, RequestError, ScoringFailed, UnsupportedMediaType
 from serving.following.served import ServedModel
 from serving.http.bodies import bodies_of, read_body
 from serving.http.middleware import error_body
 from serving.lists.readers import check_size, named_reader, reader_for
 from serving.lists.scoring import accepted, finished, score_slices, summary
+from serving.protocol.frames import refusal
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
-from serving.protocol.values import YEARS
+from serving.protocol.values import year_of
 
 Event = dict[str, Any]
 
@@ -105,9 +100,7 @@ def _read(reader: SheetReader, body: bytes, year: int | None) -> Any:
 
 async def _whole(events: AsyncIterator[Event], send: Send) -> None:
     """Send the file alone."""
-    last: Event = {}
-    async for event in events:
-        last = event
+    *_progress, last = [event async for event in events]
     disposition = f'attachment; filename="{last["name"]}"'.encode()
     headers = [(b"content-type", XLSX.encode()), (b"content-disposition", disposition)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -145,9 +138,7 @@ def _year(query: bytes) -> int | None:
         InvalidInstances: it is not a year.
     """
     text = parse_qs(query.decode("latin-1")).get("year", [""])[-1]
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) not in YEARS:
-        detail = {"instance": None, "field": "year", "problem": _("is not a year")}
-        raise InvalidInstances([{**detail, "allowed": _("a year, for example 2024")}], 1)
-    return int(text)
+    year = year_of(text)
+    if text and year is None:
+        raise refusal(_("is not a year"), _("a year, for example 2024"), field="year")
+    return year

@@ -1,7 +1,8 @@
 """Scores a sheet through the engine, a slice at a time, and captures it with the role `batch`."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -94,9 +95,7 @@ def finished(sheet: Sheet, model: ServedModel, results: Sequence[Result]) -> Sco
 def summary(scored: ScoredSheet) -> dict[str, Any]:
     """Return what a page says of a list: counts, and problems by sheet and column; no row."""
     sheet = scored.sheet
-    reasons: dict[str, int] = {}
-    for left in sheet.unscored:
-        reasons[left.reason] = reasons.get(left.reason, 0) + 1
+    reasons = Counter(left.reason for left in sheet.unscored)
     return {
         "year": sheet.year,
         "read": len(sheet.rows) + len(sheet.unscored),
@@ -105,8 +104,5 @@ def summary(scored: ScoredSheet) -> dict[str, Any]:
         "model_version": scored.release,
         "threshold": scored.threshold,
         "unscored": [{"reason": reason, "count": count} for reason, count in reasons.items()],
-        "problems": [
-            {"sheet": p.sheet, "column": p.column, "reason": p.reason, "count": p.count}
-            for p in sheet.problems
-        ],
+        "problems": [asdict(problem) for problem in sheet.problems],
     }
