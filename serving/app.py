@@ -32,7 +32,7 @@ from serving.http.invocations import InvocationsEndpoint, mlflow_version, ping_r
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
 from serving.http.predict import PredictEndpoint
-from serving.http.status import MODELS, models_router, status_router
+from serving.http.status import add_models, add_status
 from serving.lists.page import list_route
 from serving.metrics.counters import Metrics
 from serving.metrics.exposition import scrape_route
@@ -62,7 +62,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     deployments = [Deployment(one, log, metrics) for one in models]
     main, *others = deployments
-    status = status_router(main, others)
     routes = [
         Route("/version", mlflow_version, methods=["GET"]),
         scrape_route(metrics),
@@ -82,22 +81,19 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    app.include_router(status)
-    app.include_router(models_router(deployments))
+    add_status(app, main, others)
+    add_models(app, deployments)
     for prefix, one in several.items():
-        app.include_router(status_router(one), prefix=prefix, include_in_schema=False)
+        add_status(app, one, prefix=prefix)
     app.router.routes += routes
     app.add_exception_handler(HTTPException, _hand_over)
-    paths = {MODELS, *(path for route in app.routes if (path := getattr(route, "path", None)))}
-    for route in status.routes:
-        paths |= {prefix + getattr(route, "path", "") for prefix in ("", *several)}
     scoring = [one for one in routes if isinstance(one.endpoint, _SCORING)]
     # In place of FastAPI's outer layers, which would watch every message for what ours answers.
     app.middleware_stack = RequestMiddleware(
         ExceptionMiddleware(AsyncExitStackMiddleware(app.router), app.exception_handlers),
         log=log,
         keys=ApiKeys(settings.api_keys),
-        paths=frozenset(paths),
+        paths={path for route in app.routes if (path := getattr(route, "path", None))},
         # The router would cost as much again as all the rest of a small request.
         hot={("POST", one.path): one.endpoint for one in scoring},
         observe=metrics.request,
