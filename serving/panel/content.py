@@ -27,7 +27,6 @@ class Group:
     """Workers that serve the same version."""
 
     release: str
-    number: str
     count: int
 
 

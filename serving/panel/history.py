@@ -95,7 +95,12 @@ def read_history(registry: Registry) -> History:
         return tuple(_report(job, run) for run in found)
 
     found = History(
-        tuple(_change(run) for run in ledger if _ours(run)),
+        # An entry that holds, and tells of this server's aliases.
+        tuple(
+            _change(run)
+            for run in ledger
+            if run.status in _LIVING and names.LEDGER_ORIGIN not in run.tags
+        ),
         reports(names.JOB_DRIFT),
         reports(names.JOB_PERFORMANCE),
         tuple(read_reports(registry)),
@@ -147,11 +152,6 @@ def _contract(
 
 def _threshold(version: Version, contract: ModelContract) -> float | None:
     return None if contract.outputs else version.threshold(contract)
-
-
-def _ours(run: RunRecord) -> bool:
-    """Tell whether an entry holds, and tells of this server's aliases."""
-    return run.status in _LIVING and names.LEDGER_ORIGIN not in run.tags
 
 
 def _change(run: RunRecord) -> Change:

@@ -6,9 +6,8 @@ The page has no script, and its policy lets the browser take nothing but its own
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
@@ -37,8 +36,8 @@ from serving.panel.history import History, ReportRun, read_history
 from serving.panel.trend import cause_of, trend
 
 _TEMPLATES = Path(__file__).with_name("templates")
-COUNT_SECONDS = 60.0
-"""How long a count of the store is shown before it is made again, in seconds."""
+HISTORY_SECONDS, COUNT_SECONDS = 10.0, 60.0
+"""How long what MLflow said, and a count of the store, is shown before it is asked for again."""
 _LEAST_RENEWAL = 10
 _LARGEST_REPORT = 5 * 1024 * 1024
 _RUN_ID = re.compile("[0-9a-f]{32}")
@@ -56,6 +55,7 @@ def panel_routes(
         lambda: read_history(registry),
         History(),
         N_("MLflow did not answer within {seconds} seconds"),
+        HISTORY_SECONDS,
     )
     counts = BackgroundReader(
         lambda: counted(deployment), None, N_("still being counted"), COUNT_SECONDS
@@ -114,13 +114,18 @@ def render(
             sections=lambda text: linked(text, "runbook"),
             since=panel.served_since(facts),
             threshold_origin=panel.threshold_origin(facts),
-            windows=[(name, lev, panel.covered(lev)) for name, lev in _windows(facts)],
+            windows=[
+                (_("Last hour"), facts.hour, panel.covered(facts.hour)),
+                (_("Last day"), facts.day, panel.covered(facts.day)),
+            ],
             verdicts=[
                 (_("Drift"), *_verdict(facts, names.JOB_DRIFT)),
                 (_("Performance"), *_verdict(facts, names.JOB_PERFORMANCE)),
             ],
             trend=trend(history.drift),
-            reports=sorted([*history.drift, *history.performance], key=_when, reverse=True),
+            reports=sorted(
+                [*history.drift, *history.performance], key=attrgetter("when"), reverse=True
+            ),
             links=Links(facts.mlflow_url, facts.model_name, facts.registry_url),
             verdict=panel.verdict,
             cause=cause_of,
@@ -139,14 +144,6 @@ def _verdict(facts: panel.PanelFacts, job: str) -> tuple[ReportRun | None, Repor
     newest = next(iter(panel.finished(facts, job)), None)
     standing = panel.latest(facts, job) or newest
     return standing, newest if newest is not standing else None
-
-
-def _windows(facts: panel.PanelFacts) -> list[tuple[str, Any]]:
-    return [(_("Last hour"), facts.hour), (_("Last day"), facts.day)]
-
-
-def _when(report: ReportRun) -> datetime:
-    return report.when
 
 
 class Links:
