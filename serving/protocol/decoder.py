@@ -32,13 +32,7 @@ class InstanceReader:
     def __init__(
         self, contract: ModelContract, max_instances: int, max_frame: int | None = None
     ) -> None:
-        """Make the decoders for the contract's features and entity.
-
-        Args:
-            contract: says what is accepted.
-            max_instances: most instances in a body of `/predict`.
-            max_frame: most rows in a frame of MLflow's; as many where not given.
-        """
+        """Make the decoders of `/predict`, and of MLflow's frames, which may have more rows."""
         self._validator = Validator(contract, max_instances)
         self._dated = contract.period_field is not None
         self._decoder: msgspec.json.Decoder[Any] | None = None
@@ -102,12 +96,7 @@ class InstanceReader:
         return Instances(split.data, nobody, periods=nobody if self._dated else None)
 
     def _of(self, decoded: Sequence[msgspec.Struct], body: bytes, keys: int) -> Instances | None:
-        """Return decoded instances; None where an entity is blank.
-
-        Args:
-            decoded: the instances.
-            body: where they come from.
-            keys: how many keys the body has beside theirs.
+        """Return what was decoded of a body with `keys` more keys; None where an entity is blank.
 
         Raises:
             DuplicateKey: an object of the body has a key twice.

@@ -36,17 +36,17 @@ class ParamsReader:
         """
         problems, found = Problems(), dict(self.defaults)
         if given is not None and not isinstance(given, Mapping):
-            problems.add(None, "params", _("wrong type"), self._allowed())
+            problems.add("params", _("wrong type"), self._allowed())
             given = None
         for position, (name, value) in enumerate((given or {}).items(), start=1):
             if name not in self.defaults:
                 shown = shown_name(name, position)
-                problems.add(None, shown, _("unknown parameter"), self._allowed())
+                problems.add(shown, _("unknown parameter"), self._allowed())
                 continue
             try:
                 found[name] = self._known.typed(name, value)
             except ValueError:
-                problems.add(None, name, _("wrong type"), self._known.type_of(name))
+                problems.add(name, _("wrong type"), self._known.type_of(name))
         problems.check()
         return found
 

@@ -40,9 +40,10 @@ def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: in
         if file.metadata.num_rows > rows:
             problem = _("{count} instances are too many", count=file.metadata.num_rows)
             raise refusal(problem, _("from 1 to {most} instances", most=rows))
-        if any(pa.types.is_nested(f.type) for f in schema) or not _is_plain(file):
+        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+        if any(pa.types.is_nested(f.type) for f in schema) or not all(map(_is_plain, groups)):
             raise refusal(_("the file is not of the kind that is read here"), allowed)
-        if _unpacked(file) > size:
+        if sum(group.total_byte_size for group in groups) > size:
             raise BodyTooLarge(limit=size)
         names = [n for n in schema.names if n not in _index(schema)]
         read = names if known is None else [name for name in names if name in known]
@@ -54,21 +55,10 @@ def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: in
     return named(read, list(zip(*columns, strict=True)))
 
 
-def _groups(file: Any) -> list[Any]:
-    return [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
-
-
-def _is_plain(file: Any) -> bool:
+def _is_plain(group: Any) -> bool:
     """Tell whether every column has a value per row, and a codec with a bound."""
-    return all(
-        chunk.compression in CODECS and chunk.num_values == group.num_rows
-        for group in _groups(file)
-        for chunk in (group.column(place) for place in range(group.num_columns))
-    )
-
-
-def _unpacked(file: Any) -> int:
-    return sum(group.total_byte_size for group in _groups(file))
+    chunks = [group.column(place) for place in range(group.num_columns)]
+    return all(c.compression in CODECS and c.num_values == group.num_rows for c in chunks)
 
 
 def _index(schema: Any) -> list[str]:

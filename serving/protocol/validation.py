@@ -61,18 +61,20 @@ class Validator:
             InvalidInstances: there are problems.
         """
         problems = Problems()
-        return self._read(self._bounded(instances, problems, most), problems, period)
+        most = self._max_instances if most is None else most
+        return self._read(self._bounded(instances, most, problems), problems, period)
 
     def _read(
         self, instances: list[Any], problems: Problems, period: int | None = None
     ) -> Instances:
         rows, entities, periods = [], [], []
         for number, instance in enumerate(instances):
-            fields, years = self._fields(number, instance, problems)
-            rows.append([self._value(number, f, fields, problems) for f in self._features.values()])
-            entities.append(self._entity(number, fields, problems))
+            problems.instance = number
+            fields, years = self._fields(instance, problems)
+            rows.append([self._value(f, fields, problems) for f in self._features.values()])
+            entities.append(self._entity(fields, problems))
             given = years if period is None else years | {period}
-            periods.append(self._period(number, fields, given, problems))
+            periods.append(self._period(fields, given, problems))
         problems.check()
         said = self._contract.period_field is not None or any(p is not None for p in periods)
         return Instances(rows, entities, periods=periods if said else None)
@@ -81,45 +83,40 @@ class Validator:
         shape, most = '{"instances": [{...}]}', self._max_instances
         allowed = _("{shape}, from 1 to {most} instances", shape=shape, most=most)
         if not isinstance(document, dict):
-            problems.add(None, None, _("the body is not an object"), allowed)
+            problems.add(None, _("the body is not an object"), allowed)
             return []
         for position, name in enumerate(document, start=1):
             if name == "explain":
                 self._check_explain(document[name], problems)
             elif name != "instances":
-                problems.add(None, shown_name(name, position), _("unknown field"), allowed)
+                problems.add(shown_name(name, position), _("unknown field"), allowed)
         instances = document.get("instances")
         if not isinstance(instances, list):
             problem = _("is not a list") if "instances" in document else _("missing")
-            problems.add(None, "instances", problem, allowed)
+            problems.add("instances", problem, allowed)
             return []
-        return self._bounded(instances, problems)
+        return self._bounded(instances, most, problems)
 
     def _check_explain(self, value: Any, problems: Problems) -> None:
         if not isinstance(value, bool):
-            problems.add(None, "explain", _("wrong type"), _("true or false"))
+            problems.add("explain", _("wrong type"), _("true or false"))
         elif value and self._contract.outputs:
-            problems.add(None, "explain", _("the model has no score to explain"), "false")
+            problems.add("explain", _("the model has no score to explain"), "false")
 
-    def _bounded(
-        self, instances: list[Any], problems: Problems, most: int | None = None
-    ) -> list[Any]:
-        most = self._max_instances if most is None else most
+    def _bounded(self, instances: list[Any], most: int, problems: Problems) -> list[Any]:
         allowed = _("from 1 to {most} instances", most=most)
         if not instances:
-            problems.add(None, "instances", _("empty list"), allowed)
+            problems.add("instances", _("empty list"), allowed)
         if len(instances) > most:
             problem = _("{count} instances are too many", count=len(instances))
-            problems.add(None, "instances", problem, allowed)
+            problems.add("instances", problem, allowed)
             return []
         return instances
 
-    def _fields(
-        self, number: int, instance: Any, problems: Problems
-    ) -> tuple[dict[str, Any], frozenset[int]]:
+    def _fields(self, instance: Any, problems: Problems) -> tuple[dict[str, Any], frozenset[int]]:
         """Return the instance's values by contract name, and the years at the end of names."""
         if not isinstance(instance, dict):
-            problems.add(number, None, _("the instance is not an object"), self._accepted)
+            problems.add(None, _("the instance is not an object"), self._accepted)
             return {}, frozenset()
         fields: dict[str, Any] = {}
         years = set()
@@ -129,9 +126,9 @@ class Validator:
                 # Looking for a likeness is slow; a body may hold a hundred thousand such fields.
                 hint = "" if problems.full else self._hint(given)
                 shown = shown_name(given, position)
-                problems.add(number, shown, _("unknown field") + hint, self._accepted)
+                problems.add(shown, _("unknown field") + hint, self._accepted)
             elif known in fields:
-                problems.add(number, known, _("given twice"), _("one name and one year"))
+                problems.add(known, _("given twice"), _("one name and one year"))
             else:
                 fields[known] = value
                 if known != given:
@@ -151,20 +148,18 @@ class Validator:
         )
         return _("; perhaps {name}", name=close[0]) if close else ""
 
-    def _value(
-        self, number: int, feature: Feature, fields: Mapping[str, Any], problems: Problems
-    ) -> Any:
+    def _value(self, feature: Feature, fields: Mapping[str, Any], problems: Problems) -> Any:
         if fields.get(feature.name) is None:
             if not feature.nullable or (feature.required and feature.name not in fields):
                 missing = "null" if feature.name in fields else _("missing")
-                problems.add(number, feature.name, missing, allowed(feature))
+                problems.add(feature.name, missing, allowed(feature))
             return None
         value, problem = checked(feature, fields[feature.name])
         if problem:
-            problems.add(number, feature.name, problem, allowed(feature))
+            problems.add(feature.name, problem, allowed(feature))
         return value
 
-    def _entity(self, number: int, fields: Mapping[str, Any], problems: Problems) -> str | None:
+    def _entity(self, fields: Mapping[str, Any], problems: Problems) -> str | None:
         name = self._contract.entity
         value = None if name is None else fields.get(name)
         if value is None:
@@ -172,16 +167,12 @@ class Validator:
         text = str(value).strip() if is_text(value) or is_integer(value) else ""
         if not text:
             problem = _("empty") if is_text(value) else _("wrong type")
-            problems.add(number, name, problem, _("text that is not empty, or a whole number"))
+            problems.add(name, problem, _("text that is not empty, or a whole number"))
             return None
         return text
 
     def _period(
-        self,
-        number: int,
-        fields: Mapping[str, Any],
-        years: frozenset[int],
-        problems: Problems,
+        self, fields: Mapping[str, Any], years: frozenset[int], problems: Problems
     ) -> int | None:
         """Return the one year that a row's names, its period field and its sender state."""
         name = self._contract.period_field
@@ -189,11 +180,11 @@ class Validator:
         if value is not None:
             year = year_of(value)
             if year is None:
-                problems.add(number, name, _("is not a year"), _("a year, for example 2024"))
+                problems.add(name, _("is not a year"), _("a year, for example 2024"))
             else:
                 years |= {year}
         if len(years) > 1:
-            problems.add(number, name, _("two different periods in one row"), _("one year"))
+            problems.add(name, _("two different periods in one row"), _("one year"))
         return min(years, default=None)
 
 
