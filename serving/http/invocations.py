@@ -22,7 +22,7 @@ from serving.http.middleware import send_json
 from serving.model.loading import LoadedVersion
 from serving.protocol.frames import refusal
 from serving.protocol.instances import Instances
-from serving.protocol.mlflow_input import PARQUET, Limits, read_sent
+from serving.protocol.mlflow_input import PARQUET, read_sent
 from serving.protocol.params import Params
 from serving.protocol.unknown import without_unknown
 
@@ -39,7 +39,7 @@ class InvocationsEndpoint:
         self._deployment, settings = deployment, deployment.settings
         self._usual = settings.max_body_bytes
         self._longest = max(settings.max_invocations_bytes, settings.max_body_bytes)
-        self._limits = Limits(settings.max_invocations_rows, self._longest)
+        self._most_rows = settings.max_invocations_rows
         self._ignore = settings.invocations_leave_out
         self._long = 0
         self._one_reads = asyncio.Lock()
@@ -94,7 +94,8 @@ class InvocationsEndpoint:
             body,
             kind,
             version.contract.features,
-            self._limits,
+            self._most_rows,
+            self._longest,
             matrix=version.matrix,
             known_only=self._ignore,
         )
@@ -105,7 +106,7 @@ class InvocationsEndpoint:
         if self._ignore:
             instances, fields = without_unknown(instances, version.validator)
             left_out += fields
-        read = version.validator.read_instances(instances, most=self._limits.rows)
+        read = version.validator.read_instances(instances, most=self._most_rows)
         return read, params or None, left_out
 
 

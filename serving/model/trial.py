@@ -15,7 +15,7 @@ from serving.model import probes
 from serving.model.flavours import UnfitError
 from serving.model.scoring import Scorer
 from serving.model.shortcut import seen_values
-from serving.protocol.mlflow_input import JSON, Limits, read_sent
+from serving.protocol.mlflow_input import JSON, read_sent
 from serving.protocol.validation import Validator
 
 ROWS = 16
@@ -88,7 +88,7 @@ def _example_rows(
 ) -> Sequence[Sequence[Any]]:
     """Return the rows of MLflow's input example; none where there is none that can be read."""
     try:
-        sent = read_sent((folder / EXAMPLE).read_bytes(), JSON, features, Limits(ROWS, 0))
+        sent = read_sent((folder / EXAMPLE).read_bytes(), JSON, features, ROWS, 0)
         return validator.read_instances(list(sent.instances[:ROWS])).rows
     except (OSError, RequestError):
         return []
