@@ -24,25 +24,20 @@ _LINK = re.compile(r"\]\(([^)#\s]+)")
 def document_routes() -> list[Route]:
     """Return the routes of the runbook and of what it links to."""
 
-    def runbook(_request: Request) -> Response:
-        return answer(_START, "")
-
     def document(request: Request) -> Response:
-        path = request.path_params["path"]
-        return answer(path, "../" * (path.count("/") + 1))
+        path = request.path_params.get("path")
+        return answer(_START, "") if path is None else answer(path, "../" * (path.count("/") + 1))
 
     return [
-        Route(RUNBOOK, runbook, methods=["GET"]),
+        Route(RUNBOOK, document, methods=["GET"]),
         Route(RUNBOOK + "/{path:path}", document, methods=["GET"]),
     ]
 
 
 def answer(name: str, root: str) -> Response:
-    """Return a document as a page, or a picture.
+    """Return a document of the project's folder as a page, or a picture.
 
-    Args:
-        name: its path from the project's folder.
-        root: the way from its address up to the proxy's first page.
+    `root` is the way from its address up to the proxy's first page.
 
     Raises:
         RouteError: it is none of those that are served, or not here.
