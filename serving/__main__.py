@@ -100,11 +100,7 @@ def _serve(sock: socket.socket, workers: int, backlog: int) -> None:
 
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a listening socket that worker processes inherit.
-
-    Raises:
-        OSError: the address is taken or does not exist.
-    """
+    """Return a listening socket that worker processes inherit; raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -132,11 +132,7 @@ async def _line(event: Event, send: Send) -> None:
 
 
 def _year(query: bytes) -> int | None:
-    """Return the year that the query asks for; None for the newest.
-
-    Raises:
-        InvalidInstances: it is not a year.
-    """
+    """Return the year that the query asks for, None for the newest; raises InvalidInstances."""
     text = parse_qs(query.decode("latin-1")).get("year", [""])[-1]
     year = year_of(text)
     if text and year is None:

@@ -55,13 +55,7 @@ def _reasons(exc: InvalidInstances) -> str:
 async def score_slices(
     deployment: Deployment, model: ServedModel, instances: Instances, run: str
 ) -> AsyncIterator[Sequence[Result]]:
-    """Yield the results of each slice.
-
-    Args:
-        deployment: whose batch engine scores and captures.
-        model: what validated the instances.
-        instances: all rows.
-        run: id of this list; each slice is captured as a request of its own.
+    """Yield the results of each slice; as part of the list `run` it is captured by itself.
 
     Raises:
         ScoringFailed: the model raised on these rows.

@@ -109,11 +109,7 @@ def read_history(registry: Registry) -> History:
 
 
 def _effect(registry: Registry, flip: Change | None) -> FlipEffect | None:
-    """Return what a flip changed; None where one of its versions is gone or says nothing.
-
-    Raises:
-        RegistryUnreachable: the server does not answer as it should.
-    """
+    """Return what a flip changed; None where one of its versions is gone or says nothing."""
     if flip is None or not (flip.before.isdecimal() and flip.after.isdecimal()):
         return None
     old, new = (_known(registry, int(number)) for number in (flip.before, flip.after))

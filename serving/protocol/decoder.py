@@ -172,11 +172,7 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
 
 
 def _value_type(feature: Feature) -> Any:
-    """Return the msgspec type that accepts what the feature accepts, or less.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return the msgspec type that accepts what the feature accepts, or less; raises ValueError."""
     if feature.type == "datetime":
         raise ValueError  # the decoder knows neither a date without a time nor a range
     kind: Any = FEATURE_TYPES[feature.type].python

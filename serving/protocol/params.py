@@ -15,11 +15,7 @@ Params = Mapping[str, Any]
 
 
 class ParamsReader:
-    """Checks the parameters of requests for one version.
-
-    Args:
-        specs: the signature's parameters, as MLflow's `ParamSchema.to_dict` gives them.
-    """
+    """Checks parameters against a signature's, which are as `ParamSchema.to_dict` gives them."""
 
     def __init__(self, specs: Sequence[Mapping[str, Any]] = ()) -> None:
         """Read the specifications."""

@@ -18,11 +18,8 @@ CODECS = ("UNCOMPRESSED", "SNAPPY")
 def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: int) -> Rows:
     """Return the rows of a Parquet body; its index is left out, as MLflow does.
 
-    Args:
-        body: the file.
-        known: columns to read; None for all.
-        rows: most rows.
-        size: most bytes that the rows may unpack to.
+    Of its columns only the `known` ones are read, where they are given; `rows` is how many rows it
+    may have, `size` how many bytes they may unpack to.
 
     Raises:
         InvalidInstances: it is no such file, has too many rows, or other columns than flat ones.
