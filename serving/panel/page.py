@@ -152,16 +152,12 @@ class Links:
     def __init__(self, url: str, model: str, registry_url: str = "") -> None:
         """Name MLflow's address, the model, and the registry's address where it is another."""
         self._base = _page_of(url)
-        self._models = _page_of(registry_url) if registry_url else self._base
-        self._model = quote(model, safe="")
-
-    def model(self) -> str | None:
-        """Return the page of the registered model."""
-        return self._models and f"{self._models}/#/models/{self._model}"
+        models = _page_of(registry_url) if registry_url else self._base
+        self.model = models and f"{models}/#/models/{quote(model, safe='')}"
 
     def version(self, number: int | None) -> str | None:
         """Return the page of a version."""
-        return self._models and f"{self._models}/#/models/{self._model}/versions/{number}"
+        return self.model and f"{self.model}/versions/{number}"
 
     def run(self, report: ReportRun) -> str | None:
         """Return the page of a report's run."""

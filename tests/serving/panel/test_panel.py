@@ -391,7 +391,7 @@ def test_the_page_needs_nothing_else() -> None:
 def test_links_lead_to_mlflow_without_its_password() -> None:
     """A tracking address may hold credentials; a local file is no link at all."""
     links = Links("https://user:secret@mlflow.example:5000/base/", "m/1")
-    assert links.model() == "https://mlflow.example:5000/base/#/models/m%2F1"
+    assert links.model == "https://mlflow.example:5000/base/#/models/m%2F1"
     assert links.run(report()) == (
         f"https://mlflow.example:5000/base/#/experiments/7/runs/{'a' * 32}"
     )
