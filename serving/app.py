@@ -62,15 +62,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     deployments = [Deployment(one, log, metrics) for one in models]
     main, *others = deployments
-    routes = [
-        Route("/version", mlflow_version, methods=["GET"]),
-        scrape_route(metrics),
-        *document_routes(),
-        *_routes_of(main, metrics, others),
-    ]
-    several = {prefix_of(one.name): one for one in deployments} if settings.models else {}
-    for prefix, one in several.items():
-        routes += _under(prefix, _routes_of(one, metrics))
     # The protocol of each connection, and whoever reads a body, find them there.
     state = {"connections": Connections(room, metrics.closed), "bodies": bodies}
     # FastAPI's own /docs loads its scripts from the internet.
@@ -83,11 +74,18 @@ def create_app(settings: Settings) -> FastAPI:
     )
     add_status(app, main, others)
     add_models(app, deployments)
-    for prefix, one in several.items():
+    routes = [
+        Route("/version", mlflow_version, methods=["GET"]),
+        scrape_route(metrics),
+        *document_routes(),
+        *_routes_of(main, metrics, others),
+    ]
+    for one in deployments if settings.models else ():
+        prefix = prefix_of(one.name)
         add_status(app, one, prefix=prefix)
+        routes += _under(prefix, _routes_of(one, metrics))
     app.router.routes += routes
     app.add_exception_handler(HTTPException, _hand_over)
-    scoring = [one for one in routes if isinstance(one.endpoint, _SCORING)]
     # In place of FastAPI's outer layers, which would watch every message for what ours answers.
     app.middleware_stack = RequestMiddleware(
         ExceptionMiddleware(AsyncExitStackMiddleware(app.router), app.exception_handlers),
@@ -95,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
         keys=ApiKeys(settings.api_keys),
         paths={path for route in app.routes if (path := getattr(route, "path", None))},
         # The router would cost as much again as all the rest of a small request.
-        hot={("POST", one.path): one.endpoint for one in scoring},
+        hot={("POST", r.path): r.endpoint for r in routes if isinstance(r.endpoint, _SCORING)},
         observe=metrics.request,
         root=settings.root_path,
         client=settings.log_client,
