@@ -130,8 +130,7 @@ class InstanceReader:
 
 def _frame_type(contract: ModelContract, several: Any, bounds: Meta) -> Any:
     """Return a struct of MLflow's two ways to write a frame, rows by name or by position."""
-    kinds = [_value_type(f) | None if f.nullable else _value_type(f) for f in contract.features]
-    row: Any = tuple[tuple(kinds)]  # type: ignore[misc]
+    row: Any = tuple[tuple(map(_value_type, contract.features))]  # type: ignore[misc]
     data = Annotated[list[row], bounds]
     split: Any = msgspec.defstruct(
         "Split", [("columns", list[str]), ("data", data)], forbid_unknown_fields=True
@@ -147,7 +146,6 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
     sent = {f"f{place}": feature.name for place, feature in enumerate(contract.features)}
     for field, feature in zip(sent, contract.features, strict=True):
         kind = _value_type(feature)
-        kind = kind | None if feature.nullable else kind
         optional = feature.nullable and not feature.required
         fields.append((field, kind | UnsetType, UNSET) if optional else (field, kind))
     if contract.period_field:
@@ -176,12 +174,12 @@ def _value_type(feature: Feature) -> Any:
     if feature.type == "datetime":
         raise ValueError  # the decoder knows neither a date without a time nor a range
     kind: Any = FEATURE_TYPES[feature.type].python
-    if kind is bool or (kind is str and not feature.values):
-        return kind
-    if kind is str:
-        return Literal[feature.values]
-    if feature.type == "long":
+    if kind is str and feature.values:
+        kind = Literal[feature.values]
+    elif feature.type == "long":
         low = LONG_MIN if feature.min is None else math.ceil(feature.min)
         high = LONG_MAX if feature.max is None else math.floor(feature.max)
-        return Annotated[kind, Meta(ge=low, le=high)]
-    return Annotated[kind, Meta(ge=feature.min, le=feature.max)]
+        kind = Annotated[kind, Meta(ge=low, le=high)]
+    elif feature.type == "double":
+        kind = Annotated[kind, Meta(ge=feature.min, le=feature.max)]
+    return kind | None if feature.nullable else kind
