@@ -33,7 +33,7 @@ from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
 from serving.http.predict import PredictEndpoint
 from serving.http.status import add_models, add_status
-from serving.lists.page import list_route
+from serving.lists.endpoint import list_route
 from serving.metrics.counters import Metrics
 from serving.metrics.exposition import scrape_route
 from serving.metrics.kept import KeptLevels

@@ -1,7 +1,7 @@
-"""`POST /lista`: a workbook as the body, the scored list as the answer; nothing is kept on disk.
+"""`/lista`: a page, and a workbook as the body of a POST, answered with the scored list.
 
-With `Accept: application/x-ndjson` the answer is a line of JSON per slice scored, and a last one
-with the summary and the file, for a page that shows progress.
+Nothing is kept on disk. With `Accept: application/x-ndjson` the answer is a line of JSON per slice
+scored, and a last one with the summary and the file, for a page that shows progress.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.messages import _
@@ -19,8 +20,10 @@ from serving.deployment.deployment import Deployment
 from serving.engine.context import RequestContext
 from serving.errors import InternalError, RequestError, ScoringFailed, UnsupportedMediaType
 from serving.following.served import ServedModel
+from serving.http.auth import LIST
 from serving.http.bodies import bodies_of, read_body
 from serving.http.middleware import error_body
+from serving.lists.page import page
 from serving.lists.readers import check_size, named_reader, reader_for
 from serving.lists.scoring import accepted, finished, score_slices, summary
 from serving.protocol.frames import refusal
@@ -38,7 +41,7 @@ class SheetRefused(RequestError):
 
 
 class ListEndpoint:
-    """Answers a workbook with its list. A worker reads and scores one workbook at a time."""
+    """Answers GET with the page, and a workbook with its list, one at a time in a worker."""
 
     def __init__(self, deployment: Deployment) -> None:
         """Load the reader.
@@ -52,6 +55,12 @@ class ListEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an error before the first byte goes to the middleware."""
+        if scope["method"] == "GET":
+            await (await page(self._deployment))(scope, receive, send)
+        else:
+            await self._list(scope, receive, send)
+
+    async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, context = dict(scope["headers"]), scope["context"]
         kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if kind not in SHEET_TYPES:
@@ -89,6 +98,11 @@ class ListEndpoint:
         content = await asyncio.to_thread(reader.write, scored)
         name = "-".join(filter(None, ("lista", str(sheet.year or ""), model.release)))
         yield {"summary": summary(scored), "name": f"{name}.xlsx", "content": content}
+
+
+def list_route(deployment: Deployment) -> Route:
+    """Return the route of the page and of what it sends to."""
+    return Route(LIST, ListEndpoint(deployment), methods=["GET", "POST"])
 
 
 def _read(reader: SheetReader, body: bytes, year: int | None) -> Any:
