@@ -278,16 +278,6 @@ class Settings(BaseSettings):
         wanted = self.canary_alias != NO_CANARY and self.model_alias == names.CHAMPION
         return self.canary_alias if wanted else ""
 
-    @property
-    def predict_leaves_out(self) -> bool:
-        """Tell whether `/predict` leaves out fields that the model does not have."""
-        return self.unknown_fields == "ignore"
-
-    @property
-    def invocations_leave_out(self) -> bool:
-        """Tell whether `/invocations` leaves them out."""
-        return self.unknown_fields != "refuse"
-
     def each_model(self) -> list["Settings"]:
         """Return the settings of each model that is served.
 

@@ -40,7 +40,7 @@ class InvocationsEndpoint:
         self._usual = settings.max_body_bytes
         self._longest = max(settings.max_invocations_bytes, settings.max_body_bytes)
         self._most_rows = settings.max_invocations_rows
-        self._ignore = settings.invocations_leave_out
+        self._ignore = settings.unknown_fields != "refuse"
         self._long = 0
         self._one_reads = asyncio.Lock()
 

@@ -141,7 +141,8 @@ def _predict(
     settings: Settings,
     operation: str = "predict",
 ) -> dict[str, Any]:
-    body = predict_body(contract, settings.max_instances, settings.predict_leaves_out)
+    more_fields = settings.unknown_fields == "ignore"
+    body = predict_body(contract, settings.max_instances, more_fields)
     request: dict[str, Any] = {"schema": body}
     answer: dict[str, Any] = {"schema": _answer(contract)}
     if contract is not None and contract.example is not None:
@@ -176,7 +177,7 @@ def _answer_example(contract: ModelContract, example: Example, threshold: float)
 def _invocations(
     contract: ModelContract | None, settings: Settings, params: Sequence[str]
 ) -> dict[str, Any]:
-    most, more_fields = settings.max_invocations_rows, settings.invocations_leave_out
+    most, more_fields = settings.max_invocations_rows, settings.unknown_fields != "refuse"
     answer = closed_object({"predictions": {"type": "array"}})
     return _post(
         "invocations",

@@ -31,7 +31,7 @@ class PredictEndpoint:
         """
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
         self._deployment, self._batcher = deployment, batcher
-        self._ignore = deployment.settings.predict_leaves_out
+        self._ignore = deployment.settings.unknown_fields == "ignore"
         self._encoder = msgspec.json.Encoder()
         self._one_reads = asyncio.Lock()
 
