@@ -7,26 +7,24 @@ from pathlib import Path
 from starlette.responses import HTMLResponse, Response
 
 from core.messages import _
-from core.pages.templates import environment
 from serving.deployment.deployment import Deployment
-from serving.http.pages import page_policy, style
+from serving.http.pages import filled, page_policy
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
 
-_TEMPLATES = Path(__file__).with_name("templates")
+_TEMPLATE = Path(__file__).with_name("templates") / "lista.html"
 
 
 async def page(deployment: Deployment) -> Response:
-    """Return the page."""
+    """Answer with the page."""
     text = await asyncio.to_thread(render, deployment)
     return HTMLResponse(text, headers={"Content-Security-Policy": page_policy(script())})
 
 
 def render(deployment: Deployment) -> str:
-    """Return the page; it needs no other file and no network."""
+    """Return the page's text."""
     served = deployment.follower.served
-    template = environment(_TEMPLATES).get_template("lista.html")
-    return template.render(
-        style=style(),
+    return filled(
+        _TEMPLATE,
         script=script(),
         served=f"{served.version.name} {served.release}" if served else _("no version"),
         megabytes=deployment.settings.max_sheet_bytes // 2**20,
@@ -41,4 +39,4 @@ def render(deployment: Deployment) -> str:
 @cache
 def script() -> str:
     """Return the page's script."""
-    return (_TEMPLATES / "lista.js").read_text(encoding="utf-8")
+    return _TEMPLATE.with_suffix(".js").read_text(encoding="utf-8")

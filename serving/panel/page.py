@@ -17,13 +17,12 @@ from starlette.routing import Route
 from core.contract import names
 from core.messages import N_, _
 from core.mlflow_client.errors import RegistryError, without_credentials
-from core.pages.templates import environment
 from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
 from serving.documents.markdown import linked, linked_page
 from serving.errors import HistoryUnavailable, RouteError
 from serving.http.auth import PAGE, REPORT_PATH
-from serving.http.pages import page_policy, style
+from serving.http.pages import filled, page_policy
 from serving.http.schemas import ModelState
 from serving.http.status import model_of
 from serving.metrics.counters import Metrics
@@ -35,7 +34,7 @@ from serving.panel.gathering import gather
 from serving.panel.history import History, ReportRun, read_history
 from serving.panel.trend import cause_of, trend
 
-_TEMPLATES = Path(__file__).with_name("templates")
+_TEMPLATE = Path(__file__).with_name("templates") / "painel.html"
 HISTORY_SECONDS, COUNT_SECONDS = 10.0, 60.0
 """How long what MLflow said, and a count of the store, is shown before it is asked for again."""
 _LEAST_RENEWAL = 10
@@ -96,46 +95,42 @@ def _renewed(asked: str) -> int | None:
 def render(
     facts: panel.PanelFacts, renewed: int | None = None, others: Sequence[ModelState] = ()
 ) -> str:
-    """Return the page; it needs no other file and no network."""
+    """Return the page's text."""
     history = facts.reading.value
-    return (
-        environment(_TEMPLATES)
-        .get_template("painel.html")
-        .render(
-            facts=facts,
-            others=others,
-            health=facts.health,
-            headline=concerns.headline(facts),
-            concerns=concerns.concerns(facts),
-            whose_flip=panel.whose_flip(facts),
-            flip_effect=panel.flip_effect(facts),
-            latency=panel.latency,
-            of_day=panel.of_day,
-            sections=lambda text: linked(text, "runbook"),
-            since=panel.served_since(facts),
-            threshold_origin=panel.threshold_origin(facts),
-            windows=[
-                (_("Last hour"), facts.hour, panel.covered(facts.hour)),
-                (_("Last day"), facts.day, panel.covered(facts.day)),
-            ],
-            verdicts=[
-                (_("Drift"), *_verdict(facts, names.JOB_DRIFT)),
-                (_("Performance"), *_verdict(facts, names.JOB_PERFORMANCE)),
-            ],
-            trend=trend(history.drift),
-            reports=sorted(
-                [*history.drift, *history.performance], key=attrgetter("when"), reverse=True
-            ),
-            links=Links(facts.mlflow_url, facts.model_name, facts.registry_url),
-            verdict=panel.verdict,
-            cause=cause_of,
-            names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
-            style=style(),
-            renewed=renewed,
-            read_when=panel.read_when(facts),
-            proxies=panel.proxies_told(facts),
-            canary=facts.health.canary,
-        )
+    return filled(
+        _TEMPLATE,
+        facts=facts,
+        others=others,
+        health=facts.health,
+        headline=concerns.headline(facts),
+        concerns=concerns.concerns(facts),
+        whose_flip=panel.whose_flip(facts),
+        flip_effect=panel.flip_effect(facts),
+        latency=panel.latency,
+        of_day=panel.of_day,
+        sections=lambda text: linked(text, "runbook"),
+        since=panel.served_since(facts),
+        threshold_origin=panel.threshold_origin(facts),
+        windows=[
+            (_("Last hour"), facts.hour, panel.covered(facts.hour)),
+            (_("Last day"), facts.day, panel.covered(facts.day)),
+        ],
+        verdicts=[
+            (_("Drift"), *_verdict(facts, names.JOB_DRIFT)),
+            (_("Performance"), *_verdict(facts, names.JOB_PERFORMANCE)),
+        ],
+        trend=trend(history.drift),
+        reports=sorted(
+            [*history.drift, *history.performance], key=attrgetter("when"), reverse=True
+        ),
+        links=Links(facts.mlflow_url, facts.model_name, facts.registry_url),
+        verdict=panel.verdict,
+        cause=cause_of,
+        names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
+        renewed=renewed,
+        read_when=panel.read_when(facts),
+        proxies=panel.proxies_told(facts),
+        canary=facts.health.canary,
     )
 
 
