@@ -5,7 +5,6 @@ scored, and a last one with the summary and the file, for a page that shows prog
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs
@@ -129,8 +128,6 @@ async def _stream(events: AsyncIterator[Event], context: RequestContext, send: S
     await _line(first, send)
     try:
         async for event in events:
-            if "content" in event:
-                event["content"] = base64.b64encode(event["content"]).decode()
             await _line(event, send)
     except Exception as exc:
         error = exc if isinstance(exc, RequestError) else InternalError()
@@ -141,6 +138,7 @@ async def _stream(events: AsyncIterator[Event], context: RequestContext, send: S
 
 
 async def _line(event: Event, send: Send) -> None:
+    # The file, which is bytes, becomes base64.
     body = msgspec.json.encode(event) + b"\n"
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
