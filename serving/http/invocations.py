@@ -24,7 +24,6 @@ from serving.protocol.frames import refusal
 from serving.protocol.instances import Instances
 from serving.protocol.mlflow_input import PARQUET, read_sent
 from serving.protocol.params import Params
-from serving.protocol.unknown import without_unknown
 
 MOST_LONG = 4
 """Most requests of a worker whose bodies are longer than `MAX_BODY_BYTES`."""
@@ -104,7 +103,7 @@ class InvocationsEndpoint:
         params = version.params.read(sent.params)
         instances, left_out = list(sent.instances), len(sent.others)
         if self._ignore:
-            instances, fields = without_unknown(instances, version.validator)
+            instances, fields = version.validator.known_fields(instances)
             left_out += fields
         read = version.validator.read_instances(instances, most=self._most_rows)
         return read, params or None, left_out

@@ -99,12 +99,10 @@ def _scoring(deployment: Deployment, prefix: str = "", suffix: str = "") -> dict
     threshold = served.threshold if served else None
     params = served.version.params.names if served else ()
     found = {
-        "/predict": _predict(contract, threshold, settings),
-        "/predict/batch": _predict(contract, threshold, settings, "predict_batch"),
-        "/invocations": _invocations(contract, settings, params),
+        "/predict": _predict(contract, threshold, settings, f"predict{suffix}"),
+        "/predict/batch": _predict(contract, threshold, settings, f"predict_batch{suffix}"),
+        "/invocations": _invocations(contract, params, settings, f"invocations{suffix}"),
     }
-    for one in found.values():
-        one["operationId"] += suffix
     return {prefix + path: {"post": one} for path, one in found.items()}
 
 
@@ -139,7 +137,7 @@ def _predict(
     contract: ModelContract | None,
     threshold: float | None,
     settings: Settings,
-    operation: str = "predict",
+    operation: str,
 ) -> dict[str, Any]:
     more_fields = settings.unknown_fields == "ignore"
     body = predict_body(contract, settings.max_instances, more_fields)
@@ -175,12 +173,12 @@ def _answer_example(contract: ModelContract, example: Example, threshold: float)
 
 
 def _invocations(
-    contract: ModelContract | None, settings: Settings, params: Sequence[str]
+    contract: ModelContract | None, params: Sequence[str], settings: Settings, operation: str
 ) -> dict[str, Any]:
     most, more_fields = settings.max_invocations_rows, settings.unknown_fields != "refuse"
     answer = closed_object({"predictions": {"type": "array"}})
     return _post(
-        "invocations",
+        operation,
         _("The protocol of MLflow's scoring server"),
         invocations_content(contract, most, more_fields, params),
         _("The outputs in the shape of pyfunc's"),

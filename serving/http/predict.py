@@ -4,6 +4,7 @@ Plain ASGI: a framework's own body parsing and answer building would cost more t
 """
 
 import asyncio
+import json
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -17,7 +18,7 @@ from serving.http.middleware import send_json
 from serving.model.loading import LoadedVersion
 from serving.protocol.instances import Instances
 from serving.protocol.outputs import named_row
-from serving.protocol.unknown import body_without_unknown
+from serving.protocol.validation import Validator, decode
 
 
 class PredictEndpoint:
@@ -72,10 +73,20 @@ class PredictEndpoint:
         except InvalidInstances:
             if not self._ignore:
                 raise
-        known, left_out = body_without_unknown(body, version.validator)
+        known, left_out = _known_fields(body, version.validator)
         instances = version.reader.read(known)
         self._deployment.ignored_fields += left_out
         return instances
+
+
+def _known_fields(body: bytes, validator: Validator) -> tuple[bytes, int]:
+    """Return a body with known fields only, and how many were left out; raises MalformedBody."""
+    document = decode(body)
+    if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
+        return body, 0
+    instances, left_out = validator.known_fields(document["instances"])
+    # Not msgspec's encoder: it would write NaN as null, and the client should hear of it.
+    return json.dumps({**document, "instances": instances}).encode() if left_out else body, left_out
 
 
 def prediction_rows(job: Job) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ value where the name belongs.
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -141,6 +141,17 @@ class Validator:
             return given if given in self._names else None
         bare = YEAR.sub("", given)
         return bare if bare in self._names else None
+
+    def known_fields(self, instances: Sequence[Any]) -> tuple[list[Any], int]:
+        """Return the instances with known fields only, and how many fields were left out."""
+        left_out, kept = 0, []
+        for instance in instances:
+            if isinstance(instance, dict):
+                known = {name: v for name, v in instance.items() if self.known(name) is not None}
+                left_out += len(instance) - len(known)
+                instance = known
+            kept.append(instance)
+        return kept, left_out
 
     def _hint(self, given: str) -> str:
         close = difflib.get_close_matches(
