@@ -37,7 +37,7 @@ def build() -> Any:
     from mlflow_project.dataset.risk import build_contract
     from serving.app import create_app
     from serving.config.settings import Settings
-    from serving.protocol.instances import InstanceReader
+    from serving.protocol.decoder import InstanceReader
     from serving.telemetry.logs import JsonLog
 
     JsonLog.request = lambda *_: None  # type: ignore[method-assign]

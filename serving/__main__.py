@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import sys
-from typing import NoReturn
 
 from core.cli.arguments import EXIT_FAILED, complain, parser, run_command, say
 from core.messages import _
@@ -68,7 +67,7 @@ def _run(options: argparse.Namespace) -> int | None:
 def _serve(sock: socket.socket, workers: int, backlog: int) -> None:
     """Run the server on a listening socket until a signal ends it."""
     # The server raises its signal again after the shutdown; by then it only means "done".
-    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(0))
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
@@ -100,11 +99,7 @@ def _serve(sock: socket.socket, workers: int, backlog: int) -> None:
 
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Return a listening socket that worker processes inherit.
-
-    Raises:
-        OSError: the address is taken or does not exist.
-    """
+    """Return a listening socket that worker processes inherit; raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -142,10 +137,6 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(_("at least 1"))
     return int(text)
-
-
-def _exit(*_signal: object) -> NoReturn:
-    sys.exit(0)
 
 
 if __name__ == "__main__":

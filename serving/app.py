@@ -28,12 +28,12 @@ from serving.errors import RouteError
 from serving.http.auth import ApiKeys
 from serving.http.bodies import Bodies
 from serving.http.connections import Connections, room_for
-from serving.http.invocations import InvocationsEndpoint, PingEndpoint, mlflow_version
+from serving.http.invocations import InvocationsEndpoint, mlflow_version, ping_route
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
-from serving.http.predict import BatchPredictEndpoint, PredictEndpoint
-from serving.http.status import MODELS, models_router, status_router
-from serving.lists.page import list_route
+from serving.http.predict import PredictEndpoint
+from serving.http.status import add_models, add_status
+from serving.lists.endpoint import list_route
 from serving.metrics.counters import Metrics
 from serving.metrics.exposition import scrape_route
 from serving.metrics.kept import KeptLevels
@@ -62,16 +62,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     deployments = [Deployment(one, log, metrics) for one in models]
     main, *others = deployments
-    status = status_router(main, others)
-    routes = [
-        Route("/version", mlflow_version, methods=["GET"]),
-        scrape_route(metrics),
-        *document_routes(),
-        *_routes_of(main, metrics, others),
-    ]
-    several = {prefix_of(one.name): one for one in deployments} if settings.models else {}
-    for prefix, one in several.items():
-        routes += _under(prefix, _routes_of(one, metrics))
     # The protocol of each connection, and whoever reads a body, find them there.
     state = {"connections": Connections(room, metrics.closed), "bodies": bodies}
     # FastAPI's own /docs loads its scripts from the internet.
@@ -82,24 +72,28 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    app.include_router(status)
-    app.include_router(models_router(deployments))
-    for prefix, one in several.items():
-        app.include_router(status_router(one), prefix=prefix, include_in_schema=False)
+    add_status(app, main, others)
+    add_models(app, deployments)
+    routes = [
+        Route("/version", mlflow_version, methods=["GET"]),
+        scrape_route(metrics),
+        *document_routes(),
+        *_routes_of(main, metrics, others),
+    ]
+    for one in deployments if settings.models else ():
+        prefix = prefix_of(one.name)
+        add_status(app, one, prefix=prefix)
+        routes += _under(prefix, _routes_of(one, metrics))
     app.router.routes += routes
     app.add_exception_handler(HTTPException, _hand_over)
-    paths = {MODELS, *(path for route in app.routes if (path := getattr(route, "path", None)))}
-    for route in status.routes:
-        paths |= {prefix + getattr(route, "path", "") for prefix in ("", *several)}
-    scoring = [one for one in routes if isinstance(one.endpoint, _SCORING)]
     # In place of FastAPI's outer layers, which would watch every message for what ours answers.
     app.middleware_stack = RequestMiddleware(
         ExceptionMiddleware(AsyncExitStackMiddleware(app.router), app.exception_handlers),
         log=log,
         keys=ApiKeys(settings.api_keys),
-        paths=frozenset(paths),
+        paths={path for route in app.routes if (path := getattr(route, "path", None))},
         # The router would cost as much again as all the rest of a small request.
-        hot={("POST", one.path): one.endpoint for one in scoring},
+        hot={("POST", r.path): r.endpoint for r in routes if isinstance(r.endpoint, _SCORING)},
         observe=metrics.request,
         root=settings.root_path,
         client=settings.log_client,
@@ -114,10 +108,10 @@ def _routes_of(
 ) -> list[Route]:
     """Return the routes of one model, as they are where it is the first or the only one."""
     return [
-        Route("/predict", PredictEndpoint(deployment), methods=["POST"]),
-        Route("/predict/batch", BatchPredictEndpoint(deployment), methods=["POST"]),
+        Route("/predict", PredictEndpoint(deployment, deployment.batcher), methods=["POST"]),
+        Route("/predict/batch", PredictEndpoint(deployment, deployment.batch), methods=["POST"]),
         Route("/invocations", InvocationsEndpoint(deployment), methods=["POST"]),
-        Route("/ping", PingEndpoint(deployment), methods=["GET"]),
+        ping_route(deployment),
         *panel_routes(deployment, metrics, others),
         list_route(deployment),
     ]

@@ -11,22 +11,7 @@ ServingError
 ├── CompactionUndone            the store could not be compacted
 ├── CacheDamaged                the local copy of the last good version is not what was kept
 ├── FileRefused                 a file to be scored cannot be read, or holds what cannot be scored
-└── RequestError                answered to the client: a status, a code, details
-    ├── MalformedBody           400
-    ├── Unauthorized            401
-    ├── RouteError              404, 405 and other refusals of the router
-    ├── BodyTooSlow             408
-    ├── BodyTooLarge            413
-    ├── UnsupportedMediaType    415
-    ├── UnsupportedEncoding     415
-    ├── InvalidInstances        422
-    ├── HeadersTooLarge         431
-    ├── ScoringFailed           500
-    ├── InternalError           500
-    ├── NotReady                503
-    ├── Overloaded              503
-    ├── HistoryUnavailable      503
-    └── CaptureFailed           503
+└── RequestError                an answer to the client; its kinds stand by their status
 """
 
 from collections.abc import Mapping, Sequence

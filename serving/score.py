@@ -28,12 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    """Load the served version, check the file, score it.
-
-    Raises:
-        ServingError: there is no version, the file or its rows cannot be used, or the output
-            cannot be written.
-    """
+    """Load the served version, check the file, score it; raises ServingError."""
     from serving.config.registry import registry_of
     from serving.config.settings import Settings
     from serving.errors import FileRefused

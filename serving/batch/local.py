@@ -115,8 +115,7 @@ class FileScorer:
     def _read(self, chunk: Sequence[Row]) -> Instances:
         """Return a chunk as instances; raises InvalidInstances."""
         rows = [{k: v for k, v in row.items() if k not in self._keep} for row in chunk]
-        read = self._model.version.validator.read_instances(rows, self._period)
-        return Instances(read[0], read[1], periods=read[2])
+        return self._model.version.validator.read_instances(rows, self._period)
 
     def _scored(
         self, chunk: Sequence[Row], request_id: str, capture: Callable[[Sequence[Job]], None]

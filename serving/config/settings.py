@@ -5,10 +5,11 @@ Each field is the environment variable of the same name; `.env.example` lists th
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.contract import names
@@ -22,107 +23,84 @@ PREFIX = re.compile("(?:/[A-Za-z0-9._~-]{1,64}){1,8}")
 """What a path prefix may be."""
 
 
-class _Must(str):
-    """What a variable must be, for people; it stands in the type of the field."""
-
-    __slots__ = ()
-
-
-def _number(value: Any) -> Any:
-    return read_number(value) if isinstance(value, str) else value
+def _text(read: Callable[[str], Any]) -> BeforeValidator:
+    """Return what reads the text of a variable; code may give the value itself."""
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
-def _place(value: Any) -> Any:
-    return places.store_place(value) if isinstance(value, str) else value
-
-
-def _local(value: Any) -> Any:
-    place = _place(value)
+def _local(text: str) -> Path:
+    place = places.store_place(text)
     if not isinstance(place, Path):
         raise ValueError
     return place
 
 
-def _server(value: Any) -> Any:
-    if isinstance(value, str) and not names.is_server(value.strip()):
+def _server(uri: str) -> str:
+    if not names.is_server(uri):
         raise ValueError
-    return value
+    return uri
 
 
-def _registry(value: Any) -> Any:
-    if isinstance(value, str) and value and not is_registry(value.strip()):
+def _registry(uri: str) -> str:
+    if uri and not is_registry(uri):
         raise ValueError
-    return value
+    return uri
 
 
-def _always(value: Any) -> Any:
-    return {"always": True, "never": False}.get(value.lower()) if isinstance(value, str) else value
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _hour(value: Any) -> Any:
-    return None if isinstance(value, str) and value.lower() == "none" else value
-
-
-def _words(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return frozenset(word.strip() for word in value.split(",") if word.strip())
-
-
-def _model_names(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    found = tuple(word.strip() for word in value.split(",") if word.strip())
+def _model_names(text: str) -> list[str]:
+    found = _words(text)
     if len(set(found)) < len(found) or any(set(name) & set("/:{}") for name in found):
         raise ValueError
     return found
 
 
-def _digests(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(hashlib.sha256(word.encode()).digest() for word in sorted(_words(value)))
+def _digests(text: str) -> list[bytes]:
+    return [hashlib.sha256(word.encode()).digest() for word in sorted(set(_words(text)))]
 
 
-def _prefix(value: Any) -> Any:
-    prefix = value.rstrip("/") if isinstance(value, str) else value
+def _prefix(text: str) -> str:
+    prefix = text.rstrip("/")
     if prefix and not PREFIX.fullmatch(prefix):
         raise ValueError
     return prefix
 
 
 ClientName = Literal["key", "address", "none"]
-Seconds = Annotated[
-    float,
-    BeforeValidator(_number),
-    Field(gt=0, le=3600),
-    _Must(N_("must lie between 0 (exclusive) and 3600 seconds")),
-]
-Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1), _Must(N_("must be a whole number greater than zero"))]
-Switch = Annotated[bool, _Must(N_("must be true or false"))]
-
+_NUMBER = _text(read_number)
+_SECONDS = N_("must lie between 0 (exclusive) and 3600 seconds")
+_SHARE = N_("must be a number between 0 and 1")
+Seconds = Annotated[float, _NUMBER, Field(gt=0, le=3600, description=_SECONDS)]
+Share = Annotated[float, _NUMBER, Field(ge=0, le=1, description=_SHARE)]
+Count = Annotated[int, Field(ge=1, description=N_("must be a whole number greater than zero"))]
+Switch = Annotated[bool, Field(description=N_("must be true or false"))]
 
 NO_CANARY = "none"
 
 
 class Settings(BaseSettings):
-    """What an operator can set. A variable that is unset or empty takes its default."""
+    """What an operator can set. A variable that is unset or empty takes its default.
+
+    The `description` of a field is what its variable must be, for people.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    mlflow_tracking_uri: Annotated[
-        str,
-        BeforeValidator(_server),
-        _Must(N_("must be the address of an MLflow server, for example http://127.0.0.1:5000")),
-    ] = names.DEFAULT_TRACKING_URI
+    mlflow_tracking_uri: Annotated[str, AfterValidator(_server)] = Field(
+        default=names.DEFAULT_TRACKING_URI,
+        description=N_(
+            "must be the address of an MLflow server, for example http://127.0.0.1:5000"
+        ),
+    )
     """MLflow server that holds the runs and the artifacts, and the registry unless another does."""
 
-    mlflow_registry_uri: Annotated[
-        str,
-        BeforeValidator(_registry),
-        _Must(N_("must be the address of an MLflow server, databricks-uc, or empty")),
-    ] = ""
+    mlflow_registry_uri: Annotated[str, AfterValidator(_registry)] = Field(
+        default="",
+        description=N_("must be the address of an MLflow server, databricks-uc, or empty"),
+    )
     """Registry beside the tracking server (`REGISTRY_URI` is another name of it); empty: none."""
 
     mlflow_public_url: str = ""
@@ -131,12 +109,10 @@ class Settings(BaseSettings):
     model_name: str = names.DEFAULT_MODEL_NAME
     """Registered model to serve."""
 
-    models: Annotated[
-        tuple[str, ...],
-        NoDecode,
-        BeforeValidator(_model_names),
-        _Must(N_("must be names of registered models, each once, separated by commas")),
-    ] = ()
+    models: Annotated[tuple[str, ...], NoDecode, _text(_model_names)] = Field(
+        default=(),
+        description=N_("must be names of registered models, each once, separated by commas"),
+    )
     """Registered models to serve, each under `/models/<name>`; the first one, in the place of
     `MODEL_NAME`, at the usual paths too. Empty: that one alone."""
 
@@ -153,19 +129,16 @@ class Settings(BaseSettings):
     canary_stop: Switch = True
     """Stop a canary that is worse than tolerated, by an always-valid test."""
 
-    canary_alpha: Annotated[Share, _Must(N_("must be a number between 0 and 1"))] = 0.001
+    canary_alpha: Share = 0.001
     """Greatest probability that this proxy ever stops a canary that is as good as tolerated."""
 
-    canary_ratio: Annotated[
-        float,
-        BeforeValidator(_number),
-        Field(ge=1, le=100),
-        _Must(N_("must lie between 1 and 100")),
-    ] = 1.5
+    canary_ratio: Annotated[float, _NUMBER] = Field(
+        default=1.5, ge=1, le=100, description=N_("must lie between 1 and 100")
+    )
     """How many times the champion's rate a canary's may be: errors, slow answers, flags (of these
     also the champion's of the canary's)."""
 
-    canary_agreement: Annotated[Share, _Must(N_("must be a number between 0 and 1"))] = 0.8
+    canary_agreement: Share = 0.8
     """Least share of the canary's answers to which the champion gives the same label."""
 
     canary_slow_seconds: Seconds = 0.2
@@ -174,27 +147,29 @@ class Settings(BaseSettings):
     keep_previous: Switch = True
     """Keep the version that was served before in memory, so that a rollback loads nothing."""
 
-    proxy_name: Annotated[
-        str, _Must(N_("must be of at most 80 letters, digits and the signs . _ : -"))
-    ] = Field(default="", pattern=r"^[A-Za-z0-9._:-]{0,80}$")
+    proxy_name: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._:-]{0,80}$",
+        description=N_("must be of at most 80 letters, digits and the signs . _ : -"),
+    )
     """Name under which the proxy reports to MLflow what it serves; empty: no report. `python -m
     serving` takes the host's name and the port."""
 
     poll_seconds: Seconds = 1.0
     """Longest pause between two readings of the alias, in seconds."""
 
-    threshold: Annotated[Share | None, _Must(N_("must be a number between 0 and 1"))] = None
+    threshold: Share | None = Field(default=None, description=_SHARE)
     """Overrides the threshold of every version, flips included; None follows the version."""
 
-    inference_store: Annotated[
-        Path | str,
-        BeforeValidator(_place),
-        _Must(N_("must be a folder or s3://bucket/prefix, without access keys")),
-    ] = Path(names.DEFAULT_INFERENCE_STORE)
+    inference_store: Annotated[Path | str, _text(places.store_place)] = Field(
+        default=Path(names.DEFAULT_INFERENCE_STORE),
+        description=N_("must be a folder or s3://bucket/prefix, without access keys"),
+    )
     """Folder of the captured Parquet files, or `s3://bucket/prefix`."""
 
-    journal_dir: Annotated[Path, BeforeValidator(_local), _Must(N_("must be a local folder"))] = (
-        Field(default_factory=lambda given: places.journal_folder(given["inference_store"]))
+    journal_dir: Annotated[Path, _text(_local)] = Field(
+        default_factory=lambda given: places.journal_folder(given["inference_store"]),
+        description=N_("must be a local folder"),
     )
     """Local folder of the journals that precede the Parquet files."""
 
@@ -202,8 +177,8 @@ class Settings(BaseSettings):
     """Longest time that a captured row stays in a journal before it becomes Parquet, in seconds."""
 
     capture_sync: Annotated[
-        bool, BeforeValidator(_always), _Must(N_("must be always or never"))
-    ] = False
+        bool, _text(lambda text: {"always": True, "never": False}.get(text.lower()))
+    ] = Field(default=False, description=N_("must be always or never"))
     """Wait for the disk before each answer (`CAPTURE_SYNC=always`), so that rows survive a power
     cut; else they survive the process."""
 
@@ -212,16 +187,15 @@ class Settings(BaseSettings):
 
     compact_hour: Annotated[
         Annotated[int, Field(ge=0, le=23)] | None,
-        BeforeValidator(_hour),
-        _Must(N_("must be an hour from 0 to 23, or none")),
-    ] = 3
+        _text(lambda text: None if text.lower() == "none" else text),
+    ] = Field(default=3, description=N_("must be an hour from 0 to 23, or none"))
     """Hour of the local clock (`TZ`) in which the small files of past days become one, in a process
     of low priority; `none`: never, where something else does it."""
 
     log_file: Path = Path("logs/app.log")
     """JSON log, one object a line."""
 
-    log_client: Annotated[ClientName, _Must(N_("must be key, address or none"))] = "key"
+    log_client: ClientName = Field(default="key", description=N_("must be key, address or none"))
     """Who asked, in the log: the first digits of the key's SHA-256, the address, or nothing."""
 
     max_instances: Count = 1000
@@ -233,9 +207,9 @@ class Settings(BaseSettings):
     max_invocations_bytes: Count = 16 * 2**20
     """Longest body of `/invocations`, in bytes, and what a Parquet body may unpack to."""
 
-    unknown_fields: Annotated[
-        Literal["ignore", "refuse"] | None, _Must(N_("must be ignore or refuse"))
-    ] = None
+    unknown_fields: Literal["ignore", "refuse"] | None = Field(
+        default=None, description=N_("must be ignore or refuse")
+    )
     """What becomes of fields that the model does not have; None ignores them at `/invocations`, as
     MLflow's server does, and refuses them at `/predict`."""
 
@@ -248,7 +222,7 @@ class Settings(BaseSettings):
     max_pending_rows: Count = 10_000
     """Rows that wait for the model in a worker; beyond, requests are answered 503 at once."""
 
-    api_keys: Annotated[tuple[bytes, ...], NoDecode, BeforeValidator(_digests)] = Field(
+    api_keys: Annotated[tuple[bytes, ...], NoDecode, _text(_digests)] = Field(
         default=(), repr=False
     )
     """Accepted keys, kept as their SHA-256 digests; none leaves the API open."""
@@ -256,7 +230,7 @@ class Settings(BaseSettings):
     pseudonym_key: str = Field(default="", repr=False)
     """Key of the pseudonyms; without it no identity is stored."""
 
-    trusted_types: Annotated[frozenset[str], NoDecode, BeforeValidator(_words)] = frozenset()
+    trusted_types: Annotated[frozenset[str], NoDecode, _text(_words)] = frozenset()
     """Types that a model file may hold besides this proxy's own list (`serving.model.loading`)."""
 
     max_model_bytes: Count = 1024 * 1024 * 1024
@@ -289,9 +263,9 @@ class Settings(BaseSettings):
     panel_group: str = ""
     """Input by whose values `/painel` counts what was scored and flagged; empty: none."""
 
-    root_path: Annotated[
-        str, BeforeValidator(_prefix), _Must(N_("must be a path such as /risk, or empty"))
-    ] = ""
+    root_path: Annotated[str, _text(_prefix)] = Field(
+        default="", description=N_("must be a path such as /risk, or empty")
+    )
     """Path prefix under which a reverse proxy publishes this one; empty: none, or the one that
     `X-Forwarded-Prefix` tells of."""
 
@@ -303,16 +277,6 @@ class Settings(BaseSettings):
         """Return the alias of the canary; none beside another alias than `champion`."""
         wanted = self.canary_alias != NO_CANARY and self.model_alias == names.CHAMPION
         return self.canary_alias if wanted else ""
-
-    @property
-    def predict_leaves_out(self) -> bool:
-        """Tell whether `/predict` leaves out fields that the model does not have."""
-        return self.unknown_fields == "ignore"
-
-    @property
-    def invocations_leave_out(self) -> bool:
-        """Tell whether `/invocations` leaves them out."""
-        return self.unknown_fields != "refuse"
 
     def each_model(self) -> list["Settings"]:
         """Return the settings of each model that is served.
@@ -342,6 +306,5 @@ class Settings(BaseSettings):
             return cls(mlflow_registry_uri=names.registry_uri())
         except ValidationError as exc:
             name = str(exc.errors(include_input=False, include_context=False)[0]["loc"][0])
-        said = [m for m in cls.model_fields[name].metadata if isinstance(m, _Must)]
-        problem = said[0] if said else N_("cannot be used")
+        problem = cls.model_fields[name].description or N_("cannot be used")
         raise SettingsError(variable=name.upper(), problem=_(problem))

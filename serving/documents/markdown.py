@@ -70,17 +70,17 @@ def linked(text: str, base: str) -> Any:
     """Return text, escaped, whose section marks (`§3.4`) are links to the runbook at `base`."""
     from markupsafe import Markup, escape
 
-    return Markup(_MARK.sub(lambda found: _link(found, base), str(escape(text))))  # noqa: S704
+    return Markup(_marks_linked(str(escape(text)), base))  # noqa: S704
 
 
 def linked_page(html: str, base: str) -> str:
     """Return a page whose texts' section marks are links; tags and style sheet stay as they are."""
-    return _TEXT.sub(lambda part: _MARK.sub(lambda found: _link(found, base), part[0]), html)
+    return _TEXT.sub(lambda part: _marks_linked(part[0], base), html)
 
 
 _MARK = re.compile(r"§(\d+(?:\.\d+)*)")
 _TEXT = re.compile(r"(?<=>)[^<>]*§[^<>]*(?=<(?!/(?:title|a|style|script|text)\b))")
 
 
-def _link(found: re.Match[str], base: str) -> str:
-    return f'<a href="{base}#{found[1]}">{found[0]}</a>'
+def _marks_linked(text: str, base: str) -> str:
+    return _MARK.sub(rf'<a href="{base}#\1">\g<0></a>', text)

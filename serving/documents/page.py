@@ -9,14 +9,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from core.pages.templates import environment
 from serving.documents.markdown import html_of, linked_page
 from serving.errors import RouteError
 from serving.http.auth import RUNBOOK
-from serving.http.pages import page_policy, style
+from serving.http.pages import filled, page_policy
 
 _ROOT = Path(__file__).resolve().parents[2]
-_TEMPLATES = Path(__file__).with_name("templates")
+_TEMPLATE = Path(__file__).with_name("templates") / "document.html"
 _START = "RUNBOOK.md"
 _LINK = re.compile(r"\]\(([^)#\s]+)")
 
@@ -24,25 +23,20 @@ _LINK = re.compile(r"\]\(([^)#\s]+)")
 def document_routes() -> list[Route]:
     """Return the routes of the runbook and of what it links to."""
 
-    def runbook(_request: Request) -> Response:
-        return answer(_START, "")
-
     def document(request: Request) -> Response:
-        path = request.path_params["path"]
-        return answer(path, "../" * (path.count("/") + 1))
+        path = request.path_params.get("path")
+        return answer(_START, "") if path is None else answer(path, "../" * (path.count("/") + 1))
 
     return [
-        Route(RUNBOOK, runbook, methods=["GET"]),
+        Route(RUNBOOK, document, methods=["GET"]),
         Route(RUNBOOK + "/{path:path}", document, methods=["GET"]),
     ]
 
 
 def answer(name: str, root: str) -> Response:
-    """Return a document as a page, or a picture.
+    """Return a document of the project's folder as a page, or a picture.
 
-    Args:
-        name: its path from the project's folder.
-        root: the way from its address up to the proxy's first page.
+    `root` is the way from its address up to the proxy's first page.
 
     Raises:
         RouteError: it is none of those that are served, or not here.
@@ -72,11 +66,10 @@ def render(name: str, root: str) -> str:
     """Return a document's page."""
     text = served_files()[name].read_text(encoding="utf-8")
     body = html_of(text, name, served_files(), f"{root}runbook/")
-    template = environment(_TEMPLATES).get_template("document.html")
-    return template.render(
+    return filled(
+        _TEMPLATE,
         lang="pt-BR" if name == _START else "en",
         title=text.partition("\n")[0].lstrip("# "),
         body=linked_page(body, "" if name == _START else f"{root}runbook"),
-        style=style(),
         root=root,
     )

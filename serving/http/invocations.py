@@ -10,6 +10,7 @@ from importlib.metadata import version as installed_version
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.messages import _
@@ -21,9 +22,8 @@ from serving.http.middleware import send_json
 from serving.model.loading import LoadedVersion
 from serving.protocol.frames import refusal
 from serving.protocol.instances import Instances
-from serving.protocol.mlflow_input import PARQUET, Limits, read_sent
+from serving.protocol.mlflow_input import PARQUET, read_sent
 from serving.protocol.params import Params
-from serving.protocol.unknown import without_unknown
 
 MOST_LONG = 4
 """Most requests of a worker whose bodies are longer than `MAX_BODY_BYTES`."""
@@ -38,8 +38,8 @@ class InvocationsEndpoint:
         self._deployment, settings = deployment, deployment.settings
         self._usual = settings.max_body_bytes
         self._longest = max(settings.max_invocations_bytes, settings.max_body_bytes)
-        self._limits = Limits(settings.max_invocations_rows, self._longest)
-        self._ignore = settings.invocations_leave_out
+        self._most_rows = settings.max_invocations_rows
+        self._ignore = settings.unknown_fields != "refuse"
         self._long = 0
         self._one_reads = asyncio.Lock()
 
@@ -93,7 +93,8 @@ class InvocationsEndpoint:
             body,
             kind,
             version.contract.features,
-            self._limits,
+            self._most_rows,
+            self._longest,
             matrix=version.matrix,
             known_only=self._ignore,
         )
@@ -102,12 +103,10 @@ class InvocationsEndpoint:
         params = version.params.read(sent.params)
         instances, left_out = list(sent.instances), len(sent.others)
         if self._ignore:
-            instances, fields = without_unknown(instances, version.validator)
+            instances, fields = version.validator.known_fields(instances)
             left_out += fields
-        rows, entities, periods = version.validator.read_instances(
-            instances, most=self._limits.rows
-        )
-        return Instances(rows, entities, periods=periods), params or None, left_out
+        read = version.validator.read_instances(instances, most=self._most_rows)
+        return read, params or None, left_out
 
 
 async def mlflow_version(_request: Request) -> Response:
@@ -118,14 +117,11 @@ async def mlflow_version(_request: Request) -> Response:
     return Response(installed_version("mlflow"), media_type="text/plain")
 
 
-class PingEndpoint:
-    """200 with a model, 404 without one: what MLflow's server answers."""
+def ping_route(deployment: Deployment) -> Route:
+    """Return the route that answers 200 with a model, 404 without one, as MLflow's server does."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        """Keep what knows whether there is a model."""
-        self._follower = deployment.follower
+    async def ping(_request: Request) -> Response:
+        status = 404 if deployment.follower.served is None else 200
+        return Response("\n", status, media_type="text/plain")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        status = 404 if self._follower.served is None else 200
-        await Response("\n", status, media_type="text/plain")(scope, receive, send)
+    return Route("/ping", ping, methods=["GET"])

@@ -75,8 +75,9 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if self._client == "address":
-                context.client = _address(scope)
+            if self._client == "address" and scope.get("client"):
+                # From behind a trusted proxy the one that it names, which is uvicorn's work.
+                context.client = scope["client"][0]
             key = self._keys.check(scope["path"], headers)
             if self._client == "key":
                 context.client = key
@@ -124,11 +125,6 @@ class RequestMiddleware:
             n_instances=context.n_instances,
             client=context.client,
         )
-
-
-def _address(scope: Scope) -> str | None:
-    """Return who asks; from behind a trusted proxy the one that it names (uvicorn's work)."""
-    return scope["client"][0] if scope.get("client") else None
 
 
 def _as_get(scope: Scope) -> Scope:

@@ -29,9 +29,18 @@ _ERRORS = {
     "500": N_("Internal error"),
     "503": N_("No model yet, capture required and impossible, or MLflow away"),
 }
-_PREDICT_ERRORS = ("400", "408", "413", "422", "500", "503")
+_POST_ERRORS = ("400", "408", "413", "422", "500", "503")
 
-
+_READ: dict[str, tuple[str, str, str]] = {
+    "/ping": ("ping", N_("200 with a model loaded (MLflow)"), "text/plain"),
+    "/version": ("version", N_("Version of MLflow"), "text/plain"),
+    "/metrics": ("metrics", N_("Metrics for Prometheus"), "text/plain"),
+    PAGE: ("painel", N_("Page for those who operate the service"), "text/html"),
+    REPORT_PATH: ("relatorio", N_("A report, as its job kept it in MLflow"), "text/html"),
+    RUNBOOK: ("runbook", N_("The runbook, as a page"), "text/html"),
+    LIST: ("lista", N_("Page that makes a list from a workbook"), "text/html"),
+}
+"""What answers GET with text: the operation, its summary, the media type."""
 _SUMMARIES = {
     "/health": N_("State of the service; always 200"),
     "/ready": N_("200 with a model loaded, 503 before"),
@@ -70,18 +79,14 @@ def describe(app: FastAPI, deployments: Sequence[Deployment]) -> dict[str, Any]:
     paths |= _scoring(main)
     for one in deployments if settings.models else ():
         paths |= _scoring(one, prefix_of(one.name), f"_{one.name}")
-    paths["/ping"] = {"get": _text("ping", _("200 with a model loaded (MLflow)"), "text/plain")}
+    for path, (operation, summary, media_type) in _READ.items():
+        text = {media_type: {"schema": {"type": "string"}}}
+        answers = {"200": {"description": _(summary), "content": text}}
+        read = {"summary": _(summary), "operationId": operation, "responses": answers}
+        paths[path] = {"get": read}
     paths["/ping"]["get"]["responses"]["404"] = {"description": _("No model loaded yet")}
-    paths["/version"] = {"get": _text("version", _("Version of MLflow"), "text/plain")}
-    paths["/metrics"] = {"get": _text("metrics", _("Metrics for Prometheus"), "text/plain")}
-    paths[PAGE] = {"get": _text("painel", _("Page for those who operate the service"), "text/html")}
-    paths[REPORT_PATH] = {"get": _report()}
-    runbook = _text("runbook", _("The runbook, as a page"), "text/html")
-    paths[RUNBOOK] = {"get": runbook}
-    paths[LIST] = {
-        "get": _text("lista", _("Page that makes a list from a workbook"), "text/html"),
-        "post": _list(),
-    }
+    _complete_report(paths[REPORT_PATH]["get"])
+    paths[LIST]["post"] = _list()
     if settings.api_keys:
         _ask_for_keys(document)
     return document
@@ -94,13 +99,11 @@ def _scoring(deployment: Deployment, prefix: str = "", suffix: str = "") -> dict
     threshold = served.threshold if served else None
     params = served.version.params.names if served else ()
     found = {
-        "/predict": _predict(contract, threshold, settings),
-        "/predict/batch": _predict(contract, threshold, settings, "predict_batch"),
-        "/invocations": _invocations(contract, settings, params),
+        "/predict": _predict(contract, threshold, settings, f"predict{suffix}"),
+        "/predict/batch": _predict(contract, threshold, settings, f"predict_batch{suffix}"),
+        "/invocations": _invocations(contract, params, settings, f"invocations{suffix}"),
     }
-    for path in found.values():
-        path["post"]["operationId"] += suffix
-    return {prefix + path: one for path, one in found.items()}
+    return {prefix + path: {"post": one} for path, one in found.items()}
 
 
 def _translate(document: dict[str, Any]) -> None:
@@ -134,29 +137,23 @@ def _predict(
     contract: ModelContract | None,
     threshold: float | None,
     settings: Settings,
-    operation: str = "predict",
+    operation: str,
 ) -> dict[str, Any]:
-    body = predict_body(contract, settings.max_instances, settings.predict_leaves_out)
+    more_fields = settings.unknown_fields == "ignore"
+    body = predict_body(contract, settings.max_instances, more_fields)
     request: dict[str, Any] = {"schema": body}
     answer: dict[str, Any] = {"schema": _answer(contract)}
     if contract is not None and contract.example is not None:
         request["example"] = {"instances": [dict(contract.example.instance)]}
         if threshold is not None:
             answer["example"] = _answer_example(contract, contract.example, threshold)
-    return {
-        "post": {
-            "summary": _("Score instances with the served version"),
-            "operationId": operation,
-            "requestBody": {"required": True, "content": {"application/json": request}},
-            "responses": {
-                "200": {
-                    "description": _("One result per instance, in the same order"),
-                    "content": {"application/json": answer},
-                },
-                **{status: _error(status) for status in _PREDICT_ERRORS},
-            },
-        }
-    }
+    return _post(
+        operation,
+        _("Score instances with the served version"),
+        {"application/json": request},
+        _("One result per instance, in the same order"),
+        {"application/json": answer},
+    )
 
 
 def _answer_example(contract: ModelContract, example: Example, threshold: float) -> dict[str, Any]:
@@ -176,49 +173,51 @@ def _answer_example(contract: ModelContract, example: Example, threshold: float)
 
 
 def _invocations(
-    contract: ModelContract | None, settings: Settings, params: Sequence[str]
+    contract: ModelContract | None, params: Sequence[str], settings: Settings, operation: str
 ) -> dict[str, Any]:
-    most, more_fields = settings.max_invocations_rows, settings.invocations_leave_out
+    most, more_fields = settings.max_invocations_rows, settings.unknown_fields != "refuse"
     answer = closed_object({"predictions": {"type": "array"}})
-    return {
-        "post": {
-            "summary": _("The protocol of MLflow's scoring server"),
-            "operationId": "invocations",
-            "requestBody": {
-                "required": True,
-                "content": invocations_content(contract, most, more_fields, params),
-            },
-            "responses": {
-                "200": {
-                    "description": _("The outputs in the shape of pyfunc's"),
-                    "content": {"application/json": {"schema": answer}},
-                },
-                **{status: _error(status) for status in (*_PREDICT_ERRORS, "415")},
-            },
-        }
-    }
+    return _post(
+        operation,
+        _("The protocol of MLflow's scoring server"),
+        invocations_content(contract, most, more_fields, params),
+        _("The outputs in the shape of pyfunc's"),
+        {"application/json": {"schema": answer}},
+        "415",
+    )
 
 
 def _list() -> dict[str, Any]:
     file = {"schema": {"type": "string", "format": "binary"}}
-    year = {"type": "integer", "minimum": YEARS[0], "maximum": YEARS[-1]}
     summary = _("Score a workbook: the list, or with Accept: application/x-ndjson its progress too")
     answers = {XLSX: file, NDJSON: {"schema": {"type": "string"}}}
+    sent = dict.fromkeys(SHEET_TYPES, file)
+    year = {"type": "integer", "minimum": YEARS[0], "maximum": YEARS[-1]}
+    made = _post("make_list", summary, sent, summary, answers, "415")
+    return made | {"parameters": [{"name": "year", "in": "query", "schema": year}]}
+
+
+def _post(
+    operation: str,
+    summary: str,
+    sent: dict[str, Any],
+    description: str,
+    answers: dict[str, Any],
+    *errors: str,
+) -> dict[str, Any]:
+    """Describe an operation that scores: what is sent and answered, by media type."""
     return {
         "summary": summary,
-        "operationId": "make_list",
-        "parameters": [{"name": "year", "in": "query", "schema": year}],
-        "requestBody": {"required": True, "content": dict.fromkeys(SHEET_TYPES, file)},
+        "operationId": operation,
+        "requestBody": {"required": True, "content": sent},
         "responses": {
-            "200": {"description": summary, "content": answers},
-            **{status: _error(status) for status in (*_PREDICT_ERRORS, "415")},
+            "200": {"description": description, "content": answers},
+            **{status: _error(status) for status in (*_POST_ERRORS, *errors)},
         },
     }
 
 
-def _report() -> dict[str, Any]:
-    summary = _("A report, as its job kept it in MLflow")
-    operation = _text("relatorio", summary, "text/html")
+def _complete_report(operation: dict[str, Any]) -> None:
     jobs = {"type": "string", "enum": [names.JOB_DRIFT, names.JOB_PERFORMANCE]}
     kinds = {"job": jobs, "run_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
     operation["parameters"] = [
@@ -226,13 +225,6 @@ def _report() -> dict[str, Any]:
         for name, schema in kinds.items()
     ]
     operation["responses"] |= {"404": _error("404"), "503": _error("503")}
-    return operation
-
-
-def _text(operation: str, summary: str, media_type: str) -> dict[str, Any]:
-    content = {media_type: {"schema": {"type": "string"}}}
-    responses = {"200": {"description": summary, "content": content}}
-    return {"summary": summary, "operationId": operation, "responses": responses}
 
 
 def _error(status: str) -> dict[str, Any]:

@@ -117,7 +117,8 @@ def _instance(contract: ModelContract | None, more_fields: bool = False) -> dict
     if contract.period_field:
         year = {"minimum": YEARS[0], "maximum": YEARS[-1]}
         fields[contract.period_field] = {"type": ["integer", "null"], **year}
-    optional = [name for name in fields if name not in _required(contract)]
+    needed = [f.name for f in contract.features if f.required or not f.nullable]
+    optional = [name for name in fields if name not in needed]
     found = {**closed_object(fields, optional), "description": period_text(contract)}
     if more_fields:
         found["additionalProperties"] = True
@@ -144,12 +145,6 @@ def period_text(contract: ModelContract) -> str:
             )
         )
     return "; ".join(said)
-
-
-def _required(contract: ModelContract) -> list[str]:
-    return [
-        feature.name for feature in contract.features if feature.required or not feature.nullable
-    ]
 
 
 def _row(features: Sequence[Feature]) -> dict[str, Any]:
@@ -183,11 +178,6 @@ def _csv_example(contract: ModelContract, instance: Mapping[str, Any]) -> str:
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(contract.feature_names)
-    lines.writerow([_cell(instance[name]) for name in contract.feature_names])
+    cells = [instance[name] for name in contract.feature_names]
+    lines.writerow([str(cell).lower() if isinstance(cell, bool) else cell for cell in cells])
     return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)

@@ -3,15 +3,20 @@
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
-from core.pages.templates import style as pages_style
+from core.pages.templates import environment, style
 
 _STYLE = Path(__file__).with_name("templates") / "style.css"
 
 
-def style() -> str:
-    """Return the style sheet."""
-    return pages_style(_STYLE)
+def filled(template: Path, **values: Any) -> str:
+    """Return a page made from its template; it needs no other file and no network."""
+    return (
+        environment(template.parent)
+        .get_template(template.name)
+        .render(style=style(_STYLE), **values)
+    )
 
 
 def page_policy(script: str = "", *, pictures: bool = False) -> str:
@@ -19,7 +24,7 @@ def page_policy(script: str = "", *, pictures: bool = False) -> str:
 
     With a script it may ask this server, and nobody else; pictures come from it, too.
     """
-    rules = ["default-src 'none'", f"style-src {_source(style())}"]
+    rules = ["default-src 'none'", f"style-src {_source(style(_STYLE))}"]
     if script:
         rules += [f"script-src {_source(script)}", "connect-src 'self'"]
     if pictures:

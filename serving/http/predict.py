@@ -4,11 +4,13 @@ Plain ASGI: a framework's own body parsing and answer building would cost more t
 """
 
 import asyncio
+import json
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from serving.deployment.deployment import Deployment
+from serving.engine.batcher import Batcher
 from serving.engine.job import Job
 from serving.errors import InvalidInstances
 from serving.http.bodies import INLINE_BYTES, Bodies, bodies_of, read_body
@@ -16,18 +18,21 @@ from serving.http.middleware import send_json
 from serving.model.loading import LoadedVersion
 from serving.protocol.instances import Instances
 from serving.protocol.outputs import named_row
-from serving.protocol.unknown import body_without_unknown
+from serving.protocol.validation import Validator, decode
 
 
 class PredictEndpoint:
     """Answers with the scores of the version that is served when the body has arrived."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        """Keep the parts that answer."""
+    def __init__(self, deployment: Deployment, batcher: Batcher) -> None:
+        """Keep the parts that answer.
+
+        `batcher` is the deployment's own, or that of lists: captured with the role `batch`, and in
+        no one's way.
+        """
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
-        self._batcher = deployment.batcher
-        self._deployment = deployment
-        self._ignore = deployment.settings.predict_leaves_out
+        self._deployment, self._batcher = deployment, batcher
+        self._ignore = deployment.settings.unknown_fields == "ignore"
         self._encoder = msgspec.json.Encoder()
         self._one_reads = asyncio.Lock()
 
@@ -68,19 +73,20 @@ class PredictEndpoint:
         except InvalidInstances:
             if not self._ignore:
                 raise
-        known, left_out = body_without_unknown(body, version.validator)
+        known, left_out = _known_fields(body, version.validator)
         instances = version.reader.read(known)
         self._deployment.ignored_fields += left_out
         return instances
 
 
-class BatchPredictEndpoint(PredictEndpoint):
-    """The same for a command that makes a list: captured with the role `batch`, in no one's way."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        """Score by the engine of lists."""
-        super().__init__(deployment)
-        self._batcher = deployment.batch
+def _known_fields(body: bytes, validator: Validator) -> tuple[bytes, int]:
+    """Return a body with known fields only, and how many were left out; raises MalformedBody."""
+    document = decode(body)
+    if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
+        return body, 0
+    instances, left_out = validator.known_fields(document["instances"])
+    # Not msgspec's encoder: it would write NaN as null, and the client should hear of it.
+    return json.dumps({**document, "instances": instances}).encode() if left_out else body, left_out
 
 
 def prediction_rows(job: Job) -> list[dict[str, object]]:

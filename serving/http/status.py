@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 
 from serving.config.model_paths import prefix_of
 from serving.deployment.canary import Canary
@@ -24,35 +24,34 @@ MODELS = "/models"
 """Lists the models of a server."""
 
 
-def status_router(deployment: Deployment, others: Sequence[Deployment] = ()) -> APIRouter:
-    """Return the routes of a deployment, whose health also tells of others beside it."""
-    router = APIRouter()
-    started = time.monotonic()
+def add_status(
+    app: FastAPI, deployment: Deployment, others: Sequence[Deployment] = (), prefix: str = ""
+) -> None:
+    """Add the routes of a deployment, whose health also tells of others beside it.
 
-    @router.get("/health")
+    Those under a prefix are the same, and are not described.
+    """
+    started, shown = time.monotonic(), not prefix
+
+    @app.get(f"{prefix}/health", include_in_schema=shown)
     async def health() -> Health:
         return health_of(deployment, time.monotonic() - started, others)
 
-    @router.get("/ready")
+    @app.get(f"{prefix}/ready", include_in_schema=shown)
     async def ready() -> Ready:
         return Ready("ready", deployment.follower.current().release)
 
-    @router.get("/metadata")
+    @app.get(f"{prefix}/metadata", include_in_schema=shown)
     async def metadata() -> Metadata:
         return metadata_of(deployment)
 
-    return router
 
+def add_models(app: FastAPI, deployments: Sequence[Deployment]) -> None:
+    """Add the route that lists the models of this server."""
 
-def models_router(deployments: Sequence[Deployment]) -> APIRouter:
-    """Return the route that lists the models of this server."""
-    router = APIRouter()
-
-    @router.get(MODELS)
+    @app.get(MODELS)
     async def models() -> Models:
         return Models([model_of(one) for one in deployments])
-
-    return router
 
 
 def model_of(deployment: Deployment) -> ModelState:

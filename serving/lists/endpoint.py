@@ -1,36 +1,33 @@
-"""`POST /lista`: a workbook as the body, the scored list as the answer; nothing is kept on disk.
+"""`/lista`: a page, and a workbook as the body of a POST, answered with the scored list.
 
-With `Accept: application/x-ndjson` the answer is a line of JSON per slice scored, and a last one
-with the summary and the file, for a page that shows progress.
+Nothing is kept on disk. With `Accept: application/x-ndjson` the answer is a line of JSON per slice
+scored, and a last one with the summary and the file, for a page that shows progress.
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.messages import _
 from core.sheets import SheetError, SheetReader
 from serving.deployment.deployment import Deployment
 from serving.engine.context import RequestContext
-from serving.errors import (
-    InternalError,
-    InvalidInstances,
-    RequestError,
-    ScoringFailed,
-    UnsupportedMediaType,
-)
+from serving.errors import InternalError, RequestError, ScoringFailed, UnsupportedMediaType
 from serving.following.served import ServedModel
+from serving.http.auth import LIST
 from serving.http.bodies import bodies_of, read_body
 from serving.http.middleware import error_body
+from serving.lists.page import page
 from serving.lists.readers import check_size, named_reader, reader_for
 from serving.lists.scoring import accepted, finished, score_slices, summary
+from serving.protocol.frames import refusal
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
-from serving.protocol.values import YEARS
+from serving.protocol.values import year_of
 
 Event = dict[str, Any]
 
@@ -43,7 +40,7 @@ class SheetRefused(RequestError):
 
 
 class ListEndpoint:
-    """Answers a workbook with its list. A worker reads and scores one workbook at a time."""
+    """Answers GET with the page, and a workbook with its list, one at a time in a worker."""
 
     def __init__(self, deployment: Deployment) -> None:
         """Load the reader.
@@ -57,6 +54,12 @@ class ListEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an error before the first byte goes to the middleware."""
+        if scope["method"] == "GET":
+            await (await page(self._deployment))(scope, receive, send)
+        else:
+            await self._list(scope, receive, send)
+
+    async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, context = dict(scope["headers"]), scope["context"]
         kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if kind not in SHEET_TYPES:
@@ -96,6 +99,11 @@ class ListEndpoint:
         yield {"summary": summary(scored), "name": f"{name}.xlsx", "content": content}
 
 
+def list_route(deployment: Deployment) -> Route:
+    """Return the route of the page and of what it sends to."""
+    return Route(LIST, ListEndpoint(deployment), methods=["GET", "POST"])
+
+
 def _read(reader: SheetReader, body: bytes, year: int | None) -> Any:
     try:
         return reader.read(body, year)
@@ -105,9 +113,7 @@ def _read(reader: SheetReader, body: bytes, year: int | None) -> Any:
 
 async def _whole(events: AsyncIterator[Event], send: Send) -> None:
     """Send the file alone."""
-    last: Event = {}
-    async for event in events:
-        last = event
+    *_progress, last = [event async for event in events]
     disposition = f'attachment; filename="{last["name"]}"'.encode()
     headers = [(b"content-type", XLSX.encode()), (b"content-disposition", disposition)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -122,8 +128,6 @@ async def _stream(events: AsyncIterator[Event], context: RequestContext, send: S
     await _line(first, send)
     try:
         async for event in events:
-            if "content" in event:
-                event["content"] = base64.b64encode(event["content"]).decode()
             await _line(event, send)
     except Exception as exc:
         error = exc if isinstance(exc, RequestError) else InternalError()
@@ -134,20 +138,15 @@ async def _stream(events: AsyncIterator[Event], context: RequestContext, send: S
 
 
 async def _line(event: Event, send: Send) -> None:
+    # The file, which is bytes, becomes base64.
     body = msgspec.json.encode(event) + b"\n"
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 def _year(query: bytes) -> int | None:
-    """Return the year that the query asks for; None for the newest.
-
-    Raises:
-        InvalidInstances: it is not a year.
-    """
+    """Return the year that the query asks for, None for the newest; raises InvalidInstances."""
     text = parse_qs(query.decode("latin-1")).get("year", [""])[-1]
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) not in YEARS:
-        detail = {"instance": None, "field": "year", "problem": _("is not a year")}
-        raise InvalidInstances([{**detail, "allowed": _("a year, for example 2024")}], 1)
-    return int(text)
+    year = year_of(text)
+    if text and year is None:
+        raise refusal(_("is not a year"), _("a year, for example 2024"), field="year")
+    return year

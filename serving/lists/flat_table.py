@@ -49,11 +49,7 @@ class FlatTable:
         return Sheet(rows, labels, year)
 
     def _lines(self, table: OpenTable) -> list[Row]:
-        """Return the table's rows.
-
-        Raises:
-            SheetError: there are more than `MOST_ROWS`.
-        """
+        """Return the table's rows; raises SheetError for more than `MOST_ROWS`."""
         found: list[Row] = []
         for rows in table.chunks(MOST_ROWS, types_of(table.names, self._contract.features)):
             found += rows

@@ -1,7 +1,8 @@
 """Scores a sheet through the engine, a slice at a time, and captures it with the role `batch`."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ waits sees that it goes on."""
 
 def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
     """Return the rows that fit the contract; the others join the sheet's unscored ones."""
-    kept, read = [], []
+    kept, read = [], list[Instances]()
     unscored = list(sheet.unscored)
     for row, labels in zip(sheet.rows, sheet.labels, strict=True):
         try:
@@ -31,9 +32,8 @@ def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
         else:
             kept.append((row, labels))
             read.append(one)
-    rows = [rows[0] for rows, _entities, _periods in read]
-    entities = [entities[0] for _rows, entities, _periods in read]
-    periods = [periods[0] if periods else None for _rows, _entities, periods in read]
+    rows, entities = [one.rows[0] for one in read], [one.entities[0] for one in read]
+    periods = [one.periods[0] if one.periods else None for one in read]
     years = {period for period in periods if period is not None}
     fitting = replace(
         sheet,
@@ -55,13 +55,7 @@ def _reasons(exc: InvalidInstances) -> str:
 async def score_slices(
     deployment: Deployment, model: ServedModel, instances: Instances, run: str
 ) -> AsyncIterator[Sequence[Result]]:
-    """Yield the results of each slice.
-
-    Args:
-        deployment: whose batch engine scores and captures.
-        model: what validated the instances.
-        instances: all rows.
-        run: id of this list; each slice is captured as a request of its own.
+    """Yield the results of each slice; as part of the list `run` it is captured by itself.
 
     Raises:
         ScoringFailed: the model raised on these rows.
@@ -95,9 +89,7 @@ def finished(sheet: Sheet, model: ServedModel, results: Sequence[Result]) -> Sco
 def summary(scored: ScoredSheet) -> dict[str, Any]:
     """Return what a page says of a list: counts, and problems by sheet and column; no row."""
     sheet = scored.sheet
-    reasons: dict[str, int] = {}
-    for left in sheet.unscored:
-        reasons[left.reason] = reasons.get(left.reason, 0) + 1
+    reasons = Counter(left.reason for left in sheet.unscored)
     return {
         "year": sheet.year,
         "read": len(sheet.rows) + len(sheet.unscored),
@@ -106,8 +98,5 @@ def summary(scored: ScoredSheet) -> dict[str, Any]:
         "model_version": scored.release,
         "threshold": scored.threshold,
         "unscored": [{"reason": reason, "count": count} for reason, count in reasons.items()],
-        "problems": [
-            {"sheet": p.sheet, "column": p.column, "reason": p.reason, "count": p.count}
-            for p in sheet.problems
-        ],
+        "problems": [asdict(problem) for problem in sheet.problems],
     }

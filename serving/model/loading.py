@@ -30,7 +30,7 @@ from serving.model.inputs import Inputs, Rows
 from serving.model.nulls import nulls_tried
 from serving.model.scoring import Output, Scorer
 from serving.model.trial import try_version
-from serving.protocol.instances import InstanceReader
+from serving.protocol.decoder import InstanceReader
 from serving.protocol.params import Params, ParamsReader
 from serving.protocol.validation import Validator
 from serving.telemetry.logs import location

@@ -15,7 +15,7 @@ from serving.model import probes
 from serving.model.flavours import UnfitError
 from serving.model.scoring import Scorer
 from serving.model.shortcut import seen_values
-from serving.protocol.mlflow_input import JSON, Limits, read_sent
+from serving.protocol.mlflow_input import JSON, read_sent
 from serving.protocol.validation import Validator
 
 ROWS = 16
@@ -85,14 +85,13 @@ def _is_json(value: Any) -> bool:
 
 def _example_rows(
     folder: Path, features: Sequence[Feature], validator: Validator
-) -> list[list[Any]]:
+) -> Sequence[Sequence[Any]]:
     """Return the rows of MLflow's input example; none where there is none that can be read."""
     try:
-        sent = read_sent((folder / EXAMPLE).read_bytes(), JSON, features, Limits(ROWS, 0))
-        rows, *_rest = validator.read_instances(list(sent.instances[:ROWS]))
+        sent = read_sent((folder / EXAMPLE).read_bytes(), JSON, features, ROWS, 0)
+        return validator.read_instances(list(sent.instances[:ROWS])).rows
     except (OSError, RequestError):
         return []
-    return rows
 
 
 def _made_rows(method: Any, features: Sequence[Feature]) -> list[list[Any]]:

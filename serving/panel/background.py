@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -13,8 +13,6 @@ from serving.telemetry.logs import location
 
 T = TypeVar("T")
 
-KEPT_SECONDS = 10.0
-"""How long what was read is shown before it is read again, in seconds."""
 PATIENCE_SECONDS = 3.0
 """Longest time that a page waits, in seconds."""
 
@@ -35,12 +33,10 @@ class BackgroundReader(Generic[T]):
         read: what may block or fail.
         first: what stands until it was read.
         slow: message for when it takes longer than a page waits; it names `{seconds}`.
-        kept: seconds for which a value is shown; None for `KEPT_SECONDS`.
+        kept: seconds for which a value is shown before it is read again.
     """
 
-    def __init__(
-        self, read: Callable[[], T], first: T, slow: str, kept: float | None = None
-    ) -> None:
+    def __init__(self, read: Callable[[], T], first: T, slow: str, kept: float) -> None:
         """Keep what is read; nothing is asked before the first `latest`."""
         self._call, self._slow, self._kept = read, slow, kept
         self._lock = threading.Lock()
@@ -53,10 +49,9 @@ class BackgroundReader(Generic[T]):
 
         A page begins with all its readers before it asks the first: they wait side by side.
         """
-        kept = KEPT_SECONDS if self._kept is None else self._kept
         with self._lock:
             now = time.monotonic()
-            if self._thread is None and now - self._ended >= kept:
+            if self._thread is None and now - self._ended >= self._kept:
                 self._begun = now
                 # A daemon: a server that never answers must not keep the process from ending.
                 self._thread = threading.Thread(target=self._read, name="page", daemon=True)
@@ -70,7 +65,7 @@ class BackgroundReader(Generic[T]):
             thread.join(max(0.0, self._begun + PATIENCE_SECONDS - time.monotonic()))
             if thread.is_alive():
                 text = _(self._slow, seconds=PATIENCE_SECONDS)
-                return Reading(self._last.value, self._last.when, text)
+                return replace(self._last, problem=text)
         return self._last
 
     def _read(self) -> None:
@@ -78,7 +73,7 @@ class BackgroundReader(Generic[T]):
             self._last = Reading(self._call(), datetime.now(UTC))
         except Exception as exc:
             text = str(exc) if isinstance(exc, ProjectError) else location(exc)
-            self._last = Reading(self._last.value, self._last.when, text)
+            self._last = replace(self._last, problem=text)
         finally:
             with self._lock:
                 self._ended, self._thread = time.monotonic(), None

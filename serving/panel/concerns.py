@@ -4,7 +4,7 @@ What nobody can know comes first: an alarm that cannot ring would else look like
 is worst comes first. The page's color is that of the worst; grey where the worst is not knowing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -60,51 +60,52 @@ _HEADLINES: dict[Color, str] = {
 }
 
 
-def _of_service(facts: PanelFacts) -> list[Concern]:
-    health, found = facts.health, []
+def _unknown(text: str) -> Concern:
+    return Concern("none", text, unknown=True)
+
+
+def _of_service(facts: PanelFacts) -> Iterator[Concern]:
+    health = facts.health
     if not health.model_loaded:
-        text = _("No model loaded: the API answers 503 to whoever asks (§1.3).")
-        found.append(Concern("red", text))
+        yield Concern("red", _("No model loaded: the API answers 503 to whoever asks (§1.3)."))
     if facts.capture.lost:
         text = ngettext(
             "{n} answer was not kept: check the server's disk (§1.5).",
             "{n} answers were not kept: check the server's disk (§1.5).",
             facts.capture.lost,
         )
-        found.append(Concern("red", text))
+        yield Concern("red", text)
     override = health.reasons[-1:] if health.threshold_source == "env" else []
-    found += [Concern("none", f"{reason} (§3.3).") for reason in override]
+    for reason in override:
+        yield Concern("none", f"{reason} (§3.3).")
     if health.status == "degraded":
-        alarms = health.reasons[: len(health.reasons) - len(override)]
-        found += [Concern("yellow", _("API degraded (§1.5): {reason}.", reason=r)) for r in alarms]
+        for reason in health.reasons[: len(health.reasons) - len(override)]:
+            yield Concern("yellow", _("API degraded (§1.5): {reason}.", reason=reason))
     elif facts.degraded:
         text = ngettext(
             "{n} other process is degraded; the log says why (§2.2).",
             "{n} other processes are degraded; the log says why (§2.2).",
             facts.degraded,
         )
-        found.append(Concern("yellow", text))
+        yield Concern("yellow", text)
     if len(facts.groups) > 1:
-        listed = joined(
-            [
-                _("{release} in {count}", release=g.release or _("no version"), count=g.count)
-                for g in facts.groups
-            ]
-        )
+        found = [
+            _("{release} in {count}", release=g.release or _("no version"), count=g.count)
+            for g in facts.groups
+        ]
         text = _(
             "The processes serve different versions ({listed}); in a flip, for seconds.",
-            listed=listed,
+            listed=joined(found),
         )
-        found.append(Concern("yellow", text))
-    others = departures(fleet(facts)) if facts.health.model_loaded else []
-    found += [Concern("yellow", _("Not all proxies alike: {what} (§2.7).", what=o)) for o in others]
-    if facts.reading.problem and health.registry_reachable:
-        text = _("The history could not be read: {problem}.", problem=facts.reading.problem)
-        found.append(Concern("yellow", text))
-    return found
+        yield Concern("yellow", text)
+    for other in departures(fleet(facts)) if health.model_loaded else []:
+        yield Concern("yellow", _("Not all proxies alike: {what} (§2.7).", what=other))
+    problem = facts.reading.problem
+    if problem and health.registry_reachable:
+        yield Concern("yellow", _("The history could not be read: {problem}.", problem=problem))
 
 
-def _of_levels(facts: PanelFacts) -> list[Concern]:
+def _of_levels(facts: PanelFacts) -> Iterator[Concern]:
     hour, day = _missed(facts.hour), _missed(facts.day)
     if hour == day:
         spoken = [(N_("Off target in the last hour and the last day: {measures}."), hour)]
@@ -113,11 +114,9 @@ def _of_levels(facts: PanelFacts) -> list[Concern]:
             (N_("Off target in the last hour: {measures}."), hour),
             (N_("Off target in the last day: {measures}."), day),
         ]
-    return [
-        Concern("yellow", _(sentence, measures=joined(missed)))
-        for sentence, missed in spoken
-        if missed
-    ]
+    for sentence, missed in spoken:
+        if missed:
+            yield Concern("yellow", _(sentence, measures=joined(missed)))
 
 
 def _missed(levels: Levels) -> list[str]:
@@ -129,44 +128,39 @@ def _missed(levels: Levels) -> list[str]:
     return [text for level, text in named if level.met is False]
 
 
-def _of_reports(facts: PanelFacts) -> list[Concern]:
-    drift, performance = latest(facts, names.JOB_DRIFT), latest(facts, names.JOB_PERFORMANCE)
-    found = []
-    if any(report and report.escalation == "L3" for report in (drift, performance)):
+def _of_reports(facts: PanelFacts) -> Iterator[Concern]:
+    newest = [latest(facts, job) for job in (names.JOB_DRIFT, names.JOB_PERFORMANCE)]
+    drift, performance = [report.status if report else None for report in newest]
+    if any(report and report.escalation == "L3" for report in newest):
         text = _("L3: drift red and performance worse. Decide on the rollback (§3.4), tell (§6).")
-        found.append(Concern("red", text))
-    if drift is not None and drift.status == "RED":
-        text = _("Drift red: look into the cause within 4 hours (§3.1, §6).")
-        found.append(Concern("red", text))
-    if drift is not None and drift.status == "YELLOW":
-        found.append(Concern("yellow", _("Drift yellow: watch it for 24 hours (§6).")))
-    if performance is not None and performance.status == "DEGRADED":
+        yield Concern("red", text)
+    if drift == "RED":
+        yield Concern("red", _("Drift red: look into the cause within 4 hours (§3.1, §6)."))
+    if drift == "YELLOW":
+        yield Concern("yellow", _("Drift yellow: watch it for 24 hours (§6)."))
+    if performance == "DEGRADED":
         text = _("Performance worse than in the test: look into it within 4 hours (§3.2, §6).")
-        found.append(Concern("red", text))
+        yield Concern("red", text)
     if facts.reading.when is None:
-        text = _("The reports were not read: whether there is drift is not known.")
-        found.append(Concern("none", text, unknown=True))
+        yield _unknown(_("The reports were not read: whether there is drift is not known."))
     elif facts.health.model_loaded:
-        found += _of_routine(facts)
-    return found
+        yield from _of_routine(facts)
 
 
-def _of_routine(facts: PanelFacts) -> list[Concern]:
-    """Return what the routine of runbook §4 left undone, or found out nothing about."""
+def _of_routine(facts: PanelFacts) -> Iterator[Concern]:
+    """Yield what the routine of runbook §4 left undone, or found out nothing about."""
     history = facts.reading.value
-    found = []
     for reports, sentence in (
         (history.drift, N_("The last drift report failed, at {when}.")),
         (history.performance, N_("The last performance report failed, at {when}.")),
     ):
         if reports and reports[0].failed:
-            found.append(Concern("yellow", _(sentence, when=moment(reports[0].when))))
+            yield Concern("yellow", _(sentence, when=moment(reports[0].when)))
     for job, sentences in _UNKNOWING.items():
         newest = next(iter(finished(facts, job)), None)
         if newest is not None and newest.status in sentences:
-            text = _(sentences[newest.status], when=moment(newest.when))
-            found.append(Concern("none", text, unknown=True))
-    return [*found, *_of_age(facts)]
+            yield _unknown(_(sentences[newest.status], when=moment(newest.when)))
+    yield from _of_age(facts)
 
 
 _UNKNOWING: Mapping[str, Mapping[str | None, str]] = {
@@ -183,21 +177,21 @@ _UNKNOWING: Mapping[str, Mapping[str | None, str]] = {
 }
 
 
-def _of_age(facts: PanelFacts) -> list[Concern]:
-    """Return that there is no drift report, or that it is older than its routine."""
+def _of_age(facts: PanelFacts) -> Iterator[Concern]:
+    """Yield that there is no drift report, or that it is older than its routine."""
     drift = finished(facts, names.JOB_DRIFT)
     if not drift:
-        text = _("There is no drift report of the served version yet (§2.1).")
-        return [Concern("none", text, unknown=True)]
+        yield _unknown(_("There is no drift report of the served version yet (§2.1)."))
+        return
     # The routine that runs most often is the one that is missed first.
-    days = min(_days(report) for report in drift)
-    newest = next(report for report in drift if _days(report) == days)
-    age = facts.now - newest.when
-    if age <= timedelta(days=days) + _GRACE:
-        return []
-    facts_ = {"age": duration(age), "days": days}
-    text = _("The last drift report is {age} old; its routine is of {days} days (§4).", **facts_)
-    return [Concern("none", text, unknown=True)]
+    newest = min(drift, key=_days)
+    age, days = facts.now - newest.when, _days(newest)
+    if age > timedelta(days=days) + _GRACE:
+        facts_ = {"age": duration(age), "days": days}
+        text = _(
+            "The last drift report is {age} old; its routine is of {days} days (§4).", **facts_
+        )
+        yield _unknown(text)
 
 
 def _days(report: ReportRun) -> float:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from core.contract import names
-from core.messages import _
+from core.messages import N_, _
 from core.messages.formats import NONE, duration, joined, milliseconds, moment, number
 from core.registry.fleet import told
 from core.registry.proxies import Fleet, fleet_of
@@ -27,7 +27,6 @@ class Group:
     """Workers that serve the same version."""
 
     release: str
-    number: str
     count: int
 
 
@@ -114,10 +113,8 @@ def whose_flip(facts: PanelFacts) -> str:
     if flip.action in names.LEDGER_NOTICED:
         return _("flipped by no command, noticed at {when}", when=moment(flip.when))
     who = flip.who or _("unknown")
-    if flip.action == names.LEDGER_ROLLBACK:
-        text = _("rollback by {who}", who=who)
-    else:
-        text = _("promotion by {who}", who=who)
+    back = flip.action == names.LEDGER_ROLLBACK
+    text = _("rollback by {who}", who=who) if back else _("promotion by {who}", who=who)
     return text + (f": {flip.why}" if flip.why else "")
 
 
@@ -167,18 +164,14 @@ def threshold_origin(facts: PanelFacts) -> str:
 
 def read_when(facts: PanelFacts) -> str:
     """Say when the history was read from MLflow, and why not later."""
-    reading = facts.reading
+    reading, problem = facts.reading, facts.reading.problem
     if reading.when is None:
-        problem = reading.problem or ""
         return _("History and reports: {problem}.", problem=problem) if problem else ""
     when = moment(reading.when)
-    if reading.problem is None:
+    if problem is None:
         return _("History and reports read from MLflow at {when}.", when=when)
-    return _(
-        "History and reports read from MLflow at {when}; not now: {problem}.",
-        when=when,
-        problem=reading.problem,
-    )
+    text = N_("History and reports read from MLflow at {when}; not now: {problem}.")
+    return _(text, when=when, problem=problem)
 
 
 def latency(level: Level) -> str:

@@ -37,8 +37,12 @@ def gather(
         started=datetime.now(UTC) - timedelta(seconds=uptime),
         groups=_groups(numbers, deployment.name, deployment.alias),
         canary=tuple(deployment.canary.measures()) if deployment.canary else (),
-        degraded=int(_total(numbers, "serving_degraded_workers")),
-        capture=_capture(numbers),
+        degraded=_total(numbers, "serving_degraded_workers"),
+        capture=CaptureState(
+            captured=_total(numbers, "capture_rows"),
+            pending=_total(numbers, "capture_pending_rows"),
+            lost=_total(numbers, "capture_lost_rows"),
+        ),
         hour=levels(window(slices, now, HOUR), LATENCY_BOUNDS),
         day=levels(window(slices, now, DAY), LATENCY_BOUNDS),
         reading=reading,
@@ -53,19 +57,11 @@ def _groups(numbers: dict[str, Numbers], model: str, alias: str) -> tuple[Group,
     """Return the living workers by the version they serve; the shadow's are left out."""
     found = numbers["serving_workers"].items()
     return tuple(
-        Group(release, number, int(count))
-        for (name, followed, release, number, _source), count in sorted(found)
+        Group(release, int(count))
+        for (name, followed, release, _number, _source), count in sorted(found)
         if (name, followed) == (model, alias)
     )
 
 
-def _capture(numbers: dict[str, Numbers]) -> CaptureState:
-    return CaptureState(
-        captured=int(_total(numbers, "capture_rows")),
-        pending=int(_total(numbers, "capture_pending_rows")),
-        lost=int(_total(numbers, "capture_lost_rows")),
-    )
-
-
-def _total(numbers: dict[str, Numbers], name: str) -> float:
-    return float(sum(numbers[name].values()))
+def _total(numbers: dict[str, Numbers], name: str) -> int:
+    return int(sum(numbers[name].values()))

@@ -95,7 +95,12 @@ def read_history(registry: Registry) -> History:
         return tuple(_report(job, run) for run in found)
 
     found = History(
-        tuple(_change(run) for run in ledger if _ours(run)),
+        # An entry that holds, and tells of this server's aliases.
+        tuple(
+            _change(run)
+            for run in ledger
+            if run.status in _LIVING and names.LEDGER_ORIGIN not in run.tags
+        ),
         reports(names.JOB_DRIFT),
         reports(names.JOB_PERFORMANCE),
         tuple(read_reports(registry)),
@@ -104,11 +109,7 @@ def read_history(registry: Registry) -> History:
 
 
 def _effect(registry: Registry, flip: Change | None) -> FlipEffect | None:
-    """Return what a flip changed; None where one of its versions is gone or says nothing.
-
-    Raises:
-        RegistryUnreachable: the server does not answer as it should.
-    """
+    """Return what a flip changed; None where one of its versions is gone or says nothing."""
     if flip is None or not (flip.before.isdecimal() and flip.after.isdecimal()):
         return None
     old, new = (_known(registry, int(number)) for number in (flip.before, flip.after))
@@ -147,11 +148,6 @@ def _contract(
 
 def _threshold(version: Version, contract: ModelContract) -> float | None:
     return None if contract.outputs else version.threshold(contract)
-
-
-def _ours(run: RunRecord) -> bool:
-    """Tell whether an entry holds, and tells of this server's aliases."""
-    return run.status in _LIVING and names.LEDGER_ORIGIN not in run.tags
 
 
 def _change(run: RunRecord) -> Change:

@@ -6,9 +6,8 @@ The page has no script, and its policy lets the browser take nothing but its own
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
@@ -18,13 +17,12 @@ from starlette.routing import Route
 from core.contract import names
 from core.messages import N_, _
 from core.mlflow_client.errors import RegistryError, without_credentials
-from core.pages.templates import environment
 from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
 from serving.documents.markdown import linked, linked_page
 from serving.errors import HistoryUnavailable, RouteError
 from serving.http.auth import PAGE, REPORT_PATH
-from serving.http.pages import page_policy, style
+from serving.http.pages import filled, page_policy
 from serving.http.schemas import ModelState
 from serving.http.status import model_of
 from serving.metrics.counters import Metrics
@@ -36,9 +34,9 @@ from serving.panel.gathering import gather
 from serving.panel.history import History, ReportRun, read_history
 from serving.panel.trend import cause_of, trend
 
-_TEMPLATES = Path(__file__).with_name("templates")
-COUNT_SECONDS = 60.0
-"""How long a count of the store is shown before it is made again, in seconds."""
+_TEMPLATE = Path(__file__).with_name("templates") / "painel.html"
+HISTORY_SECONDS, COUNT_SECONDS = 10.0, 60.0
+"""How long what MLflow said, and a count of the store, is shown before it is asked for again."""
 _LEAST_RENEWAL = 10
 _LARGEST_REPORT = 5 * 1024 * 1024
 _RUN_ID = re.compile("[0-9a-f]{32}")
@@ -56,6 +54,7 @@ def panel_routes(
         lambda: read_history(registry),
         History(),
         N_("MLflow did not answer within {seconds} seconds"),
+        HISTORY_SECONDS,
     )
     counts = BackgroundReader(
         lambda: counted(deployment), None, N_("still being counted"), COUNT_SECONDS
@@ -96,41 +95,42 @@ def _renewed(asked: str) -> int | None:
 def render(
     facts: panel.PanelFacts, renewed: int | None = None, others: Sequence[ModelState] = ()
 ) -> str:
-    """Return the page; it needs no other file and no network."""
+    """Return the page's text."""
     history = facts.reading.value
-    return (
-        environment(_TEMPLATES)
-        .get_template("painel.html")
-        .render(
-            facts=facts,
-            others=others,
-            health=facts.health,
-            headline=concerns.headline(facts),
-            concerns=concerns.concerns(facts),
-            whose_flip=panel.whose_flip(facts),
-            flip_effect=panel.flip_effect(facts),
-            latency=panel.latency,
-            of_day=panel.of_day,
-            sections=lambda text: linked(text, "runbook"),
-            since=panel.served_since(facts),
-            threshold_origin=panel.threshold_origin(facts),
-            windows=[(name, lev, panel.covered(lev)) for name, lev in _windows(facts)],
-            verdicts=[
-                (_("Drift"), *_verdict(facts, names.JOB_DRIFT)),
-                (_("Performance"), *_verdict(facts, names.JOB_PERFORMANCE)),
-            ],
-            trend=trend(history.drift),
-            reports=sorted([*history.drift, *history.performance], key=_when, reverse=True),
-            links=Links(facts.mlflow_url, facts.model_name, facts.registry_url),
-            verdict=panel.verdict,
-            cause=cause_of,
-            names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
-            style=style(),
-            renewed=renewed,
-            read_when=panel.read_when(facts),
-            proxies=panel.proxies_told(facts),
-            canary=facts.health.canary,
-        )
+    return filled(
+        _TEMPLATE,
+        facts=facts,
+        others=others,
+        health=facts.health,
+        headline=concerns.headline(facts),
+        concerns=concerns.concerns(facts),
+        whose_flip=panel.whose_flip(facts),
+        flip_effect=panel.flip_effect(facts),
+        latency=panel.latency,
+        of_day=panel.of_day,
+        sections=lambda text: linked(text, "runbook"),
+        since=panel.served_since(facts),
+        threshold_origin=panel.threshold_origin(facts),
+        windows=[
+            (_("Last hour"), facts.hour, panel.covered(facts.hour)),
+            (_("Last day"), facts.day, panel.covered(facts.day)),
+        ],
+        verdicts=[
+            (_("Drift"), *_verdict(facts, names.JOB_DRIFT)),
+            (_("Performance"), *_verdict(facts, names.JOB_PERFORMANCE)),
+        ],
+        trend=trend(history.drift),
+        reports=sorted(
+            [*history.drift, *history.performance], key=attrgetter("when"), reverse=True
+        ),
+        links=Links(facts.mlflow_url, facts.model_name, facts.registry_url),
+        verdict=panel.verdict,
+        cause=cause_of,
+        names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
+        renewed=renewed,
+        read_when=panel.read_when(facts),
+        proxies=panel.proxies_told(facts),
+        canary=facts.health.canary,
     )
 
 
@@ -141,30 +141,18 @@ def _verdict(facts: panel.PanelFacts, job: str) -> tuple[ReportRun | None, Repor
     return standing, newest if newest is not standing else None
 
 
-def _windows(facts: panel.PanelFacts) -> list[tuple[str, Any]]:
-    return [(_("Last hour"), facts.hour), (_("Last day"), facts.day)]
-
-
-def _when(report: ReportRun) -> datetime:
-    return report.when
-
-
 class Links:
     """Addresses in MLflow's pages; None where MLflow is no server that a browser could open."""
 
     def __init__(self, url: str, model: str, registry_url: str = "") -> None:
         """Name MLflow's address, the model, and the registry's address where it is another."""
         self._base = _page_of(url)
-        self._models = _page_of(registry_url) if registry_url else self._base
-        self._model = quote(model, safe="")
-
-    def model(self) -> str | None:
-        """Return the page of the registered model."""
-        return self._models and f"{self._models}/#/models/{self._model}"
+        models = _page_of(registry_url) if registry_url else self._base
+        self.model = models and f"{models}/#/models/{quote(model, safe='')}"
 
     def version(self, number: int | None) -> str | None:
         """Return the page of a version."""
-        return self._models and f"{self._models}/#/models/{self._model}/versions/{number}"
+        return self.model and f"{self.model}/versions/{number}"
 
     def run(self, report: ReportRun) -> str | None:
         """Return the page of a report's run."""

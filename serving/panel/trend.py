@@ -8,6 +8,7 @@ so a bar never leaves the band of its report's status.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from core.messages import _
 from core.messages.formats import day, number, percent
@@ -49,14 +50,6 @@ class Trend:
     lines: tuple[tuple[float, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """A change that a report measured: where, how far on the scale of the chart, and in words."""
-
-    level: float
-    text: str
-
-
 def trend(reports: Sequence[ReportRun]) -> Trend | None:
     """Return the chart of reports given newest first; None where there are fewer than two."""
     finished = [report for report in reversed(reports) if report.status]
@@ -85,31 +78,31 @@ def cause_of(report: ReportRun) -> str:
     """Return what decided a report's color; nothing for one that is green, or knows nothing."""
     if report.status not in ("YELLOW", "RED"):
         return ""
-    return max(_changes(report), key=lambda cause: cause.level, default=Cause(0.0, "")).text
+    return max(_changes(report), key=itemgetter(0), default=(0.0, ""))[1]
 
 
 def _height(report: ReportRun) -> float:
-    levels = [change.level for change in _changes(report)]
+    levels = [level for level, _text in _changes(report)]
     low, high = _BANDS.get(report.status or "", (0.0, 0.0))
     return max(min(max([*levels, low]), high), _LEAST)
 
 
-def _changes(report: ReportRun) -> Iterator[Cause]:
-    """Yield what the report measured of each feature and of the score."""
+def _changes(report: ReportRun) -> Iterator[tuple[float, str]]:
+    """Yield what the report measured of each feature and of the score: its level, and in words."""
     for name, value in report.metrics.items():
         kind, _dot, column = name.partition(".")
-        amount = _finite(value)
         if name == "psi_effect_score":
             kind, column = "psi_effect", "score"
         if kind == "psi_effect" and column:
+            amount = _finite(value)
             text = _("{column} changed (PSI {value})", column=column, value=number(amount, 2))
-            yield Cause(_level(report, "psi", amount), text)
+            yield _level(report, "psi", amount), text
         elif kind == "missing_delta" and column:
-            amount = abs(value) if math.isfinite(value) else 0.0
+            amount = _finite(abs(value))
             text = _(
                 "{column}: missing values changed by {share}", column=column, share=percent(amount)
             )
-            yield Cause(_level(report, "missing_delta", amount), text)
+            yield _level(report, "missing_delta", amount), text
 
 
 def _level(report: ReportRun, kind: str, value: float) -> float:

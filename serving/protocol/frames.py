@@ -48,7 +48,9 @@ def by_place(rows: Rows, names: Sequence[str]) -> Rows:
     return [{name: row.get(column) for name, column in places} for row in rows]
 
 
-def refusal(problem: str, allowed: str, instance: int | None = None) -> InvalidInstances:
-    """Return the refusal of a body as a whole, or of one of its rows."""
-    detail = {"instance": instance, "field": None, "problem": problem, "allowed": allowed}
+def refusal(
+    problem: str, allowed: str, instance: int | None = None, field: str | None = None
+) -> InvalidInstances:
+    """Return the refusal of a body as a whole, of one of its rows, or of what came with it."""
+    detail = {"instance": instance, "field": field, "problem": problem, "allowed": allowed}
     return InvalidInstances([detail], 1)

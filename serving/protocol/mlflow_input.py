@@ -7,7 +7,7 @@ value back. docs/serving.md has a table of what both servers answer.
 
 import codecs
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.contract.model import Feature
@@ -23,14 +23,6 @@ CSV, JSON, PARQUET = "text/csv", "application/json", "application/vnd.apache.par
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a body may hold: most rows, and most bytes that a Parquet body may unpack to."""
-
-    rows: int
-    unpacked: int
-
-
-@dataclass(frozen=True, slots=True)
 class Sent:
     """What a client sent: rows whose names and values are unchecked, parameters, other keys."""
 
@@ -43,7 +35,8 @@ def read_sent(
     body: bytes,
     content_type: str,
     features: Sequence[Feature],
-    limits: Limits,
+    most_rows: int,
+    most_bytes: int,
     *,
     matrix: bool = False,
     known_only: bool = False,
@@ -54,7 +47,8 @@ def read_sent(
         body: the request's.
         content_type: its header.
         features: the contract's, in order.
-        limits: of a Parquet body; the rows of the others are counted by whoever checks them.
+        most_rows: of a Parquet body; those of the others are counted by whoever checks them.
+        most_bytes: that a Parquet body may unpack to.
         matrix: whether the model takes a matrix, whose columns have no names of their own.
         known_only: whether columns that are no features need not be read.
 
@@ -68,14 +62,12 @@ def read_sent(
     names = [feature.name for feature in features]
     if kind == JSON:
         sent = _from_json(decode(body.removeprefix(codecs.BOM_UTF8)), names, matrix)
-        return Sent([_without_nan(row) for row in sent.instances], sent.params, sent.others)
-    if kind == CSV:
-        rows = from_csv(body, features)
     else:
         known = set(names) if known_only and not matrix else None
-        rows = from_parquet(body, known, limits.rows, limits.unpacked)
-    rows = [_without_nan(row) for row in rows]
-    return Sent(by_place(rows, names) if matrix else rows)
+        csv = kind == CSV
+        rows = from_csv(body, features) if csv else from_parquet(body, known, most_rows, most_bytes)
+        sent = Sent(by_place(rows, names) if matrix else rows)
+    return replace(sent, instances=[_without_nan(row) for row in sent.instances])
 
 
 def _without_nan(row: Any) -> Any:

@@ -15,11 +15,7 @@ Params = Mapping[str, Any]
 
 
 class ParamsReader:
-    """Checks the parameters of requests for one version.
-
-    Args:
-        specs: the signature's parameters, as MLflow's `ParamSchema.to_dict` gives them.
-    """
+    """Checks parameters against a signature's, which are as `ParamSchema.to_dict` gives them."""
 
     def __init__(self, specs: Sequence[Mapping[str, Any]] = ()) -> None:
         """Read the specifications."""
@@ -36,17 +32,17 @@ class ParamsReader:
         """
         problems, found = Problems(), dict(self.defaults)
         if given is not None and not isinstance(given, Mapping):
-            problems.add(None, "params", _("wrong type"), self._allowed())
+            problems.add("params", _("wrong type"), self._allowed())
             given = None
         for position, (name, value) in enumerate((given or {}).items(), start=1):
             if name not in self.defaults:
                 shown = shown_name(name, position)
-                problems.add(None, shown, _("unknown parameter"), self._allowed())
+                problems.add(shown, _("unknown parameter"), self._allowed())
                 continue
             try:
                 found[name] = self._known.typed(name, value)
             except ValueError:
-                problems.add(None, name, _("wrong type"), self._known.type_of(name))
+                problems.add(name, _("wrong type"), self._known.type_of(name))
         problems.check()
         return found
 

@@ -18,11 +18,8 @@ CODECS = ("UNCOMPRESSED", "SNAPPY")
 def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: int) -> Rows:
     """Return the rows of a Parquet body; its index is left out, as MLflow does.
 
-    Args:
-        body: the file.
-        known: columns to read; None for all.
-        rows: most rows.
-        size: most bytes that the rows may unpack to.
+    Of its columns only the `known` ones are read, where they are given; `rows` is how many rows it
+    may have, `size` how many bytes they may unpack to.
 
     Raises:
         InvalidInstances: it is no such file, has too many rows, or other columns than flat ones.
@@ -40,9 +37,10 @@ def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: in
         if file.metadata.num_rows > rows:
             problem = _("{count} instances are too many", count=file.metadata.num_rows)
             raise refusal(problem, _("from 1 to {most} instances", most=rows))
-        if any(pa.types.is_nested(f.type) for f in schema) or not _is_plain(file):
+        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+        if any(pa.types.is_nested(f.type) for f in schema) or not all(map(_is_plain, groups)):
             raise refusal(_("the file is not of the kind that is read here"), allowed)
-        if _unpacked(file) > size:
+        if sum(group.total_byte_size for group in groups) > size:
             raise BodyTooLarge(limit=size)
         names = [n for n in schema.names if n not in _index(schema)]
         read = names if known is None else [name for name in names if name in known]
@@ -54,21 +52,10 @@ def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: in
     return named(read, list(zip(*columns, strict=True)))
 
 
-def _groups(file: Any) -> list[Any]:
-    return [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
-
-
-def _is_plain(file: Any) -> bool:
+def _is_plain(group: Any) -> bool:
     """Tell whether every column has a value per row, and a codec with a bound."""
-    return all(
-        chunk.compression in CODECS and chunk.num_values == group.num_rows
-        for group in _groups(file)
-        for chunk in (group.column(place) for place in range(group.num_columns))
-    )
-
-
-def _unpacked(file: Any) -> int:
-    return sum(group.total_byte_size for group in _groups(file))
+    chunks = [group.column(place) for place in range(group.num_columns)]
+    return all(c.compression in CODECS and c.num_values == group.num_rows for c in chunks)
 
 
 def _index(schema: Any) -> list[str]:

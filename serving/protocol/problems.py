@@ -12,10 +12,11 @@ _COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
 
 
 class Problems:
-    """Problems found so far: the first ones in full, the rest as a number."""
+    """Problems found so far, and the `instance` that is looked at; None for the body itself."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start without any, at the body."""
+        self.instance: int | None = None
         self._listed: list[dict[str, Any]] = []
         self._total = 0
 
@@ -24,12 +25,12 @@ class Problems:
         """Tell whether further problems are only counted."""
         return len(self._listed) >= MAX_LISTED
 
-    def add(self, instance: int | None, field: str | None, problem: str, allowed: str) -> None:
-        """Note one problem."""
+    def add(self, field: str | None, problem: str, allowed: str) -> None:
+        """Note one problem of what is looked at."""
         self._total += 1
         if not self.full:
             self._listed.append(
-                {"instance": instance, "field": field, "problem": problem, "allowed": allowed}
+                {"instance": self.instance, "field": field, "problem": problem, "allowed": allowed}
             )
 
     def check(self) -> None:

@@ -8,18 +8,18 @@ value where the name belongs.
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from core.contract.model import Feature, ModelContract
 from core.files.json_keys import RepeatedKey, each_once
 from core.messages import _
 from serving.errors import DuplicateKey, MalformedBody
+from serving.protocol.instances import Instances
 from serving.protocol.problems import Problems, shown_name
 from serving.protocol.values import allowed, checked, is_integer, is_text, year_of
 
-Entities = list[str | None]
-Periods = list[int | None] | None
 YEAR = re.compile(r"_20\d\d$")
 """A year at the end of a field's name: the row's period, where the contract takes years so."""
 
@@ -35,8 +35,8 @@ class Validator:
         self._names = [*self._features, *filter(None, (contract.entity, contract.period_field))]
         self._accepted = _("accepted fields: {names}", names=", ".join(self._names))
 
-    def read(self, body: bytes) -> tuple[list[list[Any]], Entities, bool, Periods]:
-        """Return rows, entities, whether to explain, and periods, as `Instances` holds them.
+    def read(self, body: bytes) -> Instances:
+        """Return what a body of `/predict` holds.
 
         Raises:
             MalformedBody: it is not JSON.
@@ -44,13 +44,13 @@ class Validator:
         """
         problems = Problems()
         document = decode(body)
-        rows, entities, periods = self._read(self._instances(document, problems), problems)
-        return rows, entities, document.get("explain", False), periods
+        found = self._read(self._instances(document, problems), problems)
+        return replace(found, explain=document.get("explain", False))
 
     def read_instances(
         self, instances: list[Any], period: int | None = None, most: int | None = None
-    ) -> tuple[list[list[Any]], Entities, Periods]:
-        """Return rows, entities and periods of instances that came in another envelope.
+    ) -> Instances:
+        """Return instances that came in another envelope.
 
         Args:
             instances: a mapping each.
@@ -61,65 +61,62 @@ class Validator:
             InvalidInstances: there are problems.
         """
         problems = Problems()
-        return self._read(self._bounded(instances, problems, most), problems, period)
+        most = self._max_instances if most is None else most
+        return self._read(self._bounded(instances, most, problems), problems, period)
 
     def _read(
         self, instances: list[Any], problems: Problems, period: int | None = None
-    ) -> tuple[list[list[Any]], Entities, Periods]:
+    ) -> Instances:
         rows, entities, periods = [], [], []
         for number, instance in enumerate(instances):
-            fields, years = self._fields(number, instance, problems)
-            rows.append([self._value(number, f, fields, problems) for f in self._features.values()])
-            entities.append(self._entity(number, fields, problems))
+            problems.instance = number
+            fields, years = self._fields(instance, problems)
+            rows.append([self._value(f, fields, problems) for f in self._features.values()])
+            entities.append(self._entity(fields, problems))
             given = years if period is None else years | {period}
-            periods.append(self._period(number, fields, given, problems))
+            periods.append(self._period(fields, given, problems))
         problems.check()
         said = self._contract.period_field is not None or any(p is not None for p in periods)
-        return rows, entities, periods if said else None
+        return Instances(rows, entities, periods=periods if said else None)
 
     def _instances(self, document: Any, problems: Problems) -> list[Any]:
         shape, most = '{"instances": [{...}]}', self._max_instances
         allowed = _("{shape}, from 1 to {most} instances", shape=shape, most=most)
         if not isinstance(document, dict):
-            problems.add(None, None, _("the body is not an object"), allowed)
+            problems.add(None, _("the body is not an object"), allowed)
             return []
         for position, name in enumerate(document, start=1):
             if name == "explain":
                 self._check_explain(document[name], problems)
             elif name != "instances":
-                problems.add(None, shown_name(name, position), _("unknown field"), allowed)
+                problems.add(shown_name(name, position), _("unknown field"), allowed)
         instances = document.get("instances")
         if not isinstance(instances, list):
             problem = _("is not a list") if "instances" in document else _("missing")
-            problems.add(None, "instances", problem, allowed)
+            problems.add("instances", problem, allowed)
             return []
-        return self._bounded(instances, problems)
+        return self._bounded(instances, most, problems)
 
     def _check_explain(self, value: Any, problems: Problems) -> None:
         if not isinstance(value, bool):
-            problems.add(None, "explain", _("wrong type"), _("true or false"))
+            problems.add("explain", _("wrong type"), _("true or false"))
         elif value and self._contract.outputs:
-            problems.add(None, "explain", _("the model has no score to explain"), "false")
+            problems.add("explain", _("the model has no score to explain"), "false")
 
-    def _bounded(
-        self, instances: list[Any], problems: Problems, most: int | None = None
-    ) -> list[Any]:
-        most = self._max_instances if most is None else most
+    def _bounded(self, instances: list[Any], most: int, problems: Problems) -> list[Any]:
         allowed = _("from 1 to {most} instances", most=most)
         if not instances:
-            problems.add(None, "instances", _("empty list"), allowed)
+            problems.add("instances", _("empty list"), allowed)
         if len(instances) > most:
             problem = _("{count} instances are too many", count=len(instances))
-            problems.add(None, "instances", problem, allowed)
+            problems.add("instances", problem, allowed)
             return []
         return instances
 
-    def _fields(
-        self, number: int, instance: Any, problems: Problems
-    ) -> tuple[dict[str, Any], frozenset[int]]:
+    def _fields(self, instance: Any, problems: Problems) -> tuple[dict[str, Any], frozenset[int]]:
         """Return the instance's values by contract name, and the years at the end of names."""
         if not isinstance(instance, dict):
-            problems.add(number, None, _("the instance is not an object"), self._accepted)
+            problems.add(None, _("the instance is not an object"), self._accepted)
             return {}, frozenset()
         fields: dict[str, Any] = {}
         years = set()
@@ -129,9 +126,9 @@ class Validator:
                 # Looking for a likeness is slow; a body may hold a hundred thousand such fields.
                 hint = "" if problems.full else self._hint(given)
                 shown = shown_name(given, position)
-                problems.add(number, shown, _("unknown field") + hint, self._accepted)
+                problems.add(shown, _("unknown field") + hint, self._accepted)
             elif known in fields:
-                problems.add(number, known, _("given twice"), _("one name and one year"))
+                problems.add(known, _("given twice"), _("one name and one year"))
             else:
                 fields[known] = value
                 if known != given:
@@ -145,26 +142,35 @@ class Validator:
         bare = YEAR.sub("", given)
         return bare if bare in self._names else None
 
+    def known_fields(self, instances: Sequence[Any]) -> tuple[list[Any], int]:
+        """Return the instances with known fields only, and how many fields were left out."""
+        left_out, kept = 0, []
+        for instance in instances:
+            if isinstance(instance, dict):
+                known = {name: v for name, v in instance.items() if self.known(name) is not None}
+                left_out += len(instance) - len(known)
+                instance = known
+            kept.append(instance)
+        return kept, left_out
+
     def _hint(self, given: str) -> str:
         close = difflib.get_close_matches(
             YEAR.sub("", given[:64].lower()), self._names, n=1, cutoff=0.75
         )
         return _("; perhaps {name}", name=close[0]) if close else ""
 
-    def _value(
-        self, number: int, feature: Feature, fields: Mapping[str, Any], problems: Problems
-    ) -> Any:
+    def _value(self, feature: Feature, fields: Mapping[str, Any], problems: Problems) -> Any:
         if fields.get(feature.name) is None:
             if not feature.nullable or (feature.required and feature.name not in fields):
                 missing = "null" if feature.name in fields else _("missing")
-                problems.add(number, feature.name, missing, allowed(feature))
+                problems.add(feature.name, missing, allowed(feature))
             return None
         value, problem = checked(feature, fields[feature.name])
         if problem:
-            problems.add(number, feature.name, problem, allowed(feature))
+            problems.add(feature.name, problem, allowed(feature))
         return value
 
-    def _entity(self, number: int, fields: Mapping[str, Any], problems: Problems) -> str | None:
+    def _entity(self, fields: Mapping[str, Any], problems: Problems) -> str | None:
         name = self._contract.entity
         value = None if name is None else fields.get(name)
         if value is None:
@@ -172,16 +178,12 @@ class Validator:
         text = str(value).strip() if is_text(value) or is_integer(value) else ""
         if not text:
             problem = _("empty") if is_text(value) else _("wrong type")
-            problems.add(number, name, problem, _("text that is not empty, or a whole number"))
+            problems.add(name, problem, _("text that is not empty, or a whole number"))
             return None
         return text
 
     def _period(
-        self,
-        number: int,
-        fields: Mapping[str, Any],
-        years: frozenset[int],
-        problems: Problems,
+        self, fields: Mapping[str, Any], years: frozenset[int], problems: Problems
     ) -> int | None:
         """Return the one year that a row's names, its period field and its sender state."""
         name = self._contract.period_field
@@ -189,11 +191,11 @@ class Validator:
         if value is not None:
             year = year_of(value)
             if year is None:
-                problems.add(number, name, _("is not a year"), _("a year, for example 2024"))
+                problems.add(name, _("is not a year"), _("a year, for example 2024"))
             else:
                 years |= {year}
         if len(years) > 1:
-            problems.add(number, name, _("two different periods in one row"), _("one year"))
+            problems.add(name, _("two different periods in one row"), _("one year"))
         return min(years, default=None)
 
 

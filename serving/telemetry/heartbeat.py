@@ -11,16 +11,12 @@ from core.messages import _
 
 
 class Heartbeat:
-    """When a background part was last seen at work, and when it has to be seen again.
-
-    Args:
-        part: its name in `/metrics` and in reasons.
-    """
+    """When a `part` was last seen at work, and when it has to be seen again."""
 
     __slots__ = ("_at", "_due", "part")
 
     def __init__(self, part: str) -> None:
-        """Expect nothing before the first `beat`."""
+        """Expect nothing before the first `beat`; `part` is what `/metrics` and reasons call it."""
         self.part = part
         self.rest()
 

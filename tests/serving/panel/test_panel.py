@@ -106,7 +106,7 @@ def facts(tally: ServiceTally | None = None, **changes: Any) -> PanelFacts:
         threshold=0.4,
         since=NOW - timedelta(hours=2),
         started=NOW - timedelta(hours=30),
-        groups=(Group("v1.2.0", "3", 2),),
+        groups=(Group("v1.2.0", 2),),
         degraded=0,
         capture=CaptureState(1200, 5, 0),
         hour=levels(window(slices, 90_000.0, HOUR), LATENCY_BOUNDS),
@@ -172,7 +172,7 @@ def test_all_is_well() -> None:
         ({"health": health(status="degraded", reasons=["disco"])}, "yellow", "(§1.5): disco."),
         ({"degraded": 1}, "yellow", "1 outro processo está degradado"),
         (
-            {"groups": (Group("v1.1.0", "2", 1), Group("v1.2.0", "3", 3))},
+            {"groups": (Group("v1.1.0", 1), Group("v1.2.0", 3))},
             "yellow",
             "v1.1.0 em 1 e v1.2.0 em 3",
         ),
@@ -370,7 +370,7 @@ def test_what_people_wrote_in_mlflow_is_text() -> None:
             model_name=EVIL,
             health=health(model_version=EVIL, reasons=[EVIL], status="degraded"),
             reading=Reading(History((change(who=EVIL, why=EVIL),), (evil, evil)), NOW, EVIL),
-            groups=(Group(EVIL, "3", 1),),
+            groups=(Group(EVIL, 1),),
         )
     )
     assert "<script" not in page
@@ -391,7 +391,7 @@ def test_the_page_needs_nothing_else() -> None:
 def test_links_lead_to_mlflow_without_its_password() -> None:
     """A tracking address may hold credentials; a local file is no link at all."""
     links = Links("https://user:secret@mlflow.example:5000/base/", "m/1")
-    assert links.model() == "https://mlflow.example:5000/base/#/models/m%2F1"
+    assert links.model == "https://mlflow.example:5000/base/#/models/m%2F1"
     assert links.run(report()) == (
         f"https://mlflow.example:5000/base/#/experiments/7/runs/{'a' * 32}"
     )
@@ -461,7 +461,7 @@ def test_readers_of_a_page_wait_side_by_side(monkeypatch: pytest.MonkeyPatch) ->
     """Two that never come cost a page one patience, and the next look none."""
     monkeypatch.setattr("serving.panel.background.PATIENCE_SECONDS", 1.0)
     never = threading.Event()
-    readers = [BackgroundReader(never.wait, False, "slow {seconds}") for _ in range(2)]
+    readers = [BackgroundReader(never.wait, False, "slow {seconds}", 10.0) for _ in range(2)]
     for reader in readers:
         reader.begin()
     began = time.monotonic()

@@ -200,7 +200,7 @@ def test_without_mlflow_the_page_still_opens_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What was read before stays, with its time; reports cannot be fetched and that is said."""
-    monkeypatch.setattr("serving.panel.background.KEPT_SECONDS", 0.0)
+    monkeypatch.setattr("serving.panel.page.HISTORY_SECONDS", 0.0)
     name = new_model()
     register_version(name)
     proxy = start(name, mlflow_tracking_uri=gate.uri).wait_ready()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from core.contract.model import Feature, ModelContract
 from serving.errors import DuplicateKey, InvalidInstances, MalformedBody
-from serving.protocol.instances import InstanceReader, Instances
+from serving.protocol.decoder import InstanceReader
+from serving.protocol.instances import Instances
 from serving.protocol.problems import MAX_LISTED
 from serving.protocol.validation import Validator, decode
 
@@ -108,8 +109,8 @@ def test_all_that_state_a_period_must_agree() -> None:
     """Names, field and sender: one year, or the row is refused."""
     validator = Validator(DATED, 5)
     row = {"wear_2023": 1, "season": 2023}
-    assert validator.read_instances([row], 2023)[2] == [2023]
-    assert validator.read_instances([{"wear": 1}], 2023)[2] == [2023]
+    assert validator.read_instances([row], 2023).periods == [2023]
+    assert validator.read_instances([{"wear": 1}], 2023).periods == [2023]
     for other, period in (({**row, "season": 2022}, None), (row, 2024)):
         with pytest.raises(InvalidInstances, match="1 problema"):
             validator.read_instances([other], period)
@@ -281,7 +282,7 @@ def test_the_quick_reading_agrees_with_the_careful_one(instances: list[dict[str,
     """Any body gives the same rows, or the same problems, whichever way it is read."""
     body = json.dumps({"instances": instances}).encode()
     outcomes = []
-    for reading in (READER.read, lambda data: Instances(*Validator(CONTRACT, 5).read(data))):
+    for reading in (READER.read, Validator(CONTRACT, 5).read):
         try:
             result = reading(body)
             kinds = [[type(value) for value in row] for row in result.rows]
