@@ -30,8 +30,7 @@ def asked(estimator: Any, name: str) -> ArrayMethod:
 
     def ask(matrix: np.ndarray) -> np.ndarray:
         found = method(matrix)
-        dense: np.ndarray = found.toarray() if hasattr(found, "toarray") else np.asarray(found)
-        return dense
+        return found.toarray() if hasattr(found, "toarray") else np.asarray(found)
 
     return ask
 

@@ -45,7 +45,7 @@ def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
         exact = matrix.astype(np.float64, copy=False)
         trees = per_tree(exact).reshape(len(matrix), -1, len(start))
         trees[:, 0] += start.astype(trees.dtype)
-        margins: np.ndarray = added(trees, axis=1)[:, -1]
+        margins = added(trees, axis=1)[:, -1]
         return margins / trees.shape[1] if average else margins
 
     return method

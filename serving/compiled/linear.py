@@ -7,10 +7,8 @@ import numpy as np
 from serving.compiled.arrays import ArrayMethod, Compile, asked, both_classes, finite, labelled
 
 
-def regressor(model: Any, name: str, _: Compile) -> ArrayMethod:
+def regressor(model: Any, _name: str, _: Compile) -> ArrayMethod:
     """Return a linear regression's `predict`."""
-    if name != "predict":
-        return asked(model, name)
     product, start = _product(model.coef_), model.intercept_
     return lambda matrix: product(finite(matrix)) + start
 

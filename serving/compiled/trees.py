@@ -5,7 +5,7 @@ row. So small matrices go through GTIL and large ones through scikit-learn, wher
 agree. Where they do not, the trees are asked one by one, which is scikit-learn's own arithmetic.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def _tree_by_tree(estimator: Any, name: str, compile_part: Compile) -> ArrayMeth
     if hasattr(estimator, "_bin_mapper"):
         return _finished(estimator, name, _boosting(estimator, compile_part))
     if hasattr(estimator, "estimators_samples_"):
-        return _forest(estimator, name)
+        return _mean(estimator, name, estimator.estimators_)
     return asked(estimator, name)
 
 
@@ -115,12 +115,11 @@ def _boosting(estimator: Any, compile_part: Compile) -> ArrayMethod:
     return method
 
 
-def _forest(estimator: Any, name: str) -> ArrayMethod:
+def _mean(estimator: Any, name: str, members: Sequence[Any]) -> ArrayMethod:
     """Return the mean over a forest's trees, in their order."""
-    trees = [tree.tree_ for tree in estimator.estimators_]
-    single = estimator.n_outputs_ == 1
-    if not single or name not in ("predict", "predict_proba"):
+    if estimator.n_outputs_ != 1:
         return asked(estimator, name)
+    trees = [member.tree_ for member in members]
     nullable = estimator.__sklearn_tags__().input_tags.allow_nan
 
     def method(matrix: np.ndarray) -> np.ndarray:
@@ -135,22 +134,11 @@ def _forest(estimator: Any, name: str) -> ArrayMethod:
 
 
 def tree(estimator: Any, name: str, _: Compile) -> ArrayMethod:
-    """Return a single tree's method; its own checks cost more than it does."""
-    if estimator.n_outputs_ != 1 or name not in ("predict", "predict_proba"):
-        return asked(estimator, name)
-    nullable = estimator.__sklearn_tags__().input_tags.allow_nan
-    classes = getattr(estimator, "classes_", None)
-
-    def values(matrix: np.ndarray) -> np.ndarray:
-        rows = single_precision(matrix, nullable)
-        found: np.ndarray = estimator.tree_.predict(rows)
-        return found
-
-    if name == "predict_proba":
-        return values
-    if classes is None:
-        return lambda matrix: values(matrix)[:, 0]
-    return lambda matrix: classes.take(values(matrix).argmax(axis=1), axis=0)
+    """Return a single tree's method, a forest of one; its own checks cost more than it does."""
+    if name == "predict" and hasattr(estimator, "classes_") and estimator.n_outputs_ == 1:
+        shares = _mean(estimator, "predict_proba", [estimator])
+        return lambda matrix: estimator.classes_.take(shares(matrix).argmax(axis=1), axis=0)
+    return _mean(estimator, name, [estimator])
 
 
 _FAMILIES = ("HistGradientBoosting", "GradientBoosting", "RandomForest", "ExtraTrees")
