@@ -73,7 +73,7 @@ class Batcher:
         job.done = loop.create_future()
         waiting, flush = (
             (self._quick, self._flush_quick)
-            if job.model.version.quick
+            if job.model.version.score.quick
             else (self._slow, self._flush_slow)
         )
         waiting.append(job)
