@@ -54,8 +54,7 @@ class ModelCache:
         Raises:
             OSError: there is no room or no right to write; what was kept before stays.
         """
-        with self._locked():
-            record = self._record()
+        with self._locked() as record:
             if record is not None and _target(record) == target and self._files(record).is_dir():
                 return
             name = f"v{target.number}-{digest(files)}"
@@ -69,8 +68,7 @@ class ModelCache:
         Raises:
             OSError: it cannot be written.
         """
-        with self._locked():
-            record = self._record()
+        with self._locked() as record:
             if record is None:
                 return False
             if _target(record).is_version_of(target):
@@ -87,8 +85,7 @@ class ModelCache:
         Raises:
             OSError: it cannot be written.
         """
-        with self._locked():
-            record = self._record()
+        with self._locked() as record:
             if record is not None and _target(record).is_version_of(target):
                 self._write({**record, **_entry(record["files"], target, _facts(record))})
 
@@ -103,8 +100,7 @@ class ModelCache:
         if not self._folder.is_dir():
             yield None
             return
-        with self._locked():
-            record = self._record()
+        with self._locked() as record:
             if record is None or (wanted and not _target(record).is_version_of(wanted)):
                 yield None
                 return
@@ -158,10 +154,11 @@ class ModelCache:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[dict[str, Any] | None]:
+        """Hold the folder's lock; yield the record in it."""
         make_folder(self._folder)
         with locked(self._folder / _LOCK):
-            yield
+            yield self._record()
 
 
 def digest(folder: Path) -> str:
