@@ -5,7 +5,6 @@ may answer, what the champion would have said in its place, and whether it is wo
 A canary that is refused, or that fails to score, costs nobody an answer: the champion gives it.
 """
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -224,10 +223,7 @@ class Canary:
 
     def _compare(self, trial: Trial) -> None:
         """Let the champion score what the canary answered, and count labels that differ."""
-        waiting = []
-        with contextlib.suppress(IndexError):
-            while True:
-                waiting.append(self._answered.popleft())
+        waiting = [self._answered.popleft() for _turn in range(len(self._answered))]
         pairs = [
             (Job(trial.champion, Instances(job.instances.rows[:1], (None,)), job.context), said)
             for job, said in waiting
