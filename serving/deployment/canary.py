@@ -25,7 +25,7 @@ from serving.engine.batcher import Batcher
 from serving.engine.job import Job, settle_apart
 from serving.errors import CaptureFailed, ScoringFailed
 from serving.following.follower import Follower
-from serving.metrics.counters import Labels, Metrics
+from serving.metrics.counters import Metrics
 from serving.metrics.exposition import Numbers, added
 from serving.protocol.instances import Instances
 from serving.telemetry.heartbeat import Heartbeat
@@ -152,11 +152,6 @@ class Canary:
             "canary_stopped": stopped[1][:MOST_TEXT] if stopped else "",
             "canary_begun": stopped[0] if stopped else "",
         }
-
-    @property
-    def stopped_key(self) -> Labels:
-        """Return the labels under which other workers find what this one has stopped."""
-        return (self._settings.model_name, self.stopped[0] if self.stopped else "")
 
     def stop_in_force(self) -> tuple[str, str] | None:
         """Return which start was stopped and why, if the alias still names it; else None."""

@@ -36,7 +36,9 @@ def gauges(
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
         "serving_workers": {_identity(*one): 1 for one in serving},
         "canary_outcomes": {k: v for c in canaries for k, v in list(c.tally.counts.items())},
-        "canary_stopped_workers": {c.stopped_key: 1 for c in canaries if c.stopped},
+        "canary_stopped_workers": {
+            (d.name, d.canary.stopped[0]): 1 for d in deployments if d.canary and d.canary.stopped
+        },
         "serving_refusing_workers": dict.fromkeys(filter(None, map(_refusal, deployments)), 1),
         "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
         "serving_registry_reachable_workers": {

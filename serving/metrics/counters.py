@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -51,20 +51,13 @@ SCORING_PATHS = ("/predict", "/invocations")
 Labels = tuple[str, ...]
 
 
-class _Published(msgspec.Struct):
-    """A worker's file, and the monotonic time of its numbers."""
+class WorkerNumbers(msgspec.Struct, omit_defaults=True):
+    """What one worker counted, as its file has it: `at` a monotonic time; and whether it lives."""
 
     numbers: dict[str, Any]
     slices: Slices
     at: float
-
-
-class WorkerNumbers(NamedTuple):
-    """What one worker counted, and whether it lives."""
-
-    numbers: Mapping[str, Any]
-    alive: bool
-    slices: Slices
+    alive: bool = True
 
 
 class BucketCounts:
@@ -197,13 +190,11 @@ class Metrics:
         if self._path is None:
             return
         with contextlib.suppress(OSError), replacing(self._path, durable=False) as temporary:
-            now = time.monotonic()
-            published = _Published(self.snapshot(), self._watch.slices, now)
-            temporary.write_bytes(msgspec.json.encode(published))
+            temporary.write_bytes(msgspec.json.encode(self._own()))
 
     def parts(self) -> list[WorkerNumbers]:
         """Return what this worker counted, then what the others published."""
-        return [WorkerNumbers(self.snapshot(), True, self._watch.slices), *self.siblings()]
+        return [self._own(), *self.siblings()]
 
     def siblings(self) -> list[WorkerNumbers]:
         """Return what the other workers published."""
@@ -213,11 +204,14 @@ class Metrics:
         for path in sorted(self._folder.glob("*.json")):
             if path != self._path:
                 with contextlib.suppress(OSError, ValueError):
-                    read = msgspec.json.decode(path.read_bytes(), type=_Published)
-                    alive = is_held(path.with_suffix(".lock"))
+                    read = msgspec.json.decode(path.read_bytes(), type=WorkerNumbers)
+                    read.alive = is_held(path.with_suffix(".lock"))
                     _note_silence(read)
-                    found.append(WorkerNumbers(read.numbers, alive, read.slices))
+                    found.append(read)
         return found
+
+    def _own(self) -> WorkerNumbers:
+        return WorkerNumbers(self.snapshot(), self._watch.slices, time.monotonic())
 
     def others_serve(self, model: str) -> bool:
         """Tell whether another worker of this server takes requests, and has a version of it."""
@@ -269,7 +263,7 @@ class Metrics:
             self._failed_at = time.monotonic() if failing else -math.inf
 
 
-def _note_silence(read: _Published) -> None:
+def _note_silence(read: WorkerNumbers) -> None:
     """Let what a sibling published say how old it is, since a part that hangs cannot."""
     silent = time.monotonic() - read.at
     if silent > SILENT_SECONDS:

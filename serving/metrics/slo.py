@@ -29,7 +29,6 @@ AVAILABILITY_TARGET = 0.99
 _STALL_SECONDS = 5.0
 """A look that comes later than this after the one before says that the process stood still."""
 _FAILING_SECONDS = 60.0
-_QUANTILE = 0.95
 
 
 class ServiceTally(msgspec.Struct, frozen=True, array_like=True):
@@ -163,7 +162,7 @@ def window(workers: Sequence[Slices], now: float, seconds: int) -> LevelWindow:
 def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
     """Judge a window; `bounds` are those of the latencies, in seconds."""
     tally = over.tally
-    p95 = percentile_95(tally, bounds)
+    p95 = percentile_95(tally.latencies, bounds)
     share = tally.errors / tally.requests if tally.requests else None
     return Levels(
         over,
@@ -171,11 +170,6 @@ def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
         Level(share, None if share is None else share < ERROR_TARGET),
         _availability(over),
     )
-
-
-def percentile_95(tally: ServiceTally, bounds: Sequence[float]) -> float | None:
-    """Return the p95 of the latencies in seconds; None without requests."""
-    return quantile(_QUANTILE, tally.latencies, bounds)
 
 
 def _availability(over: LevelWindow) -> Level:
@@ -193,8 +187,8 @@ def _availability(over: LevelWindow) -> Level:
     return Level(up, None if at_best > AVAILABILITY_TARGET else False)
 
 
-def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> float | None:
-    """Return a quantile of counts by upper bound, as Prometheus's `histogram_quantile` does.
+def percentile_95(counts: Sequence[int], bounds: Sequence[float]) -> float | None:
+    """Return the p95 of counts by upper bound, as Prometheus's `histogram_quantile` does.
 
     Linear within a bound; infinite where it lies beyond the last bound, which nobody measured.
     None without counts.
@@ -202,7 +196,7 @@ def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> fl
     sums = list(accumulate(counts))
     if not sums or not sums[-1]:
         return None
-    rank = share * sums[-1]
+    rank = 0.95 * sums[-1]
     place = next(i for i, total in enumerate(sums) if total >= rank)
     if place >= len(bounds):
         return math.inf
