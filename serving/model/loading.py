@@ -85,11 +85,7 @@ def load_version(
 ) -> LoadedVersion:
     """Download, check and load what an alias points to.
 
-    Args:
-        registry: where to download it from.
-        target: the version.
-        settings: what it may hold.
-        accept: called with a good version and its files, which are gone afterwards.
+    `accept` is called with a good version and its files, which are gone afterwards.
 
     Raises:
         VersionRefused: it must not or cannot be served, or `accept` refused it.

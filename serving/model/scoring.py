@@ -21,7 +21,6 @@ from serving.protocol.outputs import first_number, plain_rows
 Output = np.ndarray | Sequence[Any]
 """A model's output for n rows: an array (n,) or (n, c), or n plain values."""
 
-
 QUICK_SECONDS = 0.02
 """Longest call, of 64 rows, that the event loop may wait for."""
 
@@ -47,9 +46,8 @@ class Scorer:
         if not isinstance(classes, np.ndarray) or classes.ndim != 1:
             classes = np.array([])  # none, or those of several outputs
         self._places = {one: place for place, one in enumerate(classes.tolist())}
-        found = verified_shortcut(method, inputs)
-        self.shortcut = found.method if found else None
-        self.quick = found is not None and found.seconds <= QUICK_SECONDS
+        self.shortcut, seconds = verified_shortcut(method, inputs)
+        self.quick = seconds <= QUICK_SECONDS
 
     def __call__(self, rows: Rows) -> list[float | None]:
         """Return the score of each row; rows hold a value per feature, None for null.

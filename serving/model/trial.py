@@ -28,14 +28,7 @@ EXAMPLE = "serving_input_example.json"
 def try_version(
     scorer: Scorer, method: Any, features: Sequence[Feature], validator: Validator, folder: Path
 ) -> None:
-    """Score rows that the model has to answer.
-
-    Args:
-        scorer: scores rows.
-        method: the estimator's bound method.
-        features: the inputs.
-        validator: reads the input example as a request would be read.
-        folder: the version's files.
+    """Score rows that the model has to answer: the input example in `folder`, read as a request.
 
     Raises:
         UnfitError: no row is answered, or the answer is none that can be sent.
