@@ -35,11 +35,6 @@ class Deployment:
     """What follows the alias, what scores, what captures, and the shadow beside them.
 
     `batcher` answers requests; `batch` scores lists, captured with the role `batch`.
-
-    Args:
-        settings: the model's name, its alias, and where its rows go.
-        log: of the process.
-        metrics: what counts in this process, and watches how requests end.
     """
 
     def __init__(self, settings: Settings, log: JsonLog, metrics: Metrics) -> None:
