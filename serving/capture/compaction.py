@@ -37,11 +37,9 @@ _SIGN_SECONDS = 1.0
 
 
 class Compactor:
-    """Compacts the store at its hour, in a process that a thread starts and listens to.
+    """Compacts the store at an hour of the local clock (`TZ`), or never where that is None.
 
-    Args:
-        settings: the store, and the hour of the local clock (`TZ`); None: never.
-        log: of the process.
+    A thread starts a process for it and listens to it.
     """
 
     def __init__(self, settings: Settings, log: JsonLog) -> None:
