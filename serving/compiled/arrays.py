@@ -66,6 +66,11 @@ def both_classes(positive: np.ndarray) -> np.ndarray:
     return both
 
 
+def flat(values: np.ndarray) -> np.ndarray:
+    """Return values (n, 1) as (n,), any others as they are."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
 def finite(matrix: np.ndarray) -> np.ndarray:
     """Return the matrix as floats.
 

@@ -143,12 +143,9 @@ def xgboost_model(model: Any, name: str, _: Compile) -> ArrayMethod:
 def _few_by_gtil(
     booster: Any, itself: ArrayMethod, finish: ArrayMethod | None = None
 ) -> ArrayMethod:
-    """Return a method that takes few rows by GTIL, where that gives what `itself` does.
+    """Return a method that takes few rows by GTIL, where that gives what the library itself does.
 
-    Args:
-        booster: XGBoost's.
-        itself: the method by the library, for many rows.
-        finish: makes the output of the booster's, (n,).
+    `finish` makes the method's output of the booster's, (n,).
     """
     import treelite
     from scipy.special import expit
@@ -168,7 +165,6 @@ def _few_by_gtil(
 
     def few(matrix: np.ndarray) -> np.ndarray:
         found = margins(matrix)
-        found = found[:, 0] if found.shape[1] == 1 else found
         found = expit(found) if link == "sigmoid" else found
         return finish(found) if finish else found
 

@@ -16,6 +16,7 @@ from serving.compiled.arrays import (
     Compile,
     ShortcutRefused,
     asked,
+    flat,
     labelled,
     numbers,
     single_precision,
@@ -80,25 +81,20 @@ def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
 
 
 def _finished(estimator: Any, name: str, margins: ArrayMethod) -> ArrayMethod:
-    """Return what makes margins (n, c) the method's output.
+    """Return what makes margins (n, c) or (n,) the method's output.
 
     GTIL's own softmax is in single precision. A forest's margins are probabilities already.
     """
-
-    def flat(matrix: np.ndarray) -> np.ndarray:
-        found = margins(matrix)
-        return found[:, 0] if found.shape[1] == 1 else found
-
     if name == "predict_proba" and hasattr(estimator, "decision_function"):
-        return probabilities(flat)
+        return probabilities(margins)
     if name == "predict" and hasattr(estimator, "_bin_mapper"):
         link = estimator._loss.link
-        return lambda matrix: link.inverse(flat(matrix))
-    return flat
+        return lambda matrix: link.inverse(margins(matrix))
+    return margins
 
 
 def _boosting(estimator: Any, compile_part: Compile) -> ArrayMethod:
-    """Return the margins (n, c) of a histogram boosting: the sum over its trees."""
+    """Return the margins (n, c) of a histogram boosting, of one (n,): the sum over its trees."""
     prepare = estimator._preprocessor and compile_part(estimator._preprocessor, "transform")
     known, places = estimator._bin_mapper.make_known_categories_bitsets()
     start = estimator._baseline_prediction
@@ -110,7 +106,7 @@ def _boosting(estimator: Any, compile_part: Compile) -> ArrayMethod:
         for trees in estimator._predictors:
             for column, tree in enumerate(trees):
                 margins[:, column] += tree.predict(matrix, known, places, 1)
-        return margins
+        return flat(margins)
 
     return method
 
