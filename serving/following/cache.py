@@ -2,10 +2,9 @@
 
 One folder per server, model and alias: `record.json` says what is kept, and folders beside it hold
 the versions' files as they were downloaded. The version before is kept for a rollback, which then
-needs no download. Several workers share it under a file lock, and
-every change is made under another name and renamed, so a killed process leaves a whole copy or
-none. What is read back is digest-checked here and verified like a download by
-`serving.model.loading`.
+needs no download. Several workers share it under a file lock, and every change is made under
+another name and renamed, so a killed process leaves a whole copy or none. What is read back is
+digest-checked here and verified like a download by `serving.model.loading`.
 """
 
 import contextlib

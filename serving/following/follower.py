@@ -109,7 +109,6 @@ class Follower:
             settings.model_cache, registry.place, registry.name, registry.alias
         )
         self._cache_tried = False
-        self._tags: Mapping[str, str] = {}
         self._failure: _Failure | None = None
         self._warm: LoadedVersion | None = None
         self._reported: str | None = None
@@ -188,11 +187,10 @@ class Follower:
             version = self._before(target) or (self._kept(target) if first else None)
             version = version or self._load(target)
             self._swap(self._dress(version, target.tags))
-        elif served.source == "cache" or dict(target.tags) != dict(self._tags):
+        elif served.source == "cache" or dict(target.tags) != dict(served.tags):
             self._swap(self._dress(served.version, target.tags))
             if not self._optional:
                 self._in_cache(lambda: self._cache.remember(target))
-        self._tags = target.tags
 
     def _before(self, target: Version) -> LoadedVersion | None:
         """Return the target if it is what was served before and is still in memory.
@@ -216,8 +214,7 @@ class Follower:
         self._cache_tried = True
         version = self._kept()
         if version is not None:
-            self._tags = version.target.tags
-            self._swap(self._dress(version, self._tags, "cache"))
+            self._swap(self._dress(version, version.target.tags, "cache"))
 
     def _kept(self, wanted: Version | None = None) -> LoadedVersion | None:
         """Load the version that this host kept, if it is the one wanted; say why it cannot be."""

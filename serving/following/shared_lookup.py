@@ -77,11 +77,10 @@ class SharedLook:
     def _told(self, found: Mapping[str, Any]) -> Version:
         if "unreachable" in found:
             raise RegistryUnreachable(**found["unreachable"])
+        if found.get("missing") == "model":
+            raise ModelMissing(self._registry.name, found["known"])
         if "missing" in found:
-            name, alias = self._registry.name, self._registry.alias
-            if found["missing"] == "model":
-                raise ModelMissing(name, found["known"])
-            raise AliasMissing(name, alias)
+            raise AliasMissing(self._registry.name, self._registry.alias)
         return Version.from_dict(found["target"])
 
 
