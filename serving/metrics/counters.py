@@ -6,7 +6,6 @@ twice a second, and whichever worker is asked for `/metrics` adds them up
 """
 
 import contextlib
-import math
 import os
 import threading
 import time
@@ -25,7 +24,7 @@ from core.messages import _
 from serving.config.model_paths import plain
 from serving.engine.job import Job
 from serving.metrics.kept import KeptLevels
-from serving.metrics.slo import ServiceTally, Slices, Watch
+from serving.metrics.slo import Failing, ServiceTally, Slices, Watch
 from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import RequestRecord
 
@@ -34,9 +33,6 @@ PUBLISH_SECONDS = 0.5
 
 SILENT_SECONDS = 10.0
 """Age from which the numbers of a living worker say that it, or its thread, stands still."""
-
-_FAILING_SECONDS = 60.0
-"""How long a failure of all requests is worth a reason after the last of them, in seconds."""
 
 LATENCY_BOUNDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2),
@@ -98,9 +94,9 @@ class Metrics:
         """Start at zero; nothing is written before `start`."""
         self._folder, self._state, self._ready = folder, state, ready
         self._watch, self.heart, self._kept = Watch(), Heartbeat("metrics"), kept
-        self._seen, self._failed_at = (0, 0), -math.inf
+        self._failing = Failing()
         self._requests: dict[Labels, int] = defaultdict(int)
-        self._latency: dict[Labels, BucketCounts] = {}
+        self._latency = defaultdict[Labels, BucketCounts](lambda: BucketCounts(LATENCY_BOUNDS))
         self._closed: dict[Labels, int] = defaultdict(int)
         self._batches = BucketCounts(BATCH_BOUNDS)
         self._predictions: dict[Labels, int] = defaultdict(int)
@@ -114,10 +110,7 @@ class Metrics:
         """Count an answered request."""
         method, path = record.method, record.path
         self._requests[(method, path, str(record.status_code))] += 1
-        latency = self._latency.get((method, path))
-        if latency is None:
-            latency = self._latency[(method, path)] = BucketCounts(LATENCY_BOUNDS)
-        latency.observe(record.latency_ms / 1000)
+        self._latency[(method, path)].observe(record.latency_ms / 1000)
 
     def closed(self, reason: str) -> None:
         """Count a connection that was closed for a limit."""
@@ -231,7 +224,7 @@ class Metrics:
 
     def problems(self) -> list[str]:
         """Return what someone should look at, for people."""
-        if time.monotonic() - self._failed_at < _FAILING_SECONDS:
+        if self._failing.still(time.monotonic()):
             return [_("every scoring request fails with 500; the log says why")]
         return []
 
@@ -243,7 +236,7 @@ class Metrics:
                 requests += count
                 errors += count if status[0] == "5" else 0
                 failed += count if status == "500" else 0
-        self._note_failures(requests, failed)
+        self._failing.look(requests, failed, time.monotonic())
         counts = [
             h.counts
             for (_method, path), h in list(self._latency.items())
@@ -254,13 +247,6 @@ class Metrics:
         self._watch.look(ServiceTally(requests, errors, latencies=latencies), self._ready())
         if self._kept is not None:
             self._kept.keep(self._watch.slices)
-
-    def _note_failures(self, requests: int, failed: int) -> None:
-        """Remember when all scoring requests since the last look were answered 500."""
-        (requests_before, failed_before), self._seen = self._seen, (requests, failed)
-        if new := requests - requests_before:
-            failing = new == failed - failed_before
-            self._failed_at = time.monotonic() if failing else -math.inf
 
 
 def _note_silence(read: WorkerNumbers) -> None:
