@@ -12,9 +12,7 @@ def gauges(
 ) -> dict[str, Mapping[Labels, float]]:
     """Return this worker's gauges, and capture's and the shadows' counters, by metric name.
 
-    Args:
-        deployments: of each model.
-        shed_before: requests that were refused for the room of their bodies.
+    `shed_before` requests were refused for the room of their bodies.
     """
     shed = shed_before + sum(d.batcher.shed + d.batch.shed for d in deployments)
     counters = [d.captured() for d in deployments]

@@ -91,10 +91,7 @@ def _joined(parts: Sequence[Output]) -> Output:
 
 
 def settle_apart(jobs: Sequence[Job]) -> None:
-    """Settle the jobs in one call; if that fails, each alone, to spare the others.
-
-    A job that fails keeps its error.
-    """
+    """Settle the jobs in one call; if that fails, each alone. A job that fails keeps its error."""
     try:
         settle(jobs)
     except Exception as exc:
