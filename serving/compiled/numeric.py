@@ -1,5 +1,6 @@
 """Transformers of numbers as the arithmetic they do."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -41,22 +42,14 @@ def _text_filler(statistics: np.ndarray) -> ArrayMethod:
     return fill
 
 
-def standard(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Subtract the mean, divide by the scale (StandardScaler)."""
-    return _shifted(part.mean_ if part.with_mean else None, part.scale_)
-
-
-def robust(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Subtract the centre, divide by the scale (RobustScaler)."""
-    return _shifted(part.center_, part.scale_)
-
-
 def largest(part: Any, _name: str, _: Compile) -> ArrayMethod:
     """Divide by the largest absolute value (MaxAbsScaler); a clipped kind is asked itself."""
     return asked(part, "transform") if getattr(part, "clip", False) else _shifted(None, part.scale_)
 
 
 def _shifted(centre: np.ndarray | None, scale: np.ndarray | None) -> ArrayMethod:
+    """Subtract a centre and divide by a scale, where there are any."""
+
     def shift(matrix: np.ndarray) -> np.ndarray:
         matrix = numbers(matrix)
         if centre is not None:
@@ -133,10 +126,12 @@ def polynomial(part: Any, _name: str, _: Compile) -> ArrayMethod:
     return terms
 
 
-NUMERIC = {
+NUMERIC: dict[str, Callable[[Any, str, Compile], ArrayMethod]] = {
     "SimpleImputer": imputer,
-    "StandardScaler": standard,
-    "RobustScaler": robust,
+    "StandardScaler": lambda part, _name, _: _shifted(
+        part.mean_ if part.with_mean else None, part.scale_
+    ),
+    "RobustScaler": lambda part, _name, _: _shifted(part.center_, part.scale_),
     "MaxAbsScaler": largest,
     "MinMaxScaler": ranged,
     "FunctionTransformer": function,

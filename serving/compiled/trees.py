@@ -1,8 +1,7 @@
-"""Tree ensembles without scikit-learn's fixed cost per call.
+"""Tree ensembles without scikit-learn's fixed cost per call, a millisecond or more.
 
-scikit-learn needs a millisecond or more to begin; Treelite's GTIL begins at once and is slower per
-row. So small matrices go through GTIL and large ones through scikit-learn, where both were seen to
-agree. Where they do not, the trees are asked one by one, which is scikit-learn's own arithmetic.
+Small matrices go through GTIL and large ones through scikit-learn, where both were seen to agree.
+Where they do not, the trees are asked one by one, which is scikit-learn's own arithmetic.
 """
 
 from collections.abc import Callable, Sequence
