@@ -46,11 +46,8 @@ def explain(job: Job) -> list[list[dict[str, Any]]]:
 def _effects(job: Job, rows: np.ndarray, scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return what each value does to its row's score, (n, k); 0 where it is the reference's.
 
-    Args:
-        job: its model scores the replaced instances, all in one call.
-        rows: (n, k) values, None for null.
-        scores: (n,) as answered.
-        reference: (k,) values; a null replaces no value that must not be null.
+    The job's model scores the replaced instances in one call. Rows are (n, k), None for null;
+    scores (n,), as answered; reference (k,): a null in it replaces no value that must not be null.
     """
     nullable = np.array([feature.nullable for feature in job.model.version.contract.features])
     replaceable = nullable | (reference != None)  # noqa: E711 (element by element)

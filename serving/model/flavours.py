@@ -1,7 +1,4 @@
-"""From a package's files to its estimator, by MLflow's flavour: data is read, code is not run.
-
-A dict from flavour to what reads its file. Whatever needs code stays behind `ALLOW_PICKLE`.
-"""
+"""From a package's files to its estimator, by flavour: data is read, code needs `ALLOW_PICKLE`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

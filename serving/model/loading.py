@@ -41,10 +41,7 @@ EXAMPLE_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedVersion:
-    """One version, read and verified; immutable, whatever its alias or tags become.
-
-    `score` gives the score of each row.
-    """
+    """One version, read and verified; immutable, whatever its alias or tags become."""
 
     name: str
     target: Version
