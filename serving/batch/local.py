@@ -27,14 +27,10 @@ _MAX_LINES = 100
 
 
 class FileScorer:
-    """Scores one file with one version.
+    """Scores one file, a table of `core.tables.reading`, with one version, `chunk` rows at a time.
 
-    Args:
-        model: what scores.
-        source: a table (`core.tables.reading`).
-        chunk: rows at a time.
-        keep: columns that are not the model's and go to the output as they are.
-        period: the year that the rows are about, where they do not say it.
+    The columns `keep` are not the model's and go to the output as they are; `period` is the year
+    that the rows are about, where they do not say it.
     """
 
     def __init__(

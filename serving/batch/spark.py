@@ -237,13 +237,5 @@ def _moments(texts: pd.Series) -> pd.Series:
 
 
 def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
-    total, field, problem, allowed, times = zip(*rows, strict=True)
-    return pa.RecordBatch.from_pydict(
-        {
-            "total": pa.array(total, pa.int64()),
-            "field": pa.array(field, pa.string()),
-            "problem": pa.array(problem, pa.string()),
-            "allowed": pa.array(allowed, pa.string()),
-            "rows": pa.array(times, pa.int64()),
-        }
-    )
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, ["total", "field", "problem", "allowed", "rows"])

@@ -105,9 +105,7 @@ class Child:
 def stand_back(number: int, patience: float = 0.0) -> None:
     """Let others of the machine go first; in the child, which ends with its parent.
 
-    Args:
-        number: the signal that it then gets.
-        patience: seconds until SIGKILL, if it lives on.
+    It then gets the signal `number`, and SIGKILL after `patience` seconds if it lives on.
     """
     end_with_parent(int(sys.argv[-1]), number, patience)
     os.nice(_NICENESS)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
 
 from core.files.locks import locked
 from core.store.places import store_place
@@ -38,11 +37,9 @@ _SIGN_SECONDS = 1.0
 
 
 class Compactor:
-    """Compacts the store at its hour, in a process that a thread starts and listens to.
+    """Compacts the store at an hour of the local clock (`TZ`), or never where that is None.
 
-    Args:
-        settings: the store, and the hour of the local clock (`TZ`); None: never.
-        log: of the process.
+    A thread starts a process for it and listens to it.
     """
 
     def __init__(self, settings: Settings, log: JsonLog) -> None:
@@ -155,7 +152,7 @@ def main() -> int:
     Nothing is said where another job holds the store, or when this process is told to end.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, lambda *_: sys.exit(0))
     stand_back(signal.SIGTERM, _END_SECONDS)
     from core.store.errors import StoreBusy, StoreError
     from core.store.filesystem import Store
@@ -188,10 +185,6 @@ def _signs_of_life() -> Callable[[], None]:
             sys.stdout.flush()
 
     return step
-
-
-def _leave(*_signal: object) -> NoReturn:
-    sys.exit(0)
 
 
 if __name__ == "__main__":

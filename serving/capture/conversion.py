@@ -29,13 +29,8 @@ def convert_free(
 ) -> dict[Path, str | None]:
     """Convert every journal that nobody holds; return why each of them could not be, or None.
 
-    Where there is none, no process is started.
-
-    Args:
-        journals: their folder.
-        store: where the Parquet files go.
-        alive: called at each sign of life, with the seconds until the next one is due.
-        patience: seconds that one journal may take; then the process is ended.
+    Where there is none, no process is started. One journal may take `patience` seconds; `alive` is
+    called at each sign of life, with the seconds until the next one is due.
 
     Raises:
         ConversionFailed: the process ended before it was done; what is left can be tried again.

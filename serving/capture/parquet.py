@@ -27,18 +27,17 @@ def collect(store: Store) -> Iterator[tuple[Path, Exception | None]]:
         with owned(path) as mine:
             if not mine:
                 continue
+            wrong: Exception | None = None
             try:
                 convert(path, store)
-            except StoreUnreachable as exc:
-                yield path, exc
-                return
             except FileDamaged as exc:
                 _put_aside(store, path, exc)
-                yield path, exc
-            except (OSError, pa.ArrowException) as exc:
-                yield path, exc
-            else:
-                yield path, None
+                wrong = exc
+            except (StoreUnreachable, OSError, pa.ArrowException) as exc:
+                wrong = exc
+            yield path, wrong
+            if isinstance(wrong, StoreUnreachable):
+                return
 
 
 def convert(journal: Path, store: Store) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -41,13 +40,6 @@ class CaptureCounters:
     oldest: float = 0.0
 
 
-class _Sealed(NamedTuple):
-    """A closed journal that is not Parquet yet: its rows, and the monotonic time of its first."""
-
-    rows: int
-    since: float
-
-
 _OLDEST_SECONDS = 60.0
 """Age from which a row that is not Parquet yet is worth a reason, unless it may wait longer."""
 _SILENT_SECONDS = 10.0
@@ -68,7 +60,7 @@ class Capture:
         self._lock = threading.Lock()
         self._formats: dict[int, RowFormat] = {}
         self._open: dict[int, Journal] = {}
-        self._sealed: dict[Path, _Sealed] = {}
+        self._sealed: dict[Path, Journal] = {}  # closed, and not Parquet yet
         self._captured = self._lost = 0
         self._writing_fails = False
         self._conversion_fails: str | None = None
@@ -142,10 +134,9 @@ class Capture:
     def counters(self) -> CaptureCounters:
         """Return this worker's counters."""
         with self._lock:
-            waiting = [_Sealed(j.rows, j.since) for j in self._open.values() if j.rows]
-            waiting += self._sealed.values()
-            pending, now = sum(one.rows for one in waiting), time.monotonic()
-            oldest = now - min((one.since for one in waiting if one.rows), default=now)
+            waiting = [j for j in (*self._open.values(), *self._sealed.values()) if j.rows]
+            pending, now = sum(journal.rows for journal in waiting), time.monotonic()
+            oldest = now - min((journal.since for journal in waiting), default=now)
             return CaptureCounters(self._captured, pending, self._lost, oldest)
 
     def problems(self) -> list[str]:
@@ -198,9 +189,9 @@ class Capture:
         with self._lock:
             for journal in self._open.values():
                 if journal.is_there():
-                    self._sealed[journal.path] = _Sealed(journal.rows, journal.since)
+                    self._sealed[journal.path] = journal
                 else:
-                    self._lose(journal.path, journal.rows)
+                    self._lose(journal)
                 journal.close()
             self._open.clear()
         outcomes = self._converted()
@@ -239,19 +230,19 @@ class Capture:
             gone = [path for path in self._sealed if not path.exists()]
             folder_went = _identity(self._folder) != self._made_in
             for path in gone:
-                rows = self._sealed.pop(path).rows
+                journal = self._sealed.pop(path)
                 if folder_went and path not in outcomes:
-                    self._lose(path, rows)
+                    self._lose(journal)
 
-    def _lose(self, journal: Path, rows: int) -> None:
+    def _lose(self, journal: Journal) -> None:
         """Count and tell the rows of a journal that is gone without having become Parquet."""
-        if rows:
-            self._lost += rows
+        if journal.rows:
+            self._lost += journal.rows
             text = ngettext(
                 "the journal {name} vanished: {n} answered row is lost",
                 "the journal {name} vanished: {n} answered rows are lost",
-                rows,
-                name=journal.name,
+                journal.rows,
+                name=journal.path.name,
             )
             self._log.event("ERROR", text)
 
@@ -261,7 +252,7 @@ class Capture:
         if journal is not None and not journal.is_there():
             del self._open[number]
             journal.close()
-            self._lose(journal.path, journal.rows)
+            self._lose(journal)
             journal = None
         if journal is None:
             journal = self._open[number] = Journal(self._folder, header, self._sync)

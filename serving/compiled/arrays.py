@@ -30,8 +30,7 @@ def asked(estimator: Any, name: str) -> ArrayMethod:
 
     def ask(matrix: np.ndarray) -> np.ndarray:
         found = method(matrix)
-        dense: np.ndarray = found.toarray() if hasattr(found, "toarray") else np.asarray(found)
-        return dense
+        return found.toarray() if hasattr(found, "toarray") else np.asarray(found)
 
     return ask
 
@@ -65,6 +64,11 @@ def both_classes(positive: np.ndarray) -> np.ndarray:
     np.subtract(1, positive, out=both[:, 0])
     both[:, 1] = positive
     return both
+
+
+def flat(values: np.ndarray) -> np.ndarray:
+    """Return values (n, 1) as (n,), any others as they are."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
 def finite(matrix: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ from serving.compiled.agreement import agree
 from serving.compiled.arrays import (
     ArrayMethod,
     Compile,
-    ShortcutRefused,
     asked,
     both_classes,
     labelled,
@@ -24,7 +23,6 @@ from serving.compiled.arrays import (
 )
 from serving.compiled.gtil import by_size, has_categories, margins_of, rows_near_thresholds
 
-LIGHTGBM_BOOSTER = "lightgbm.basic.Booster"
 XGBOOST_CLASSES = (
     "XGBClassifier",
     "XGBRegressor",
@@ -55,8 +53,7 @@ class XgboostBooster:
         import xgboost
 
         known = _accepted(self.booster.predict, options)
-        found: np.ndarray = self.booster.predict(xgboost.DMatrix(frame), **known)
-        return found
+        return self.booster.predict(xgboost.DMatrix(frame), **known)
 
 
 class WithParams:
@@ -75,8 +72,7 @@ class WithParams:
         options = {**self._defaults, **(params or {})}
         if not isinstance(self._model, XgboostBooster):
             options = _accepted(self._model.predict, options)
-        found: np.ndarray = self._model.predict(frame, **options)
-        return found
+        return self._model.predict(frame, **options)
 
 
 def _accepted(method: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,17 +99,6 @@ def load_xgboost(file: Path, flavor: Mapping[str, Any]) -> Any:
     return model
 
 
-def load_lightgbm(file: Path) -> Any:
-    """Return the booster in a `.lgb` or `.txt` file.
-
-    Raises:
-        ImportError: the library is not installed.
-    """
-    import lightgbm
-
-    return lightgbm.Booster(model_file=file)
-
-
 def load_catboost(file: Path, flavor: Mapping[str, Any]) -> Any:
     """Return the model in a `.cb` file of CatBoost's own binary format or of JSON.
 
@@ -131,15 +116,12 @@ def load_catboost(file: Path, flavor: Mapping[str, Any]) -> Any:
     return model
 
 
-def xgboost_booster(model: XgboostBooster, name: str, _: Compile) -> ArrayMethod:
+def xgboost_booster(model: XgboostBooster, _name: str, _: Compile) -> ArrayMethod:
     """Return a booster's predictions of arrays, without a DMatrix."""
-    if name != "predict":
-        raise ShortcutRefused
     predict = model.booster.inplace_predict
 
     def itself(matrix: np.ndarray) -> np.ndarray:
-        found: np.ndarray = predict(single_precision(matrix, True), validate_features=False)
-        return found
+        return predict(single_precision(matrix, True), validate_features=False)
 
     return _few_by_gtil(model.booster, itself)
 
@@ -150,7 +132,7 @@ def xgboost_model(model: Any, name: str, _: Compile) -> ArrayMethod:
     Those that take a number for a missing value are asked themselves: their trees do not know it.
     """
     itself = asked(model, name)
-    if not np.isnan(model.missing) or name not in ("predict", "predict_proba"):
+    if not np.isnan(model.missing):
         return itself
     finish = None
     if hasattr(model, "classes_"):
@@ -161,12 +143,9 @@ def xgboost_model(model: Any, name: str, _: Compile) -> ArrayMethod:
 def _few_by_gtil(
     booster: Any, itself: ArrayMethod, finish: ArrayMethod | None = None
 ) -> ArrayMethod:
-    """Return a method that takes few rows by GTIL, where that gives what `itself` does.
+    """Return a method that takes few rows by GTIL, where that gives what the library itself does.
 
-    Args:
-        booster: XGBoost's.
-        itself: the method by the library, for many rows.
-        finish: makes the output of the booster's, (n,).
+    `finish` makes the method's output of the booster's, (n,).
     """
     import treelite
     from scipy.special import expit
@@ -186,7 +165,6 @@ def _few_by_gtil(
 
     def few(matrix: np.ndarray) -> np.ndarray:
         found = margins(matrix)
-        found = found[:, 0] if found.shape[1] == 1 else found
         found = expit(found) if link == "sigmoid" else found
         return finish(found) if finish else found
 
@@ -200,11 +178,10 @@ def lightgbm_model(model: Any, name: str, _: Compile) -> ArrayMethod:
     booster = model.booster_
 
     def margins(matrix: np.ndarray) -> np.ndarray:
-        found: np.ndarray = booster.predict(numbers(matrix))
-        return found
+        return booster.predict(numbers(matrix))
 
     if not hasattr(model, "classes_"):
-        return margins if name == "predict" else asked(model, name)
+        return margins
 
     def probabilities(matrix: np.ndarray) -> np.ndarray:
         found = margins(matrix)
@@ -215,16 +192,9 @@ def lightgbm_model(model: Any, name: str, _: Compile) -> ArrayMethod:
     return labelled(model.classes_, probabilities, probabilities)
 
 
-def lightgbm_booster(model: Any, name: str, _: Compile) -> ArrayMethod:
-    """Return a native booster's predictions of arrays."""
-    if name != "predict":
-        raise ShortcutRefused
-    return lambda matrix: model.predict(numbers(matrix))
-
-
 BOOSTERS = {
     "XgboostBooster": xgboost_booster,
     "XGBModel": xgboost_model,
     "LGBMModel": lightgbm_model,
-    "Booster": lightgbm_booster,
+    "Booster": lambda model, _name, _: lambda matrix: model.predict(numbers(matrix)),
 }

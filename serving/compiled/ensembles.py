@@ -30,10 +30,8 @@ def pipeline(part: Any, name: str, compile_part: Compile) -> ArrayMethod:
     return method
 
 
-def columns(part: Any, name: str, compile_part: Compile) -> ArrayMethod:
+def columns(part: Any, _name: str, compile_part: Compile) -> ArrayMethod:
     """Put the parts side by side, columns found by the positions that fitting resolved."""
-    if name != "transform":
-        raise ShortcutRefused
     positions = part._transformer_to_input_indices
     blocks: list[tuple[Any, ArrayMethod]] = []
     for label, transformer, _columns in part.transformers_:
@@ -55,10 +53,8 @@ def _slice(positions: list[int]) -> Any:
     return slice(first, last) if positions == list(range(first, last)) else positions
 
 
-def union(part: Any, name: str, compile_part: Compile) -> ArrayMethod:
+def union(part: Any, _name: str, compile_part: Compile) -> ArrayMethod:
     """Put the outputs of transformers of the same columns side by side (FeatureUnion)."""
-    if name != "transform":
-        raise ShortcutRefused
     weights = part.transformer_weights or {}
     blocks = [
         (same if step == "passthrough" else compile_part(step, "transform"), weights.get(label, 1))
@@ -92,8 +88,7 @@ def _one_calibration(fitted: Any, compile_part: Compile) -> ArrayMethod:
     def method(matrix: np.ndarray) -> np.ndarray:
         values = decide(matrix)
         if count == 2:
-            positive = curves[0](values)
-            return both_classes(positive)
+            return both_classes(curves[0](values))
         found = np.zeros((len(values), count))
         for place, column, curve in zip(places, values.T, curves, strict=True):
             found[:, place] = curve(column)
@@ -145,12 +140,7 @@ def voting(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
 
 def stacking(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
     """Give the parts' predictions to the last estimator (StackingClassifier, StackingRegressor)."""
-    parts = [
-        compile_part(part, method)
-        for part, method in zip(
-            (e for e in model.estimators_ if e != "drop"), model.stack_method_, strict=True
-        )
-    ]
+    parts = list(map(compile_part, model.estimators_, model.stack_method_))
     last = compile_part(model.final_estimator_, name)
     binary = hasattr(model, "classes_") and len(model.classes_) == 2
 
@@ -170,11 +160,6 @@ def stacking(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
     return method
 
 
-def search(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
-    """Use what a search over parameters found best."""
-    return compile_part(model.best_estimator_, name)
-
-
 ENSEMBLES = {
     "Pipeline": pipeline,
     "ColumnTransformer": columns,
@@ -184,5 +169,5 @@ ENSEMBLES = {
     "VotingRegressor": voting,
     "StackingClassifier": stacking,
     "StackingRegressor": stacking,
-    "BaseSearchCV": search,
+    "BaseSearchCV": lambda model, name, compile_part: compile_part(model.best_estimator_, name),
 }

@@ -37,24 +37,12 @@ def compile_method(estimator: Any, name: str) -> ArrayMethod:
     Raises:
         ShortcutRefused: a part of the estimator cannot take arrays.
     """
-    if type(estimator).__module__.startswith(_MODULES):
-        for kind in type(estimator).__mro__:
-            if kind.__name__ in COMPILERS:
-                return _compiled(COMPILERS[kind.__name__], estimator, name)
-    return _asked(estimator, name)
-
-
-def _compiled(
-    compiler: Callable[[Any, str, Compile], ArrayMethod], estimator: Any, name: str
-) -> ArrayMethod:
+    own = type(estimator)
+    kinds = own.__mro__ if own.__module__.startswith(_MODULES) else ()
+    compiler = next((COMPILERS[k.__name__] for k in kinds if k.__name__ in COMPILERS), None)
     try:
+        if compiler is None:
+            return asked(estimator, name)
         return compiler(estimator, name, compile_method)
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as exc:
-        raise ShortcutRefused from exc
-
-
-def _asked(estimator: Any, name: str) -> ArrayMethod:
-    try:
-        return asked(estimator, name)
-    except AttributeError as exc:
         raise ShortcutRefused from exc

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.compiled.arrays import ArrayMethod, Undecided, numbers, single_precision
+from serving.compiled.arrays import ArrayMethod, Undecided, flat, numbers, single_precision
 
 _CHECKED_ROWS = 1000
 _MISSING_SHARE = 0.05
@@ -20,16 +20,12 @@ def by_size(small: ArrayMethod, turn: int, large: ArrayMethod) -> ArrayMethod:
 
 
 def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
-    """Return the margins (n, c) of a Treelite model; values out of its range are not decided.
+    """Return a Treelite model's margins (n, c), of one (n,); values out of its range: undecided.
 
     The trees' outputs are added here, one after the other as the libraries do and in the precision
     of the model: GTIL's own sum differs in the last bit, and a row's score would depend on how many
-    came beside it.
-
-    Args:
-        model: of Treelite.
-        single: whether values are compared in single precision.
-        nullable: whether a value may be missing.
+    came beside it. Values are compared in single precision if `single`; they may be missing if
+    `nullable`.
     """
     header = model.get_header_accessor()
     start = header.get_field("base_scores")
@@ -45,7 +41,7 @@ def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
         exact = matrix.astype(np.float64, copy=False)
         trees = per_tree(exact).reshape(len(matrix), -1, len(start))
         trees[:, 0] += start.astype(trees.dtype)
-        margins: np.ndarray = added(trees, axis=1)[:, -1]
+        margins = flat(added(trees, axis=1)[:, -1])
         return margins / trees.shape[1] if average else margins
 
     return method

@@ -4,13 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from serving.compiled.arrays import ArrayMethod, Compile, asked, both_classes, finite, labelled
+from serving.compiled.arrays import (
+    ArrayMethod,
+    Compile,
+    asked,
+    both_classes,
+    finite,
+    flat,
+    labelled,
+)
 
 
-def regressor(model: Any, name: str, _: Compile) -> ArrayMethod:
+def regressor(model: Any, _name: str, _: Compile) -> ArrayMethod:
     """Return a linear regression's `predict`."""
-    if name != "predict":
-        return asked(model, name)
     product, start = _product(model.coef_), model.intercept_
     return lambda matrix: product(finite(matrix)) + start
 
@@ -20,8 +26,7 @@ def classifier(model: Any, name: str, _: Compile) -> ArrayMethod:
     product, start = _product(model.coef_), model.intercept_
 
     def decide(matrix: np.ndarray) -> np.ndarray:
-        values = product(finite(matrix)) + start
-        return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+        return flat(product(finite(matrix)) + start)
 
     if name == "decision_function":
         return decide

@@ -1,5 +1,6 @@
 """Transformers of numbers as the arithmetic they do."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,19 +9,18 @@ import numpy as np
 from serving.compiled.arrays import ArrayMethod, Compile, asked, numbers
 
 
-def imputer(part: Any, name: str, _: Compile) -> ArrayMethod:
+def imputer(part: Any, _name: str, _: Compile) -> ArrayMethod:
     """Fill in the statistics; a kind that adds or drops columns is asked itself."""
     statistics = np.asarray(part.statistics_)
     marker = part.missing_values
     is_nan = isinstance(marker, float) and np.isnan(marker)
-    if part.add_indicator or not is_nan or name != "transform":
-        return asked(part, name)
+    empty = any(value is None or value != value for value in statistics.tolist())
+    if part.add_indicator or not is_nan or empty:
+        return asked(part, "transform")
     if statistics.dtype == object:
-        if any(value is None or value != value for value in statistics):
-            return asked(part, name)
         return _text_filler(statistics)
-    if statistics.dtype.kind != "f" or np.isnan(statistics).any():
-        return asked(part, name)
+    if statistics.dtype.kind != "f":
+        return asked(part, "transform")
 
     def fill(matrix: np.ndarray) -> np.ndarray:
         matrix = numbers(matrix)
@@ -42,24 +42,14 @@ def _text_filler(statistics: np.ndarray) -> ArrayMethod:
     return fill
 
 
-def standard(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Subtract the mean, divide by the scale (StandardScaler)."""
-    return _shifted(part.mean_ if part.with_mean else None, part.scale_)
-
-
-def robust(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Subtract the centre, divide by the scale (RobustScaler)."""
-    return _shifted(
-        part.center_ if part.with_centering else None, part.scale_ if part.with_scaling else None
-    )
-
-
 def largest(part: Any, _name: str, _: Compile) -> ArrayMethod:
     """Divide by the largest absolute value (MaxAbsScaler); a clipped kind is asked itself."""
     return asked(part, "transform") if getattr(part, "clip", False) else _shifted(None, part.scale_)
 
 
 def _shifted(centre: np.ndarray | None, scale: np.ndarray | None) -> ArrayMethod:
+    """Subtract a centre and divide by a scale, where there are any."""
+
     def shift(matrix: np.ndarray) -> np.ndarray:
         matrix = numbers(matrix)
         if centre is not None:
@@ -75,16 +65,16 @@ def ranged(part: Any, _name: str, _: Compile) -> ArrayMethod:
     limits = part.feature_range if part.clip else None
 
     def shift(matrix: np.ndarray) -> np.ndarray:
-        shifted: np.ndarray = numbers(matrix) * scale + least
+        shifted = numbers(matrix) * scale + least
         return shifted if limits is None else np.clip(shifted, *limits)
 
     return shift
 
 
-def function(part: Any, name: str, _: Compile) -> ArrayMethod:
+def function(part: Any, _name: str, _: Compile) -> ArrayMethod:
     """Call the function (FunctionTransformer), unless it wants its input checked."""
-    if part.validate or name != "transform":
-        return asked(part, name)
+    if part.validate:
+        return asked(part, "transform")
     if part.func is None:
         return same
     called = partial(part.func, **(part.kw_args or {}))
@@ -96,10 +86,8 @@ def same(matrix: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def bins(part: Any, name: str, _: Compile) -> ArrayMethod:
+def bins(part: Any, _name: str, _: Compile) -> ArrayMethod:
     """Return the number of the bin of each value, or a column for each bin (KBinsDiscretizer)."""
-    if name != "transform":
-        return asked(part, name)
     edges = [inner[1:-1] for inner in part.bin_edges_]
     counts = np.asarray(part.n_bins_)
     if part.encode == "ordinal":
@@ -123,10 +111,8 @@ def _places(matrix: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:
     return found
 
 
-def polynomial(part: Any, name: str, _: Compile) -> ArrayMethod:
+def polynomial(part: Any, _name: str, _: Compile) -> ArrayMethod:
     """Multiply the columns that each term names, in the order of the terms' powers."""
-    if name != "transform":
-        return asked(part, name)
     factors = [np.repeat(np.arange(len(powers)), powers) for powers in part.powers_]
 
     def terms(matrix: np.ndarray) -> np.ndarray:
@@ -140,10 +126,12 @@ def polynomial(part: Any, name: str, _: Compile) -> ArrayMethod:
     return terms
 
 
-NUMERIC = {
+NUMERIC: dict[str, Callable[[Any, str, Compile], ArrayMethod]] = {
     "SimpleImputer": imputer,
-    "StandardScaler": standard,
-    "RobustScaler": robust,
+    "StandardScaler": lambda part, _name, _: _shifted(
+        part.mean_ if part.with_mean else None, part.scale_
+    ),
+    "RobustScaler": lambda part, _name, _: _shifted(part.center_, part.scale_),
     "MaxAbsScaler": largest,
     "MinMaxScaler": ranged,
     "FunctionTransformer": function,

@@ -1,11 +1,10 @@
-"""Tree ensembles without scikit-learn's fixed cost per call.
+"""Tree ensembles without scikit-learn's fixed cost per call, a millisecond or more.
 
-scikit-learn needs a millisecond or more to begin; Treelite's GTIL begins at once and is slower per
-row. So small matrices go through GTIL and large ones through scikit-learn, where both were seen to
-agree. Where they do not, the trees are asked one by one, which is scikit-learn's own arithmetic.
+Small matrices go through GTIL and large ones through scikit-learn, where both were seen to agree.
+Where they do not, the trees are asked one by one, which is scikit-learn's own arithmetic.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from serving.compiled.arrays import (
     Compile,
     ShortcutRefused,
     asked,
+    flat,
     labelled,
     numbers,
     single_precision,
@@ -50,7 +50,7 @@ def _tree_by_tree(estimator: Any, name: str, compile_part: Compile) -> ArrayMeth
     if hasattr(estimator, "_bin_mapper"):
         return _finished(estimator, name, _boosting(estimator, compile_part))
     if hasattr(estimator, "estimators_samples_"):
-        return _forest(estimator, name)
+        return _mean(estimator, name, estimator.estimators_)
     return asked(estimator, name)
 
 
@@ -80,25 +80,20 @@ def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
 
 
 def _finished(estimator: Any, name: str, margins: ArrayMethod) -> ArrayMethod:
-    """Return what makes margins (n, c) the method's output.
+    """Return what makes margins (n, c) or (n,) the method's output.
 
     GTIL's own softmax is in single precision. A forest's margins are probabilities already.
     """
-
-    def flat(matrix: np.ndarray) -> np.ndarray:
-        found = margins(matrix)
-        return found[:, 0] if found.shape[1] == 1 else found
-
     if name == "predict_proba" and hasattr(estimator, "decision_function"):
-        return probabilities(flat)
+        return probabilities(margins)
     if name == "predict" and hasattr(estimator, "_bin_mapper"):
         link = estimator._loss.link
-        return lambda matrix: link.inverse(flat(matrix))
-    return flat
+        return lambda matrix: link.inverse(margins(matrix))
+    return margins
 
 
 def _boosting(estimator: Any, compile_part: Compile) -> ArrayMethod:
-    """Return the margins (n, c) of a histogram boosting: the sum over its trees."""
+    """Return the margins (n, c) of a histogram boosting, of one (n,): the sum over its trees."""
     prepare = estimator._preprocessor and compile_part(estimator._preprocessor, "transform")
     known, places = estimator._bin_mapper.make_known_categories_bitsets()
     start = estimator._baseline_prediction
@@ -110,17 +105,16 @@ def _boosting(estimator: Any, compile_part: Compile) -> ArrayMethod:
         for trees in estimator._predictors:
             for column, tree in enumerate(trees):
                 margins[:, column] += tree.predict(matrix, known, places, 1)
-        return margins
+        return flat(margins)
 
     return method
 
 
-def _forest(estimator: Any, name: str) -> ArrayMethod:
+def _mean(estimator: Any, name: str, members: Sequence[Any]) -> ArrayMethod:
     """Return the mean over a forest's trees, in their order."""
-    trees = [tree.tree_ for tree in estimator.estimators_]
-    single = estimator.n_outputs_ == 1
-    if not single or name not in ("predict", "predict_proba"):
+    if estimator.n_outputs_ != 1:
         return asked(estimator, name)
+    trees = [member.tree_ for member in members]
     nullable = estimator.__sklearn_tags__().input_tags.allow_nan
 
     def method(matrix: np.ndarray) -> np.ndarray:
@@ -135,22 +129,11 @@ def _forest(estimator: Any, name: str) -> ArrayMethod:
 
 
 def tree(estimator: Any, name: str, _: Compile) -> ArrayMethod:
-    """Return a single tree's method; its own checks cost more than it does."""
-    if estimator.n_outputs_ != 1 or name not in ("predict", "predict_proba"):
-        return asked(estimator, name)
-    nullable = estimator.__sklearn_tags__().input_tags.allow_nan
-    classes = getattr(estimator, "classes_", None)
-
-    def values(matrix: np.ndarray) -> np.ndarray:
-        rows = single_precision(matrix, nullable)
-        found: np.ndarray = estimator.tree_.predict(rows)
-        return found
-
-    if name == "predict_proba":
-        return values
-    if classes is None:
-        return lambda matrix: values(matrix)[:, 0]
-    return lambda matrix: classes.take(values(matrix).argmax(axis=1), axis=0)
+    """Return a single tree's method, a forest of one; its own checks cost more than it does."""
+    if name == "predict" and hasattr(estimator, "classes_") and estimator.n_outputs_ == 1:
+        shares = _mean(estimator, "predict_proba", [estimator])
+        return lambda matrix: estimator.classes_.take(shares(matrix).argmax(axis=1), axis=0)
+    return _mean(estimator, name, [estimator])
 
 
 _FAMILIES = ("HistGradientBoosting", "GradientBoosting", "RandomForest", "ExtraTrees")

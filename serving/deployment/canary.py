@@ -5,7 +5,6 @@ may answer, what the champion would have said in its place, and whether it is wo
 A canary that is refused, or that fails to score, costs nobody an answer: the champion gives it.
 """
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -26,7 +25,7 @@ from serving.engine.batcher import Batcher
 from serving.engine.job import Job, settle_apart
 from serving.errors import CaptureFailed, ScoringFailed
 from serving.following.follower import Follower
-from serving.metrics.counters import Labels, Metrics
+from serving.metrics.counters import Metrics
 from serving.metrics.exposition import Numbers, added
 from serving.protocol.instances import Instances
 from serving.telemetry.heartbeat import Heartbeat
@@ -154,11 +153,6 @@ class Canary:
             "canary_begun": stopped[0] if stopped else "",
         }
 
-    @property
-    def stopped_key(self) -> Labels:
-        """Return the labels under which other workers find what this one has stopped."""
-        return (self._settings.model_name, self.stopped[0] if self.stopped else "")
-
     def stop_in_force(self) -> tuple[str, str] | None:
         """Return which start was stopped and why, if the alias still names it; else None."""
         served, stopped = self.follower.served, self.stopped
@@ -224,10 +218,7 @@ class Canary:
 
     def _compare(self, trial: Trial) -> None:
         """Let the champion score what the canary answered, and count labels that differ."""
-        waiting = []
-        with contextlib.suppress(IndexError):
-            while True:
-                waiting.append(self._answered.popleft())
+        waiting = [self._answered.popleft() for _turn in range(len(self._answered))]
         pairs = [
             (Job(trial.champion, Instances(job.instances.rows[:1], (None,)), job.context), said)
             for job, said in waiting

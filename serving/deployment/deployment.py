@@ -35,11 +35,6 @@ class Deployment:
     """What follows the alias, what scores, what captures, and the shadow beside them.
 
     `batcher` answers requests; `batch` scores lists, captured with the role `batch`.
-
-    Args:
-        settings: the model's name, its alias, and where its rows go.
-        log: of the process.
-        metrics: what counts in this process, and watches how requests end.
     """
 
     def __init__(self, settings: Settings, log: JsonLog, metrics: Metrics) -> None:
@@ -51,9 +46,8 @@ class Deployment:
         self.canary = Canary(settings, self.follower, metrics, log) if settings.canary else None
         self.reporter = Reporter(settings, self.registry, self.follower, metrics, log, self.canary)
         self.capture = Capture(settings, log)
-        self.shadow = (
-            Shadow(settings, settings.shadow_alias, log) if settings.shadow_alias else None
-        )
+        self.shadow = Shadow(settings, log) if settings.shadow_alias else None
+        self._beside = [part for part in (self.canary, self.shadow) if part is not None]
         self.batcher = Batcher(self._record, settings.max_pending_rows)
         self.batch_capture = Capture(settings, log, ROLE_BATCH)
         self.batch = Batcher(self._record_batch, settings.max_pending_rows)
@@ -70,10 +64,8 @@ class Deployment:
         self._log.event("INFO", following)
         self.capture.start()
         self.follower.start()
-        if self.shadow is not None:
-            self.shadow.start()
-        if self.canary is not None:
-            self.canary.start()
+        for part in self._beside:
+            part.start()
         self.reporter.start()
         self.compactor.start()
         # Until then the sockets wait, so that a worker that starts beside others refuses nobody.
@@ -96,12 +88,8 @@ class Deployment:
         holds are then held together, and not one after the other.
         """
         self._ending.set()
-        self.reporter.stop()
-        self.follower.stop()
-        if self.canary is not None:
-            self.canary.stop()
-        if self.shadow is not None:
-            self.shadow.stop()
+        for part in (self.reporter, self.follower, *self._beside):
+            part.stop()
 
     def close(self) -> None:
         """Stop all parts; what was answered is captured first."""
@@ -145,11 +133,10 @@ class Deployment:
 
     def hearts(self) -> list[Heartbeat]:
         """Return the heartbeats of all that works in the background."""
-        captures = [*self.capture.hearts, *self.batch_capture.hearts]
-        shadow = self.shadow.hearts if self.shadow is not None else ()
         own = [self.follower.heart, self.reporter.heart, self.compactor.heart]
-        own += self.canary.hearts if self.canary is not None else ()
-        return [*own, *captures, *shadow, self._metrics.heart]
+        captures = [*self.capture.hearts, *self.batch_capture.hearts]
+        beside = [heart for part in self._beside for heart in part.hearts]
+        return [*own, *captures, *beside, self._metrics.heart]
 
     def alarms(self) -> list[str]:
         """Return what someone should look at, for people, of this model and this worker."""
@@ -157,13 +144,13 @@ class Deployment:
 
     def own_alarms(self) -> list[str]:
         """Return the same of this model alone."""
-        served, problem = self.follower.served, self.follower.following.problem
-        warning = served.warning if served is not None else None
-        found = [text for text in (problem, warning) if text]
+        served = self.follower.served
+        found = [self.follower.following.problem, served and served.warning]
         # A part that hangs is an alarm, also one of the shadow.
-        silent = [text for heart in self.hearts() if (text := heart.problem())]
-        captures = [*self.capture.problems(), *self.batch_capture.problems()]
-        return [*found, *silent, *captures, *self.compactor.problems()]
+        found += [heart.problem() for heart in self.hearts()]
+        for part in (self.capture, self.batch_capture, self.compactor):
+            found += part.problems()
+        return [text for text in found if text]
 
     def notes(self) -> list[str]:
         """Return what is worth saying and no alarm: that the environment sets the threshold."""

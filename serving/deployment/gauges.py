@@ -12,21 +12,16 @@ def gauges(
 ) -> dict[str, Mapping[Labels, float]]:
     """Return this worker's gauges, and capture's and the shadows' counters, by metric name.
 
-    Args:
-        deployments: of each model.
-        shed_before: requests that were refused for the room of their bodies.
+    `shed_before` requests were refused for the room of their bodies.
     """
     shed = shed_before + sum(d.batcher.shed + d.batch.shed for d in deployments)
     counters = [d.captured() for d in deployments]
     shadows = [d.shadow for d in deployments if d.shadow]
-    serving: dict[Labels, float] = {_identity(d.follower.served, d.alias): 1 for d in deployments}
-    for shadow in shadows:
-        if shadow.follower.served is not None:
-            serving[_identity(shadow.follower.served, shadow.alias)] = 1
     canaries = [d.canary for d in deployments if d.canary]
-    for canary in canaries:
-        if canary.trial is not None:
-            serving[_identity(canary.trial.model, canary.alias)] = 1
+    serving = [(d.follower.served, d.alias) for d in deployments]
+    serving += [(served, s.alias) for s in shadows if (served := s.follower.served)]
+    # Another thread may end a trial between two looks at it.
+    serving += [(trial.model, c.alias) for c in canaries if (trial := c.trial)]
     return {
         "capture_rows": {(): sum(c.captured for c in counters)},
         "ignored_fields": {(): sum(d.ignored_fields for d in deployments)},
@@ -37,9 +32,11 @@ def gauges(
         "http_shed_requests": {(): shed},
         "shadow_rows": {(): sum(s.scored for s in shadows)},
         "shadow_dropped_rows": {(): sum(s.dropped for s in shadows)},
-        "serving_workers": serving,
+        "serving_workers": {_identity(*one): 1 for one in serving},
         "canary_outcomes": {k: v for c in canaries for k, v in list(c.tally.counts.items())},
-        "canary_stopped_workers": {c.stopped_key: 1 for c in canaries if c.stopped},
+        "canary_stopped_workers": {
+            (d.name, d.canary.stopped[0]): 1 for d in deployments if d.canary and d.canary.stopped
+        },
         "serving_refusing_workers": dict.fromkeys(filter(None, map(_refusal, deployments)), 1),
         "serving_degraded_workers": {(): int(any(d.alarms() for d in deployments))},
         "serving_registry_reachable_workers": {

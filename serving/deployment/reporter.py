@@ -176,14 +176,11 @@ class Reporter:
 
     def _fail(self, exc: Exception) -> None:
         """Say once why nobody can read what this proxy serves."""
-        text = _("what is served could not be reported to MLflow: {reason}", reason=_reason(exc))
+        reason = exc if isinstance(exc, ProjectError) else location(exc)
+        text = _("what is served could not be reported to MLflow: {reason}", reason=reason)
         if text != self._problem:
             self._log.event("WARNING", text)
         self._problem = text
-
-
-def _reason(exc: Exception) -> object:
-    return exc if isinstance(exc, ProjectError) else location(exc)
 
 
 def _opened(path: Path) -> int:

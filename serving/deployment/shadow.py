@@ -38,19 +38,13 @@ _SCORE_SECONDS = 30.0
 class Shadow:
     """Follows `SHADOW_ALIAS` and captures what it would have answered, with the role `shadow`."""
 
-    def __init__(self, settings: Settings, alias: str, log: JsonLog) -> None:
+    def __init__(self, settings: Settings, log: JsonLog) -> None:
         """Remember what to follow; `start` begins."""
-        registry = registry_of(settings, alias)
         # THRESHOLD is for what answers; losing a comparison must refuse no request.
         settings = settings.model_copy(update={"threshold": None, "capture_required": False})
-        self.alias = alias
-        self.follower = Follower(
-            registry,
-            settings,
-            log,
-            N_("in the shadow: {name} version {number}"),
-            "shadow_following",
-        )
+        self.alias, news = settings.shadow_alias, N_("in the shadow: {name} version {number}")
+        registry = registry_of(settings, self.alias)
+        self.follower = Follower(registry, settings, log, news, "shadow_following")
         self.capture = Capture(settings, log, ROLE_SHADOW)
         self._heart = Heartbeat("shadow")
         self.hearts = (self._heart, self.follower.heart, *self.capture.hearts)
@@ -129,14 +123,8 @@ class Shadow:
             self.dropped += sum(len(job.instances.rows) for job in answered)
             reason = str(exc) if isinstance(exc, RequestError) else location(exc)
             if reason != self._failure:
-                self._log.event(
-                    "ERROR",
-                    _(
-                        "the shadow {alias} did not score: {reason}",
-                        alias=self.alias,
-                        reason=reason,
-                    ),
-                )
+                text = N_("the shadow {alias} did not score: {reason}")
+                self._log.event("ERROR", _(text, alias=self.alias, reason=reason))
             self._failure = reason
 
 

@@ -33,14 +33,9 @@ Counts = Mapping[tuple[str, str], int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A canary that answers now.
+    """A canary that answers a share of the requests now, beside the champion that it fits to.
 
-    Attributes:
-        champion: what it was found compatible with.
-        model: the canary.
-        share: part of the requests that it answers.
-        begun: which start of a canary this is.
-        key: of the pseudonyms.
+    `begun` tells which start of a canary this is; `key` is that of the pseudonyms.
     """
 
     champion: ServedModel

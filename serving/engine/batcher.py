@@ -71,11 +71,9 @@ class Batcher:
             await loop.run_in_executor(self._large, self._run_alone, job)
             return
         job.done = loop.create_future()
-        waiting, flush = (
-            (self._quick, self._flush_quick)
-            if job.model.version.quick
-            else (self._slow, self._flush_slow)
-        )
+        waiting, flush = self._slow, self._flush_slow
+        if job.model.version.score.quick:
+            waiting, flush = self._quick, self._flush_quick
         waiting.append(job)
         if len(waiting) == 1:
             loop.call_soon(flush)

@@ -30,7 +30,10 @@ def explain(job: Job) -> list[list[dict[str, Any]]]:
         ScoringFailed: the model raised on a replaced instance.
     """
     features = job.model.version.contract.features
-    reference = np.array(reference_row(job), dtype=object)
+    # What stands for "nothing special": the example's values, null without one.
+    example = job.model.version.contract.example
+    values = [example.instance[feature.name] if example else None for feature in features]
+    reference = np.array(values, dtype=object)
     size = max(1, _CALL_ROWS // max(1, len(features)))
     found: list[list[dict[str, Any]]] = []
     for start in range(0, len(job.instances.rows), size):
@@ -43,11 +46,8 @@ def explain(job: Job) -> list[list[dict[str, Any]]]:
 def _effects(job: Job, rows: np.ndarray, scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return what each value does to its row's score, (n, k); 0 where it is the reference's.
 
-    Args:
-        job: its model scores the replaced instances, all in one call.
-        rows: (n, k) values, None for null.
-        scores: (n,) as answered.
-        reference: (k,) values; a null replaces no value that must not be null.
+    The job's model scores the replaced instances in one call. Rows are (n, k), None for null;
+    scores (n,), as answered; reference (k,): a null in it replaces no value that must not be null.
     """
     nullable = np.array([feature.nullable for feature in job.model.version.contract.features])
     replaceable = nullable | (reference != None)  # noqa: E711 (element by element)
@@ -78,11 +78,3 @@ def _strongest(
             }
             for place in places[:count]
         ]
-
-
-def reference_row(job: Job) -> Sequence[Any]:
-    """Return the values that stand for "nothing special": the example's, null without one."""
-    contract = job.model.version.contract
-    if contract.example is None:
-        return [None] * len(contract.features)
-    return [contract.example.instance[name] for name in contract.feature_names]

@@ -76,7 +76,7 @@ def settle(jobs: Sequence[Job], chunk: int | None = None) -> None:
     starts = range(0, len(rows), size)
     parts = [version.output(rows[start : start + size], jobs[0].params) for start in starts]
     output = parts[0] if len(parts) == 1 else _joined(parts)
-    scores = version.scores(output)
+    scores = version.score.scores(output)
     start = 0
     for job in jobs:
         end = start + len(job.instances.rows)
@@ -86,16 +86,12 @@ def settle(jobs: Sequence[Job], chunk: int | None = None) -> None:
 
 def _joined(parts: Sequence[Output]) -> Output:
     if all(isinstance(part, np.ndarray) for part in parts):
-        joined: np.ndarray = np.concatenate(parts)
-        return joined
+        return np.concatenate(parts)
     return [row for part in parts for row in part]
 
 
 def settle_apart(jobs: Sequence[Job]) -> None:
-    """Settle the jobs in one call; if that fails, each alone, to spare the others.
-
-    A job that fails keeps its error.
-    """
+    """Settle the jobs in one call; if that fails, each alone. A job that fails keeps its error."""
     try:
         settle(jobs)
     except Exception as exc:

@@ -2,10 +2,9 @@
 
 One folder per server, model and alias: `record.json` says what is kept, and folders beside it hold
 the versions' files as they were downloaded. The version before is kept for a rollback, which then
-needs no download. Several workers share it under a file lock, and
-every change is made under another name and renamed, so a killed process leaves a whole copy or
-none. What is read back is digest-checked here and verified like a download by
-`serving.model.loading`.
+needs no download. Several workers share it under a file lock, and every change is made under
+another name and renamed, so a killed process leaves a whole copy or none. What is read back is
+digest-checked here and verified like a download by `serving.model.loading`.
 """
 
 import contextlib
@@ -54,8 +53,7 @@ class ModelCache:
         Raises:
             OSError: there is no room or no right to write; what was kept before stays.
         """
-        with self._locked():
-            record = self._record()
+        with self._locked() as record:
             if record is not None and _target(record) == target and self._files(record).is_dir():
                 return
             name = f"v{target.number}-{digest(files)}"
@@ -69,8 +67,7 @@ class ModelCache:
         Raises:
             OSError: it cannot be written.
         """
-        with self._locked():
-            record = self._record()
+        with self._locked() as record:
             if record is None:
                 return False
             if _target(record).is_version_of(target):
@@ -87,8 +84,7 @@ class ModelCache:
         Raises:
             OSError: it cannot be written.
         """
-        with self._locked():
-            record = self._record()
+        with self._locked() as record:
             if record is not None and _target(record).is_version_of(target):
                 self._write({**record, **_entry(record["files"], target, _facts(record))})
 
@@ -103,8 +99,7 @@ class ModelCache:
         if not self._folder.is_dir():
             yield None
             return
-        with self._locked():
-            record = self._record()
+        with self._locked() as record:
             if record is None or (wanted and not _target(record).is_version_of(wanted)):
                 yield None
                 return
@@ -158,10 +153,11 @@ class ModelCache:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[dict[str, Any] | None]:
+        """Hold the folder's lock; yield the record in it."""
         make_folder(self._folder)
         with locked(self._folder / _LOCK):
-            yield
+            yield self._record()
 
 
 def digest(folder: Path) -> str:

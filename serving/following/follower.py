@@ -37,7 +37,7 @@ _PAUSES = (1.0, 30.0)
 NO_DISK = "no_disk"
 """Code of a version whose files found no room."""
 _REFUSED_PAUSES = (10.0, 600.0)
-"""The same for one that was refused."""
+"""The same for one that was refused: a gateway may have answered in place of its files."""
 _LOOK_SECONDS = 3 * CALL_SECONDS
 """Time after which a look at the alias hangs, besides a few pauses."""
 _LOAD_SECONDS = TRANSFER_SECONDS + 60.0
@@ -109,7 +109,6 @@ class Follower:
             settings.model_cache, registry.place, registry.name, registry.alias
         )
         self._cache_tried = False
-        self._tags: Mapping[str, str] = {}
         self._failure: _Failure | None = None
         self._warm: LoadedVersion | None = None
         self._reported: str | None = None
@@ -168,18 +167,15 @@ class Follower:
             reachable = not isinstance(exc, RegistryUnreachable)
             if self.served is None:
                 self._start_from_cache()  # as a worker that runs would go on with what it has
-            reason = exc if isinstance(exc, RegistryError) else _no_disk(exc)
             code = exc.code if isinstance(exc, RegistryError) else NO_DISK
-            self._note(Following(target.number, reachable, self._behind(target, reason), code))
+            self._note(Following(target.number, reachable, self._behind(target, exc), code))
         else:
             self._note(Following(target.number, True, None))
 
     def _serve_nothing(self) -> None:
         if self.served is not None:
-            gone = _(
-                "nothing is served under the alias {alias} any more", alias=self._registry.alias
-            )
-            self._log.event("INFO", gone, self.served.release)
+            text = N_("nothing is served under the alias {alias} any more")
+            self._log.event("INFO", _(text, alias=self._registry.alias), self.served.release)
         self.served = None
         self._failure = self._reported = None
         self.following = Following(reachable=True)
@@ -191,11 +187,10 @@ class Follower:
             version = self._before(target) or (self._kept(target) if first else None)
             version = version or self._load(target)
             self._swap(self._dress(version, target.tags))
-        elif served.source == "cache" or dict(target.tags) != dict(self._tags):
+        elif served.source == "cache" or dict(target.tags) != dict(served.tags):
             self._swap(self._dress(served.version, target.tags))
             if not self._optional:
                 self._in_cache(lambda: self._cache.remember(target))
-        self._tags = target.tags
 
     def _before(self, target: Version) -> LoadedVersion | None:
         """Return the target if it is what was served before and is still in memory.
@@ -209,14 +204,8 @@ class Follower:
         version = replace(before, target=target)
         check_successor(served.version, version)
         # A start without MLflow must not serve what was rolled back, so the local copy goes along.
-        there = True
-
-        def recall() -> None:
-            nonlocal there
-            there = self._cache.recall(target)
-
-        self._in_cache(recall)
-        return version if there else None
+        there = self._in_cache(lambda: self._cache.recall(target))
+        return None if there is False else version
 
     def _start_from_cache(self) -> None:
         """Serve the last good version that this host kept; say once if there is none that will."""
@@ -225,8 +214,7 @@ class Follower:
         self._cache_tried = True
         version = self._kept()
         if version is not None:
-            self._tags = version.target.tags
-            self._swap(self._dress(version, self._tags, "cache"))
+            self._swap(self._dress(version, version.target.tags, "cache"))
 
     def _kept(self, wanted: Version | None = None) -> LoadedVersion | None:
         """Load the version that this host kept, if it is the one wanted; say why it cannot be."""
@@ -256,29 +244,25 @@ class Follower:
             check_successor(self.served.version, version)
         self._in_cache(lambda: self._cache.keep(version.target, files, facts))
 
-    def _in_cache(self, change: Callable[[], None]) -> None:
-        """Change the local copy; serving goes on when that fails."""
+    def _in_cache(self, change: Callable[[], bool | None]) -> bool | None:
+        """Change the local copy; serving goes on when that fails, with None."""
         try:
-            change()
+            return change()
         except OSError as exc:
             problem = _("the local copy could not be kept: {reason}", reason=exc.strerror)
             self._log.event("WARNING", problem)
+        return None
 
     def _load(self, target: Version) -> LoadedVersion:
         """Load the target, unless it failed before and it is too soon to try again."""
-        before = self._failure
-        if before is not None and before.target != target:
-            before = None
+        before = self._failure if self._failure and self._failure.target == target else None
         if before is not None and time.monotonic() < before.until:
             raise before.error.with_traceback(None)
         self.heart.beat(_LOAD_SECONDS)
         try:
             version = load_version(self._registry, target, self._settings, self._accept)
         except (RegistryError, OSError) as exc:
-            first, most = _PAUSES
-            if isinstance(exc, VersionRefused):
-                # Its files never change, but a gateway may have answered in their place.
-                first, most = _REFUSED_PAUSES
+            first, most = _REFUSED_PAUSES if isinstance(exc, VersionRefused) else _PAUSES
             pause = min(2 * before.pause, most) if before else first
             self._failure = _Failure(target, exc, time.monotonic() + pause, pause)
             raise
@@ -324,7 +308,8 @@ class Follower:
         number = self.served.version.number
         return _("{problem}; serving the local copy of version {n}", problem=exc, n=number)
 
-    def _behind(self, target: Version, reason: object) -> str:
+    def _behind(self, target: Version, exc: RegistryError | OSError) -> str:
+        reason = _("no disk: {reason}", reason=exc.strerror) if isinstance(exc, OSError) else exc
         facts = {"alias": self._registry.alias, "number": target.number, "reason": reason}
         if self.served is None:
             return _("the alias {alias} names version {number}, serving none: {reason}", **facts)
@@ -361,7 +346,3 @@ class Follower:
             idle = self._optional and self.served is None and self._failure is None
             pause = _IDLE * self._settings.poll_seconds if idle else self._pause
             self._stop.wait(pause * (1 - early))
-
-
-def _no_disk(exc: OSError) -> str:
-    return _("no disk: {reason}", reason=exc.strerror)

@@ -52,15 +52,13 @@ class SharedLook:
             if not lock_within(fd, _PATIENCE_SECONDS):
                 return self._registry.resolve()
             found = _read(fd)
-            if found is None or not 0 <= time.monotonic() - found["at"] < self._good_for(found):
+            good_for = self._missing_seconds if found and "missing" in found else self._seconds
+            if found is None or not 0 <= time.monotonic() - found["at"] < good_for:
                 found = self._ask()
                 os.ftruncate(fd, os.pwrite(fd, json.dumps(found).encode(), 0))
         finally:
             os.close(fd)
         return self._told(found)
-
-    def _good_for(self, found: Mapping[str, Any]) -> float:
-        return self._missing_seconds if "missing" in found else self._seconds
 
     def _ask(self) -> dict[str, Any]:
         said: dict[str, Any]
@@ -77,11 +75,10 @@ class SharedLook:
     def _told(self, found: Mapping[str, Any]) -> Version:
         if "unreachable" in found:
             raise RegistryUnreachable(**found["unreachable"])
+        if found.get("missing") == "model":
+            raise ModelMissing(self._registry.name, found["known"])
         if "missing" in found:
-            name, alias = self._registry.name, self._registry.alias
-            if found["missing"] == "model":
-                raise ModelMissing(name, found["known"])
-            raise AliasMissing(name=name, alias=alias)
+            raise AliasMissing(name=self._registry.name, alias=self._registry.alias)
         return Version.from_dict(found["target"])
 
 

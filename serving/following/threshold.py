@@ -25,31 +25,22 @@ def threshold_in_force(
     tagged = tags.get(names.TAG_THRESHOLD)
     if tagged is None:
         return version.contract.threshold, "metadata", None
-    value = read_threshold(tagged)
-    if value is not None:
-        return value, "tag", None
-    warning = _(
-        "the tag {tag} of version {number} is not a number between 0 and 1; "
-        "the threshold of the metadata holds",
-        tag=names.TAG_THRESHOLD,
-        number=version.number,
-    )
+    try:
+        return read_share(tagged), "tag", None
+    except NumberError:
+        warning = _(
+            "the tag {tag} of version {number} is not a number between 0 and 1; "
+            "the threshold of the metadata holds",
+            tag=names.TAG_THRESHOLD,
+            number=version.number,
+        )
     return version.contract.threshold, "metadata", warning
 
 
 def override_text(threshold: float) -> str:
     """Say that the environment's threshold is on."""
-    shown = f"{threshold:g}"  # as it is set, whatever the language
     return _(
         "THRESHOLD={threshold} of the environment is in force: it holds for any version, "
         "after promotions and rollbacks too",
-        threshold=shown,
+        threshold=f"{threshold:g}",  # as it is set, whatever the language
     )
-
-
-def read_threshold(text: str) -> float | None:
-    """Return a tag's threshold, or None if it is no number in [0, 1]."""
-    try:
-        return read_share(text)
-    except NumberError:
-        return None

@@ -6,7 +6,6 @@ twice a second, and whichever worker is asked for `/metrics` adds them up
 """
 
 import contextlib
-import math
 import os
 import threading
 import time
@@ -15,7 +14,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -25,7 +24,7 @@ from core.messages import _
 from serving.config.model_paths import plain
 from serving.engine.job import Job
 from serving.metrics.kept import KeptLevels
-from serving.metrics.slo import ServiceTally, Slices, Watch
+from serving.metrics.slo import Failing, ServiceTally, Slices, Watch
 from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import RequestRecord
 
@@ -34,9 +33,6 @@ PUBLISH_SECONDS = 0.5
 
 SILENT_SECONDS = 10.0
 """Age from which the numbers of a living worker say that it, or its thread, stands still."""
-
-_FAILING_SECONDS = 60.0
-"""How long a failure of all requests is worth a reason after the last of them, in seconds."""
 
 LATENCY_BOUNDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2),
@@ -51,20 +47,13 @@ SCORING_PATHS = ("/predict", "/invocations")
 Labels = tuple[str, ...]
 
 
-class _Published(msgspec.Struct):
-    """A worker's file, and the monotonic time of its numbers."""
+class WorkerNumbers(msgspec.Struct, omit_defaults=True):
+    """What one worker counted, as its file has it: `at` a monotonic time; and whether it lives."""
 
     numbers: dict[str, Any]
     slices: Slices
     at: float
-
-
-class WorkerNumbers(NamedTuple):
-    """What one worker counted, and whether it lives."""
-
-    numbers: Mapping[str, Any]
-    alive: bool
-    slices: Slices
+    alive: bool = True
 
 
 class BucketCounts:
@@ -105,9 +94,9 @@ class Metrics:
         """Start at zero; nothing is written before `start`."""
         self._folder, self._state, self._ready = folder, state, ready
         self._watch, self.heart, self._kept = Watch(), Heartbeat("metrics"), kept
-        self._seen, self._failed_at = (0, 0), -math.inf
+        self._failing = Failing()
         self._requests: dict[Labels, int] = defaultdict(int)
-        self._latency: dict[Labels, BucketCounts] = {}
+        self._latency = defaultdict[Labels, BucketCounts](lambda: BucketCounts(LATENCY_BOUNDS))
         self._closed: dict[Labels, int] = defaultdict(int)
         self._batches = BucketCounts(BATCH_BOUNDS)
         self._predictions: dict[Labels, int] = defaultdict(int)
@@ -121,10 +110,7 @@ class Metrics:
         """Count an answered request."""
         method, path = record.method, record.path
         self._requests[(method, path, str(record.status_code))] += 1
-        latency = self._latency.get((method, path))
-        if latency is None:
-            latency = self._latency[(method, path)] = BucketCounts(LATENCY_BOUNDS)
-        latency.observe(record.latency_ms / 1000)
+        self._latency[(method, path)].observe(record.latency_ms / 1000)
 
     def closed(self, reason: str) -> None:
         """Count a connection that was closed for a limit."""
@@ -197,13 +183,11 @@ class Metrics:
         if self._path is None:
             return
         with contextlib.suppress(OSError), replacing(self._path, durable=False) as temporary:
-            now = time.monotonic()
-            published = _Published(self.snapshot(), self._watch.slices, now)
-            temporary.write_bytes(msgspec.json.encode(published))
+            temporary.write_bytes(msgspec.json.encode(self._own()))
 
     def parts(self) -> list[WorkerNumbers]:
         """Return what this worker counted, then what the others published."""
-        return [WorkerNumbers(self.snapshot(), True, self._watch.slices), *self.siblings()]
+        return [self._own(), *self.siblings()]
 
     def siblings(self) -> list[WorkerNumbers]:
         """Return what the other workers published."""
@@ -213,11 +197,14 @@ class Metrics:
         for path in sorted(self._folder.glob("*.json")):
             if path != self._path:
                 with contextlib.suppress(OSError, ValueError):
-                    read = msgspec.json.decode(path.read_bytes(), type=_Published)
-                    alive = is_held(path.with_suffix(".lock"))
+                    read = msgspec.json.decode(path.read_bytes(), type=WorkerNumbers)
+                    read.alive = is_held(path.with_suffix(".lock"))
                     _note_silence(read)
-                    found.append(WorkerNumbers(read.numbers, alive, read.slices))
+                    found.append(read)
         return found
+
+    def _own(self) -> WorkerNumbers:
+        return WorkerNumbers(self.snapshot(), self._watch.slices, time.monotonic())
 
     def others_serve(self, model: str) -> bool:
         """Tell whether another worker of this server takes requests, and has a version of it."""
@@ -237,7 +224,7 @@ class Metrics:
 
     def problems(self) -> list[str]:
         """Return what someone should look at, for people."""
-        if time.monotonic() - self._failed_at < _FAILING_SECONDS:
+        if self._failing.still(time.monotonic()):
             return [_("every scoring request fails with 500; the log says why")]
         return []
 
@@ -249,7 +236,7 @@ class Metrics:
                 requests += count
                 errors += count if status[0] == "5" else 0
                 failed += count if status == "500" else 0
-        self._note_failures(requests, failed)
+        self._failing.look(requests, failed, time.monotonic())
         counts = [
             h.counts
             for (_method, path), h in list(self._latency.items())
@@ -261,15 +248,8 @@ class Metrics:
         if self._kept is not None:
             self._kept.keep(self._watch.slices)
 
-    def _note_failures(self, requests: int, failed: int) -> None:
-        """Remember when all scoring requests since the last look were answered 500."""
-        (requests_before, failed_before), self._seen = self._seen, (requests, failed)
-        if new := requests - requests_before:
-            failing = new == failed - failed_before
-            self._failed_at = time.monotonic() if failing else -math.inf
 
-
-def _note_silence(read: _Published) -> None:
+def _note_silence(read: WorkerNumbers) -> None:
     """Let what a sibling published say how old it is, since a part that hangs cannot."""
     silent = time.monotonic() - read.at
     if silent > SILENT_SECONDS:

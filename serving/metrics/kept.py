@@ -41,12 +41,11 @@ class KeptLevels:
         What cannot be written is missed in the trend, and no more than that.
         """
         newest = max(slices.tallies, default=0)
-        over = [n for n in sorted(slices.tallies) if n < newest or all_of_it]
-        for number in over:
-            if number not in self._written:
-                self._written.add(number)
-                with contextlib.suppress(OSError):
-                    self._append(slices.tallies[number], today or _today())
+        over = {n for n in slices.tallies if n < newest or all_of_it}
+        for number in sorted(over - self._written):
+            self._written.add(number)
+            with contextlib.suppress(OSError):
+                self._append(slices.tallies[number], today or _today())
         self._written &= slices.tallies.keys()
 
     def _append(self, tally: ServiceTally, today: date) -> None:
@@ -71,13 +70,9 @@ class KeptLevels:
 def days(folder: Path, today: date | None = None) -> list[DayLevels]:
     """Return what is kept, newest day first; days on which no server ran are left out."""
     newest = today or _today()
-    found = []
-    for back in range(DAYS):
-        day = newest - timedelta(days=back)
-        total = _read(folder / _NAME.format(day=day))
-        if total is not None:
-            found.append(DayLevels(day, total))
-    return found
+    dates = [newest - timedelta(days=back) for back in range(DAYS)]
+    read = [(day, _read(folder / _NAME.format(day=day))) for day in dates]
+    return [DayLevels(day, total) for day, total in read if total is not None]
 
 
 def _today() -> date:

@@ -29,7 +29,7 @@ AVAILABILITY_TARGET = 0.99
 _STALL_SECONDS = 5.0
 """A look that comes later than this after the one before says that the process stood still."""
 _FAILING_SECONDS = 60.0
-_QUANTILE = 0.95
+"""How long a failure of all requests counts after the last of them."""
 
 
 class ServiceTally(msgspec.Struct, frozen=True, array_like=True):
@@ -63,6 +63,24 @@ class Slices(msgspec.Struct, frozen=True):
     tallies: dict[int, ServiceTally] = msgspec.field(default_factory=dict)
 
 
+class Failing:
+    """Whether all requests fail: since a look at which every new one had, for a minute."""
+
+    def __init__(self) -> None:
+        """Nothing has failed yet."""
+        self._before, self._at = (0, 0), -math.inf
+
+    def look(self, requests: int, failed: int, now: float) -> None:
+        """See what has been counted until `now`, in monotonic seconds."""
+        before, self._before = self._before, (requests, failed)
+        if new := requests - before[0]:
+            self._at = now if new == failed - before[1] else -math.inf
+
+    def still(self, now: float) -> bool:
+        """Tell whether they fail."""
+        return now - self._at < _FAILING_SECONDS
+
+
 class Watch:
     """Looks at one worker's counters and keeps its slices of the last day."""
 
@@ -70,8 +88,8 @@ class Watch:
         """Nothing is counted before `begin`."""
         self.slices = Slices()
         self.lived = self.down = 0.0
-        self._at = self._failed = 0.0
-        self._before = ServiceTally()
+        self._at = 0.0
+        self._before, self._failing = ServiceTally(), Failing()
 
     def begin(self, now: float | None = None) -> None:
         """Requests are taken from now on: seconds count."""
@@ -79,33 +97,24 @@ class Watch:
         self.slices = Slices(self._at)
 
     def look(self, counted: ServiceTally, ready: bool, now: float | None = None) -> None:
-        """Add what happened since the last look.
+        """Add what happened since the last look, given what is counted since the worker started.
 
-        Args:
-            counted: requests, errors and latencies since the worker started.
-            ready: whether a model is loaded.
-            now: monotonic seconds; None asks the clock.
+        `ready` is whether a model is loaded; `now` monotonic seconds, None asks the clock.
         """
         if self.slices.since is None:
             return
         now = time.monotonic() if now is None else now
         before, elapsed = self._before, now - self._at
         requests, errors = counted.requests - before.requests, counted.errors - before.errors
-        down = self._down(requests, errors, elapsed, ready, now)
+        self._failing.look(counted.requests, counted.errors, now)
+        stalled = elapsed > _STALL_SECONDS
+        down = elapsed if stalled or not ready or self._failing.still(now) else 0.0
         counts = zip_longest(counted.latencies, before.latencies, fillvalue=0)
         grown = tuple(a - b for a, b in counts)
         self._add(int(now // SLICE_SECONDS), ServiceTally(requests, errors, elapsed, down, grown))
         self.lived += elapsed
         self.down += down
         self._at, self._before = now, counted
-
-    def _down(self, requests: int, errors: int, elapsed: float, ready: bool, now: float) -> float:
-        if requests:
-            self._failed = now if errors == requests else 0.0
-        failing = self._failed and now - self._failed < _FAILING_SECONDS
-        if failing or not ready or elapsed > _STALL_SECONDS:
-            return elapsed
-        return 0.0
 
     def _add(self, number: int, tally: ServiceTally) -> None:
         tallies = self.slices.tallies
@@ -163,7 +172,7 @@ def window(workers: Sequence[Slices], now: float, seconds: int) -> LevelWindow:
 def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
     """Judge a window; `bounds` are those of the latencies, in seconds."""
     tally = over.tally
-    p95 = percentile_95(tally, bounds)
+    p95 = percentile_95(tally.latencies, bounds)
     share = tally.errors / tally.requests if tally.requests else None
     return Levels(
         over,
@@ -171,11 +180,6 @@ def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
         Level(share, None if share is None else share < ERROR_TARGET),
         _availability(over),
     )
-
-
-def percentile_95(tally: ServiceTally, bounds: Sequence[float]) -> float | None:
-    """Return the p95 of the latencies in seconds; None without requests."""
-    return quantile(_QUANTILE, tally.latencies, bounds)
 
 
 def _availability(over: LevelWindow) -> Level:
@@ -193,8 +197,8 @@ def _availability(over: LevelWindow) -> Level:
     return Level(up, None if at_best > AVAILABILITY_TARGET else False)
 
 
-def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> float | None:
-    """Return a quantile of counts by upper bound, as Prometheus's `histogram_quantile` does.
+def percentile_95(counts: Sequence[int], bounds: Sequence[float]) -> float | None:
+    """Return the p95 of counts by upper bound, as Prometheus's `histogram_quantile` does.
 
     Linear within a bound; infinite where it lies beyond the last bound, which nobody measured.
     None without counts.
@@ -202,7 +206,7 @@ def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> fl
     sums = list(accumulate(counts))
     if not sums or not sums[-1]:
         return None
-    rank = share * sums[-1]
+    rank = 0.95 * sums[-1]
     place = next(i for i, total in enumerate(sums) if total >= rank)
     if place >= len(bounds):
         return math.inf

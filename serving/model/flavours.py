@@ -1,7 +1,4 @@
-"""From a package's files to its estimator, by MLflow's flavour: data is read, code is not run.
-
-A dict from flavour to what reads its file. Whatever needs code stays behind `ALLOW_PICKLE`.
-"""
+"""From a package's files to its estimator, by flavour: data is read, code needs `ALLOW_PICKLE`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,17 +9,11 @@ from core.files.skops_models import foreign_types, load_plain
 from core.messages import _
 from core.registry.files import Package
 from core.registry.packages import load_untrusted
-from serving.compiled.boosters import (
-    LIGHTGBM_BOOSTER,
-    NotData,
-    WithParams,
-    load_catboost,
-    load_lightgbm,
-    load_xgboost,
-)
+from serving.compiled.boosters import NotData, WithParams, load_catboost, load_xgboost
 from serving.config.settings import Settings
 
 METHODS = ("predict_proba", "predict")
+_LIGHTGBM_BOOSTER = "lightgbm.basic.Booster"
 
 Flavor = Mapping[str, Any]
 
@@ -106,26 +97,20 @@ def _skops(file: Path, flavor: Flavor, settings: Settings) -> Any:
     return load_plain(file)
 
 
-def _xgboost(file: Path, flavor: Flavor, _settings: Settings) -> Any:
-    return load_xgboost(file, flavor)
-
-
-def _catboost(file: Path, flavor: Flavor, _settings: Settings) -> Any:
-    return load_catboost(file, flavor)
-
-
 def _lightgbm(file: Path, flavor: Flavor, settings: Settings) -> Any:
     """Load a booster's text, or the skops file of an estimator."""
-    if flavor.get("model_class", LIGHTGBM_BOOSTER) == LIGHTGBM_BOOSTER:
-        return load_lightgbm(file)
+    if flavor.get("model_class", _LIGHTGBM_BOOSTER) == _LIGHTGBM_BOOSTER:
+        import lightgbm
+
+        return lightgbm.Booster(model_file=file)
     return _skops(file, flavor, settings)
 
 
 _READERS: Mapping[str, Callable[[Path, Flavor, Settings], Any]] = {
     "sklearn": _skops,
-    "xgboost": _xgboost,
+    "xgboost": lambda file, flavor, _settings: load_xgboost(file, flavor),
     "lightgbm": _lightgbm,
-    "catboost": _catboost,
+    "catboost": lambda file, flavor, _settings: load_catboost(file, flavor),
 }
 
 

@@ -41,10 +41,7 @@ EXAMPLE_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedVersion:
-    """One version, read and verified; immutable, whatever its alias or tags become.
-
-    `score` gives the score of each row.
-    """
+    """One version, read and verified; immutable, whatever its alias or tags become."""
 
     name: str
     target: Version
@@ -63,11 +60,6 @@ class LoadedVersion:
         return self.target.number
 
     @property
-    def quick(self) -> bool:
-        """Tell whether a call takes so little that the event loop may wait for it."""
-        return self.score.quick
-
-    @property
     def matrix(self) -> bool:
         """Tell whether the signature is a tensor's: the model takes a matrix without names."""
         return [spec.get("type") for spec in self.signature["inputs"] or ()] == ["tensor"]
@@ -75,10 +67,6 @@ class LoadedVersion:
     def output(self, rows: Rows, params: Params | None = None) -> Output:
         """Return what pyfunc's `predict` would for the rows, with the signature's parameters."""
         return self.score.output(rows, self.params.defaults if params is None else params)
-
-    def scores(self, output: Output) -> list[float | None]:
-        """Return the score in each row of an output."""
-        return self.score.scores(output)
 
     @property
     def run_id(self) -> str | None:
@@ -94,11 +82,7 @@ def load_version(
 ) -> LoadedVersion:
     """Download, check and load what an alias points to.
 
-    Args:
-        registry: where to download it from.
-        target: the version.
-        settings: what it may hold.
-        accept: called with a good version and its files, which are gone afterwards.
+    `accept` is called with a good version and its files, which are gone afterwards.
 
     Raises:
         VersionRefused: it must not or cannot be served, or `accept` refused it.
@@ -140,7 +124,7 @@ def read_version(
             validator=Validator(contract, settings.max_instances),
             reader=InstanceReader(contract, settings.max_instances, settings.max_invocations_rows),
             params=ParamsReader(package.params or ()),
-            score=Scorer(method, contract.features, positive, inputs),
+            score=Scorer(method, inputs, positive),
         )
         _check_example(version)
         try_version(version.score, method, contract.features, version.validator, package.folder)

@@ -20,13 +20,7 @@ from serving.model.shortcut import seen_values
 def nulls_tried(
     contract: ModelContract, method: Callable[[Any], Any], inputs: Inputs
 ) -> ModelContract:
-    """Return the contract with each number nullable without which the model answers.
-
-    Args:
-        contract: derived from a signature.
-        method: the estimator's bound method.
-        inputs: makes what the method takes.
-    """
+    """Return a signature's contract, with each number nullable without which `method` answers."""
     asked = [
         place
         for place, feature in enumerate(contract.features)

@@ -48,19 +48,22 @@ def with_nulls(rows: Batch, places: Collection[int]) -> Batch:
 
 def odd(features: Sequence[Feature], rows: Batch) -> list[Batch]:
     """Return small batches, each with one feature's values outside of what was seen."""
-    batches = []
-    for place, feature in enumerate(features):
-        for values in _odd_values(feature):
-            chosen = [list(rows[number % len(rows)]) for number in range(len(values))]
-            for row, value in zip(chosen, values, strict=True):
-                row[place] = value
-            batches.append(chosen)
-    return batches
+    return [
+        _replaced(rows, place, values)
+        for place, feature in enumerate(features)
+        for values in _odd_values(feature)
+    ]
 
 
 def one_null(rows: Batch, place: int) -> Batch:
     """Return a few rows whose only null is in one column."""
-    return [[*row[:place], None, *row[place + 1 :]] for row in rows[:_FEW]]
+    return _replaced(rows, place, [None] * _FEW)
+
+
+def _replaced(rows: Batch, place: int, values: Sequence[Any]) -> Batch:
+    """Return as many rows as there are values, which stand in one column."""
+    pairs = zip(rows, values, strict=False)
+    return [[*row[:place], value, *row[place + 1 :]] for row, value in pairs]
 
 
 def _column(feature: Feature, known: Sequence[Any], rng: np.random.Generator) -> list[Any]:

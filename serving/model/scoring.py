@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from core.contract.model import Feature
 from core.messages import _
 from serving.errors import ScoringFailed
 from serving.model.inputs import Inputs, Rows
@@ -22,7 +21,6 @@ from serving.protocol.outputs import first_number, plain_rows
 Output = np.ndarray | Sequence[Any]
 """A model's output for n rows: an array (n,) or (n, c), or n plain values."""
 
-
 QUICK_SECONDS = 0.02
 """Longest call, of 64 rows, that the event loop may wait for."""
 
@@ -31,34 +29,25 @@ class Scorer:
     """Scores rows of one version.
 
     Args:
-        method: the estimator's bound method that its pyfunc flavour names; takes what `inputs`
-            makes.
-        features: the k features in the order the pipeline takes them.
+        method: the estimator's bound method that its pyfunc flavour names.
+        inputs: makes what the method takes.
         positive_class: element of an output row that is the score, where rows are vectors; None
             where the contract names no score.
-        inputs: makes the estimator's input; frames of the contract's types where not given.
     """
 
     def __init__(
-        self,
-        method: Callable[[Any], Any],
-        features: Sequence[Feature],
-        positive_class: int | None,
-        inputs: Inputs | None = None,
+        self, method: Callable[[Any], Any], inputs: Inputs, positive_class: int | None
     ) -> None:
         """Keep the method, and the shortcut if there is one that agrees with it."""
-        self._method = method
-        self._inputs = inputs or Inputs(features)
-        self._positive_class = positive_class
+        self._method, self._inputs, self._positive_class = method, inputs, positive_class
         self._takes_params = "params" in signature(method).parameters
         self._probabilities = getattr(method, "__name__", "") == "predict_proba"
         classes = getattr(getattr(method, "__self__", None), "classes_", None)
         if not isinstance(classes, np.ndarray) or classes.ndim != 1:
             classes = np.array([])  # none, or those of several outputs
         self._places = {one: place for place, one in enumerate(classes.tolist())}
-        found = verified_shortcut(method, self._inputs)
-        self.shortcut = found.method if found else None
-        self.quick = found is not None and found.seconds <= QUICK_SECONDS
+        self.shortcut, seconds = verified_shortcut(method, inputs)
+        self.quick = seconds <= QUICK_SECONDS
 
     def __call__(self, rows: Rows) -> list[float | None]:
         """Return the score of each row; rows hold a value per feature, None for null.
@@ -91,8 +80,7 @@ class Scorer:
             raise ScoringFailed(type(exc).__name__) from exc
         if np.ndim(output) == 0 or len(output) != len(rows):
             raise ScoringFailed(_("incomplete result"))
-        scored: Output = output
-        return scored
+        return output
 
     def scores(self, output: Output) -> list[float | None]:
         """Return the score in each row of an output; None where no contract names it and none is.
@@ -103,8 +91,7 @@ class Scorer:
         if isinstance(output, np.ndarray) and output.dtype.kind in "fiu" and output.ndim <= 2:
             column = output[:, self._score_column(output)] if output.ndim == 2 else output
             if np.isfinite(column).all():
-                found: list[float | None] = column.astype(float, copy=False).tolist()
-                return found
+                return column.astype(float, copy=False).tolist()
         rows = output.tolist() if isinstance(output, np.ndarray) else output
         if self._positive_class is None:
             return [first_number(row) for row in rows]
@@ -113,8 +100,7 @@ class Scorer:
     def answered(self, output: Output) -> list[int | None]:
         """Return the position of the class that each row of an output says; None for no class."""
         if self._probabilities and isinstance(output, np.ndarray) and output.ndim == 2:
-            found: list[int | None] = output.argmax(axis=1).tolist()
-            return found
+            return output.argmax(axis=1).tolist()
         rows = output.tolist() if isinstance(output, np.ndarray) else output
         return [self._places.get(row) if isinstance(row, Hashable) else None for row in rows]
 

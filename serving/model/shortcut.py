@@ -1,9 +1,9 @@
 """A shortcut replaces the plain path only after it gave the same results on probe rows."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,30 +15,22 @@ from serving.compiled.estimators import compile_method
 from serving.model import probes
 from serving.model.inputs import Inputs
 
-
-@dataclass(frozen=True, slots=True)
-class Shortcut:
-    """A verified method of arrays, and the seconds that it takes for `TIMED_ROWS` rows."""
-
-    method: ArrayMethod
-    seconds: float
-
-
 TIMED_ROWS = 64
 _TIMES = 3
 
 
-def verified_shortcut(method: Callable[[Any], Any], inputs: Inputs) -> Shortcut | None:
-    """Return `method` as a function of a matrix (n, k); None where that cannot be trusted.
+def verified_shortcut(
+    method: Callable[[Any], Any], inputs: Inputs
+) -> tuple[ArrayMethod | None, float]:
+    """Return an estimator's bound method as a function of a matrix (n, k), as `inputs` makes it.
 
-    Args:
-        method: an estimator's bound method, which takes what `inputs` makes of rows.
-        inputs: makes the plain path's input, and the shortcut's matrix.
+    And the seconds that it takes for `TIMED_ROWS` rows; None, inf where it cannot be trusted.
     """
     estimator, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
     if estimator is None or not inputs.features:
-        return None
-    try:
+        return None, math.inf
+    # Whatever fails here, the plain path is right by definition.
+    with contextlib.suppress(Exception), np.errstate(all="ignore"):
         shortcut = compile_method(estimator, name)
         known = seen_values(estimator, range(len(inputs.features)))
         usual = probes.usual(inputs.features, known)
@@ -49,13 +41,10 @@ def verified_shortcut(method: Callable[[Any], Any], inputs: Inputs) -> Shortcut 
         def short(rows: Any) -> Any:
             return shortcut(inputs.matrix(rows))
 
-        with np.errstate(all="ignore"):
-            plain(usual)
-            if not _agree(plain, short, inputs.features, usual):
-                return None
-            return Shortcut(shortcut, _seconds(short, usual[:TIMED_ROWS]))
-    except Exception:  # whatever fails here, the plain path is right by definition
-        return None
+        plain(usual)
+        if _agree(plain, short, inputs.features, usual):
+            return shortcut, _seconds(short, usual[:TIMED_ROWS])
+    return None, math.inf
 
 
 def _seconds(method: Callable[[Any], Any], rows: probes.Batch) -> float:
@@ -86,11 +75,9 @@ def _agree(
 
 
 def seen_values(part: Any, places: Sequence[int]) -> Mapping[int, Sequence[Any]]:
-    """Return by position the values of a column that some encoder in `part` was fitted on.
+    """Return the values that some encoder in `part` was fitted on, by the position of the column.
 
-    Args:
-        part: a fitted estimator.
-        places: the positions of its input columns among all.
+    `places` are the positions of the part's input columns among all.
     """
     found: dict[int, Sequence[Any]] = {}
     for inner, columns in _inner(part, places):
@@ -99,8 +86,7 @@ def seen_values(part: Any, places: Sequence[int]) -> Mapping[int, Sequence[Any]]
     categories = getattr(part, "categories_", None)
     if isinstance(categories, list) and len(categories) == len(places):
         for place, values in zip(places, categories, strict=True):
-            plain = [v for v in values.tolist() if v is not None and v == v]
-            found.setdefault(place, plain)
+            found.setdefault(place, [v for v in values.tolist() if v is not None and v == v])
     return found
 
 

@@ -28,20 +28,15 @@ EXAMPLE = "serving_input_example.json"
 def try_version(
     scorer: Scorer, method: Any, features: Sequence[Feature], validator: Validator, folder: Path
 ) -> None:
-    """Score rows that the model has to answer.
-
-    Args:
-        scorer: scores rows.
-        method: the estimator's bound method.
-        features: the inputs.
-        validator: reads the input example as a request would be read.
-        folder: the version's files.
+    """Score rows that the model has to answer: the input example in `folder`, read as a request.
 
     Raises:
         UnfitError: no row is answered, or the answer is none that can be sent.
     """
     example = _example_rows(folder, features, validator)
-    rows = example or _made_rows(method, features)
+    estimator = getattr(method, "__self__", None)
+    known = {} if example else seen_values(estimator, range(len(features)))
+    rows = example or probes.usual(features, known)
     answered, failure = [], None
     for row in rows[:ROWS]:
         try:
@@ -55,7 +50,7 @@ def try_version(
             _check(scorer, answered)
         except RequestError as exc:
             raise UnfitError(_("several rows at once are not answered: {why}", why=exc)) from exc
-    elif failure is not None and (example or _representative(method, features)):
+    elif failure is not None and (example or _representative(features, known)):
         raise UnfitError(_("it answers none of the rows it was tried with: {why}", why=failure))
 
 
@@ -94,17 +89,8 @@ def _example_rows(
         return []
 
 
-def _made_rows(method: Any, features: Sequence[Feature]) -> list[list[Any]]:
-    return probes.usual(features, _known(method, features))[:ROWS]
-
-
-def _known(method: Any, features: Sequence[Feature]) -> probes.Known:
-    return seen_values(getattr(method, "__self__", None), range(len(features)))
-
-
-def _representative(method: Any, features: Sequence[Feature]) -> bool:
+def _representative(features: Sequence[Feature], known: probes.Known) -> bool:
     """Tell whether made rows are such as the model must answer: no text has been made up."""
-    known = _known(method, features)
     return all(
         feature.type != "string" or bool(feature.values or known.get(place))
         for place, feature in enumerate(features)

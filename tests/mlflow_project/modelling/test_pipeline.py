@@ -11,6 +11,7 @@ from core.contract.trusted_types import PLAIN_TYPES
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET
 from mlflow_project.modelling.pipeline import TRUSTED_TYPES, build_pipeline
 from mlflow_project.pede import FEATURES
+from serving.model.inputs import Inputs
 from serving.model.scoring import Scorer
 
 WIDTH = len(FEATURE_NAMES)
@@ -46,7 +47,7 @@ def test_it_can_be_served(
     asked = set(skops.io.get_untrusted_types(file=path))
     assert asked <= set(TRUSTED_TYPES) <= PLAIN_TYPES
     loaded = skops.io.load(path, trusted=sorted(asked))
-    scorer = Scorer(loaded.predict_proba, FEATURES, 1)
+    scorer = Scorer(loaded.predict_proba, Inputs(FEATURES), 1)
     assert scorer.shortcut is not None
     frame = dataset[list(FEATURE_NAMES)].sample(50, random_state=0).astype(object)
     rows = [[None] * WIDTH, *frame.where(frame.notna(), None).to_numpy().tolist()]

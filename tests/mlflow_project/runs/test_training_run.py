@@ -333,6 +333,7 @@ def test_the_served_score_is_the_reports_for_the_same_student(
 
     from core.contract.trusted_types import PLAIN_TYPES
     from mlflow_project.pede import FEATURES
+    from serving.model.inputs import Inputs
     from serving.model.scoring import Scorer
 
     registry, result = trained
@@ -341,7 +342,7 @@ def test_the_served_score_is_the_reports_for_the_same_student(
     logged = pd.read_parquet(mlflow.artifacts.download_artifacts(where)).set_index("row")
     folder = Path(mlflow.artifacts.download_artifacts(version.uri))
     model = skops.io.load(folder / "model.skops", trusted=sorted(PLAIN_TYPES))
-    scorer = Scorer(model.predict_proba, FEATURES, 1)
+    scorer = Scorer(model.predict_proba, Inputs(FEATURES), 1)
     assert scorer.shortcut is not None
     students = dataset.sample(200, random_state=0)
     frame = students[list(FEATURE_NAMES)].astype(object)

@@ -36,7 +36,7 @@ def served(folder: Path, **settings: Any) -> Scorer:
     package = plain_versions.opened(folder)
     method = method_of(package, Settings(**settings))
     contract = contract_of_version(1, None, {}, package.inputs or [], package.outputs)
-    return Scorer(method, contract.features, None, Inputs(contract.features, package.inputs or ()))
+    return Scorer(method, Inputs(contract.features, package.inputs or ()), None)
 
 
 def agrees(folder: Path) -> None:

@@ -228,7 +228,7 @@ def scored(name: str) -> tuple[Scorer, Callable[[Any], Any]]:
     model = clone(build()).fit(frame, amount if method == "amount" else gone)
     method = getattr(model, "predict" if method == "amount" else method)
     inputs = Inputs(FEATURES)
-    return Scorer(method, FEATURES, None, inputs), lambda rows: method(inputs(rows))
+    return Scorer(method, inputs, None), lambda rows: method(inputs(rows))
 
 
 WORDS = st.one_of(
@@ -298,6 +298,6 @@ def test_an_encoder_with_many_categories_is_asked_itself() -> None:
     """A table of 3,000 × 3,000 numbers would be too large; the plain path stays in charge."""
     words = pd.DataFrame({"word": [f"w{number}" for number in range(3000)]}).astype("str")
     model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge()).fit(words, range(3000))
-    scorer = Scorer(model.predict, [Feature("word", "string", nullable=False)], None)
+    scorer = Scorer(model.predict, Inputs([Feature("word", "string", nullable=False)]), None)
     assert scorer.shortcut is None
     same(scorer.output([["w7"], ["other"]]), model.predict(pd.DataFrame({"word": ["w7", "other"]})))

@@ -35,7 +35,7 @@ def test_a_call_makes_no_configuration(
         gtil.GTILConfig, "to_json", lambda self: made.append(self.predict_type) or before(self)
     )
     margins = compile_margins()
-    found = [margins(ROWS[start : start + 1])[0, 0] for start in range(50)]
+    found = [margins(ROWS[start : start + 1])[0] for start in range(50)]
     assert made == ["score_per_tree"]
     np.testing.assert_array_equal(found, model.decision_function(ROWS[:50]))
 
@@ -55,5 +55,5 @@ def test_another_release_of_treelite_is_asked_by_its_public_function(
         ),
     )
     monkeypatch.delattr(gtil, "_predict_impl")
-    found = compile_margins()(ROWS)[:, 0]
+    found = compile_margins()(ROWS)
     np.testing.assert_array_equal(found, model.decision_function(ROWS))

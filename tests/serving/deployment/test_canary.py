@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -16,6 +18,11 @@ from core.registry.versions import Registry
 from mlflow_project.registry import main
 from serving.config.settings import Settings
 from serving.deployment import trial as trials
+from serving.deployment.deployment import Deployment
+from serving.deployment.gauges import gauges
+from serving.deployment.tally import Tally
+from serving.metrics.counters import Metrics
+from serving.telemetry.logs import JsonLog
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 Register = Callable[..., int]
@@ -196,3 +203,31 @@ def test_each_measure_can_stop_it(outcome: str, bad: tuple[int, int]) -> None:
     worse = {("champion", outcome): bad[0], ("canary", outcome): bad[1]}
     found = trials.worst(trials.measures(counts | alike | worse, 0.1, settings))
     assert found.evidence >= found.enough
+
+
+class Stopping:
+    """A canary that its thread stops right after the first look at it."""
+
+    alias, stopped, tally = "canary", None, Tally(1.0)
+
+    def __init__(self) -> None:
+        """Answer as version 2."""
+        version = SimpleNamespace(name="machine", number=2)
+        model = SimpleNamespace(version=version, release="v2", source="registry")
+        self._looks = iter([SimpleNamespace(model=model)])
+
+    @property
+    def trial(self) -> Any:
+        """Return what answers now."""
+        return next(self._looks, None)
+
+
+def test_numbers_can_be_read_while_a_canary_is_stopped(tmp_path: Path) -> None:
+    """The thread that stops it and the one that reads the numbers know nothing of each other."""
+    settings = Settings(
+        model_name="machine", inference_store=tmp_path / "store", log_file=tmp_path / "app.log"
+    )
+    made: Any = Deployment(settings, JsonLog(settings.log_file), Metrics(None, dict))
+    made.canary = Stopping()
+    serving = gauges([made], 0)["serving_workers"]
+    assert serving["machine", "canary", "v2", "2", "registry"] == 1

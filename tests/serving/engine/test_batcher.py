@@ -44,7 +44,7 @@ def version(tmp_path: Path) -> LoadedVersion:
 def counted(version: LoadedVersion, quick: bool) -> LoadedVersion:
     """Return the version with a scorer that counts its calls."""
     method = version.score._method
-    scorer = Counting(method, version.contract.features, None, version.score._inputs)
+    scorer = Counting(method, version.score._inputs, None)
     scorer.quick = quick
     return replace(version, score=scorer)
 

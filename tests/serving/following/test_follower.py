@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -25,7 +26,7 @@ from core.contract.model import Example, Feature, ModelContract
 from core.registry.versions import Registry
 from serving.following.cache import ModelCache
 from serving.following.follower import Follower
-from serving.following.threshold import read_threshold
+from serving.following.threshold import threshold_in_force
 from serving.model.loading import LoadedVersion
 from serving.telemetry.logs import JsonLog
 from tests.wrong_servers import WrongServer
@@ -118,16 +119,24 @@ def test_a_bad_threshold_tag_is_ignored_loudly(
     assert "tag threshold" in health["reasons"][0]
 
 
+def in_force(text: str) -> tuple[Any, ...]:
+    """Return what holds for a version whose tag says `text`, and whose contract says 0.3."""
+    version: Any = SimpleNamespace(contract=SimpleNamespace(outputs=None, threshold=0.3), number=1)
+    return threshold_in_force(None, version, {"threshold": text})
+
+
 @pytest.mark.parametrize(("text", "value"), [("0.35", 0.35), ("0,4", 0.4), ("1", 1.0)])
 def test_threshold_tags_are_read(text: str, value: float) -> None:
     """Any spelling of a number in [0, 1] is a threshold."""
-    assert read_threshold(text) == value
+    assert in_force(text) == (value, "tag", None)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.01", "nan", "0_0", "1e-400", "٠.٥"])
 def test_other_threshold_tags_are_none(text: str) -> None:
     """Nothing else is."""
-    assert read_threshold(text) is None
+    value, source, warning = in_force(text)
+    assert (value, source) == (0.3, "metadata")
+    assert warning is not None
 
 
 def test_the_environment_threshold_survives_a_flip_and_is_said(

@@ -19,7 +19,7 @@ from serving.metrics.slo import (
     Slices,
     Watch,
     levels,
-    quantile,
+    percentile_95,
 )
 from serving.metrics.slo import window as window_of
 from serving.telemetry.logs import RequestRecord
@@ -161,15 +161,15 @@ def test_the_quantile_is_within_its_bucket_of_the_true_one() -> None:
     for scale in (0.002, 0.05, 0.4):
         values = rng.exponential(scale, 5000)
         counts = np.bincount(np.searchsorted(BOUNDS, values), minlength=len(BOUNDS) + 1)
-        found = quantile(0.95, counts.tolist(), BOUNDS)
+        found = percentile_95(counts.tolist(), BOUNDS)
         true = float(np.quantile(values, 0.95))
         place = int(np.searchsorted(BOUNDS, true))
         low = BOUNDS[place - 1] if place else 0.0
         assert found is not None
         assert low <= found <= BOUNDS[place]
-    assert quantile(0.95, [0, 0, 7], (1.0, 2.0)) == math.inf
-    assert quantile(0.95, [], BOUNDS) is None
-    assert quantile(0.95, [0] * 16, BOUNDS) is None
+    assert percentile_95([0, 0, 7], (1.0, 2.0)) == math.inf
+    assert percentile_95([], BOUNDS) is None
+    assert percentile_95([0] * 16, BOUNDS) is None
 
 
 def test_only_scoring_routes_count(tmp_path: Path) -> None:

@@ -71,4 +71,4 @@ def test_of_two_probabilities_the_second_is_the_score(tmp_path: Path) -> None:
     options = {"signature": signature, "pyfunc_predict_fn": "predict_proba"}
     version = plain_versions.read(plain_versions.saved(tmp_path / "m", model, WIDE, **options))
     output = version.output(WIDE.to_numpy().tolist())
-    assert np.allclose(version.scores(output), model.predict_proba(WIDE)[:, 1])
+    assert np.allclose(version.score.scores(output), model.predict_proba(WIDE)[:, 1])

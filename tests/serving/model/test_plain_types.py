@@ -43,6 +43,7 @@ from core.contract.trusted_types import PLAIN_TYPES
 from core.registry.files import Package
 from serving.config.settings import Settings
 from serving.model.flavours import UnfitError, method_of
+from serving.model.inputs import Inputs
 from serving.model.scoring import Scorer
 
 RNG = np.random.default_rng(0)
@@ -104,7 +105,7 @@ def test_every_estimator_with_predict_is_served_from_its_data(tmp_path: Path) ->
             method = load(tmp_path, content)
             expected = np.asarray(model.predict(data))
             features = [Feature(f"x{place}") for place in range(data.shape[1])]
-            found = Scorer(bare(method), features, None).output(data.tolist())
+            found = Scorer(bare(method), Inputs(features), None).output(data.tolist())
             assert np.array_equal(np.shape(found), expected.shape), name
             if expected.dtype.kind == "f":
                 np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9, err_msg=name)

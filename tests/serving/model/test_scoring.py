@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from core.contract.model import Feature
 from serving.compiled import estimators, trees
 from serving.errors import ScoringFailed
+from serving.model.inputs import Inputs
 from serving.model.scoring import Scorer
 
 NAMES = [f"x{number}" for number in range(6)]
@@ -102,7 +103,7 @@ def test_every_way_gives_the_estimators_scores(name: str) -> None:
     build, method, features = MODELS[name]
     missing = 0.1 if features[0].nullable else 0.0
     model = build().fit(*data(500, 1, missing))
-    scorer = Scorer(getattr(model, method), features, 1)
+    scorer = Scorer(getattr(model, method), Inputs(features), 1)
     frame, _ = data(3000, 2, missing)
     expected = getattr(model, method)(frame)
     expected = expected[:, 1] if expected.ndim == 2 else expected
@@ -119,7 +120,7 @@ def test_three_classes_agree_too() -> None:
     """Treelite's own softmax is in single precision; ours is not."""
     frame, _ = data(400, 1)
     model = HistGradientBoostingClassifier(max_iter=20).fit(frame, np.arange(400) % 3)
-    scorer = Scorer(model.predict_proba, FEATURES, 2)
+    scorer = Scorer(model.predict_proba, Inputs(FEATURES), 2)
     assert scorer.shortcut is not None
     expected = model.predict_proba(frame)
     np.testing.assert_allclose(scorer.output(as_rows(frame)[:90]), expected[:90], atol=1e-12)
@@ -131,11 +132,11 @@ def test_a_class_is_known_by_its_position(method: str) -> None:
     frame, _ = data(400, 1)
     kinds = np.array(["low", "middle", "high"])[np.arange(400) % 3]
     model = HistGradientBoostingClassifier(max_iter=5).fit(frame, kinds)
-    scorer = Scorer(getattr(model, method), FEATURES, None)
+    scorer = Scorer(getattr(model, method), Inputs(FEATURES), None)
     places = scorer.answered(scorer.output(as_rows(frame)))
     assert [model.classes_[place] for place in places] == model.predict(frame).tolist()
     number = HistGradientBoostingRegressor(max_iter=5).fit(frame, np.arange(400.0))
-    scorer = Scorer(number.predict, FEATURES, None)
+    scorer = Scorer(number.predict, Inputs(FEATURES), None)
     assert scorer.answered(scorer.output(as_rows(frame)[:2])) == [None, None]
 
 
@@ -149,7 +150,7 @@ def test_integers_and_booleans_take_the_shortcut() -> None:
         Feature("c", min=-10, max=10, nullable=False),
     ]
     model = RandomForestClassifier(20, random_state=0).fit(typed, target)
-    scorer = Scorer(model.predict_proba, features, 1)
+    scorer = Scorer(model.predict_proba, Inputs(features), 1)
     assert scorer.shortcut is not None
     rows = [list(row) for row in typed.itertuples(index=False)]
     np.testing.assert_allclose(scorer(rows), model.predict_proba(typed)[:, 1], atol=1e-12)
@@ -159,7 +160,7 @@ def test_a_shortcut_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     """A step that is off by a billionth leaves the plain path in charge."""
     frame, target = data(500, 1)
     model = champion().fit(frame, target)
-    assert Scorer(model.predict_proba, FEATURES, 1).shortcut is not None
+    assert Scorer(model.predict_proba, Inputs(FEATURES), 1).shortcut is not None
     right = estimators.COMPILERS["CalibratedClassifierCV"]
 
     def wrong(*arguments: Any) -> Any:
@@ -167,7 +168,7 @@ def test_a_shortcut_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         return lambda matrix: method(matrix) + 1e-9
 
     monkeypatch.setitem(estimators.COMPILERS, "CalibratedClassifierCV", wrong)  # type: ignore[arg-type]
-    scorer = Scorer(model.predict_proba, FEATURES, 1)
+    scorer = Scorer(model.predict_proba, Inputs(FEATURES), 1)
     assert scorer.shortcut is None
     assert scorer(as_rows(frame)) == model.predict_proba(frame)[:, 1].tolist()
 
@@ -205,7 +206,7 @@ def test_a_difference_only_near_thresholds_is_seen(monkeypatch: pytest.MonkeyPat
 def test_a_model_that_refuses_null_keeps_refusing_it() -> None:
     """Where the plain path raises on rows that the contract allows, no shortcut hides it."""
     model = GradientBoostingClassifier().fit(*data(300, 1, 0.0))
-    scorer = Scorer(model.predict_proba, FEATURES, 1)
+    scorer = Scorer(model.predict_proba, Inputs(FEATURES), 1)
     assert scorer.shortcut is not None
     with pytest.raises(ScoringFailed):
         scorer([[None] * 6])
@@ -213,6 +214,6 @@ def test_a_model_that_refuses_null_keeps_refusing_it() -> None:
 
 def test_foreign_estimators_are_asked_and_compared() -> None:
     """A bare function has no parts to compile; it is called with a frame."""
-    scorer = Scorer(lambda frame: frame["x0"].to_numpy() * 2, FEATURES, 1)
+    scorer = Scorer(lambda frame: frame["x0"].to_numpy() * 2, Inputs(FEATURES), 1)
     assert scorer.shortcut is None
     assert scorer([[1.5, *[None] * 5]]) == [3.0]

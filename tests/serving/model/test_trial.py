@@ -68,7 +68,7 @@ def test_text_is_tried_with_categories_that_the_model_knows(tmp_path: Path) -> N
     frame = pd.DataFrame({"city": ["x", "y", "x", "y"]})
     model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, [0, 1, 0, 1])
     version = plain_versions.read(plain_versions.saved(tmp_path / "model", model, frame))
-    assert version.quick
+    assert version.score.quick
     assert list(version.output([["x"], ["y"]])) == [0, 1]
 
 

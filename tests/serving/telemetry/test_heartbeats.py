@@ -18,7 +18,7 @@ from core.files.locks import locked
 from core.mlflow_client.client import CALL_SECONDS
 from serving.capture import conversion, recorder
 from serving.following import follower, shared_lookup
-from serving.metrics import counters
+from serving.metrics import counters, slo
 from tests.live import eventually
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
@@ -196,5 +196,5 @@ def test_a_model_that_fails_every_request_is_said(
     proxy.wait_for(status="healthy")
     proxy.predict(huge)
     eventually(lambda: "500" in reasons(proxy))
-    monkeypatch.setattr(counters, "_FAILING_SECONDS", 0.0)  # as if that long had passed
+    monkeypatch.setattr(slo, "_FAILING_SECONDS", 0.0)  # as if that long had passed
     assert proxy.health()["status"] == "healthy"
