@@ -18,7 +18,14 @@ from core.messages.formats import number, percent
 from monitoring import command
 from monitoring.drift.baseline import OF_COLUMN, Baseline
 from monitoring.drift.classes import ClassTally, Tally, tally_of
-from monitoring.drift.comparison import KNOWING, ColumnDrift, DriftResult, Status, compare
+from monitoring.drift.comparison import (
+    ALARMS,
+    KNOWING,
+    ColumnDrift,
+    DriftResult,
+    Status,
+    compare,
+)
 from monitoring.drift.errors import TableError
 from monitoring.drift.slices import SliceDrift, by_slice
 from monitoring.pages.drift_page import (
@@ -37,11 +44,9 @@ from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
 from monitoring.tracking.rows import answered, preceding, trained
 
-__all__ = ["DriftResult", "Status", "compare", "main"]
-
 JOB_WINDOWS = "drift_windows"
 """Job of a comparison of two windows: it is no verdict on a version."""
-_LEVEL = {Status.GREEN: 0.0, Status.YELLOW: 1.0, Status.RED: 2.0}
+_LEVEL = {status: float(level) for level, status in enumerate(KNOWING)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -145,7 +150,7 @@ def _slice_lines(facts: DriftFacts) -> list[str]:
         "  " + _("{column} {value}: {status}", column=column, value=one.name, status=one.status)
         for column, found in facts.slices.items()
         for one in found
-        if one.status in _LEVEL
+        if one.status in KNOWING
     ]
 
 
@@ -183,9 +188,7 @@ def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
         "n_requests": float(facts.n_requests),
         "n_instances": float(facts.n_instances),
         "n_entities": float(facts.n_entities),
-        "n_red": float(len(result.of_status(Status.RED))),
-        "n_yellow": float(len(result.of_status(Status.YELLOW))),
-        "n_green": float(len(result.of_status(Status.GREEN))),
+        **result.counts(),
         "psi_effect_max": max(effects, default=None),
         "psi_score": score.psi if score else None,
         "psi_effect_score": score.effect if score else None,
@@ -204,14 +207,9 @@ def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
 
 def _lines(result: DriftResult, facts: DriftFacts) -> list[str]:
     """Return what lies behind the verdict, for the console."""
-    lines = [stands(result, facts), repeated(facts), *map(_line, _drifted(result))]
-    return list(filter(None, [*lines, expectation(facts)]))
-
-
-def _drifted(result: DriftResult) -> list[ColumnDrift]:
-    columns = [*result.features, *([result.score] if result.score else [])]
-    drifted = [column for column in columns if column.status in (Status.RED, Status.YELLOW)]
-    return sorted(drifted, key=lambda c: (-_LEVEL[c.status], -(c.effect or 0.0)))
+    drifted = [_line(column) for column in result.ranked() if column.status in ALARMS]
+    lines = [stands(result, facts), repeated(facts), *drifted, expectation(facts)]
+    return list(filter(None, lines))
 
 
 def _line(column: ColumnDrift) -> str:
@@ -227,10 +225,10 @@ def _line(column: ColumnDrift) -> str:
 
 
 _FAILING = {
-    "red": {Status.RED},
-    "yellow": {Status.YELLOW, Status.RED},
-    "inconclusive": {Status.INCONCLUSIVE, Status.NO_DATA},
-    "no_data": {Status.NO_DATA},
+    "red": (Status.RED,),
+    "yellow": ALARMS,
+    "inconclusive": (Status.INCONCLUSIVE, Status.NO_DATA),
+    "no_data": (Status.NO_DATA,),
 }
 """Statuses that end the command with a code of its own, by the value of `--fail-on`."""
 

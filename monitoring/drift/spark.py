@@ -48,8 +48,7 @@ class PartialCount:
 
     def __init__(self, baseline: Baseline) -> None:
         """Start with no row."""
-        profiles = [*baseline.features, *([baseline.score] if baseline.score else [])]
-        self.profilers = [Profiler(profile.name, profile.binning) for profile in profiles]
+        self.profilers = [Profiler(one.name, one.binning) for one in baseline.profiles]
         self.tally = tally_of(baseline.classes)
         self.n_instances = self.n_requests = self.n_entities = 0
 

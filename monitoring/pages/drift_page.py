@@ -11,7 +11,7 @@ from core.messages.statuses import word
 from core.metrics.expected import MIN_ROWS, ExpectedPerformance
 from core.metrics.expected_classes import ExpectedClasses
 from core.metrics.resampling import Estimate
-from monitoring.drift.comparison import ColumnDrift, DriftResult, Status
+from monitoring.drift.comparison import ALARMS, ColumnDrift, DriftResult, Status
 from monitoring.drift.slices import SliceDrift
 from monitoring.pages.page import template
 from monitoring.pages.performance_page import names_of
@@ -28,7 +28,6 @@ EXPECTED: Mapping[str, str] = {
 }
 """Numbers that calibrated scores foretell, as people read them."""
 Expected = ExpectedPerformance | ExpectedClasses
-_RANK = {status: rank for rank, status in enumerate(reversed(Status))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
         _("the output")
         if facts.contract.outputs and row is result.score
         else called.get(row.name, row.name)
-        for row in _ranked(result)
+        for row in result.ranked()
         if row.status is result.global_status
     ]
     shown = [*named[:3], *([_("{n} more", n=len(named) - 3)] if len(named) > 3 else [])]
@@ -213,14 +212,14 @@ def actions(result: DriftResult, facts: DriftFacts) -> list[str]:
         ]
     if result.global_status is Status.GREEN:
         return todo or [_("Nothing to do. Repeat at the next routine (runbook §4).")]
-    if any(row.status in (Status.RED, Status.YELLOW) for row in result.features):
+    if any(row.status in ALARMS for row in result.features):
         todo.append(
             _(
                 "Features: check whether the source system has changed (unit, scale, filling in) "
                 "and compare the distributions below (runbook §3.1)."
             )
         )
-    if result.score is not None and result.score.status in (Status.RED, Status.YELLOW):
+    if result.score is not None and result.score.status in ALARMS:
         what = _("Output") if facts.contract.outputs else _("Score")
         todo.append(
             _(
@@ -264,7 +263,11 @@ def render(result: DriftResult, facts: DriftFacts) -> str:
         unexpected=_unexpected(facts),
         too_few_for_expectation=0 < facts.n_entities < MIN_ROWS and not facts.contract.outputs,
         least_expected=MIN_ROWS,
-        rows=[_row(drift, features.get(drift.name)) for drift in _ranked(result, score=False)],
+        rows=[
+            _row(drift, features.get(drift.name))
+            for drift in result.ranked()
+            if drift is not result.score
+        ],
         score=_row(result.score, None) if result.score else None,
         policy=result.policy,
     )
@@ -292,12 +295,6 @@ def _widened(facts: DriftFacts) -> str:
     return joined(said) if said else ""
 
 
-def _ranked(result: DriftResult, *, score: bool = True) -> list[ColumnDrift]:
-    """Return the columns, worst first, then by the size of the change."""
-    columns = [*result.features, *([result.score] if result.score and score else [])]
-    return sorted(columns, key=lambda column: (_RANK[column.status], -(column.effect or 0.0)))
-
-
 def _row(drift: ColumnDrift, feature: Feature | None) -> Row:
     return Row(drift, feature, histogram(drift.baseline, drift.current), _reasons(drift))
 
@@ -305,9 +302,9 @@ def _row(drift: ColumnDrift, feature: Feature | None) -> Row:
 def _reasons(drift: ColumnDrift) -> tuple[str, ...]:
     """Return why a column has its status, in words."""
     reasons = []
-    if drift.psi_status in (Status.RED, Status.YELLOW):
+    if drift.psi_status in ALARMS:
         reasons.append(_("the distribution has changed"))
-    if drift.missing_status in (Status.RED, Status.YELLOW):
+    if drift.missing_status in ALARMS:
         grew = (drift.missing_delta or 0) > 0
         reasons.append(_("more values are missing") if grew else _("fewer values are missing"))
     if reasons and drift.novel_rows:
