@@ -71,7 +71,7 @@ def _versions(
     labels = _read(args, registry, version)
     if args.model_version or not labels.periods:
         return labels.taken_for, [version]
-    answers = window.answers(args.inference_store, version.model_name)
+    answers = window.answers(args.inference_store, version.name)
     found = []
     for answered in versions_that_answered(answers, labels):
         one = registry.find(answered)

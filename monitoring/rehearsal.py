@@ -47,7 +47,7 @@ def _job(args: argparse.Namespace) -> int:
     kind = common_kind(before.contract, after.contract, (before.release, after.release))
     groups = _groups(args.by, after)
     only = before if args.answered_by else None
-    answered = Answered(registry, window, args.inference_store, after.model_name, only)
+    answered = Answered(registry, window, args.inference_store, after.name, only)
     named = [registry.classes(one) for one in (before, after) if kind == CLASSES]
     names = Names(*named)
     beside = None if only else before

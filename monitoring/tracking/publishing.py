@@ -111,7 +111,7 @@ def _about(
     missing: Sequence[str],
 ) -> About:
     return About(
-        model_name=version.model_name,
+        model_name=version.name,
         model_version=version.release,
         registry_version=version.number,
         window_start=window.start,

@@ -49,7 +49,7 @@ class Window:
             StoreError: there is no such store.
         """
         columns = {f.column: f.type for f in version.contract.features} if features else {}
-        return self._captures(store, version.model_name, version.number, role, columns, classes)
+        return self._captures(store, version.name, version.number, role, columns, classes)
 
     def answers(self, store: Store, model_name: str) -> Captures:
         """Return what any version of a model answered in the window, without features.
