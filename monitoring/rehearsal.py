@@ -18,6 +18,7 @@ from core.messages import _
 from core.tables.writing import check_output
 from monitoring import command
 from monitoring.pages.rehearsal_page import RehearsalFacts, headline, render
+from monitoring.performance.agreement import Shift
 from monitoring.performance.agreement_of_kinds import common_kind
 from monitoring.replay.captured import Answered
 from monitoring.replay.changes import write_changes
@@ -130,11 +131,10 @@ def metrics(result: Rehearsal) -> dict[str, float | None]:
         "seconds_per_row_before": result.seconds_before,
         "seconds_per_row_after": result.seconds_after,
     }
-    if result.kind != CLASSES:
-        found = result.agreement
-        named["mean_score_before"] = found.mean_answered  # type: ignore[union-attr]
-        named["mean_score_after"] = found.mean_shadow  # type: ignore[union-attr]
-        named["rank_correlation"] = found.rank_correlation  # type: ignore[union-attr]
+    if isinstance(found := result.agreement, Shift):
+        named["mean_score_before"] = found.mean_answered
+        named["mean_score_after"] = found.mean_shadow
+        named["rank_correlation"] = found.rank_correlation
     for side, expected in (("before", result.before), ("after", result.after)):
         for name, estimate in (expected.estimates() if expected else {}).items():
             named[f"expected_{name}_{side}"] = estimate.value

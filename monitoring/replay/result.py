@@ -16,7 +16,7 @@ from core.metrics.expected import ExpectedPerformance, Scores
 from core.metrics.expected_classes import ClassScores, ExpectedClasses
 from monitoring.drift.classes import class_names
 from monitoring.drift.slices import natural_order
-from monitoring.performance.agreement import latest_rows
+from monitoring.performance.agreement import latest_rows, said_by_both
 from monitoring.performance.agreement_of_kinds import AnyAgreement, agree_in_kind
 from monitoring.performance.groups import ABSENT, OTHERS
 from monitoring.performance.policy import PerformancePolicy
@@ -103,7 +103,7 @@ class Rehearsal:
             "n_compared": self.n_compared,
             "n_changed": self.n_changed,
             "share_changed": self.share_changed,
-            "agreement": self.agreement.to_dict(),
+            "agreement": asdict(self.agreement),
             "n_refused": self.refused,
             "refusals": dict(self.reasons),
             "groups": {name: [asdict(one) for one in each] for name, each in self.groups.items()},
@@ -139,7 +139,7 @@ def measure(
     """
     latest = latest_rows(rows)
     refused, reasons = _refusals(latest)
-    compared = latest.filter(_said_by_both(latest, kind))
+    compared = said_by_both(latest, kind)
     changed = _changed(compared, kind, names)
     found = Rehearsal(
         kind=kind,
@@ -156,12 +156,6 @@ def measure(
         seconds_after=pc.mean(latest["shadow_seconds"]).as_py(),
     )
     return found, compared, compared.filter(pa.array(changed))
-
-
-def _said_by_both(rows: pa.Table, kind: str) -> pa.ChunkedArray:
-    said, is_said = ("label", pc.is_valid) if kind == CLASSES else ("score", pc.is_finite)
-    both = (pc.fill_null(is_said(rows[name]), False) for name in (said, f"shadow_{said}"))
-    return pc.and_(*both)
 
 
 def answers(rows: pa.Table, kind: str, names: Names) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
