@@ -33,7 +33,6 @@ from monitoring.pages.drift_page import (
     Expected,
     expectation,
     headline,
-    named_expected,
     render,
     repeated,
     stands,
@@ -195,9 +194,8 @@ def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
         "mean_score": score.current_mean if score else None,
         "delta_mean_score": score.delta_mean if score else None,
     }
-    estimates = facts.expected.estimates() if facts.expected else {}
-    for name in named_expected(facts):
-        named[f"expected_{name}"] = estimates[name].value if name in estimates else None
+    for name, estimate in (facts.expected.estimates() if facts.expected else {}).items():
+        named[f"expected_{name}"] = estimate.value
     for column in result.features:
         named[f"psi.{column.name}"] = column.psi
         named[f"psi_effect.{column.name}"] = column.effect

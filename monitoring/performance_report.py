@@ -22,7 +22,7 @@ from monitoring.pages.performance_page import (
     PerformanceFacts,
     coverage,
     headline,
-    named_metrics,
+    names_of,
     render,
     volumes,
 )
@@ -216,7 +216,7 @@ def metrics(result: PerformanceResult, facts: PerformanceFacts) -> dict[str, flo
 
 def _lines(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
     """Return the numbers behind the verdict, for the console."""
-    called = named_metrics(result.yardstick)
+    called = names_of(result.yardstick.kind, result.yardstick.classes)
     shown = [_line(name, called[name], result) for name in called if name in result.metrics]
     lines = [coverage(facts), *shown]
     if not result.same_threshold:

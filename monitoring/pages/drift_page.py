@@ -19,14 +19,6 @@ from monitoring.pages.plots import Histogram, histogram
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 
-EXPECTED: Mapping[str, str] = {
-    "recall": N_("Recall"),
-    "precision": N_("Precision"),
-    "f2": N_("F2"),
-    "roc_auc": N_("ROC-AUC"),
-    "positive_rate": N_("Share with outcome 1"),
-}
-"""Numbers that calibrated scores foretell, as people read them."""
 Expected = ExpectedPerformance | ExpectedClasses
 
 
@@ -167,13 +159,6 @@ def expectation(facts: DriftFacts) -> str | None:
     return _("Expected performance, if the scores are calibrated: {listed}.", listed=listed)
 
 
-def named_expected(facts: DriftFacts) -> dict[str, str]:
-    """Return the numbers that may be foretold, in their order, with what people call them."""
-    if facts.classes:
-        return names_of(CLASSES, facts.classes)
-    return {name: _(words) for name, words in EXPECTED.items()}
-
-
 def _unexpected(facts: DriftFacts) -> str | None:
     """Return why no performance is foretold, or None where it is or might be with more rows."""
     if facts.expected is not None or not facts.contract.outputs:
@@ -278,9 +263,10 @@ def _expected_rows(facts: DriftFacts) -> list[tuple[str, Estimate, float | None]
     if facts.expected is None:
         return []
     estimates = facts.expected.estimates()
+    named = names_of(CLASSES if facts.classes else "", facts.classes)
     return [
         (words, estimates[name], facts.test_metrics.get(name))
-        for name, words in named_expected(facts).items()
+        for name, words in named.items()
         if name in estimates
     ]
 
@@ -291,7 +277,7 @@ def _widened(facts: DriftFacts) -> str:
     Empty where nobody knows.
     """
     by = facts.expected.widened_by if isinstance(facts.expected, ExpectedPerformance) else {}
-    said = [f"{_(EXPECTED[name])} {number(by[name], 3)}" for name in EXPECTED if name in by]
+    said = [f"{words} {number(by[name], 3)}" for name, words in names_of("").items() if name in by]
     return joined(said) if said else ""
 
 

@@ -5,16 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.contract.model import CLASSES
 from core.messages import N_, _, ngettext
 from core.messages.formats import number, percent
 from monitoring.pages.page import template
-from monitoring.pages.plots import Histogram, both_scores
+from monitoring.pages.plots import both_scores
 from monitoring.performance.agreement_of_kinds import AnyAgreement, ClassAgreement, ValueAgreement
 from monitoring.tracking.about import About
-
-_MOST_CLASSES = 12
-"""Classes up to which a table of all pairs can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +105,5 @@ def render(result: AnyAgreement, paired: pa.Table, facts: ShadowFacts) -> str:
         actions=actions(result, facts),
         command=None,
         status=None,
-        plot_of=_plot(result, paired, facts),
-        most_classes=_MOST_CLASSES,
+        plot_of=both_scores(result, paired, (facts.answered_version, facts.about.model_version)),
     )
-
-
-def _plot(result: AnyAgreement, paired: pa.Table, facts: ShadowFacts) -> Histogram | None:
-    if result.kind == CLASSES or not result.n_entities:
-        return None
-    return both_scores(paired, (facts.answered_version, facts.about.model_version))
