@@ -21,9 +21,8 @@ from core.messages import N_, _, ngettext
 from core.store.quarantined import told
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline
-from monitoring.drift.classes import class_names, with_classes
 from monitoring.drift.errors import BaselineError
-from monitoring.drift.expected import FLAG
+from monitoring.drift.expected import FLAG, class_names, with_classes
 from monitoring.drift.reference import newest_rows, read_source, score_rows, select_features
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.rows import baseline_of

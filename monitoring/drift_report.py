@@ -17,7 +17,6 @@ from core.messages import _
 from core.messages.formats import number, percent
 from monitoring import command
 from monitoring.drift.baseline import OF_COLUMN, Baseline
-from monitoring.drift.classes import ClassTally, Tally, tally_of
 from monitoring.drift.comparison import (
     ALARMS,
     KNOWING,
@@ -27,6 +26,7 @@ from monitoring.drift.comparison import (
     compare,
 )
 from monitoring.drift.errors import TableError
+from monitoring.drift.expected import ClassTally, Tally, tally_of
 from monitoring.drift.slices import SliceDrift, by_slice
 from monitoring.pages.drift_page import (
     DriftFacts,

@@ -17,8 +17,8 @@ from core.captured.selection import ReadingPlan
 from core.spark.failures import SparkUnusable
 from core.spark.session import spark_session
 from monitoring.drift.baseline import Baseline, Profiler
-from monitoring.drift.classes import Tally, tally_of
 from monitoring.drift.comparison import DriftResult, judge
+from monitoring.drift.expected import Tally, tally_of
 from monitoring.drift.spark_rows import LATEST, rows_on_spark, with_latest
 
 

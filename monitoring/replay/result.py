@@ -14,7 +14,7 @@ from core.contract.model import CLASSES, VALUE
 from core.messages import _
 from core.metrics.expected import ExpectedPerformance, Scores
 from core.metrics.expected_classes import ClassScores, ExpectedClasses
-from monitoring.drift.classes import class_names
+from monitoring.drift.expected import class_names
 from monitoring.drift.slices import natural_order
 from monitoring.performance.agreement import latest_rows, said_by_both
 from monitoring.performance.agreement_of_kinds import AnyAgreement, agree_in_kind

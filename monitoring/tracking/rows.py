@@ -10,8 +10,8 @@ from core.contract.model import CLASSES
 from core.messages import N_, _
 from core.store.filesystem import Store
 from monitoring.drift.baseline import SCORE, Baseline
-from monitoring.drift.classes import tally_of
 from monitoring.drift.errors import BaselineError
+from monitoring.drift.expected import tally_of
 from monitoring.drift.fitting import fit_baseline
 from monitoring.drift.reference import newest_rows, select_features
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from core.contract.model import Feature, ModelContract
+from core.metrics.expected import ExpectedPerformance
 from monitoring.drift.comparison import compare
-from monitoring.drift.expected import ExpectedPerformance, ScoreTally
+from monitoring.drift.expected import ScoreTally
 from monitoring.drift.fitting import fit_baseline
 from monitoring.pages.drift_page import DriftFacts, headline, render
 from monitoring.tracking.about import About
