@@ -26,10 +26,9 @@ from monitoring.pages.performance_page import (
     render,
     volumes,
 )
-from monitoring.performance.answered import versions_that_answered
 from monitoring.performance.errors import LabelsError
 from monitoring.performance.labels import KEYS, OUTCOME_YEAR, TARGET, Labels, read_labels
-from monitoring.performance.matching import COLUMNS, Matched, match
+from monitoring.performance.matching import COLUMNS, Matched, match, versions_that_answered
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
 from monitoring.performance.yardsticks import yardstick_of
 from monitoring.tracking.about import About
@@ -54,7 +53,7 @@ def _job(args: argparse.Namespace) -> int:
     registry = JobRegistry()
     taken_for, versions = _versions(args, registry, window)
     told = [_report(args, registry, version, window) for version in versions]
-    command.say(taken_for)
+    say(taken_for)
     degraded = PerformanceStatus.DEGRADED in [status for status, _captures in told]
     code = command.EXIT_DRIFT if args.fail_on and degraded else 0
     return command.exit_code(code, *(captures for _status, captures in told))

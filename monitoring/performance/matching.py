@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.captured.latest import LatestPerEntity
+from core.captured.reader import Captures
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS, column_of
 from core.contract.model import CLASSES, VALUE
 from core.store.arrow_types import ARROW_TYPES
@@ -66,6 +67,15 @@ class Matched:
     def coverage(self) -> float | None:
         """Return the share of the window's entities whose label is known; None without any."""
         return self.n_rows / self.n_entities if self.n_entities else None
+
+
+def versions_that_answered(captures: Captures, labels: Labels) -> list[int]:
+    """Return the numbers of the versions with answers of the periods that the labels judge."""
+    found: set[int] = set()
+    for batch in captures.rows(["registry_version", "period"]):
+        judged = _of_periods(_with_period(batch, labels), labels)
+        found.update(judged.column("registry_version").unique().to_pylist())
+    return sorted(found)
 
 
 def match(
