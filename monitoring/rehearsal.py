@@ -162,12 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         "monitoring.rehearsal",
         _("Replays captured rows through a version beside the one that is served."),
     )
-    _add_options(parser)
-    return parser
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options; the version may stand alone, as `registry rehearse v1.1.0` has it."""
+    # The version may stand alone, as `registry rehearse v1.1.0` has it.
     parser.add_argument("release", nargs="?", type=command.release, metavar="v1.1.0")
     command.add_version(parser)
     beside = parser.add_mutually_exclusive_group()
@@ -198,6 +193,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=_("list requests and pseudonyms whose answer changes, in .parquet, .xlsx or .csv"),
     )
     command.add_output(parser, "--reports")
+    return parser
 
 
 def _add_release(group: argparse._MutuallyExclusiveGroup, name: str, text: str) -> None:

@@ -1,7 +1,7 @@
 """The drift report as one self-contained page, and the sentence that sums it up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.contract.model import CLASSES, VALUE, Feature, ModelContract
@@ -50,7 +50,7 @@ class DriftFacts:
             "n_instances": self.n_instances,
             "n_entities": self.n_entities,
             "standing_status": self.standing,
-            "escalation": self.escalation.to_dict(),
+            "escalation": asdict(self.escalation),
             "expected_performance": self.expected.to_dict() if self.expected else None,
             "slices": {k: [one.to_dict() for one in v] for k, v in self.slices.items()},
         }

@@ -1,7 +1,7 @@
 """The performance report as one self-contained page, and its one sentence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.contract.model import CLASSES, VALUE
@@ -90,7 +90,7 @@ class PerformanceFacts:
         return {
             **self.about.to_dict(),
             **volumes(self),
-            "escalation": self.escalation.to_dict(),
+            "escalation": asdict(self.escalation),
         }
 
 

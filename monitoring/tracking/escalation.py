@@ -1,9 +1,8 @@
 """Who has to act, and how soon: drift and performance of a version together (runbook §6). Pure."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from core.contract import names
 from core.messages import N_, _
 
 Level = Literal["NONE", "L1", "L2", "L3"]
@@ -21,24 +20,10 @@ class Escalation:
     action: str | None = None
     command: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, fit for JSON."""
-        return {
-            "level": self.level,
-            "drift_status": self.drift_status,
-            "performance_status": self.performance_status,
-            "action": self.action,
-            "command": self.command,
-        }
-
     def note(self, headline: str) -> str:
         """Return the run's description: the verdict, then what it asks for."""
         command = f"`{self.command}`" if self.command else None
         return "\n\n".join(filter(None, [headline, self.action, command]))
-
-    def tags(self) -> dict[str, str]:
-        """Return the tags of the job's run."""
-        return {names.TAG_ESCALATION: self.level}
 
 
 def escalate(

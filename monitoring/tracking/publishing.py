@@ -4,6 +4,7 @@ Every report command does this in the same order; the tags on the version are se
 never speak of a report that was not logged.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +12,15 @@ from typing import Any
 
 from core.cli.arguments import say
 from core.contract import names
+from core.files.whole import replacing
 from core.messages import _
 from core.registry.runs import OpenRun
 from core.store.quarantined import Quarantined, told
 from monitoring.tracking.about import About
+from monitoring.tracking.errors import OutputError
 from monitoring.tracking.escalation import Escalation
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.notification import notify
-from monitoring.tracking.output import to_json, write_files
 from monitoring.tracking.window import Window
 
 
@@ -50,12 +52,13 @@ class Report:
 
     def tags(self) -> dict[str, str]:
         """Return the tags of the job's run."""
-        note, tags = self.note or self.headline, {}
+        tags = {"mlflow.note.content": self.note or self.headline}
         if self.escalation:
-            note, tags = self.escalation.note(note), self.escalation.tags()
+            tags["mlflow.note.content"] = self.escalation.note(self.note or self.headline)
+            tags[names.TAG_ESCALATION] = self.escalation.level
         if self.status:
-            tags |= {names.TAG_STATUS: self.status}
-        return {**tags, "mlflow.note.content": note}
+            tags[names.TAG_STATUS] = self.status
+        return tags
 
 
 def publish(
@@ -71,17 +74,22 @@ def publish(
 
     A second report of a day replaces the first one's files. `unread` are the store's files whose
     rows are missing in it.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
     day = window.end.astimezone().strftime("%Y%m%d")
     days = "" if window.days is None else f" {window.days:g}d"
     with registry.run(version, job, f"{job} {version.release}{days}") as run:
         about = _about(registry, version, window, run, told(unread))
         report = make(about)
-        texts = {
-            f"{job}_report_{day}.html": report.page,
-            f"{job}_metrics_{day}.json": to_json(report.numbers),
-        }
-        paths = write_files(output / version.release, texts)
+        # NaN is refused, since no JSON reader must know it.
+        numbers = json.dumps(report.numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        folder = output / version.release
+        paths = [
+            _write(folder / f"{job}_report_{day}.html", report.page),
+            _write(folder / f"{job}_metrics_{day}.json", numbers),
+        ]
         run.log(
             {
                 "model_version": version.release,
@@ -101,6 +109,15 @@ def publish(
         registry.set_tag(version, tag, value)
     _tell(report, about, paths, run, sent)
     return report
+
+
+def _write(path: Path, text: str) -> Path:
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise OutputError(folder=path.parent, reason=exc.strerror or type(exc).__name__) from exc
+    return path
 
 
 def _about(
