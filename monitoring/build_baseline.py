@@ -110,7 +110,9 @@ def _scored(
         answered = class_names(pa.array(scorer.answer(features).label), scorer.classes)
         table, counted = features.append_column(SCORE, answered), {"model": features.num_rows}
         return baseline_of(version, table, name, scorer.classes, counted)
-    table, counted = score_rows(features, known, lambda rows: registry.scorer(version).scores(rows))
+    table, counted = score_rows(
+        features, known, lambda rows: registry.scorer(version).answer(rows).score
+    )
     return baseline_of(version, table, name, scored_by=counted)
 
 
