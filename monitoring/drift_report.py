@@ -7,6 +7,7 @@ publishes what was found.
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -26,11 +27,10 @@ from monitoring.drift.comparison import (
     compare,
 )
 from monitoring.drift.errors import TableError
-from monitoring.drift.expected import ClassTally, Tally, tally_of
+from monitoring.drift.expected import ClassTally, Expected, Tally, tally_of
 from monitoring.drift.slices import SliceDrift, by_slice
 from monitoring.pages.drift_page import (
     DriftFacts,
-    Expected,
     expectation,
     headline,
     render,
@@ -58,15 +58,14 @@ def _job(args: argparse.Namespace) -> int:
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
     version = registry.version(args.model_version)
-    job, earlier = names.JOB_DRIFT, None
-    if args.against:
-        job, earlier = JOB_WINDOWS, preceding(window, args.inference_store, version, registry)
-        baseline = earlier.baseline
+    job, reference, earlier = names.JOB_DRIFT, None, bool(args.against)
+    if earlier:
+        job = JOB_WINDOWS
+        reference, baseline = preceding(window, args.inference_store, version, registry)
     else:
         baseline = registry.baseline(version)
     captures = window.captures(args.inference_store, version, classes=len(baseline.classes))
     result, tally = _count(args.engine, baseline, captures)
-    reference = earlier.table if earlier else None
     slices = _slices(args, registry, version, window, reference, baseline.classes)
     status, standing = str(result.global_status), _standing(result, version)
     # Against the window before nothing is decided: the verdict on a version is its baseline's.
@@ -86,9 +85,7 @@ def _job(args: argparse.Namespace) -> int:
         facts = DriftFacts(
             about=about,
             contract=version.contract,
-            classes=baseline.classes,
-            baseline_created_at=baseline.created_at,
-            baseline_source=baseline.source,
+            baseline=baseline,
             n_requests=captures.n_requests,
             n_instances=captures.n_instances,
             n_entities=captures.n_entities,
@@ -103,7 +100,7 @@ def _job(args: argparse.Namespace) -> int:
             numbers={**facts.to_dict(), **result.to_dict()},
             params={
                 "baseline_created_at": baseline.created_at,
-                **result.policy.to_dict(),
+                **asdict(result.policy),
             },
             metrics=metrics(result, facts),
             headline=headline(result, facts),
@@ -115,9 +112,9 @@ def _job(args: argparse.Namespace) -> int:
             else {names.TAG_DRIFT_STATUS: standing, names.TAG_DRIFT_LAST_LOOK: status},
         )
 
-    unread = captures.quarantined
-    publish(registry, version, job, window, args.output, make, unread)
-    return command.exit_code(_exit_code(result.global_status, args.fail_on), captures)
+    publish(registry, version, job, window, args.output, make, captures)
+    failing = any(result.global_status in _FAILING[word] for word in args.fail_on)
+    return command.exit_code(command.EXIT_DRIFT if failing else 0, captures)
 
 
 def _slices(
@@ -229,10 +226,6 @@ _FAILING = {
     "no_data": (Status.NO_DATA,),
 }
 """Statuses that end the command with a code of its own, by the value of `--fail-on`."""
-
-
-def _exit_code(status: Status, fail_on: Sequence[str]) -> int:
-    return command.EXIT_DRIFT if any(status in _FAILING[word] for word in fail_on) else 0
 
 
 def _parser() -> argparse.ArgumentParser:

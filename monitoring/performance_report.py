@@ -8,6 +8,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from core.captured.reader import Captures
@@ -139,7 +140,7 @@ def _report(
                 "joined_by": labels.by,
                 "periods": ", ".join(map(str, sorted(labels.periods))),
                 "same_threshold": result.same_threshold,
-                **result.policy.to_dict(),
+                **asdict(result.policy),
             },
             metrics=metrics(result, facts),
             headline=headline(result, facts),
@@ -150,8 +151,7 @@ def _report(
             standing={names.TAG_PERFORMANCE_STATUS: standing},
         )
 
-    unread = captures.quarantined
-    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make, unread)
+    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make, captures)
     if standing != result.status:
         say(_("The version's earlier verdict still stands: {status}.", status=standing))
     return result.status, captures

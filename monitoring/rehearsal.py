@@ -66,6 +66,8 @@ def _job(args: argparse.Namespace) -> int:
         check_output(args.output, excel_br=False, rows=changed.num_rows)
         write_changes(changed, kind, names, args.output)
 
+    compared_with = {"before_version": before.release, "as_answered": bool(args.answered_by)}
+
     def make(about: About) -> Report:
         facts = RehearsalFacts(
             about,
@@ -77,11 +79,10 @@ def _job(args: argparse.Namespace) -> int:
         )
         return Report(
             page=render(result, compared, facts),
-            numbers={**facts.to_dict(), **result.to_dict()},
+            numbers={**compared_with, **result.to_dict()},
             params={
-                "before_version": before.release,
+                **compared_with,
                 "before_registry_version": before.number,
-                "as_answered": bool(args.answered_by),
                 "engine": args.engine,
             },
             metrics=metrics(result),
@@ -89,7 +90,7 @@ def _job(args: argparse.Namespace) -> int:
             lines=_lines(result, answered, facts),
         )
 
-    publish(registry, after, JOB_REHEARSAL, window, args.reports, make, answered.quarantined)
+    publish(registry, after, JOB_REHEARSAL, window, args.reports, make, *answered.captures)
     return command.exit_code(0, *answered.captures)
 
 

@@ -57,18 +57,19 @@ def _job(args: argparse.Namespace) -> int:
     named = [registry.classes(one) for one in (answered, shadow) if kind == CLASSES]
     result = agree_in_kind(paired, kind, *named)
 
+    compared_with = {"answered_version": answered.release}
+
     def make(about: About) -> Report:
         facts = ShadowFacts(about, answered.release)
         return Report(
             page=render(result, paired, facts),
-            numbers={**facts.to_dict(), **asdict(result)},
-            params={"answered_version": answered.release},
+            numbers={**compared_with, **asdict(result)},
+            params=compared_with,
             metrics=metrics(result),
             headline=headline(result, facts),
         )
 
-    unread = [*primary.quarantined, *beside.quarantined]
-    publish(registry, shadow, JOB, window, args.output, make, unread)
+    publish(registry, shadow, JOB, window, args.output, make, primary, beside)
     return command.exit_code(0, primary, beside)
 
 

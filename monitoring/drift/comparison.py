@@ -124,7 +124,7 @@ class DriftResult:
             "summary": {"n_features": len(self.features), **self.counts()},
             "n_current": self.n_current,
             "n_needed": self.n_needed,
-            "thresholds_used": self.policy.to_dict(),
+            "thresholds_used": asdict(self.policy),
         }
 
 

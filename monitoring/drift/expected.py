@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.contract.columns import probability_columns
-from core.metrics.expected import Scores
+from core.metrics.expected import ExpectedPerformance, Scores
 from core.metrics.expected_classes import ClassScores, ExpectedClasses
 from monitoring.drift.baseline import SCORE
 
+Expected = ExpectedPerformance | ExpectedClasses
 FLAG = "label"
 """Column of the answered flag."""
 

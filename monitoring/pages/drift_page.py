@@ -9,17 +9,16 @@ from core.messages import N_, _, ngettext
 from core.messages.formats import joined, number, percent
 from core.messages.statuses import word
 from core.metrics.expected import MIN_ROWS, ExpectedPerformance
-from core.metrics.expected_classes import ExpectedClasses
 from core.metrics.resampling import Estimate
+from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import ALARMS, ColumnDrift, DriftResult, Status
+from monitoring.drift.expected import Expected
 from monitoring.drift.slices import SliceDrift
 from monitoring.pages.page import template
 from monitoring.pages.performance_page import names_of
 from monitoring.pages.plots import Histogram, histogram
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
-
-Expected = ExpectedPerformance | ExpectedClasses
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,7 @@ class DriftFacts:
 
     about: About
     contract: ModelContract
-    baseline_created_at: str
-    baseline_source: str
+    baseline: Baseline
     n_requests: int
     n_instances: int
     n_entities: int
@@ -37,15 +35,13 @@ class DriftFacts:
     expected: Expected | None
     test_metrics: Mapping[str, float]
     standing: str
-    classes: tuple[str, ...] = ()
     slices: Mapping[str, Sequence[SliceDrift]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
         return {
-            **self.about.to_dict(),
-            "baseline_created_at": self.baseline_created_at,
-            "baseline_source": self.baseline_source,
+            "baseline_created_at": self.baseline.created_at,
+            "baseline_source": self.baseline.source,
             "n_requests": self.n_requests,
             "n_instances": self.n_instances,
             "n_entities": self.n_entities,
@@ -163,7 +159,7 @@ def _unexpected(facts: DriftFacts) -> str | None:
     """Return why no performance is foretold, or None where it is or might be with more rows."""
     if facts.expected is not None or not facts.contract.outputs:
         return None
-    if facts.classes:
+    if facts.baseline.classes:
         return _(
             "No performance is foretold before the outcomes: the window holds too few rows, or "
             "none with the probability of each class."
@@ -263,7 +259,7 @@ def _expected_rows(facts: DriftFacts) -> list[tuple[str, Estimate, float | None]
     if facts.expected is None:
         return []
     estimates = facts.expected.estimates()
-    named = names_of(CLASSES if facts.classes else "", facts.classes)
+    named = names_of(CLASSES if facts.baseline.classes else "", facts.baseline.classes)
     return [
         (words, estimates[name], facts.test_metrics.get(name))
         for name, words in named.items()

@@ -87,11 +87,7 @@ class PerformanceFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON; no key of a label is among them."""
-        return {
-            **self.about.to_dict(),
-            **volumes(self),
-            "escalation": asdict(self.escalation),
-        }
+        return {**volumes(self), "escalation": asdict(self.escalation)}
 
 
 @dataclass(frozen=True, slots=True)

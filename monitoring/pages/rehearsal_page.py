@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 
@@ -39,11 +38,6 @@ class RehearsalFacts:
     served: bool
     changes: str | None
     called: Mapping[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as plain data, fit for JSON."""
-        beside = {"before_version": self.before_version, "as_answered": self.as_answered}
-        return {**self.about.to_dict(), **beside}
 
 
 def headline(result: Rehearsal, facts: RehearsalFacts) -> str:

@@ -1,7 +1,6 @@
 """The shadow report as one self-contained page, and its one sentence."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -19,10 +18,6 @@ class ShadowFacts:
 
     about: About
     answered_version: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as plain data, fit for JSON."""
-        return {**self.about.to_dict(), "answered_version": self.answered_version}
 
 
 def headline(result: AnyAgreement, facts: ShadowFacts) -> str:

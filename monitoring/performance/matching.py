@@ -71,11 +71,14 @@ class Matched:
 
 def versions_that_answered(captures: Captures, labels: Labels) -> list[int]:
     """Return the numbers of the versions with answers of the periods that the labels judge."""
-    found: set[int] = set()
-    for batch in captures.rows(["registry_version", "period"]):
-        judged = _of_periods(_with_period(batch, labels), labels)
-        found.update(judged.column("registry_version").unique().to_pylist())
-    return sorted(found)
+    batches = captures.rows(["registry_version", "period"])
+    return numbers_of(_of_periods(_with_period(batch, labels), labels) for batch in batches)
+
+
+def numbers_of(answers: Iterable[pa.RecordBatch]) -> list[int]:
+    """Return the numbers of the versions that gave these answers, the oldest first."""
+    found = (batch.column("registry_version").unique().to_pylist() for batch in answers)
+    return sorted({number for numbers in found for number in numbers})
 
 
 def match(

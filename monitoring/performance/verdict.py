@@ -99,7 +99,7 @@ class PerformanceResult:
                 column: [part.to_dict("value") for part in parts]
                 for column, parts in self.groups.items()
             },
-            "policy": self.policy.to_dict(),
+            "policy": asdict(self.policy),
         }
 
 

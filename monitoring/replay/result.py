@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from core.contract.model import CLASSES, VALUE
 from core.messages import _
 from core.metrics.expected import ExpectedPerformance, Scores
-from core.metrics.expected_classes import ClassScores, ExpectedClasses
-from monitoring.drift.expected import class_names
+from core.metrics.expected_classes import ClassScores
+from monitoring.drift.expected import Expected, class_names
 from monitoring.drift.slices import natural_order
 from monitoring.performance.agreement import latest_rows, said_by_both
 from monitoring.performance.agreement_of_kinds import AnyAgreement, agree_in_kind
@@ -26,7 +26,6 @@ MIN_GROUP_ROWS = PerformancePolicy().min_group_rows
 """A value that fewer rows have could be a person: it is not named."""
 MOST_GROUPS = 50
 """Of more values the most frequent are named."""
-Expected = ExpectedPerformance | ExpectedClasses
 Mask = npt.NDArray[np.bool_]
 
 

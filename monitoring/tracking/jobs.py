@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -184,8 +184,9 @@ class JobRegistry:
             self._classes[version.number] = classes_of(load_model(self._registry, version))
         return self._classes[version.number]
 
-    @contextmanager
-    def run(self, version: MonitoredVersion | None, job: str, name: str) -> Iterator[OpenRun]:
+    def run(
+        self, version: MonitoredVersion | None, job: str, name: str
+    ) -> AbstractContextManager[OpenRun]:
         """Open a run of a job, on a version or on none; it ends FAILED when the block raises."""
         tags = {names.TAG_JOB: job}
         if version is not None:
@@ -194,8 +195,7 @@ class JobRegistry:
                 names.TAG_REGISTRY_VERSION: str(version.number),
             }
         experiment = names.monitoring_experiment(self._registry.name)
-        with open_run(self._registry, experiment, name, tags) as run:
-            yield run
+        return open_run(self._registry, experiment, name, tags)
 
 
 def _read_json(path: Path) -> Any:

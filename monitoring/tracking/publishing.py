@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.captured.reader import Captures
 from core.cli.arguments import say
 from core.contract import names
 from core.files.whole import replacing
 from core.messages import _
 from core.registry.runs import OpenRun
-from core.store.quarantined import Quarantined, told
+from core.store.quarantined import told
 from monitoring.tracking.about import About
 from monitoring.tracking.errors import OutputError
 from monitoring.tracking.escalation import Escalation
@@ -30,7 +31,7 @@ class Report:
 
     Attributes:
         page: the HTML.
-        numbers: the same as data.
+        numbers: the same as data, besides what every report says of itself (`About`).
         headline: the finding in one sentence.
         lines: what the console says between the headline and where to read on.
         escalation: who has to act; None for a report that asks nothing of anybody.
@@ -68,27 +69,29 @@ def publish(
     window: Window,
     output: Path,
     make: Callable[[About], Report],
-    unread: Sequence[Quarantined] = (),
+    *read: Captures,
 ) -> Report:
     """Make a report within a run of `job`, and let everybody have it who should.
 
-    A second report of a day replaces the first one's files. `unread` are the store's files whose
-    rows are missing in it.
+    A second report of a day replaces the first one's files. It says which files of what was `read`
+    could not be, so that their rows are missing.
 
     Raises:
         OutputError: a file cannot be written.
     """
     day = window.end.astimezone().strftime("%Y%m%d")
+    unread = [file for one in read for file in one.quarantined]
     days = "" if window.days is None else f" {window.days:g}d"
     with registry.run(version, job, f"{job} {version.release}{days}") as run:
         about = _about(registry, version, window, run, told(unread))
         report = make(about)
         # NaN is refused, since no JSON reader must know it.
-        numbers = json.dumps(report.numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        numbers = {**about.to_dict(), **report.numbers}
+        text = json.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         folder = output / version.release
         paths = [
             _write(folder / f"{job}_report_{day}.html", report.page),
-            _write(folder / f"{job}_metrics_{day}.json", numbers),
+            _write(folder / f"{job}_metrics_{day}.json", text),
         ]
         run.log(
             {

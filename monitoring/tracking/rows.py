@@ -1,7 +1,7 @@
 """Rows that a report compares besides a stored baseline: a window's, and a training reference's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -16,14 +16,6 @@ from monitoring.drift.fitting import fit_baseline
 from monitoring.drift.reference import newest_rows, select_features
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.window import Window
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A window as a reference: its rows, and the baseline that they make."""
-
-    table: pa.Table
-    baseline: Baseline
 
 
 def baseline_of(
@@ -52,8 +44,8 @@ def baseline_of(
 
 def preceding(
     window: Window, store: Store, version: MonitoredVersion, registry: JobRegistry
-) -> Earlier:
-    """Return what a version answered in the window of the same length before.
+) -> tuple[pa.Table, Baseline]:
+    """Return what a version answered in the window of the same length before, and its baseline.
 
     Raises:
         BaselineError: nothing.
@@ -71,7 +63,7 @@ def preceding(
         raise BaselineError(text, version=version.release, days=float(window.days or 0))
     source = _("the {days} days before the window", days=float(window.days or 0))
     made = baseline_of(version, table, source, classes)
-    return Earlier(table, replace(made, created_at=before.end.isoformat(timespec="seconds")))
+    return table, replace(made, created_at=before.end.isoformat(timespec="seconds"))
 
 
 def answered(
