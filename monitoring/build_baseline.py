@@ -8,11 +8,9 @@ baseline.
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from core.captured.reader import Captures
 from core.cli.arguments import say
@@ -23,19 +21,11 @@ from core.messages import N_, _, ngettext
 from core.store.quarantined import told
 from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline
-from monitoring.drift.classes import class_names, with_classes
 from monitoring.drift.errors import BaselineError
-from monitoring.drift.expected import FLAG
-from monitoring.drift.fitting import fit_baseline
-from monitoring.drift.reference import (
-    PERIOD,
-    Reference,
-    newest_period,
-    read_source,
-    score_rows,
-    select_features,
-)
+from monitoring.drift.expected import FLAG, class_names, with_classes
+from monitoring.drift.reference import newest_rows, read_source, score_rows, select_features
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
+from monitoring.tracking.rows import baseline_of
 
 FEW_ROWS = 100
 
@@ -53,20 +43,11 @@ def _job(args: argparse.Namespace) -> int:
     captures = None
     if args.last_n_days is not None:
         captures = command.Window.of(args.last_n_days).captures(args.inference_store, version)
-        reference = _captured(registry, version, args, captures)
+        baseline = _captured(registry, version, args, captures)
     elif source is not None:
-        reference = _scored(registry, version, source, str(args.source))
+        baseline = _scored(registry, version, source, str(args.source))
     else:
-        reference = _trained(registry, version)
-    baseline = replace(
-        fit_baseline(reference.table),
-        classes=reference.classes,
-        model_name=version.model_name,
-        model_version=version.release,
-        registry_version=version.number,
-        source=reference.source,
-        scored_by=reference.scored_by,
-    )
+        baseline = _trained(registry, version)
     url = _log(registry, version, baseline)
     scored = ", ".join(_(_SCORERS[who], n=n) for who, n in baseline.scored_by.items() if n)
     say(
@@ -100,55 +81,53 @@ _SCORERS = {
 }
 
 
-def _trained(registry: JobRegistry, version: MonitoredVersion) -> Reference:
-    """Return the version's own training reference."""
-    known = registry.reference(version)
-    if known is None or not _has_score(known, version):
+def _trained(registry: JobRegistry, version: MonitoredVersion) -> Baseline:
+    """Return the baseline of the version's own training reference."""
+    known, newest = newest_rows(registry.reference(version))
+    rows = _with_score(known, version)
+    if rows is None:
         text = N_(
             "Version {version} keeps no {artifact} with the column {score}; name the rows with "
             "--source or --last_n_days."
         )
         facts = {"artifact": names.ARTIFACT_REFERENCE, "score": SCORE}
         raise BaselineError(text, version=version.release, **facts)
-    source, newest = _("training reference of the version"), newest_period(known)
+    source = _("training reference of the version")
     if newest is not None:
-        known = known.filter(pc.equal(known.column(PERIOD), newest))
         source = _("training reference of the version, period {period}", period=newest)
-    return Reference(_with_score(known, version), source, {"reference": known.num_rows})
+    return baseline_of(version, rows, source, scored_by={"reference": rows.num_rows})
 
 
 def _scored(
     registry: JobRegistry, version: MonitoredVersion, source: pa.Table, name: str
-) -> Reference:
-    """Return the rows of a file, each with a score by a fit that has not learnt it."""
-    known = registry.reference(version)
-    if known is not None and _has_score(known, version):
-        # In the contract's types, as the rows are, or equal rows would not be found equal.
-        known = _with_score(known, version)
+) -> Baseline:
+    """Return the baseline of a file's rows, each with a score by a fit that has not learnt it."""
+    # In the contract's types, as the rows are, or equal rows would not be found equal.
+    known = _with_score(registry.reference(version), version)
     features = select_features(source, version.contract, name)
     if version.contract.output_kind == CLASSES:
-        places, classes = registry.answered(version, features)
-        answered = class_names(pa.array(places), classes)
-        table, n = features.append_column(SCORE, answered), features.num_rows
-        return Reference(table, name, {"model": n}, classes)
-    scored = score_rows(features, known, lambda rows: registry.predict(version, rows))
-    return replace(scored, source=name)
+        scorer = registry.scorer(version)
+        answered = class_names(pa.array(scorer.answer(features).label), scorer.classes)
+        table, counted = features.append_column(SCORE, answered), {"model": features.num_rows}
+        return baseline_of(version, table, name, scorer.classes, counted)
+    table, counted = score_rows(
+        features, known, lambda rows: registry.scorer(version).answer(rows).score
+    )
+    return baseline_of(version, table, name, scored_by=counted)
 
 
-def _has_score(known: pa.Table, version: MonitoredVersion) -> bool:
-    """Tell whether the reference's column `score` is there, and no feature of that name."""
-    return SCORE in known.column_names and SCORE not in version.contract.feature_names
-
-
-def _with_score(known: pa.Table, version: MonitoredVersion) -> pa.Table:
+def _with_score(known: pa.Table | None, version: MonitoredVersion) -> pa.Table | None:
+    """Return a reference's features and score; None where it has none, or a feature of the name."""
+    if known is None or SCORE not in known.column_names or SCORE in version.contract.feature_names:
+        return None
     features = select_features(known, version.contract, names.ARTIFACT_REFERENCE)
     return features.append_column(SCORE, known.column(SCORE))
 
 
 def _captured(
     registry: JobRegistry, version: MonitoredVersion, args: argparse.Namespace, captures: Captures
-) -> Reference:
-    """Return what the version answered in the last days."""
+) -> Baseline:
+    """Return the baseline of what the version answered in the last days."""
     classes: tuple[str, ...] = ()
     if version.contract.output_kind == CLASSES:
         classes = registry.classes(version)
@@ -164,7 +143,7 @@ def _captured(
         raise BaselineError(text, version=version.release, **facts)
     source = _("captures of the last {days} days", days=float(args.last_n_days))
     table, counted = pa.Table.from_batches(batches), {"capture": captures.n_entities}
-    return Reference(table, source, counted, classes)
+    return baseline_of(version, table, source, classes, counted)
 
 
 def _log(registry: JobRegistry, version: MonitoredVersion, baseline: Baseline) -> str:

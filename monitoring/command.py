@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.captured.reader import Captures
-from core.cli.arguments import EXIT_FAILED, Parser, complain, parser, run_command, say
+from core.cli.arguments import parser, run_command
 from core.cli.arguments import release as _release
 from core.contract.names import CHAMPION, DEFAULT_INFERENCE_STORE
 from core.contract.numbers import NumberError, read_number
@@ -17,10 +17,7 @@ from core.store.places import store_place
 from core.store.quarantined import EXIT_QUARANTINED
 from monitoring.tracking.window import Window
 
-run = run_command
-"""What older commands call it."""
-
-__all__ = ["EXIT_FAILED", "Parser", "Window", "complain", "parser", "run_command", "say"]
+__all__ = ["Window", "parser", "run_command"]
 
 EXIT_DRIFT = 3
 DEFAULT_OUTPUT = Path("monitoring/reports")

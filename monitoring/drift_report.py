@@ -7,6 +7,7 @@ publishes what was found.
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -17,16 +18,21 @@ from core.messages import _
 from core.messages.formats import number, percent
 from monitoring import command
 from monitoring.drift.baseline import OF_COLUMN, Baseline
-from monitoring.drift.classes import ClassTally, Tally, tally_of
-from monitoring.drift.comparison import KNOWING, ColumnDrift, DriftResult, Status, compare
+from monitoring.drift.comparison import (
+    ALARMS,
+    KNOWING,
+    ColumnDrift,
+    DriftResult,
+    Status,
+    compare,
+)
 from monitoring.drift.errors import TableError
+from monitoring.drift.expected import ClassTally, Expected, Tally, tally_of
 from monitoring.drift.slices import SliceDrift, by_slice
 from monitoring.pages.drift_page import (
     DriftFacts,
-    Expected,
     expectation,
     headline,
-    named_expected,
     render,
     repeated,
     stands,
@@ -37,11 +43,9 @@ from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
 from monitoring.tracking.rows import answered, preceding, trained
 
-__all__ = ["DriftResult", "Status", "compare", "main"]
-
 JOB_WINDOWS = "drift_windows"
 """Job of a comparison of two windows: it is no verdict on a version."""
-_LEVEL = {Status.GREEN: 0.0, Status.YELLOW: 1.0, Status.RED: 2.0}
+_LEVEL = {status: float(level) for level, status in enumerate(KNOWING)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,15 +58,14 @@ def _job(args: argparse.Namespace) -> int:
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
     version = registry.version(args.model_version)
-    job, earlier = names.JOB_DRIFT, None
-    if args.against:
-        job, earlier = JOB_WINDOWS, preceding(window, args.inference_store, version, registry)
-        baseline = earlier.baseline
+    job, reference, earlier = names.JOB_DRIFT, None, bool(args.against)
+    if earlier:
+        job = JOB_WINDOWS
+        reference, baseline = preceding(window, args.inference_store, version, registry)
     else:
         baseline = registry.baseline(version)
     captures = window.captures(args.inference_store, version, classes=len(baseline.classes))
     result, tally = _count(args.engine, baseline, captures)
-    reference = earlier.table if earlier else None
     slices = _slices(args, registry, version, window, reference, baseline.classes)
     status, standing = str(result.global_status), _standing(result, version)
     # Against the window before nothing is decided: the verdict on a version is its baseline's.
@@ -82,9 +85,7 @@ def _job(args: argparse.Namespace) -> int:
         facts = DriftFacts(
             about=about,
             contract=version.contract,
-            classes=baseline.classes,
-            baseline_created_at=baseline.created_at,
-            baseline_source=baseline.source,
+            baseline=baseline,
             n_requests=captures.n_requests,
             n_instances=captures.n_instances,
             n_entities=captures.n_entities,
@@ -99,7 +100,7 @@ def _job(args: argparse.Namespace) -> int:
             numbers={**facts.to_dict(), **result.to_dict()},
             params={
                 "baseline_created_at": baseline.created_at,
-                **result.policy.to_dict(),
+                **asdict(result.policy),
             },
             metrics=metrics(result, facts),
             headline=headline(result, facts),
@@ -111,9 +112,9 @@ def _job(args: argparse.Namespace) -> int:
             else {names.TAG_DRIFT_STATUS: standing, names.TAG_DRIFT_LAST_LOOK: status},
         )
 
-    unread = captures.quarantined
-    publish(registry, version, job, window, args.output, make, unread)
-    return command.exit_code(_exit_code(result.global_status, args.fail_on), captures)
+    publish(registry, version, job, window, args.output, make, captures)
+    failing = any(result.global_status in _FAILING[word] for word in args.fail_on)
+    return command.exit_code(command.EXIT_DRIFT if failing else 0, captures)
 
 
 def _slices(
@@ -145,7 +146,7 @@ def _slice_lines(facts: DriftFacts) -> list[str]:
         "  " + _("{column} {value}: {status}", column=column, value=one.name, status=one.status)
         for column, found in facts.slices.items()
         for one in found
-        if one.status in _LEVEL
+        if one.status in KNOWING
     ]
 
 
@@ -183,18 +184,15 @@ def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
         "n_requests": float(facts.n_requests),
         "n_instances": float(facts.n_instances),
         "n_entities": float(facts.n_entities),
-        "n_red": float(len(result.of_status(Status.RED))),
-        "n_yellow": float(len(result.of_status(Status.YELLOW))),
-        "n_green": float(len(result.of_status(Status.GREEN))),
+        **result.counts(),
         "psi_effect_max": max(effects, default=None),
         "psi_score": score.psi if score else None,
         "psi_effect_score": score.effect if score else None,
         "mean_score": score.current_mean if score else None,
         "delta_mean_score": score.delta_mean if score else None,
     }
-    estimates = facts.expected.estimates() if facts.expected else {}
-    for name in named_expected(facts):
-        named[f"expected_{name}"] = estimates[name].value if name in estimates else None
+    for name, estimate in (facts.expected.estimates() if facts.expected else {}).items():
+        named[f"expected_{name}"] = estimate.value
     for column in result.features:
         named[f"psi.{column.name}"] = column.psi
         named[f"psi_effect.{column.name}"] = column.effect
@@ -204,14 +202,9 @@ def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
 
 def _lines(result: DriftResult, facts: DriftFacts) -> list[str]:
     """Return what lies behind the verdict, for the console."""
-    lines = [stands(result, facts), repeated(facts), *map(_line, _drifted(result))]
-    return list(filter(None, [*lines, expectation(facts)]))
-
-
-def _drifted(result: DriftResult) -> list[ColumnDrift]:
-    columns = [*result.features, *([result.score] if result.score else [])]
-    drifted = [column for column in columns if column.status in (Status.RED, Status.YELLOW)]
-    return sorted(drifted, key=lambda c: (-_LEVEL[c.status], -(c.effect or 0.0)))
+    drifted = [_line(column) for column in result.ranked() if column.status in ALARMS]
+    lines = [stands(result, facts), repeated(facts), *drifted, expectation(facts)]
+    return list(filter(None, lines))
 
 
 def _line(column: ColumnDrift) -> str:
@@ -227,16 +220,12 @@ def _line(column: ColumnDrift) -> str:
 
 
 _FAILING = {
-    "red": {Status.RED},
-    "yellow": {Status.YELLOW, Status.RED},
-    "inconclusive": {Status.INCONCLUSIVE, Status.NO_DATA},
-    "no_data": {Status.NO_DATA},
+    "red": (Status.RED,),
+    "yellow": ALARMS,
+    "inconclusive": (Status.INCONCLUSIVE, Status.NO_DATA),
+    "no_data": (Status.NO_DATA,),
 }
 """Statuses that end the command with a code of its own, by the value of `--fail-on`."""
-
-
-def _exit_code(status: Status, fail_on: Sequence[str]) -> int:
-    return command.EXIT_DRIFT if any(status in _FAILING[word] for word in fail_on) else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.cli.arguments import say
 from core.contract import names
@@ -103,8 +104,6 @@ def _moment(text: str | None) -> datetime | None:
 
 def _readable(table: pa.Table) -> pa.Table:
     """Return moments as text: a workbook holds no time zone."""
-    import pyarrow.compute as pc
-
     for place, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             text = pc.strftime(table.column(place), "%Y-%m-%dT%H:%M:%SZ")

@@ -8,6 +8,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from core.captured.reader import Captures
@@ -22,14 +23,13 @@ from monitoring.pages.performance_page import (
     PerformanceFacts,
     coverage,
     headline,
-    named_metrics,
+    names_of,
     render,
     volumes,
 )
-from monitoring.performance.answered import versions_that_answered
 from monitoring.performance.errors import LabelsError
 from monitoring.performance.labels import KEYS, OUTCOME_YEAR, TARGET, Labels, read_labels
-from monitoring.performance.matching import COLUMNS, Matched, match
+from monitoring.performance.matching import COLUMNS, Matched, match, versions_that_answered
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
 from monitoring.performance.yardsticks import yardstick_of
 from monitoring.tracking.about import About
@@ -54,7 +54,7 @@ def _job(args: argparse.Namespace) -> int:
     registry = JobRegistry()
     taken_for, versions = _versions(args, registry, window)
     told = [_report(args, registry, version, window) for version in versions]
-    command.say(taken_for)
+    say(taken_for)
     degraded = PerformanceStatus.DEGRADED in [status for status, _captures in told]
     code = command.EXIT_DRIFT if args.fail_on and degraded else 0
     return command.exit_code(code, *(captures for _status, captures in told))
@@ -71,7 +71,7 @@ def _versions(
     labels = _read(args, registry, version)
     if args.model_version or not labels.periods:
         return labels.taken_for, [version]
-    answers = window.answers(args.inference_store, version.model_name)
+    answers = window.answers(args.inference_store, version.name)
     found = []
     for answered in versions_that_answered(answers, labels):
         one = registry.find(answered)
@@ -140,7 +140,7 @@ def _report(
                 "joined_by": labels.by,
                 "periods": ", ".join(map(str, sorted(labels.periods))),
                 "same_threshold": result.same_threshold,
-                **result.policy.to_dict(),
+                **asdict(result.policy),
             },
             metrics=metrics(result, facts),
             headline=headline(result, facts),
@@ -151,8 +151,7 @@ def _report(
             standing={names.TAG_PERFORMANCE_STATUS: standing},
         )
 
-    unread = captures.quarantined
-    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make, unread)
+    publish(registry, version, names.JOB_PERFORMANCE, window, args.output, make, captures)
     if standing != result.status:
         say(_("The version's earlier verdict still stands: {status}.", status=standing))
     return result.status, captures
@@ -216,7 +215,7 @@ def metrics(result: PerformanceResult, facts: PerformanceFacts) -> dict[str, flo
 
 def _lines(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
     """Return the numbers behind the verdict, for the console."""
-    called = named_metrics(result.yardstick)
+    called = names_of(result.yardstick.kind, result.yardstick.classes)
     shown = [_line(name, called[name], result) for name in called if name in result.metrics]
     lines = [coverage(facts), *shown]
     if not result.same_threshold:

@@ -18,6 +18,7 @@ from core.messages import _
 from core.tables.writing import check_output
 from monitoring import command
 from monitoring.pages.rehearsal_page import RehearsalFacts, headline, render
+from monitoring.performance.agreement import Shift
 from monitoring.performance.agreement_of_kinds import common_kind
 from monitoring.replay.captured import Answered
 from monitoring.replay.changes import write_changes
@@ -47,7 +48,7 @@ def _job(args: argparse.Namespace) -> int:
     kind = common_kind(before.contract, after.contract, (before.release, after.release))
     groups = _groups(args.by, after)
     only = before if args.answered_by else None
-    answered = Answered(registry, window, args.inference_store, after.model_name, only)
+    answered = Answered(registry, window, args.inference_store, after.name, only)
     named = [registry.classes(one) for one in (before, after) if kind == CLASSES]
     names = Names(*named)
     beside = None if only else before
@@ -65,6 +66,8 @@ def _job(args: argparse.Namespace) -> int:
         check_output(args.output, excel_br=False, rows=changed.num_rows)
         write_changes(changed, kind, names, args.output)
 
+    compared_with = {"before_version": before.release, "as_answered": bool(args.answered_by)}
+
     def make(about: About) -> Report:
         facts = RehearsalFacts(
             about,
@@ -76,11 +79,10 @@ def _job(args: argparse.Namespace) -> int:
         )
         return Report(
             page=render(result, compared, facts),
-            numbers={**facts.to_dict(), **result.to_dict()},
+            numbers={**compared_with, **result.to_dict()},
             params={
-                "before_version": before.release,
+                **compared_with,
                 "before_registry_version": before.number,
-                "as_answered": bool(args.answered_by),
                 "engine": args.engine,
             },
             metrics=metrics(result),
@@ -88,7 +90,7 @@ def _job(args: argparse.Namespace) -> int:
             lines=_lines(result, answered, facts),
         )
 
-    publish(registry, after, JOB_REHEARSAL, window, args.reports, make, answered.quarantined)
+    publish(registry, after, JOB_REHEARSAL, window, args.reports, make, *answered.captures)
     return command.exit_code(0, *answered.captures)
 
 
@@ -130,11 +132,10 @@ def metrics(result: Rehearsal) -> dict[str, float | None]:
         "seconds_per_row_before": result.seconds_before,
         "seconds_per_row_after": result.seconds_after,
     }
-    if result.kind != CLASSES:
-        found = result.agreement
-        named["mean_score_before"] = found.mean_answered  # type: ignore[union-attr]
-        named["mean_score_after"] = found.mean_shadow  # type: ignore[union-attr]
-        named["rank_correlation"] = found.rank_correlation  # type: ignore[union-attr]
+    if isinstance(found := result.agreement, Shift):
+        named["mean_score_before"] = found.mean_answered
+        named["mean_score_after"] = found.mean_shadow
+        named["rank_correlation"] = found.rank_correlation
     for side, expected in (("before", result.before), ("after", result.after)):
         for name, estimate in (expected.estimates() if expected else {}).items():
             named[f"expected_{name}_{side}"] = estimate.value
@@ -162,12 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         "monitoring.rehearsal",
         _("Replays captured rows through a version beside the one that is served."),
     )
-    _add_options(parser)
-    return parser
-
-
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options; the version may stand alone, as `registry rehearse v1.1.0` has it."""
+    # The version may stand alone, as `registry rehearse v1.1.0` has it.
     parser.add_argument("release", nargs="?", type=command.release, metavar="v1.1.0")
     command.add_version(parser)
     beside = parser.add_mutually_exclusive_group()
@@ -198,6 +194,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=_("list requests and pseudonyms whose answer changes, in .parquet, .xlsx or .csv"),
     )
     command.add_output(parser, "--reports")
+    return parser
 
 
 def _add_release(group: argparse._MutuallyExclusiveGroup, name: str, text: str) -> None:

@@ -7,6 +7,7 @@ rows and publishes the comparison as a run of the shadow's version.
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -19,10 +20,9 @@ from core.store.arrow_types import ARROW_TYPES
 from core.store.schema import ROLE_SHADOW
 from monitoring import command
 from monitoring.pages.shadow_page import ShadowFacts, headline, render
-from monitoring.performance.agreement import COLUMNS, pair
+from monitoring.performance.agreement import COLUMNS, Agreement, Shift, pair
 from monitoring.performance.agreement_of_kinds import (
     AnyAgreement,
-    ClassAgreement,
     ValueAgreement,
     agree_in_kind,
     common_kind,
@@ -57,45 +57,39 @@ def _job(args: argparse.Namespace) -> int:
     named = [registry.classes(one) for one in (answered, shadow) if kind == CLASSES]
     result = agree_in_kind(paired, kind, *named)
 
+    compared_with = {"answered_version": answered.release}
+
     def make(about: About) -> Report:
         facts = ShadowFacts(about, answered.release)
         return Report(
             page=render(result, paired, facts),
-            numbers={**facts.to_dict(), **result.to_dict()},
-            params={"answered_version": answered.release},
+            numbers={**compared_with, **asdict(result)},
+            params=compared_with,
             metrics=metrics(result),
             headline=headline(result, facts),
         )
 
-    unread = [*primary.quarantined, *beside.quarantined]
-    publish(registry, shadow, JOB, window, args.output, make, unread)
+    publish(registry, shadow, JOB, window, args.output, make, primary, beside)
     return command.exit_code(0, primary, beside)
 
 
 def metrics(result: AnyAgreement) -> dict[str, float | None]:
     """Return the run's metrics, under the same names every time; None where there is no number."""
-    volume = {"n_instances": result.n_instances, "n_entities": result.n_entities}
-    if isinstance(result, ClassAgreement):
-        return {**volume, "share_differ": result.share_differ.value}
+    named: dict[str, float | None]
+    named = {"n_instances": result.n_instances, "n_entities": result.n_entities}
+    if isinstance(result, Shift):
+        named |= {"mean_score": result.mean_shadow, "rank_correlation": result.rank_correlation}
     if isinstance(result, ValueAgreement):
-        return {
-            **volume,
-            "mae": result.mae,
-            "rmse": result.rmse,
-            "bias": result.shift.value,
-            "mean_score": result.mean_shadow,
-            "rank_correlation": result.rank_correlation,
+        return {**named, "mae": result.mae, "rmse": result.rmse, "bias": result.shift.value}
+    named["share_differ"] = result.share_differ.value
+    if isinstance(result, Agreement):
+        named |= {
+            "n_only_answered": result.n_only_answered,
+            "n_only_shadow": result.n_only_shadow,
+            "delta_mean_score": result.shift.value,
+            "mean_score_distance": result.mean_distance,
         }
-    return {
-        **volume,
-        "n_only_answered": result.n_only_answered,
-        "n_only_shadow": result.n_only_shadow,
-        "share_differ": result.share_differ.value,
-        "mean_score": result.mean_shadow,
-        "delta_mean_score": result.shift.value,
-        "mean_score_distance": result.mean_distance,
-        "rank_correlation": result.rank_correlation,
-    }
+    return named
 
 
 def _rows(captures: Captures) -> pa.Table:

@@ -117,6 +117,11 @@ class Baseline:
     classes: tuple[str, ...] = ()
     scored_by: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def profiles(self) -> list[Profile]:
+        """Return all profiles: of the features, then of the score if there is one."""
+        return [*self.features, *([self.score] if self.score else [])]
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data without NaN, fit for JSON; `from_dict` reads it back."""
         data = {"format": FORMAT, **asdict(self)}

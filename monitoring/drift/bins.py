@@ -167,7 +167,7 @@ class Binning:
 
     def _count_categories(self, values: pa.Array) -> npt.NDArray[np.int64]:
         """Count categories, the listed but rare ones together, the unlisted ones together."""
-        texts = as_texts(values)
+        texts = _as_texts(values)
         listed = pa.array(self.points, pa.string())
         found = pc.index_in(texts, value_set=listed, skip_nulls=True)
         positions = pc.fill_null(found, len(listed)).to_numpy(zero_copy_only=False)
@@ -194,9 +194,9 @@ def fit_bins(values: pa.Array | pa.ChunkedArray) -> Binning:
         return Binning("boolean", (False, True))
     if pa.types.is_temporal(values.type):
         return Binning("presence", (True,))
-    if not is_number(values.type):
-        return _fit_categories(as_texts(values))
-    numbers = as_numbers(values)
+    if not _is_number(values.type):
+        return _fit_categories(_as_texts(values))
+    numbers = _as_doubles(values).to_numpy(zero_copy_only=False)
     numbers = np.sort(numbers[np.isfinite(numbers)])
     distinct = np.unique(numbers)
     if 0 < len(distinct) <= min(MAX_DISCRETE_VALUES, len(numbers) // MIN_ROWS_PER_VALUE):
@@ -207,33 +207,19 @@ def fit_bins(values: pa.Array | pa.ChunkedArray) -> Binning:
     return Binning("numeric", tuple(np.unique(numbers[np.maximum(ranks, 0)]).tolist()))
 
 
-def is_number(kind: pa.DataType) -> bool:
+def _is_number(kind: pa.DataType) -> bool:
     """Return whether an Arrow type holds numbers; a column of nothing but nulls counts as one."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))
 
 
-def as_numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """Return numbers or booleans as doubles, null as NaN.
-
-    Raises:
-        TableError: the values are of another type.
-    """
-    numbers: npt.NDArray[np.float64] = _as_doubles(values).to_numpy(zero_copy_only=False)
-    return numbers
-
-
 def _as_doubles(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    if not (is_number(values.type) or pa.types.is_boolean(values.type)):
+    if not (_is_number(values.type) or pa.types.is_boolean(values.type)):
         raise TableError(N_("expected numbers, but the type is {type}"), type=values.type)
     return values.cast(pa.float64())
 
 
-def as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return strings, dictionary-encoded or not, as one string array.
-
-    Raises:
-        TableError: the values are of another type.
-    """
+def _as_texts(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return strings, dictionary-encoded or not, as one string array."""
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
         raise TableError(N_("expected text, but the type is {type}"), type=values.type)

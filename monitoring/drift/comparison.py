@@ -28,8 +28,10 @@ class Status(StrEnum):
     RED = "RED"
 
 
-KNOWING = frozenset({Status.GREEN, Status.YELLOW, Status.RED})
+KNOWING = (Status.GREEN, Status.YELLOW, Status.RED)
 """Statuses that say something about the data."""
+ALARMS = (Status.YELLOW, Status.RED)
+"""Those that say that it has changed."""
 _RANK = {status: rank for rank, status in enumerate(Status)}
 
 
@@ -77,9 +79,8 @@ class ColumnDrift:
         points = before["binning"]["points"]
         if self.baseline.binning.kind == "categorical":
             points = points[: self.baseline.binning.own]
-        bins = {"points": list(points)}
         counts = {"baseline_counts": list(before["counts"]), "current_counts": list(now["counts"])}
-        return {"name": name, **data, "bins": {**bins, **counts}}
+        return {"name": name, **data, "bins": {"points": list(points), **counts}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,18 @@ class DriftResult:
     n_needed: int | None
     policy: DriftPolicy
 
+    def ranked(self) -> list[ColumnDrift]:
+        """Return the features and the score, the worst first, then by the size of the change."""
+        columns = [*self.features, *([self.score] if self.score else [])]
+        return sorted(columns, key=lambda c: (-_RANK[c.status], -(c.effect or 0.0)))
+
     def of_status(self, status: Status) -> list[ColumnDrift]:
         """Return the features that have this status."""
         return [feature for feature in self.features if feature.status is status]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many features are RED, YELLOW and GREEN, as `n_red` and so on."""
+        return {f"n_{s.lower()}": len(self.of_status(s)) for s in reversed(KNOWING)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data without NaN, fit for JSON."""
@@ -111,15 +121,10 @@ class DriftResult:
             "global_status": str(self.global_status),
             "feature_drift": {feature.pop("name"): feature for feature in features},
             "score_drift": score,
-            "summary": {
-                "n_features": len(self.features),
-                "n_red": len(self.of_status(Status.RED)),
-                "n_yellow": len(self.of_status(Status.YELLOW)),
-                "n_green": len(self.of_status(Status.GREEN)),
-            },
+            "summary": {"n_features": len(self.features), **self.counts()},
             "n_current": self.n_current,
             "n_needed": self.n_needed,
-            "thresholds_used": self.policy.to_dict(),
+            "thresholds_used": asdict(self.policy),
         }
 
 
@@ -138,8 +143,7 @@ def compare(
     Raises:
         TableError: a column of the baseline is absent from `current`, or of another kind.
     """
-    before = [*baseline.features, *([baseline.score] if baseline.score else [])]
-    return judge(baseline, count_profiles(before, current), policy)
+    return judge(baseline, count_profiles(baseline.profiles, current), policy)
 
 
 def judge(
@@ -147,9 +151,8 @@ def judge(
 ) -> DriftResult:
     """Compare counts with a baseline, whoever counted them: features, then score, in its order."""
     policy = policy or DriftPolicy()
-    before = [*baseline.features, *([baseline.score] if baseline.score else [])]
-    n_current, n_needed = now[0].n_rows, _rows_needed(baseline.n_rows, len(before), policy)
-    columns = _judge(before, now, policy)
+    n_current, n_needed = now[0].n_rows, _rows_needed(baseline.n_rows, len(now), policy)
+    columns = _judge(baseline.profiles, now, policy)
     if n_needed is None or n_current < n_needed:
         columns = [_inconclusive(column) for column in columns]
     worst = max((column.status for column in columns), key=_RANK.__getitem__)
@@ -166,16 +169,11 @@ def _rows_needed(n_baseline: int, n_columns: int, policy: DriftPolicy) -> int | 
 
 def _inconclusive(column: ColumnDrift) -> ColumnDrift:
     """Return a column of too few rows: its alarms stand, what is no alarm is not known."""
-
-    def unknown(status: Status) -> Status:
-        return Status.INCONCLUSIVE if status is Status.GREEN else status
-
-    return replace(
-        column,
-        psi_status=unknown(column.psi_status),
-        missing_status=unknown(column.missing_status),
-        status=unknown(column.status),
-    )
+    verdicts = ("psi_status", "missing_status", "status")
+    unknown: dict[str, Any] = {
+        name: Status.INCONCLUSIVE for name in verdicts if getattr(column, name) is Status.GREEN
+    }
+    return replace(column, **unknown)
 
 
 def _judge(
@@ -184,9 +182,7 @@ def _judge(
     """Measure each column, adjust all p-values together, and turn them into statuses."""
     pairs = list(zip(before, now, strict=True))
     # A test that could not reject whatever it saw (None) takes no share of the error.
-    evidence = [_drift_p_value(*pair) for pair in pairs] + [
-        _missing_p_value(*pair) for pair in pairs
-    ]
+    evidence = [test(*pair) for test in (_drift_p_value, _missing_p_value) for pair in pairs]
     informative = iter(stats.holm([p for p in evidence if p is not None]))
     adjusted = [None if p is None else next(informative) for p in evidence]
     return [

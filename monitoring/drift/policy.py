@@ -52,7 +52,3 @@ class DriftPolicy:
             raise ValueError("significance_alert must not exceed significance_warning, below 1")
         if not self.power < 1:
             raise ValueError("power must be below 1")
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the thresholds by name, for reports and parameters."""
-        return asdict(self)

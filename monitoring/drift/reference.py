@@ -1,8 +1,7 @@
 """The rows that a baseline is made of: a version's own reference, a file, or what was captured."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,6 @@ Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 
 PERIOD = "period"
 """Column of a reference that says which period a row is about; no feature."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """Rows of features and `score`, where they came from, and who scored how many.
-
-    With `classes` the score is the name of the one answered.
-    """
-
-    table: pa.Table
-    source: str
-    scored_by: dict[str, int] = field(default_factory=dict)
-    classes: tuple[str, ...] = ()
 
 
 def read_source(path: Path) -> pa.Table:
@@ -76,27 +62,31 @@ def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa
     return pa.table(columns)
 
 
-def newest_period(known: pa.Table) -> int | None:
-    """Return the newest period of a reference that tells periods.
+def newest_rows(known: pa.Table | None) -> tuple[pa.Table | None, int | None]:
+    """Return a reference's rows of its newest period, and that; all where it tells no period.
 
     Periods differ in scale and in what is filled in, so a baseline of several of them is like none:
     every one of them would be RED against it.
     """
-    if PERIOD not in known.column_names:
-        return None
-    found = pc.max(known.column(PERIOD)).as_py()
-    return None if found is None else int(found)
+    if known is None or PERIOD not in known.column_names:
+        return known, None
+    newest = pc.max(known.column(PERIOD)).as_py()
+    if newest is None:
+        return known, None
+    return known.filter(pc.equal(known.column(PERIOD), newest)), int(newest)
 
 
-def score_rows(features: pa.Table, known: pa.Table | None, scorer: Scorer) -> Reference:
-    """Give each row a score that no fit which had seen the row has made.
+def score_rows(
+    features: pa.Table, known: pa.Table | None, scorer: Scorer
+) -> tuple[pa.Table, dict[str, int]]:
+    """Give each row a score that no fit which had seen the row has made; count who gave it.
 
     Rows that equal a row of `known` (the training reference: the features and `score`) take its
     score, since the served fit has learnt them and would score them too well; rows that several
     known rows equal take their scores in turn. `scorer` scores the others.
     """
     scores = np.full(features.num_rows, np.nan)
-    by_row = _scores_by_row(known, features.column_names) if known is not None else {}
+    by_row = _scores_by_row(known) if known is not None else {}
     unseen = []
     for index, key in enumerate(_keys(features)):
         waiting = by_row.get(key)
@@ -108,17 +98,15 @@ def score_rows(features: pa.Table, known: pa.Table | None, scorer: Scorer) -> Re
     if unseen:
         scores[unseen] = scorer(features.take(unseen))
     table = features.append_column(SCORE, pa.array(scores))
-    counted = {"reference": features.num_rows - len(unseen), "model": len(unseen)}
-    return Reference(table, "", counted)
+    return table, {"reference": features.num_rows - len(unseen), "model": len(unseen)}
 
 
-def _scores_by_row(known: pa.Table, names: Sequence[str]) -> dict[tuple[Any, ...], deque[float]]:
+def _scores_by_row(known: pa.Table) -> dict[tuple[Any, ...], deque[float]]:
     scores: dict[tuple[Any, ...], deque[float]] = defaultdict(deque)
-    if SCORE in known.column_names and set(names) <= set(known.column_names):
-        pairs = zip(_keys(known.select(names)), known.column(SCORE).to_pylist(), strict=True)
-        for key, score in pairs:
-            if score is not None:
-                scores[key].append(score)
+    keys = _keys(known.drop_columns([SCORE]))
+    for key, score in zip(keys, known.column(SCORE).to_pylist(), strict=True):
+        if score is not None:
+            scores[key].append(score)
     return scores
 
 

@@ -5,8 +5,7 @@ alarm is shared among the slices (Bonferroni), so that the report as a whole rai
 a comparison of all rows does.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 from core.contract.columns import feature_of
 from core.messages import _
 from monitoring.drift.baseline import OF_COLUMN, SCORE
-from monitoring.drift.comparison import ColumnDrift, DriftResult, Status, compare
+from monitoring.drift.comparison import ALARMS, DriftResult, Status, compare
 from monitoring.drift.errors import TableError
 from monitoring.drift.fitting import fit_baseline
 from monitoring.drift.policy import DriftPolicy
@@ -43,13 +42,8 @@ class SliceDrift:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
-        return {
-            "value": self.name,
-            "n_reference": self.n_reference,
-            "n_window": self.n_window,
-            "status": str(self.status),
-            "drifted": list(self.drifted),
-        }
+        data = asdict(self)
+        return {"value": data.pop("name"), **data}
 
 
 def by_slice(
@@ -96,13 +90,12 @@ def _of_slice(name: str, reference: pa.Table, window: pa.Table, policy: DriftPol
     return SliceDrift(*counts, result.global_status, tuple(_drifted(result)))
 
 
-def _drifted(result: DriftResult) -> Sequence[str]:
-    columns: list[ColumnDrift] = [*result.features, *([result.score] if result.score else [])]
-    if result.global_status not in (Status.RED, Status.YELLOW):
-        return []
-    found = [column for column in columns if column.status is result.global_status]
-    found.sort(key=lambda column: -(column.effect or 0.0))
-    return [_("score") if column.name == SCORE else column.name for column in found]
+def _drifted(result: DriftResult) -> list[str]:
+    return [
+        _("score") if column.name == SCORE else column.name
+        for column in result.ranked()
+        if column.status is result.global_status in ALARMS
+    ]
 
 
 def natural_order(name: str) -> tuple[int, float, str]:

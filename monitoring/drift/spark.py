@@ -17,8 +17,8 @@ from core.captured.selection import ReadingPlan
 from core.spark.failures import SparkUnusable
 from core.spark.session import spark_session
 from monitoring.drift.baseline import Baseline, Profiler
-from monitoring.drift.classes import Tally, tally_of
 from monitoring.drift.comparison import DriftResult, judge
+from monitoring.drift.expected import Tally, tally_of
 from monitoring.drift.spark_rows import LATEST, rows_on_spark, with_latest
 
 
@@ -48,8 +48,7 @@ class PartialCount:
 
     def __init__(self, baseline: Baseline) -> None:
         """Start with no row."""
-        profiles = [*baseline.features, *([baseline.score] if baseline.score else [])]
-        self.profilers = [Profiler(profile.name, profile.binning) for profile in profiles]
+        self.profilers = [Profiler(one.name, one.binning) for one in baseline.profiles]
         self.tally = tally_of(baseline.classes)
         self.n_instances = self.n_requests = self.n_entities = 0
 

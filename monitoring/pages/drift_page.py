@@ -1,7 +1,7 @@
 """The drift report as one self-contained page, and the sentence that sums it up."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.contract.model import CLASSES, VALUE, Feature, ModelContract
@@ -9,26 +9,16 @@ from core.messages import N_, _, ngettext
 from core.messages.formats import joined, number, percent
 from core.messages.statuses import word
 from core.metrics.expected import MIN_ROWS, ExpectedPerformance
-from core.metrics.expected_classes import ExpectedClasses
 from core.metrics.resampling import Estimate
-from monitoring.drift.comparison import ColumnDrift, DriftResult, Status
+from monitoring.drift.baseline import Baseline
+from monitoring.drift.comparison import ALARMS, ColumnDrift, DriftResult, Status
+from monitoring.drift.expected import Expected
 from monitoring.drift.slices import SliceDrift
 from monitoring.pages.page import template
 from monitoring.pages.performance_page import names_of
 from monitoring.pages.plots import Histogram, histogram
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
-
-EXPECTED: Mapping[str, str] = {
-    "recall": N_("Recall"),
-    "precision": N_("Precision"),
-    "f2": N_("F2"),
-    "roc_auc": N_("ROC-AUC"),
-    "positive_rate": N_("Share with outcome 1"),
-}
-"""Numbers that calibrated scores foretell, as people read them."""
-Expected = ExpectedPerformance | ExpectedClasses
-_RANK = {status: rank for rank, status in enumerate(reversed(Status))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +27,7 @@ class DriftFacts:
 
     about: About
     contract: ModelContract
-    baseline_created_at: str
-    baseline_source: str
+    baseline: Baseline
     n_requests: int
     n_instances: int
     n_entities: int
@@ -46,20 +35,18 @@ class DriftFacts:
     expected: Expected | None
     test_metrics: Mapping[str, float]
     standing: str
-    classes: tuple[str, ...] = ()
     slices: Mapping[str, Sequence[SliceDrift]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
         return {
-            **self.about.to_dict(),
-            "baseline_created_at": self.baseline_created_at,
-            "baseline_source": self.baseline_source,
+            "baseline_created_at": self.baseline.created_at,
+            "baseline_source": self.baseline.source,
             "n_requests": self.n_requests,
             "n_instances": self.n_instances,
             "n_entities": self.n_entities,
             "standing_status": self.standing,
-            "escalation": self.escalation.to_dict(),
+            "escalation": asdict(self.escalation),
             "expected_performance": self.expected.to_dict() if self.expected else None,
             "slices": {k: [one.to_dict() for one in v] for k, v in self.slices.items()},
         }
@@ -98,7 +85,7 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
         _("the output")
         if facts.contract.outputs and row is result.score
         else called.get(row.name, row.name)
-        for row in _ranked(result)
+        for row in result.ranked()
         if row.status is result.global_status
     ]
     shown = [*named[:3], *([_("{n} more", n=len(named) - 3)] if len(named) > 3 else [])]
@@ -168,18 +155,11 @@ def expectation(facts: DriftFacts) -> str | None:
     return _("Expected performance, if the scores are calibrated: {listed}.", listed=listed)
 
 
-def named_expected(facts: DriftFacts) -> dict[str, str]:
-    """Return the numbers that may be foretold, in their order, with what people call them."""
-    if facts.classes:
-        return names_of(CLASSES, facts.classes)
-    return {name: _(words) for name, words in EXPECTED.items()}
-
-
 def _unexpected(facts: DriftFacts) -> str | None:
     """Return why no performance is foretold, or None where it is or might be with more rows."""
     if facts.expected is not None or not facts.contract.outputs:
         return None
-    if facts.classes:
+    if facts.baseline.classes:
         return _(
             "No performance is foretold before the outcomes: the window holds too few rows, or "
             "none with the probability of each class."
@@ -213,14 +193,14 @@ def actions(result: DriftResult, facts: DriftFacts) -> list[str]:
         ]
     if result.global_status is Status.GREEN:
         return todo or [_("Nothing to do. Repeat at the next routine (runbook §4).")]
-    if any(row.status in (Status.RED, Status.YELLOW) for row in result.features):
+    if any(row.status in ALARMS for row in result.features):
         todo.append(
             _(
                 "Features: check whether the source system has changed (unit, scale, filling in) "
                 "and compare the distributions below (runbook §3.1)."
             )
         )
-    if result.score is not None and result.score.status in (Status.RED, Status.YELLOW):
+    if result.score is not None and result.score.status in ALARMS:
         what = _("Output") if facts.contract.outputs else _("Score")
         todo.append(
             _(
@@ -264,7 +244,11 @@ def render(result: DriftResult, facts: DriftFacts) -> str:
         unexpected=_unexpected(facts),
         too_few_for_expectation=0 < facts.n_entities < MIN_ROWS and not facts.contract.outputs,
         least_expected=MIN_ROWS,
-        rows=[_row(drift, features.get(drift.name)) for drift in _ranked(result, score=False)],
+        rows=[
+            _row(drift, features.get(drift.name))
+            for drift in result.ranked()
+            if drift is not result.score
+        ],
         score=_row(result.score, None) if result.score else None,
         policy=result.policy,
     )
@@ -275,9 +259,10 @@ def _expected_rows(facts: DriftFacts) -> list[tuple[str, Estimate, float | None]
     if facts.expected is None:
         return []
     estimates = facts.expected.estimates()
+    named = names_of(CLASSES if facts.baseline.classes else "", facts.baseline.classes)
     return [
         (words, estimates[name], facts.test_metrics.get(name))
-        for name, words in named_expected(facts).items()
+        for name, words in named.items()
         if name in estimates
     ]
 
@@ -288,14 +273,8 @@ def _widened(facts: DriftFacts) -> str:
     Empty where nobody knows.
     """
     by = facts.expected.widened_by if isinstance(facts.expected, ExpectedPerformance) else {}
-    said = [f"{_(EXPECTED[name])} {number(by[name], 3)}" for name in EXPECTED if name in by]
+    said = [f"{words} {number(by[name], 3)}" for name, words in names_of("").items() if name in by]
     return joined(said) if said else ""
-
-
-def _ranked(result: DriftResult, *, score: bool = True) -> list[ColumnDrift]:
-    """Return the columns, worst first, then by the size of the change."""
-    columns = [*result.features, *([result.score] if result.score and score else [])]
-    return sorted(columns, key=lambda column: (_RANK[column.status], -(column.effect or 0.0)))
 
 
 def _row(drift: ColumnDrift, feature: Feature | None) -> Row:
@@ -305,9 +284,9 @@ def _row(drift: ColumnDrift, feature: Feature | None) -> Row:
 def _reasons(drift: ColumnDrift) -> tuple[str, ...]:
     """Return why a column has its status, in words."""
     reasons = []
-    if drift.psi_status in (Status.RED, Status.YELLOW):
+    if drift.psi_status in ALARMS:
         reasons.append(_("the distribution has changed"))
-    if drift.missing_status in (Status.RED, Status.YELLOW):
+    if drift.missing_status in ALARMS:
         grew = (drift.missing_delta or 0) > 0
         reasons.append(_("more values are missing") if grew else _("fewer values are missing"))
     if reasons and drift.novel_rows:

@@ -1,20 +1,18 @@
 """The performance report as one self-contained page, and its one sentence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.contract.model import CLASSES, VALUE
 from core.messages import N_, _, ngettext
 from core.messages.formats import joined, number, percent
-from core.metrics.calibration import CalibrationBin
 from core.metrics.resampling import Estimate
 from monitoring.pages.page import template
 from monitoring.performance.groups import Part
 from monitoring.performance.labels import Labels
 from monitoring.performance.matching import Matched
 from monitoring.performance.verdict import Comparison, PerformanceResult, PerformanceStatus
-from monitoring.performance.yardsticks import Yardstick
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 
@@ -66,13 +64,11 @@ _PARTLY: Mapping[str, Sequence[str]] = {
 }
 
 
-def named_metrics(yardstick: Yardstick) -> dict[str, str]:
-    """Return the metrics that are shown, in their order, with what people call them."""
-    return names_of(yardstick.kind, yardstick.classes)
+def names_of(kind: str, classes: Sequence[str] = ()) -> dict[str, str]:
+    """Return what people call the metrics of a kind of outputs, in their order.
 
-
-def names_of(kind: str, classes: Sequence[str]) -> dict[str, str]:
-    """Return what people call the metrics of a kind of outputs, those of each class included."""
+    Those of each of the `classes` come last.
+    """
     found = {k: _(words) for k, words in OTHER_NAMES.get(kind, NAMES).items()}
     for place, name in enumerate(classes):
         found[f"recall.{place}"] = _("Recall of {name}", name=name)
@@ -91,11 +87,7 @@ class PerformanceFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON; no key of a label is among them."""
-        return {
-            **self.about.to_dict(),
-            **volumes(self),
-            "escalation": self.escalation.to_dict(),
-        }
+        return {**volumes(self), "escalation": asdict(self.escalation)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +139,11 @@ def headline(result: PerformanceResult, facts: PerformanceFacts) -> str:
             version=version,
             rows=rows,
         )
+    called = names_of(result.yardstick.kind, result.yardstick.classes)
     worse = [
         _(
             "{metric} {value} (test: {test})",
-            metric=named_metrics(result.yardstick)[name],
+            metric=called[name],
             value=number(result.metrics[name].value, 3),
             test=number(result.against_test[name].test, 3),
         )
@@ -251,7 +244,8 @@ def actions(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
 
 def render(result: PerformanceResult, facts: PerformanceFacts) -> str:
     """Return the page; it needs no other file and no network."""
-    called, partly = named_metrics(result.yardstick), _PARTLY[result.yardstick.kind]
+    kind = result.yardstick.kind
+    called, partly = names_of(kind, result.yardstick.classes), _PARTLY[kind]
     return template("performance_report.html").render(
         result=result,
         facts=facts,
@@ -271,7 +265,6 @@ def render(result: PerformanceResult, facts: PerformanceFacts) -> str:
         ],
         part_names=[called[name] for name in partly],
         guarded=[(called[name], allowed) for name, allowed in result.guarded.items()],
-        calibration=[_calibration(found) for found in result.calibration],
         policy=result.policy,
     )
 
@@ -290,7 +283,3 @@ def _row(name: str, called: str, result: PerformanceResult) -> MetricRow:
     if name in result.yardstick.by_threshold and not result.same_threshold:
         meaning.append(_("another threshold than in the test, not comparable"))
     return MetricRow(called, "; ".join(meaning), result.metrics[name], found, status)
-
-
-def _calibration(found: CalibrationBin) -> tuple[CalibrationBin, float]:
-    return found, found.positive_rate - found.mean_score

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from core.contract.model import CLASSES
 from core.messages import _
 from core.messages.formats import percent, significant
 from monitoring.drift.baseline import SCORE, Profile, count_profiles, fit_profiles
+from monitoring.performance.agreement_of_kinds import AnyAgreement
 
 WIDTH = 320.0
 HEIGHT = 84.0
@@ -115,8 +117,13 @@ def _tick(profile: Profile, labels: list[str], index: int) -> str:
     return label if len(label) <= _TICK_LENGTH else f"{label[: _TICK_LENGTH - 1]}…"
 
 
-def both_scores(paired: pa.Table, named: tuple[str, str]) -> Histogram:
-    """Lay out `score` and `shadow_score` in the bins of the former, each under its version."""
+def both_scores(result: AnyAgreement, paired: pa.Table, named: tuple[str, str]) -> Histogram | None:
+    """Lay out `score` and `shadow_score` in the bins of the former, each under its version.
+
+    None where there is no row, or classes are answered.
+    """
+    if result.kind == CLASSES or not result.n_entities:
+        return None
     before = fit_profiles(paired.select([SCORE]))
     now = count_profiles(before, pa.table({SCORE: paired.column("shadow_score")}))
     return histogram(before[0], now[0], named)

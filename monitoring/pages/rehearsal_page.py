@@ -2,25 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 
-from core.contract.model import CLASSES
 from core.messages import _, ngettext
 from core.messages.formats import NONE, number, percent
 from core.metrics.resampling import Estimate
-from monitoring.pages.drift_page import EXPECTED
 from monitoring.pages.page import template
 from monitoring.pages.performance_page import names_of
-from monitoring.pages.plots import Histogram, both_scores
+from monitoring.pages.plots import both_scores
 from monitoring.performance.agreement import Agreement
-from monitoring.performance.agreement_of_kinds import ClassAgreement, ValueAgreement
+from monitoring.performance.agreement_of_kinds import ValueAgreement
 from monitoring.replay.result import Rehearsal
 from monitoring.tracking.about import About
 
-_MOST_CLASSES = 12
-"""Classes up to which a table of all pairs can be read."""
 _MOST_REASONS = 20
 
 
@@ -43,11 +38,6 @@ class RehearsalFacts:
     served: bool
     changes: str | None
     called: Mapping[str, str] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as plain data, fit for JSON."""
-        beside = {"before_version": self.before_version, "as_answered": self.as_answered}
-        return {**self.about.to_dict(), **beside}
 
 
 def headline(result: Rehearsal, facts: RehearsalFacts) -> str:
@@ -145,6 +135,7 @@ def render(result: Rehearsal, compared: pa.Table, facts: RehearsalFacts) -> str:
         compared: `score` and `shadow_score` of the rows that both versions answered.
         facts: what it is about.
     """
+    versions = facts.before_version, facts.about.model_version
     return template("rehearsal_report.html").render(
         result=result,
         facts=facts,
@@ -157,8 +148,7 @@ def render(result: Rehearsal, compared: pa.Table, facts: RehearsalFacts) -> str:
         groups=[(facts.called.get(by, by), each) for by, each in result.groups.items()],
         reasons=list(result.reasons.items())[:_MOST_REASONS],
         expected=_expected(result),
-        plot_of=_plot(result, compared, facts),
-        most_classes=_MOST_CLASSES,
+        plot_of=both_scores(result.agreement, compared, versions),
     )
 
 
@@ -168,20 +158,11 @@ def _cost(seconds: float | None) -> str:
     return _("{microseconds} µs", microseconds=number(1e6 * seconds, 1))
 
 
-def _plot(result: Rehearsal, compared: pa.Table, facts: RehearsalFacts) -> Histogram | None:
-    if result.kind == CLASSES or not result.n_compared:
-        return None
-    return both_scores(compared, (facts.before_version, facts.about.model_version))
-
-
 def _expected(result: Rehearsal) -> list[tuple[str, Estimate | None, Estimate | None]]:
     before, after = (one.estimates() if one else {} for one in (result.before, result.after))
-    named = {name: _(words) for name, words in EXPECTED.items()}
-    if isinstance(result.agreement, ClassAgreement):
-        # Each version counts its classes in its own order: what is told class by class is left out.
-        named = {k: v for k, v in names_of(CLASSES, ()).items() if "." not in k}
+    # Each version counts its classes in its own order: what is told class by class is left out.
     return [
         (words, before.get(name), after.get(name))
-        for name, words in named.items()
+        for name, words in names_of(result.kind).items()
         if name in before or name in after
     ]

@@ -1,20 +1,15 @@
 """The shadow report as one self-contained page, and its one sentence."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
-from core.contract.model import CLASSES
 from core.messages import N_, _, ngettext
 from core.messages.formats import number, percent
 from monitoring.pages.page import template
-from monitoring.pages.plots import Histogram, both_scores
+from monitoring.pages.plots import both_scores
 from monitoring.performance.agreement_of_kinds import AnyAgreement, ClassAgreement, ValueAgreement
 from monitoring.tracking.about import About
-
-_MOST_CLASSES = 12
-"""Classes up to which a table of all pairs can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +18,6 @@ class ShadowFacts:
 
     about: About
     answered_version: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the facts as plain data, fit for JSON."""
-        return {**self.about.to_dict(), "answered_version": self.answered_version}
 
 
 def headline(result: AnyAgreement, facts: ShadowFacts) -> str:
@@ -109,12 +100,5 @@ def render(result: AnyAgreement, paired: pa.Table, facts: ShadowFacts) -> str:
         actions=actions(result, facts),
         command=None,
         status=None,
-        plot_of=_plot(result, paired, facts),
-        most_classes=_MOST_CLASSES,
+        plot_of=both_scores(result, paired, (facts.answered_version, facts.about.model_version)),
     )
-
-
-def _plot(result: AnyAgreement, paired: pa.Table, facts: ShadowFacts) -> Histogram | None:
-    if result.kind == CLASSES or not result.n_entities:
-        return None
-    return both_scores(paired, (facts.answered_version, facts.about.model_version))

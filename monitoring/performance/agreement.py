@@ -1,6 +1,6 @@
 """Two versions on the same rows: how often they answer differently, and by how much. Pure."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,41 +17,47 @@ COLUMNS = (*KEYS, "timestamp", "entity", "score", "label")
 """What is read of the store; no feature."""
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Counts and shifts over the rows that both versions scored; nobody is named.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """How the numbers that two versions give the same rows differ; nobody is named.
 
     Attributes:
         n_instances: rows that both scored; `n_entities` after the latest of each entity, which is
             what all other numbers count.
-        n_both, n_neither, n_only_answered, n_only_shadow: flagged by whom.
-        share_differ: share whose flags differ, with Wilson's interval (1927).
-        p_value: of both flagging equally many, McNemar's exact test (1947) on the rows that differ.
-        mean_answered, mean_shadow: mean scores.
-        shift: mean of shadow's score less the answered one, with its normal interval.
-        mean_distance: mean of its absolute value; `shift_quantiles`: at 5, 50 and 95 %.
+        mean_answered, mean_shadow: mean scores, or numbers foretold.
+        shift: mean of shadow's less the answered one, with its normal interval.
+        shift_quantiles: of that difference at 5, 50 and 95 %.
         rank_correlation: Spearman's; None where one side is constant.
     """
 
     n_instances: int
     n_entities: int
+    mean_answered: float | None
+    mean_shadow: float | None
+    shift: Estimate
+    shift_quantiles: tuple[float, ...]
+    rank_correlation: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement(Shift):
+    """Flags and scores over the rows that both versions scored.
+
+    Attributes:
+        n_both, n_neither, n_only_answered, n_only_shadow: flagged by whom.
+        share_differ: share whose flags differ, with Wilson's interval (1927).
+        p_value: of both flagging equally many, McNemar's exact test (1947) on the rows that differ.
+        mean_distance: mean of the absolute difference of the scores.
+    """
+
     n_both: int
     n_neither: int
     n_only_answered: int
     n_only_shadow: int
     share_differ: Estimate
     p_value: float | None
-    mean_answered: float | None
-    mean_shadow: float | None
-    shift: Estimate
     mean_distance: float | None
-    shift_quantiles: tuple[float, ...]
-    rank_correlation: float | None
     kind: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, fit for JSON."""
-        return asdict(self)
 
 
 def pair(answered: pa.Table, shadow: pa.Table, kind: str = "") -> pa.Table:
@@ -66,9 +72,13 @@ def pair(answered: pa.Table, shadow: pa.Table, kind: str = "") -> pa.Table:
     left, right = _single(answered), _single(shadow).select([*KEYS, "score", "label"])
     right = right.rename_columns([*KEYS, "shadow_score", "shadow_label"])
     joined = left.join(right, keys=list(KEYS), join_type="inner")
+    return said_by_both(joined, kind).drop_columns(list(KEYS))
+
+
+def said_by_both(rows: pa.Table, kind: str) -> pa.Table:
+    """Return the rows with a score of both versions, or a class of both where answers are such."""
     said, is_said = ("label", pc.is_valid) if kind == CLASSES else ("score", pc.is_finite)
-    known = pc.and_(is_said(joined[said]), is_said(joined[f"shadow_{said}"]))
-    return joined.filter(known).drop_columns(list(KEYS))
+    return rows.filter(pc.and_(is_said(rows[said]), is_said(rows[f"shadow_{said}"])))
 
 
 def latest_rows(paired: pa.Table) -> pa.Table:
@@ -82,27 +92,40 @@ def latest_rows(paired: pa.Table) -> pa.Table:
 def agree(paired: pa.Table) -> Agreement:
     """Measure what `pair` has joined, the latest row of each entity only."""
     rows = latest_rows(paired)
-    score, other = (rows[name].to_numpy() for name in ("score", "shadow_score"))
+    score, other = both_scores(rows)
     flag, flagged = (rows[name].to_numpy() == 1 for name in ("label", "shadow_label"))
     only_answered, only_shadow = int((flag & ~flagged).sum()), int((flagged & ~flag).sum())
     differ, n = only_answered + only_shadow, rows.num_rows
-    shift = other - score
     return Agreement(
-        n_instances=paired.num_rows,
-        n_entities=n,
+        **shift_of(paired, rows),
         n_both=int((flag & flagged).sum()),
         n_neither=int((~flag & ~flagged).sum()),
         n_only_answered=only_answered,
         n_only_shadow=only_shadow,
         share_differ=wilson(differ, n),
         p_value=_balanced(only_answered, only_shadow) if differ else None,
-        mean_answered=float(score.mean()) if n else None,
-        mean_shadow=float(other.mean()) if n else None,
-        shift=mean_of_rows(shift),
-        mean_distance=float(np.abs(shift).mean()) if n else None,
-        shift_quantiles=tuple(np.quantile(shift, [0.05, 0.5, 0.95]).tolist()) if n else (),
-        rank_correlation=rank_correlation(score, other),
+        mean_distance=float(np.abs(other - score).mean()) if n else None,
     )
+
+
+def both_scores(rows: pa.Table) -> tuple[Floats, Floats]:
+    """Return what was answered and what the shadow said, shape (n,) each."""
+    return rows["score"].to_numpy(), rows["shadow_score"].to_numpy()
+
+
+def shift_of(paired: pa.Table, rows: pa.Table) -> dict[str, Any]:
+    """Return the fields of a `Shift`; `rows` are the latest of each entity of what is paired."""
+    score, other = both_scores(rows)
+    shift, n = other - score, rows.num_rows
+    return {
+        "n_instances": paired.num_rows,
+        "n_entities": n,
+        "mean_answered": float(score.mean()) if n else None,
+        "mean_shadow": float(other.mean()) if n else None,
+        "shift": _mean(shift),
+        "shift_quantiles": tuple(np.quantile(shift, [0.05, 0.5, 0.95]).tolist()) if n else (),
+        "rank_correlation": _rank_correlation(score, other),
+    }
 
 
 def _single(table: pa.Table) -> pa.Table:
@@ -119,7 +142,7 @@ def _balanced(some: int, others: int) -> float:
     return float(min(1.0, 2 * special.bdtr(min(some, others), some + others, 0.5)))
 
 
-def mean_of_rows(values: Floats) -> Estimate:
+def _mean(values: Floats) -> Estimate:
     """Return the mean with its normal interval."""
     if not len(values):
         return Estimate(None)
@@ -130,8 +153,7 @@ def mean_of_rows(values: Floats) -> Estimate:
     return Estimate(mean, float(mean - half), float(mean + half))
 
 
-def rank_correlation(one: Floats, other: Floats) -> float | None:
-    """Return Spearman's correlation; None where one side is constant."""
+def _rank_correlation(one: Floats, other: Floats) -> float | None:
     if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return None
     return float(np.corrcoef(_midranks(one), _midranks(other))[0, 1])

@@ -1,8 +1,7 @@
 """Two versions on the same rows that answer numbers or classes: how far apart they are. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -12,42 +11,25 @@ from core.metrics.regression import metrics
 from core.metrics.resampling import Estimate, wilson
 from monitoring.performance.agreement import (
     Agreement,
+    Shift,
     agree,
+    both_scores,
     latest_rows,
-    mean_of_rows,
-    rank_correlation,
+    shift_of,
 )
 from monitoring.performance.errors import NotComparableError
 
 
-@dataclass(frozen=True, slots=True)
-class ValueAgreement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueAgreement(Shift):
     """How far two numbers foretold lie apart over the rows that both versions answered.
 
-    Attributes:
-        n_instances: rows that both answered; `n_entities` after the latest of each entity, which is
-            what all other numbers count.
-        mae, rmse: mean absolute and root mean squared difference of the two.
-        mean_answered, mean_shadow: mean outputs.
-        shift: the bias, mean of shadow's output less the answered one, with its normal interval.
-        shift_quantiles: of the difference at 5, 50 and 95 %.
-        rank_correlation: Spearman's; None where one side is constant.
+    `mae` and `rmse` are their mean absolute and root mean squared difference; `shift` is the bias.
     """
 
-    n_instances: int
-    n_entities: int
     mae: float | None
     rmse: float | None
-    mean_answered: float | None
-    mean_shadow: float | None
-    shift: Estimate
-    shift_quantiles: tuple[float, ...]
-    rank_correlation: float | None
     kind: str = VALUE
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, fit for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +49,6 @@ class ClassAgreement:
     confusion: tuple[tuple[int, ...], ...]
     share_differ: Estimate
     kind: str = CLASSES
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, fit for JSON."""
-        return asdict(self)
 
     def disagreements(self, most: int) -> list[tuple[str, str, int]]:
         """Return the class answered, that of the shadow, and how many rows; most frequent first."""
@@ -118,20 +96,9 @@ def agree_in_kind(
 
 def _agree_in_value(paired: pa.Table) -> ValueAgreement:
     rows = latest_rows(paired)
-    value, other = (rows[name].to_numpy() for name in ("score", "shadow_score"))
-    n, shift = rows.num_rows, other - value
-    found = metrics(value, other) if n else {}
-    return ValueAgreement(
-        n_instances=paired.num_rows,
-        n_entities=n,
-        mae=found.get("mae"),
-        rmse=found.get("rmse"),
-        mean_answered=float(value.mean()) if n else None,
-        mean_shadow=float(other.mean()) if n else None,
-        shift=mean_of_rows(shift),
-        shift_quantiles=tuple(np.quantile(shift, [0.05, 0.5, 0.95]).tolist()) if n else (),
-        rank_correlation=rank_correlation(value, other),
-    )
+    found = metrics(*both_scores(rows)) if rows.num_rows else {}
+    shift = shift_of(paired, rows)
+    return ValueAgreement(**shift, mae=found.get("mae"), rmse=found.get("rmse"))
 
 
 def _agree_in_class(

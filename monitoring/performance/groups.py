@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,8 @@ class Part:
 
     def to_dict(self, key: str) -> dict[str, Any]:
         """Return plain data; the name is under `key`."""
-        metrics = {name: found.to_dict() for name, found in self.metrics.items()}
-        return {
-            key: self.name,
-            "n_rows": self.n_rows,
-            "n_positive": self.n_positive,
-            "metrics": metrics,
-        }
+        data = asdict(self)
+        return {key: data.pop("name"), **data}
 
 
 def by_name(

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.captured.latest import LatestPerEntity
+from core.captured.reader import Captures
 from core.contract.columns import LEADING_COLUMNS, TRAILING_COLUMNS, column_of
 from core.contract.model import CLASSES, VALUE
 from core.store.arrow_types import ARROW_TYPES
@@ -66,6 +67,18 @@ class Matched:
     def coverage(self) -> float | None:
         """Return the share of the window's entities whose label is known; None without any."""
         return self.n_rows / self.n_entities if self.n_entities else None
+
+
+def versions_that_answered(captures: Captures, labels: Labels) -> list[int]:
+    """Return the numbers of the versions with answers of the periods that the labels judge."""
+    batches = captures.rows(["registry_version", "period"])
+    return numbers_of(_of_periods(_with_period(batch, labels), labels) for batch in batches)
+
+
+def numbers_of(answers: Iterable[pa.RecordBatch]) -> list[int]:
+    """Return the numbers of the versions that gave these answers, the oldest first."""
+    found = (batch.column("registry_version").unique().to_pylist() for batch in answers)
+    return sorted({number for numbers in found for number in numbers})
 
 
 def match(

@@ -54,17 +54,3 @@ class PerformancePolicy:
     def resamples_of(self, n_rows: int) -> int:
         """Return how many samples of `n_rows` to draw: 20 million rows in all, but at least 200."""
         return min(self.resamples, max(200, 20_000_000 // n_rows))
-
-    @property
-    def allowed(self) -> dict[str, float]:
-        """Return a score's guarded metrics with the allowed change, negative: more is better."""
-        return {
-            "recall": -self.max_recall_loss,
-            "f2": -self.max_f2_loss,
-            "roc_auc": -self.max_roc_auc_loss,
-            "brier": self.max_brier_gain,
-        }
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the policy by name, for reports and parameters."""
-        return asdict(self)

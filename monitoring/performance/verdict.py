@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -66,15 +66,15 @@ class PerformanceResult:
     reason: str | None
     n_rows: int
     n_positive: int | None
-    metrics: Mapping[str, Estimate]
-    against_test: Mapping[str, Comparison]
-    calibration: tuple[CalibrationBin, ...]
-    months: tuple[Part, ...]
-    groups: Mapping[str, tuple[Part, ...]]
     same_threshold: bool
     policy: PerformancePolicy
-    yardstick: Yardstick = OF_SCORE
-    guarded: Mapping[str, float] = field(default_factory=dict)
+    yardstick: Yardstick
+    guarded: Mapping[str, float]
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    against_test: Mapping[str, Comparison] = field(default_factory=dict)
+    calibration: tuple[CalibrationBin, ...] = ()
+    months: tuple[Part, ...] = ()
+    groups: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     bands: tuple[Band, ...] = ()
 
     def degraded(self) -> list[str]:
@@ -89,15 +89,9 @@ class PerformanceResult:
             "n_rows": self.n_rows,
             "n_positive": self.n_positive,
             "same_threshold": self.same_threshold,
-            "metrics": _plain(self.metrics),
-            "against_test": {
-                name: {field: getattr(found, field) for field in Comparison.__slots__}
-                for name, found in self.against_test.items()
-            },
-            "calibration": [
-                {"n": b.n, "mean_score": b.mean_score, "positive_rate": b.positive_rate}
-                for b in self.calibration
-            ],
+            "metrics": {name: asdict(found) for name, found in self.metrics.items()},
+            "against_test": {name: asdict(found) for name, found in self.against_test.items()},
+            "calibration": [asdict(found) for found in self.calibration],
             "classes": list(self.yardstick.classes),
             "bands": [{**asdict(band), "bias": band.bias} for band in self.bands],
             "by_month": [month.to_dict("month") for month in self.months],
@@ -105,7 +99,7 @@ class PerformanceResult:
                 column: [part.to_dict("value") for part in parts]
                 for column, parts in self.groups.items()
             },
-            "policy": self.policy.to_dict(),
+            "policy": asdict(self.policy),
         }
 
 
@@ -138,8 +132,18 @@ def assess(
     """
     policy = policy or PerformancePolicy()
     allowed = yardstick.allowed(policy, test)
+    result = PerformanceResult(
+        status=PerformanceStatus.NO_DATA,
+        reason=_("no outcome matches a prediction of the window"),
+        n_rows=len(target),
+        n_positive=None if yardstick.kind else int(target.sum()),
+        same_threshold=same_threshold,
+        policy=policy,
+        yardstick=yardstick,
+        guarded=allowed,
+    )
     if not len(target):
-        return _nothing(same_threshold, policy, yardstick, allowed)
+        return result
     metrics, samples = yardstick.measure(
         target,
         score,
@@ -161,11 +165,10 @@ def assess(
         status = PerformanceStatus.DEGRADED
     else:
         status = PerformanceStatus.OK
-    return PerformanceResult(
+    return replace(
+        result,
         status=status,
         reason=reason,
-        n_rows=len(target),
-        n_positive=None if yardstick.kind else int(target.sum()),
         metrics=metrics,
         against_test=compared,
         calibration=() if yardstick.kind else tuple(calibration(target, score)),
@@ -174,10 +177,6 @@ def assess(
             column: by_group(target, score, flag, values, policy, yardstick)
             for column, values in (groups or {}).items()
         },
-        same_threshold=same_threshold,
-        policy=policy,
-        yardstick=yardstick,
-        guarded=allowed,
         bands=tuple(bands(target, score)) if yardstick.kind == VALUE else (),
     )
 
@@ -234,31 +233,3 @@ def _compare(
     low, high = percentiles(samples - chance, 1 - 2 * policy.error / len(guarded))
     beyond = (high is not None and high < allowed) if allowed < 0 else (low or -1.0) > allowed
     return Comparison(before, change, allowed, low, high, beyond)
-
-
-def _nothing(
-    same_threshold: bool,
-    policy: PerformancePolicy,
-    yardstick: Yardstick,
-    guarded: Mapping[str, float],
-) -> PerformanceResult:
-    reason = _("no outcome matches a prediction of the window")
-    return PerformanceResult(
-        status=PerformanceStatus.NO_DATA,
-        reason=reason,
-        n_rows=0,
-        n_positive=None if yardstick.kind else 0,
-        metrics={},
-        against_test={},
-        calibration=(),
-        months=(),
-        groups={},
-        same_threshold=same_threshold,
-        policy=policy,
-        yardstick=yardstick,
-        guarded=guarded,
-    )
-
-
-def _plain(metrics: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: found.to_dict() for name, found in metrics.items()}

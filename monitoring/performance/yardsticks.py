@@ -28,7 +28,8 @@ class Yardstick:
         kind: the contract's `output_kind`.
         measure: takes target, score and flag, shape (n,), and the settings of a bootstrap; of
             classes the score may be the probability of each, shape (n, k).
-        allowed: guarded metrics and the allowed change of each, by policy and test metrics.
+        allowed: guarded metrics and the allowed change of each, negative where more is better, by
+            policy and test metrics.
         too_few: why the targets allow no verdict beyond their number, or None.
         shares: metrics that are shares of rows, with intervals that hold in small parts.
         by_threshold: metrics that another threshold changes.
@@ -68,6 +69,15 @@ def _measure_classes(
     return multiclass.estimates(target, flag, classes, probabilities, **settings)
 
 
+def _score_losses(policy: PerformancePolicy, _test: Mapping[str, float]) -> Mapping[str, float]:
+    return {
+        "recall": -policy.max_recall_loss,
+        "f2": -policy.max_f2_loss,
+        "roc_auc": -policy.max_roc_auc_loss,
+        "brier": policy.max_brier_gain,
+    }
+
+
 def _value_losses(policy: PerformancePolicy, test: Mapping[str, float]) -> Mapping[str, float]:
     gain = {name: policy.max_error_gain * test[name] for name in ("mae", "rmse") if test.get(name)}
     return {**gain, "r2": -policy.max_r2_loss}
@@ -105,7 +115,7 @@ def _right(target: Array, flag: Array) -> dict[str, Estimate]:
 OF_SCORE = Yardstick(
     kind="",
     measure=classification.estimates,
-    allowed=lambda policy, _test: policy.allowed,
+    allowed=_score_losses,
     too_few=_few_of_a_class,
     shares=_flag_shares,
     by_threshold=classification.LABEL_METRICS,

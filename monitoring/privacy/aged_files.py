@@ -59,18 +59,16 @@ def drop_lines(log: Path, before: datetime) -> int:
     Raises:
         FileLeft: a file cannot be changed.
     """
-    dropped, moved = 0, None
+    moved = None
     try:
         if log.is_file() and count_lines(log, before):
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             moved = log.replace(log.with_name(f"{log.name}.{stamp}"))
             time.sleep(_SETTLE_SECONDS)
-        for path in logs_of(log):
-            dropped += _drop(path, before) if path != log else 0
+        return sum(_drop(path, before) for path in logs_of(log) if path != log)
     except OSError as exc:
         reason = exc.strerror or type(exc).__name__
         raise FileLeft(path=moved or log, reason=reason) from exc
-    return dropped
 
 
 def _drop(path: Path, before: datetime) -> int:

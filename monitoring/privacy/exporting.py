@@ -1,7 +1,6 @@
 """Writing down what is stored of one person, for that person."""
 
 import csv
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,10 +35,9 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
     if "entity" in whole.column_names:
         whole = whole.drop_columns(["entity"]).sort_by("timestamp")
     whole = whole.rename_columns(_own_names(whole.column_names))
-    content = _WRITERS[path.suffix.lower()](whole)
     try:
         with replacing(path, mode=0o600) as temporary:
-            temporary.write_bytes(content)
+            _WRITERS[path.suffix.lower()](whole, temporary)
     except OSError as exc:
         raise ExportUnwritable(path=path, reason=exc.strerror or type(exc).__name__) from exc
     return int(whole.num_rows)
@@ -50,22 +48,16 @@ def _own_names(columns: Sequence[str]) -> list[str]:
     return [column if (own := feature_of(column)) in columns else own for column in columns]
 
 
-def _json(table: pa.Table) -> bytes:
-    return (json.dumps(_rows(table), indent=2, ensure_ascii=False) + "\n").encode()
+def _json(table: pa.Table, path: Path) -> None:
+    text = json.dumps(_rows(table), indent=2, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8")
 
 
-def _csv(table: pa.Table) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, table.column_names)
-    writer.writeheader()
-    writer.writerows(_rows(table))
-    return text.getvalue().encode()
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    return bytes(sink.getvalue().to_pybytes())
+def _csv(table: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, table.column_names)
+        writer.writeheader()
+        writer.writerows(_rows(table))
 
 
 def _rows(table: pa.Table) -> list[dict[str, object]]:
@@ -76,8 +68,8 @@ def _rows(table: pa.Table) -> list[dict[str, object]]:
     ]
 
 
-_WRITERS: Mapping[str, Callable[[pa.Table], bytes]] = {
+_WRITERS: Mapping[str, Callable[[pa.Table, Path], None]] = {
     ".json": _json,
     ".csv": _csv,
-    ".parquet": _parquet,
+    ".parquet": pq.write_table,
 }

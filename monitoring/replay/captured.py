@@ -1,12 +1,12 @@
 """Captured rows of a window, version by version, answered again on this machine."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
 
 from core.captured.reader import Captures
 from core.store.filesystem import Store
-from core.store.quarantined import Quarantined
+from monitoring.performance.matching import numbers_of
 from monitoring.replay.replaying import CAPTURED, KEYS, Replay, gathered
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.window import Window
@@ -37,7 +37,8 @@ class Answered:
             StoreError: there is no such store.
         """
         versions, self.unknown = [only] if only else [], []
-        for number in [] if only else _numbers(window.answers(store, model_name)):
+        answers = [] if only else window.answers(store, model_name).rows(["registry_version"])
+        for number in numbers_of(answers):
             found = registry.find(number)
             if found is None:
                 self.unknown.append(number)
@@ -55,11 +56,6 @@ class Answered:
         """Return what was read, for what could not be."""
         return [captures for _version, captures in self.parts]
 
-    @property
-    def quarantined(self) -> Sequence[Quarantined]:
-        """Return the files that could not be read."""
-        return [one for captures in self.captures for one in captures.quarantined]
-
     def replayed(self, replay: Replay) -> Iterator[pa.RecordBatch]:
         """Yield both answers to the latest row of each entity, of each version.
 
@@ -71,11 +67,3 @@ class Answered:
             sent = version.contract.feature_columns
             for batch in gathered(captures.batches(COLUMNS)):
                 yield replay.rows(batch, sent)
-
-
-def _numbers(answers: Captures) -> list[int]:
-    """Return the numbers of the versions with rows, the oldest first."""
-    found: set[int] = set()
-    for batch in answers.rows(["registry_version"]):
-        found.update(batch.column("registry_version").unique().to_pylist())
-    return sorted(found)

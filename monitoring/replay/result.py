@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from core.contract.model import CLASSES, VALUE
 from core.messages import _
 from core.metrics.expected import ExpectedPerformance, Scores
-from core.metrics.expected_classes import ClassScores, ExpectedClasses
-from monitoring.drift.classes import class_names
+from core.metrics.expected_classes import ClassScores
+from monitoring.drift.expected import Expected, class_names
 from monitoring.drift.slices import natural_order
-from monitoring.performance.agreement import latest_rows
+from monitoring.performance.agreement import latest_rows, said_by_both
 from monitoring.performance.agreement_of_kinds import AnyAgreement, agree_in_kind
 from monitoring.performance.groups import ABSENT, OTHERS
 from monitoring.performance.policy import PerformancePolicy
@@ -26,7 +26,6 @@ MIN_GROUP_ROWS = PerformancePolicy().min_group_rows
 """A value that fewer rows have could be a person: it is not named."""
 MOST_GROUPS = 50
 """Of more values the most frequent are named."""
-Expected = ExpectedPerformance | ExpectedClasses
 Mask = npt.NDArray[np.bool_]
 
 
@@ -103,7 +102,7 @@ class Rehearsal:
             "n_compared": self.n_compared,
             "n_changed": self.n_changed,
             "share_changed": self.share_changed,
-            "agreement": self.agreement.to_dict(),
+            "agreement": asdict(self.agreement),
             "n_refused": self.refused,
             "refusals": dict(self.reasons),
             "groups": {name: [asdict(one) for one in each] for name, each in self.groups.items()},
@@ -139,7 +138,7 @@ def measure(
     """
     latest = latest_rows(rows)
     refused, reasons = _refusals(latest)
-    compared = latest.filter(_said_by_both(latest, kind))
+    compared = said_by_both(latest, kind)
     changed = _changed(compared, kind, names)
     found = Rehearsal(
         kind=kind,
@@ -156,12 +155,6 @@ def measure(
         seconds_after=pc.mean(latest["shadow_seconds"]).as_py(),
     )
     return found, compared, compared.filter(pa.array(changed))
-
-
-def _said_by_both(rows: pa.Table, kind: str) -> pa.ChunkedArray:
-    said, is_said = ("label", pc.is_valid) if kind == CLASSES else ("score", pc.is_finite)
-    both = (pc.fill_null(is_said(rows[name]), False) for name in (said, f"shadow_{said}"))
-    return pc.and_(*both)
 
 
 def answers(rows: pa.Table, kind: str, names: Names) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

@@ -1,9 +1,8 @@
 """Who has to act, and how soon: drift and performance of a version together (runbook §6). Pure."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from core.contract import names
 from core.messages import N_, _
 
 Level = Literal["NONE", "L1", "L2", "L3"]
@@ -21,24 +20,10 @@ class Escalation:
     action: str | None = None
     command: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data, fit for JSON."""
-        return {
-            "level": self.level,
-            "drift_status": self.drift_status,
-            "performance_status": self.performance_status,
-            "action": self.action,
-            "command": self.command,
-        }
-
     def note(self, headline: str) -> str:
         """Return the run's description: the verdict, then what it asks for."""
         command = f"`{self.command}`" if self.command else None
         return "\n\n".join(filter(None, [headline, self.action, command]))
-
-    def tags(self) -> dict[str, str]:
-        """Return the tags of the job's run."""
-        return {names.TAG_ESCALATION: self.level}
 
 
 def escalate(
@@ -63,45 +48,41 @@ def escalate(
         served: whether the version is the champion; only then is there anything to roll back.
         reversible: whether a champion came before it.
     """
+    level: Level = "NONE"
+    action = command = None
     if drift == "RED" and performance == "DEGRADED":
-        return _third(drift, performance, release, served, reversible)
-    if drift == "RED":
-        action = _("L2: find the cause within 4 hours (runbook §6).")
-        return Escalation("L2", drift, performance, action)
-    if performance == "DEGRADED":
+        level, (action, command) = "L3", _third(release, served, reversible)
+    elif drift == "RED":
+        level, action = "L2", _("L2: find the cause within 4 hours (runbook §6).")
+    elif performance == "DEGRADED":
+        level = "L2"
         action = _(
             "L2: performance has become worse without red drift; find the cause within 4 hours "
             "(runbook §6) and decide between retraining (§3.5) and rollback (§3.4)."
         )
-        return Escalation("L2", drift, performance, action)
-    if drift == "YELLOW":
+    elif drift == "YELLOW":
+        level = "L1"
         action = _("L1: watch for 24 hours and make the report again tomorrow (runbook §6).")
-        return Escalation("L1", drift, performance, action)
-    return Escalation("NONE", drift, performance)
+    return Escalation(level, drift, performance, action, command)
 
 
-def _third(
-    drift: str, performance: str, release: str, served: bool, reversible: bool
-) -> Escalation:
-    if served and not reversible:
-        action = _(
+def _third(release: str, served: bool, reversible: bool) -> tuple[str, str | None]:
+    """Return what the third level asks for, and the command where it is to go back."""
+    if not served:
+        return _(
+            "L3: red drift and worse performance. {version} is not the version that is served, so "
+            "there is no rollback to do; tell those concerned (runbook §6).",
+            version=release,
+        ), None
+    if not reversible:
+        return _(
             "L3: red drift and worse performance. No champion came before {version}, so there is "
             "no rollback to do: tell those concerned (runbook §6) and retrain with the newest year "
             "(§3.5).",
             version=release,
-        )
-        return Escalation("L3", drift, performance, action)
-    if served:
-        action = _(
-            "L3: red drift and worse performance. Go back to the previous version with the command "
-            "below and tell those concerned (runbook §3.4 and §6)."
-        )
-        reason = _(REASON, version=release)
-        command = f'python -m mlflow_project.registry rollback --reason "{reason}"'
-        return Escalation("L3", drift, performance, action, command)
-    action = _(
-        "L3: red drift and worse performance. {version} is not the version that is served, so "
-        "there is no rollback to do; tell those concerned (runbook §6).",
-        version=release,
-    )
-    return Escalation("L3", drift, performance, action)
+        ), None
+    reason = _(REASON, version=release)
+    return _(
+        "L3: red drift and worse performance. Go back to the previous version with the command "
+        "below and tell those concerned (runbook §3.4 and §6)."
+    ), f'python -m mlflow_project.registry rollback --reason "{reason}"'

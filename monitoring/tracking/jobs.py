@@ -2,13 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,7 +22,9 @@ from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
 from monitoring.tracking.errors import NoBaselineError, ScoringError
-from monitoring.tracking.scorer import UNKNOWN, VersionScorer
+from monitoring.tracking.scorer import VersionScorer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,6 @@ class MonitoredVersion(Version):
     reversible: bool = field(kw_only=True)
 
     @property
-    def model_name(self) -> str:
-        """Return the registered model's name, as the store's column calls it."""
-        return self.name
-
-    @property
-    def baseline_run_id(self) -> str | None:
-        """Return the run that holds its baseline; None before one was made."""
-        return self.tags.get(names.TAG_BASELINE_RUN_ID)
-
-    @property
     def drift_status(self) -> str | None:
         """Return the verdict of the last drift report; None before any."""
         return self.tags.get(names.TAG_DRIFT_STATUS)
@@ -56,11 +47,6 @@ class MonitoredVersion(Version):
     def performance_status(self) -> str | None:
         """Return the verdict of the last performance report; None before any."""
         return self.tags.get(names.TAG_PERFORMANCE_STATUS)
-
-    @property
-    def notified(self) -> str | None:
-        """Return the escalation that people were last told of; None before any message."""
-        return self.tags.get(names.TAG_NOTIFIED)
 
 
 class JobRegistry:
@@ -111,10 +97,9 @@ class JobRegistry:
 
     def reference(self, version: MonitoredVersion) -> pa.Table | None:
         """Return the version's training reference, or None where it has none (any more)."""
-        registry, artifact = self._registry, names.ARTIFACT_REFERENCE
-        with scratch_folder() as folder:
-            path = fetch_evidence(registry, version, artifact, folder)
-            return pq.read_table(path, memory_map=False) if path else None
+        return self._kept(
+            version, names.ARTIFACT_REFERENCE, lambda path: pq.read_table(path, memory_map=False)
+        )
 
     def baseline(self, version: MonitoredVersion) -> Baseline:
         """Return the version's baseline.
@@ -122,7 +107,7 @@ class JobRegistry:
         Raises:
             NoBaselineError: it was never built, or its run is gone; names the command.
         """
-        run_id = version.baseline_run_id
+        run_id = version.tags.get(names.TAG_BASELINE_RUN_ID)
         if run_id is None:
             raise NoBaselineError(version=version.release)
         with scratch_folder() as folder:
@@ -130,7 +115,7 @@ class JobRegistry:
             if path is None:
                 gone = NoBaselineError.gone
                 raise NoBaselineError(gone, version=version.release, run_id=run_id)
-            return Baseline.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            return Baseline.from_dict(_read_json(path))
 
     def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
         """Return what the version's training measured on its test rows, without the `test_`.
@@ -147,20 +132,24 @@ class JobRegistry:
 
     def test_rows(self, version: MonitoredVersion) -> Rows | None:
         """Return outcome, score and flag of the version's test rows, or None without any."""
-        with scratch_folder() as folder:
-            path = fetch_evidence(self._registry, version, names.ARTIFACT_EVALUATION, folder)
-            if path is None:
-                return None
+
+        def read(path: Path) -> Rows:
             rows = pq.read_table(path, columns=["target", "score", "flagged"], memory_map=False)
-        target, score, flagged = (rows[name].to_numpy() for name in rows.column_names)
-        return target, score, flagged
+            return rows["target"].to_numpy(), rows["score"].to_numpy(), rows["flagged"].to_numpy()
+
+        return self._kept(version, names.ARTIFACT_EVALUATION, read)
 
     def year_change_errors(self, version: MonitoredVersion) -> dict[str, float]:
         """Return how far what scores promised was off when the period last changed, by name."""
-        artifact = names.ARTIFACT_YEAR_CHANGE
+        return self._kept(version, names.ARTIFACT_YEAR_CHANGE, _read_json) or {}
+
+    def _kept(
+        self, version: MonitoredVersion, artifact: str, read: Callable[[Path], T]
+    ) -> T | None:
+        """Return what `read` makes of a file that training kept, or None where it is not there."""
         with scratch_folder() as folder:
             path = fetch_evidence(self._registry, version, artifact, folder)
-            return json.loads(path.read_text(encoding="utf-8")) if path else {}
+            return read(path) if path else None
 
     def scorer(self, version: MonitoredVersion) -> VersionScorer:
         """Return a version with its model loaded.
@@ -186,26 +175,6 @@ class JobRegistry:
         """
         return download(self._registry, version.number, folder).folder
 
-    def predict(self, version: MonitoredVersion, features: pa.Table) -> npt.NDArray[np.float64]:
-        """Return the version's own scores of the rows, shape (n,).
-
-        Raises:
-            ScoringError: the model does not load, or raises.
-        """
-        return self.scorer(version).scores(features)
-
-    def answered(
-        self, version: MonitoredVersion, features: pa.Table
-    ) -> tuple[list[int | None], tuple[str, ...]]:
-        """Return the position of the class that the version gives each row, and all their names.
-
-        Raises:
-            ScoringError: the model does not load, or raises.
-        """
-        scorer = self.scorer(version)
-        places = scorer.answer(features).label.tolist()
-        return [None if place == UNKNOWN else place for place in places], scorer.classes
-
     def classes(self, version: MonitoredVersion) -> tuple[str, ...]:
         """Return what the version's estimator calls its classes, in its order; empty if nothing.
 
@@ -215,8 +184,9 @@ class JobRegistry:
             self._classes[version.number] = classes_of(load_model(self._registry, version))
         return self._classes[version.number]
 
-    @contextmanager
-    def run(self, version: MonitoredVersion | None, job: str, name: str) -> Iterator[OpenRun]:
+    def run(
+        self, version: MonitoredVersion | None, job: str, name: str
+    ) -> AbstractContextManager[OpenRun]:
         """Open a run of a job, on a version or on none; it ends FAILED when the block raises."""
         tags = {names.TAG_JOB: job}
         if version is not None:
@@ -225,5 +195,8 @@ class JobRegistry:
                 names.TAG_REGISTRY_VERSION: str(version.number),
             }
         experiment = names.monitoring_experiment(self._registry.name)
-        with open_run(self._registry, experiment, name, tags) as run:
-            yield run
+        return open_run(self._registry, experiment, name, tags)
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -30,7 +30,7 @@ def notify(
     that cannot be sent fails nothing. Returns a line for the operator, or None.
     """
     addresses = os.environ.get("NOTIFY_URLS", "").strip()
-    before = version.notified or "NONE"
+    before = version.tags.get(names.TAG_NOTIFIED) or "NONE"
     if not addresses:
         outcome, line = "off", None
     elif not is_news(before, escalation):
@@ -62,7 +62,7 @@ def message(
     version: MonitoredVersion, escalation: Escalation, headline: str, before: str, url: str
 ) -> tuple[str, str]:
     """Return title and text, in this process's language."""
-    model, none = f"{version.model_name} {version.release}", _("no report")
+    model, none = f"{version.name} {version.release}", _("no report")
     statuses = _(
         "Drift: {drift}. Performance: {performance}.",
         drift=escalation.drift_status or none,

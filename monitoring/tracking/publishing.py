@@ -4,21 +4,24 @@ Every report command does this in the same order; the tags on the version are se
 never speak of a report that was not logged.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.captured.reader import Captures
 from core.cli.arguments import say
 from core.contract import names
+from core.files.whole import replacing
 from core.messages import _
 from core.registry.runs import OpenRun
-from core.store.quarantined import Quarantined, told
+from core.store.quarantined import told
 from monitoring.tracking.about import About
+from monitoring.tracking.errors import OutputError
 from monitoring.tracking.escalation import Escalation
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.notification import notify
-from monitoring.tracking.output import to_json, write_files
 from monitoring.tracking.window import Window
 
 
@@ -28,7 +31,7 @@ class Report:
 
     Attributes:
         page: the HTML.
-        numbers: the same as data.
+        numbers: the same as data, besides what every report says of itself (`About`).
         headline: the finding in one sentence.
         lines: what the console says between the headline and where to read on.
         escalation: who has to act; None for a report that asks nothing of anybody.
@@ -50,12 +53,13 @@ class Report:
 
     def tags(self) -> dict[str, str]:
         """Return the tags of the job's run."""
-        note, tags = self.note or self.headline, {}
+        tags = {"mlflow.note.content": self.note or self.headline}
         if self.escalation:
-            note, tags = self.escalation.note(note), self.escalation.tags()
+            tags["mlflow.note.content"] = self.escalation.note(self.note or self.headline)
+            tags[names.TAG_ESCALATION] = self.escalation.level
         if self.status:
-            tags |= {names.TAG_STATUS: self.status}
-        return {**tags, "mlflow.note.content": note}
+            tags[names.TAG_STATUS] = self.status
+        return tags
 
 
 def publish(
@@ -65,23 +69,30 @@ def publish(
     window: Window,
     output: Path,
     make: Callable[[About], Report],
-    unread: Sequence[Quarantined] = (),
+    *read: Captures,
 ) -> Report:
     """Make a report within a run of `job`, and let everybody have it who should.
 
-    A second report of a day replaces the first one's files. `unread` are the store's files whose
-    rows are missing in it.
+    A second report of a day replaces the first one's files. It says which files of what was `read`
+    could not be, so that their rows are missing.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
     day = window.end.astimezone().strftime("%Y%m%d")
+    unread = [file for one in read for file in one.quarantined]
     days = "" if window.days is None else f" {window.days:g}d"
     with registry.run(version, job, f"{job} {version.release}{days}") as run:
         about = _about(registry, version, window, run, told(unread))
         report = make(about)
-        texts = {
-            f"{job}_report_{day}.html": report.page,
-            f"{job}_metrics_{day}.json": to_json(report.numbers),
-        }
-        paths = write_files(output / version.release, texts)
+        # NaN is refused, since no JSON reader must know it.
+        numbers = {**about.to_dict(), **report.numbers}
+        text = json.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        folder = output / version.release
+        paths = [
+            _write(folder / f"{job}_report_{day}.html", report.page),
+            _write(folder / f"{job}_metrics_{day}.json", text),
+        ]
         run.log(
             {
                 "model_version": version.release,
@@ -103,6 +114,15 @@ def publish(
     return report
 
 
+def _write(path: Path, text: str) -> Path:
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise OutputError(folder=path.parent, reason=exc.strerror or type(exc).__name__) from exc
+    return path
+
+
 def _about(
     registry: JobRegistry,
     version: MonitoredVersion,
@@ -111,7 +131,7 @@ def _about(
     missing: Sequence[str],
 ) -> About:
     return About(
-        model_name=version.model_name,
+        model_name=version.name,
         model_version=version.release,
         registry_version=version.number,
         window_start=window.start,

@@ -1,36 +1,51 @@
 """Rows that a report compares besides a stored baseline: a window's, and a training reference's."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from core.contract import names
 from core.contract.model import CLASSES
 from core.messages import N_, _
 from core.store.filesystem import Store
 from monitoring.drift.baseline import SCORE, Baseline
-from monitoring.drift.classes import tally_of
 from monitoring.drift.errors import BaselineError
+from monitoring.drift.expected import tally_of
 from monitoring.drift.fitting import fit_baseline
-from monitoring.drift.reference import PERIOD, newest_period, select_features
+from monitoring.drift.reference import newest_rows, select_features
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.window import Window
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A window as a reference: its rows, and the baseline that they make."""
+def baseline_of(
+    version: MonitoredVersion,
+    table: pa.Table,
+    source: str,
+    classes: tuple[str, ...] = (),
+    scored_by: Mapping[str, int] | None = None,
+) -> Baseline:
+    """Freeze features and score as a version's baseline (`fit_baseline`); `source` is for people.
 
-    table: pa.Table
-    baseline: Baseline
+    Raises:
+        BaselineError: there is no row, or no feature.
+        TableError: a column holds neither numbers nor booleans nor strings; names it.
+    """
+    return replace(
+        fit_baseline(table),
+        model_name=version.name,
+        model_version=version.release,
+        registry_version=version.number,
+        source=source,
+        classes=classes,
+        scored_by=scored_by or {},
+    )
 
 
 def preceding(
     window: Window, store: Store, version: MonitoredVersion, registry: JobRegistry
-) -> Earlier:
-    """Return what a version answered in the window of the same length before.
+) -> tuple[pa.Table, Baseline]:
+    """Return what a version answered in the window of the same length before, and its baseline.
 
     Raises:
         BaselineError: nothing.
@@ -47,16 +62,8 @@ def preceding(
         )
         raise BaselineError(text, version=version.release, days=float(window.days or 0))
     source = _("the {days} days before the window", days=float(window.days or 0))
-    made = replace(
-        fit_baseline(table),
-        classes=classes,
-        model_name=version.model_name,
-        model_version=version.release,
-        registry_version=version.number,
-        source=source,
-        created_at=before.end.isoformat(timespec="seconds"),
-    )
-    return Earlier(table, made)
+    made = baseline_of(version, table, source, classes)
+    return table, replace(made, created_at=before.end.isoformat(timespec="seconds"))
 
 
 def answered(
@@ -82,16 +89,13 @@ def trained(registry: JobRegistry, version: MonitoredVersion) -> pa.Table:
     Raises:
         BaselineError: it keeps none.
     """
-    known = registry.reference(version)
+    known, _newest = newest_rows(registry.reference(version))
     if known is None:
         text = N_(
             "Version {version} keeps no {artifact} to slice; compare two windows: "
             "--against previous-window"
         )
         raise BaselineError(text, version=version.release, artifact=names.ARTIFACT_REFERENCE)
-    newest = newest_period(known)
-    if newest is not None:
-        known = known.filter(pc.equal(known.column(PERIOD), newest))
     features = select_features(known, version.contract, names.ARTIFACT_REFERENCE)
     if SCORE not in known.column_names or version.contract.outputs:
         return features

@@ -56,19 +56,14 @@ class VersionScorer:
         output = self._output(features)
         if self.contract.output_kind == CLASSES:
             return self._of_classes(np.asarray(output), began)
-        score = self._scores(output)
+        try:
+            score = scores_of(output, self.contract)
+        except (ValueError, TypeError) as exc:
+            raise ScoringError(version=self._release, kind=type(exc).__name__) from exc
         label = np.full(len(score), UNKNOWN)
         if not self.contract.outputs:
             label = (score >= self._threshold).astype(np.int64)
         return Answers(score, label, None, time.perf_counter() - began)
-
-    def scores(self, features: pa.Table) -> Floats:
-        """Return the score of each row, shape (n,).
-
-        Raises:
-            ScoringError: the model raises, or what it gives is no number.
-        """
-        return self._scores(self._output(features))
 
     def _of_classes(self, output: npt.NDArray[Any], began: float) -> Answers:
         if output.ndim == 2 and output.shape[1] == len(self.classes):
@@ -79,12 +74,6 @@ class VersionScorer:
             label, probabilities = np.array(found, dtype=np.int64), None
         score = np.full(len(label), np.nan)
         return Answers(score, label, probabilities, time.perf_counter() - began)
-
-    def _scores(self, output: Any) -> Floats:
-        try:
-            return scores_of(output, self.contract)
-        except (ValueError, TypeError) as exc:
-            raise ScoringError(version=self._release, kind=type(exc).__name__) from exc
 
     def _output(self, features: pa.Table) -> Any:
         try:

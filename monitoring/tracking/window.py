@@ -1,6 +1,5 @@
 """The span of time that a report is about."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -49,7 +48,8 @@ class Window:
             StoreError: there is no such store.
         """
         columns = {f.column: f.type for f in version.contract.features} if features else {}
-        return self._captures(store, version.model_name, version.number, role, columns, classes)
+        selection = self._selection(store, version.name, version.number, role)
+        return Captures(store, selection, columns, classes)
 
     def answers(self, store: Store, model_name: str) -> Captures:
         """Return what any version of a model answered in the window, without features.
@@ -57,21 +57,14 @@ class Window:
         Raises:
             StoreError: there is no such store.
         """
-        return self._captures(store, model_name, None, ROLE_PRIMARY, {})
+        return Captures(store, self._selection(store, model_name), {})
 
-    def _captures(
-        self,
-        store: Store,
-        model: str,
-        number: int | None,
-        role: str,
-        columns: Mapping[str, str],
-        classes: int = 0,
-    ) -> Captures:
+    def _selection(
+        self, store: Store, model: str, number: int | None = None, role: str = ROLE_PRIMARY
+    ) -> Selection:
         if not store.exists():
             raise StoreError(N_("{store} does not exist; check --inference_store."), store=store)
-        selection = Selection(model, number, self.start or _BEGINNING, self.end, role)
-        return Captures(store, selection, columns, classes)
+        return Selection(model, number, self.start or _BEGINNING, self.end, role)
 
     def params(self) -> dict[str, str]:
         """Return the parameters that a run is logged with."""

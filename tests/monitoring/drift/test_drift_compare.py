@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.drift_simulation import HALF_OF_TWO, SCENARIOS, SIZES, share, statuses
 from monitoring.drift.baseline import Baseline
+from monitoring.drift.comparison import DriftResult, Status, compare
 from monitoring.drift.errors import BaselineError, TableError
 from monitoring.drift.fitting import fit_baseline
-from monitoring.drift_report import DriftResult, Status, compare
 
 
 def sample(seed: int = 0, rows: int = 300) -> pa.Table:

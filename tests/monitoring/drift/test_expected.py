@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from core.metrics.classification import metrics
-from core.metrics.expected import promised
-from monitoring.drift.expected import ExpectedPerformance, ScoreTally
+from core.metrics.expected import ExpectedPerformance, promised
+from monitoring.drift.expected import ScoreTally
 
 METRICS = ("recall", "precision", "f2", "roc_auc", "positive_rate")
 

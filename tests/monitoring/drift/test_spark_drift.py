@@ -20,8 +20,8 @@ from core.store.filesystem import Store
 from core.upkeep.compaction import compact
 from monitoring import drift_report
 from monitoring.drift.baseline import fit_profiles
-from monitoring.drift.classes import Tally, tally_of
 from monitoring.drift.comparison import Baseline, DriftResult, compare
+from monitoring.drift.expected import Tally, tally_of
 from tests.live import ROOT
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}

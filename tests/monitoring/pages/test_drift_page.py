@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 
 from core.contract.model import Feature, ModelContract
+from core.metrics.expected import ExpectedPerformance
+from monitoring.drift.baseline import Baseline
 from monitoring.drift.comparison import compare
-from monitoring.drift.expected import ExpectedPerformance, ScoreTally
+from monitoring.drift.expected import ScoreTally
 from monitoring.drift.fitting import fit_baseline
 from monitoring.pages.drift_page import DriftFacts, headline, render
 from monitoring.tracking.about import About
@@ -59,8 +61,7 @@ def facts(
             target="failure",
             threshold=0.5,
         ),
-        baseline_created_at=now.isoformat(),
-        baseline_source="arquivo",
+        baseline=Baseline((), None, 0, now.isoformat(), source="arquivo"),
         n_requests=n_instances,
         n_instances=n_instances,
         n_entities=n_instances if n_entities is None else n_entities,

@@ -16,10 +16,9 @@ from core.captured.reader import Captures
 from core.captured.selection import Selection
 from core.contract.model import Feature, ModelContract
 from core.contract.pseudonym import pseudonym
-from monitoring.performance.answered import versions_that_answered
 from monitoring.performance.errors import LabelsError
 from monitoring.performance.labels import Labels, read_labels
-from monitoring.performance.matching import COLUMNS, Matched, match
+from monitoring.performance.matching import COLUMNS, Matched, match, versions_that_answered
 
 CONTRACT = ModelContract("v1.0.0", (Feature("wear"),), "failure", 0.5, entity="serial")
 YEARLY = replace(CONTRACT, horizon=1)

@@ -34,7 +34,6 @@ def test_levels(drift: str | None, performance: str | None, expected: str) -> No
     assert found.level == expected
     assert (found.action is None) == (expected == "NONE")
     assert found.action is None or found.action.startswith(f"{expected}:")
-    assert found.tags() == {"escalation": expected}
 
 
 def test_only_the_third_level_of_the_served_version_has_a_command() -> None:
