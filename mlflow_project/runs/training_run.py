@@ -20,7 +20,7 @@ from core.metrics.classification import metric_intervals
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version, open_registry
 from mlflow_project.dataset.pairs import count_pairs
-from mlflow_project.dataset.risk import TARGET, build_contract
+from mlflow_project.dataset.risk import build_contract
 from mlflow_project.flips.ledger import exclusive
 from mlflow_project.gate.criteria import Criterion, GatePolicy
 from mlflow_project.gate.verdict import log_gate, run_gate, tested_rows
@@ -223,7 +223,8 @@ def _fit(registry: Registry, dataset: pd.DataFrame, clock: Clock) -> _Fits:
         bar = _begin(_("fit for evaluation: tested once, on the newest pair of years"), fits)
         evaluation = evaluate_fit(dataset, policy, SEED, bar.tick)
         threshold = served_threshold(served, evaluation, policy.max_share_flagged)
-        served, evaluation = replace(served, threshold=threshold), evaluation.at(threshold)
+        served = replace(served, threshold=threshold)
+        evaluation = replace(evaluation, threshold=threshold)
     with clock.step("splits"):
         bar = _begin(_("the same on children held out"), splits.SPLITS * splits.FOLDS)
         repeated = splits.repeated_splits(dataset, policy, SEED, bar.tick)
@@ -321,10 +322,9 @@ def _log_result(
 
     Return the model card.
     """
-    evaluation, threshold = fits.evaluation, fits.evaluation.threshold
+    evaluation = fits.evaluation
     row_ms = 1000 * one_row_seconds(fits.served.model, example_frame())
-    target, scores = evaluation.test[TARGET].to_numpy(), evaluation.test["score"].to_numpy()
-    intervals = metric_intervals(target, scores, threshold, SEED)
+    intervals = metric_intervals(evaluation.target, evaluation.scores, evaluation.threshold, SEED)
     facts = ReportFacts(
         contract=contract,
         evaluation=evaluation,
