@@ -14,7 +14,7 @@ from core.mlflow_client.client import translated
 from mlflow_project.make_dataset import DEFAULT_OUTPUT
 
 if TYPE_CHECKING:
-    from mlflow_project.runs.training_run import Registered
+    from mlflow_project.runs.completion import Registered
 
 
 def add_training_options(parser: arguments.Parser) -> None:

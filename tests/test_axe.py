@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.messages import _
-from mlflow_project.runs.blocks import Bullets, Heading, Paragraph, Table, page
+from mlflow_project.runs.document import bullets, page, section, table
 from monitoring.pages.performance_page import render as render_performance
 from monitoring.pages.shadow_page import render as render_shadow
 from monitoring.performance.agreement import agree, pair
@@ -68,9 +68,9 @@ def lists() -> str:
 
 
 def card() -> str:
-    """Return a model card with a block of each kind."""
-    table = Table([_("Rows"), _("Reason")], [["1", "a"], ["2", "b"]])
-    return page([Heading("v1.0.0", 1), Paragraph("**a** `b`"), Heading("b"), Bullets(["c"]), table])
+    """Return a model card with a part of each kind."""
+    rows = table([_("Rows"), _("Reason")], [["1", "a"], ["2", "b"]])
+    return page("\n\n".join(["# v1.0.0", "**a** `b`", section("b", bullets(["c"]), rows)]))
 
 
 def shadow() -> str:

@@ -14,7 +14,7 @@ from core.contract.pseudonym import pseudonym
 from mlflow_project.dataset.output import file_to_write
 from mlflow_project.pede.errors import KeyMissingError
 from mlflow_project.pede.flat import read_year
-from mlflow_project.pede.reading_report import ReadingTally
+from mlflow_project.pede.reading_report import ReadingReport
 from mlflow_project.pede.sheet import read_students
 
 LABEL_COLUMNS = ("entity", "target", "outcome_year")
@@ -29,7 +29,7 @@ def write_labels(workbook: Path, target: Path, key: str | None, year: int | None
     if not key:
         raise KeyMissingError(source=workbook)
     sheet = read_year(workbook, year)
-    students = read_students(sheet, ReadingTally()).frame
+    students = read_students(sheet, ReadingReport()).frame
     labels = pd.DataFrame(
         {
             "entity": [pseudonym(ra, key) for ra in students["ra"]],

@@ -15,6 +15,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from core.messages import _, formats
+from mlflow_project.dataset.pairs import STUDENT, YEAR
+from mlflow_project.dataset.risk import TARGET
 
 MAX_SINGLE_AUC = 0.92
 """Cross-validated ROC-AUC that no single honest column reaches: the best of the real workbook, this
@@ -25,28 +27,23 @@ MIN_PAIRS = 30
 """Students seen in two consecutive years from which on equality with the next year is judged."""
 
 
-def leaks(
-    dataset: pd.DataFrame, features: Sequence[str], target: str, student: str, year: str
-) -> list[str]:
+def leaks(dataset: pd.DataFrame, features: Sequence[str]) -> list[str]:
     """Return what is wrong with which feature, in words; empty where nothing is.
 
     Args:
-        dataset: one row per student and reference year t, `target` (0/1) being of t+1.
+        dataset: one row per student and reference year t, the outcome (0/1) being of t+1.
         features: columns that should be known in year t.
-        target: name of the column of outcomes.
-        student: name of the column of identities.
-        year: name of the column of reference years.
     """
     return [
-        *_by_year_named(dataset, features, year),
-        *_by_year_of_values(dataset, features, student, year),
-        *_by_future(dataset, features, target),
+        *_by_year_named(dataset, features),
+        *_by_year_of_values(dataset, features),
+        *_by_future(dataset, features),
     ]
 
 
-def _by_year_named(dataset: pd.DataFrame, features: Sequence[str], year: str) -> Iterator[str]:
+def _by_year_named(dataset: pd.DataFrame, features: Sequence[str]) -> Iterator[str]:
     """A name that states a year later than the earliest t is of no year t."""
-    earliest = int(dataset[year].min())
+    earliest = int(dataset[YEAR].min())
     for name in features:
         stated = re.search(r"(20\d\d)$", name)
         if stated and int(stated.group(1)) > earliest:
@@ -58,19 +55,15 @@ def _by_year_named(dataset: pd.DataFrame, features: Sequence[str], year: str) ->
             )
 
 
-def _by_year_of_values(
-    dataset: pd.DataFrame, features: Sequence[str], student: str, year: str
-) -> Iterator[str]:
+def _by_year_of_values(dataset: pd.DataFrame, features: Sequence[str]) -> Iterator[str]:
     """Compare each column of t with every column of the same student's row of t+1.
 
     A column that hardly changes from one year to the next (equal to its own of t) is no leak: what
     it equals of t+1 must not be known in t already.
     """
-    later = dataset[[student, year, *features]].copy()
-    later[year] -= 1
-    both = dataset[[student, year, *features]].merge(
-        later, on=[student, year], suffixes=("", "|next")
-    )
+    rows = dataset[[STUDENT, YEAR, *features]]
+    later = rows.assign(**{YEAR: rows[YEAR] - 1})
+    both = rows.merge(later, on=[STUDENT, YEAR], suffixes=("", "|next"))
     if len(both) < MIN_PAIRS:
         return
     for name in features:
@@ -89,9 +82,9 @@ def _by_year_of_values(
                 )
 
 
-def _by_future(dataset: pd.DataFrame, features: Sequence[str], target: str) -> Iterator[str]:
+def _by_future(dataset: pd.DataFrame, features: Sequence[str]) -> Iterator[str]:
     """Ask of each column, year by year pooled, how well it alone tells the next year's outcome."""
-    outcome = dataset[target].to_numpy()
+    outcome = dataset[TARGET].to_numpy()
     for name in features:
         values = dataset[[name]].to_numpy(float)
         if np.isfinite(values).sum() < MIN_PAIRS:

@@ -34,31 +34,27 @@ def with_groups(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def group_metrics(
-    rows: pd.DataFrame, target: str = "target", flagged: str = "flagged"
-) -> pd.DataFrame:
+def group_metrics(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a row per group of at least `MIN_SHOWN`: rows, positives, metrics and calibration.
 
     `mean_score` − `positive_rate` is its calibration in the large: how much more is said of the
     group than happens. NaN where a metric is not defined.
 
     Args:
-        rows: `score`, and the columns named by the arguments and by `TITLES`.
-        target: name of the outcomes of 0 and 1.
-        flagged: name of the flags.
+        rows: `score`, `target` (0 and 1), `flagged`, and the columns of `TITLES`.
     """
     found = []
     for column, value, inside in groups_of(rows):
         part = rows[inside]
         if len(part) < MIN_SHOWN:
             continue
-        of_part = metrics(part[target], part["score"], part[flagged])
+        of_part = metrics(part["target"], part["score"], part["flagged"])
         found.append(
             {
                 "column": column,
                 "value": value,
                 "rows": len(part),
-                "positives": int((part[target] == 1).sum()),
+                "positives": int((part["target"] == 1).sum()),
                 **{name: of_part[name] for name in SHOWN},
                 "positive_rate": of_part["positive_rate"],
                 "mean_score": float(part["score"].mean()),

@@ -69,36 +69,22 @@ def build_pipeline(seed: int) -> Pipeline:
 
 def _next_ideal_phases() -> ColumnTransformer:
     """Append next year's ideal phase under each rule: the step of the ages that is reached."""
-    age = [FEATURE_NAMES.index("idade")]
-    return ColumnTransformer(
-        [
-            ("values", "passthrough", list(range(len(FEATURE_NAMES)))),
-            *(
-                (
-                    rule,
-                    FunctionTransformer(
-                        np.digitize, kw_args={"bins": np.array(IDEAL_PHASE_AGES) - years}
-                    ),
-                    age,
-                )
-                for rule, years in YEARS_TO_COUNTING.items()
-            ),
-        ]
-    )
+    ages, column = np.array(IDEAL_PHASE_AGES), [FEATURE_NAMES.index("idade")]
+    phases = [
+        (rule, FunctionTransformer(np.digitize, kw_args={"bins": ages - years}), column)
+        for rule, years in YEARS_TO_COUNTING.items()
+    ]
+    return ColumnTransformer([("values", "passthrough", list(range(len(FEATURE_NAMES)))), *phases])
 
 
 def _next_lags() -> ColumnTransformer:
     """Replace next year's ideal phases by their distance to this year's phase."""
     width, phase = len(FEATURE_NAMES), FEATURE_NAMES.index("fase")
-    return ColumnTransformer(
-        [
-            ("values", "passthrough", list(range(width))),
-            *(
-                (rule, FunctionTransformer(np.diff), [phase, width + place])
-                for place, rule in enumerate(YEARS_TO_COUNTING)
-            ),
-        ]
-    )
+    lags = [
+        (rule, FunctionTransformer(np.diff), [phase, width + place])
+        for place, rule in enumerate(YEARS_TO_COUNTING)
+    ]
+    return ColumnTransformer([("values", "passthrough", list(range(width))), *lags])
 
 
 def grouped_folds(

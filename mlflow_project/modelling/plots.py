@@ -11,7 +11,6 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 from core.messages import _
 from core.messages.formats import number
 from core.metrics.calibration import calibration
-from mlflow_project.dataset.risk import TARGET
 from mlflow_project.modelling.threshold import CAPACITY, trade_off
 from mlflow_project.modelling.training import Evaluation
 
@@ -32,20 +31,17 @@ def draw_plots(evaluation: Evaluation) -> dict[str, Figure]:
     }
     figures = {}
     for name, draw in drawings.items():
-        figure = Figure(figsize=(5.6, 4.4), dpi=110, layout="constrained")
-        axes = figure.subplots()
+        figures[name], axes = _figure()
         draw(axes, evaluation)
         if name != "confusion_matrix.png":
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
-        figures[name] = figure
     return figures
 
 
 def draw_importance(weights: pd.DataFrame) -> Figure:
     """Draw what `importances` returned: one bar per feature, with its spread over shuffles."""
-    figure = Figure(figsize=(5.6, 4.4), dpi=110, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _figure()
     shown = weights.iloc[::-1]
     axes.barh(shown["feature"], shown["roc_auc_loss"], xerr=shown["spread"], color=BLUE)
     axes.axvline(0, color=GREY, linewidth=1)
@@ -57,16 +53,13 @@ def draw_importance(weights: pd.DataFrame) -> Figure:
     return figure
 
 
-def _target(evaluation: Evaluation) -> np.ndarray:
-    return evaluation.test[TARGET].to_numpy()
-
-
-def _flagged(evaluation: Evaluation) -> np.ndarray:
-    return (evaluation.test["score"] >= evaluation.threshold).to_numpy()
+def _figure() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.6, 4.4), dpi=110, layout="constrained")
+    return figure, figure.subplots()
 
 
 def _roc(axes: Axes, evaluation: Evaluation) -> None:
-    false, true, _thresholds = roc_curve(_target(evaluation), evaluation.test["score"])
+    false, true, _thresholds = roc_curve(evaluation.target, evaluation.scores)
     axes.plot(false, true, color=BLUE)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     title = _("ROC in the test (area {area})", area=number(evaluation.metrics["roc_auc"], 3))
@@ -74,9 +67,7 @@ def _roc(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
-    precision, recall, _thresholds = precision_recall_curve(
-        _target(evaluation), evaluation.test["score"]
-    )
+    precision, recall, _thresholds = precision_recall_curve(evaluation.target, evaluation.scores)
     axes.plot(recall, precision, color=BLUE, label=_("model"))
     chosen, simple = evaluation.metrics, evaluation.persistence
     axes.plot(chosen["recall"], chosen["precision"], "o", color=RED, label=_("threshold served"))
@@ -87,7 +78,7 @@ def _precision_recall(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _reliability(axes: Axes, evaluation: Evaluation) -> None:
-    bins = calibration(_target(evaluation), evaluation.test["score"].to_numpy())
+    bins = calibration(evaluation.target, evaluation.scores)
     said, seen = ([getattr(b, side) for b in bins] for side in ("mean_score", "positive_rate"))
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
     axes.plot(said, seen, "o-", color=BLUE)
@@ -115,7 +106,8 @@ def _tradeoff(axes: Axes, evaluation: Evaluation) -> None:
 
 
 def _confusion(axes: Axes, evaluation: Evaluation) -> None:
-    counts = confusion_matrix(_target(evaluation), _flagged(evaluation), labels=[0, 1])
+    flagged = evaluation.scores >= evaluation.threshold
+    counts = confusion_matrix(evaluation.target, flagged, labels=[0, 1])
     axes.imshow(counts, cmap="Blues", vmax=counts.max() * 1.6)
     for row, column in np.ndindex(2, 2):
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=14)

@@ -48,7 +48,7 @@ def check_dataset(dataset: pd.DataFrame) -> None:
                 other=counts[0],
                 least=MIN_OF_CLASS,
             )
-    found = leaks(dataset, FEATURE_NAMES, TARGET, STUDENT, YEAR)
+    found = leaks(dataset, FEATURE_NAMES)
     if found:
         raise TrainingError(
             N_(
@@ -74,12 +74,12 @@ def in_own_order(dataset: pd.DataFrame) -> pd.DataFrame:
 
 def absent_features(dataset: pd.DataFrame) -> dict[int, list[str]]:
     """Return for each reference year the features that not one of its rows has."""
-    empty = dataset.groupby(YEAR)[list(FEATURE_NAMES)].apply(lambda part: part.isna().all())
-    found = {
-        int(str(year)): [name for name, lacks in row.items() if lacks]
-        for year, row in empty.iterrows()
-    }
-    return {year: [str(name) for name in lacking] for year, lacking in found.items() if lacking}
+    found: dict[int, list[str]] = {}
+    for year, part in dataset.groupby(YEAR):
+        lacking = [name for name in FEATURE_NAMES if part[name].isna().all()]
+        if lacking:
+            found[int(str(year))] = lacking
+    return found
 
 
 def absent_text(dataset: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mlflow_project.dataset.pairs import STUDENT, YEAR
 from mlflow_project.modelling.threshold import ThresholdPolicy
-from mlflow_project.modelling.training import Evaluation, evaluate_on
+from mlflow_project.modelling.training import evaluate_on
 
 SPLITS = 5
 FOLDS = 5
@@ -33,7 +33,8 @@ def repeated_splits(
     for split in range(SPLITS):
         train, test = held_out(dataset, np.random.default_rng([seed, split]))
         found = evaluate_on(train, test, policy, seed, repeats=1, folds=FOLDS, tick=tick)
-        rows.append(_row(found))
+        shown = {name: found.metrics[name] for name in SHOWN}
+        rows.append({**shown, "persistence_f2": found.persistence["f2"], "rows": len(found.test)})
     return pd.DataFrame(rows)
 
 
@@ -63,8 +64,3 @@ def summary(splits: pd.DataFrame) -> Mapping[str, float]:
         found[f"{name}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
         found[f"{name}_worst"] = float(values.max() if name in ("brier", "ece") else values.min())
     return found
-
-
-def _row(found: Evaluation) -> dict[str, float]:
-    row = {name: found.metrics[name] for name in SHOWN}
-    return {**row, "persistence_f2": found.persistence["f2"], "rows": len(found.test)}

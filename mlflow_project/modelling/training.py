@@ -5,7 +5,8 @@ fit has seen all rows, so its threshold and drift reference come from out-of-fol
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from mlflow_project.modelling.pipeline import build_pipeline, grouped_folds, out
 from mlflow_project.modelling.threshold import ThresholdPolicy, within_capacity
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluation:
     """What the honest fit showed on rows it had not seen.
 
@@ -30,8 +31,6 @@ class Evaluation:
         train_target, train_scores: out-of-fold scores of the training rows, every row once per
             shuffle of the folds.
         test: the test rows of the dataset, and `score`.
-        metrics, train_metrics: of the test rows, and of the training rows out of the sample.
-        persistence: metrics of "lagging now, so lagging next year" on the test rows.
         model: the fit itself, which is never served.
     """
 
@@ -40,9 +39,6 @@ class Evaluation:
     train_target: np.ndarray
     train_scores: np.ndarray
     test: pd.DataFrame
-    metrics: dict[str, float]
-    train_metrics: dict[str, float]
-    persistence: dict[str, float]
     model: Pipeline
 
     @property
@@ -50,15 +46,30 @@ class Evaluation:
         """Return whether the test is of a year that no training row is of."""
         return self.years[0] != self.years[1]
 
-    def at(self, threshold: float) -> "Evaluation":
-        """Return the same scores judged at another threshold."""
-        target, scores = self.test[TARGET].to_numpy(), self.test["score"].to_numpy()
-        return replace(
-            self,
-            threshold=threshold,
-            metrics=score_metrics(target, scores, threshold),
-            train_metrics=score_metrics(self.train_target, self.train_scores, threshold),
-        )
+    @property
+    def target(self) -> np.ndarray:
+        """Return the outcomes of the test rows."""
+        return self.test[TARGET].to_numpy()
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Return the scores of the test rows."""
+        return self.test["score"].to_numpy()
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of the test rows."""
+        return score_metrics(self.target, self.scores, self.threshold)
+
+    @cached_property
+    def train_metrics(self) -> dict[str, float]:
+        """Return the metrics of the training rows, out of the sample."""
+        return score_metrics(self.train_target, self.train_scores, self.threshold)
+
+    @cached_property
+    def persistence(self) -> dict[str, float]:
+        """Return the metrics of "lagging now, so lagging next year" on the test rows."""
+        return label_metrics(self.target, persistence(self.test))
 
     def year_change_errors(self) -> dict[str, float]:
         """Return metric − what the scores promised of it, on a test year; empty without one.
@@ -68,8 +79,7 @@ class Evaluation:
         """
         if not self.by_year:
             return {}
-        scores = self.test["score"].to_numpy()
-        said = promised(scores, scores >= self.threshold)
+        said = promised(self.scores, self.scores >= self.threshold)
         return {name: self.metrics[name] - value for name, value in said.items()}
 
 
@@ -90,8 +100,7 @@ def served_threshold(fit: ServedFit, evaluation: Evaluation, share: float) -> fl
     """
     if not evaluation.by_year:
         return fit.threshold
-    target, scores = evaluation.test[TARGET].to_numpy(), evaluation.test["score"].to_numpy()
-    return within_capacity(fit.threshold, target, scores, share)
+    return within_capacity(fit.threshold, evaluation.target, evaluation.scores, share)
 
 
 def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -132,19 +141,12 @@ def evaluate_on(
 ) -> Evaluation:
     """Run the whole procedure on the training rows, and test it on the others."""
     fitted = fit_for_serving(train, policy, seed, repeats, folds, tick)
-    scores = fitted.model.predict_proba(test[list(FEATURE_NAMES)])[:, 1]
-    target = test[TARGET].to_numpy()
-    train_target = np.tile(train[TARGET].to_numpy(), len(fitted.scores))
-    train_scores = fitted.scores.ravel()
     return Evaluation(
         years=(_years(train), _years(test)),
         threshold=fitted.threshold,
-        train_target=train_target,
-        train_scores=train_scores,
-        test=test.assign(score=scores),
-        metrics=score_metrics(target, scores, fitted.threshold),
-        train_metrics=score_metrics(train_target, train_scores, fitted.threshold),
-        persistence=label_metrics(target, persistence(test)),
+        train_target=np.tile(train[TARGET].to_numpy(), len(fitted.scores)),
+        train_scores=fitted.scores.ravel(),
+        test=test.assign(score=fitted.model.predict_proba(test[list(FEATURE_NAMES)])[:, 1]),
         model=fitted.model,
     )
 

@@ -9,12 +9,11 @@ years are not, those of a later one cannot be.
 import pandas as pd
 
 from mlflow_project.pede.ages import decimal_ages
-from mlflow_project.pede.contradictions import refuse_other_children
+from mlflow_project.pede.contradictions import compare_years
 from mlflow_project.pede.errors import DataError
 from mlflow_project.pede.features import EXAMPLE, FEATURE_NAMES, FEATURES
 from mlflow_project.pede.list_reader import read_list
-from mlflow_project.pede.reading_report import ReadingReport, ReadingTally
-from mlflow_project.pede.reappearance import few_reappear
+from mlflow_project.pede.reading_report import ReadingReport
 from mlflow_project.pede.sheet import COLUMNS, read_students
 from mlflow_project.pede.workbook import Source, read_sheets, require_consecutive
 
@@ -42,10 +41,9 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     """
     sheets = read_sheets(source)
     require_consecutive(sheets)
-    tally = ReadingTally()
-    frames = [read_students(sheet, tally).frame for sheet in sheets]
-    tally.warn(*few_reappear(frames, [sheet.title for sheet in sheets]))
-    refuse_other_children(frames, sheets[0].source, [sheet.title for sheet in sheets])
+    report = ReadingReport()
+    frames = [read_students(sheet, report).frame for sheet in sheets]
+    compare_years(frames, sheets, report)
     students = pd.concat(frames, ignore_index=True)
     # A day of birth is no fact of one year: the sheet of 2022 has none, and later ones have its
     # children's.
@@ -53,4 +51,4 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     found = students["dia_nascimento"].isna() & known.notna()
     students["idade"] = students["idade"].mask(found, decimal_ages(students, known))
     students["dia_nascimento"] = students["dia_nascimento"].fillna(known)
-    return students, tally.report()
+    return students, report

@@ -1,12 +1,14 @@
-"""Columns that must agree, and from where on their disagreement is no typing error but a mix-up."""
+"""Columns and years that must agree, and when disagreement is no typing error but a mix-up."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import pandas as pd
 
-from core.messages import N_, _
+from core.messages import N_, _, formats
 from mlflow_project.pede.errors import ContradictionError
+from mlflow_project.pede.reading_report import ReadingReport
+from mlflow_project.pede.workbook import YearSheet
 
 MAX_SHARE = 0.05
 """Share of rows that may contradict themselves; in the real sheets it is 0.2 % at most."""
@@ -16,6 +18,8 @@ MAX_BEHIND = 2
 """Years that an age may lie below the year minus the birth year: one before the birthday, another
 where ages were taken the year before. Above it no age can lie."""
 SORTED_ALONE = N_("check that nobody sorted or copied one of these columns alone")
+FEW = 0.5
+"""Share of a year's students below which too few are found again; three quarters are usual."""
 _NEAR = range(-5, 6)
 """Years that a sheet's title may be off."""
 
@@ -74,15 +78,25 @@ def refuse_mixed_up(
         raise ContradictionError(source=source, sheet=sheet, contradictions=text)
 
 
-def refuse_other_children(
-    frames: Sequence[pd.DataFrame], source: str, titles: Sequence[str]
+def compare_years(
+    frames: Sequence[pd.DataFrame], sheets: Sequence[YearSheet], report: ReadingReport
 ) -> None:
-    """Refuse consecutive years in which the same RAs were born in other years.
+    """Compare consecutive years: warn where few students reappear under their RAs.
 
     Raises:
-        ContradictionError: names both sheets.
+        ContradictionError: the same RAs were born in other years; names both sheets.
     """
-    for (early, before), (late, sheet) in pairwise(zip(frames, titles, strict=True)):
+    for (early, before), (late, after) in pairwise(zip(frames, sheets, strict=True)):
+        again = float(early["ra"].isin(late["ra"]).mean())
+        if again < FEW:
+            warning = _(
+                "only {again} of the students of {before} reappear in {sheet}; check that RAs are "
+                "written alike in both sheets.",
+                again=formats.percent(again, 0),
+                before=before.title,
+                sheet=after.title,
+            )
+            report.warnings.append(warning)
         births = early[["ra", "ano_nascimento"]].merge(late[["ra", "ano_nascimento"]], on="ra")
         births = births.dropna()
         differs = births["ano_nascimento_x"] != births["ano_nascimento_y"]
@@ -91,10 +105,10 @@ def refuse_other_children(
                 "{n} of {of} RAs have another year of birth than in the sheet {other}; {hint}",
                 n=int(differs.sum()),
                 of=len(births),
-                other=before,
+                other=before.title,
                 hint=_(SORTED_ALONE),
             )
-            raise ContradictionError(source=source, sheet=sheet, contradictions=text)
+            raise ContradictionError(source=after.source, sheet=after.title, contradictions=text)
 
 
 def _lag_error(frame: pd.DataFrame) -> pd.Series:

@@ -1,14 +1,5 @@
 """What can go wrong between a workbook and a dataset.
 
-DataError
-├── WorkbookError         no file there, or the file is no .xlsx workbook that could be read
-├── YearSheetError        a year's sheet is missing, doubled or empty
-├── MissingColumnError    a column without which no row can be read is missing
-├── ContradictionError    columns that must agree do not, in more rows than typing errors explain
-├── PairError             no student appears in two consecutive years
-├── KeyMissingError       labels cannot name a student without the key of the pseudonyms
-└── UnwritableError       the dataset cannot be written
-
 Messages name file, sheet and column; never a cell's content, which may be a child's.
 """
 

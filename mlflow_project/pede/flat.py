@@ -8,9 +8,10 @@ from openpyxl.utils.datetime import WINDOWS_EPOCH
 from core.messages import N_
 from core.tables.reading import open_table
 from mlflow_project.pede.errors import WorkbookError, YearSheetError
-from mlflow_project.pede.workbook import EMPTY, WIDE, Source, YearSheet, is_wide, read_sheet
+from mlflow_project.pede.workbook import EMPTY, WIDE, Source, YearSheet, is_wide, read_sheets
 
 FLAT = (".csv", ".tsv", ".txt", ".parquet", ".jsonl")
+NOT_ASKED = N_("{source}, sheet PEDE{year}: no such sheet. Years in the workbook: {years}.")
 WHICH_YEAR = N_(
     "{source}: of which year is it? Say it with --year, or name the file PEDE<year>{suffix}."
 )
@@ -21,12 +22,18 @@ def read_year(source: Source, year: int | None = None) -> YearSheet:
     """Return a year's sheet: of a workbook the newest or the given one, of a flat table its only.
 
     Raises:
-        DataError: as `read_sheet`; YearSheetError where nothing says which year a table is of.
+        DataError: as `read_sheets`; YearSheetError where the workbook has no sheet of the year, or
+            nothing says which year a table is of.
         UnreadableTable: the flat table cannot be read.
     """
     if isinstance(source, Path) and source.suffix.lower() in FLAT:
         return _flat(source, year)
-    return read_sheet(source, year)
+    sheets = {sheet.year: sheet for sheet in read_sheets(source)}
+    newest = max(sheets)
+    if year and year not in sheets:
+        name, years = sheets[newest].source, ", ".join(map(str, sheets))
+        raise YearSheetError(NOT_ASKED, source=name, year=year, years=years)
+    return sheets[year or newest]
 
 
 def _flat(source: Path, year: int | None) -> YearSheet:

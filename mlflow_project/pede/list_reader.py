@@ -1,9 +1,9 @@
 """One year's children ready to be scored, with what names each of them; no next year needed."""
 
-from core.sheets import Sheet, SheetProblem
+from core.sheets import Sheet
 from mlflow_project.pede.features import FEATURE_NAMES
 from mlflow_project.pede.flat import read_year
-from mlflow_project.pede.reading_report import ReadingTally
+from mlflow_project.pede.reading_report import ReadingReport
 from mlflow_project.pede.sheet import read_students
 from mlflow_project.pede.workbook import Source
 
@@ -22,16 +22,14 @@ def read_list(source: Source, year: int | None = None) -> Sheet:
     Raises:
         DataError: the workbook, or the sheet, cannot be read; the message says what to do.
     """
-    sheet, tally = read_year(source, year), ReadingTally()
-    students = read_students(sheet, tally)
+    sheet, report = read_year(source, year), ReadingReport()
+    students = read_students(sheet, report)
     inputs = students.frame[["ra", *FEATURE_NAMES]].astype("object")
     inputs = inputs.where(inputs.notna(), None)
     return Sheet(
         rows=[dict(zip(inputs.columns, row, strict=True)) for row in inputs.to_numpy()],
         labels=students.labels,
         year=sheet.year,
-        problems=[
-            SheetProblem(e.sheet, e.column, e.reason, e.count) for e in tally.report().entries
-        ],
+        problems=report.entries,
         unscored=students.left_out,
     )

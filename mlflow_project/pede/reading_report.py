@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from core.cli.text_tables import text_table
 from core.messages import N_, _, ngettext
+from core.sheets import SheetProblem
 
 Action = Literal["converted", "kept", "dropped", "unreadable", "absent"]
 ACTIONS: Mapping[Action, str] = {
@@ -35,13 +36,9 @@ class Note(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingEntry:
+class ReadingEntry(SheetProblem):
     """How many values (rows, where the column is `RA`) of one column met one fate."""
 
-    sheet: str
-    column: str
-    reason: str
-    count: int
     action: Action
 
 
@@ -54,23 +51,36 @@ class SheetCount:
     kept: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadingReport:
-    """Everything that was coerced, dropped, unreadable or absent in one workbook.
+    """Everything that was coerced, dropped, unreadable or absent, counted while sheets are read.
 
-    `warnings` are sentences about the whole, for a person to look into.
+    `warnings` are sentences about the whole workbook, for a person to look into.
     """
 
-    sheets: tuple[SheetCount, ...] = ()
-    entries: tuple[ReadingEntry, ...] = ()
-    warnings: tuple[str, ...] = ()
+    sheets: list[SheetCount] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    counts: Counter[tuple[str, str, Note]] = field(default_factory=Counter)
+
+    def add(self, sheet: str, column: str, note: Note, count: int = 1) -> None:
+        """Count `count` values more; nothing is noted for zero."""
+        if count:
+            self.counts[sheet, column, note] += count
+
+    @property
+    def entries(self) -> list[ReadingEntry]:
+        """Return what was counted, in the order in which it was first met."""
+        return [
+            ReadingEntry(sheet, column, note.text(), count, note.action)
+            for (sheet, column, note), count in self.counts.items()
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
         return {
             "sheets": [asdict(sheet) for sheet in self.sheets],
             "entries": [asdict(entry) for entry in self.entries],
-            "warnings": list(self.warnings),
+            "warnings": self.warnings,
         }
 
     def table(self) -> str:
@@ -94,34 +104,3 @@ class ReadingReport:
             for e in self.entries
         ]
         return "\n".join([*lines, "", text_table(head, rows)])
-
-
-class ReadingTally:
-    """Collects counts while sheets are read; `report` freezes them."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._counts: Counter[tuple[str, str, Note]] = Counter()
-        self._sheets: list[SheetCount] = []
-        self._warnings: list[str] = []
-
-    def add(self, sheet: str, column: str, note: Note, count: int = 1) -> None:
-        """Count `count` values more; nothing is noted for zero."""
-        if count:
-            self._counts[sheet, column, note] += count
-
-    def sheet(self, sheet: str, rows: int, kept: int) -> None:
-        """Note how many rows a sheet had and how many were kept."""
-        self._sheets.append(SheetCount(sheet, rows, kept))
-
-    def warn(self, *warnings: str) -> None:
-        """Keep sentences about the whole workbook."""
-        self._warnings.extend(warnings)
-
-    def report(self) -> ReadingReport:
-        """Return what was counted, in the order in which it was first met."""
-        entries = (
-            ReadingEntry(sheet, column, note.text(), count, note.action)
-            for (sheet, column, note), count in self._counts.items()
-        )
-        return ReadingReport(tuple(self._sheets), tuple(entries), tuple(self._warnings))

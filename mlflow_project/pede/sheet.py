@@ -1,6 +1,6 @@
 """One year's sheet as a frame: identify rows, read columns, complete what follows from the rest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,7 +37,7 @@ from mlflow_project.pede.columns import (
 from mlflow_project.pede.contradictions import age_contradicts, lag_contradicts, refuse_mixed_up
 from mlflow_project.pede.errors import MissingColumnError, YearSheetError
 from mlflow_project.pede.features import BOUNDS, FEATURE_NAMES, GRADE_MAX, INPUTS, OLDEST, YOUNGEST
-from mlflow_project.pede.reading_report import Note, ReadingTally
+from mlflow_project.pede.reading_report import Note, ReadingReport, SheetCount
 from mlflow_project.pede.workbook import YearSheet
 
 _OTHERS = ("ano_nascimento", "dia_nascimento", "genero", "instituicao", "inde")
@@ -77,7 +77,7 @@ class Students:
     left_out: list[Unscored]
 
 
-def read_students(sheet: YearSheet, tally: ReadingTally) -> Students:
+def read_students(sheet: YearSheet, report: ReadingReport) -> Students:
     """Return the sheet's students; count every interpretation.
 
     `idade` is the age on 30 June with decimals (`ages`): the sheet of 2022 states the age that a
@@ -88,7 +88,7 @@ def read_students(sheet: YearSheet, tally: ReadingTally) -> Students:
         ContradictionError: columns contradict each other in too many rows.
         YearSheetError: no row has both an RA and a lag.
     """
-    table = _SheetTable.of(sheet, tally)
+    table = _SheetTable.of(sheet, report)
     rows_met = len(table.rows)
     ra, table, left_out = _identified(table)
     frame = pd.DataFrame({"ra": pd.array(ra, dtype="str"), "ano": sheet.year})
@@ -102,8 +102,8 @@ def read_students(sheet: YearSheet, tally: ReadingTally) -> Students:
     table.note("defasagem", NO_LAG, int((~known).sum()))
     if not known.any():
         raise YearSheetError(NO_STUDENT, source=sheet.source, sheet=sheet.title)
-    tally.sheet(sheet.title, rows_met, int(known.sum()))
-    labels = list(table.labels())
+    report.sheets.append(SheetCount(sheet.title, rows_met, int(known.sum())))
+    labels = table.labels()
     left_out += [Unscored(labels[i], NO_LAG.text()) for i in (~known).nonzero()[0]]
     kept = frame.loc[known, list(COLUMNS)].reset_index(drop=True)
     return Students(kept, [labels[i] for i in known.nonzero()[0]], left_out)
@@ -114,12 +114,12 @@ class _SheetTable:
     """The rows below a sheet's header, its recognised columns, and where notes go."""
 
     sheet: YearSheet
-    tally: ReadingTally
+    report: ReadingReport
     columns: dict[str, Column]
     rows: Sequence[tuple[Any, ...]]
 
     @classmethod
-    def of(cls, sheet: YearSheet, tally: ReadingTally) -> "_SheetTable":
+    def of(cls, sheet: YearSheet, report: ReadingReport) -> "_SheetTable":
         """Find header and columns; raises MissingColumnError if a needed one is missing."""
         top = find_header(sheet.rows, sheet.year)
         rows = sheet.rows[top + 1 :]
@@ -131,10 +131,15 @@ class _SheetTable:
                 raise MissingColumnError(
                     source=sheet.source, sheet=sheet.title, column=wanted, accepted=accepted
                 )
-        return cls(sheet, tally, columns, rows)
+        return cls(sheet, report, columns, rows)
 
-    def cells(self, index: int) -> list[Any]:
-        """Return a column's cells; a row may be shorter than the header."""
+    def cells(self, name: str) -> list[Any]:
+        """Return a concept's cells, all None without its column."""
+        column = self.columns.get(name)
+        return self.cells_at(column.index) if column else [None] * len(self.rows)
+
+    def cells_at(self, index: int) -> list[Any]:
+        """Return the cells at an index; a row may be shorter than the header."""
         return [row[index] if index < len(row) else None for row in self.rows]
 
     def header(self, name: str) -> str:
@@ -144,25 +149,21 @@ class _SheetTable:
 
     def note(self, name: str, note: Note, count: int = 1) -> None:
         """Count under the column's header."""
-        self.tally.add(self.sheet.title, self.header(name), note, count)
+        self.report.add(self.sheet.title, self.header(name), note, count)
 
-    def labels(self) -> Iterator[dict[str, str]]:
-        """Give what names each row, by the usual names of the columns, as it is written."""
-        places = {TITLES[name][0]: self.columns.get(name) for name in LABELS}
-        for row in self.rows:
-            yield {
-                title: read_text(row[at.index]) if at and at.index < len(row) else ""
-                for title, at in places.items()
-            }
+    def labels(self) -> list[dict[str, str]]:
+        """Return what names each row, by the usual names of the columns, as it is written."""
+        titles = [TITLES[name][0] for name in LABELS]
+        texts = zip(*(map(read_text, self.cells(name)) for name in LABELS), strict=True)
+        return [dict(zip(titles, row, strict=True)) for row in texts]
 
 
 def _identified(table: _SheetTable) -> tuple[list[str], _SheetTable, list[Unscored]]:
     """Keep the first row of each RA; a row without one cannot be followed into the next year."""
     first: dict[str, tuple[Any, ...]] = {}
     left_out: list[Unscored] = []
-    cells = table.cells(table.columns["ra"].index)
-    for cell, row, labels in zip(cells, table.rows, table.labels(), strict=True):
-        ra, note = (None, NO_STORED_VALUE) if cell == UNSTORED else read_identity(cell)
+    for cell, row, labels in zip(table.cells("ra"), table.rows, table.labels(), strict=True):
+        ra, note = read_identity(cell)
         if note:
             table.note("ra", note)
         summary = ra is not None and is_summary(ra)
@@ -178,35 +179,33 @@ def _identified(table: _SheetTable) -> tuple[list[str], _SheetTable, list[Unscor
 
 def _column(table: _SheetTable, concept: Concept) -> pd.Series:
     """Read one concept's cells; an absent column is all null."""
-    text = concept.kind in ("gender", "school")
-    column = table.columns.get(concept.name)
-    values: list[Any] = [None] * len(table.rows)
+    name, column, cells = concept.name, table.columns.get(concept.name), table.cells(concept.name)
     if column is None:
-        table.note(concept.name, NO_COLUMN, len(values))
-    else:
-        cells = table.cells(column.index)
-        if all(is_blank(cell) for cell in cells):
-            table.note(concept.name, NO_CELL, len(values))
-        for index in column.repeated:
-            filled = sum(not is_blank(cell) for cell in table.cells(index))
-            table.note(concept.name, REPEATED, filled)
-        for row, cell in enumerate(cells):
-            value, note = _read(concept, cell, table.sheet)
-            values[row] = value
-            if note:
-                table.note(concept.name, note)
-    return pd.Series(values, dtype="object" if text else "float64")
+        table.note(name, NO_COLUMN, len(cells))
+    elif all(is_blank(cell) for cell in cells):
+        table.note(name, NO_CELL, len(cells))
+    for index in column.repeated if column else ():
+        table.note(name, REPEATED, sum(not is_blank(cell) for cell in table.cells_at(index)))
+    values: list[Any] = []
+    for cell in cells:
+        value, note = _read(concept, cell, table.sheet)
+        values.append(value)
+        if note:
+            table.note(name, note)
+    return pd.Series(values, dtype="object" if concept.kind in _CATEGORIES else "float64")
+
+
+_CATEGORIES = {"gender": read_gender, "school": read_school}
+_NUMBERS = {"number": read_number, "phase": read_phase, "year": read_year}
 
 
 def _read(concept: Concept, cell: Any, sheet: YearSheet) -> Read:
     """Read one cell by its concept's kind and refuse what lies outside the concept's range."""
     if cell == UNSTORED:
         return None, NO_STORED_VALUE
-    if concept.kind == "gender":
-        return read_gender(cell)
-    if concept.kind == "school":
-        return read_school(cell)
-    value, note = _NUMERIC[concept.kind](cell, sheet.epoch)
+    if concept.kind in _CATEGORIES:
+        return _CATEGORIES[concept.kind](cell)
+    value, note = _NUMBERS[concept.kind](cell, sheet.epoch)
     if value is None:
         return None, note
     low, high = _bounds(concept.name, sheet.year)
@@ -215,13 +214,6 @@ def _read(concept: Concept, cell: Any, sheet: YearSheet) -> Read:
     if high == GRADE_MAX and value > 10:
         return value, ABOVE_TEN
     return value, note
-
-
-_NUMERIC = {
-    "number": read_number,
-    "phase": read_phase,
-    "year": read_year,
-}
 
 
 def _bounds(name: str, year: int) -> tuple[float, float]:
@@ -252,8 +244,7 @@ def _complete(frame: pd.DataFrame, table: _SheetTable) -> None:
 
 def _days_of_birth(table: _SheetTable, years_below: pd.Series) -> np.ndarray:
     """Return days of birth, all unknown where they contradict the ages of the same sheet."""
-    column = table.columns.get("ano_nascimento")
-    born = days_of_birth(table.cells(column.index) if column else [None] * len(table.rows))
+    born = days_of_birth(table.cells("ano_nascimento"))
     known = int(np.isfinite(born).sum())
     if known and not explain_ages(born, years_below.to_numpy()):
         table.note("ano_nascimento", DAY_CONTRADICTS, known)

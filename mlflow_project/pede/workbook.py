@@ -42,7 +42,6 @@ NO_YEARS = N_(
     "{source}: the workbook has no sheet of a year (PEDE2022, PEDE2023, ...). Use the original "
     "PEDE workbook."
 )
-NOT_ASKED = N_("{source}, sheet PEDE{year}: no such sheet. Years in the workbook: {years}.")
 GAP = N_(
     "{source}, sheet PEDE{year}: no such sheet, although there are {first} and {last}. Add it: "
     "each year counts only with the next."
@@ -80,7 +79,7 @@ def read_sheets(source: Source) -> list[YearSheet]:
         WorkbookError: there is no such file, or it is no .xlsx workbook that can be read.
         YearSheetError: no sheet of a year, two of one year, or one without a single row.
     """
-    name = named(source)
+    name = _("the workbook") if isinstance(source, bytes) else str(source)
     content = source if isinstance(source, bytes) else _content(source)
     try:
         return _load(name, content)
@@ -93,25 +92,6 @@ def read_sheets(source: Source) -> list[YearSheet]:
         # openpyxl raises whatever its parsing stumbles over: TypeError, KeyError, zlib.error, ...
         header = content[:4096].decode("latin-1").split("\n")[0].replace(",", ";").split(";")
         raise WorkbookError(WIDE if is_wide(header) else NO_WORKBOOK, source=name) from exc
-
-
-def read_sheet(source: Source, year: int | None = None) -> YearSheet:
-    """Return the newest year's sheet of a workbook, or the given year's.
-
-    Raises:
-        DataError: as `read_sheets`; YearSheetError also where the given year has no sheet.
-    """
-    sheets = {sheet.year: sheet for sheet in read_sheets(source)}
-    found = sheets.get(year or max(sheets))
-    if found is None:
-        years = ", ".join(map(str, sheets))
-        raise YearSheetError(NOT_ASKED, source=named(source), year=year, years=years)
-    return found
-
-
-def named(source: Source) -> str:
-    """Return what messages call a workbook."""
-    return _("the workbook") if isinstance(source, bytes) else str(source)
 
 
 def require_consecutive(sheets: Sequence[YearSheet]) -> None:

@@ -6,6 +6,8 @@ finishes what was begun.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from core.cli.progress import say
 from core.contract import names
@@ -28,6 +30,25 @@ NOTE = "mlflow.note.content"
 """Run tag that the MLflow UI shows as the run's description."""
 TAG_TRAINING = "training_digest"
 """Version tag: digest of all that the training depended on."""
+REPORTS = Path("artifacts")
+"""Where the runbook reads reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The version that a training ended with, and whether it may be promoted.
+
+    `existing`: nothing was trained, since this version came of the same data, code and parameters.
+    `question`: what a person may decide where only the capacity stands against a promotion.
+    """
+
+    release: str
+    number: int
+    passed: bool
+    headline: str
+    report: Path
+    existing: bool = False
+    question: str = ""
 
 
 def register(
@@ -72,10 +93,21 @@ def finish(registry: Registry, version: Version) -> bool:
     if names.TAG_BASELINE_RUN_ID not in version.tags:
         _build_baseline(version.release)
     registry.set_alias(names.CHALLENGER, version.number)
-    verdict = GATE_PASSED if _all_passed(version) else GATE_FAILED
+    verdict = GATE_FAILED if _failed(version) else GATE_PASSED
     registry.set_tag(version, GATE_TAG, verdict)
     registry.delete_tag(version, UNFINISHED)
     return verdict == GATE_PASSED
+
+
+def registered(
+    registry: Registry, version: Version, passed: bool, report: str, existing: bool = False
+) -> Registered:
+    """Return what a training ended with; its report is written where the command was started."""
+    path = REPORTS / f"model_report_{version.release}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(report, encoding="utf-8")
+    summary, question = described(registry, version), open_question(registry, version)
+    return Registered(version.release, version.number, passed, summary, path, existing, question)
 
 
 def described(registry: Registry, version: Version) -> str:
@@ -114,10 +146,11 @@ def champion_release(registry: Registry) -> str:
     return champion.release if champion else "–"
 
 
-def _all_passed(version: Version) -> bool:
+def _failed(version: Version) -> set[str]:
+    """Return the gate's criteria that a version failed; that it is unfinished is none."""
     prefix = f"{GATE_TAG}."
-    each = [v for k, v in version.tags.items() if k.startswith(prefix) and k != UNFINISHED]
-    return all(value.startswith(GATE_PASSED) for value in each)
+    failed = {k for k, v in version.tags.items() if not v.startswith(GATE_PASSED)}
+    return {k.removeprefix(prefix) for k in failed - {UNFINISHED} if k.startswith(prefix)}
 
 
 def _describe_model(registry: Registry) -> None:
@@ -135,11 +168,7 @@ def _describe_model(registry: Registry) -> None:
 
 def open_question(registry: Registry, version: Version) -> str:
     """Return what a person may decide of a version that only its capacity stands against."""
-    prefix = f"{GATE_TAG}."
-    failed = {
-        k for k, v in version.tags.items() if k.startswith(prefix) and v.startswith(GATE_FAILED)
-    }
-    if failed - {UNFINISHED} != {f"{prefix}share_flagged"}:
+    if _failed(version) != {"share_flagged"}:
         return ""
     run = read_run(registry, version.run_id)
     metrics = run.metrics if run else {}

@@ -12,9 +12,10 @@ from core.messages.formats import NONE, number, percent, signed
 from core.metrics.resampling import Interval
 from mlflow_project.gate.criteria import Criterion, capacity_question
 from mlflow_project.modelling.groups import group_name
-from mlflow_project.modelling.splits import SHOWN
+from mlflow_project.modelling.splits import HELD, SHOWN
 from mlflow_project.modelling.training import Evaluation
-from mlflow_project.runs.blocks import Block, Bullets, Heading, Paragraph, Table
+from mlflow_project.runs.document import bullets, section, table
+from mlflow_project.runs.fitting import Fits
 
 TERMS: Mapping[str, tuple[str, str]] = {
     "recall": (N_("Recall"), N_("share of those who lagged that were flagged")),
@@ -50,18 +51,16 @@ INTENDED = (
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """What the report states besides the evaluation.
+    """What the report states.
 
     `pairs` holds for each reference year its students, those found again and the share at risk.
     """
 
     contract: ModelContract
-    evaluation: Evaluation
-    criteria: Sequence[Criterion]
+    fits: Fits
     params: Mapping[str, str | int | float]
     run_id: str
     intervals: Mapping[str, Interval]
-    splits: pd.DataFrame
     groups: pd.DataFrame
     pairs: Sequence[Mapping[str, float]]
     absent: Mapping[int, Sequence[str]]
@@ -83,22 +82,24 @@ def headline(release: str, evaluation: Evaluation) -> str:
     )
 
 
-def model_card(facts: ReportFacts) -> list[Block]:
-    """Return the model card, what a director reads first."""
-    return [
-        Heading(_("Model card {release}", release=facts.contract.release), 1),
-        *_verdict(facts),
-        *_use(),
-        *_performance(facts),
-        *_repeated(facts),
-        *_years(facts),
-        *_groups(facts),
-        *_year_change(facts),
-        *_criteria(facts.criteria),
-        *_threshold(facts),
-        *_inputs(facts.contract),
-        *_provenance(facts),
+def model_card(facts: ReportFacts) -> str:
+    """Return the model card, what a director reads first, as Markdown."""
+    title = _("Model card {release}", release=facts.contract.release)
+    sections = [
+        f"# {title}",
+        _verdict(facts),
+        section(_("What it is for, and what it is not for"), bullets([_(t) for t in INTENDED])),
+        _performance(facts),
+        _repeated(facts),
+        _years(facts),
+        _groups(facts),
+        _year_change(facts),
+        _criteria(facts.fits.criteria),
+        _threshold(facts),
+        _inputs(facts.contract),
+        _provenance(facts),
     ]
+    return "\n\n".join(filter(None, sections))
 
 
 def split_text(evaluation: Evaluation) -> str:
@@ -109,10 +110,10 @@ def split_text(evaluation: Evaluation) -> str:
     return _("by student: a quarter of {test} held out", test=test)
 
 
-def _verdict(facts: ReportFacts) -> list[Block]:
-    passed = all(criterion.passed for criterion in facts.criteria)
+def _verdict(facts: ReportFacts) -> str:
+    passed = all(criterion.passed for criterion in facts.fits.criteria)
     verdict = _("PASSES the criteria") if passed else _("DOES NOT PASS the criteria")
-    m, simple = facts.evaluation.metrics, facts.evaluation.persistence
+    m, simple = facts.fits.evaluation.metrics, facts.fits.evaluation.persistence
     in_words = _(
         "In the test, of 100 children **flagged**, {right} lagged a year later; of 100 who "
         "**lagged**, {missed} were missed. {flagged} of 100 were flagged. The rule “lagging now, "
@@ -122,21 +123,17 @@ def _verdict(facts: ReportFacts) -> list[Block]:
         flagged=round(100 * m["share_flagged"]),
         simple=round(100 * (1 - simple["recall"])),
     )
-    line = headline(facts.contract.release, facts.evaluation)
-    blocks: list[Block] = [Paragraph(f"**{verdict}.** {line}."), Paragraph(in_words)]
-    question = capacity_question(m)
-    if question:
+    text = (
+        f"**{verdict}.** {headline(facts.contract.release, facts.fits.evaluation)}.\n\n{in_words}"
+    )
+    if question := capacity_question(m):
         asked = _("**A question for the director.** {question}", question=question)
-        blocks.append(Paragraph(asked))
-    return blocks
+        text = f"{text}\n\n{asked}"
+    return text
 
 
-def _use() -> list[Block]:
-    return [Heading(_("What it is for, and what it is not for")), Bullets([_(t) for t in INTENDED])]
-
-
-def _performance(facts: ReportFacts) -> list[Block]:
-    evaluation = facts.evaluation
+def _performance(facts: ReportFacts) -> str:
+    evaluation = facts.fits.evaluation
     text = _(
         "Split {split}; {n} children tested. The fit had seen none of these rows. All numbers are "
         "those of the threshold that is served, {threshold}. Intervals (95 %) say what another "
@@ -165,17 +162,17 @@ def _performance(facts: ReportFacts) -> list[Block]:
         _("persistence (test)"),
         _("model (training, out of sample)"),
     ]
-    return [Heading(_("What the test showed")), Paragraph(text), Table(headings, rows)]
+    return section(_("What the test showed"), text, table(headings, rows))
 
 
-def _repeated(facts: ReportFacts) -> list[Block]:
-    splits = facts.splits
+def _repeated(facts: ReportFacts) -> str:
+    splits = facts.fits.splits
     text = _(
         "One test is one draw. The whole procedure was repeated {n} times with {held} of the "
         "children held out altogether: trained on the others' older years, tested on the newest "
         "year of those held out. This is what to expect of children it does not know.",
         n=len(splits),
-        held=percent(0.3, 0),
+        held=percent(HELD, 0),
     )
     rows = [
         [
@@ -187,10 +184,10 @@ def _repeated(facts: ReportFacts) -> list[Block]:
         for name in SHOWN
     ]
     headings = [_("metric"), _("mean"), _("standard deviation"), _("range")]
-    return [Heading(_("What a test of one year can say")), Paragraph(text), Table(headings, rows)]
+    return section(_("What a test of one year can say"), text, table(headings, rows))
 
 
-def _years(facts: ReportFacts) -> list[Block]:
+def _years(facts: ReportFacts) -> str:
     rows = []
     for pair in facts.pairs:
         students, pairs = pair.get("students"), int(pair["pairs"])
@@ -205,20 +202,21 @@ def _years(facts: ReportFacts) -> list[Block]:
         "it says of a child who will leave cannot be checked."
     )
     headings = [_("years"), _("children"), _("at risk"), _("left"), _("inputs absent all year")]
-    return [Heading(_("The years it learnt from")), Paragraph(text), Table(headings, rows)]
+    return section(_("The years it learnt from"), text, table(headings, rows))
 
 
-def _groups(facts: ReportFacts) -> list[Block]:
+def _groups(facts: ReportFacts) -> str:
+    groups = facts.groups.astype("object").where(facts.groups.notna(), None)
     rows = [
         [
             group_name(row["column"], row["value"]),
             f"{row['rows']}",
             f"{row['positives']}",
-            *(number(_known(row[name]), 2) for name in ("recall", "precision", "roc_auc")),
+            *(number(row[name], 2) for name in ("recall", "precision", "roc_auc")),
             percent(row["positive_rate"], 0),
             percent(row["mean_score"], 0),
         ]
-        for _index, row in facts.groups.iterrows()
+        for row in groups.to_dict("records")
     ]
     text = _(
         "Of few children little can be said: groups with fewer than 30 who lagged are shown and "
@@ -235,33 +233,33 @@ def _groups(facts: ReportFacts) -> list[Block]:
         _("came true"),
         _("said"),
     ]
-    return [Heading(_("Groups of children")), Paragraph(text), Table(headings, rows)]
+    return section(_("Groups of children"), text, table(headings, rows))
 
 
-def _year_change(facts: ReportFacts) -> list[Block]:
-    errors = facts.evaluation.year_change_errors()
+def _year_change(facts: ReportFacts) -> str:
+    errors = facts.fits.evaluation.year_change_errors()
     if not errors:
-        return []
+        return ""
     text = _(
         "Before outcomes are known, monitoring states the performance that the scores promise. "
         "That holds only while a score means what it meant; when the year last changed it was off "
         "by:"
     )
     rows = [[_(TERMS[name][0]), signed(value, 3)] for name, value in errors.items()]
-    table = Table([_("metric"), _("true − promised")], rows)
-    return [Heading(_("Expected performance is conditional")), Paragraph(text), table]
+    shown = table([_("metric"), _("true − promised")], rows)
+    return section(_("Expected performance is conditional"), text, shown)
 
 
-def _criteria(criteria: Sequence[Criterion]) -> list[Block]:
+def _criteria(criteria: Sequence[Criterion]) -> str:
     rows = [
         [f"`{c.name}`", c.found, c.wanted, _("passed") if c.passed else _("**not passed**")]
         for c in criteria
     ]
     headings = [_("criterion"), _("found"), _("wanted"), _("result")]
-    return [Heading(_("Criteria of promotion")), Table(headings, rows)]
+    return section(_("Criteria of promotion"), table(headings, rows))
 
 
-def _threshold(facts: ReportFacts) -> list[Block]:
+def _threshold(facts: ReportFacts) -> str:
     policy = facts.contract.threshold_policy
     items = [
         _(
@@ -277,19 +275,19 @@ def _threshold(facts: ReportFacts) -> list[Block]:
             "curve is in the artifact `evaluation/threshold_tradeoff.json`."
         ),
     ]
-    return [Heading(_("Threshold")), Bullets(items)]
+    return section(_("Threshold"), bullets(items))
 
 
-def _inputs(contract: ModelContract) -> list[Block]:
+def _inputs(contract: ModelContract) -> str:
     rows = [
         [f"`{f.name}`", f.unit, number(f.min, 1), number(f.max, 1), f.description]
         for f in contract.features
     ]
     headings = [_("input"), _("unit"), _("minimum"), _("maximum"), _("description")]
-    return [Heading(_("Inputs")), Table(headings, rows)]
+    return section(_("Inputs"), table(headings, rows))
 
 
-def _provenance(facts: ReportFacts) -> list[Block]:
+def _provenance(facts: ReportFacts) -> str:
     example = facts.contract.example
     score = f"{example.score:.12f}" if example else NONE
     items = [
@@ -302,10 +300,10 @@ def _provenance(facts: ReportFacts) -> list[Block]:
         _("One row costs {ms} ms in scikit-learn.", ms=number(facts.row_ms, 2)),
         *(f"{name}: `{value}`" for name, value in facts.params.items()),
     ]
-    return [Heading(_("Check and origin")), Bullets(items)]
+    return section(_("Check and origin"), bullets(items))
 
 
-def times(clock: Clock) -> list[Block]:
+def times(clock: Clock) -> str:
     """Return the report's last section: where the time of the training went."""
     shares = clock.shares()
     rows = [
@@ -313,8 +311,4 @@ def times(clock: Clock) -> list[Block]:
         for step, seconds in clock.seconds.items()
     ]
     rows.append([_("total"), number(sum(clock.seconds.values()), 1), ""])
-    return [Heading(_("Time")), Table([_("step"), _("seconds"), _("share")], rows)]
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value
+    return section(_("Time"), table([_("step"), _("seconds"), _("share")], rows))

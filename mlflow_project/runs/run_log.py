@@ -1,9 +1,8 @@
 """What a training run holds in MLflow: metrics, dataset, plots, scores, reference, model."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version as installed
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -20,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from core.cli.progress import Clock
 from core.contract import names
 from core.contract.model import ModelContract
+from core.files.scratch import scratch_folder
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, TARGET
 from mlflow_project.gate.verdict import tested_rows
@@ -30,23 +30,21 @@ from mlflow_project.modelling.rows import data_digest, row_digests
 from mlflow_project.modelling.splits import summary
 from mlflow_project.modelling.threshold import thinned, trade_off
 from mlflow_project.modelling.training import Evaluation, ServedFit
-from mlflow_project.runs.blocks import Block, markdown, page
+from mlflow_project.runs.document import page
 from mlflow_project.runs.fingerprint import PACKAGES
 
 TIMES_ARTIFACT = "training_times.json"
 REPORT_ARTIFACT, REPORT_PAGE = "model_report.md", "model_report.html"
 
 
-def log_times(client: MlflowClient, run_id: str, clock: Clock, card: Sequence[Block]) -> str:
-    """Log to an ended run where the time went, and the finished model card; return its Markdown.
+def log_times(client: MlflowClient, run_id: str, clock: Clock, card: str) -> None:
+    """Log to an ended run where the time went, and the finished model card.
 
     The times are a file, since a metric per step would bury what versions are compared by.
     """
     client.log_dict(run_id, {"seconds": clock.seconds}, TIMES_ARTIFACT)
-    text = markdown(card)
-    client.log_text(run_id, text, REPORT_ARTIFACT)
+    client.log_text(run_id, card, REPORT_ARTIFACT)
     client.log_text(run_id, page(card), REPORT_PAGE)
-    return text
 
 
 def log_evaluation(evaluation: Evaluation, splits: pd.DataFrame, seed: int) -> None:
@@ -84,10 +82,17 @@ def log_dataset(dataset: pd.DataFrame) -> None:
     )
 
 
-def write_evidence(
-    folder: Path, dataset: pd.DataFrame, evaluation: Evaluation, served: ServedFit
+def log_evidence(
+    client: MlflowClient,
+    model_id: str,
+    dataset: pd.DataFrame,
+    evaluation: Evaluation,
+    served: ServedFit,
 ) -> None:
-    """Write what the version is judged by: scores of test rows, digests of rows, the reference."""
+    """Put what the version is judged by among its own files, and into its run for the UI.
+
+    That is: scores of test rows, digests of training rows, the reference of drift.
+    """
     features = list(FEATURE_NAMES)
     # The served model's own scores: a proxy must give the same to the same student. They are of
     # rows that it was fitted on, so no performance is read from them.
@@ -95,16 +100,19 @@ def write_evidence(
     seen = pd.DataFrame({"row": row_digests(dataset), YEAR: dataset[YEAR], "served_score": own})
     reference = dataset[features].astype("float64")
     reference = reference.assign(score=served.scores[0], period=dataset[YEAR])
-    for frame, artifact in (
-        (tested_rows(evaluation), names.ARTIFACT_EVALUATION),
-        (seen, names.ARTIFACT_TRAINING_ROWS),
-        (reference, names.ARTIFACT_REFERENCE),
-    ):
-        path = folder / artifact
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(path, index=False)
-    errors = evaluation.year_change_errors()
-    (folder / names.ARTIFACT_YEAR_CHANGE).write_text(json.dumps(errors), encoding="utf-8")
+    with scratch_folder() as folder:
+        for frame, artifact in (
+            (tested_rows(evaluation), names.ARTIFACT_EVALUATION),
+            (seen, names.ARTIFACT_TRAINING_ROWS),
+            (reference, names.ARTIFACT_REFERENCE),
+        ):
+            path = folder / artifact
+            path.parent.mkdir(parents=True, exist_ok=True)
+            frame.to_parquet(path, index=False)
+        errors = json.dumps(evaluation.year_change_errors())
+        (folder / names.ARTIFACT_YEAR_CHANGE).write_text(errors, encoding="utf-8")
+        client.log_model_artifacts(model_id, str(folder))
+        mlflow.log_artifacts(str(folder))
 
 
 def example_frame() -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,92 +11,51 @@ import mlflow
 import pandas as pd
 from pyarrow import ArrowException
 
-from core.cli.progress import Bar, Clock, say
+from core.cli.progress import Clock, say
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import ModelContract
-from core.files.scratch import scratch_folder
 from core.messages import N_, _
 from core.metrics.classification import metric_intervals
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version, open_registry
 from mlflow_project.dataset.pairs import count_pairs
-from mlflow_project.dataset.risk import TARGET, build_contract
+from mlflow_project.dataset.risk import build_contract
 from mlflow_project.flips.ledger import exclusive
-from mlflow_project.gate.criteria import Criterion, GatePolicy
-from mlflow_project.gate.verdict import log_gate, run_gate, tested_rows
+from mlflow_project.gate.criteria import GatePolicy
+from mlflow_project.gate.verdict import log_gate, tested_rows
 from mlflow_project.make_dataset import READING_ARTIFACT, report_path
-from mlflow_project.modelling import pipeline, splits
 from mlflow_project.modelling.groups import group_metrics
 from mlflow_project.modelling.pipeline import BOOSTING, one_row_seconds
 from mlflow_project.modelling.rows import (
     TrainingError,
     absent_features,
-    absent_text,
     check_dataset,
     data_digest,
     in_own_order,
 )
 from mlflow_project.modelling.threshold import ThresholdPolicy
-from mlflow_project.modelling.training import (
-    Evaluation,
-    ServedFit,
-    evaluate_fit,
-    fit_for_serving,
-    served_threshold,
-)
-from mlflow_project.runs.blocks import Block
+from mlflow_project.modelling.training import ServedFit
 from mlflow_project.runs.completion import (
     NOTE,
-    champion_release,
-    described,
+    Registered,
     finish,
-    open_question,
     read_report,
     register,
+    registered,
     same_training,
 )
 from mlflow_project.runs.fingerprint import training_digest
+from mlflow_project.runs.fitting import SEED, Fits, fit_and_judge
 from mlflow_project.runs.model_report import ReportFacts, headline, model_card, split_text, times
 from mlflow_project.runs.run_log import (
     example_frame,
     log_dataset,
     log_evaluation,
+    log_evidence,
     log_model,
     log_times,
-    write_evidence,
 )
 from mlflow_project.versions.registration import next_release
-
-REPORTS = Path("artifacts")
-SEED = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """The version that a training ended with, and whether it may be promoted.
-
-    `existing`: nothing was trained, since this version came of the same data, code and parameters.
-    `question`: what a person may decide where only the capacity stands against a promotion.
-    """
-
-    release: str
-    number: int
-    passed: bool
-    headline: str
-    report: Path
-    existing: bool = False
-    question: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fits:
-    """What fitting gave, before anything is registered."""
-
-    evaluation: Evaluation
-    splits: pd.DataFrame
-    criteria: Sequence[Criterion]
-    judged_against: str
-    served: ServedFit
 
 
 def train(
@@ -181,7 +140,7 @@ def _train_anew(
     if "MLFLOW_RUN_ID" not in os.environ:
         mlflow.set_experiment(f"{registry.name}-training")
     with mlflow.start_run() as run:
-        fits = _fit(registry, dataset, clock)
+        fits = fit_and_judge(registry, dataset, clock)
         with clock.step("log"):
             mlflow.log_dict(dict(reading), READING_ARTIFACT)
             log_evaluation(fits.evaluation, fits.splits, SEED)
@@ -195,7 +154,7 @@ def _train_anew(
                 params = _params(dataset, contract, fits, digest)
                 card = _log_result(contract, dataset, fits, params, reading, run.info.run_id)
                 info = log_model(fits.served.model, contract)
-                _log_evidence(registry, info.model_id, dataset, fits)
+                log_evidence(registry.client, info.model_id, dataset, fits.evaluation, fits.served)
                 version = register(
                     registry, info.model_uri, contract.release, fits.criteria, digest
                 )
@@ -203,48 +162,9 @@ def _train_anew(
         return _again(registry, same)
     with clock.step("baseline"):
         passed = finish(registry, version)
-    text = log_times(registry.client, run.info.run_id, clock, [*card, *times(clock)])
-    path = _write_locally(version.release, text)
-    summary = described(registry, version)
-    question = open_question(registry, version)
-    return Registered(version.release, version.number, passed, summary, path, question=question)
-
-
-def _fit(registry: Registry, dataset: pd.DataFrame, clock: Clock) -> _Fits:
-    """Fit twice and judge; the threshold that is served is the one that all metrics are of."""
-    policy, absent = ThresholdPolicy(), absent_text(dataset)
-    if absent:
-        say(_("attention: {absent}", absent=absent))
-    fits = pipeline.REPEATS * pipeline.FOLDS
-    with clock.step("fit"):
-        bar = _begin(_("fit for serving: all pairs of years"), fits)
-        served = fit_for_serving(dataset, policy, SEED, tick=bar.tick)
-    with clock.step("evaluate"):
-        bar = _begin(_("fit for evaluation: tested once, on the newest pair of years"), fits)
-        evaluation = evaluate_fit(dataset, policy, SEED, bar.tick)
-        threshold = served_threshold(served, evaluation, policy.max_share_flagged)
-        served, evaluation = replace(served, threshold=threshold), evaluation.at(threshold)
-    with clock.step("splits"):
-        bar = _begin(_("the same on children held out"), splits.SPLITS * splits.FOLDS)
-        repeated = splits.repeated_splits(dataset, policy, SEED, bar.tick)
-    with clock.step("gate"):
-        judged_against = champion_release(registry)
-        criteria = run_gate(registry, evaluation, GatePolicy())
-    return _Fits(evaluation, repeated, criteria, judged_against, served)
-
-
-def _begin(title: str, pieces: int) -> Bar:
-    """Say what begins, and return the bar that fills with it."""
-    say(title)
-    return Bar(_("fits"), pieces)
-
-
-def _log_evidence(registry: Registry, model_id: str, dataset: pd.DataFrame, fits: _Fits) -> None:
-    """Put what the version is judged by among its own files, and into its run for the UI."""
-    with scratch_folder() as folder:
-        write_evidence(folder, dataset, fits.evaluation, fits.served)
-        registry.client.log_model_artifacts(model_id, str(folder))
-        mlflow.log_artifacts(str(folder))
+    card = f"{card}\n\n{times(clock)}\n"
+    log_times(registry.client, run.info.run_id, clock, card)
+    return registered(registry, version, passed, card)
 
 
 def _again(registry: Registry, version: Version) -> Registered:
@@ -262,12 +182,8 @@ def _again(registry: Registry, version: Version) -> Registered:
         registry.client.set_tag(run_id, "mlflow.runName", _("same as {release}", release=release))
         registry.client.set_tag(run_id, "same_as", release)
     passed = finish(registry, version)
-    path = _write_locally(release, read_report(registry, version))
-    summary = described(registry, version)
-    question = open_question(registry, version)
-    return Registered(
-        release, version.number, passed, summary, path, existing=True, question=question
-    )
+    report = read_report(registry, version)
+    return registered(registry, version, passed, report, existing=True)
 
 
 def _contract(registry: Registry, requested: str | None, served: ServedFit) -> ModelContract:
@@ -287,7 +203,7 @@ def _contract(registry: Registry, requested: str | None, served: ServedFit) -> M
 
 
 def _params(
-    dataset: pd.DataFrame, contract: ModelContract, fits: _Fits, digest: str
+    dataset: pd.DataFrame, contract: ModelContract, fits: Fits, digest: str
 ) -> dict[str, str | int | float]:
     """Return the parameters of a run: the same names whatever was chosen, so versions compare."""
     policy = ThresholdPolicy()
@@ -312,27 +228,24 @@ def _params(
 def _log_result(
     contract: ModelContract,
     dataset: pd.DataFrame,
-    fits: _Fits,
+    fits: Fits,
     params: Mapping[str, str | int | float],
     reading: Mapping[str, Any],
     run_id: str,
-) -> list[Block]:
+) -> str:
     """Log parameters, cost and gate; the run is named for its release, as the UI lists it.
 
     Return the model card.
     """
-    evaluation, threshold = fits.evaluation, fits.evaluation.threshold
+    evaluation = fits.evaluation
     row_ms = 1000 * one_row_seconds(fits.served.model, example_frame())
-    target, scores = evaluation.test[TARGET].to_numpy(), evaluation.test["score"].to_numpy()
-    intervals = metric_intervals(target, scores, threshold, SEED)
+    intervals = metric_intervals(evaluation.target, evaluation.scores, evaluation.threshold, SEED)
     facts = ReportFacts(
         contract=contract,
-        evaluation=evaluation,
-        criteria=fits.criteria,
+        fits=fits,
         params=params,
         run_id=run_id,
         intervals=intervals,
-        splits=fits.splits,
         groups=group_metrics(tested_rows(evaluation)),
         pairs=reading.get("pairs") or count_pairs(dataset),
         absent=absent_features(dataset),
@@ -346,11 +259,3 @@ def _log_result(
     mlflow.log_table(facts.groups, "evaluation/groups.json")
     log_gate(fits.criteria)
     return model_card(facts)
-
-
-def _write_locally(release: str, report: str) -> Path:
-    """Write the report where the runbook reads it."""
-    path = REPORTS / f"model_report_{release}.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(report, encoding="utf-8")
-    return path

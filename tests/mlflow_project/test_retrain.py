@@ -9,8 +9,7 @@ from core.contract import names
 from core.registry.versions import open_registry
 from mlflow_project.flips.promotion import promote, rollback
 from mlflow_project.retrain import was_served
-from mlflow_project.runs.completion import open_question
-from mlflow_project.runs.training_run import Registered
+from mlflow_project.runs.completion import Registered, open_question
 from mlflow_project.train import report_result
 
 

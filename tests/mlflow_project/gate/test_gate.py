@@ -14,10 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from core.contract import names
-from core.metrics.classification import label_metrics, score_metrics
 from core.registry.versions import Registry, open_registry
 from data.synthetic import generate_workbook, write_workbook
-from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract, persistence
+from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract
 from mlflow_project.flips.promotion import promote
 from mlflow_project.gate.criteria import Criterion, GatePolicy
 from mlflow_project.gate.verdict import (
@@ -54,17 +53,12 @@ def honest(
         SimpleImputer(keep_empty_features=True), LogisticRegression(max_iter=2000)
     ).fit(old[list(features)], old[TARGET])
     scores = change(test, fit.predict_proba(test[list(features)])[:, 1])
-    target = test[TARGET].to_numpy()
-    metrics = score_metrics(target, scores, THRESHOLD)
     return Evaluation(
         years=((2022,), (2023,)),
         threshold=THRESHOLD,
         train_target=old[TARGET].to_numpy(),
         train_scores=fit.predict_proba(old[list(features)])[:, 1],
         test=test.assign(score=scores),
-        metrics=metrics,
-        train_metrics=metrics,
-        persistence=label_metrics(target, persistence(test)),
         model=fit,
     )
 

@@ -1,6 +1,7 @@
 """Fits that do not peek: folds by student, a test year seen once, digests of rows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -145,7 +146,7 @@ def test_the_same_rows_give_the_same_numbers_in_any_order_and_under_any_key(
 def test_metrics_are_those_of_the_threshold_asked_for(dataset: pd.DataFrame) -> None:
     """Judged at another threshold the scores are the same and all that depends on it follows."""
     own = evaluate_fit(dataset, ThresholdPolicy(), 0)
-    served = own.at(0.2)
+    served = replace(own, threshold=0.2)
     scores, target = own.test["score"].to_numpy(), own.test[TARGET].to_numpy()
     assert served.threshold == 0.2
     assert served.metrics["recall"] == np.mean(scores[target == 1] >= 0.2)
