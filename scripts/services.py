@@ -17,9 +17,9 @@ from typing import Any
 
 from core.cli.arguments import parser, run_command, say
 from core.messages import N_, _
-from scripts.addresses import Options, load_env_file, read_options
-from scripts.processes import ROOT, StartError
-from scripts.units import API, MLFLOW, PREFIX, Place, before, server, service, timer
+from scripts.starting.addresses import Options, load_env_file, read_options
+from scripts.starting.processes import ROOT, StartError
+from scripts.starting.units import API, MLFLOW, PREFIX, Place, before, server, service, timer
 from scripts.up import api_command, child_environment, mlflow_command
 
 SYSTEM = Path("/etc/systemd/system")

@@ -1,8 +1,8 @@
 """Start the whole system on this machine: MLflow server, a champion, the proxy. Ctrl-C stops it.
 
 It starts the project's own commands as processes and watches them; of the project it imports only
-`core`, which is quick. It ends with its terminal and with `make`; `scripts.guard` ends what it has
-started if it is killed itself.
+`core`, which is quick. It ends with its terminal and with `make`; if it is killed itself,
+`scripts/starting/guard.py` ends what it has started.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from core.cli.arguments import Parser, parser, run_command
 from core.cli.progress import say
 from core.contract.names import CHAMPION, model_name
 from core.messages import N_, _
-from scripts.addresses import LOOPBACK, Options, check_port, load_env_file, read_options
-from scripts.database import is_newer, is_older
-from scripts.processes import ROOT, Stack, StartError, Stopped
+from scripts.starting.addresses import LOOPBACK, Options, check_port, load_env_file, read_options
+from scripts.starting.database import newer, older, revision
+from scripts.starting.processes import ROOT, Stack, StartError, Stopped
 
 VAR = ROOT / "var"
 DATABASE = VAR / "mlflow.db"
@@ -69,10 +69,11 @@ def upgrade_database(database: Path, stack: Stack) -> None:
     Raises:
         StartError: the tables are of a newer MLflow, or a step failed.
     """
-    if is_newer(database):
+    has = revision(database)
+    if newer(has):
         message = N_("{path} was written by a newer MLflow than is installed here")
         raise StartError(message, path=database)
-    if not is_older(database):
+    if not older(has):
         return
     say(_("the registry is of an older MLflow: backing it up, then upgrading its database"))
     stack.run(_("the backup"), [sys.executable, "-m", "scripts.backup", str(ROOT / "backups")])

@@ -16,7 +16,7 @@ import pytest
 
 from core.captured.reader import Captures
 from core.captured.selection import Selection
-from scripts import database
+from scripts.starting import database
 from tests.live import clean_environment, copy_project, eventually, running_mlflow
 from tests.stored import FEATURES, StoreWriter
 from tests.walk import Walk
@@ -196,7 +196,8 @@ def test_tables_of_another_release_are_noticed(tmp_path: Path) -> None:
             db.execute("CREATE TABLE alembic_version (version_num TEXT)")
             db.execute("INSERT INTO alembic_version VALUES (?)", [revision or "x" * 12])
         path = path if revision else tmp_path / "missing.db"
-        judged[revision] = (database.is_older(path), database.is_newer(path))
+        has = database.revision(path)
+        judged[revision] = (database.older(has), database.newer(has))
     assert list(judged.values()) == [(True, False), (False, False), (False, True), (False, False)]
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from monitoring.routines import ROUTINES
-from scripts.addresses import Options
 from scripts.services import main, units
-from scripts.units import Place, service, timer
+from scripts.starting.addresses import Options
+from scripts.starting.units import Place, service, timer
 from tests.live import ROOT, clean_environment
 
 ANALYZE = shutil.which("systemd-analyze")

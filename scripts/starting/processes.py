@@ -14,9 +14,9 @@ from types import FrameType
 
 from core.errors import ProjectError
 from core.messages import N_
-from scripts.guard import PATIENCE_SECONDS, SIGNALS
+from scripts.starting.guard import PATIENCE_SECONDS, SIGNALS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class StartError(ProjectError):
@@ -43,7 +43,7 @@ class Stack:
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._stopping = False
         self._parent = os.getppid() if "MAKELEVEL" in os.environ else None
-        guard = [sys.executable, "-m", "scripts.guard", str(patience)]
+        guard = [sys.executable, "-m", "scripts.starting.guard", str(patience)]
         self._guard = subprocess.Popen(
             guard, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
         )
