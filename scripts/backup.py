@@ -76,7 +76,11 @@ def back_up(destination: Path) -> Path:
     store, now = captured(), datetime.now(UTC)
     make_folder(destination)
     target = destination / f"backup-{now:%Y%m%dT%H%M%SZ}.tar"
-    with replacing(target, mode=PRIVATE) as path, tarfile.open(path, "w") as tar:
+    # Dereferenced: of two files that are hard links of one another tar would keep one.
+    with (
+        replacing(target, mode=PRIVATE) as path,
+        tarfile.open(path, "w", dereference=True) as tar,
+    ):
         archive = Archive(tar)
         facts = _fill(archive, store, path.parent)
         facts |= {"format": FORMAT, "made": now.isoformat(), "mlflow": version("mlflow")}

@@ -41,6 +41,8 @@ class Installation:
         (var / "artifacts/1/models").mkdir(parents=True)
         (var / "artifacts/1/models/model.skops").write_bytes(bytes(range(256)) * 400)
         (var / "artifacts/1/models/.gitattributes").write_text("a model's own")
+        # As a tool leaves it that saves the room of equal files.
+        (var / "artifacts/1/models/same.skops").hardlink_to(var / "artifacts/1/models/model.skops")
         with closing(sqlite3.connect(var / "mlflow.db")) as db, db:
             db.execute("CREATE TABLE alembic_version (version_num TEXT)")
             db.execute("INSERT INTO alembic_version VALUES ('abc')")
@@ -108,7 +110,7 @@ def test_what_was_there_is_there_again(
     assert "--forget" in said
     with closing(sqlite3.connect(empty.folder / "var/mlflow.db")) as db:
         assert db.execute("SELECT name FROM runs").fetchall() == [("train v1.0.0",)]
-    for name in ("model.skops", ".gitattributes"):
+    for name in ("model.skops", "same.skops", ".gitattributes"):
         artifact = Path("var/artifacts/1/models") / name
         assert (empty.folder / artifact).read_bytes() == (one.folder / artifact).read_bytes()
     assert empty.rows() == one.rows() == 42
