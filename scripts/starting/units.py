@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 PREFIX = "risco"
 MLFLOW, API = f"{PREFIX}-mlflow.service", f"{PREFIX}-api.service"
+MEMORY = "2G"
+"""Most memory of each, as systemd writes it."""
 
 # What a kernel without privileges grants to a user's own manager, too.
 _ANYWHERE = """NoNewPrivileges=yes
@@ -57,7 +59,7 @@ class Place:
 
 
 def service(
-    place: Place, about: str, command: Sequence[str], memory: str, more: str = "", unit: str = ""
+    place: Place, about: str, command: Sequence[str], more: str = "", unit: str = ""
 ) -> str:
     """Return a unit that runs a command.
 
@@ -65,7 +67,6 @@ def service(
         place: where and as whom.
         about: what `systemctl status` shows.
         command: program and arguments.
-        memory: most memory, as systemd writes it.
         more: further lines of its `[Service]`.
         unit: further lines of its `[Unit]`.
     """
@@ -76,23 +77,22 @@ def service(
     return (
         f"[Unit]\nDescription={_escaped(about)}\n{unit}\n"
         f"[Service]\nWorkingDirectory={folder}\nEnvironmentFile=-{folder}/.env\n"
-        f"ExecStart={_line(place, command)}\n{more}MemoryMax={memory}\n{hardening}"
+        f"ExecStart={_line(place, command)}\n{more}MemoryMax={MEMORY}\n{hardening}"
     )
 
 
-def server(place: Place, about: str, command: Sequence[str], memory: str, **more: str) -> str:
-    """Return the unit of a server, which is started again whatever ended it."""
-    lines = "Restart=always\nRestartSec=5\nTimeoutStopSec=60\nKillMode=mixed\n"
+def server(
+    place: Place, about: str, command: Sequence[str], unit: str, first: Sequence[str] = ()
+) -> str:
+    """Return the unit of a server, which is started again whatever ended it.
+
+    `first` is a command that is run before it.
+    """
+    more = "Restart=always\nRestartSec=5\nTimeoutStopSec=60\nKillMode=mixed\n"
+    if first:
+        more = f"ExecStartPre={_line(place, first)}\nTimeoutStartSec=1800\n{more}"
     target = "multi-user.target" if place.user else "default.target"
-    text = service(
-        place, about, command, memory, more.get("before", "") + lines, more.get("unit", "")
-    )
-    return f"{text}\n[Install]\nWantedBy={target}\n"
-
-
-def before(place: Place, command: Sequence[str]) -> str:
-    """Return the line that runs a command first, for `server`."""
-    return f"ExecStartPre={_line(place, command)}\nTimeoutStartSec=1800\n"
+    return f"{service(place, about, command, more, unit)}\n[Install]\nWantedBy={target}\n"
 
 
 def _line(place: Place, command: Sequence[str]) -> str:
