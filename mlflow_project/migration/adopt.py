@@ -23,7 +23,7 @@ from core.contract.model import ContractError, Example, ModelContract
 from core.contract.trusted_types import PLAIN_TYPES
 from core.messages import N_, _
 from core.registry.versions import Registry, Version
-from mlflow_project.flips.ledger import ADOPT, Ledger, exclusive
+from mlflow_project.flips.ledger import Ledger, exclusive
 from mlflow_project.migration.as_data import as_data
 from mlflow_project.migration.invented import invent_example, invent_rows, read_example
 from mlflow_project.migration.old_files import read_old_files
@@ -99,7 +99,7 @@ def adopt(registry: Registry, request: Request) -> Adopted:
         facts = {"name": request.model.name, "digest": _digest(request.model)[:16]}
         why = _("{name} (SHA-256 {digest}), pickle read once", **facts)
         number = str(version.number)
-        Ledger(registry).record(ADOPT, why, after=number, version=number)
+        Ledger(registry).record("adopt", why, after=number, version=number)
     return Adopted(version, kind, renamed, old.warnings)
 
 

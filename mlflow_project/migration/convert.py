@@ -26,7 +26,7 @@ from core.registry.evidence import fetch_evidence, training_record
 from core.registry.files import Package
 from core.registry.packages import contract_of, download, load_untrusted
 from core.registry.versions import Registry, Version
-from mlflow_project.flips.ledger import CONVERT, Ledger, exclusive
+from mlflow_project.flips.ledger import Ledger, exclusive
 from mlflow_project.migration.as_data import as_data
 from mlflow_project.migration.invented import invent_rows
 from mlflow_project.migration.old_model import CONSENT
@@ -85,7 +85,7 @@ def convert(
             made = _register(registry, version, package, contract, stored, new)
             number = str(made.number)
             why = _("{release}, pickle read once", release=release)
-            Ledger(registry).record(CONVERT, why, after=number, version=number)
+            Ledger(registry).record("convert", why, after=number, version=number)
     return made
 
 

@@ -27,7 +27,7 @@ from core.registry.files import open_package
 from core.registry.packages import download, read_contract
 from core.registry.runs import open_run
 from core.registry.versions import Registry, Version
-from mlflow_project.flips.ledger import IMPORT, Ledger, LedgerEntry, exclusive
+from mlflow_project.flips.ledger import Ledger, LedgerEntry, exclusive
 from mlflow_project.migration.bundle import read_bundle, write_bundle
 from mlflow_project.migration.plain import program_parts
 from mlflow_project.migration.run_copy import finish, load_run, save_run
@@ -115,7 +115,7 @@ def import_version(
                 number=facts["number"],
                 digest=digest[:16],
             )
-            ledger.record(IMPORT, why, after=str(version.number), version=str(version.number))
+            ledger.record("import", why, after=str(version.number), version=str(version.number))
     return Transferred(release, version.number, digest)
 
 
@@ -284,7 +284,7 @@ def _entries(registry: Registry, version: Version) -> list[LedgerEntry]:
         if (version.release if entry.origin else number)
         in (
             entry.version,
-            *(() if entry.action == "threshold" else (entry.before, entry.after)),
+            *(() if entry.action == names.LEDGER_THRESHOLD else (entry.before, entry.after)),
         )
     ]
 
@@ -294,7 +294,7 @@ def _told(registry: Registry, entry: LedgerEntry) -> dict[str, Any]:
     releases = {str(v.number): v.release for v in registry.versions()}
     facts = {**asdict(entry), "when": round(entry.when.timestamp() * 1000)}
     if not entry.origin:
-        moved = () if entry.action == "threshold" else ("before", "after")
+        moved = () if entry.action == names.LEDGER_THRESHOLD else ("before", "after")
         for key in ("version", *moved):
             facts[key] = releases.get(facts[key], facts[key])
     return facts
