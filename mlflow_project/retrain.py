@@ -15,12 +15,7 @@ from core.cli.progress import Clock, say
 from core.contract import names
 from core.messages import _
 from mlflow_project.make_dataset import DEFAULT_OUTPUT, make_dataset
-from mlflow_project.train import (
-    add_training_options,
-    guarded,
-    report_result,
-    requested_release,
-)
+from mlflow_project.train import add_training_options, guarded, report_result
 
 if TYPE_CHECKING:
     from core.registry.versions import Registry, Version
@@ -99,8 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_training_options(parser)
     args = parser.parse_args(argv)
-    release, force = requested_release(args.version), args.force == "true"
-    return guarded(lambda: retrain(args.source, args.dataset, release, force=force))
+    force = args.force == "true"
+    return guarded(lambda: retrain(args.source, args.dataset, args.version, force=force))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ def add_training_options(parser: arguments.Parser) -> None:
     """Add the options that training and retraining share."""
     parser.add_argument(
         "--version",
+        type=_release,
         default="auto",
         metavar="v1.2.0",
         help=_("release to give the model (default: the next minor)"),
@@ -36,9 +37,9 @@ def add_training_options(parser: arguments.Parser) -> None:
     )
 
 
-def requested_release(text: str) -> str | None:
-    """Return the release asked for; `auto` and nothing mean the next minor."""
-    return None if text in ("", "auto") else text
+def _release(text: str) -> str | None:
+    """Read the release asked for (an argparse type); `auto` and nothing mean the next minor."""
+    return None if text in ("", arguments.AUTO) else text
 
 
 def report_result(result: "Registered") -> None:
@@ -48,26 +49,18 @@ def report_result(result: "Registered") -> None:
     if result.existing:
         verdict = _("{verdict} (it existed already)", verdict=verdict)
     say(result.headline)
-    say(
-        _(
-            "{release} (no. {number}) {verdict}. Report: {report}",
-            release=result.release,
-            number=result.number,
-            verdict=verdict,
-            report=result.report,
-        )
-    )
+    facts = {"release": result.release, "number": result.number, "report": result.report}
+    say(_("{release} (no. {number}) {verdict}. Report: {report}", **facts, verdict=verdict))
     if result.question:
         command = (
             f"python -m mlflow_project.registry promote --model_version {result.release} "
             '--force --reason "..."'
         )
-        say(
-            _(
-                "only the capacity is exceeded, and that a person may decide: {question}",
-                question=result.question,
-            )
+        text = _(
+            "only the capacity is exceeded, and that a person may decide: {question}",
+            question=result.question,
         )
+        say(text)
         say(_("if yes, promote it and say who decided: {command}", command=command))
 
 
@@ -98,9 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work() -> None:
         from mlflow_project.runs.training_run import train
 
-        clock = Clock()
-        release = requested_release(args.version)
-        report_result(train(args.source, release, force=args.force == "true", clock=clock))
+        force = args.force == "true"
+        report_result(train(args.source, args.version, force=force, clock=Clock()))
 
     return guarded(work)
 
