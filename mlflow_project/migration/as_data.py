@@ -6,6 +6,9 @@ from core.contract.trusted_types import PLAIN_TYPES
 from core.messages import N_, _
 from mlflow_project.versions.errors import Refused
 
+EQUAL = 1e-12
+"""How far an answer of the stored model may lie from the old one's."""
+
 
 def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
     """Return the model as it will be loaded, and how it is stored: `skops` or `cloudpickle`.

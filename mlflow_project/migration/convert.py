@@ -27,7 +27,7 @@ from core.registry.files import Package
 from core.registry.packages import contract_of, download, load_untrusted
 from core.registry.versions import Registry, Version
 from mlflow_project.flips.ledger import Ledger, exclusive
-from mlflow_project.migration.as_data import as_data
+from mlflow_project.migration.as_data import EQUAL, as_data
 from mlflow_project.migration.invented import invent_rows
 from mlflow_project.migration.old_model import CONSENT
 from mlflow_project.versions.errors import Refused
@@ -37,9 +37,6 @@ _EVIDENCE = (
     *(names.ARTIFACT_REFERENCE, names.ARTIFACT_EVALUATION),
     *(names.ARTIFACT_TRAINING_ROWS, names.ARTIFACT_YEAR_CHANGE),
 )
-EQUAL = 1e-12
-"""How far an output of the new version may lie from the old one's."""
-_ROWS = 256
 
 
 def convert(
@@ -97,7 +94,7 @@ def _compare(old: Any, stored: Any, package: Package, contract: ModelContract) -
     """
     example = Model.load(str(package.folder)).load_input_example(str(package.folder))
     known = contract.example.instance if contract.example else _plain(contract)
-    invented = invent_rows(contract.features, known, _ROWS)
+    invented = invent_rows(contract.features, known)
     named = hasattr(old, "feature_names_in_")
     answered = False
     for rows in (example, invented if named else invented.to_numpy()):

@@ -57,14 +57,14 @@ class OldEstimator:
         return bool(np.isfinite(scores).all())
 
 
-def read_pickle(path: Path, old: OldModel, *, consent: bool) -> OldEstimator:
-    """Read the classifier in a joblib file; the features come in the order it was fitted with.
+def read_pickle(path: Path, old: OldModel) -> OldEstimator:
+    """Read the classifier in a joblib file, by consent (`CONSENT`).
+
+    The features come in the order it was fitted with.
 
     Raises:
-        Refused: there is no consent, or it is no binary classifier over these features.
+        Refused: it is no binary classifier over these features.
     """
-    if not consent:
-        raise Refused(CONSENT, path=path)
     if not path.is_file():
         raise Refused(N_("The file {path} does not exist."), path=path)
     with warnings.catch_warnings(record=True) as caught:
