@@ -8,14 +8,15 @@ import pandas as pd
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.files.scratch import scratch_folder
 from core.mlflow_client.errors import UnreadableContract
+from core.registry.evidence import fetch_evidence
 from core.registry.packages import ask, load_model, read_contract, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
 from mlflow_project.flips.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
 from mlflow_project.gate.criteria import Criterion, GatePolicy, judge
-from mlflow_project.gate.evidence import read_evidence
 from mlflow_project.modelling.groups import FAIR, TITLES, with_groups
 from mlflow_project.modelling.rows import row_digests
 from mlflow_project.modelling.training import Evaluation
@@ -117,6 +118,13 @@ def _seen_by(registry: Registry, champion: Version) -> _Seen | None:
     tested = read_evidence(registry, champion, names.ARTIFACT_EVALUATION)
     fitted = read_evidence(registry, champion, names.ARTIFACT_TRAINING_ROWS)
     return None if tested is None or fitted is None else _Seen(contract, tested, fitted)
+
+
+def read_evidence(registry: Registry, version: Version, artifact: str) -> pd.DataFrame | None:
+    """Return a Parquet file that training kept of a version; None where nobody has it."""
+    with scratch_folder() as folder:
+        path = fetch_evidence(registry, version, artifact, folder)
+        return None if path is None else pd.read_parquet(path)
 
 
 def _score_by(
