@@ -249,12 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
         parser.error(_("export wants a version and a file: export v1.1.0 bundle.zip"))
     uri = names.configure_mlflow_environment()
-
-    def work() -> None:
-        with translated(uri):
-            run(args)
-
-    return run_command(work)
+    return run_command(translated(uri)(lambda: run(args)))
 
 
 if __name__ == "__main__":

@@ -70,12 +70,7 @@ def guarded(work: Callable[[], None]) -> int:
     # spinning threads made it seventy times slower; it reads this when scikit-learn is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     uri = names.configure_mlflow_environment()
-
-    def ending() -> None:
-        with translated(uri):
-            work()
-
-    return arguments.run_command(ending)
+    return arguments.run_command(translated(uri)(work))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

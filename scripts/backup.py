@@ -116,7 +116,7 @@ def _add_registry(archive: Archive, copy: Path) -> tuple[str, int]:
         tables = copy_database(ROOT / DATABASE, copy)
         archive.add("mlflow.db", copy)
         count = archive.add_files("artifacts", ROOT / ARTIFACTS, files_under(ROOT / ARTIFACTS))
-    elif (dump := containers.newest_dump(folder)) is None:
+    elif (dump := max(folder.glob("mlflow-*.dump"), default=None)) is None:
         raise BackupError(N_("there is no dump of the database yet: {command}"), command=DUMP)
     else:
         archive.add(DATABASE_DUMP, dump)

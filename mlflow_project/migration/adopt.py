@@ -12,18 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import mlflow.sklearn
 import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from core.contract import names
 from core.contract.model import ContractError, Example, ModelContract
-from core.contract.trusted_types import PLAIN_TYPES
 from core.messages import N_, _
 from core.registry.versions import Registry, Version
 from mlflow_project.flips.ledger import Ledger, exclusive
-from mlflow_project.migration.as_data import EQUAL, as_data
+from mlflow_project.migration.as_data import EQUAL, as_data, log_stored
 from mlflow_project.migration.bundle import digest_of
 from mlflow_project.migration.invented import invent_example, invent_rows, read_example
 from mlflow_project.migration.old_files import read_old_files
@@ -187,17 +185,14 @@ def _register(
 
 def _log(model: Any, contract: ModelContract, kind: str) -> Any:
     assert contract.example is not None  # noqa: S101 (made with one)
-    data = {"skops_trusted_types": sorted(PLAIN_TYPES)} if kind == "skops" else {}
     inputs = Schema([ColSpec(f.type, f.name) for f in contract.features])
     outputs = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
-    return mlflow.sklearn.log_model(
+    return log_stored(
         model,
-        name="model",
-        serialization_format=kind,
+        kind,
         pyfunc_predict_fn="predict_proba",
         signature=ModelSignature(inputs, outputs),
         input_example=frame_of(contract, contract.example),
         metadata={names.METADATA_CONTRACT: contract.to_dict()},
         pip_requirements=[f"{package}=={installed(package)}" for package in PACKAGES],
-        **data,
     )

@@ -38,3 +38,13 @@ def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
             reason=reason,
         )
     return cloudpickle.loads(cloudpickle.dumps(model)), "cloudpickle"
+
+
+def log_stored(model: Any, kind: str, **options: Any) -> Any:
+    """Log a model to the current run, stored as `as_data` says; return MLflow's facts of it."""
+    import mlflow.sklearn
+
+    trusted = {"skops_trusted_types": sorted(PLAIN_TYPES)} if kind == "skops" else {}
+    return mlflow.sklearn.log_model(
+        model, name="model", serialization_format=kind, **trusted, **options
+    )

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlflow
-import mlflow.sklearn
 import numpy as np
 import sklearn
 from mlflow.models import Model
@@ -19,7 +18,6 @@ from mlflow.models import Model
 from core.contract import names
 from core.contract.completed import artifact_of
 from core.contract.model import ModelContract
-from core.contract.trusted_types import PLAIN_TYPES
 from core.files.scratch import scratch_folder
 from core.messages import N_, _
 from core.registry.evidence import fetch_evidence, training_record
@@ -27,7 +25,7 @@ from core.registry.files import Package
 from core.registry.packages import contract_of, download, load_untrusted
 from core.registry.versions import Registry, Version
 from mlflow_project.flips.ledger import Ledger, exclusive
-from mlflow_project.migration.as_data import EQUAL, as_data
+from mlflow_project.migration.as_data import EQUAL, as_data, log_stored
 from mlflow_project.migration.invented import invent_rows
 from mlflow_project.migration.old_model import CONSENT
 from mlflow_project.versions.errors import Refused
@@ -141,11 +139,9 @@ def _register(
     with mlflow.start_run(run_name=f"convert {contract.release}"):
         mlflow.log_params({"converted_from": old.number, "serialization": "skops"})
         mlflow.log_metrics(dict(training_record(registry, old).metrics))
-        info = mlflow.sklearn.log_model(
+        info = log_stored(
             model,
-            name="model",
-            serialization_format="skops",
-            skops_trusted_types=sorted(PLAIN_TYPES),
+            "skops",
             pyfunc_predict_fn=package.method,
             signature=logged.signature,
             input_example=logged.load_input_example(str(package.folder)),

@@ -24,11 +24,6 @@ def dumps() -> Path | None:
     return Path(folder) if folder else None
 
 
-def newest_dump(folder: Path) -> Path | None:
-    """Return the newest dump, by the time in its name; None without one."""
-    return max(folder.glob("mlflow-*.dump"), default=None)
-
-
 def objects() -> list[str]:
     """Return the names of MLflow's artifacts below their prefix."""
     import pyarrow.fs as pafs
