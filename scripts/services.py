@@ -28,9 +28,7 @@ SYSTEM = Path("/etc/systemd/system")
 def units(options: Options, user: str = "") -> dict[str, str]:
     """Return the text of each unit by its name.
 
-    Args:
-        options: where MLflow and the API listen.
-        user: whose processes a machine's units are; empty: units of a user's own manager.
+    `user` is whose processes a machine's units are; empty for units of a user's own manager.
     """
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     # A routine of its own compacts.

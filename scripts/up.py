@@ -45,15 +45,11 @@ def workbook(stack: Stack, source: str | None) -> Path:
     if source:
         return Path(source).resolve()
     if not (ROOT / SYNTHETIC).exists():
-        say(
-            _(
-                "making a synthetic PEDE workbook ({students} students): {path}",
-                students=STUDENTS,
-                path=SYNTHETIC,
-            )
-        )
-        command = [*("-m", "data.synthetic", "--students", str(STUDENTS), "--seed", str(SEED))]
-        stack.run(_("the generator"), [sys.executable, *command, "--output", str(SYNTHETIC)])
+        facts = {"students": STUDENTS, "path": SYNTHETIC}
+        say(_("making a synthetic PEDE workbook ({students} students): {path}", **facts))
+        command = [sys.executable, "-m", "data.synthetic", "--students", str(STUDENTS)]
+        command += ["--seed", str(SEED), "--output", str(SYNTHETIC)]
+        stack.run(_("the generator"), command)
     return SYNTHETIC
 
 
@@ -121,10 +117,8 @@ def ensure_champion(options: Options, stack: Stack) -> None:
     say(_("training on {source} by mlflow run (about a minute)", source=source))
     stack.run(_("the training"), [sys.executable, "-m", *training(source)])
     if not has_champion(options.mlflow_url):
-        raise StartError(
-            N_("the training ended, but the version did not pass the gate; see {url}"),
-            url=f"{options.mlflow_url}/#/models/{model_name()}",
-        )
+        message = N_("the training ended, but the version did not pass the gate; see {url}")
+        raise StartError(message, url=f"{options.mlflow_url}/#/models/{model_name()}")
 
 
 def start_api(options: Options, stack: Stack) -> None:
@@ -168,14 +162,13 @@ def warn(options: Options) -> None:
             )
         )
     if options.is_open:
-        say(
-            _(
-                "the API is open to the network ({host}); MLflow stays on {loopback}, since nobody "
-                "has to log in there",
-                host=options.host,
-                loopback=LOOPBACK,
-            )
+        text = _(
+            "the API is open to the network ({host}); MLflow stays on {loopback}, since nobody "
+            "has to log in there",
+            host=options.host,
+            loopback=LOOPBACK,
         )
+        say(text)
         if not os.environ.get("API_KEYS"):
             say(_("API_KEYS is not set: whoever reaches this machine may ask (.env.example)"))
 

@@ -11,13 +11,12 @@ from core.messages import N_, _
 from core.registry.proxies import read_reports
 from core.registry.versions import Registry, Version
 from mlflow_project.flips import promotion
-from mlflow_project.flips.ledger import Ledger, exclusive, this_host
+from mlflow_project.flips.ledger import RECENT, Ledger, exclusive, this_host
 from mlflow_project.flips.settlement import IN_FLIGHT, settle
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.trial import try_version
 
 START, STOP = names.LEDGER_CANARY_START, names.LEDGER_CANARY_STOP
-_RECENT = 50
 
 
 def start(registry: Registry, release: str, share: float, reason: str) -> Version:
@@ -88,7 +87,7 @@ def settled(registry: Registry) -> Ledger:
     """
     ledger = settle(registry)
     canary = registry.aliases().get(names.CANARY)
-    for entry in ledger.entries(_RECENT):
+    for entry in ledger.entries(RECENT):
         old = datetime.now(UTC) - entry.when > IN_FLIGHT
         if entry.open and entry.action in (START, STOP) and (entry.host == this_host() or old):
             done = entry.after == str(canary or "")

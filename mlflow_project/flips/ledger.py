@@ -27,6 +27,7 @@ _TAGS = ("action", "before", "after", "version", "previous", "host", "forced")
 _OPEN = "RUNNING"
 _HOLDS = "attributes.status != 'KILLED' and attributes.status != 'FAILED'"
 _PAGE = 1000
+RECENT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,13 @@ class Ledger:
             if not token:
                 return
 
-    def flips(self, last: int = 50) -> list[LedgerEntry]:
-        """Return the last entries that moved `champion`, oldest first, open or not.
+    def flips(self) -> list[LedgerEntry]:
+        """Return the last 50 entries that moved `champion`, oldest first, open or not.
 
         Every command looks at them, so those before were looked at long ago.
         """
-        moved = (entry for entry in self._newest(last) if entry.moved_champion)
-        return list(islice(moved, last))[::-1]
+        moved = (entry for entry in self._newest(RECENT) if entry.moved_champion)
+        return list(islice(moved, RECENT))[::-1]
 
     def begin(self, action: str, why: str, **facts: str) -> str:
         """Write an open entry; return its run's id. Empty facts are left out.

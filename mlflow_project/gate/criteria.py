@@ -112,18 +112,14 @@ def _within_capacity(policy: GatePolicy, metrics: Mapping[str, float]) -> Criter
     return _at_most("share_flagged", share, policy.max_share_flagged, found)
 
 
-def capacity_question(metrics: Mapping[str, float], capacity: float = CAPACITY) -> str:
+def capacity_question(metrics: Mapping[str, float]) -> str:
     """Return the question that a director must answer before a promotion, or nothing.
 
     It is asked where more children were at risk than the schools can follow up and the model flags
-    more as well.
-
-    Args:
-        metrics: `share_flagged`, `positive_rate` and `precision` of the test rows.
-        capacity: share of the children that can be followed up.
+    more as well. `metrics` are `share_flagged`, `positive_rate` and `precision` of the test rows.
     """
     share, at_risk = metrics["share_flagged"], metrics["positive_rate"]
-    if not (at_risk > capacity and share > capacity):
+    if not (at_risk > CAPACITY and share > CAPACITY):
         return ""
     return _(
         "Of 100 children of the test year {risk} lagged a year later, more than the {capacity} "
@@ -131,10 +127,10 @@ def capacity_question(metrics: Mapping[str, float], capacity: float = CAPACITY) 
         "May the schools work the list from the top and stop where their places are filled, "
         "leaving about {left} flagged children without follow-up?",
         risk=round(100 * at_risk),
-        capacity=round(100 * capacity),
+        capacity=round(100 * CAPACITY),
         flagged=round(100 * share),
         right=round(100 * metrics["precision"]),
-        left=round(100 * (share - capacity)),
+        left=round(100 * (share - CAPACITY)),
     )
 
 

@@ -71,9 +71,8 @@ def convert(
                 "Version {release}, written by scikit-learn {writer}, does not load with {here}: "
                 "{kind}"
             )
-            writer, here = flavor.get("sklearn_version"), sklearn.__version__
-            facts = {"writer": writer, "here": here, "kind": type(exc).__name__}
-            raise Refused(text, release=release, **facts) from exc
+            facts = {"writer": flavor.get("sklearn_version"), "here": sklearn.__version__}
+            raise Refused(text, release=release, **facts, kind=type(exc).__name__) from exc
         stored, _kind = as_data(estimator)
         _compare(estimator, stored, package, contract)
         with exclusive(registry):
@@ -115,7 +114,7 @@ def _plain(contract: ModelContract) -> Mapping[str, Any]:
 def _alike(before: Any, after: Any) -> bool:
     one, other = np.asarray(before), np.asarray(after)
     if one.dtype.kind != "f":
-        return bool(np.array_equal(one, other))
+        return np.array_equal(one, other)
     return one.shape == other.shape and np.allclose(one, other, rtol=0, atol=EQUAL, equal_nan=True)
 
 

@@ -61,14 +61,9 @@ class Place:
 def service(
     place: Place, about: str, command: Sequence[str], more: str = "", unit: str = ""
 ) -> str:
-    """Return a unit that runs a command.
+    """Return a unit that runs a command; `about` is what `systemctl status` shows.
 
-    Args:
-        place: where and as whom.
-        about: what `systemctl status` shows.
-        command: program and arguments.
-        more: further lines of its `[Service]`.
-        unit: further lines of its `[Unit]`.
+    `more` are further lines of its `[Service]`, `unit` of its `[Unit]`.
     """
     folder = _escaped(place.folder)
     hardening = _ANYWHERE + (
@@ -105,9 +100,7 @@ def _line(place: Place, command: Sequence[str]) -> str:
 def timer(about: str, when: Mapping[str, str]) -> str:
     """Return a timer for the service of the same name; what was missed while off is made up for.
 
-    Args:
-        about: what `systemctl list-timers` is about.
-        when: fields of a crontab: `hour`, `minute`, and a `day` of the month or of the week.
+    `when` has fields of a crontab: `hour`, `minute`, and a `day` of the month or `day_of_week`.
     """
     week = f"{_DAYS[int(when['day_of_week'])]} " if "day_of_week" in when else ""
     day = f"*-*-{int(when['day']):02}" if "day" in when else "*-*-*"
