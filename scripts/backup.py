@@ -133,19 +133,17 @@ def tell(path: Path) -> None:
     if (store := captured()).folder is None:
         say(_("the captured rows are in the bucket {store}: back it up there", store=store))
     if os.environ.get(KEY):
-        say(
-            _(
-                "PSEUDONYM_KEY is in it: with it captured rows can be joined with children again, "
-                "so keep the file as you keep the workbook"
-            )
+        text = _(
+            "PSEUDONYM_KEY is in it: with it captured rows can be joined with children again, "
+            "so keep the file as you keep the workbook"
         )
+        say(text)
     else:
-        say(
-            _(
-                "PSEUDONYM_KEY is not set: nobody can be found or forgotten in what was captured "
-                "without it, here or in the backup"
-            )
+        text = _(
+            "PSEUDONYM_KEY is not set: nobody can be found or forgotten in what was captured "
+            "without it, here or in the backup"
         )
+        say(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -98,13 +98,10 @@ def _check_key(folder: Path, archive: Path) -> None:
     kept = folder / "pseudonym-key"
     mine = os.environ.get(KEY)
     if mine and kept.exists() and mine != kept.read_text():
-        raise BackupError(
-            N_(
-                "PSEUDONYM_KEY is not the backup's here; take that one, it is in the archive: "
-                "{command}"
-            ),
-            command=f"tar -xOf {archive} pseudonym-key",
+        message = N_(
+            "PSEUDONYM_KEY is not the backup's here; take that one, it is in the archive: {command}"
         )
+        raise BackupError(message, command=f"tar -xOf {archive} pseudonym-key")
 
 
 def _put(source: Path, place: Path) -> None:
@@ -133,30 +130,27 @@ def _put_env(folder: Path) -> None:
 def tell(manifest: Mapping[str, Any]) -> None:
     """Say what came back and what is left to do."""
     files = manifest["files"]
-    say(
-        _(
-            "restored, as of {when}: the registry, {artifacts} files of runs and versions, "
-            "{captured} files of captured rows, {journals} journals",
-            when=moment(manifest["made"]),
-            **files,
-        )
+    text = _(
+        "restored, as of {when}: the registry, {artifacts} files of runs and versions, "
+        "{captured} files of captured rows, {journals} journals",
+        when=moment(manifest["made"]),
+        **files,
     )
+    say(text)
     if not manifest["pseudonym_key"]:
-        say(
-            _(
-                "the backup has no PSEUDONYM_KEY: nobody can be found or forgotten in what was "
-                "captured without it, here or in the backup"
-            )
+        text = _(
+            "the backup has no PSEUDONYM_KEY: nobody can be found or forgotten in what was "
+            "captured without it, here or in the backup"
         )
+        say(text)
     if manifest["mlflow"] != version("mlflow"):
-        say(
-            _(
-                "MLflow was {then} and is {now}: if it does not start, its database has to be "
-                "upgraded (RUNBOOK)",
-                then=manifest["mlflow"],
-                now=version("mlflow"),
-            )
+        text = _(
+            "MLflow was {then} and is {now}: if it does not start, its database has to be "
+            "upgraded (RUNBOOK)",
+            then=manifest["mlflow"],
+            now=version("mlflow"),
         )
+        say(text)
     say(_("who was forgotten after that moment is here again: repeat --forget (docs/privacy.md)"))
     if containers.dumps() is not None:
         say(_("the database is left: RUNBOOK §10 has the command"))

@@ -155,12 +155,11 @@ def announce(options: Options) -> str:
 def warn(options: Options) -> None:
     """Say what these settings leave open or make impossible."""
     if not os.environ.get("PSEUDONYM_KEY"):
-        say(
-            _(
-                "PSEUDONYM_KEY is not set: answers are captured without pseudonyms, and what "
-                "is captured now can never be joined with labels by person (.env.example)"
-            )
+        text = _(
+            "PSEUDONYM_KEY is not set: answers are captured without pseudonyms, and what "
+            "is captured now can never be joined with labels by person (.env.example)"
         )
+        say(text)
     if options.is_open:
         text = _(
             "the API is open to the network ({host}); MLflow stays on {loopback}, since nobody "

@@ -45,14 +45,11 @@ def promote(
         target = registry.by_release(release)
         against = failures(target)
         if against and not force:
-            raise Refused(
-                N_(
-                    "Version {release} failed the criteria: {against}. "
-                    'To promote it all the same: --force --reason "..."'
-                ),
-                release=release,
-                against=against,
+            text = N_(
+                "Version {release} failed the criteria: {against}. "
+                'To promote it all the same: --force --reason "..."'
             )
+            raise Refused(text, release=release, against=against)
         return _flip(
             registry,
             ledger,
@@ -76,13 +73,12 @@ def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
         ledger = settle(registry)
         flips = ledger.flips() if to is None else []
         if flips and flips[-1].action in names.LEDGER_NOTICED:
-            raise Refused(
-                N_(
-                    "The alias champion was moved outside these commands or by two at once; "
-                    "'previous' may not be the version served before. Say which to go back to: "
-                    "rollback --to v1.0.0 --reason ..."
-                )
+            text = N_(
+                "The alias champion was moved outside these commands or by two at once; "
+                "'previous' may not be the version served before. Say which to go back to: "
+                "rollback --to v1.0.0 --reason ..."
             )
+            raise Refused(text)
         target = registry.at_alias(names.PREVIOUS) if to is None else registry.by_release(to)
         return _flip(registry, ledger, names.LEDGER_ROLLBACK, target, reason, True)
 
@@ -140,14 +136,11 @@ def _flip(
         raise Refused(N_("Version {release} is the champion already."), release=target.release)
     breaks = breaking_changes(registry, before, contract)
     if breaks and not accept_contract_change:
-        raise Refused(
-            N_(
-                "Version {release} breaks those who use the API today: {breaks}. "
-                "Tell the clients; to promote it: --accept-contract-change"
-            ),
-            release=target.release,
-            breaks="; ".join(breaks),
+        text = N_(
+            "Version {release} breaks those who use the API today: {breaks}. "
+            "Tell the clients; to promote it: --accept-contract-change"
         )
+        raise Refused(text, release=target.release, breaks="; ".join(breaks))
     facts = {"after": str(target.number), "forced": forced}
     facts |= {"before": str(before or ""), "previous": str(aliases.get(names.PREVIOUS) or "")}
     entry = ledger.begin(action, reason, **facts)

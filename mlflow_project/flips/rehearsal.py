@@ -54,13 +54,12 @@ def show_rehearsal(registry: Registry, release: str, *, yes: bool = False) -> No
         text = found.tags.get(_NOTE, "")
         say(_("Rehearsed {time}: {headline}", time=moment(found.started), headline=text))
         return
-    say(
-        _(
-            "{release} was not rehearsed. To see first what it changes: "
-            "python -m mlflow_project.registry rehearse {release}",
-            release=release,
-        )
+    text = _(
+        "{release} was not rehearsed. To see first what it changes: "
+        "python -m mlflow_project.registry rehearse {release}",
+        release=release,
     )
+    say(text)
     if yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
     say(_("Promote {release} without a rehearsal? [y/N]", release=release))

@@ -30,13 +30,11 @@ def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
         # skops refuses what it cannot describe (a lambda, a class of a script) in many ways.
         reason = _("skops does not describe it ({kind})", kind=type(exc).__name__)
     if not keep_pickle:
-        raise Refused(
-            N_(
-                "The model cannot be stored as data: {reason}. Stored as a pickle (--keep-pickle) "
-                "the API loads it only with ALLOW_PICKLE=true; training anew is better."
-            ),
-            reason=reason,
+        text = N_(
+            "The model cannot be stored as data: {reason}. Stored as a pickle (--keep-pickle) "
+            "the API loads it only with ALLOW_PICKLE=true; training anew is better."
         )
+        raise Refused(text, reason=reason)
     return cloudpickle.loads(cloudpickle.dumps(model)), "cloudpickle"
 
 

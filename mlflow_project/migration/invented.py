@@ -46,13 +46,11 @@ def _invented(feature: Feature) -> Any:
         return False
     if feature.type == "string":
         if not feature.values:
-            raise Refused(
-                N_(
-                    "Nobody knows which texts {name} takes; give an invented example with "
-                    "--example example.json (never a person's data)."
-                ),
-                name=feature.name,
+            text = N_(
+                "Nobody knows which texts {name} takes; give an invented example with "
+                "--example example.json (never a person's data)."
             )
+            raise Refused(text, name=feature.name)
         return feature.values[0]
     low, high = feature.min, feature.max
     known = EXAMPLE_INSTANCE.get(feature.name)

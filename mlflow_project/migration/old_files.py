@@ -63,11 +63,12 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
     metadata, signature = _object(metadata_path), _object(signature_path)
     listed = _inputs(signature, signature_path) or _named(metadata)
     if not listed:
+        text = N_(
+            "{signature} does not say the model's inputs. Looked for: {inputs} "
+            "(name → type); in {metadata}: {features}."
+        )
         raise Refused(
-            N_(
-                "{signature} does not say the model's inputs. Looked for: {inputs} "
-                "(name → type); in {metadata}: {features}."
-            ),
+            text,
             signature=signature_path,
             inputs=", ".join(_INPUTS),
             metadata=metadata_path,

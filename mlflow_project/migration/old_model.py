@@ -94,14 +94,11 @@ def _load(path: Path) -> Any:
             )
             facts = {"path": path, "writer": writer, "here": sklearn.__version__, "reason": exc}
             raise Refused(text, **facts) from exc
-        raise Refused(
-            N_(
-                "{path} needs code that is not here ({reason}). Put it on PYTHONPATH to read it; "
-                "served, the version may have parts of scikit-learn only."
-            ),
-            path=path,
-            reason=exc,
-        ) from exc
+        text = N_(
+            "{path} needs code that is not here ({reason}). Put it on PYTHONPATH to read it; "
+            "served, the version may have parts of scikit-learn only."
+        )
+        raise Refused(text, path=path, reason=exc) from exc
     except Exception as exc:
         facts = {"path": path, "reason": type(exc).__name__}
         raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc

@@ -176,14 +176,11 @@ def _check_model(
         text = N_("The bundle of {release} holds no readable model.")
         raise Refused(text, release=release) from exc
     if reasons and not trust_pickle:
-        raise Refused(
-            N_(
-                "The model of {release} {reasons}. Loading it may run any program with your "
-                "rights. If you trust whoever made it: --trust-pickle"
-            ),
-            release=release,
-            reasons="; ".join(reasons),
+        text = N_(
+            "The model of {release} {reasons}. Loading it may run any program with your "
+            "rights. If you trust whoever made it: --trust-pickle"
         )
+        raise Refused(text, release=release, reasons="; ".join(reasons))
     if contract.release != release:
         text = N_("The bundle says {release}, but the model's contract says {stated}.")
         raise Refused(text, release=release, stated=contract.release)
@@ -196,14 +193,10 @@ def _compare(registry: Registry, present: Version, model: Path) -> None:
         _download_model(registry, present, folder / "model")
         if fingerprint(folder / "model") == fingerprint(model):
             return
-    raise Refused(
-        N_(
-            "Version {release} exists here (no. {number}) and is another model; "
-            "nothing was imported."
-        ),
-        release=present.release,
-        number=present.number,
+    text = N_(
+        "Version {release} exists here (no. {number}) and is another model; nothing was imported."
     )
+    raise Refused(text, release=present.release, number=present.number)
 
 
 def fingerprint(folder: Path) -> str:

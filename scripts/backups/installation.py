@@ -42,12 +42,10 @@ def captured() -> Store:
     try:
         place = store_place(text)
     except ValueError as exc:
-        raise BackupError(
-            N_(
-                "the inference store is neither a folder nor s3://bucket/prefix (without access "
-                "keys)"
-            )
-        ) from exc
+        text = N_(
+            "the inference store is neither a folder nor s3://bucket/prefix (without access keys)"
+        )
+        raise BackupError(text) from exc
     journals = os.environ.get("JOURNAL_DIR")
     return Store(place, Path(journals) if journals else None)
 
