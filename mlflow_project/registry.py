@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.cli.arguments import run_command, say
 from core.contract import names
-from core.messages import _, decimal
+from core.messages import N_, _, decimal
 from core.messages.formats import percent
 from core.mlflow_client.client import translated
 from mlflow_project.versions.arguments import build_parser
@@ -93,14 +93,9 @@ def _canary(registry: "Registry", args: argparse.Namespace) -> list[str]:
         case "start":
             reason = args.reason or _("canary")
             version = canary.start(registry, args.release, args.share, reason)
-            facts = {"release": version.release, "number": version.number}
-            share = percent(args.share / 100)
-            told = _(
-                "{release} (no. {number}) answers {share} of the requests as canary.",
-                **facts,
-                share=share,
-            )
-            return _soon(told)
+            facts = {"release": version.release, "share": percent(args.share / 100)}
+            text = N_("{release} (no. {number}) answers {share} of the requests as canary.")
+            return _soon(_(text, **facts, number=version.number))
         case "promote":
             return _is_champion(canary.promote(registry, args.reason or _("promotion")))
         case _:

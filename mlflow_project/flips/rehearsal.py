@@ -76,10 +76,5 @@ def look_again(registry: Registry, release: str) -> list[str]:
         f"python -m mlflow_project.registry rehearse {release} --answered_by {left.release} "
         "--output rever.xlsx"
     )
-    return [
-        _(
-            "Who got another answer than {release} gives: {command}",
-            release=left.release,
-            command=command,
-        )
-    ]
+    facts = {"release": left.release, "command": command}
+    return [_("Who got another answer than {release} gives: {command}", **facts)]

@@ -157,6 +157,7 @@ def _register(
     kind: str,
 ) -> Version:
     """Log and register; a version that a server could not load is removed again."""
+    file = request.model.name
     mlflow.set_experiment(f"{registry.name}-training")
     with mlflow.start_run(run_name=f"adopt {contract.release}"):
         mlflow.log_params(
@@ -164,7 +165,7 @@ def _register(
                 "release": contract.release,
                 "threshold": contract.threshold,
                 "contract_digest": contract.digest(),
-                "adopted_file": request.model.name,
+                "adopted_file": file,
                 "adopted_sha256": digest_of(request.model),
                 "serialization": kind,
             }
@@ -174,12 +175,8 @@ def _register(
         mlflow.log_artifact(str(request.metadata), "adopted")
         info = _log(model, contract, kind)
     tags = {names.TAG_RELEASE: contract.release, "adopted": kind}
-    text = _(
-        "{release}: adopted from {name}, threshold {threshold}",
-        release=contract.release,
-        name=request.model.name,
-        threshold=contract.threshold,
-    )
+    facts = {"release": contract.release, "threshold": contract.threshold}
+    text = _("{release}: adopted from {name}, threshold {threshold}", **facts, name=file)
     return register_tried(registry, info.model_uri, tags, text)
 
 

@@ -112,13 +112,10 @@ def import_version(
             ledger = Ledger(registry)
             for entry in facts["ledger"]:
                 ledger.copy(entry)
-            why = _(
-                "from {name} no. {number}, bundle {digest}",
-                name=facts["model_name"],
-                number=facts["number"],
-                digest=digest[:16],
-            )
-            ledger.record("import", why, after=str(version.number), version=str(version.number))
+            origin = {"name": facts["model_name"], "number": facts["number"]}
+            why = _("from {name} no. {number}, bundle {digest}", **origin, digest=digest[:16])
+            number = str(version.number)
+            ledger.record("import", why, after=number, version=number)
     return Transferred(release, version.number, digest)
 
 
