@@ -42,12 +42,8 @@ def convert(
 ) -> Version:
     """Register a pickled version anew, as data; no alias moves. Return the new version.
 
-    Args:
-        registry: of the model.
-        release: the pickled version's.
-        trust_pickle: consent to run what is in it.
-        new: release of the new version; without one a version that has a release of its own gets
-            the next minor, any other is known by its number.
+    `new` is its release; without one a version that has a release of its own gets the next minor,
+    any other is known by its number.
 
     Raises:
         Refused: there is no consent, it is data already or no scikit-learn model, skops cannot hold

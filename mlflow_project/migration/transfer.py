@@ -27,8 +27,8 @@ from core.registry.packages import download, read_contract
 from core.registry.runs import open_run
 from core.registry.versions import Registry, Version
 from mlflow_project.flips.ledger import Ledger, exclusive
+from mlflow_project.migration.as_data import program_parts
 from mlflow_project.migration.bundle import read_bundle, write_bundle
-from mlflow_project.migration.plain import program_parts
 from mlflow_project.migration.run_copy import loaded_run, save_run
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.registration import register_tried

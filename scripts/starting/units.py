@@ -45,12 +45,9 @@ RemoveIPC=yes
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the project lies, and whose units these are.
+    """Where the project lies, and what each process finds beside `.env`, which it reads first.
 
-    Attributes:
-        folder: the project's folder.
-        environment: what each process finds beside `.env`, which it reads first.
-        user: who runs it, for a unit of the machine; empty for a unit of a user's own manager.
+    `user` is who runs a unit of the machine; empty for a unit of a user's own manager.
     """
 
     folder: str
@@ -79,10 +76,7 @@ def service(
 def server(
     place: Place, about: str, command: Sequence[str], unit: str, first: Sequence[str] = ()
 ) -> str:
-    """Return the unit of a server, which is started again whatever ended it.
-
-    `first` is a command that is run before it.
-    """
+    """Return the unit of a server, started after `first` and again whatever ended it."""
     more = "Restart=always\nRestartSec=5\nTimeoutStopSec=60\nKillMode=mixed\n"
     if first:
         more = f"ExecStartPre={_line(place, first)}\nTimeoutStartSec=1800\n{more}"
