@@ -159,7 +159,7 @@ def add_versions(count: int) -> None:
     import mlflow
 
     from core.registry.versions import open_registry
-    from mlflow_project.flips.ledger import PROMOTE, Ledger
+    from mlflow_project.flips.ledger import Ledger
 
     client, ledger = mlflow.MlflowClient(), Ledger(open_registry())
     first = client.get_model_version(MODEL, "1")
@@ -171,9 +171,11 @@ def add_versions(count: int) -> None:
         )
         number = int(made.version)
         facts = {"before": str(number - 1), "after": str(number), "previous": str(number - 1)}
-        ledger.record(PROMOTE, "growth", **facts)
+        ledger.record(names.LEDGER_PROMOTE, "growth", **facts)
         _add_report(client, experiment.experiment_id)
-    ledger.record(PROMOTE, "growth", before=str(number), after="1", previous=str(number))
+    ledger.record(
+        names.LEDGER_PROMOTE, "growth", before=str(number), after="1", previous=str(number)
+    )
     client.set_registered_model_alias(MODEL, names.CHAMPION, "1")
     client.set_registered_model_alias(MODEL, names.PREVIOUS, str(number))
 

@@ -17,29 +17,9 @@ from core.contract.names import configure_mlflow_environment
 from core.messages import _, formats, ngettext
 from mlflow_project.dataset.late_labels import write_labels
 from mlflow_project.dataset.output import file_to_write
-from mlflow_project.dataset.pairs import (
-    DATASET_COLUMNS,
-    GROUPS,
-    STUDENT,
-    YEAR,
-    build_dataset,
-    count_pairs,
-)
-from mlflow_project.dataset.risk import TARGET
+from mlflow_project.dataset.pairs import build_dataset, count_pairs
 from mlflow_project.pede import ReadingReport, read_workbook
 from mlflow_project.pede.errors import PairError
-
-__all__ = [
-    "DATASET_COLUMNS",
-    "DEFAULT_OUTPUT",
-    "GROUPS",
-    "READING_ARTIFACT",
-    "STUDENT",
-    "TARGET",
-    "YEAR",
-    "build_dataset",
-    "make_dataset",
-]
 
 DEFAULT_OUTPUT = Path("data/processed/modeling_dataset.parquet")
 DEFAULT_LABELS = Path("data/processed/labels.parquet")
@@ -84,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dataset(source: Path, output: Path) -> None:
     report = make_dataset(source, output, os.environ.get("PSEUDONYM_KEY"))
     content = json.loads(report_path(output).read_text(encoding="utf-8"))
-    arguments.say(report.table(), "", *_summary(content["pairs"]), _written(output))
+    written = _("Written: {path} and {report}", path=output, report=report_path(output).name)
+    arguments.say(report.table(), "", *_summary(content["pairs"]), written)
     _log_to_run(os.environ.get("MLFLOW_RUN_ID"), content)
 
 
@@ -122,19 +103,12 @@ def _summary(pairs: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _written(output: Path) -> str:
-    return _("Written: {path} and {report}", path=output, report=report_path(output).name)
-
-
 def _log_to_run(run_id: str | None, content: dict[str, Any]) -> None:
-    """Log the report to the run that `mlflow run` started; on its own the command needs no MLflow.
-
-    MLflow takes seconds to import, hence here.
-    """
+    """Log the report to the run that `mlflow run` started; alone the command needs no MLflow."""
     if not run_id:
         return
     configure_mlflow_environment()
-    from mlflow import MlflowClient
+    from mlflow import MlflowClient  # takes seconds
 
     MlflowClient().log_dict(run_id, content, READING_ARTIFACT)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from core.cli.arguments import run_command, say
 from core.contract import names
-from core.messages import _, decimal
+from core.messages import N_, _, decimal
+from core.messages.formats import percent
 from core.mlflow_client.client import translated
 from mlflow_project.versions.arguments import build_parser
 
@@ -20,70 +21,68 @@ _FIRST = ("import", "adopt")
 """Commands that may make the registered model."""
 
 
-def run(args: argparse.Namespace) -> list[str]:
-    """Carry out one command; return what to tell the operator, line by line."""
+def run(args: argparse.Namespace) -> None:
+    """Carry out one command, and tell the operator line by line."""
     from core.registry.versions import open_registry
-    from mlflow_project.flips import canary
-    from mlflow_project.flips.listing import list_versions, show_history
+    from mlflow_project.flips.adoption import wait_until_adopted
 
     registry = open_registry()
     if args.command not in _FIRST:
         registry.check_name()
-    match args.command:
-        case "list":
-            from mlflow_project.flips.adoption import proxies_told
-
-            canary.look(registry)
-            table = list_versions(registry, args.last)
-            return [table, _("Proxies: {told}", told=proxies_told(registry))]
-        case "history":
-            return [show_history(registry, canary.look(registry).entries(args.last))]
-        case "diff":
-            from mlflow_project.versions.diff import diff
-
-            return [diff(registry, args.first, args.second)]
-        case "export":
-            return _export(registry, args)
-        case "import":
-            return _import(registry, args)
-        case "adopt":
-            return _adopt(registry, args)
-        case "convert":
-            return _convert(registry, args)
-        case "describe":
-            return _describe(registry, args)
-        case _:
-            return _change(registry, args)
+    say(*_COMMANDS[args.command](registry, args))
+    if getattr(args, "wait", None) is not None:
+        say(_("Proxies: {told}", told=wait_until_adopted(registry, args.wait)))
 
 
-def _change(registry: "Registry", args: argparse.Namespace) -> list[str]:
-    """Move the champion, or change a threshold."""
-    from mlflow_project.flips import promotion
-    from mlflow_project.flips.rehearsal import look_again, show_rehearsal
+def _list(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.flips import canary
+    from mlflow_project.flips.adoption import proxies_told
+    from mlflow_project.flips.listing import list_versions
 
-    match args.command:
-        case "promote":
-            show_rehearsal(registry, args.model_version, yes=args.yes)
-            return _is_champion(
-                promotion.promote(
-                    registry,
-                    args.model_version,
-                    args.reason or _("promotion"),
-                    force=args.force,
-                    accept_contract_change=args.accept_contract_change,
-                )
-            )
-        case "rollback":
-            to = None if args.to == names.PREVIOUS else args.to
-            version = promotion.rollback(registry, args.reason, to=to)
-            return [*_is_champion(version), *look_again(registry, version.release)]
-        case "canary":
-            return _canary(registry, args)
-        case _:
-            version = promotion.set_threshold(registry, args.model_version, args.value, args.reason)
-            value = decimal(args.value)
-            told = _("Threshold of {release}: {value}.", release=version.release, value=value)
-            return [f"{told} {_adopted()}"]
+    canary.look(registry)
+    table = list_versions(registry, args.last)
+    return [table, _("Proxies: {told}", told=proxies_told(registry))]
+
+
+def _history(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.flips import canary
+    from mlflow_project.flips.listing import show_history
+
+    return [show_history(registry, canary.look(registry).entries(args.last))]
+
+
+def _diff(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.versions.diff import diff
+
+    return [diff(registry, args.first, args.second)]
+
+
+def _promote(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.flips.promotion import promote
+    from mlflow_project.flips.rehearsal import show_rehearsal
+
+    show_rehearsal(registry, args.model_version, yes=args.yes)
+    forced, consent = args.force, args.accept_contract_change
+    reason = args.reason or _("promotion")
+    return _is_champion(
+        promote(registry, args.model_version, reason, force=forced, accept_contract_change=consent)
+    )
+
+
+def _rollback(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.flips.promotion import rollback
+    from mlflow_project.flips.rehearsal import look_again
+
+    to = None if args.to == names.PREVIOUS else args.to
+    version = rollback(registry, args.reason, to=to)
+    return [*_is_champion(version), *look_again(registry, version.release)]
+
+
+def _threshold(registry: "Registry", args: argparse.Namespace) -> list[str]:
+    from mlflow_project.flips.promotion import set_threshold
+
+    release = set_threshold(registry, args.model_version, args.value, args.reason).release
+    return _soon(_("Threshold of {release}: {value}.", release=release, value=decimal(args.value)))
 
 
 def _canary(registry: "Registry", args: argparse.Namespace) -> list[str]:
@@ -94,7 +93,9 @@ def _canary(registry: "Registry", args: argparse.Namespace) -> list[str]:
         case "start":
             reason = args.reason or _("canary")
             version = canary.start(registry, args.release, args.share, reason)
-            return [f"{canary.started(version, args.share)} {_adopted()}"]
+            facts = {"release": version.release, "share": percent(args.share / 100)}
+            text = N_("{release} (no. {number}) answers {share} of the requests as canary.")
+            return _soon(_(text, **facts, number=version.number))
         case "promote":
             return _is_champion(canary.promote(registry, args.reason or _("promotion")))
         case _:
@@ -104,21 +105,11 @@ def _canary(registry: "Registry", args: argparse.Namespace) -> list[str]:
 
 def _is_champion(version: "Version") -> list[str]:
     release, number = version.release, version.number
-    told = _("{release} (no. {number}) is the champion.", release=release, number=number)
-    return [f"{told} {_adopted()}"]
+    return _soon(_("{release} (no. {number}) is the champion.", release=release, number=number))
 
 
-def _wait(seconds: float) -> str:
-    """Wait until the proxies answer with the champion; return what to tell of them."""
-    from core.registry.versions import open_registry
-    from mlflow_project.flips.adoption import wait_until_adopted
-
-    told = wait_until_adopted(open_registry(), seconds)
-    return _("Proxies: {told}", told=told)
-
-
-def _adopted() -> str:
-    return _("The API adopts it within seconds.")
+def _soon(told: str) -> list[str]:
+    return [f"{told} " + _("The API adopts it within seconds.")]
 
 
 def _describe(registry: "Registry", args: argparse.Namespace) -> list[str]:
@@ -138,7 +129,7 @@ def _describe(registry: "Registry", args: argparse.Namespace) -> list[str]:
         if not contract.outputs:
             value = decimal(contract.threshold)
             told += " " + _("Threshold of {release}: {value}.", release=release, value=value)
-    return [f"{told} {_adopted()}"]
+    return _soon(told)
 
 
 def _export(registry: "Registry", args: argparse.Namespace) -> list[str]:
@@ -166,11 +157,11 @@ def _import(registry: "Registry", args: argparse.Namespace) -> list[str]:
     return [
         _("{release} registered (no. {number}); its example gave the expected score.", **facts),
         _("SHA-256 of the manifest: {digest}", digest=done.sha256),
-        _("To serve it: {command}", command=_promote(done.release)),
+        _("To serve it: {command}", command=_to_serve(done.release)),
     ]
 
 
-def _promote(release: str) -> str:
+def _to_serve(release: str) -> str:
     return f"python -m mlflow_project.registry promote --model_version {release}"
 
 
@@ -203,7 +194,7 @@ def _adopt(registry: "Registry", args: argparse.Namespace) -> list[str]:
         _("{release} registered (no. {number}, {kind}): it scores as the file does.", **facts),
         _("Before it is served, its baseline and its promotion:"),
         f"python -m monitoring.build_baseline --model_version {release} --source dados.parquet",
-        _promote(release),
+        _to_serve(release),
     ]
 
 
@@ -215,8 +206,24 @@ def _convert(registry: "Registry", args: argparse.Namespace) -> list[str]:
     facts = {"release": done.release, "number": done.number, "old": args.release}
     return [
         _("{release} registered (no. {number}, skops): it answers as {old} does.", **facts),
-        _("To serve it: {command}", command=_promote(done.release)),
+        _("To serve it: {command}", command=_to_serve(done.release)),
     ]
+
+
+_COMMANDS = {
+    "list": _list,
+    "history": _history,
+    "diff": _diff,
+    "promote": _promote,
+    "rollback": _rollback,
+    "threshold": _threshold,
+    "canary": _canary,
+    "describe": _describe,
+    "export": _export,
+    "import": _import,
+    "adopt": _adopt,
+    "convert": _convert,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -237,14 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "export" and len(args.what) + bool(args.model_version) != 2:
         parser.error(_("export wants a version and a file: export v1.1.0 bundle.zip"))
     uri = names.configure_mlflow_environment()
-
-    def work() -> None:
-        with translated(uri):
-            say(*run(args))
-            if getattr(args, "wait", None) is not None:
-                say(_wait(args.wait))
-
-    return run_command(work)
+    return run_command(translated(uri)(lambda: run(args)))
 
 
 if __name__ == "__main__":

@@ -15,15 +15,10 @@ from core.cli.progress import Clock, say
 from core.contract import names
 from core.messages import _
 from mlflow_project.make_dataset import DEFAULT_OUTPUT, make_dataset
-from mlflow_project.train import (
-    add_training_options,
-    guarded,
-    report_result,
-    requested_release,
-)
+from mlflow_project.train import add_training_options, guarded, report_result
 
 if TYPE_CHECKING:
-    from core.registry.versions import Registry
+    from core.registry.versions import Registry, Version
 
 
 def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool = False) -> None:
@@ -50,39 +45,27 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
     result = train(dataset, requested, force=force, clock=clock)
     report_result(result)
     registry, release = open_registry(), result.release
-    new = result.passed and not was_served(registry, release)
-    contract = read_contract(registry, registry.by_release(release)) if new else None
-    breaks = breaking_changes(registry, contract) if contract else []
+    version, champion = registry.by_release(release), registry.aliases().get(names.CHAMPION)
+    new = result.passed and not was_served(registry, version)
+    breaks = breaking_changes(registry, champion, read_contract(registry, version)) if new else []
     if breaks:
-        changes = "; ".join(breaks)
-        say(
-            _(
-                "{release} breaks clients of today's API: {changes}",
-                release=release,
-                changes=changes,
-            )
-        )
+        facts = {"release": release, "changes": "; ".join(breaks)}
+        say(_("{release} breaks clients of today's API: {changes}", **facts))
         command = "registry promote --accept-contract-change"
         say(_("tell the clients; to promote it: {command}", command=command))
     elif new:
         with clock.step("promote"):
             promote(registry, release, _("retraining passed the criteria"))
         say(_("{release} is champion; the API adopts it within seconds", release=release))
-    elif registry.aliases().get(names.CHAMPION) == result.number:
+    elif champion == result.number:
         say(_("{release} is champion already", release=release))
     elif result.passed:
-        command = "registry promote"
-        say(
-            _(
-                "{release} was champion; to go back to it: {command}",
-                release=release,
-                command=command,
-            )
-        )
+        facts = {"release": release, "command": "registry promote"}
+        say(_("{release} was champion; to go back to it: {command}", **facts))
     say(_("time: {clock}", clock=clock))
 
 
-def was_served(registry: "Registry", release: str) -> bool:
+def was_served(registry: "Registry", version: "Version") -> bool:
     """Return whether a version was ever champion, by the ledger.
 
     An entry older than the version speaks of a deleted model's version of the same number; an hour
@@ -90,7 +73,6 @@ def was_served(registry: "Registry", release: str) -> bool:
     """
     from mlflow_project.flips.ledger import Ledger
 
-    version = registry.by_release(release)
     return any(
         entry.moved_champion
         and entry.after == str(version.number)
@@ -112,8 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_training_options(parser)
     args = parser.parse_args(argv)
-    release, force = requested_release(args.version), args.force == "true"
-    return guarded(lambda: retrain(args.source, args.dataset, release, force=force))
+    force = args.force == "true"
+    return guarded(lambda: retrain(args.source, args.dataset, args.version, force=force))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,12 @@ def make_list(options: argparse.Namespace) -> None:
     key = os.environ.get("PSEUDONYM_KEY", "")
     try:
         sheet = read(options.source.read_bytes(), options.year)
-        arguments.say(*_told_of_key(key))
+        if not key:
+            text = _(
+                "PSEUDONYM_KEY is not set: what is captured of this list can never be joined with "
+                "outcomes, child by child."
+            )
+            arguments.say(text)
         with _api(options.url) as api:
             scored = score_sheet(api, sheet, key)
         content = (write_csv if options.output.suffix.lower() == ".csv" else write)(scored)
@@ -70,17 +75,6 @@ def _api(url: str | None) -> "AbstractContextManager":
         return own_proxy()
     keys = os.environ.get("API_KEY") or os.environ.get("API_KEYS", "").split(",")[0]
     return nullcontext(ProxyApi(url, keys.strip()))
-
-
-def _told_of_key(key: str) -> list[str]:
-    if key:
-        return []
-    return [
-        _(
-            "PSEUDONYM_KEY is not set: what is captured of this list can never be joined with "
-            "outcomes, child by child."
-        )
-    ]
 
 
 def summary(scored: ScoredSheet) -> list[str]:

@@ -21,6 +21,7 @@ def add_training_options(parser: arguments.Parser) -> None:
     """Add the options that training and retraining share."""
     parser.add_argument(
         "--version",
+        type=_release,
         default="auto",
         metavar="v1.2.0",
         help=_("release to give the model (default: the next minor)"),
@@ -36,8 +37,8 @@ def add_training_options(parser: arguments.Parser) -> None:
     )
 
 
-def requested_release(text: str) -> str | None:
-    """Return the release asked for; `auto` and nothing mean the next minor."""
+def _release(text: str) -> str | None:
+    """Read the release asked for (an argparse type); `auto` and nothing mean the next minor."""
     return None if text in ("", "auto") else text
 
 
@@ -48,26 +49,18 @@ def report_result(result: "Registered") -> None:
     if result.existing:
         verdict = _("{verdict} (it existed already)", verdict=verdict)
     say(result.headline)
-    say(
-        _(
-            "{release} (no. {number}) {verdict}. Report: {report}",
-            release=result.release,
-            number=result.number,
-            verdict=verdict,
-            report=result.report,
-        )
-    )
+    facts = {"release": result.release, "number": result.number, "report": result.report}
+    say(_("{release} (no. {number}) {verdict}. Report: {report}", **facts, verdict=verdict))
     if result.question:
         command = (
             f"python -m mlflow_project.registry promote --model_version {result.release} "
             '--force --reason "..."'
         )
-        say(
-            _(
-                "only the capacity is exceeded, and that a person may decide: {question}",
-                question=result.question,
-            )
+        text = _(
+            "only the capacity is exceeded, and that a person may decide: {question}",
+            question=result.question,
         )
+        say(text)
         say(_("if yes, promote it and say who decided: {command}", command=command))
 
 
@@ -77,12 +70,7 @@ def guarded(work: Callable[[], None]) -> int:
     # spinning threads made it seventy times slower; it reads this when scikit-learn is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     uri = names.configure_mlflow_environment()
-
-    def ending() -> None:
-        with translated(uri):
-            work()
-
-    return arguments.run_command(ending)
+    return arguments.run_command(translated(uri)(work))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,9 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def work() -> None:
         from mlflow_project.runs.training_run import train
 
-        clock = Clock()
-        release = requested_release(args.version)
-        report_result(train(args.source, release, force=args.force == "true", clock=clock))
+        force = args.force == "true"
+        report_result(train(args.source, args.version, force=force, clock=Clock()))
 
     return guarded(work)
 

@@ -1,154 +1,48 @@
 """Back up what nobody can make again (`make backup DEST=...`), while the system runs.
 
 One archive: MLflow's database, its artifacts, captured rows, journals, `.env` and the key of the
-pseudonyms; in compose's `backup` container a dump and a bucket (scripts/containers.py). The
+pseudonyms; in compose's `backup` container a dump and a bucket (scripts/backups/containers.py). The
 database is copied first, by SQLite's own online copy, so that every artifact it names is there to
 be copied afterwards; journals before Parquet files, since a journal becomes a file of its own name
-and whoever reads both counts it once. Each row that was answered before the
-command began is in it, once.
+and whoever reads both counts it once. So each row answered before the command began is in it, once.
 """
 
-import hashlib
-import io
 import json
 import os
 import sqlite3
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from core.cli.arguments import parser, run_command, say
-from core.contract.names import DEFAULT_INFERENCE_STORE
-from core.errors import ProjectError
 from core.files.whole import make_folder, replacing
 from core.messages import N_, _
 from core.messages.formats import number
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
-from core.store.places import ROTATE_REQUEST, store_place
-from scripts import containers
-from scripts.addresses import load_env_file
-from scripts.database import revision
-from scripts.processes import ROOT
+from scripts.backups import containers
+from scripts.backups.archive import DATABASE_DUMP, FORMAT, MANIFEST, PRIVATE, Archive
+from scripts.backups.installation import (
+    ARTIFACTS,
+    DATABASE,
+    ENV,
+    KEY,
+    BackupError,
+    captured,
+    files_under,
+    in_project,
+    rows_under,
+)
+from scripts.starting.database import revision
+from scripts.starting.processes import ROOT
 
-DATABASE = Path("var/mlflow.db")
-ARTIFACTS = Path("var/artifacts")
-ENV = Path(".env")
-DATABASE_DUMP = "mlflow.dump"
 DUMP = "docker compose run --rm dump"
-KEY = "PSEUDONYM_KEY"
-MANIFEST = "manifest.json"
-"""Last in the archive, so that one that was cut off has none."""
-FORMAT = 1
-PRIVATE = 0o600
-"""The archive holds keys and rows of people: for its owner alone."""
-
-
-class BackupError(ProjectError):
-    """The backup cannot be made or restored; nothing was changed."""
-
-    code = "backup_failed"
-
-
-def in_project(given: Path) -> Path:
-    """Go to the project's folder and take its `.env`; return where a path that was given is."""
-    given = given.absolute()
-    os.chdir(ROOT)
-    load_env_file(ROOT / ENV)
-    return given
-
-
-def captured() -> Store:
-    """Return the inference store that the environment names, with its journals.
-
-    Raises:
-        BackupError: `INFERENCE_STORE` names neither a folder nor a bucket.
-    """
-    text = os.environ.get("INFERENCE_STORE") or DEFAULT_INFERENCE_STORE
-    try:
-        place = store_place(text)
-    except ValueError as exc:
-        raise BackupError(
-            N_(
-                "the inference store is neither a folder nor s3://bucket/prefix (without access "
-                "keys)"
-            )
-        ) from exc
-    journals = os.environ.get("JOURNAL_DIR")
-    return Store(place, Path(journals) if journals else None)
-
-
-class _Hashed:
-    """A file that is read once, and no further than it was long when it was opened."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.size = file, os.fstat(file.fileno()).st_size
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self.digest.update(data)
-        return data
-
-
-class Archive:
-    """An archive being written, and the digests of what is in it."""
-
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        """Begin with nothing."""
-        self._tar = tar
-        self.digests: dict[str, str] = {}
-
-    def add(self, name: str, path: Path) -> bool:
-        """Add a file under a name; False if it is gone."""
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:
-            return False
-        with file:
-            content = _Hashed(file)
-            member = self._tar.gettarinfo(arcname=name, fileobj=file)
-            member.size = content.size
-            self._tar.addfile(member, content)  # type: ignore[arg-type]
-        self.digests[name] = content.digest.hexdigest()
-        return True
-
-    def add_text(self, name: str, text: str) -> None:
-        """Add a short text."""
-        data = text.encode()
-        member = tarfile.TarInfo(name)
-        member.size, member.mode = len(data), PRIVATE
-        self._tar.addfile(member, io.BytesIO(data))
-        self.digests[name] = hashlib.sha256(data).hexdigest()
-
-    def add_files(self, name: str, folder: Path, files: Iterable[Path]) -> int:
-        """Add files of a folder under a name; return how many were there."""
-        return sum(
-            self.add(f"{name}/{path.relative_to(folder).as_posix()}", path) for path in files
-        )
-
-
-def files_under(folder: Path) -> Iterator[Path]:
-    """Yield all files under a folder, in order."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def rows_under(folder: Path, without: Path | None = None) -> Iterator[Path]:
-    """Yield the files of a store, or of its journals, but for those within `without`.
-
-    A hidden one is half written, or a lock; a request is of the moment.
-    """
-    for path in files_under(folder):
-        inside = path.relative_to(folder).parts
-        passing = any(part.startswith(".") for part in inside) or path.name == ROTATE_REQUEST
-        if not passing and not (without and path.is_relative_to(without)):
-            yield path
 
 
 def copy_database(database: Path, copy: Path) -> str:
@@ -182,7 +76,11 @@ def back_up(destination: Path) -> Path:
     store, now = captured(), datetime.now(UTC)
     make_folder(destination)
     target = destination / f"backup-{now:%Y%m%dT%H%M%SZ}.tar"
-    with replacing(target, mode=PRIVATE) as path, tarfile.open(path, "w") as tar:
+    # Dereferenced: of two files that are hard links of one another tar would keep one.
+    with (
+        replacing(target, mode=PRIVATE) as path,
+        tarfile.open(path, "w", dereference=True) as tar,
+    ):
         archive = Archive(tar)
         facts = _fill(archive, store, path.parent)
         facts |= {"format": FORMAT, "made": now.isoformat(), "mlflow": version("mlflow")}
@@ -218,7 +116,7 @@ def _add_registry(archive: Archive, copy: Path) -> tuple[str, int]:
         tables = copy_database(ROOT / DATABASE, copy)
         archive.add("mlflow.db", copy)
         count = archive.add_files("artifacts", ROOT / ARTIFACTS, files_under(ROOT / ARTIFACTS))
-    elif (dump := containers.newest_dump(folder)) is None:
+    elif (dump := max(folder.glob("mlflow-*.dump"), default=None)) is None:
         raise BackupError(N_("there is no dump of the database yet: {command}"), command=DUMP)
     else:
         archive.add(DATABASE_DUMP, dump)
@@ -235,19 +133,17 @@ def tell(path: Path) -> None:
     if (store := captured()).folder is None:
         say(_("the captured rows are in the bucket {store}: back it up there", store=store))
     if os.environ.get(KEY):
-        say(
-            _(
-                "PSEUDONYM_KEY is in it: with it captured rows can be joined with children again, "
-                "so keep the file as you keep the workbook"
-            )
+        text = _(
+            "PSEUDONYM_KEY is in it: with it captured rows can be joined with children again, "
+            "so keep the file as you keep the workbook"
         )
+        say(text)
     else:
-        say(
-            _(
-                "PSEUDONYM_KEY is not set: nobody can be found or forgotten in what was captured "
-                "without it, here or in the backup"
-            )
+        text = _(
+            "PSEUDONYM_KEY is not set: nobody can be found or forgotten in what was captured "
+            "without it, here or in the backup"
         )
+        say(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

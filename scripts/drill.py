@@ -151,13 +151,15 @@ def latency(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
         return Counter(job.result() for job in jobs)
 
 
-DRILLS: dict[str, Callable[[LocalApi, argparse.Namespace], Counter[int]]] = {
-    "normal": usual,
-    "vermelho": red,
-    "amarelo": yellow,
-    "erros": errors,
-    "latencia": latency,
+Drill = Callable[[LocalApi, argparse.Namespace], Counter[int]]
+DRILLS: dict[str, tuple[Drill, tuple[str, ...]]] = {
+    "normal": (usual, ("rows",)),
+    "vermelho": (red, ("rows", "feature")),
+    "amarelo": (yellow, ("rows", "feature")),
+    "erros": (errors, ()),
+    "latencia": (latency, ("rows",)),
 }
+"""Each with the options that it needs."""
 
 
 def build_parser() -> Parser:
@@ -180,16 +182,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one drill; return the exit code."""
     arguments = build_parser()
     args = arguments.parse_args(argv)
-    if args.drill != "erros" and args.rows is None:
-        arguments.error(_("{drill} needs {option}", drill=args.drill, option="--rows"))
-    if args.drill in ("vermelho", "amarelo") and args.feature is None:
-        arguments.error(_("{drill} needs {option}", drill=args.drill, option="--feature"))
+    for name in DRILLS[args.drill][1]:
+        if getattr(args, name) is None:
+            arguments.error(_("{drill} needs {option}", drill=args.drill, option=f"--{name}"))
     return run_command(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the drill and say how often each status came."""
-    answered = DRILLS[args.drill](LocalApi(args.url), args)
+    answered = DRILLS[args.drill][0](LocalApi(args.url), args)
     told = ", ".join(f"{times} × {status}" for status, times in sorted(answered.items()))
     say(f"{args.drill}: {told}")
 

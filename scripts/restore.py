@@ -4,44 +4,37 @@ The archive is read whole and every digest compared before anything is put into 
 nothing that is there is ever overwritten.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import sys
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
 
 from core.cli.arguments import parser, run_command, say
-from core.files.whole import FILE_MODE, make_folder
+from core.files.whole import make_folder
 from core.messages import N_, _
 from core.messages.formats import moment
 from core.store.filesystem import Store
-from scripts import containers
-from scripts.backup import (
+from scripts.backups import containers
+from scripts.backups.archive import DATABASE_DUMP, NEW, PRIVATE, unpack
+from scripts.backups.installation import (
     ARTIFACTS,
     DATABASE,
-    DATABASE_DUMP,
     ENV,
-    FORMAT,
     KEY,
-    MANIFEST,
-    PRIVATE,
     BackupError,
     captured,
     files_under,
     in_project,
     rows_under,
 )
-from scripts.processes import ROOT
-
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+from scripts.starting.processes import ROOT
 
 
 def places(store: Store) -> dict[str, Path]:
@@ -61,47 +54,6 @@ def taken(store: Store) -> list[object]:
     ]
     bucket = containers.dumps() is not None and containers.objects()
     return [*found, f"s3://{containers.PREFIX}"] if bucket else found
-
-
-def unpack(archive: Path, folder: Path) -> dict[str, Any]:
-    """Write an archive's files into a folder and compare their digests; return its manifest.
-
-    Raises:
-        BackupError: it is no backup, is damaged or was cut off, or is of a later format.
-    """
-    digests: dict[str, str] = {}
-    try:
-        with tarfile.open(archive, "r:") as tar:
-            for member in tar:
-                digests[member.name] = _write(tar, member, folder)
-    except (tarfile.TarError, EOFError) as exc:
-        raise BackupError(N_("{path} is not a whole backup"), path=archive) from exc
-    if digests.pop(MANIFEST, None) is None:
-        raise BackupError(N_("{path} was cut off: its end is missing"), path=archive)
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-    if manifest["format"] != FORMAT:
-        message = N_("{path} was made by a later version of this project")
-        raise BackupError(message, path=archive)
-    if wrong := sorted(digests.items() ^ manifest["sha256"].items()):
-        message = N_("{path} is damaged: {name} is not as it was written")
-        raise BackupError(message, path=archive, name=wrong[0][0])
-    return manifest
-
-
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> str:
-    """Write one file; return its digest. Only plain files below the folder are written."""
-    parts = PurePosixPath(member.name).parts
-    source = tar.extractfile(member) if member.isfile() else None
-    if source is None or not parts or ".." in parts or parts[0] == "/":
-        raise tarfile.TarError(member.name)
-    path = folder.joinpath(*parts)
-    make_folder(path.parent)
-    digest = hashlib.sha256()
-    with os.fdopen(os.open(path, NEW, FILE_MODE), "wb") as file:
-        while data := source.read(2**20):
-            digest.update(data)
-            file.write(data)
-    return digest.hexdigest()
 
 
 def restore(archive: Path) -> dict[str, Any]:
@@ -146,13 +98,10 @@ def _check_key(folder: Path, archive: Path) -> None:
     kept = folder / "pseudonym-key"
     mine = os.environ.get(KEY)
     if mine and kept.exists() and mine != kept.read_text():
-        raise BackupError(
-            N_(
-                "PSEUDONYM_KEY is not the backup's here; take that one, it is in the archive: "
-                "{command}"
-            ),
-            command=f"tar -xOf {archive} pseudonym-key",
+        message = N_(
+            "PSEUDONYM_KEY is not the backup's here; take that one, it is in the archive: {command}"
         )
+        raise BackupError(message, command=f"tar -xOf {archive} pseudonym-key")
 
 
 def _put(source: Path, place: Path) -> None:
@@ -171,44 +120,37 @@ def _put_env(folder: Path) -> None:
     """Write `.env` as it was, with the key if it came from elsewhere."""
     text = (folder / "env").read_text() if (folder / "env").exists() else ""
     kept = folder / "pseudonym-key"
-    if kept.exists() and not _values(folder / "env").get(KEY):
+    if kept.exists() and not dotenv_values(stream=StringIO(text)).get(KEY):
         text = f"{text.rstrip()}\n{KEY}={kept.read_text()}\n".lstrip()
     if text:
         with os.fdopen(os.open(ROOT / ENV, NEW, PRIVATE), "w") as file:
             file.write(text)
 
 
-def _values(path: Path) -> Mapping[str, str | None]:
-    return dotenv_values(path) if path.exists() else {}
-
-
 def tell(manifest: Mapping[str, Any]) -> None:
     """Say what came back and what is left to do."""
     files = manifest["files"]
-    say(
-        _(
-            "restored, as of {when}: the registry, {artifacts} files of runs and versions, "
-            "{captured} files of captured rows, {journals} journals",
-            when=moment(manifest["made"]),
-            **files,
-        )
+    text = _(
+        "restored, as of {when}: the registry, {artifacts} files of runs and versions, "
+        "{captured} files of captured rows, {journals} journals",
+        when=moment(manifest["made"]),
+        **files,
     )
+    say(text)
     if not manifest["pseudonym_key"]:
-        say(
-            _(
-                "the backup has no PSEUDONYM_KEY: nobody can be found or forgotten in what was "
-                "captured without it, here or in the backup"
-            )
+        text = _(
+            "the backup has no PSEUDONYM_KEY: nobody can be found or forgotten in what was "
+            "captured without it, here or in the backup"
         )
+        say(text)
     if manifest["mlflow"] != version("mlflow"):
-        say(
-            _(
-                "MLflow was {then} and is {now}: if it does not start, its database has to be "
-                "upgraded (RUNBOOK)",
-                then=manifest["mlflow"],
-                now=version("mlflow"),
-            )
+        text = _(
+            "MLflow was {then} and is {now}: if it does not start, its database has to be "
+            "upgraded (RUNBOOK)",
+            then=manifest["mlflow"],
+            now=version("mlflow"),
         )
+        say(text)
     say(_("who was forgotten after that moment is here again: repeat --forget (docs/privacy.md)"))
     if containers.dumps() is not None:
         say(_("the database is left: RUNBOOK §10 has the command"))

@@ -17,53 +17,38 @@ from typing import Any
 
 from core.cli.arguments import parser, run_command, say
 from core.messages import N_, _
-from scripts.addresses import Options, load_env_file, read_options
-from scripts.processes import ROOT, StartError
-from scripts.units import API, MLFLOW, PREFIX, Place, before, server, service, timer
+from scripts.starting.addresses import Options, load_env_file, read_options
+from scripts.starting.processes import ROOT, StartError
+from scripts.starting.units import API, MLFLOW, PREFIX, Place, server, service, timer
 from scripts.up import api_command, child_environment, mlflow_command
 
 SYSTEM = Path("/etc/systemd/system")
-_MLFLOW_MEMORY, _API_MEMORY, _ROUTINE_MEMORY = "2G", "2G", "2G"
 
 
 def units(options: Options, user: str = "") -> dict[str, str]:
     """Return the text of each unit by its name.
 
-    Args:
-        options: where MLflow and the API listen.
-        user: whose processes a machine's units are; empty: units of a user's own manager.
+    `user` is whose processes a machine's units are; empty for units of a user's own manager.
     """
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     # A routine of its own compacts.
     given = {**child_environment(options), "PATH": path, "COMPACT_HOUR": "none"}
     place = Place(str(ROOT), given, user)
-    upgrade = before(place, [sys.executable, "-m", "scripts.up", "--upgrade-only"])
-    after = "After=network.target\n"
+    upgrade = [sys.executable, "-m", "scripts.up", "--upgrade-only"]
+    after, follow = "After=network.target", f"Wants={MLFLOW}\n"
     found = {
         MLFLOW: server(
-            place,
-            f"{PREFIX}: MLflow",
-            mlflow_command(options),
-            _MLFLOW_MEMORY,
-            before=upgrade,
-            unit=after,
+            place, f"{PREFIX}: MLflow", mlflow_command(options), f"{after}\n", first=upgrade
         ),
         # No hard dependency: without MLflow the API serves its local copy.
-        API: server(
-            place,
-            f"{PREFIX}: API",
-            api_command(options),
-            _API_MEMORY,
-            unit=f"After=network.target {MLFLOW}\nWants={MLFLOW}\n",
-        ),
+        API: server(place, f"{PREFIX}: API", api_command(options), f"{after} {MLFLOW}\n{follow}"),
     }
     for routine in routines():
         name = f"{PREFIX}-{routine['name'].replace(' ', '-')}"
         about = f"{PREFIX}: {routine['name']}"
         command = [sys.executable, "-m", routine["module"], *routine["arguments"]]
-        once = "Type=oneshot\nNice=10\n"
-        unit = f"After={MLFLOW}\nWants={MLFLOW}\n"
-        found[f"{name}.service"] = service(place, about, command, _ROUTINE_MEMORY, once, unit)
+        once, unit = "Type=oneshot\nNice=10\n", f"After={MLFLOW}\n{follow}"
+        found[f"{name}.service"] = service(place, about, command, once, unit)
         found[f"{name}.timer"] = timer(about, routine["when"])
     return found
 

@@ -1,8 +1,8 @@
 """Start the whole system on this machine: MLflow server, a champion, the proxy. Ctrl-C stops it.
 
 It starts the project's own commands as processes and watches them; of the project it imports only
-`core`, which is quick. It ends with its terminal and with `make`; `scripts.guard` ends what it has
-started if it is killed itself.
+`core`, which is quick. It ends with its terminal and with `make`; if it is killed itself,
+`scripts/starting/guard.py` ends what it has started.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from core.cli.arguments import Parser, parser, run_command
 from core.cli.progress import say
 from core.contract.names import CHAMPION, model_name
 from core.messages import N_, _
-from scripts.addresses import LOOPBACK, Options, check_port, load_env_file, read_options
-from scripts.database import is_newer, is_older
-from scripts.processes import ROOT, Stack, StartError, Stopped
+from scripts.starting.addresses import LOOPBACK, Options, check_port, load_env_file, read_options
+from scripts.starting.database import newer, older, revision
+from scripts.starting.processes import ROOT, Stack, StartError, Stopped
 
 VAR = ROOT / "var"
 DATABASE = VAR / "mlflow.db"
@@ -45,15 +45,11 @@ def workbook(stack: Stack, source: str | None) -> Path:
     if source:
         return Path(source).resolve()
     if not (ROOT / SYNTHETIC).exists():
-        say(
-            _(
-                "making a synthetic PEDE workbook ({students} students): {path}",
-                students=STUDENTS,
-                path=SYNTHETIC,
-            )
-        )
-        command = [*("-m", "data.synthetic", "--students", str(STUDENTS), "--seed", str(SEED))]
-        stack.run(_("the generator"), [sys.executable, *command, "--output", str(SYNTHETIC)])
+        facts = {"students": STUDENTS, "path": SYNTHETIC}
+        say(_("making a synthetic PEDE workbook ({students} students): {path}", **facts))
+        command = [sys.executable, "-m", "data.synthetic", "--students", str(STUDENTS)]
+        command += ["--seed", str(SEED), "--output", str(SYNTHETIC)]
+        stack.run(_("the generator"), command)
     return SYNTHETIC
 
 
@@ -69,10 +65,11 @@ def upgrade_database(database: Path, stack: Stack) -> None:
     Raises:
         StartError: the tables are of a newer MLflow, or a step failed.
     """
-    if is_newer(database):
+    has = revision(database)
+    if newer(has):
         message = N_("{path} was written by a newer MLflow than is installed here")
         raise StartError(message, path=database)
-    if not is_older(database):
+    if not older(has):
         return
     say(_("the registry is of an older MLflow: backing it up, then upgrading its database"))
     stack.run(_("the backup"), [sys.executable, "-m", "scripts.backup", str(ROOT / "backups")])
@@ -120,10 +117,8 @@ def ensure_champion(options: Options, stack: Stack) -> None:
     say(_("training on {source} by mlflow run (about a minute)", source=source))
     stack.run(_("the training"), [sys.executable, "-m", *training(source)])
     if not has_champion(options.mlflow_url):
-        raise StartError(
-            N_("the training ended, but the version did not pass the gate; see {url}"),
-            url=f"{options.mlflow_url}/#/models/{model_name()}",
-        )
+        message = N_("the training ended, but the version did not pass the gate; see {url}")
+        raise StartError(message, url=f"{options.mlflow_url}/#/models/{model_name()}")
 
 
 def start_api(options: Options, stack: Stack) -> None:
@@ -160,21 +155,19 @@ def announce(options: Options) -> str:
 def warn(options: Options) -> None:
     """Say what these settings leave open or make impossible."""
     if not os.environ.get("PSEUDONYM_KEY"):
-        say(
-            _(
-                "PSEUDONYM_KEY is not set: answers are captured without pseudonyms, and what "
-                "is captured now can never be joined with labels by person (.env.example)"
-            )
+        text = _(
+            "PSEUDONYM_KEY is not set: answers are captured without pseudonyms, and what "
+            "is captured now can never be joined with labels by person (.env.example)"
         )
+        say(text)
     if options.is_open:
-        say(
-            _(
-                "the API is open to the network ({host}); MLflow stays on {loopback}, since nobody "
-                "has to log in there",
-                host=options.host,
-                loopback=LOOPBACK,
-            )
+        text = _(
+            "the API is open to the network ({host}); MLflow stays on {loopback}, since nobody "
+            "has to log in there",
+            host=options.host,
+            loopback=LOOPBACK,
         )
+        say(text)
         if not os.environ.get("API_KEYS"):
             say(_("API_KEYS is not set: whoever reaches this machine may ask (.env.example)"))
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from core.cli.arguments import parser, run_command, say
 from core.messages import N_, _
-from scripts.database import newer, older
-from scripts.processes import StartError
+from scripts.starting.database import newer, older
+from scripts.starting.processes import StartError
 
 
 def upgrade(uri: str) -> bool:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from monitoring.routines import ROUTINES
-from scripts.addresses import Options
 from scripts.services import main, units
-from scripts.units import Place, service, timer
+from scripts.starting.addresses import Options
+from scripts.starting.units import Place, service, timer
 from tests.live import ROOT, clean_environment
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -84,7 +84,7 @@ def test_a_folder_with_odd_signs_is_taken_literally(tmp_path: Path) -> None:
     odd.mkdir()
     place = Place(str(odd), {"A": "x y%h"})
     path = tmp_path / "risco-odd.service"
-    path.write_text(service(place, "100 %", ["/bin/echo", str(odd)], "1G"), encoding="utf-8")
+    path.write_text(service(place, "100 %", ["/bin/echo", str(odd)]), encoding="utf-8")
     done = subprocess.run(
         [str(ANALYZE), "verify", str(path)], capture_output=True, text=True, check=False
     )

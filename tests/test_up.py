@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -82,3 +83,12 @@ def test_its_children_end_with_it(
     process.send_signal(number)
     eventually(lambda: not lives(child), 60)
     process.wait(30)
+
+
+def test_the_guard_needs_no_word_of_patience() -> None:
+    """As the chaos campaign starts it: what it was told of ends with it, for all that."""
+    server = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    guard = [sys.executable, "-m", "scripts.starting.guard"]
+    threading.Thread(target=server.wait, daemon=True).start()  # no zombie keeps its group
+    subprocess.run(guard, cwd=ROOT, input=f"+{server.pid}\n", text=True, check=True, timeout=60)
+    eventually(lambda: server.poll() is not None, 10)

@@ -44,7 +44,7 @@ class System:
         self._stopping = threading.Event()
         self._down: dict[str, Fault] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        guard = [sys.executable, "-m", "scripts.guard"]
+        guard = [sys.executable, "-m", "scripts.starting.guard"]
         self._guard = subprocess.Popen(
             guard, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
         )

@@ -17,7 +17,7 @@ from core.messages import N_, _
 from core.registry.packages import read_contract, read_description
 from core.registry.places import is_unity
 from core.registry.versions import Registry, Version
-from mlflow_project.flips.ledger import DESCRIBE, Ledger, exclusive
+from mlflow_project.flips.ledger import Ledger, exclusive
 from mlflow_project.flips.settlement import settle
 from mlflow_project.versions.errors import Refused
 
@@ -123,7 +123,7 @@ def _switch(
             breaks="; ".join(breaks),
         )
     entry = ledger.begin(
-        DESCRIBE,
+        names.LEDGER_DESCRIBE,
         reason or _("described"),
         before=version.tags.get(names.TAG_DESCRIPTION, ""),
         after=digest,

@@ -7,7 +7,7 @@ from core.messages import N_
 from core.mlflow_client.errors import RegistryError, VersionRefused
 from core.registry.fleet import told
 from core.registry.proxies import Fleet, fleet_of, read_reports
-from core.registry.versions import Registry, Version
+from core.registry.versions import Registry
 
 _LOOK_SECONDS = 0.5
 
@@ -46,6 +46,6 @@ def _settled(fleet: Fleet) -> bool:
 
 def proxies_told(registry: Registry) -> str:
     """Return who serves the champion, in one sentence."""
-    champion: Version | None = registry.by_alias(names.CHAMPION)
+    champion = registry.by_alias(names.CHAMPION)
     number, release = (champion.number, champion.release) if champion else (None, "–")
     return told(fleet_of(read_reports(registry), names.CHAMPION, number), release)

@@ -8,17 +8,15 @@ from datetime import UTC, datetime
 
 from core.contract import names
 from core.messages import N_, _
-from core.messages.formats import percent
 from core.registry.proxies import read_reports
 from core.registry.versions import Registry, Version
 from mlflow_project.flips import promotion
-from mlflow_project.flips.ledger import Ledger, exclusive, this_host
+from mlflow_project.flips.ledger import RECENT, Ledger, exclusive, this_host
 from mlflow_project.flips.settlement import IN_FLIGHT, settle
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.trial import try_version
 
 START, STOP = names.LEDGER_CANARY_START, names.LEDGER_CANARY_STOP
-_RECENT = 50
 
 
 def start(registry: Registry, release: str, share: float, reason: str) -> Version:
@@ -61,7 +59,7 @@ def stop(registry: Registry, reason: str) -> Version | None:
         return registry.find(canary)
 
 
-def promote(registry: Registry, reason: str, *, force: bool = False) -> Version:
+def promote(registry: Registry, reason: str) -> Version:
     """Make the canary the champion, then end it as a canary.
 
     Raises:
@@ -70,7 +68,7 @@ def promote(registry: Registry, reason: str, *, force: bool = False) -> Version:
     canary = registry.by_alias(names.CANARY)
     if canary is None:
         raise Refused(N_("There is no canary."))
-    version = promotion.promote(registry, canary.release, reason, force=force)
+    version = promotion.promote(registry, canary.release, reason)
     stop(registry, _("promoted"))
     return version
 
@@ -89,7 +87,7 @@ def settled(registry: Registry) -> Ledger:
     """
     ledger = settle(registry)
     canary = registry.aliases().get(names.CANARY)
-    for entry in ledger.entries(_RECENT):
+    for entry in ledger.entries(RECENT):
         old = datetime.now(UTC) - entry.when > IN_FLIGHT
         if entry.open and entry.action in (START, STOP) and (entry.host == this_host() or old):
             done = entry.after == str(canary or "")
@@ -125,17 +123,7 @@ def _check(registry: Registry, target: Version) -> None:
     if against:
         text = N_("Version {release} failed the criteria: {against}. It can be no canary.")
         raise Refused(text, release=target.release, against=against)
-    breaks = promotion.breaking_changes(registry, try_version(registry, target))
+    breaks = promotion.breaking_changes(registry, champion, try_version(registry, target))
     if breaks:
         text = N_("Version {release} breaks those who use the API today: {breaks}.")
         raise Refused(text, release=target.release, breaks="; ".join(breaks))
-
-
-def started(version: Version, share: float) -> str:
-    """Say what a start has done."""
-    return _(
-        "{release} (no. {number}) answers {share} of the requests as canary.",
-        release=version.release,
-        number=version.number,
-        share=percent(share / 100),
-    )

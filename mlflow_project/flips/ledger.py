@@ -22,18 +22,12 @@ from core.files.scratch import lock_folder
 from core.registry.runs import experiment_id
 from core.registry.versions import Registry
 
-PROMOTE, ROLLBACK = names.LEDGER_PROMOTE, names.LEDGER_ROLLBACK
-DESCRIBE, THRESHOLD, UNRECORDED = (
-    names.LEDGER_DESCRIBE,
-    names.LEDGER_THRESHOLD,
-    names.LEDGER_UNRECORDED,
-)
-CONFLICT, ADOPT, CONVERT = names.LEDGER_CONFLICT, "adopt", "convert"
-IMPORT = "import"
-NOTICED, FLIPS, ORIGIN = names.LEDGER_NOTICED, names.LEDGER_FLIPS, names.LEDGER_ORIGIN
+_TAGS = ("action", "before", "after", "version", "previous", "host", "forced")
+"""Tags of an entry's run that are fields of the entry under the same name."""
 _OPEN = "RUNNING"
 _HOLDS = "attributes.status != 'KILLED' and attributes.status != 'FAILED'"
 _PAGE = 1000
+RECENT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +49,15 @@ class LedgerEntry:
     after: str
     version: str
     previous: str
+    host: str
+    forced: str
     open: bool
-    host: str = ""
-    forced: str = ""
-    origin: bool = False
+    origin: bool
 
     @property
     def moved_champion(self) -> bool:
         """Tell whether the entry is of a move of this server's `champion`."""
-        return self.action in FLIPS and not self.origin
+        return self.action in names.LEDGER_FLIPS and not self.origin
 
 
 class Ledger:
@@ -89,7 +83,7 @@ class Ledger:
         told: set[str] = set()
         while True:
             page = self._client.search_runs([experiment], _HOLDS, 1, page_size, order, token)
-            for entry in map(self._read, page):
+            for entry in map(_read, page):
                 # One begun meanwhile moves the others to later pages.
                 if entry.run_id not in told:
                     told.add(entry.run_id)
@@ -98,31 +92,13 @@ class Ledger:
             if not token:
                 return
 
-    def _read(self, run: Any) -> LedgerEntry:
-        tags = run.data.tags
-        return LedgerEntry(
-            run_id=run.info.run_id,
-            action=tags.get("action", ""),
-            when=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
-            who=tags.get("mlflow.user", ""),
-            why=tags.get("reason", ""),
-            before=tags.get("before", ""),
-            after=tags.get("after", ""),
-            version=tags.get("version", ""),
-            previous=tags.get("previous", ""),
-            open=run.info.status == _OPEN,
-            host=tags.get("host", ""),
-            forced=tags.get("forced", ""),
-            origin=ORIGIN in tags,
-        )
-
-    def flips(self, last: int = 50) -> list[LedgerEntry]:
-        """Return the last entries that moved `champion`, oldest first, open or not.
+    def flips(self) -> list[LedgerEntry]:
+        """Return the last 50 entries that moved `champion`, oldest first, open or not.
 
         Every command looks at them, so those before were looked at long ago.
         """
-        moved = (entry for entry in self._newest(last) if entry.moved_champion)
-        return list(islice(moved, last))[::-1]
+        moved = (entry for entry in self._newest(RECENT) if entry.moved_champion)
+        return list(islice(moved, RECENT))[::-1]
 
     def begin(self, action: str, why: str, **facts: str) -> str:
         """Write an open entry; return its run's id. Empty facts are left out.
@@ -145,11 +121,11 @@ class Ledger:
         """Write an entry of another server's ledger, once; it moves nothing here."""
         origin = str(facts["run_id"])
         experiment = self._experiment
-        if self._client.search_runs([experiment], f"tags.{ORIGIN} = '{origin}'"):
+        if self._client.search_runs([experiment], f"tags.{names.LEDGER_ORIGIN} = '{origin}'"):
             return
         kept = ("action", "before", "after", "version", "host", "forced")
         tags = {key: str(facts[key]) for key in kept if facts.get(key)}
-        tags |= {ORIGIN: origin, "reason": facts["why"], "mlflow.user": facts["who"]}
+        tags |= {names.LEDGER_ORIGIN: origin, "reason": facts["why"], "mlflow.user": facts["who"]}
         title = f"{facts['action']} ({origin[:8]})"
         run = self._client.create_run(experiment, int(facts["when"]), tags, title)
         self._client.set_terminated(run.info.run_id, "FINISHED", int(facts["when"]))
@@ -161,6 +137,19 @@ class Ledger:
     def undo(self, run_id: str) -> None:
         """Mark an entry as taken back; it no longer counts."""
         self._client.set_terminated(run_id, "KILLED")
+
+
+def _read(run: Any) -> LedgerEntry:
+    tags = run.data.tags
+    return LedgerEntry(
+        run_id=run.info.run_id,
+        when=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+        who=tags.get("mlflow.user", ""),
+        why=tags.get("reason", ""),
+        open=run.info.status == _OPEN,
+        origin=names.LEDGER_ORIGIN in tags,
+        **{name: tags.get(name, "") for name in _TAGS},
+    )
 
 
 def this_host() -> str:

@@ -6,12 +6,12 @@ from core.cli.text_tables import text_table
 from core.contract import names
 from core.messages import N_, _
 from core.registry.versions import Registry
-from mlflow_project.flips.ledger import CONFLICT, NOTICED, UNRECORDED, LedgerEntry
+from mlflow_project.flips.ledger import LedgerEntry
 
 _ONE_BY_ONE = 40
 """Up to so many versions are asked for by number; beyond, listing all is quicker."""
 _VERDICTS = {"passed": N_("criteria met"), "failed": N_("criteria failed")}
-_NOTICED = {UNRECORDED: N_("unrecorded"), CONFLICT: N_("conflict")}
+_NOTICED = {names.LEDGER_UNRECORDED: N_("unrecorded"), names.LEDGER_CONFLICT: N_("conflict")}
 
 
 def list_versions(registry: Registry, last: int | None = None) -> str:
@@ -43,7 +43,7 @@ def show_history(registry: Registry, entries: Sequence[LedgerEntry]) -> str:
     rows = []
     for entry in entries:
         when = f"{entry.when.astimezone():%Y-%m-%d %H:%M:%S}"
-        noticed = entry.action in NOTICED
+        noticed = entry.action in names.LEDGER_NOTICED
         rows.append(
             [
                 _("noticed {when}", when=when) if noticed else when,
@@ -85,7 +85,7 @@ def _from_to(entry: LedgerEntry, releases: Mapping[str, str]) -> tuple[str, str]
         gone = _("no. {number} (deleted)", number=number)
         return releases.get(number, gone) if number else "–"
 
-    if entry.action == "threshold":
+    if entry.action == names.LEDGER_THRESHOLD:
         return entry.before, f"{entry.after} ({release(entry.version)})"
     share = f" ({entry.version})" if entry.action == names.LEDGER_CANARY_START else ""
     return release(entry.before), release(entry.after) + share

@@ -14,7 +14,7 @@ from core.messages import N_, _
 from core.mlflow_client.errors import UnreadableContract
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
-from mlflow_project.flips.ledger import NOTICED, PROMOTE, ROLLBACK, THRESHOLD, Ledger, exclusive
+from mlflow_project.flips.ledger import Ledger, exclusive
 from mlflow_project.flips.settlement import refuse_if_in_flight, refuse_if_overtaken, settle
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.trial import try_version
@@ -45,16 +45,19 @@ def promote(
         target = registry.by_release(release)
         against = failures(target)
         if against and not force:
-            raise Refused(
-                N_(
-                    "Version {release} failed the criteria: {against}. "
-                    'To promote it all the same: --force --reason "..."'
-                ),
-                release=release,
-                against=against,
+            text = N_(
+                "Version {release} failed the criteria: {against}. "
+                'To promote it all the same: --force --reason "..."'
             )
+            raise Refused(text, release=release, against=against)
         return _flip(
-            registry, ledger, PROMOTE, target, reason, accept_contract_change, forced=against
+            registry,
+            ledger,
+            names.LEDGER_PROMOTE,
+            target,
+            reason,
+            accept_contract_change,
+            forced=against,
         )
 
 
@@ -68,19 +71,16 @@ def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
     """
     with exclusive(registry):
         ledger = settle(registry)
-        if to is not None:
-            return _flip(registry, ledger, ROLLBACK, registry.by_release(to), reason, True)
-        flips = ledger.flips()
-        if flips and flips[-1].action in NOTICED:
-            raise Refused(
-                N_(
-                    "The alias champion was moved outside these commands or by two at once; "
-                    "'previous' may not be the version served before. Say which to go back to: "
-                    "rollback --to v1.0.0 --reason ..."
-                )
+        flips = ledger.flips() if to is None else []
+        if flips and flips[-1].action in names.LEDGER_NOTICED:
+            text = N_(
+                "The alias champion was moved outside these commands or by two at once; "
+                "'previous' may not be the version served before. Say which to go back to: "
+                "rollback --to v1.0.0 --reason ..."
             )
-        target = registry.at_alias(names.PREVIOUS)
-        return _flip(registry, ledger, ROLLBACK, target, reason, True)
+            raise Refused(text)
+        target = registry.at_alias(names.PREVIOUS) if to is None else registry.by_release(to)
+        return _flip(registry, ledger, names.LEDGER_ROLLBACK, target, reason, True)
 
 
 def set_threshold(registry: Registry, release: str, value: float, reason: str) -> Version:
@@ -100,22 +100,23 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
             raise Refused(N_("Version {release} has no score to compare with."), release=release)
         before = version.tags.get(names.TAG_THRESHOLD) or f"{contract.threshold:.6f}"
         facts = {"before": before, "after": str(value), "version": str(version.number)}
-        entry = ledger.begin(THRESHOLD, reason, **facts)
+        entry = ledger.begin(names.LEDGER_THRESHOLD, reason, **facts)
         registry.set_tag(version, names.TAG_THRESHOLD, str(value))
         ledger.close(entry)
         return version
 
 
-def breaking_changes(registry: Registry, contract: ModelContract) -> list[str]:
-    """Return what of the champion's clients would break under a contract, in words."""
-    champion = registry.by_alias(names.CHAMPION)
-    if champion is None:
+def breaking_changes(
+    registry: Registry, champion: int | None, contract: ModelContract
+) -> list[str]:
+    """Return what of the clients of a champion (by number) would break under a contract."""
+    version = None if champion is None else registry.find(champion)
+    if version is None:
         return []
     try:
-        served = read_contract(registry, champion)
+        return incompatible_changes(read_contract(registry, version), contract)
     except UnreadableContract:
         return []
-    return incompatible_changes(served, contract)
 
 
 def _flip(
@@ -127,29 +128,22 @@ def _flip(
     accept_contract_change: bool,
     forced: str = "",
 ) -> Version:
-    breaks = breaking_changes(registry, try_version(registry, target))
-    if breaks and not accept_contract_change:
-        raise Refused(
-            N_(
-                "Version {release} breaks those who use the API today: {breaks}. "
-                "Tell the clients; to promote it: --accept-contract-change"
-            ),
-            release=target.release,
-            breaks="; ".join(breaks),
-        )
+    contract = try_version(registry, target)
     known = refuse_if_in_flight(ledger)
     aliases = registry.aliases()
     before = aliases.get(names.CHAMPION)
     if before == target.number:
         raise Refused(N_("Version {release} is the champion already."), release=target.release)
-    entry = ledger.begin(
-        action,
-        reason,
-        before=str(before or ""),
-        after=str(target.number),
-        previous=str(aliases.get(names.PREVIOUS) or ""),
-        forced=forced,
-    )
+    breaks = breaking_changes(registry, before, contract)
+    if breaks and not accept_contract_change:
+        text = N_(
+            "Version {release} breaks those who use the API today: {breaks}. "
+            "Tell the clients; to promote it: --accept-contract-change"
+        )
+        raise Refused(text, release=target.release, breaks="; ".join(breaks))
+    facts = {"after": str(target.number), "forced": forced}
+    facts |= {"before": str(before or ""), "previous": str(aliases.get(names.PREVIOUS) or "")}
+    entry = ledger.begin(action, reason, **facts)
     refuse_if_overtaken(ledger, entry, known)
     if breaks:
         # Before the alias: a proxy that meets the version must know that this is wanted.

@@ -29,12 +29,10 @@ def run_monitoring(command: str, options: Sequence[str]) -> int:
 
 def newest_rehearsal(registry: Registry, version: Version) -> RunRecord | None:
     """Return the newest finished rehearsal of a version; None where there is none."""
-    wanted = {
-        f"tags.{names.TAG_JOB}": names.JOB_REHEARSAL,
-        f"tags.{names.TAG_REGISTRY_VERSION}": str(version.number),
-        "attributes.status": "FINISHED",
-    }
-    filters = " and ".join(f"{name} = '{value}'" for name, value in wanted.items())
+    filters = (
+        f"tags.{names.TAG_JOB} = '{names.JOB_REHEARSAL}' and attributes.status = 'FINISHED' "
+        f"and tags.{names.TAG_REGISTRY_VERSION} = '{version.number}'"
+    )
     runs = newest_runs(registry, names.monitoring_experiment(registry.name), filters, most=1)
     # A number is used again after a deletion.
     return next((run for run in runs if run.started >= version.created), None)
@@ -50,28 +48,23 @@ def show_rehearsal(registry: Registry, release: str, *, yes: bool = False) -> No
         UnknownVersion: there is no such release.
     """
     version = registry.by_release(release)
-    champion = registry.aliases().get(names.CHAMPION)
-    if champion in (None, version.number):
+    if registry.aliases().get(names.CHAMPION) in (None, version.number):
         return
-    found = newest_rehearsal(registry, version)
-    if found is not None:
+    if found := newest_rehearsal(registry, version):
         text = found.tags.get(_NOTE, "")
         say(_("Rehearsed {time}: {headline}", time=moment(found.started), headline=text))
         return
-    say(
-        _(
-            "{release} was not rehearsed. To see first what it changes: "
-            "python -m mlflow_project.registry rehearse {release}",
-            release=release,
-        )
+    text = _(
+        "{release} was not rehearsed. To see first what it changes: "
+        "python -m mlflow_project.registry rehearse {release}",
+        release=release,
     )
-    if not yes and sys.stdin.isatty() and sys.stdout.isatty() and not _agreed(release):
-        raise Refused(N_("{release} was not promoted."), release=release)
-
-
-def _agreed(release: str) -> bool:
+    say(text)
+    if yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
     say(_("Promote {release} without a rehearsal? [y/N]", release=release))
-    return sys.stdin.readline().strip().lower() in _YES
+    if sys.stdin.readline().strip().lower() not in _YES:
+        raise Refused(N_("{release} was not promoted."), release=release)
 
 
 def look_again(registry: Registry, release: str) -> list[str]:
@@ -83,10 +76,5 @@ def look_again(registry: Registry, release: str) -> list[str]:
         f"python -m mlflow_project.registry rehearse {release} --answered_by {left.release} "
         "--output rever.xlsx"
     )
-    return [
-        _(
-            "Who got another answer than {release} gives: {command}",
-            release=left.release,
-            command=command,
-        )
-    ]
+    facts = {"release": left.release, "command": command}
+    return [_("Who got another answer than {release} gives: {command}", **facts)]

@@ -13,7 +13,7 @@ from itertools import pairwise
 from core.contract import names
 from core.messages import N_, _
 from core.registry.versions import Registry
-from mlflow_project.flips.ledger import CONFLICT, UNRECORDED, Ledger, LedgerEntry, this_host
+from mlflow_project.flips.ledger import Ledger, LedgerEntry, this_host
 from mlflow_project.versions.errors import Refused
 
 IN_FLIGHT = timedelta(minutes=2)
@@ -34,10 +34,10 @@ def settle(registry: Registry) -> Ledger:
     clash = _clash(flips)
     if clash is not None:
         text = _told(clash, champion)
-        ledger.record(CONFLICT, text, before=recorded, after=champion)
+        ledger.record(names.LEDGER_CONFLICT, text, before=recorded, after=champion)
     elif champion != recorded:
         text = _("changed outside these commands")
-        ledger.record(UNRECORDED, text, before=recorded, after=champion)
+        ledger.record(names.LEDGER_UNRECORDED, text, before=recorded, after=champion)
         facts = {"old": recorded or "–", "new": champion or "–", "text": text}
         text = _("champion went from no. {old} to no. {new}: {text}", **facts)
     else:
@@ -110,7 +110,7 @@ def _clash(flips: Sequence[LedgerEntry]) -> tuple[LedgerEntry, LedgerEntry] | No
 
     What was noted before the last conflict is not told again.
     """
-    noted = [i for i, entry in enumerate(flips) if entry.action == CONFLICT]
+    noted = [i for i, entry in enumerate(flips) if entry.action == names.LEDGER_CONFLICT]
     recent = flips[noted[-1] :] if noted else flips
     return next(((a, b) for a, b in pairwise(recent) if a.after != b.before), None)
 

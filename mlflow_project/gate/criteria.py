@@ -1,7 +1,7 @@
 """What a version must show before it may be served: limits, champion, groups. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -75,12 +75,8 @@ def judge(
     """
     rows, recall = len(test), metrics["recall"]
     criteria = [
-        Criterion(
-            "test_rows", rows >= policy.min_test_rows, number(rows), _at_least(policy.min_test_rows)
-        ),
-        Criterion(
-            "recall", recall >= policy.min_recall, number(recall, 3), _at_least(policy.min_recall)
-        ),
+        _at_least("test_rows", rows, policy.min_test_rows, number(rows)),
+        _at_least("recall", recall, policy.min_recall, number(recall, 3)),
         _within_capacity(policy, metrics),
         _above_persistence(policy, test),
         *(c for column in groups for c in _group_gaps(policy, test, column)),
@@ -91,12 +87,12 @@ def judge(
     return criteria
 
 
-def _at_least(limit: float) -> str:
-    return f">= {number(limit, 0 if limit >= 1 else 2)}"
+def _at_least(name: str, value: float, limit: float, found: str) -> Criterion:
+    return Criterion(name, value >= limit, found, f">= {number(limit, 0 if limit >= 1 else 2)}")
 
 
-def _at_most(limit: float) -> str:
-    return f"<= {number(limit, 2)}"
+def _at_most(name: str, value: float, limit: float, found: str) -> Criterion:
+    return Criterion(name, value <= limit, found, f"<= {number(limit, 2)}")
 
 
 def _shown(interval: Interval) -> str:
@@ -112,26 +108,18 @@ def _within_capacity(policy: GatePolicy, metrics: Mapping[str, float]) -> Criter
     same, and a person decides (`capacity_question`).
     """
     share, at_risk = metrics["share_flagged"], metrics["positive_rate"]
-    return Criterion(
-        "share_flagged",
-        share <= policy.max_share_flagged,
-        _("{share} flagged, {risk} at risk", share=number(share, 3), risk=number(at_risk, 3)),
-        _at_most(policy.max_share_flagged),
-    )
+    found = _("{share} flagged, {risk} at risk", share=number(share, 3), risk=number(at_risk, 3))
+    return _at_most("share_flagged", share, policy.max_share_flagged, found)
 
 
-def capacity_question(metrics: Mapping[str, float], capacity: float = CAPACITY) -> str:
+def capacity_question(metrics: Mapping[str, float]) -> str:
     """Return the question that a director must answer before a promotion, or nothing.
 
     It is asked where more children were at risk than the schools can follow up and the model flags
-    more as well.
-
-    Args:
-        metrics: `share_flagged`, `positive_rate` and `precision` of the test rows.
-        capacity: share of the children that can be followed up.
+    more as well. `metrics` are `share_flagged`, `positive_rate` and `precision` of the test rows.
     """
     share, at_risk = metrics["share_flagged"], metrics["positive_rate"]
-    if not (at_risk > capacity and share > capacity):
+    if not (at_risk > CAPACITY and share > CAPACITY):
         return ""
     return _(
         "Of 100 children of the test year {risk} lagged a year later, more than the {capacity} "
@@ -139,10 +127,10 @@ def capacity_question(metrics: Mapping[str, float], capacity: float = CAPACITY) 
         "May the schools work the list from the top and stop where their places are filled, "
         "leaving about {left} flagged children without follow-up?",
         risk=round(100 * at_risk),
-        capacity=round(100 * capacity),
+        capacity=round(100 * CAPACITY),
         flagged=round(100 * share),
         right=round(100 * metrics["precision"]),
-        left=round(100 * (share - capacity)),
+        left=round(100 * (share - CAPACITY)),
     )
 
 
@@ -160,18 +148,16 @@ def _group_gaps(policy: GatePolicy, test: pd.DataFrame, column: str) -> Iterator
     for value in sorted(test[column].dropna().unique()):
         inside = (test[column] == value).to_numpy()
         positives = int((target[inside] == 1).sum())
-        name = f"recall_gap.{column}.{value}"
-        wanted = _at_most(policy.max_group_gap)
+        name, found = f"recall_gap.{column}.{value}", _positives(positives)
         if positives < policy.min_group_positives:
-            few = _("{wanted}; too few to judge", wanted=wanted)
-            yield Criterion(name, True, _positives(positives), few)
+            passed = _at_most(name, 0.0, policy.max_group_gap, found)
+            few = _("{wanted}; too few to judge", wanted=passed.wanted)
+            yield replace(passed, wanted=few)
             continue
         # A row outside the group counts as no positive, so it is in neither sum.
         of_group = recall_of(target * inside, flagged)
         gap = bootstrap(difference(recall_of(target, flagged), of_group), len(test), policy.seed)
-        yield Criterion(
-            name, gap.low <= policy.max_group_gap, f"{_shown(gap)}, {_positives(positives)}", wanted
-        )
+        yield _at_most(name, gap.low, policy.max_group_gap, f"{_shown(gap)}, {found}")
 
 
 def _positives(count: int) -> str:
@@ -195,14 +181,11 @@ def _weakest_groups(
         biases.append((_least_distance(bias), f"{column}={value}", bias))
     if areas:
         high, name, area = min(areas)
-        passed = high >= policy.min_group_auc
-        yield Criterion(
-            "group_ranking", passed, f"{name}: {_shown(area)}", _at_least(policy.min_group_auc)
-        )
+        found = f"{name}: {_shown(area)}"
+        yield _at_least("group_ranking", high, policy.min_group_auc, found)
         distance, name, bias = max(biases)
-        passed = distance <= policy.max_group_bias
-        wanted = _at_most(policy.max_group_bias)
-        yield Criterion("group_calibration", passed, f"{name}: {_shown(bias)}", wanted)
+        found = f"{name}: {_shown(bias)}"
+        yield _at_most("group_calibration", distance, policy.max_group_bias, found)
 
 
 def _group_bias(gaps: np.ndarray, inside: np.ndarray) -> Statistic:
@@ -230,32 +213,27 @@ def _against_champion(policy: GatePolicy, common: pd.DataFrame) -> Iterator[Crit
         wanted = _(">= {n} to judge", n=policy.min_common_rows)
         yield Criterion("champion", True, text, wanted)
         return
-    for name, gain, loss in _gains(policy, common):
-        yield Criterion(
-            name,
-            gain.value >= -loss,
-            ngettext("{gain} in {n} row", "{gain} in {n} rows", len(common), gain=_shown(gain)),
-            f">= {signed(-loss, 2)}",
-        )
+    for name, statistic, loss in _gains(policy, common):
+        gain = bootstrap(statistic, len(common), policy.seed)
+        found = ngettext("{gain} in {n} row", "{gain} in {n} rows", len(common), gain=_shown(gain))
+        yield Criterion(name, gain.value >= -loss, found, f">= {signed(-loss, 2)}")
 
 
-def _gains(policy: GatePolicy, common: pd.DataFrame) -> Iterator[tuple[str, Interval, float]]:
+def _gains(policy: GatePolicy, common: pd.DataFrame) -> Iterator[tuple[str, Statistic, float]]:
     """Yield name, challenger's gain over the champion (more is better), and the loss allowed."""
     target = common["target"].to_numpy()
     flagged = common["flagged"].to_numpy(bool)
     scores = common["score"].to_numpy(float)
     their_scores = common["champion_score"].to_numpy(float)
-    theirs = _surest(
-        common["champion_flagged"].to_numpy(bool), their_scores, policy.max_share_flagged
-    )
-    rows, seed = len(common), policy.seed
+    their_flags = common["champion_flagged"].to_numpy(bool)
+    theirs = _surest(their_flags, their_scores, policy.max_share_flagged)
     if (target == 1).any():
         recall = difference(recall_of(target, flagged), recall_of(target, theirs))
-        yield "recall_gain", bootstrap(recall, rows, seed), policy.max_recall_loss
+        yield "recall_gain", recall, policy.max_recall_loss
         f2 = difference(f2_of(target, flagged), f2_of(target, theirs))
-        yield "f2_gain", bootstrap(f2, rows, seed), policy.max_f2_loss
+        yield "f2_gain", f2, policy.max_f2_loss
     brier = difference(brier_of(target, their_scores), brier_of(target, scores))
-    yield "brier_gain", bootstrap(brier, rows, seed), policy.max_brier_loss
+    yield "brier_gain", brier, policy.max_brier_loss
 
 
 def _surest(flagged: np.ndarray, scores: np.ndarray, share: float) -> np.ndarray:

@@ -1,21 +1,21 @@
 """The gate: may a new version be served? Compared with the champion on rows neither had seen."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-import numpy as np
 import pandas as pd
 
 from core.contract import names
 from core.contract.model import ModelContract
+from core.files.scratch import scratch_folder
 from core.mlflow_client.errors import UnreadableContract
+from core.registry.evidence import fetch_evidence
 from core.registry.packages import ask, load_model, read_contract, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
 from mlflow_project.flips.promotion import GATE_FAILED, GATE_PASSED, GATE_TAG
 from mlflow_project.gate.criteria import Criterion, GatePolicy, judge
-from mlflow_project.gate.evidence import read_evidence
 from mlflow_project.modelling.groups import FAIR, TITLES, with_groups
 from mlflow_project.modelling.rows import row_digests
 from mlflow_project.modelling.training import Evaluation
@@ -79,49 +79,42 @@ def common_rows(registry: Registry, champion: Version, evaluation: Evaluation) -
     a feature that is gone.
     """
     seen = _seen_by(registry, champion)
-    if seen is None or not set(seen.contract.feature_names) <= set(evaluation.test.columns):
+    if seen is None or not set(seen[0].feature_names) <= set(evaluation.test.columns):
         return tested_rows(evaluation).head(0)
+    contract, tested, fitted = seen
     # Digests speak of the champion's features: by ours, rows it knows would pass for new ones.
-    rows = tested_rows(evaluation, seen.contract.feature_names)
-    known = seen.tested.drop_duplicates("row").set_index("row")
+    rows = tested_rows(evaluation, contract.feature_names)
+    known = tested.drop_duplicates("row").set_index("row")
     said = known[["score", "flagged"]].reindex(rows["row"])
     rows["champion_score"] = said["score"].to_numpy(float)
     # Not by `map`: where no row is known to both it makes a column that takes no booleans.
     rows["champion_flagged"] = said["flagged"].to_numpy(object)
     year = evaluation.test[YEAR]
-    met = rows["champion_score"].notna() | rows["row"].isin(seen.fitted["row"])
-    seen_years = seen.fitted.get(YEAR, year[met])
-    fresh = (~year.isin(seen_years)).to_numpy()
+    met = rows["champion_score"].notna() | rows["row"].isin(fitted["row"])
+    fresh = (~year.isin(fitted.get(YEAR, year[met]))).to_numpy()
     if fresh.any():
-        scores, threshold = _score_by(registry, champion, seen.contract, evaluation.test[fresh])
+        new = evaluation.test.loc[fresh, list(contract.feature_names)]
+        scores = scores_of(ask(load_model(registry, champion), new), contract)
         rows.loc[fresh, "champion_score"] = scores
-        rows.loc[fresh, "champion_flagged"] = scores >= threshold
+        rows.loc[fresh, "champion_flagged"] = scores >= champion.threshold(contract)
     return rows.dropna(subset=["champion_score"]).reset_index(drop=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a version was tested on and fitted on: rows by digest, with the years of the latter."""
-
-    contract: ModelContract
-    tested: pd.DataFrame
-    fitted: pd.DataFrame
-
-
-def _seen_by(registry: Registry, champion: Version) -> _Seen | None:
-    """Return what the champion has seen, or None where nothing tells."""
+def _seen_by(
+    registry: Registry, champion: Version
+) -> tuple[ModelContract, pd.DataFrame, pd.DataFrame] | None:
+    """Return contract, rows tested on and rows fitted on (with their years); None if unknown."""
     try:
         contract = read_contract(registry, champion)
     except UnreadableContract:
         return None
     tested = read_evidence(registry, champion, names.ARTIFACT_EVALUATION)
     fitted = read_evidence(registry, champion, names.ARTIFACT_TRAINING_ROWS)
-    return None if tested is None or fitted is None else _Seen(contract, tested, fitted)
+    return None if tested is None or fitted is None else (contract, tested, fitted)
 
 
-def _score_by(
-    registry: Registry, champion: Version, contract: ModelContract, rows: pd.DataFrame
-) -> tuple[np.ndarray, float]:
-    """Return the served champion's scores of rows, and its threshold."""
-    output = ask(load_model(registry, champion), rows[list(contract.feature_names)])
-    return scores_of(output, contract), champion.threshold(contract)
+def read_evidence(registry: Registry, version: Version, artifact: str) -> pd.DataFrame | None:
+    """Return a Parquet file that training kept of a version; None where nobody has it."""
+    with scratch_folder() as folder:
+        path = fetch_evidence(registry, version, artifact, folder)
+        return None if path is None else pd.read_parquet(path)

@@ -4,7 +4,6 @@ A joblib file is a pickle, and reading a pickle runs whatever program is in it. 
 data: skops, with a contract made from the files that stood beside it.
 """
 
-import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -13,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import mlflow.sklearn
 import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from core.contract import names
 from core.contract.model import ContractError, Example, ModelContract
-from core.contract.trusted_types import PLAIN_TYPES
 from core.messages import N_, _
 from core.registry.versions import Registry, Version
-from mlflow_project.flips.ledger import ADOPT, Ledger, exclusive
-from mlflow_project.migration.as_data import as_data
+from mlflow_project.flips.ledger import Ledger, exclusive
+from mlflow_project.migration.as_data import EQUAL, as_data, log_stored
+from mlflow_project.migration.bundle import digest_of
 from mlflow_project.migration.invented import invent_example, invent_rows, read_example
 from mlflow_project.migration.old_files import read_old_files
 from mlflow_project.migration.old_model import CONSENT, OldEstimator, read_pickle
@@ -33,10 +31,6 @@ from mlflow_project.runs.fingerprint import PACKAGES
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.registration import next_release, register_tried
 from mlflow_project.versions.trial import frame_of
-
-EQUAL = 1e-12
-"""How far the scores of the adopted model may lie from the old one's."""
-_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +79,8 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     if threshold is None:
         text = N_("{path} does not say the model's threshold; say it with --threshold.")
         raise Refused(text, path=request.metadata)
-    next_release(registry, release)  # a taken release is refused before the pickle is read
-    old = read_pickle(request.model, stated, consent=request.trust_pickle)
+    next_release(registry, release)  # a taken one is refused before the pickle is read
+    old = read_pickle(request.model, stated)
     contract = _contract(old, release, threshold, request.example)
     renamed = {column: name for name, column in old.old.columns.items() if name != column}
     new = deepcopy(old.model)
@@ -96,10 +90,10 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     with exclusive(registry):
         next_release(registry, release)  # nobody took it since
         version = _register(registry, request, stated.metrics, contract, stored, kind)
-        facts = {"name": request.model.name, "digest": _digest(request.model)[:16]}
+        facts = {"name": request.model.name, "digest": digest_of(request.model)[:16]}
         why = _("{name} (SHA-256 {digest}), pickle read once", **facts)
         number = str(version.number)
-        Ledger(registry).record(ADOPT, why, after=number, version=number)
+        Ledger(registry).record("adopt", why, after=number, version=number)
     return Adopted(version, kind, renamed, old.warnings)
 
 
@@ -139,7 +133,7 @@ def _contract(
 def _compare(old: OldEstimator, stored: Any, contract: ModelContract) -> None:
     """Refuse unless old and stored model score 256 invented rows alike, nulls among them."""
     assert contract.example is not None  # noqa: S101 (made with one)
-    frame = invent_rows(contract.features, contract.example.instance, _ROWS)
+    frame = invent_rows(contract.features, contract.example.instance)
     asked = frame if hasattr(stored, "feature_names_in_") else frame.to_numpy()
     try:
         after = np.asarray(stored.predict_proba(asked))[:, contract.positive_class]
@@ -163,6 +157,7 @@ def _register(
     kind: str,
 ) -> Version:
     """Log and register; a version that a server could not load is removed again."""
+    file = request.model.name
     mlflow.set_experiment(f"{registry.name}-training")
     with mlflow.start_run(run_name=f"adopt {contract.release}"):
         mlflow.log_params(
@@ -170,8 +165,8 @@ def _register(
                 "release": contract.release,
                 "threshold": contract.threshold,
                 "contract_digest": contract.digest(),
-                "adopted_file": request.model.name,
-                "adopted_sha256": _digest(request.model),
+                "adopted_file": file,
+                "adopted_sha256": digest_of(request.model),
                 "serialization": kind,
             }
         )
@@ -180,33 +175,21 @@ def _register(
         mlflow.log_artifact(str(request.metadata), "adopted")
         info = _log(model, contract, kind)
     tags = {names.TAG_RELEASE: contract.release, "adopted": kind}
-    text = _(
-        "{release}: adopted from {name}, threshold {threshold}",
-        release=contract.release,
-        name=request.model.name,
-        threshold=contract.threshold,
-    )
+    facts = {"release": contract.release, "threshold": contract.threshold}
+    text = _("{release}: adopted from {name}, threshold {threshold}", **facts, name=file)
     return register_tried(registry, info.model_uri, tags, text)
 
 
 def _log(model: Any, contract: ModelContract, kind: str) -> Any:
     assert contract.example is not None  # noqa: S101 (made with one)
-    data = {"skops_trusted_types": sorted(PLAIN_TYPES)} if kind == "skops" else {}
     inputs = Schema([ColSpec(f.type, f.name) for f in contract.features])
     outputs = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
-    return mlflow.sklearn.log_model(
+    return log_stored(
         model,
-        name="model",
-        serialization_format=kind,
+        kind,
         pyfunc_predict_fn="predict_proba",
         signature=ModelSignature(inputs, outputs),
         input_example=frame_of(contract, contract.example),
         metadata={names.METADATA_CONTRACT: contract.to_dict()},
         pip_requirements=[f"{package}=={installed(package)}" for package in PACKAGES],
-        **data,
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

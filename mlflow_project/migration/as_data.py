@@ -1,10 +1,24 @@
-"""A fitted scikit-learn model as data: written by skops with known types, and read back."""
+"""A scikit-learn model as data, not as a program: stored by skops with known types, and recognized.
 
+What comes from outside is asked here before anything of it is loaded.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
+import mlflow.sklearn
+import skops.io
+from mlflow.models import Model
+
 from core.contract.trusted_types import PLAIN_TYPES
+from core.files.skops_models import foreign_types
 from core.messages import N_, _
 from mlflow_project.versions.errors import Refused
+
+EQUAL = 1e-12
+"""How far an answer of the stored model may lie from the old one's."""
 
 
 def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
@@ -13,9 +27,6 @@ def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
     Raises:
         Refused: skops cannot hold it as data, and `keep_pickle` is not given.
     """
-    import cloudpickle  # type: ignore[import-untyped]
-    import skops.io
-
     try:
         content = skops.io.dumps(model)
         asked = set(skops.io.get_untrusted_types(data=content))
@@ -27,11 +38,61 @@ def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
         # skops refuses what it cannot describe (a lambda, a class of a script) in many ways.
         reason = _("skops does not describe it ({kind})", kind=type(exc).__name__)
     if not keep_pickle:
-        raise Refused(
-            N_(
-                "The model cannot be stored as data: {reason}. Stored as a pickle (--keep-pickle) "
-                "the API loads it only with ALLOW_PICKLE=true; training anew is better."
-            ),
-            reason=reason,
+        text = N_(
+            "The model cannot be stored as data: {reason}. Stored as a pickle (--keep-pickle) "
+            "the API loads it only with ALLOW_PICKLE=true; training anew is better."
         )
+        raise Refused(text, reason=reason)
     return cloudpickle.loads(cloudpickle.dumps(model)), "cloudpickle"
+
+
+def log_stored(model: Any, kind: str, **options: Any) -> Any:
+    """Log a model to the current run, stored as `as_data` says; return MLflow's facts of it."""
+    trusted = {"skops_trusted_types": sorted(PLAIN_TYPES)} if kind == "skops" else {}
+    return mlflow.sklearn.log_model(
+        model, name="model", serialization_format=kind, **trusted, **options
+    )
+
+
+def program_parts(folder: Path) -> list[str]:
+    """Return why loading this MLflow model would run a program that it brings; empty if it is data.
+
+    Data is scikit-learn saved by skops, of types known to be harmless. The list of types that
+    MLflow's own loader trusts comes from the model itself, so it is checked too.
+
+    Raises:
+        MlflowException: the folder holds no readable `MLmodel`.
+    """
+    flavors = Model.load(str(folder)).flavors
+    pyfunc, flavor = flavors.get("python_function", {}), flavors.get("sklearn", {})
+    found = list(_foreign_loader(pyfunc, flavor))
+    return found or list(_foreign_types(folder, flavor))
+
+
+def _foreign_loader(pyfunc: Mapping[str, Any], flavor: Mapping[str, Any]) -> Iterator[str]:
+    if pyfunc.get("code") or flavor.get("code"):
+        yield _("brings code of its own (code_paths)")
+    if pyfunc.get("loader_module") != "mlflow.sklearn" or pyfunc.get("data"):
+        yield _("uses another loader ({loader})", loader=pyfunc.get("loader_module"))
+    if flavor.get("serialization_format") != "skops":
+        stored = flavor.get("serialization_format") or "pickle"
+        yield _("is stored as {kind}, not as skops", kind=stored)
+    if pyfunc.get("model_path") != flavor.get("pickled_model"):
+        yield _("points to two model files")
+
+
+def _foreign_types(folder: Path, flavor: Mapping[str, Any]) -> Iterator[str]:
+    file = folder / str(flavor.get("pickled_model"))
+    if file.parent != folder or not file.is_file():
+        yield _("has its model file outside its folder")
+        return
+    try:
+        asked = set(foreign_types(file))
+    except Exception as exc:
+        # skops reads a zip file of unknown content: anything may be wrong with it.
+        yield _("has a model file that cannot be read ({kind})", kind=type(exc).__name__)
+        return
+    stated = set(flavor.get("skops_trusted_types") or ()) - PLAIN_TYPES
+    foreign = sorted(asked | stated)
+    if foreign:
+        yield _("uses types outside the accepted list: {types}", types=", ".join(foreign))

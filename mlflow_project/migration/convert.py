@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlflow
-import mlflow.sklearn
 import numpy as np
 import sklearn
 from mlflow.models import Model
@@ -19,15 +18,14 @@ from mlflow.models import Model
 from core.contract import names
 from core.contract.completed import artifact_of
 from core.contract.model import ModelContract
-from core.contract.trusted_types import PLAIN_TYPES
 from core.files.scratch import scratch_folder
 from core.messages import N_, _
 from core.registry.evidence import fetch_evidence, training_record
 from core.registry.files import Package
 from core.registry.packages import contract_of, download, load_untrusted
 from core.registry.versions import Registry, Version
-from mlflow_project.flips.ledger import CONVERT, Ledger, exclusive
-from mlflow_project.migration.as_data import as_data
+from mlflow_project.flips.ledger import Ledger, exclusive
+from mlflow_project.migration.as_data import EQUAL, as_data, log_stored
 from mlflow_project.migration.invented import invent_rows
 from mlflow_project.migration.old_model import CONSENT
 from mlflow_project.versions.errors import Refused
@@ -37,9 +35,6 @@ _EVIDENCE = (
     *(names.ARTIFACT_REFERENCE, names.ARTIFACT_EVALUATION),
     *(names.ARTIFACT_TRAINING_ROWS, names.ARTIFACT_YEAR_CHANGE),
 )
-EQUAL = 1e-12
-"""How far an output of the new version may lie from the old one's."""
-_ROWS = 256
 
 
 def convert(
@@ -47,12 +42,8 @@ def convert(
 ) -> Version:
     """Register a pickled version anew, as data; no alias moves. Return the new version.
 
-    Args:
-        registry: of the model.
-        release: the pickled version's.
-        trust_pickle: consent to run what is in it.
-        new: release of the new version; without one a version that has a release of its own gets
-            the next minor, any other is known by its number.
+    `new` is its release; without one a version that has a release of its own gets the next minor,
+    any other is known by its number.
 
     Raises:
         Refused: there is no consent, it is data already or no scikit-learn model, skops cannot hold
@@ -76,16 +67,15 @@ def convert(
                 "Version {release}, written by scikit-learn {writer}, does not load with {here}: "
                 "{kind}"
             )
-            writer, here = flavor.get("sklearn_version"), sklearn.__version__
-            facts = {"writer": writer, "here": here, "kind": type(exc).__name__}
-            raise Refused(text, release=release, **facts) from exc
+            facts = {"writer": flavor.get("sklearn_version"), "here": sklearn.__version__}
+            raise Refused(text, release=release, **facts, kind=type(exc).__name__) from exc
         stored, _kind = as_data(estimator)
         _compare(estimator, stored, package, contract)
         with exclusive(registry):
             made = _register(registry, version, package, contract, stored, new)
             number = str(made.number)
             why = _("{release}, pickle read once", release=release)
-            Ledger(registry).record(CONVERT, why, after=number, version=number)
+            Ledger(registry).record("convert", why, after=number, version=number)
     return made
 
 
@@ -97,7 +87,7 @@ def _compare(old: Any, stored: Any, package: Package, contract: ModelContract) -
     """
     example = Model.load(str(package.folder)).load_input_example(str(package.folder))
     known = contract.example.instance if contract.example else _plain(contract)
-    invented = invent_rows(contract.features, known, _ROWS)
+    invented = invent_rows(contract.features, known)
     named = hasattr(old, "feature_names_in_")
     answered = False
     for rows in (example, invented if named else invented.to_numpy()):
@@ -120,7 +110,7 @@ def _plain(contract: ModelContract) -> Mapping[str, Any]:
 def _alike(before: Any, after: Any) -> bool:
     one, other = np.asarray(before), np.asarray(after)
     if one.dtype.kind != "f":
-        return bool(np.array_equal(one, other))
+        return np.array_equal(one, other)
     return one.shape == other.shape and np.allclose(one, other, rtol=0, atol=EQUAL, equal_nan=True)
 
 
@@ -144,11 +134,9 @@ def _register(
     with mlflow.start_run(run_name=f"convert {contract.release}"):
         mlflow.log_params({"converted_from": old.number, "serialization": "skops"})
         mlflow.log_metrics(dict(training_record(registry, old).metrics))
-        info = mlflow.sklearn.log_model(
+        info = log_stored(
             model,
-            name="model",
-            serialization_format="skops",
-            skops_trusted_types=sorted(PLAIN_TYPES),
+            "skops",
             pyfunc_predict_fn=package.method,
             signature=logged.signature,
             input_example=logged.load_input_example(str(package.folder)),

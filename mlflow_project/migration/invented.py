@@ -46,13 +46,11 @@ def _invented(feature: Feature) -> Any:
         return False
     if feature.type == "string":
         if not feature.values:
-            raise Refused(
-                N_(
-                    "Nobody knows which texts {name} takes; give an invented example with "
-                    "--example example.json (never a person's data)."
-                ),
-                name=feature.name,
+            text = N_(
+                "Nobody knows which texts {name} takes; give an invented example with "
+                "--example example.json (never a person's data)."
             )
+            raise Refused(text, name=feature.name)
         return feature.values[0]
     low, high = feature.min, feature.max
     known = EXAMPLE_INSTANCE.get(feature.name)
@@ -63,10 +61,10 @@ def _invented(feature: Feature) -> Any:
     return low if low is not None else high if high is not None else 1.0
 
 
-def invent_rows(features: Sequence[Feature], example: Mapping[str, Any], rows: int) -> pd.DataFrame:
-    """Return rows (rows, k) over the features' ranges, a tenth of what may be missing missing."""
+def invent_rows(features: Sequence[Feature], example: Mapping[str, Any]) -> pd.DataFrame:
+    """Return 256 rows over the features' ranges, a tenth of what may be missing missing."""
     rng = np.random.default_rng(0)
-    return pd.DataFrame({f.name: _column(f, example[f.name], rows, rng) for f in features})
+    return pd.DataFrame({f.name: _column(f, example[f.name], 256, rng) for f in features})
 
 
 def _column(feature: Feature, known: Any, rows: int, rng: np.random.Generator) -> np.ndarray:

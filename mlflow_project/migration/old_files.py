@@ -26,17 +26,11 @@ _IN_POLICY = ("threshold_value", "value", *_THRESHOLD)
 _INPUTS = ("input_schema", "inputs", "features", "columns", "schema")
 _FEATURES = ("expected_features", "features", "feature_names", "input_features")
 _METRICS = ("metrics", "test_metrics", "evaluation")
-_TYPES: Sequence[tuple[str, FeatureType]] = (
-    ("bool", "boolean"),
-    ("int", "double"),
-    ("long", "double"),
-    ("float", "double"),
-    ("double", "double"),
-    ("num", "double"),
-    ("obj", "string"),
-    ("str", "string"),
-    ("categ", "string"),
-)
+_TYPES: Mapping[FeatureType, tuple[str, ...]] = {
+    "boolean": ("bool",),
+    "double": ("int", "long", "float", "double", "num"),
+    "string": ("obj", "str", "categ"),
+}
 """Beginnings of the types' names. Whole numbers are `double`: JSON knows one kind of number, and a
 `double` may be missing."""
 _YEAR = re.compile(r"(.+)_(?:19|20)\d\d")
@@ -69,11 +63,12 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
     metadata, signature = _object(metadata_path), _object(signature_path)
     listed = _inputs(signature, signature_path) or _named(metadata)
     if not listed:
+        text = N_(
+            "{signature} does not say the model's inputs. Looked for: {inputs} "
+            "(name → type); in {metadata}: {features}."
+        )
         raise Refused(
-            N_(
-                "{signature} does not say the model's inputs. Looked for: {inputs} "
-                "(name → type); in {metadata}: {features}."
-            ),
+            text,
             signature=signature_path,
             inputs=", ".join(_INPUTS),
             metadata=metadata_path,
@@ -152,7 +147,7 @@ def _named(metadata: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _feature(name: str, facts: Any, path: Path) -> Feature:
     stated = facts if isinstance(facts, dict) else {"type": facts}
     kind = str(stated.get("type") or stated.get("dtype") or "float").lower()
-    known = next((ours for begin, ours in _TYPES if kind.startswith(begin)), None)
+    known = next((ours for ours, begins in _TYPES.items() if kind.startswith(begins)), None)
     if known is None:
         text = N_("{path}: the input {name} has the type {kind!r}, which is not known.")
         raise Refused(text, path=path, name=name, kind=kind)

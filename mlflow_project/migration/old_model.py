@@ -57,14 +57,14 @@ class OldEstimator:
         return bool(np.isfinite(scores).all())
 
 
-def read_pickle(path: Path, old: OldModel, *, consent: bool) -> OldEstimator:
-    """Read the classifier in a joblib file; the features come in the order it was fitted with.
+def read_pickle(path: Path, old: OldModel) -> OldEstimator:
+    """Read the classifier in a joblib file, by consent (`CONSENT`).
+
+    The features come in the order it was fitted with.
 
     Raises:
-        Refused: there is no consent, or it is no binary classifier over these features.
+        Refused: it is no binary classifier over these features.
     """
-    if not consent:
-        raise Refused(CONSENT, path=path)
     if not path.is_file():
         raise Refused(N_("The file {path} does not exist."), path=path)
     with warnings.catch_warnings(record=True) as caught:
@@ -94,14 +94,11 @@ def _load(path: Path) -> Any:
             )
             facts = {"path": path, "writer": writer, "here": sklearn.__version__, "reason": exc}
             raise Refused(text, **facts) from exc
-        raise Refused(
-            N_(
-                "{path} needs code that is not here ({reason}). Put it on PYTHONPATH to read it; "
-                "served, the version may have parts of scikit-learn only."
-            ),
-            path=path,
-            reason=exc,
-        ) from exc
+        text = N_(
+            "{path} needs code that is not here ({reason}). Put it on PYTHONPATH to read it; "
+            "served, the version may have parts of scikit-learn only."
+        )
+        raise Refused(text, path=path, reason=exc) from exc
     except Exception as exc:
         facts = {"path": path, "reason": type(exc).__name__}
         raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc

@@ -1,13 +1,16 @@
 """An MLflow run as plain data and files, and back again on another server."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from core.mlflow_client.client import Client
+from core.registry.runs import experiment_id
+from core.registry.versions import Registry
 
 _BOUND = ("mlflow.log-model.history", "mlflow.parentRunId", "mlflow.rootRunId")
 """Run tags that name other runs and models of the server they were made on."""
@@ -41,37 +44,32 @@ def save_run(client: Client, run_id: str, folder: Path) -> None:
         client.download_artifacts(run_id, item.path, str(artifacts))
 
 
-def load_run(client: Client, folder: Path, experiment: str) -> str:
-    """Make a run in `experiment` (by name) from what `save_run` wrote; return its id.
+@contextmanager
+def loaded_run(registry: Registry, folder: Path, experiment: str) -> Iterator[str]:
+    """Make a run in `experiment` (by name) from what `save_run` wrote; yield its id.
 
-    It is left open: whoever adds a model to it closes it with `finish`.
+    When the block ends well it is closed, at the time at which the saved one ended.
     """
+    client = registry.client
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    found = client.get_experiment_by_name(experiment)
-    identity = found.experiment_id if found else client.create_experiment(experiment)
+    identity = experiment_id(registry, experiment)
     run = client.create_run(identity, facts["start_time"], run_name=facts["name"])
     run_id = str(run.info.run_id)
     tags = {**facts["tags"], "imported_from_run": facts["run_id"]}
-    _log(client, run_id, [RunTag(k, v) for k, v in tags.items()])
-    _log(client, run_id, [Param(k, v) for k, v in facts["params"].items()])
-    _log(client, run_id, [Metric(*point) for point in facts["metrics"]])
+    logged: dict[str, list[Any]] = {
+        "tags": [RunTag(k, v) for k, v in tags.items()],
+        "params": [Param(k, v) for k, v in facts["params"].items()],
+        "metrics": [Metric(*point) for point in facts["metrics"]],
+    }
+    for kind, entities in logged.items():
+        for start in range(0, len(entities), _AT_ONCE):
+            client.log_batch(run_id, **{kind: entities[start : start + _AT_ONCE]})
     if facts["datasets"]:
         client.log_inputs(run_id, [_input(*entry) for entry in facts["datasets"]])
     if (folder / "artifacts").is_dir():
         client.log_artifacts(run_id, str(folder / "artifacts"))
-    return run_id
-
-
-def finish(client: Client, run_id: str, folder: Path) -> None:
-    """Close a run at the time at which the saved one ended."""
-    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    yield run_id
     client.set_terminated(run_id, "FINISHED", facts["end_time"])
-
-
-def _log(client: Client, run_id: str, entities: Sequence[Any]) -> None:
-    kinds = {RunTag: "tags", Param: "params", Metric: "metrics"}
-    for part in (entities[i : i + _AT_ONCE] for i in range(0, len(entities), _AT_ONCE)):
-        client.log_batch(run_id, **{kinds[type(part[0])]: list(part)})
 
 
 def _input(dataset: Mapping[str, Any], tags: Mapping[str, str]) -> DatasetInput:

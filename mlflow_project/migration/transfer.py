@@ -6,7 +6,6 @@ run with their artifacts, the version's tags and description, and its ledger ent
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -27,10 +26,10 @@ from core.registry.files import open_package
 from core.registry.packages import download, read_contract
 from core.registry.runs import open_run
 from core.registry.versions import Registry, Version
-from mlflow_project.flips.ledger import IMPORT, Ledger, LedgerEntry, exclusive
+from mlflow_project.flips.ledger import Ledger, exclusive
+from mlflow_project.migration.as_data import program_parts
 from mlflow_project.migration.bundle import read_bundle, write_bundle
-from mlflow_project.migration.plain import program_parts
-from mlflow_project.migration.run_copy import finish, load_run, save_run
+from mlflow_project.migration.run_copy import loaded_run, save_run
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.registration import register_tried
 from mlflow_project.versions.trial import check_example
@@ -39,6 +38,8 @@ _STAYS = (names.TAG_BASELINE_RUN_ID, names.TAG_DRIFT_STATUS, names.TAG_PERFORMAN
 """Version tags that speak of the server they were set on."""
 _SERVERS_OWN = ("model_id", "run_id", "artifact_path")
 """Entries of an `MLmodel` file that another server gives anew."""
+_FACTS = ("release", "model_name", "number", "tags", "description", "ledger")
+"""What a manifest must say of its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,14 @@ def export_version(registry: Registry, release: str, target: Path) -> Transferre
         for part, run_id in _runs(version):
             with suppress(NotFound):  # deleted; the version needs it no more
                 save_run(registry.client, run_id, folder / part)
+        found = registry.client.get_model_version(version.name, str(version.number))
         facts = {
             "model_name": version.name,
             "release": release,
             "number": version.number,
-            "description": _description(registry, version),
+            "description": str(found.description or ""),
             "tags": {k: v for k, v in version.tags.items() if k not in _STAYS},
-            "ledger": [_told(registry, entry) for entry in _entries(registry, version)],
+            "ledger": _told(registry, version),
         }
         digest = write_bundle(folder, {"version": facts}, target)
     return Transferred(release, version.number, digest)
@@ -97,25 +99,23 @@ def import_version(
             text = N_("{path} is not the bundle expected: its manifest's SHA-256 is {digest}.")
             raise Refused(text, path=path, digest=digest)
         facts = _facts(manifest, path)
-        release = str(facts["release"])
-        _check_tags(facts, path)
+        release: str = facts["release"]
         _check_model(registry, facts, folder / "model", trust_pickle)
         with exclusive(registry):
-            present = _present(registry, release)
+            present = None
+            with suppress(UnknownVersion, ModelMissing):
+                present = registry.by_release(release)
             if present is not None:
-                _compare(registry, present, folder)
+                _compare(registry, present, folder / "model")
                 return Transferred(release, present.number, digest, identical=True)
             version = _register(registry, facts, folder, digest)
             ledger = Ledger(registry)
             for entry in facts["ledger"]:
                 ledger.copy(entry)
-            why = _(
-                "from {name} no. {number}, bundle {digest}",
-                name=facts["model_name"],
-                number=facts["number"],
-                digest=digest[:16],
-            )
-            ledger.record(IMPORT, why, after=str(version.number), version=str(version.number))
+            origin = {"name": facts["model_name"], "number": facts["number"]}
+            why = _("from {name} no. {number}, bundle {digest}", **origin, digest=digest[:16])
+            number = str(version.number)
+            ledger.record("import", why, after=number, version=number)
     return Transferred(release, version.number, digest)
 
 
@@ -128,35 +128,40 @@ def _runs(version: Version) -> Iterator[tuple[str, str]]:
 
 
 def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return what a manifest says of its version, unless it contradicts itself.
+
+    Raises:
+        Refused: it does, or says nothing of a version.
+    """
     try:
-        facts: dict[str, Any] = manifest["version"]
-        needed = ("release", "model_name", "number", "tags", "description", "ledger")
-        return {key: facts[key] for key in needed}
+        stated: dict[str, Any] = manifest["version"]
+        facts = {key: stated[key] for key in _FACTS}
     except (KeyError, TypeError) as exc:
         raise Refused(N_("{path}: the manifest describes no version."), path=path) from exc
-
-
-def _check_tags(facts: dict[str, Any], path: Path) -> None:
-    """Refuse tags that contradict the version they come with, or that no command would set."""
-    tags, release = facts["tags"], str(facts["release"])
-    texts = isinstance(tags, dict) and all(isinstance(value, str) for value in tags.values())
-    wrong = None if texts else "tags"
-    if texts and tags.get(names.TAG_RELEASE, release) != release:
-        wrong = names.TAG_RELEASE
-    if texts and names.TAG_THRESHOLD in tags:
-        try:
-            read_share(tags[names.TAG_THRESHOLD])
-        except NumberError:
-            wrong = names.TAG_THRESHOLD
-    if wrong:
+    facts |= {"release": str(facts["release"]), "number": int(facts["number"])}
+    if wrong := _wrong(facts["tags"], facts["release"]):
         text = N_("{path}: {name} contradicts the version; nothing was imported.")
         raise Refused(text, path=path, name=wrong)
+    return facts
+
+
+def _wrong(tags: Any, release: str) -> str | None:
+    """Return the tag that contradicts the version, or that no command would set."""
+    if not (isinstance(tags, dict) and all(isinstance(value, str) for value in tags.values())):
+        return "tags"
+    if tags.get(names.TAG_RELEASE, release) != release:
+        return names.TAG_RELEASE
+    try:
+        read_share(tags.get(names.TAG_THRESHOLD, "0"))
+    except NumberError:
+        return names.TAG_THRESHOLD
+    return None
 
 
 def _check_model(
     registry: Registry, facts: dict[str, Any], folder: Path, trust_pickle: bool
 ) -> None:
-    release, number = str(facts["release"]), int(facts["number"])
+    release, number = facts["release"], facts["number"]
     try:
         package = open_package(registry.client, number, folder)
         reasons = program_parts(folder)
@@ -168,44 +173,27 @@ def _check_model(
         text = N_("The bundle of {release} holds no readable model.")
         raise Refused(text, release=release) from exc
     if reasons and not trust_pickle:
-        raise Refused(
-            N_(
-                "The model of {release} {reasons}. Loading it may run any program with your "
-                "rights. If you trust whoever made it: --trust-pickle"
-            ),
-            release=release,
-            reasons="; ".join(reasons),
+        text = N_(
+            "The model of {release} {reasons}. Loading it may run any program with your "
+            "rights. If you trust whoever made it: --trust-pickle"
         )
+        raise Refused(text, release=release, reasons="; ".join(reasons))
     if contract.release != release:
         text = N_("The bundle says {release}, but the model's contract says {stated}.")
         raise Refused(text, release=release, stated=contract.release)
     check_example(package, contract)
 
 
-def _present(registry: Registry, release: str) -> Version | None:
-    try:
-        return registry.by_release(release)
-    except (UnknownVersion, ModelMissing):
-        return None
-
-
-def _compare(registry: Registry, present: Version, folder: Path) -> None:
-    """Refuse a release that is taken by another model."""
-    here = folder.with_name(f"{folder.name}-present")
-    try:
-        _download_model(registry, present, here)
-        same = fingerprint(here) == fingerprint(folder / "model")
-    finally:
-        shutil.rmtree(here, ignore_errors=True)
-    if not same:
-        raise Refused(
-            N_(
-                "Version {release} exists here (no. {number}) and is another model; "
-                "nothing was imported."
-            ),
-            release=present.release,
-            number=present.number,
-        )
+def _compare(registry: Registry, present: Version, model: Path) -> None:
+    """Refuse a release that is taken by another model than the one in a folder."""
+    with scratch_folder() as folder:
+        _download_model(registry, present, folder / "model")
+        if fingerprint(folder / "model") == fingerprint(model):
+            return
+    text = N_(
+        "Version {release} exists here (no. {number}) and is another model; nothing was imported."
+    )
+    raise Refused(text, release=present.release, number=present.number)
 
 
 def fingerprint(folder: Path) -> str:
@@ -224,20 +212,18 @@ def fingerprint(folder: Path) -> str:
 
 def _register(registry: Registry, facts: dict[str, Any], folder: Path, digest: str) -> Version:
     """Upload runs, model and baseline; the version comes last, with all its tags at once."""
-    client, release = registry.client, str(facts["release"])
-    experiment = f"{registry.name}-training"
+    release, experiment = facts["release"], f"{registry.name}-training"
     if (folder / "run").is_dir():
-        run_id = load_run(client, folder / "run", experiment)
-        model_uri = _upload_model(registry, run_id, folder / "model")
-        finish(client, run_id, folder / "run")
+        with loaded_run(registry, folder / "run", experiment) as run_id:
+            model_uri = _upload_model(registry, run_id, folder / "model")
     else:
         with open_run(registry, experiment, f"import {release}", {}) as run:
             model_uri = _upload_model(registry, run.id, folder / "model")
     tags = {**facts["tags"], names.TAG_RELEASE: release, "imported_bundle": digest}
     if (folder / "baseline").is_dir():
-        baseline = load_run(client, folder / "baseline", f"{registry.name}-monitoring")
-        finish(client, baseline, folder / "baseline")
-        tags[names.TAG_BASELINE_RUN_ID] = baseline
+        experiment = names.monitoring_experiment(registry.name)
+        with loaded_run(registry, folder / "baseline", experiment) as run_id:
+            tags[names.TAG_BASELINE_RUN_ID] = run_id
     return register_tried(registry, model_uri, tags, facts["description"] or "")
 
 
@@ -270,31 +256,20 @@ def _download_model(registry: Registry, version: Version, folder: Path) -> None:
     (folder / "registered_model_meta").unlink(missing_ok=True)
 
 
-def _description(registry: Registry, version: Version) -> str:
-    found = registry.client.get_model_version(version.name, str(version.number))
-    return str(found.description or "")
+def _told(registry: Registry, version: Version) -> list[dict[str, Any]]:
+    """Return the ledger's entries that speak of a version, as plain data.
 
-
-def _entries(registry: Registry, version: Version) -> list[LedgerEntry]:
-    """Return the ledger entries that speak of a version."""
-    number = str(version.number)
-    return [
-        entry
-        for entry in Ledger(registry).entries()
-        if (version.release if entry.origin else number)
-        in (
-            entry.version,
-            *(() if entry.action == "threshold" else (entry.before, entry.after)),
-        )
-    ]
-
-
-def _told(registry: Registry, entry: LedgerEntry) -> dict[str, Any]:
-    """Return an entry as plain data, versions by release: numbers mean nothing elsewhere."""
+    Versions are given by release: numbers mean nothing elsewhere.
+    """
     releases = {str(v.number): v.release for v in registry.versions()}
-    facts = {**asdict(entry), "when": round(entry.when.timestamp() * 1000)}
-    if not entry.origin:
-        moved = () if entry.action == "threshold" else ("before", "after")
-        for key in ("version", *moved):
-            facts[key] = releases.get(facts[key], facts[key])
-    return facts
+    told = []
+    for entry in Ledger(registry).entries():
+        facts = {**asdict(entry), "when": round(entry.when.timestamp() * 1000)}
+        moved = () if entry.action == names.LEDGER_THRESHOLD else ("before", "after")
+        named = {key: facts[key] for key in ("version", *moved)}
+        if (version.release if entry.origin else str(version.number)) not in named.values():
+            continue
+        if not entry.origin:
+            facts |= {key: releases.get(number, number) for key, number in named.items()}
+        told.append(facts)
+    return told

@@ -1,11 +1,9 @@
 """What can be typed after `python -m mlflow_project.registry`."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from core.cli.arguments import Parser, both_spellings, parser
+from core.cli.arguments import Parser, parser
 from core.contract import names
 from core.contract.numbers import NumberError, read_number
 from core.messages import _
@@ -42,28 +40,18 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
     promote = commands.add_parser("promote", help=_("serve a version from now on"))
     _add_version(promote)
     _add_reason(promote, required=False)
-    promote.add_argument(
-        "--force",
-        action="store_true",
-        help=_("even if it failed the gate's criteria; needs --reason"),
-    )
+    _add_flag(promote, "--force", _("even if it failed the gate's criteria; needs --reason"))
     _add_consent(promote)
     _add_wait(promote)
-    promote.add_argument(
-        "--yes", action="store_true", help=_("do not ask, even if it was not rehearsed")
-    )
+    _add_flag(promote, "--yes", _("do not ask, even if it was not rehearsed"))
     commands.add_parser(
         "rehearse",
         help=_("what a version would change in captured rows (monitoring.rehearsal)"),
         add_help=False,  # all that follows is for that command
     )
     rollback = commands.add_parser("rollback", help=_("go back to the previous version"))
-    rollback.add_argument(
-        "--to",
-        metavar="v1.0.0",
-        default=names.PREVIOUS,
-        help=_("where to (default: %(default)s)"),
-    )
+    text = _("where to (default: %(default)s)")
+    rollback.add_argument("--to", metavar="v1.0.0", default=names.PREVIOUS, help=text)
     _add_reason(rollback)
     _add_wait(rollback)
     threshold = commands.add_parser("threshold", help=_("change a version's threshold"))
@@ -93,10 +81,9 @@ def _add_describe(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     describe.add_argument("model_version", metavar="v0.0.3")
     threshold = describe.add_mutually_exclusive_group()
-    _add_both(threshold, "--threshold", type=number, metavar="0.4", help=_("score to flag from"))
-    _add_both(
-        threshold,
-        "--threshold-policy",
+    threshold.add_argument("--threshold", type=number, metavar="0.4", help=_("score to flag from"))
+    threshold.add_argument(
+        *("--threshold-policy", "--threshold_policy"),
         metavar="recall>=0.85",
         help=_("choose it on --data: recall>=x, precision>=x or share<=x"),
     )
@@ -117,13 +104,9 @@ def _add_describe(commands: "argparse._SubParsersAction[Parser]") -> None:
     describe.add_argument(
         "--units", nargs="+", type=_unit, metavar="age=years", help=_("units of inputs")
     )
-    describe.add_argument("--reset", action="store_true", help=_("take all descriptions back"))
+    _add_flag(describe, "--reset", _("take all descriptions back"))
     _add_consent(describe)
     _add_reason(describe, required=False)
-
-
-def _add_both(group: argparse._MutuallyExclusiveGroup, name: str, **options: Any) -> None:
-    group.add_argument(*both_spellings((name,)), **options)
 
 
 def _add_transfer(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -137,11 +120,8 @@ def _add_transfer(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     importing.add_argument("bundle", type=Path, metavar="bundle.zip")
     importing.add_argument("--sha256", help=_("the manifest's SHA-256 that export printed"))
-    importing.add_argument(
-        "--trust-pickle",
-        action="store_true",
-        help=_("accept a model that runs code when it is loaded"),
-    )
+    text = _("accept a model that runs code when it is loaded")
+    _add_flag(importing, "--trust-pickle", text)
 
 
 def _add_adopt(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -157,14 +137,9 @@ def _add_adopt(commands: "argparse._SubParsersAction[Parser]") -> None:
     adopt.add_argument(
         "--example", type=Path, metavar=_("FILE"), help=_("an invented instance, in JSON")
     )
-    adopt.add_argument(
-        "--trust-pickle", action="store_true", help=_("allow reading the pickle, once")
-    )
-    adopt.add_argument(
-        "--keep-pickle",
-        action="store_true",
-        help=_("store as a pickle what skops cannot hold; the API then needs ALLOW_PICKLE=true"),
-    )
+    _add_flag(adopt, "--trust-pickle", _("allow reading the pickle, once"))
+    text = _("store as a pickle what skops cannot hold; the API then needs ALLOW_PICKLE=true")
+    _add_flag(adopt, "--keep-pickle", text)
 
 
 def _add_convert(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -172,9 +147,11 @@ def _add_convert(commands: "argparse._SubParsersAction[Parser]") -> None:
     convert = commands.add_parser("convert", help=text)
     convert.add_argument("release", metavar="v0.0.3")
     convert.add_argument("--version", metavar="v1.2.0", help=_("release of the new version"))
-    convert.add_argument(
-        "--trust-pickle", action="store_true", help=_("allow reading the pickle, once")
-    )
+    _add_flag(convert, "--trust-pickle", _("allow reading the pickle, once"))
+
+
+def _add_flag(command: Parser, name: str, text: str) -> None:
+    command.add_argument(name, action="store_true", help=text)
 
 
 def _add_version(command: Parser) -> None:
@@ -191,19 +168,16 @@ def _add_wait(command: Parser) -> None:
 
 
 def _add_consent(command: Parser) -> None:
-    command.add_argument(
-        "--accept-contract-change",
-        action="store_true",
-        help=_("even if it breaks those who use the API today (the refusal lists how)"),
-    )
+    text = _("even if it breaks those who use the API today (the refusal lists how)")
+    _add_flag(command, "--accept-contract-change", text)
 
 
 def _add_reason(command: Parser, *, required: bool = True) -> None:
-    options: dict[str, Callable[[str], str] | str] = (
-        {"type": _reason} if required else {"default": ""}
-    )
     text = _("why (kept in the history)")
-    command.add_argument("--reason", required=required, help=text, **options)
+    if required:
+        command.add_argument("--reason", required=True, type=_reason, help=text)
+    else:
+        command.add_argument("--reason", default="", help=text)
 
 
 def number(text: str) -> float:

@@ -54,14 +54,12 @@ def check_example(package: Package, contract: ModelContract) -> None:
         facts = {"release": release, "kind": type(exc).__name__}
         raise Refused(N_("Version {release} does not load: {kind}"), **facts) from exc
     if abs(score - example.score) > TOLERANCE:
+        text = N_(
+            "Version {release} gives its own example {found}, not {logged}: "
+            "it is not the model that was registered."
+        )
         raise Refused(
-            N_(
-                "Version {release} gives its own example {found}, not {logged}: "
-                "it is not the model that was registered."
-            ),
-            release=release,
-            found=number(score, 6),
-            logged=number(example.score, 6),
+            text, release=release, found=number(score, 6), logged=number(example.score, 6)
         )
 
 

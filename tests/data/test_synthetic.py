@@ -11,7 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from data.synthetic import generate_workbook, main, write_workbook
-from mlflow_project.make_dataset import build_dataset
+from mlflow_project.dataset.pairs import build_dataset
 from mlflow_project.pede import FEATURE_NAMES, ReadingReport, read_workbook
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "pede_sample.xlsx"

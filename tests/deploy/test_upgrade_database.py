@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from scripts import database
-from scripts.processes import StartError
+from scripts.starting import database
+from scripts.starting.processes import StartError
 from scripts.upgrade_database import main, revision, upgrade
 from tests.deploy.postgres import postgres, programs
 from tests.deploy.stack import Compose

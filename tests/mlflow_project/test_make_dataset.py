@@ -13,14 +13,8 @@ import pytest
 
 from core.contract.pseudonym import pseudonym
 from data.synthetic import generate_workbook, write_workbook
-from mlflow_project.make_dataset import (
-    DATASET_COLUMNS,
-    READING_ARTIFACT,
-    build_dataset,
-    main,
-    make_dataset,
-    report_path,
-)
+from mlflow_project.dataset.pairs import DATASET_COLUMNS, build_dataset
+from mlflow_project.make_dataset import READING_ARTIFACT, main, make_dataset, report_path
 from mlflow_project.pede import COLUMNS, FEATURE_NAMES
 from mlflow_project.pede.errors import PairError, UnwritableError
 

@@ -54,9 +54,12 @@ def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
 def test_a_rollback_asks_for_nothing_twice(
     two_versions: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command that matters most, far from its server: each call is a way there and back."""
+    """The command that matters most, far from its server: each call is a way there and back.
+
+    The model's record, where the aliases are, is read to settle with the ledger, by a search for a
+    release, and by the flip itself.
+    """
     promotion.promote(two_versions, "v1.0.0", "first")
-    promotion.promote(two_versions, "v1.1.0", "better")
     asked: list[str] = []
     call = Client.call
 
@@ -67,7 +70,11 @@ def test_a_rollback_asks_for_nothing_twice(
         return call(self, work, name, *more, **options)
 
     monkeypatch.setattr(Client, "call", counted)
+    promotion.promote(two_versions, "v1.1.0", "better")
+    assert asked.count("search_registered_models") == 3
+    asked.clear()
     promotion.rollback(two_versions, "worse")
+    assert asked.count("search_registered_models") == 2
     # All of the target, and what the champion states; the ledger before, in between and after.
     expected = {"download_artifacts": 2, "get_experiment_by_name": 1, "search_runs": 5}
     assert {name: asked.count(name) for name in expected} == expected

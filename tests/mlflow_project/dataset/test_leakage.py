@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from mlflow_project.dataset.leakage import leaks, single_column_auc
-from mlflow_project.dataset.risk import FEATURE_NAMES
-from mlflow_project.make_dataset import STUDENT, TARGET, YEAR, make_dataset
+from mlflow_project.dataset.pairs import STUDENT, YEAR
+from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET
+from mlflow_project.make_dataset import make_dataset
 from mlflow_project.modelling.rows import TrainingError, check_dataset
 from mlflow_project.runs.training_run import train
 from tests.live import SAMPLE

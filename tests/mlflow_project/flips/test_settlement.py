@@ -13,7 +13,7 @@ from core.contract import names
 from core.registry.versions import Registry, open_registry
 from mlflow_project.flips import canary, promotion
 from mlflow_project.flips import ledger as ledger_module
-from mlflow_project.flips.ledger import CONFLICT, PROMOTE, Ledger, exclusive
+from mlflow_project.flips.ledger import Ledger, exclusive
 from mlflow_project.registry import main
 from mlflow_project.versions.errors import Refused
 
@@ -59,7 +59,9 @@ def test_two_flips_from_one_champion_are_told_by_the_next_command(
     promotion.promote(two_versions, "v1.0.0", "first")
     ledger = Ledger(two_versions)
     for after in ("2", "3"):
-        ledger.record(PROMOTE, "at once", before="1", after=after, host=f"host-{after}")
+        ledger.record(
+            names.LEDGER_PROMOTE, "at once", before="1", after=after, host=f"host-{after}"
+        )
     two_versions.set_alias(names.PREVIOUS, 1)
     two_versions.set_alias(names.CHAMPION, 2)
     assert main(["rollback", "--reason", "which one?"]) == 1
@@ -68,7 +70,7 @@ def test_two_flips_from_one_champion_are_told_by_the_next_command(
     assert "@host-3 mudaram a champion ao mesmo tempo" in told
     assert "--to" in told
     last = ledger.flips()[-1]
-    assert (last.action, last.before, last.after) == (CONFLICT, "3", "2")
+    assert (last.action, last.before, last.after) == (names.LEDGER_CONFLICT, "3", "2")
     assert main(["history"]) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
@@ -84,7 +86,7 @@ def test_another_hosts_flip_under_way_is_left_alone(
     """Not taken back by a `list` that comes between; a promotion waits for its turn."""
     promotion.promote(two_versions, "v1.0.0", "first")
     ledger = Ledger(two_versions)
-    begun = ledger.begin(PROMOTE, "under way", before="1", after="2", host="elsewhere")
+    begun = ledger.begin(names.LEDGER_PROMOTE, "under way", before="1", after="2", host="elsewhere")
     two_versions.set_alias(names.PREVIOUS, 1)
     assert main(["list"]) == 0
     assert capsys.readouterr().err == ""
@@ -118,7 +120,7 @@ def test_two_hosts_at_once_never_leave_a_broken_ledger(
             done += pool.map(flip, ("v1.1.0", "v1.2.0"))
     ledger = canary.look(two_versions)
     flips = ledger.flips()
-    assert [e.action for e in flips if e.action == CONFLICT or e.open] == []
+    assert [e.action for e in flips if e.action == names.LEDGER_CONFLICT or e.open] == []
     assert all(a.after == b.before for a, b in pairwise(flips))
     aliases = two_versions.aliases()
     assert str(aliases["champion"]) == flips[-1].after

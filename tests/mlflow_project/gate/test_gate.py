@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from core.contract import names
 from core.registry.versions import Registry, open_registry
 from data.synthetic import generate_workbook, write_workbook
-from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, build_contract
+from mlflow_project.dataset.pairs import STUDENT, YEAR
+from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, TARGET, build_contract
 from mlflow_project.flips.promotion import promote
 from mlflow_project.gate.criteria import Criterion, GatePolicy
 from mlflow_project.gate.verdict import (
@@ -27,7 +28,7 @@ from mlflow_project.gate.verdict import (
     run_gate,
 )
 from mlflow_project.gate.verdict import tested_rows as judged_rows
-from mlflow_project.make_dataset import STUDENT, TARGET, YEAR, make_dataset
+from mlflow_project.make_dataset import make_dataset
 from mlflow_project.modelling import pipeline as model_module
 from mlflow_project.modelling import splits
 from mlflow_project.modelling.rows import row_digests

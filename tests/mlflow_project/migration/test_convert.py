@@ -21,7 +21,7 @@ from core.registry.evidence import training_record
 from core.registry.packages import load_model, read_contract
 from core.registry.versions import Registry
 from mlflow_project.flips.ledger import Ledger
-from mlflow_project.gate.evidence import read_evidence
+from mlflow_project.gate.verdict import read_evidence
 from mlflow_project.registry import main
 from serving.config.settings import Settings
 from serving.model.loading import LoadedVersion, load_version

@@ -17,11 +17,11 @@ from mlflow.entities import Run
 from core.contract import names
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, open_registry
-from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES
+from mlflow_project.dataset.pairs import YEAR
+from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, TARGET
 from mlflow_project.flips.promotion import promote
 from mlflow_project.gate.criteria import GatePolicy
 from mlflow_project.gate.verdict import common_rows, gate_tags, run_gate
-from mlflow_project.make_dataset import TARGET, YEAR
 from mlflow_project.modelling import pipeline as model_module
 from mlflow_project.modelling.rows import data_digest, in_own_order, row_digests
 from mlflow_project.modelling.threshold import ThresholdPolicy

@@ -42,16 +42,6 @@ def revision(database: Path) -> str | None:
     return str(found[0]) if found else None
 
 
-def is_older(database: Path) -> bool:
-    """Tell whether a database's tables are of an older release than the MLflow installed here."""
-    return older(revision(database))
-
-
-def is_newer(database: Path) -> bool:
-    """Tell whether a database's tables are of a later release than the MLflow installed here."""
-    return newer(revision(database))
-
-
 def older(has: str | None) -> bool:
     """Tell whether a revision is one that the MLflow installed here would upgrade."""
     wants = newest()

@@ -47,4 +47,4 @@ def _lives(group: int) -> bool:
 if __name__ == "__main__":
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    end(left(sys.stdin), float(sys.argv[1]))
+    end(left(sys.stdin), *map(float, sys.argv[1:]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from core.messages import N_
-from scripts.processes import StartError
+from scripts.starting.processes import StartError
 
 LOOPBACK = "127.0.0.1"
 NOT_FROM_FILE = ("SOURCE",)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from scripts.backups.installation import files_under
 from scripts.prepare_services import ARTIFACTS, make_buckets
 
 DUMPS = "DUMPS"
@@ -21,11 +22,6 @@ def dumps() -> Path | None:
     """Return the folder of PostgreSQL's dumps; None where this is no container of compose."""
     folder = os.environ.get(DUMPS)
     return Path(folder) if folder else None
-
-
-def newest_dump(folder: Path) -> Path | None:
-    """Return the newest dump, by the time in its name; None without one."""
-    return max(folder.glob("mlflow-*.dump"), default=None)
 
 
 def objects() -> list[str]:
@@ -50,7 +46,7 @@ def put(folder: Path) -> None:
     """Write all files of a folder as artifacts, their paths as names."""
     make_buckets([ARTIFACTS])
     store = _store()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in files_under(folder):
         name = path.relative_to(folder).as_posix()
         with path.open("rb") as file, store.open_output_stream(f"{PREFIX}/{name}") as target:
             shutil.copyfileobj(file, target)

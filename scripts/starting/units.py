@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 PREFIX = "risco"
 MLFLOW, API = f"{PREFIX}-mlflow.service", f"{PREFIX}-api.service"
+MEMORY = "2G"
+"""Most memory of each, as systemd writes it."""
 
 # What a kernel without privileges grants to a user's own manager, too.
 _ANYWHERE = """NoNewPrivileges=yes
@@ -43,12 +45,9 @@ RemoveIPC=yes
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the project lies, and whose units these are.
+    """Where the project lies, and what each process finds beside `.env`, which it reads first.
 
-    Attributes:
-        folder: the project's folder.
-        environment: what each process finds beside `.env`, which it reads first.
-        user: who runs it, for a unit of the machine; empty for a unit of a user's own manager.
+    `user` is who runs a unit of the machine; empty for a unit of a user's own manager.
     """
 
     folder: str
@@ -57,17 +56,11 @@ class Place:
 
 
 def service(
-    place: Place, about: str, command: Sequence[str], memory: str, more: str = "", unit: str = ""
+    place: Place, about: str, command: Sequence[str], more: str = "", unit: str = ""
 ) -> str:
-    """Return a unit that runs a command.
+    """Return a unit that runs a command; `about` is what `systemctl status` shows.
 
-    Args:
-        place: where and as whom.
-        about: what `systemctl status` shows.
-        command: program and arguments.
-        memory: most memory, as systemd writes it.
-        more: further lines of its `[Service]`.
-        unit: further lines of its `[Unit]`.
+    `more` are further lines of its `[Service]`, `unit` of its `[Unit]`.
     """
     folder = _escaped(place.folder)
     hardening = _ANYWHERE + (
@@ -76,23 +69,19 @@ def service(
     return (
         f"[Unit]\nDescription={_escaped(about)}\n{unit}\n"
         f"[Service]\nWorkingDirectory={folder}\nEnvironmentFile=-{folder}/.env\n"
-        f"ExecStart={_line(place, command)}\n{more}MemoryMax={memory}\n{hardening}"
+        f"ExecStart={_line(place, command)}\n{more}MemoryMax={MEMORY}\n{hardening}"
     )
 
 
-def server(place: Place, about: str, command: Sequence[str], memory: str, **more: str) -> str:
-    """Return the unit of a server, which is started again whatever ended it."""
-    lines = "Restart=always\nRestartSec=5\nTimeoutStopSec=60\nKillMode=mixed\n"
+def server(
+    place: Place, about: str, command: Sequence[str], unit: str, first: Sequence[str] = ()
+) -> str:
+    """Return the unit of a server, started after `first` and again whatever ended it."""
+    more = "Restart=always\nRestartSec=5\nTimeoutStopSec=60\nKillMode=mixed\n"
+    if first:
+        more = f"ExecStartPre={_line(place, first)}\nTimeoutStartSec=1800\n{more}"
     target = "multi-user.target" if place.user else "default.target"
-    text = service(
-        place, about, command, memory, more.get("before", "") + lines, more.get("unit", "")
-    )
-    return f"{text}\n[Install]\nWantedBy={target}\n"
-
-
-def before(place: Place, command: Sequence[str]) -> str:
-    """Return the line that runs a command first, for `server`."""
-    return f"ExecStartPre={_line(place, command)}\nTimeoutStartSec=1800\n"
+    return f"{service(place, about, command, more, unit)}\n[Install]\nWantedBy={target}\n"
 
 
 def _line(place: Place, command: Sequence[str]) -> str:
@@ -105,9 +94,7 @@ def _line(place: Place, command: Sequence[str]) -> str:
 def timer(about: str, when: Mapping[str, str]) -> str:
     """Return a timer for the service of the same name; what was missed while off is made up for.
 
-    Args:
-        about: what `systemctl list-timers` is about.
-        when: fields of a crontab: `hour`, `minute`, and a `day` of the month or of the week.
+    `when` has fields of a crontab: `hour`, `minute`, and a `day` of the month or `day_of_week`.
     """
     week = f"{_DAYS[int(when['day_of_week'])]} " if "day_of_week" in when else ""
     day = f"*-*-{int(when['day']):02}" if "day" in when else "*-*-*"

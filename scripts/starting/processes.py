@@ -14,9 +14,9 @@ from types import FrameType
 
 from core.errors import ProjectError
 from core.messages import N_
-from scripts.guard import PATIENCE_SECONDS, SIGNALS
+from scripts.starting.guard import PATIENCE_SECONDS, SIGNALS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class StartError(ProjectError):
@@ -33,17 +33,15 @@ class Stack:
     """The processes that were started, each in its own group so that all of it can be stopped."""
 
     def __init__(self, env: Mapping[str, str], patience: float = PATIENCE_SECONDS) -> None:
-        """Remember the environment that every process gets.
+        """Add `env` to the environment that every process gets.
 
-        Args:
-            env: what is added to this process's own.
-            patience: seconds that the processes have to end politely once this one is gone.
+        `patience` is how many seconds they have to end politely once this process is gone.
         """
         self._env = {**os.environ, **env}
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._stopping = False
         self._parent = os.getppid() if "MAKELEVEL" in os.environ else None
-        guard = [sys.executable, "-m", "scripts.guard", str(patience)]
+        guard = [sys.executable, "-m", "scripts.starting.guard", str(patience)]
         self._guard = subprocess.Popen(
             guard, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
         )
@@ -89,11 +87,8 @@ class Stack:
         self._processes.pop()
         self._tell_guard(f"-{process.pid}")
         if code:
-            raise StartError(
-                N_("{what} failed (exit code {code}); the cause is just above"),
-                what=what,
-                code=code,
-            )
+            message = N_("{what} failed (exit code {code}); the cause is just above")
+            raise StartError(message, what=what, code=code)
 
     def wait_for(self, name: str, url: str, seconds: float, log: Path) -> None:
         """Wait until `url` answers 200.
@@ -113,23 +108,16 @@ class Stack:
             except OSError:
                 pass
             self.pause(0.2)
-        raise StartError(
-            N_("{name} was not ready within {seconds} s; see {log} {said}"),
-            name=name,
-            seconds=round(seconds),
-            log=log.relative_to(ROOT),
-            said=said,
-        )
+        message = N_("{name} was not ready within {seconds} s; see {log} {said}")
+        facts = {"seconds": round(seconds), "log": log.relative_to(ROOT), "said": said}
+        raise StartError(message, name=name, **facts)
 
     def check(self) -> None:
         """Raise StartError when a server has ended by itself."""
         for name, process in self._processes:
             if process.poll() is not None:
-                raise StartError(
-                    N_("{name} ended by itself (exit code {code}); see var/"),
-                    name=name,
-                    code=process.returncode,
-                )
+                message = N_("{name} ended by itself (exit code {code}); see var/")
+                raise StartError(message, name=name, code=process.returncode)
 
     def stop(self) -> None:
         """Stop everything, last started first: politely, then for certain."""

@@ -1,0 +1,1 @@
+"""What `make up` and the services are made of: addresses, processes, units, the database."""
