@@ -21,12 +21,10 @@ import io
 import os
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 LANGUAGES = ("pt_BR", "en")
 DEFAULT_LANGUAGE = "pt_BR"
-LOCALES = Path(__file__).parent
 DOMAIN = "messages"
 
 
