@@ -65,7 +65,7 @@ def ngettext(one: str, many: str, n: int, **facts: Any) -> str:
 
 
 def decimal(value: float) -> str:
-    """Return a number with all its digits and the language's decimal separator."""
+    """Return a number with up to six significant digits and the language's decimal separator."""
     text = f"{value:g}"
     return text if language() == "en" else text.replace(".", ",")
 
