@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 from babel.messages.pofile import read_po
 
-from core.messages import DOMAIN, LOCALES
+from core.messages import DOMAIN
 from tests.live import ROOT, eventually, find_free_port
 
 PORTUGUESE = frozenset(
@@ -86,7 +86,7 @@ def test_help_is_in_one_language(
 
 def test_each_message_is_in_its_language() -> None:
     """English in the code, Portuguese in the catalogue, of which all that is shown is made."""
-    with (LOCALES / "pt_BR" / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
+    with (ROOT / "core" / "messages" / "pt_BR" / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
         catalogue = read_po(file, "pt_BR")
     wrong = [
         text

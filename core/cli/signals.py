@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -15,17 +16,14 @@ def also_tells(tell: Callable[[], None]) -> Iterator[None]:
         yield  # Signals reach only that one.
         return
 
-    def telling(before: Callable[[int, FrameType | None], Any]) -> Any:
-        def handle(number: int, frame: FrameType | None) -> None:
-            tell()
-            before(number, frame)
-
-        return handle
+    def told(before: Callable[..., Any], number: int, frame: FrameType | None) -> None:
+        tell()
+        before(number, frame)
 
     found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     handlers = {number: before for number, before in found.items() if callable(before)}
     for number, before in handlers.items():
-        signal.signal(number, telling(before))
+        signal.signal(number, partial(told, before))
     try:
         yield
     finally:

@@ -21,12 +21,10 @@ import io
 import os
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 LANGUAGES = ("pt_BR", "en")
 DEFAULT_LANGUAGE = "pt_BR"
-LOCALES = Path(__file__).parent
 DOMAIN = "messages"
 
 
@@ -67,7 +65,7 @@ def ngettext(one: str, many: str, n: int, **facts: Any) -> str:
 
 
 def decimal(value: float) -> str:
-    """Return a number with all its digits and the language's decimal separator."""
+    """Return a number with up to six significant digits and the language's decimal separator."""
     text = f"{value:g}"
     return text if language() == "en" else text.replace(".", ",")
 

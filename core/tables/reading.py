@@ -243,7 +243,7 @@ def _json_rows(source: Path | bytes, name: str) -> Iterator[Row]:
                 continue
             try:
                 row = json.loads(line.decode("utf-8-sig"), parse_constant=lambda _text: None)
-            except ValueError:
+            except (ValueError, RecursionError):
                 row = None
             if not isinstance(row, dict):
                 message = N_("{name}: line {line} is no JSON object in UTF-8")

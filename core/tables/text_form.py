@@ -1,4 +1,4 @@
-"""What a text file of cells looks like: encoding, separator, decimal mark, where its rows begin."""
+"""A text file of cells: encoding, separator, decimal mark, where its rows begin, and the rows."""
 
 import codecs
 import csv

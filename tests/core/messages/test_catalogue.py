@@ -14,7 +14,7 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
-from core.messages import DOMAIN, LOCALES, _, grouped, ngettext
+from core.messages import DOMAIN, _, grouped, ngettext
 from tests.live import ROOT
 
 PACKAGES = ("core", "mlflow_project", "serving", "monitoring", "data", "scripts")
@@ -52,7 +52,7 @@ def _is_ours(folder: str) -> bool:
 
 def read(name: str, reader: object) -> Catalog:
     """Return the Portuguese catalogue, from its source or from its compiled file."""
-    with (LOCALES / "pt_BR" / "LC_MESSAGES" / name).open("rb") as file:
+    with (ROOT / "core" / "messages" / "pt_BR" / "LC_MESSAGES" / name).open("rb") as file:
         return reader(file, "pt_BR") if reader is read_po else reader(file)  # type: ignore[operator]
 
 

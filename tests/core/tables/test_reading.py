@@ -158,6 +158,7 @@ def test_whole_numbers_keep_their_digits_and_other_text_stays() -> None:
         (b"PK\x03\x04PLANTED", ".xlsx"),
         (b"PAR1PLANTED", "Parquet"),
         (b'{"a": 1}\n{"a": PLANTED}\n', "linha 2"),
+        (b'{"a": 1}\n{"a": ' + b"[" * 100_000 + b"\n", "linha 2"),
         (b"\xd0\xcf\x11\xe0PLANTED", ".xls "),
     ],
 )
