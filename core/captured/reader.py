@@ -32,11 +32,7 @@ class Captures:
     """
 
     def __init__(
-        self,
-        store: Store,
-        selection: Selection,
-        features: Mapping[str, str],
-        classes: int = 0,
+        self, store: Store, selection: Selection, features: Mapping[str, str], classes: int = 0
     ) -> None:
         """Select rows of `store`.
 
@@ -47,7 +43,7 @@ class Captures:
         self._columns = (*features, SCORE)
         kept = probability_columns(classes)
         self._types = {**LEADING_COLUMNS, **features, **kept, **TRAILING_COLUMNS}
-        self._sources = Sources(self._store, selection, self._types)
+        self._sources = Sources(store, selection, self._types)
         self.n_instances = self.n_entities = self.n_requests = 0
 
     def batches(self, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,6 @@ RegistryError
 └── VersionRefused          a version that must not or cannot be used; trying again is vain
 """
 
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -160,10 +159,6 @@ class UnknownVersion(RegistryError):
 
     code = "unknown_version"
     message = N_("The model {model} has no version {wanted}. Known: {known}.")
-
-    def __init__(self, model: str, wanted: str, known: Iterable[str]) -> None:
-        """List the releases there are beside the one that was asked for."""
-        super().__init__(model=model, wanted=wanted, known=", ".join(known) or "–")
 
 
 class UnreadableContract(RegistryError):

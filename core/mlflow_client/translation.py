@@ -11,7 +11,7 @@ _STATUS = re.compile(
     r"(\d{3}) (?:Client|Server) Error"
 )
 _BY_STATUS = {401: "unauthorized", 403: "forbidden", 404: "no_endpoint", 429: "limited"}
-_GATEWAY = (502, 503, 504)
+_BY_STATUS |= dict.fromkeys((502, 503, 504), "unavailable")
 _BY_CODE = {"UNAUTHENTICATED": "unauthorized", "PERMISSION_DENIED": "forbidden"}
 _BY_KIND = (
     ("tls", ("SSLError", "SSLCertVerificationError")),
@@ -53,11 +53,7 @@ def is_foreign(exc: BaseException) -> bool:
 
 def cause_of_status(status: int) -> str:
     """Return the cause that an HTTP status other than 200 stands for."""
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if status in _GATEWAY:
-        return "unavailable"
-    return "redirect" if 300 <= status < 400 else "failed"
+    return _BY_STATUS.get(status, "redirect" if 300 <= status < 400 else "failed")
 
 
 def _unreachable(uri: str, call: str, exc: BaseException) -> RegistryError:

@@ -5,6 +5,7 @@ run, which anyone may delete. Versions registered before have it in their run on
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +29,13 @@ def fetch_evidence(
     registry: Registry, version: Version, artifact: str, folder: Path
 ) -> Path | None:
     """Fetch a file that training kept into a folder; None where version and run lack it."""
-    if version.model_id and _holds(registry, version.model_id, artifact):
-        uri = f"{version.uri}/{artifact}"
-        try:
-            return fetch_uri(registry.client, uri, folder, TRANSFER_SECONDS)
-        except NotFound:
-            pass  # removed since
+    client = registry.client
+    if version.model_id:
+        with suppress(NotFound):
+            place = str(Path(artifact).parent)
+            listed = client.list_logged_model_artifacts(version.model_id, place)
+            if any(item.path == artifact for item in listed):
+                return fetch_uri(client, f"{version.uri}/{artifact}", folder, TRANSFER_SECONDS)
     return fetch(registry, version.run_id, artifact, folder)
 
 
@@ -45,19 +47,9 @@ def training_record(registry: Registry, version: Version) -> Record:
     run = read_run(registry, version.run_id)
     if run is not None:
         return Record(run.params, run.metrics, complete=True)
-    if not version.model_id:
-        return Record({}, {}, complete=False)
-    try:
-        model = registry.client.get_logged_model(version.model_id)
-    except NotFound:
-        return Record({}, {}, complete=False)
-    metrics = {metric.key: metric.value for metric in model.metrics or []}
-    return Record(dict(model.params or {}), metrics, complete=False)
-
-
-def _holds(registry: Registry, model_id: str, artifact: str) -> bool:
-    try:
-        listed = registry.client.list_logged_model_artifacts(model_id, str(Path(artifact).parent))
-    except NotFound:
-        return False
-    return any(item.path == artifact for item in listed)
+    if version.model_id:
+        with suppress(NotFound):
+            model = registry.client.get_logged_model(version.model_id)
+            metrics = {metric.key: metric.value for metric in model.metrics or []}
+            return Record(dict(model.params or {}), metrics, complete=False)
+    return Record({}, {}, complete=False)

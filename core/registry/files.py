@@ -25,8 +25,8 @@ class Package:
     folder: Path
     flavors: Mapping[str, Mapping[str, Any]]
     metadata: Mapping[str, Any]
-    inputs: list[Any] | None
-    outputs: list[Any] | None
+    inputs: list[Any] | None = None
+    outputs: list[Any] | None = None
     params: list[Any] | None = None
 
     @property
@@ -47,15 +47,12 @@ def open_package(client: Client, number: int, folder: Path) -> Package:
 
     try:
         model = Model.load(str(folder))
-        signature = model.signature
-        return Package(
-            folder=folder,
-            flavors=model.flavors,
-            metadata=model.metadata or {},
-            inputs=signature.inputs.to_dict() if signature and signature.inputs else None,
-            outputs=signature.outputs.to_dict() if signature and signature.outputs else None,
-            params=signature.params.to_dict() if signature and signature.params else None,
-        )
+        signed = {
+            name: part.to_dict()
+            for name in ("inputs", "outputs", "params")
+            if (part := getattr(model.signature, name, None))
+        }
+        return Package(folder, model.flavors, model.metadata or {}, **signed)
     except Exception as exc:
         reason = _("MLmodel cannot be read ({kind})", kind=type(exc).__name__)
         raise VersionRefused(number, reason) from exc

@@ -1,8 +1,8 @@
 """What a person is told about the proxies of a model: one sentence, the same at every place."""
 
-from core.messages import _, ngettext
+from core.messages import N_, _, ngettext
 from core.messages.formats import moment
-from core.registry.proxies import Fleet, ProxyReport, ProxyState
+from core.registry.proxies import Fleet, ProxyReport
 
 
 def told(fleet: Fleet, release: str) -> str:
@@ -25,62 +25,47 @@ def departures(fleet: Fleet) -> list[str]:
     """Return what each proxy that does not simply serve the version does instead."""
     refusing = [r for r in fleet.refusing if r not in fleet.adopted]
     behind = [r for r in fleet.following if r not in fleet.adopted and r not in refusing]
+    pinned = [r for r in fleet.adopted if r.state.threshold]
+    refuses = N_("{proxy} refuses it since {when} and serves {release}: {reason}")
+    follows = N_("{proxy} follows the alias {alias} and serves {release}")
     return [
-        *(_refuses(one) for one in refusing),
+        *(_said(one, refuses, when=moment(one.since)) for one in refusing),
         *(_behind(one) for one in behind),
-        *(_pinned(one.state) for one in fleet.adopted if one.state.threshold),
-        *(text for one in fleet.following for text in _canary(one.state)),
-        *(_elsewhere(one.state) for one in fleet.others),
-        *(_silent(one) for one in fleet.silent),
+        *(_said(one, N_("{proxy} has THRESHOLD={value}")) for one in pinned),
+        *(text for one in fleet.following for text in _canary(one)),
+        *(_said(one, follows) for one in fleet.others),
+        *(
+            _said(r, N_("{proxy} not heard of since {when}"), when=moment(r.seen))
+            for r in fleet.silent
+        ),
     ]
 
 
-def _serves(state: ProxyState) -> str:
-    return state.release or _("no version")
-
-
-def _refuses(report: ProxyReport) -> str:
+def _said(report: ProxyReport, text: str, **facts: str) -> str:
+    """Return a sentence about a proxy; `facts` come besides its own, or in their place."""
     state = report.state
-    return _(
-        "{proxy} refuses it since {when} and serves {release}: {reason}",
-        proxy=state.proxy,
-        when=moment(report.since),
-        release=_serves(state),
-        reason=state.reason or state.code,
-    )
+    own = {
+        "proxy": state.proxy,
+        "alias": state.alias,
+        "release": state.release or _("no version"),
+        "reason": state.reason or state.code,
+        "value": state.threshold,
+    }
+    return _(text, **{**own, **facts})
 
 
 def _behind(report: ProxyReport) -> str:
-    facts = {"proxy": report.state.proxy, "release": _serves(report.state)}
-    text = _("{proxy} still serves {release}", **facts)
+    text = _said(report, N_("{proxy} still serves {release}"))
     return f"{text} ({report.state.reason})" if report.state.reason else text
 
 
-def _pinned(state: ProxyState) -> str:
-    return _("{proxy} has THRESHOLD={value}", proxy=state.proxy, value=state.threshold)
-
-
-def _canary(state: ProxyState) -> list[str]:
-    facts = {"proxy": state.proxy, "release": state.canary_release or state.canary}
+def _canary(report: ProxyReport) -> list[str]:
+    state = report.state
+    release = state.canary_release or state.canary
     if state.canary_stopped:
-        text = state.canary_stopped
-        return [_("{proxy} stopped the canary {release}: {reason}", reason=text, **facts)]
+        text = N_("{proxy} stopped the canary {release}: {reason}")
+        return [_said(report, text, release=release, reason=state.canary_stopped)]
     if state.canary_refused:
-        text = state.canary_refused
-        return [_("{proxy} refuses the canary {release}: {reason}", reason=text, **facts)]
+        text = N_("{proxy} refuses the canary {release}: {reason}")
+        return [_said(report, text, release=release, reason=state.canary_refused)]
     return []
-
-
-def _elsewhere(state: ProxyState) -> str:
-    return _(
-        "{proxy} follows the alias {alias} and serves {release}",
-        proxy=state.proxy,
-        alias=state.alias,
-        release=_serves(state),
-    )
-
-
-def _silent(report: ProxyReport) -> str:
-    return _(
-        "{proxy} not heard of since {when}", proxy=report.state.proxy, when=moment(report.seen)
-    )

@@ -52,26 +52,13 @@ def read_contract(registry: Registry, version: Version) -> ModelContract:
         UnreadableContract: it states one that cannot be read, or has neither.
         NotFound: its files are gone.
     """
-    with scratch_folder("version") as folder, _readable(version):
+    with scratch_folder("version") as folder, readable(version):
         return contract_of(_without_weights(registry, version, folder), version)
 
 
-def download_with_contract(
-    registry: Registry, version: Version, folder: Path
-) -> tuple[Package, ModelContract]:
-    """Fetch a version's files into `folder`, without evidence, and read its contract from them.
-
-    Raises:
-        UnreadableContract: it states one that cannot be read, or has neither.
-        RegistryUnreachable: the files cannot be fetched now.
-    """
-    with _readable(version):
-        package = download(registry, version.number, folder)
-        return package, contract_of(package, version)
-
-
 @contextmanager
-def _readable(version: Version) -> Iterator[None]:
+def readable(version: Version) -> Iterator[None]:
+    """Name the version where a block cannot read its contract: that raises UnreadableContract."""
     try:
         yield
     except (ContractError, VersionRefused) as exc:

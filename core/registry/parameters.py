@@ -5,14 +5,10 @@ from typing import Any
 
 
 class Parameters:
-    """The parameters of one signature; `defaults` has the default of each by name.
-
-    Args:
-        specs: as MLflow's `ParamSchema.to_dict` gives them.
-    """
+    """The parameters of one signature; `defaults` has the default of each by name."""
 
     def __init__(self, specs: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Read the specifications."""
+        """Read the specifications that MLflow's `ParamSchema.to_dict` gives."""
         self._specs: dict[str, Any] = {}
         if specs:
             from mlflow.types.schema import ParamSpec

@@ -4,14 +4,11 @@ MLflow calls the address `MLFLOW_REGISTRY_URI`; without it the tracking server r
 reports, the ledger and what proxies say of themselves stay at the tracking server.
 """
 
-from urllib.parse import urlsplit
-
 from core.contract import names
 from core.mlflow_client.errors import NotARegistry
 
 UNITY = "databricks-uc"
 """Databricks' Unity Catalog: by itself, or followed by `://` and a profile of its own file."""
-_ELSEWHERE = ("mlflow-artifacts", "http", "https", "file", "")
 
 
 def is_unity(uri: str) -> bool:
@@ -34,11 +31,3 @@ def registry_uri() -> str:
     if uri and not is_registry(uri):
         raise NotARegistry()
     return uri
-
-
-def is_portable(location: str) -> bool:
-    """Tell whether another MLflow server takes a model's files from where they lie.
-
-    It takes a bucket's address; files behind the tracking server are that server's own to register.
-    """
-    return urlsplit(location).scheme not in _ELSEWHERE

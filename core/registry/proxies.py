@@ -84,15 +84,12 @@ def read_reports(registry: Registry) -> list[ProxyReport]:
     Raises:
         RegistryError: MLflow does not answer as it should.
     """
-    now = datetime.now(UTC)
+    limit = datetime.now(UTC) - FORGOTTEN
     runs = newest_runs(registry, names.serving_experiment(registry.name), _REPORTING, _MOST)
-    found: dict[str, ProxyReport] = {}
-    for report in filter(None, map(_report, runs)):
-        before = found.get(report.state.proxy)
-        if before is None or before.seen < report.seen:
-            found[report.state.proxy] = report
-    recent = (one for one in found.values() if now - one.seen < FORGOTTEN)
-    return sorted(recent, key=lambda one: one.state.proxy)
+    found = [one for one in map(_report, runs) if one is not None and one.seen > limit]
+    # Of two of one proxy the one seen last counts.
+    newest = {one.state.proxy: one for one in sorted(found, key=lambda one: one.seen)}
+    return [newest[name] for name in sorted(newest)]
 
 
 def write_report(registry: Registry, report: ProxyReport) -> ProxyReport:

@@ -5,17 +5,17 @@ from urllib.parse import urlsplit
 
 from core.mlflow_client.client import TRANSFER_SECONDS
 from core.mlflow_client.errors import CallRejected, NotPortable, without_credentials
-from core.registry.places import is_portable, is_unity
+from core.registry.places import is_unity
 from core.registry.versions import Registry
+
+_SERVERS_OWN = ("mlflow-artifacts", "http", "https", "file")
+"""Schemes of files behind the tracking server, which no other takes; it takes a bucket's."""
 
 
 def register(registry: Registry, model_uri: str, tags: Mapping[str, str]) -> int:
     """Register a logged model with all its tags in one request; return the version's number.
 
-    Args:
-        registry: which model, and where.
-        model_uri: `models:/m-...` of the tracking server.
-        tags: of the version.
+    `model_uri` is `models:/m-...` of the tracking server.
 
     Raises:
         NotPortable: the registry's server does not take files from where they lie.
@@ -37,8 +37,8 @@ def _from_elsewhere(registry: Registry, model_id: str, tags: Mapping[str, str]) 
     client = registry.client
     logged = client.get_logged_model(model_id)
     location = str(logged.artifact_location)
-    if not is_portable(location):
-        scheme = urlsplit(location).scheme or "file"
+    scheme = urlsplit(location).scheme or "file"
+    if scheme in _SERVERS_OWN:
         raise NotPortable(place=without_credentials(registry.place), scheme=scheme)
     try:
         client.create_registered_model(registry.name)

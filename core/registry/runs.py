@@ -6,7 +6,7 @@ import posixpath
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,12 +52,10 @@ def run_facts(registry: Registry, run_id: str | None) -> RunFacts:
 
 def read_run(registry: Registry, run_id: str | None) -> RunRecord | None:
     """Return a run; None when there is no such run (any more)."""
-    if not run_id:
-        return None
-    try:
-        return _record(registry.client.get_run(run_id))
-    except NotFound:
-        return None
+    if run_id:
+        with suppress(NotFound):
+            return _record(registry.client.get_run(run_id))
+    return None
 
 
 def newest_runs(
@@ -97,15 +95,12 @@ def experiment_id(registry: Registry, name: str) -> str:
 
 def fetch(registry: Registry, run_id: str | None, artifact: str, folder: Path) -> Path | None:
     """Fetch an artifact of a run into a folder; None where the run or the artifact is gone."""
-    if not run_id:
-        return None
-    try:
-        listed = registry.client.list_artifacts(run_id, str(Path(artifact).parent))
-        if not any(item.path == artifact for item in listed):
-            return None
-        return Path(registry.client.download_artifacts(run_id, artifact, str(folder)))
-    except NotFound:
-        return None
+    if run_id:
+        with suppress(NotFound):
+            listed = registry.client.list_artifacts(run_id, str(Path(artifact).parent))
+            if any(item.path == artifact for item in listed):
+                return Path(registry.client.download_artifacts(run_id, artifact, str(folder)))
+    return None
 
 
 def run_file(
@@ -131,13 +126,10 @@ def metric_name(name: str) -> str:
 
     MLflow takes letters, digits, blanks and `_-.:/`, 250 of them, and no path that leads astray.
     """
-    taken = re.sub(r"[^\w\-. :/]", "_", name)[:_LONGEST]
+    taken = re.sub(r"[^\w\-. :/]", "_", name)[:230]  # and nine of the digest
     if posixpath.normpath(taken) != taken or taken.startswith(".."):
         taken = taken.replace("/", "_")
     return taken if taken == name else f"{taken}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-_LONGEST = 230
 
 
 class OpenRun:

@@ -4,6 +4,7 @@ Its search knows neither conditions nor an order and says no tags and no aliases
 for by its name, and names have three parts. MLflow's client raises on what it does not know.
 """
 
+import os
 from typing import Any
 
 from core.mlflow_client.client import Client, paged
@@ -33,6 +34,12 @@ def read(key: str) -> str:
     return key.replace(_DOT, ".")
 
 
+def page(name: str, number: int) -> str:
+    """Return the address of a version's page; empty where `DATABRICKS_HOST` is not known."""
+    host = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
+    return f"{host}/explore/data/models/{name.replace('.', '/')}/version/{number}" if host else ""
+
+
 def known(client: Client, name: str) -> list[Any]:
     """Return MLflow's record of a model, aliases included; empty where there is none."""
     check_name(name)
@@ -43,14 +50,10 @@ def known(client: Client, name: str) -> list[Any]:
 
 
 def newest_versions(client: Client, name: str, last: int | None) -> list[Any]:
-    """Return a model's versions, newest first, each asked for by its number: only so it has tags.
+    """Return the `last` versions of a model, or all of them, newest first.
 
-    Args:
-        client: of the registry.
-        name: the model's, of three parts.
-        last: how many; None: all.
+    Each is asked for by its number: only so it has tags.
     """
-    check_name(name)
     found = paged(lambda token: client.search_model_versions(f"name='{name}'", page_token=token))
     numbers = sorted((int(one.version) for one in found), reverse=True)[:last]
     return [client.get_model_version(name, str(number)) for number in numbers]

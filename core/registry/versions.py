@@ -1,6 +1,5 @@
 """Registered versions: found by release or alias, tagged, given their aliases."""
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -29,6 +28,8 @@ from core.registry.places import is_unity, registry_uri
 
 _PAGE = 1000
 _LOGGED_MODEL = re.compile(r"^models:/(m-[^/]+)$|/models/(m-[0-9a-f]+)/artifacts/?$")
+"""The logged model in a version's source; a registry beside the tracking server knows it by where
+its files lie only."""
 _LISTED = 20
 """Most names of registered models in one message."""
 
@@ -116,11 +117,7 @@ class Registry:
         self._unity = is_unity(self.place)
 
     def resolve(self) -> Version:
-        """Return the version that the alias points to.
-
-        Raises:
-            ModelMissing, AliasMissing: there is no such thing in the registry.
-        """
+        """Return the version that the alias points to, as `at_alias` does."""
         return self.at_alias(self.alias)
 
     def at_alias(self, alias: str) -> Version:
@@ -183,7 +180,8 @@ class Registry:
             if version.release == release or release == self._stated(version):
                 return replace(version, release=release)
         self.check_name()
-        raise UnknownVersion(self.name, release, [version.release for version in everyone])
+        known = ", ".join(version.release for version in everyone) or "–"
+        raise UnknownVersion(model=self.name, wanted=release, known=known)
 
     def versions(self, filters: str | None = None, last: int | None = None) -> list[Version]:
         """Return versions, newest first; `filters` and `last` (how many) limit them at the server.
@@ -223,12 +221,10 @@ class Registry:
         return unity.written(key) if self._unity else key
 
     def version_url(self, version: Version) -> str:
-        """Return the address of the version's page; empty without `DATABRICKS_HOST` for Unity's."""
-        if not self._unity:
-            return f"{self.place}/#/models/{version.name}/versions/{version.number}"
-        host = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
-        path = f"explore/data/models/{version.name.replace('.', '/')}/version/{version.number}"
-        return f"{host}/{path}" if host else ""
+        """Return the address of the version's page."""
+        if self._unity:
+            return unity.page(version.name, version.number)
+        return f"{self.place}/#/models/{version.name}/versions/{version.number}"
 
     def _known(self) -> list[Any]:
         """Return MLflow's record of this model; empty when it does not exist (yet)."""
@@ -250,6 +246,7 @@ class Registry:
         if not str(found.version).isdecimal():
             raise RegistryUnreachable(self.place, "not_mlflow")
         number, tags = int(found.version), dict(found.tags)
+        logged = _LOGGED_MODEL.search(str(found.source))
         if self._unity:
             tags = {unity.read(key): value for key, value in tags.items()}
         at = found.aliases if aliases is None else [a for a, n in aliases.items() if n == number]
@@ -258,7 +255,7 @@ class Registry:
             number=number,
             release=release_of(number, tags.get(names.TAG_RELEASE)),
             run_id=found.run_id or None,
-            model_id=_model_id(str(found.source)),
+            model_id=logged[1] or logged[2] if logged else None,
             tags=tags,
             created_ms=int(found.creation_timestamp),
             aliases=tuple(sorted(at)),
@@ -271,20 +268,10 @@ class Registry:
         return stated_release(self.client, version.number, version.uri)
 
 
-def _model_id(source: str) -> str | None:
-    """Return the logged model that a version was made from; a run's folder is none.
-
-    A registry beside the tracking server knows it by where its files lie only.
-    """
-    found = _LOGGED_MODEL.search(source)
-    return found[1] or found[2] if found else None
-
-
 def open_registry(name: str | None = None) -> Registry:
     """Return the registry of the environment's server, for a command; asks whether it is there.
 
-    Args:
-        name: the registered model; by default that of `MODEL_NAME`.
+    `name` is the registered model's, by default that of `MODEL_NAME`.
 
     Raises:
         NotAServer, NotARegistry: the environment names no server.

@@ -8,7 +8,7 @@ from core.files.scratch import scratch_folder
 from core.messages import N_
 from core.messages.formats import number
 from core.registry.files import Package
-from core.registry.packages import ask, download_with_contract, load_pyfunc, scores_of
+from core.registry.packages import ask, contract_of, download, load_pyfunc, readable, scores_of
 from core.registry.versions import Registry, Version
 from mlflow_project.versions.errors import Refused
 
@@ -29,7 +29,9 @@ def try_version(registry: Registry, version: Version) -> ModelContract:
         UnreadableContract: nobody can tell what it takes and gives.
     """
     with scratch_folder("version") as folder:
-        package, contract = download_with_contract(registry, version, folder)
+        with readable(version):
+            package = download(registry, version.number, folder)
+            contract = contract_of(package, version)
         check_example(package, contract)
     return contract
 
