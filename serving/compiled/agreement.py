@@ -15,9 +15,11 @@ _SINGLE_ROWS = 8
 
 Rows = Sequence[Any] | np.ndarray
 """Rows as a list, or as a matrix (n, k): whatever both ways take."""
+Method = Callable[[Any], Any]
+"""A way to compute an output for rows."""
 
 
-def agree(plain: Callable[[Any], Any], shortcut: Callable[[Any], Any], rows: Rows) -> bool:
+def agree(plain: Method, shortcut: Method, rows: Rows) -> bool:
     """Tell whether both give the same for `rows`: at once, and many also in parts and singly.
 
     Where the plain way raises, the shortcut has to raise as well; where it does not, the shortcut
@@ -30,7 +32,7 @@ def agree(plain: Callable[[Any], Any], shortcut: Callable[[Any], Any], rows: Row
     return all(_agree_on(plain, shortcut, batch) for batch in batches)
 
 
-def _agree_on(plain: Callable[[Any], Any], shortcut: Callable[[Any], Any], batch: Rows) -> bool:
+def _agree_on(plain: Method, shortcut: Method, batch: Rows) -> bool:
     """Compare one batch; one that either way refuses as a whole is compared row by row."""
     try:
         expected = np.asarray(plain(batch))
@@ -45,7 +47,7 @@ def _agree_on(plain: Callable[[Any], Any], shortcut: Callable[[Any], Any], batch
     return equal(found, expected)
 
 
-def _each(plain: Callable[[Any], Any], shortcut: Callable[[Any], Any], batch: Rows) -> bool:
+def _each(plain: Method, shortcut: Method, batch: Rows) -> bool:
     rows = [batch[place : place + 1] for place in range(len(batch))]
     return all(_agree_on(plain, shortcut, row) for row in rows)
 
@@ -60,7 +62,7 @@ def equal(found: Any, expected: Any) -> bool:
     return np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
 
 
-def raises(method: Callable[[Any], Any], batch: Rows) -> bool:
+def raises(method: Method, batch: Rows) -> bool:
     """Tell whether a method refuses a batch."""
     try:
         method(batch)

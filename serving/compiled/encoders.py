@@ -47,13 +47,16 @@ def tabulated(encoder: Any, _name: str, _: Compile) -> ArrayMethod:
     """
     plain = _asked_in_its_type(encoder)
     bases = [categories.tolist()[0] for categories in encoder.categories_]
-    ends = np.cumsum(_widths(encoder, plain(np.array([bases], dtype=object)).shape[1]))
-    tables = []
-    for place, (categories, end) in enumerate(zip(encoder.categories_, ends, strict=True)):
-        own = slice(0 if place == 0 else ends[place - 1], end)
-        if len(categories) * ends[-1] > MOST_CELLS:
-            raise ShortcutRefused
-        tables.append(_table(plain, bases, place, categories.tolist(), own))
+    # What the columns become stands side by side, in order; one-hot encoders say how wide each is.
+    width = plain(np.array([bases], dtype=object)).shape[1]
+    widths = getattr(encoder, "_n_features_outs", [width // len(bases)] * len(bases))
+    if max(map(len, encoder.categories_)) * width > MOST_CELLS:
+        raise ShortcutRefused
+    ends = np.cumsum([0, *widths])
+    tables = [
+        _table(plain, bases, place, categories.tolist(), slice(*ends[place : place + 2]))
+        for place, categories in enumerate(encoder.categories_)
+    ]
 
     def method(matrix: np.ndarray) -> np.ndarray:
         columns = matrix.T.tolist()
@@ -93,10 +96,3 @@ def _asked_in_its_type(encoder: Any) -> ArrayMethod:
     if any(categories.dtype == object for categories in encoder.categories_):
         return plain
     return lambda rows: plain(rows.astype(np.float64))
-
-
-def _widths(encoder: Any, width: int) -> list[int]:
-    """Return how many columns each column becomes: they stand side by side, in order."""
-    count = len(encoder.categories_)
-    stated = getattr(encoder, "_n_features_outs", None)
-    return list(stated) if stated is not None else [width // count] * count

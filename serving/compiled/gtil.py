@@ -31,7 +31,6 @@ def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
     start = header.get_field("base_scores")
     average = bool(header.get_field("average_tree_output")[0])
     per_tree = _per_tree(model)
-    added = np.add.accumulate
 
     def method(matrix: np.ndarray) -> np.ndarray:
         matrix = single_precision(matrix, nullable) if single else numbers(matrix)
@@ -41,7 +40,7 @@ def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
         exact = matrix.astype(np.float64, copy=False)
         trees = per_tree(exact).reshape(len(matrix), -1, len(start))
         trees[:, 0] += start.astype(trees.dtype)
-        margins = flat(added(trees, axis=1)[:, -1])
+        margins = flat(np.add.accumulate(trees, axis=1)[:, -1])
         return margins / trees.shape[1] if average else margins
 
     return method

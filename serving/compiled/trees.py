@@ -114,15 +114,16 @@ def _mean(estimator: Any, name: str, members: Sequence[Any]) -> ArrayMethod:
     """Return the mean over a forest's trees, in their order."""
     if estimator.n_outputs_ != 1:
         return asked(estimator, name)
-    trees = [member.tree_ for member in members]
+    first, *others = (member.tree_ for member in members)
     nullable = estimator.__sklearn_tags__().input_tags.allow_nan
 
     def method(matrix: np.ndarray) -> np.ndarray:
         rows = single_precision(matrix, nullable)
-        total = trees[0].predict(rows)
-        for tree in trees[1:]:
-            total += tree.predict(rows)
-        total /= len(trees)
+        total = first.predict(rows)
+        for other in others:
+            total += other.predict(rows)
+        if others:
+            total /= len(members)
         return total[:, 0] if name == "predict" else total
 
     return method

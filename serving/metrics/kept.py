@@ -8,10 +8,12 @@ import contextlib
 import os
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from core.files.whole import FILE_MODE
 from serving.metrics.slo import ServiceTally, Slices
 
 DAYS = 14
@@ -53,12 +55,9 @@ class KeptLevels:
         if not path.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             self._forget(_NAME.format(day=today - timedelta(days=DAYS)))
-        line = msgspec.json.encode(tally) + b"\n"
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+        # Unbuffered, the line is one write: other workers append to the same file.
+        with open(path, "ab", buffering=0, opener=partial(os.open, mode=FILE_MODE)) as file:
+            file.write(msgspec.json.encode(tally) + b"\n")
 
     def _forget(self, last: str) -> None:
         """Remove the files up to one: they are shown no more."""

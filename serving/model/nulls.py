@@ -5,21 +5,19 @@ refuse it; so a feature is nullable here where the model answers rows that lack 
 not sent at all is refused, as MLflow does.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from core.contract.model import ModelContract
+from serving.compiled.agreement import Method
 from serving.model import probes
 from serving.model.inputs import Inputs
 from serving.model.shortcut import seen_values
 
 
-def nulls_tried(
-    contract: ModelContract, method: Callable[[Any], Any], inputs: Inputs
-) -> ModelContract:
+def nulls_tried(contract: ModelContract, method: Method, inputs: Inputs) -> ModelContract:
     """Return a signature's contract, with each number nullable without which `method` answers."""
     asked = [
         place

@@ -6,13 +6,14 @@ plain path, which is right by definition.
 """
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from core.messages import _
+from serving.compiled.agreement import Method
 from serving.errors import ScoringFailed
 from serving.model.inputs import Inputs, Rows
 from serving.model.shortcut import verified_shortcut
@@ -35,9 +36,7 @@ class Scorer:
             where the contract names no score.
     """
 
-    def __init__(
-        self, method: Callable[[Any], Any], inputs: Inputs, positive_class: int | None
-    ) -> None:
+    def __init__(self, method: Method, inputs: Inputs, positive_class: int | None) -> None:
         """Keep the method, and the shortcut if there is one that agrees with it."""
         self._method, self._inputs, self._positive_class = method, inputs, positive_class
         self._takes_params = "params" in signature(method).parameters

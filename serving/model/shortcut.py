@@ -3,13 +3,13 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from core.contract.model import Feature
-from serving.compiled.agreement import agree, raises
+from serving.compiled.agreement import Method, agree, raises
 from serving.compiled.arrays import ArrayMethod, Undecided
 from serving.compiled.estimators import compile_method
 from serving.model import probes
@@ -19,9 +19,7 @@ TIMED_ROWS = 64
 _TIMES = 3
 
 
-def verified_shortcut(
-    method: Callable[[Any], Any], inputs: Inputs
-) -> tuple[ArrayMethod | None, float]:
+def verified_shortcut(method: Method, inputs: Inputs) -> tuple[ArrayMethod | None, float]:
     """Return an estimator's bound method as a function of a matrix (n, k), as `inputs` makes it.
 
     And the seconds that it takes for `TIMED_ROWS` rows; None, inf where it cannot be trusted.
@@ -47,7 +45,7 @@ def verified_shortcut(
     return None, math.inf
 
 
-def _seconds(method: Callable[[Any], Any], rows: probes.Batch) -> float:
+def _seconds(method: Method, rows: probes.Batch) -> float:
     """Return the least time of a few calls."""
     times = []
     for _ in range(_TIMES):
@@ -58,12 +56,7 @@ def _seconds(method: Callable[[Any], Any], rows: probes.Batch) -> float:
     return min(times)
 
 
-def _agree(
-    plain: Callable[[Any], Any],
-    short: Callable[[Any], Any],
-    features: Sequence[Feature],
-    usual: probes.Batch,
-) -> bool:
+def _agree(plain: Method, short: Method, features: Sequence[Feature], usual: probes.Batch) -> bool:
     """Compare usual rows, odd ones, and nulls: alone, and together where they are answered."""
     nullable = [place for place, feature in enumerate(features) if feature.nullable]
     nulls = {place: probes.one_null(usual, place) for place in nullable}
