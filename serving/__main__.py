@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 from core.cli.arguments import EXIT_FAILED, complain, parser, run_command, say
 from core.messages import _
@@ -89,13 +90,11 @@ def _serve(sock: socket.socket, workers: int, backlog: int) -> None:
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_worker_healthcheck=_DRAIN_SECONDS,
     )
-    try:
+    with suppress(KeyboardInterrupt):
         if workers > 1:
             Multiprocess(config, sockets=[sock]).run()
         else:
             uvicorn.Server(config).run(sockets=[sock])
-    except KeyboardInterrupt:
-        return
 
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:
