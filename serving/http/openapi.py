@@ -119,7 +119,7 @@ def _translate(document: dict[str, Any]) -> None:
 
 def _ask_for_keys(document: dict[str, Any]) -> None:
     basic = _("for browsers: any user, and the key as password")
-    document.setdefault("components", {})["securitySchemes"] = {
+    document["components"]["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "bearer": {"type": "http", "scheme": "bearer"},
         "password": {"type": "http", "scheme": "basic", "description": basic},
