@@ -109,11 +109,9 @@ def _split(data: Any, names: Sequence[str] | None) -> Rows:
         raise refusal(_("dataframe_split does not have the expected shape"), allowed)
     columns, rows = data.get("columns", names or ()), data["data"]
     # The index names rows; no model reads it, so it is only looked at for its shape.
-    if not isinstance(columns, list | tuple) or not all(
-        isinstance(part, list) for part in (rows, data.get("index", []))
-    ):
-        raise refusal(_("dataframe_split does not have the expected shape"), allowed)
     index: Any = data.get("index", rows)
+    if not all(isinstance(part, list | tuple) for part in (columns, rows, index)):
+        raise refusal(_("dataframe_split does not have the expected shape"), allowed)
     if len(index) != len(rows):
         raise refusal(_("index and data differ in length"), _("the same in all"))
     return named(columns, rows)
