@@ -44,14 +44,8 @@ def _run(options: argparse.Namespace) -> int | None:
     try:
         sock = _listen(options.host, options.port, backlog)
     except OSError as exc:
-        where = f"{options.host}:{options.port}"
-        complain(
-            _(
-                "cannot listen on {where} ({reason}); use --host and --port",
-                where=where,
-                reason=exc.strerror,
-            )
-        )
+        facts = {"where": f"{options.host}:{options.port}", "reason": exc.strerror}
+        complain(_("cannot listen on {where} ({reason}); use --host and --port", **facts))
         return EXIT_FAILED
     url = f"http://{options.host}:{sock.getsockname()[1]}"
     say(_("API at {url} (Ctrl-C ends it)", url=url))
