@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 from core.cli.arguments import EXIT_FAILED, complain, parser, run_command, say
 from core.messages import _
@@ -43,14 +44,8 @@ def _run(options: argparse.Namespace) -> int | None:
     try:
         sock = _listen(options.host, options.port, backlog)
     except OSError as exc:
-        where = f"{options.host}:{options.port}"
-        complain(
-            _(
-                "cannot listen on {where} ({reason}); use --host and --port",
-                where=where,
-                reason=exc.strerror,
-            )
-        )
+        facts = {"where": f"{options.host}:{options.port}", "reason": exc.strerror}
+        complain(_("cannot listen on {where} ({reason}); use --host and --port", **facts))
         return EXIT_FAILED
     url = f"http://{options.host}:{sock.getsockname()[1]}"
     say(_("API at {url} (Ctrl-C ends it)", url=url))
@@ -89,13 +84,11 @@ def _serve(sock: socket.socket, workers: int, backlog: int) -> None:
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_worker_healthcheck=_DRAIN_SECONDS,
     )
-    try:
+    with suppress(KeyboardInterrupt):
         if workers > 1:
             Multiprocess(config, sockets=[sock]).run()
         else:
             uvicorn.Server(config).run(sockets=[sock])
-    except KeyboardInterrupt:
-        return
 
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:

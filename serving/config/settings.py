@@ -78,8 +78,6 @@ Share = Annotated[float, _NUMBER, Field(ge=0, le=1, description=_SHARE)]
 Count = Annotated[int, Field(ge=1, description=N_("must be a whole number greater than zero"))]
 Switch = Annotated[bool, Field(description=N_("must be true or false"))]
 
-NO_CANARY = "none"
-
 
 class Settings(BaseSettings):
     """What an operator can set. A variable that is unset or empty takes its default.
@@ -275,7 +273,7 @@ class Settings(BaseSettings):
     @property
     def canary(self) -> str:
         """Return the alias of the canary; none beside another alias than `champion`."""
-        wanted = self.canary_alias != NO_CANARY and self.model_alias == names.CHAMPION
+        wanted = self.canary_alias != "none" and self.model_alias == names.CHAMPION
         return self.canary_alias if wanted else ""
 
     def each_model(self) -> list["Settings"]:

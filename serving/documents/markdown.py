@@ -16,12 +16,8 @@ def html_of(text: str, name: str, known: Container[str], above: str) -> str:
     """Return a document as HTML.
 
     A heading with a number has it as its anchor (`#3.4`), another one what GitHub would give it.
-
-    Args:
-        text: the document.
-        name: its path from the project's folder, which relative links start from.
-        known: paths of the files that are served; a link to another one becomes its text.
-        above: what stands before such a path in a link, for example `runbook/`.
+    Relative links start from the document's `name`, its path from the project's folder. One to a
+    `known` file, which is served, goes to its path below `above`; another one becomes its text.
     """
     import markdown
     from markdown.treeprocessors import Treeprocessor

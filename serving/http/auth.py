@@ -21,8 +21,6 @@ _BROWSERS = (PAGE, LIST, RUNBOOK, DOCS, OPENAPI, DOCS_FILES)
 password of HTTP Basic. Nothing else does: a browser sends those by itself."""
 REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
 """A report that the page links to."""
-
-
 NAME_DIGITS = 8
 """Digits of a key's SHA-256 that stand for it in the log."""
 

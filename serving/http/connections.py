@@ -43,9 +43,8 @@ _OTHER_FILES = 256
 class Connections:
     """The connections of one worker.
 
-    Args:
-        most: how many there may be; then the one that has been idle longest is closed.
-        closed: called with the reason of each that is closed for a limit.
+    At `most` the one that has been idle longest is closed; `closed` is told the reason of each that
+    is closed for a limit.
     """
 
     def __init__(self, most: int, closed: Callable[[str], None]) -> None:

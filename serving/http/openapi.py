@@ -13,10 +13,9 @@ from serving.config.model_paths import prefix_of
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
 from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH, RUNBOOK, is_page
-from serving.http.openapi_input import closed_object, invocations_content, predict_body
+from serving.http.openapi_input import YEAR_LIMITS, closed_object, invocations_content, predict_body
 from serving.http.status import MODELS
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
-from serving.protocol.values import YEARS
 
 _ERRORS = {
     "400": N_("The body is not JSON"),
@@ -119,7 +118,7 @@ def _translate(document: dict[str, Any]) -> None:
 
 def _ask_for_keys(document: dict[str, Any]) -> None:
     basic = _("for browsers: any user, and the key as password")
-    document.setdefault("components", {})["securitySchemes"] = {
+    document["components"]["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "bearer": {"type": "http", "scheme": "bearer"},
         "password": {"type": "http", "scheme": "basic", "description": basic},
@@ -192,9 +191,8 @@ def _list() -> dict[str, Any]:
     summary = _("Score a workbook: the list, or with Accept: application/x-ndjson its progress too")
     answers = {XLSX: file, NDJSON: {"schema": {"type": "string"}}}
     sent = dict.fromkeys(SHEET_TYPES, file)
-    year = {"type": "integer", "minimum": YEARS[0], "maximum": YEARS[-1]}
-    made = _post("make_list", summary, sent, summary, answers, "415")
-    return made | {"parameters": [{"name": "year", "in": "query", "schema": year}]}
+    year = {"name": "year", "in": "query", "schema": {"type": "integer", **YEAR_LIMITS}}
+    return _post("make_list", summary, sent, summary, answers, "415") | {"parameters": [year]}
 
 
 def _post(

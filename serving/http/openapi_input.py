@@ -17,6 +17,7 @@ from serving.protocol.values import YEARS
 
 _NO_LIST = ["string", "number", "boolean", "object", "null"]
 _INT64 = {"minimum": LONG_RANGE[0], "maximum": LONG_RANGE[-1]}
+YEAR_LIMITS = {"minimum": YEARS[0], "maximum": YEARS[-1]}
 
 
 def closed_object(properties: dict[str, Any], optional: Sequence[str] = ()) -> dict[str, Any]:
@@ -115,8 +116,7 @@ def _instance(contract: ModelContract | None, more_fields: bool = False) -> dict
             "description": _("identity; never kept as it came"),
         }
     if contract.period_field:
-        year = {"minimum": YEARS[0], "maximum": YEARS[-1]}
-        fields[contract.period_field] = {"type": ["integer", "null"], **year}
+        fields[contract.period_field] = {"type": ["integer", "null"], **YEAR_LIMITS}
     needed = [f.name for f in contract.features if f.required or not f.nullable]
     optional = [name for name in fields if name not in needed]
     found = {**closed_object(fields, optional), "description": period_text(contract)}

@@ -25,11 +25,7 @@ class PredictEndpoint:
     """Answers with the scores of the version that is served when the body has arrived."""
 
     def __init__(self, deployment: Deployment, batcher: Batcher) -> None:
-        """Keep the parts that answer.
-
-        `batcher` is the deployment's own, or that of lists: captured with the role `batch`, and in
-        no one's way.
-        """
+        """Keep the parts that answer; `batcher` is the deployment's for requests or for lists."""
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
         self._deployment, self._batcher = deployment, batcher
         self._ignore = deployment.settings.unknown_fields == "ignore"

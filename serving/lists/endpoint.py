@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
+from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -22,7 +23,8 @@ from serving.following.served import ServedModel
 from serving.http.auth import LIST
 from serving.http.bodies import bodies_of, read_body
 from serving.http.middleware import error_body
-from serving.lists.page import page
+from serving.http.pages import page_policy
+from serving.lists.page import render, script
 from serving.lists.readers import check_size, named_reader, reader_for
 from serving.lists.scoring import accepted, finished, score_slices, summary
 from serving.protocol.frames import refusal
@@ -55,7 +57,9 @@ class ListEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an error before the first byte goes to the middleware."""
         if scope["method"] == "GET":
-            await (await page(self._deployment))(scope, receive, send)
+            text = await asyncio.to_thread(render, self._deployment)
+            policy = {"Content-Security-Policy": page_policy(script())}
+            await HTMLResponse(text, headers=policy)(scope, receive, send)
         else:
             await self._list(scope, receive, send)
 

@@ -1,27 +1,18 @@
 """`GET /lista`: the page for those without a terminal. Its script sends the workbook and waits."""
 
-import asyncio
 from functools import cache
 from pathlib import Path
 
-from starlette.responses import HTMLResponse, Response
-
 from core.messages import _
 from serving.deployment.deployment import Deployment
-from serving.http.pages import filled, page_policy
+from serving.http.pages import filled
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
 
 _TEMPLATE = Path(__file__).with_name("templates") / "lista.html"
 
 
-async def page(deployment: Deployment) -> Response:
-    """Answer with the page."""
-    text = await asyncio.to_thread(render, deployment)
-    return HTMLResponse(text, headers={"Content-Security-Policy": page_policy(script())})
-
-
 def render(deployment: Deployment) -> str:
-    """Return the page's text."""
+    """Return the page."""
     served = deployment.follower.served
     return filled(
         _TEMPLATE,

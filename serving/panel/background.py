@@ -29,11 +29,8 @@ class Reading(Generic[T]):
 class BackgroundReader(Generic[T]):
     """Reads when asked, and remembers.
 
-    Args:
-        read: what may block or fail.
-        first: what stands until it was read.
-        slow: message for when it takes longer than a page waits; it names `{seconds}`.
-        kept: seconds for which a value is shown before it is read again.
+    What it reads may block or fail. `first` stands until then, a value for `kept` seconds; `slow`
+    is the message for when it takes longer than a page waits, and names `{seconds}`.
     """
 
     def __init__(self, read: Callable[[], T], first: T, slow: str, kept: float) -> None:

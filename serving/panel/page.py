@@ -104,17 +104,9 @@ def render(
         health=facts.health,
         headline=concerns.headline(facts),
         concerns=concerns.concerns(facts),
-        whose_flip=panel.whose_flip(facts),
-        flip_effect=panel.flip_effect(facts),
-        latency=panel.latency,
-        of_day=panel.of_day,
+        told=panel,
         sections=lambda text: linked(text, "runbook"),
-        since=panel.served_since(facts),
-        threshold_origin=panel.threshold_origin(facts),
-        windows=[
-            (_("Last hour"), facts.hour, panel.covered(facts.hour)),
-            (_("Last day"), facts.day, panel.covered(facts.day)),
-        ],
+        windows=[(_("Last hour"), facts.hour), (_("Last day"), facts.day)],
         verdicts=[
             (_("Drift"), *_verdict(facts, names.JOB_DRIFT)),
             (_("Performance"), *_verdict(facts, names.JOB_PERFORMANCE)),
@@ -124,12 +116,9 @@ def render(
             [*history.drift, *history.performance], key=attrgetter("when"), reverse=True
         ),
         links=Links(facts.mlflow_url, facts.model_name, facts.registry_url),
-        verdict=panel.verdict,
         cause=cause_of,
         names={names.JOB_DRIFT: _("drift"), names.JOB_PERFORMANCE: _("performance")},
         renewed=renewed,
-        read_when=panel.read_when(facts),
-        proxies=panel.proxies_told(facts),
         canary=facts.health.canary,
     )
 

@@ -43,14 +43,9 @@ def read_sent(
 ) -> Sent:
     """Read a body.
 
-    Args:
-        body: the request's.
-        content_type: its header.
-        features: the contract's, in order.
-        most_rows: of a Parquet body; those of the others are counted by whoever checks them.
-        most_bytes: that a Parquet body may unpack to.
-        matrix: whether the model takes a matrix, whose columns have no names of their own.
-        known_only: whether columns that are no features need not be read.
+    A model may take a `matrix`, whose columns have no names of their own; with `known_only` columns
+    that are no features need not be read. Both limits are of a Parquet body, the second of what it
+    may unpack to; the rows of the others are counted by whoever checks them.
 
     Raises:
         UnsupportedMediaType: it is neither JSON nor CSV in UTF-8, nor Parquet.
@@ -114,11 +109,9 @@ def _split(data: Any, names: Sequence[str] | None) -> Rows:
         raise refusal(_("dataframe_split does not have the expected shape"), allowed)
     columns, rows = data.get("columns", names or ()), data["data"]
     # The index names rows; no model reads it, so it is only looked at for its shape.
-    if not isinstance(columns, list | tuple) or not all(
-        isinstance(part, list) for part in (rows, data.get("index", []))
-    ):
-        raise refusal(_("dataframe_split does not have the expected shape"), allowed)
     index: Any = data.get("index", rows)
+    if not all(isinstance(part, list | tuple) for part in (columns, rows, index)):
+        raise refusal(_("dataframe_split does not have the expected shape"), allowed)
     if len(index) != len(rows):
         raise refusal(_("index and data differ in length"), _("the same in all"))
     return named(columns, rows)

@@ -34,12 +34,9 @@ def named_row(row: Any, names: Sequence[str]) -> dict[str, Any]:
 
     A row that does not have one value per name goes whole under the first.
     """
-    if isinstance(row, dict):
-        if set(row) == set(names):
-            return row
-        values = list(row.values())
-    else:
-        values = row if isinstance(row, list) else [row]
+    if isinstance(row, dict) and set(row) == set(names):
+        return row
+    values = _values(row)
     if len(values) == len(names):
         return dict(zip(names, values, strict=True))
     return {names[0]: row}
@@ -47,11 +44,16 @@ def named_row(row: Any, names: Sequence[str]) -> dict[str, Any]:
 
 def first_number(row: Any) -> float | None:
     """Return the first number of a row's outputs, which is what capture keeps as its score."""
-    values = row.values() if isinstance(row, dict) else row if isinstance(row, list) else [row]
-    for value in values:
+    for value in _values(row):
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
     return None
+
+
+def _values(row: Any) -> list[Any]:
+    if isinstance(row, dict):
+        return list(row.values())
+    return row if isinstance(row, list) else [row]
 
 
 def _plain(value: Any) -> Any:

@@ -52,10 +52,8 @@ class Validator:
     ) -> Instances:
         """Return instances that came in another envelope.
 
-        Args:
-            instances: a mapping each.
-            period: what the sender says of all of them; a row that says another is refused.
-            most: most instances; None for as many as at `/predict`.
+        A row that says another `period` than the sender says of all of them is refused; there may
+        be as many as at `/predict`, or `most`.
 
         Raises:
             InvalidInstances: there are problems.

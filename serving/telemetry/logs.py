@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -128,16 +129,11 @@ class JsonLog:
         if self._path == _STDOUT or (self._fd >= 0 and clock - self._checked < _REOPEN_SECONDS):
             return
         self._checked = clock
-        if self._fd >= 0 and self._is_current():
-            return
+        with suppress(FileNotFoundError):
+            if self._fd >= 0 and os.path.samestat(self._path.stat(), os.fstat(self._fd)):
+                return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         before = self._fd
         self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         if before >= 0:
             os.close(before)
-
-    def _is_current(self) -> bool:
-        try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._fd))
-        except FileNotFoundError:
-            return False
