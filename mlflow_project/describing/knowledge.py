@@ -37,13 +37,13 @@ def known_of(
     Raises:
         Refused: a file, a class or a policy is not what it should be.
     """
-    known: dict[str, Any] = {
-        name: getattr(args, name)
-        for name in ("entity", "period_field", "target_description", "threshold")
-        if getattr(args, name) is not None
+    given = {
+        "entity": args.entity,
+        "period_field": args.period_field,
+        "target": args.target_description,
+        "threshold": args.threshold,
     }
-    if "target_description" in known:
-        known["target"] = known.pop("target_description")
+    known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if args.positive_class is not None:
         known["positive_class"] = _class_index(load_model(registry, version), args.positive_class)
     if args.threshold_policy:
