@@ -74,31 +74,25 @@ def headline(release: str, evaluation: Evaluation) -> str:
 
 def model_card(facts: ReportFacts, clock: Clock) -> str:
     """Return the model card, what a director reads first, as Markdown; `clock` is its end."""
-    evaluation, criteria = facts.fits.evaluation, facts.fits.criteria
-    card: str = (
-        environment(TEMPLATES)
-        .get_template("model_card.md")
-        .render(
-            facts=facts,
-            passed=all(criterion.passed for criterion in criteria),
-            headline=headline(facts.contract.release, evaluation),
-            question=capacity_question(evaluation.metrics),
-            split=split_text(evaluation),
-            errors=evaluation.year_change_errors(),
-            groups=facts.groups.astype("object")
-            .where(facts.groups.notna(), None)
-            .to_dict("records"),
-            terms=TERMS,
-            repeated=SHOWN,
-            held=HELD,
-            clock=clock,
-            steps=STEPS,
-            dash=NONE,
-            group_name=group_name,
-            signed=signed,
-        )
+    evaluation, groups = facts.fits.evaluation, facts.groups
+    template = environment(TEMPLATES).get_template("model_card.md")
+    return template.render(
+        facts=facts,
+        clock=clock,
+        passed=all(criterion.passed for criterion in facts.fits.criteria),
+        headline=headline(facts.contract.release, evaluation),
+        question=capacity_question(evaluation.metrics),
+        split=split_text(evaluation),
+        errors=evaluation.year_change_errors(),
+        groups=groups.astype("object").where(groups.notna(), None).to_dict("records"),
+        terms=TERMS,
+        repeated=SHOWN,
+        held=HELD,
+        steps=STEPS,
+        dash=NONE,
+        group_name=group_name,
+        signed=signed,
     )
-    return card
 
 
 def split_text(evaluation: Evaluation) -> str:

@@ -39,9 +39,9 @@ from mlflow_project.runs.completion import (
     NOTE,
     Registered,
     finish,
+    outcome,
     read_report,
     register,
-    registered,
     same_training,
 )
 from mlflow_project.runs.fingerprint import training_digest
@@ -164,7 +164,7 @@ def _train_anew(
         passed = finish(registry, version)
     card = model_card(facts, clock)
     log_times(registry.client, run.info.run_id, clock, card)
-    return registered(registry, version, passed, card)
+    return outcome(registry, version, passed, card)
 
 
 def _again(registry: Registry, version: Version) -> Registered:
@@ -183,7 +183,7 @@ def _again(registry: Registry, version: Version) -> Registered:
         registry.client.set_tag(run_id, "same_as", release)
     passed = finish(registry, version)
     report = read_report(registry, version)
-    return registered(registry, version, passed, report, existing=True)
+    return outcome(registry, version, passed, report, existing=True)
 
 
 def _contract(registry: Registry, requested: str | None, served: ServedFit) -> ModelContract:
