@@ -15,7 +15,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 def page(text: str) -> str:
     """Return a document as one HTML page that loads nothing from elsewhere.
 
-    Its title is its first line; `**bold**` and `code` in backticks are the only marks in a line.
+    Its title is its first line; in a line `*emphasis*`, `**bold**` and `code` in backticks are the
+    only marks: neither a tag nor a link of somebody's text becomes one.
     """
     converter = Markdown(extensions=["tables"])
     converter.preprocessors.deregister("html_block")
