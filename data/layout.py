@@ -88,38 +88,40 @@ def _frame(year: _Year, cells: Mapping[str, list[Any]]) -> pd.DataFrame:
 
 
 def _evaluated(number: int, year: Year, rng: np.random.Generator) -> dict[str, Column]:
-    """Round as the sheet does and blank what nobody evaluated: university, half of phase 7."""
+    """Round as the sheet does and blank what nobody evaluated: university, half of phase 7.
+
+    Add `defasagem`, the lag, and `ian`, the indicator of it.
+    """
     values = {name: np.asarray(column).copy() for name, column in year.items()}
     if number == 2022:
         values["ipp"] = np.full(len(values["fase"]), np.nan)
-        return _rounded(number, values)
-    away = values["fase"] >= 8
-    half = away | ((values["fase"] == 7) & (number == 2023) & (rng.random(len(away)) < 0.56))
-    for name in _MEASURED:
-        values[name] = np.where(away if name in ("iaa", "ips") else half, np.nan, values[name])
+    else:
+        away = values["fase"] >= 8
+        half = away | ((values["fase"] == 7) & (number == 2023) & (rng.random(len(away)) < 0.56))
+        for name in _MEASURED:
+            values[name] = np.where(away if name in ("iaa", "ips") else half, np.nan, values[name])
     if number >= 2024:
         values["ieg"] = np.where(away, 0.0, values["ieg"])
-    return _rounded(number, values)
-
-
-def _rounded(number: int, values: dict[str, Column]) -> dict[str, Column]:
     for name in _MEASURED:
         digits = 3 if name in ("ips", "iaa") else _DIGITS[min(number, LATEST)]
         values[name] = np.round(values[name].astype(float), digits)
-    return values
+    lag = values["fase"] - values["fase_ideal"]
+    return values | {"defasagem": lag, "ian": np.select([lag >= 0, lag >= -2], [10, 5], 2.5)}
+
+
+def _notes(values: Mapping[str, Column], blank: str | None = None, **names: str) -> dict[str, Any]:
+    """Return the columns of notes by title, `blank` where there is none."""
+    return {title: cells_of(values[name], blank) for title, name in names.items()}
 
 
 def _common(year: _Year) -> dict[str, list[Any]]:
     """Return the columns that all sheets spell alike."""
     values, student, rng, size = year.values, year.student, year.rng, len(year.ra)
-    lag = values["fase"] - values["fase_ideal"]
     cells: dict[str, list[Any]] = {
         "RA": list(year.ra),
         "Ano ingresso": year.traits.joined[student].tolist(),
         "Nº Av": rng.choice([2, 3, 4], size, p=[0.27, 0.40, 0.33]).tolist(),
-        "IAA": cells_of(values["iaa"]),
-        "IEG": cells_of(values["ieg"]),
-        "IAN": np.select([lag >= 0, lag >= -2], [10, 5], 2.5).tolist(),
+        **_notes(values, IAA="iaa", IEG="ieg", IAN="ian"),
     }
     for judge in range(1, 4):
         chosen = rng.integers(1, 32, size)
@@ -158,17 +160,13 @@ def _sheet_2022(year: _Year) -> dict[str, list[Any]]:
         "Cg": rank.tolist(),
         "Cf": (rank // 4 + 1).tolist(),
         "Ct": (rank % 17 + 1).tolist(),
-        "IPS": cells_of(values["ips"]),
-        "IDA": cells_of(values["ida"]),
-        "Matem": cells_of(values["mat"]),
-        "Portug": cells_of(values["por"]),
-        "Inglês": cells_of(values["ing"]),
-        "IPV": cells_of(values["ipv"]),
+        **_notes(values, IPS="ips", IDA="ida", IPV="ipv"),
+        **_notes(values, Matem="mat", Portug="por", Inglês="ing"),
         "Rec Psicologia": rng.choice(["Não atendido", "Sem limitações"], size).tolist(),
         "Indicado": np.where(rng.random(size) < 0.16, "Sim", "Não").tolist(),
         "Atingiu PV": np.where(rng.random(size) < 0.13, "Sim", "Não").tolist(),
         "Fase ideal": [ideal_label(phase, IDEAL_2022, "º") for phase in values["fase_ideal"]],
-        "Defas": (values["fase"] - values["fase_ideal"]).tolist(),
+        "Defas": values["defasagem"].tolist(),
         **verdict,
         **{f"Destaque {name}": praise.tolist() for name in ("IEG", "IDA", "IPV")},
     }
@@ -233,22 +231,16 @@ def _later(year: _Year) -> dict[str, list[Any]]:
         ],
         "Gênero": np.where(year.traits.female[student], "Feminino", "Masculino").tolist(),
         "Instituição de ensino": school_labels(year.traits.private[student], values["fase"]),
-        "IPS": cells_of(values["ips"], NOT_AVAILABLE),
-        "IPP": cells_of(values["ipp"], NOT_AVAILABLE),
-        "Mat": cells_of(values["mat"]),
-        "Por": cells_of(values["por"]),
-        "Ing": cells_of(values["ing"]),
-        "IPV": cells_of(values["ipv"], NOT_AVAILABLE),
+        **_notes(values, NOT_AVAILABLE, IPS="ips", IPP="ipp", IPV="ipv"),
+        **_notes(values, Mat="mat", Por="por", Ing="ing"),
         "Fase Ideal": [ideal_label(phase, IDEAL, "°") for phase in values["fase_ideal"]],
-        "Defasagem": (values["fase"] - values["fase_ideal"]).tolist(),
+        "Defasagem": values["defasagem"].tolist(),
     }
 
 
 def _inde(values: Mapping[str, Column]) -> Column:
     """Return INDE: 0.1 of IAN, IAA, IPS, IPP and 0.2 of IDA, IEG, IPV; without IPP over 0.9."""
-    lag = values["fase"] - values["fase_ideal"]
-    adequacy = np.select([lag >= 0, lag >= -2], [10.0, 5.0], 2.5)
-    tenths = adequacy + values["iaa"] + values["ips"]
+    tenths = values["ian"] + values["iaa"] + values["ips"]
     fifths = values["ida"] + values["ieg"] + values["ipv"]
     with_ipp = 0.1 * (tenths + values["ipp"]) + 0.2 * fifths
     return np.where(np.isnan(values["ipp"]), (0.1 * tenths + 0.2 * fifths) / 0.9, with_ipp)

@@ -42,8 +42,8 @@ def make_list(options: argparse.Namespace) -> None:
         ProjectError: one of the three is not possible.
     """
     from mlflow_project.lists import read, write
-    from mlflow_project.lists.delimited import write_csv
     from mlflow_project.lists.scoring import score_sheet
+    from mlflow_project.lists.table import write_csv
 
     if options.output.suffix.lower() not in SUFFIXES:
         raise ListError(N_("--output must end with .xlsx or .csv"))

@@ -41,7 +41,7 @@ TABLE: dict[str, dict[str, str]] = {
         "versions": "",
         "flips": "versions",
         "gate": "dataset modelling flips",
-        "describing": "versions flips",
+        "describing": "modelling versions flips",
         "runs": "dataset make_dataset modelling versions flips gate",
         "migration": "dataset versions flips runs",
         "train": "make_dataset runs",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.messages import _
-from mlflow_project.runs.document import bullets, page, section, table
+from mlflow_project.runs.document import page
 from monitoring.pages.performance_page import render as render_performance
 from monitoring.pages.shadow_page import render as render_shadow
 from monitoring.performance.agreement import agree, pair
@@ -69,8 +69,8 @@ def lists() -> str:
 
 def card() -> str:
     """Return a model card with a part of each kind."""
-    rows = table([_("Rows"), _("Reason")], [["1", "a"], ["2", "b"]])
-    return page("\n\n".join(["# v1.0.0", "**a** `b`", section("b", bullets(["c"]), rows)]))
+    table = f"| {_('Rows')} | {_('Reason')} |\n| --- | --- |\n| 1 | a |\n| 2 | b |"
+    return page(f"# v1.0.0\n\n**a** `b`\n\n## b\n\n- c\n\n{table}\n")
 
 
 def shadow() -> str:

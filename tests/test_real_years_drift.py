@@ -11,9 +11,7 @@ import pytest
 from mlflow_project.dataset.pairs import YEAR, build_dataset
 from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import ServedFit, fit_for_serving
-from mlflow_project.pede import FEATURE_NAMES
-from mlflow_project.pede.__init__ import read_workbook
-from mlflow_project.pede.list_reader import read_list
+from mlflow_project.pede import FEATURE_NAMES, read_list, read_workbook
 from monitoring.drift.comparison import DriftResult, Status, compare
 from monitoring.drift.fitting import fit_baseline
 from tests.live import SAMPLE

@@ -17,8 +17,6 @@ from mlflow_project.pede.flat import read_year
 from mlflow_project.pede.reading_report import ReadingReport
 from mlflow_project.pede.sheet import read_students
 
-LABEL_COLUMNS = ("entity", "target", "outcome_year")
-
 
 def write_labels(workbook: Path, target: Path, key: str | None, year: int | None) -> pd.DataFrame:
     """Write the labels of the newest sheet, or of the given year's, as Parquet; return them.

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from core.registry.packages import ask, classes_of, load_model, scores_of
 from core.registry.versions import Registry, Version
 from core.tables.errors import UnreadableTable
 from core.tables.reading import Columns, open_table
+from mlflow_project.modelling.threshold import trade_off
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.trial import frame_of
 
-_POLICY = re.compile(r"(recall|precision|share)\s*(>=|<=)\s*([\d.,]+)", re.ASCII)
+_POLICY = re.compile(r"(?:(recall|precision)\s*>=|share\s*<=)\s*([\d.,]+)", re.ASCII)
 _CATEGORIES = 100
 """A text column of more values than these has no list of values."""
 
@@ -36,13 +37,13 @@ def known_of(
     Raises:
         Refused: a file, a class or a policy is not what it should be.
     """
-    known: dict[str, Any] = {
-        name: getattr(args, name)
-        for name in ("entity", "period_field", "target_description", "threshold")
-        if getattr(args, name) is not None
+    given = {
+        "entity": args.entity,
+        "period_field": args.period_field,
+        "target": args.target_description,
+        "threshold": args.threshold,
     }
-    if "target_description" in known:
-        known["target"] = known.pop("target_description")
+    known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if args.positive_class is not None:
         known["positive_class"] = _class_index(load_model(registry, version), args.positive_class)
     if args.threshold_policy:
@@ -155,25 +156,18 @@ def choose_threshold(policy: str, scores: np.ndarray, positives: np.ndarray) -> 
         Refused: it is no policy, or no threshold fulfils it.
     """
     found = _POLICY.fullmatch(policy.strip())
-    kinds: Mapping[tuple[str, str], tuple[Callable[[np.ndarray], float], bool]] = {
-        ("recall", ">="): (lambda flagged: float(flagged[positives].mean()), True),
-        ("precision", ">="): (lambda flagged: float(positives[flagged].mean()), False),
-        ("share", "<="): (lambda flagged: float(flagged.mean()), False),
-    }
-    if not found or (found[1], found[2]) not in kinds or not positives.any():
+    if not found or not positives.any():
         text = N_("{text!r} is no policy; for example recall>=0.85, precision>=0.7, share<=0.3.")
         raise Refused(text, text=policy)
-    measure, highest = kinds[found[1], found[2]]
-    limit = read_share(found[3])
-    sign = 1 if found[2] == ">=" else -1
-    fits = [
-        float(score)
-        for score in np.unique(scores)
-        if sign * measure(scores >= score) >= sign * limit
-    ]
-    if not fits or not 0.0 <= (best := max(fits) if highest else min(fits)) <= 1.0:
+    metric, limit = found[1], read_share(found[2])
+    curve = trade_off(positives, scores)
+    fulfilled = curve[metric] >= limit if metric else curve["share_flagged"] <= limit
+    # A row without a score is none to flag from.
+    fits = curve["threshold"][fulfilled & ~np.isnan(curve["threshold"])]
+    best = max(fits, default=np.nan) if metric == "recall" else min(fits, default=np.nan)
+    if not 0.0 <= best <= 1.0:
         raise Refused(N_("No threshold fulfils {policy} on these rows."), policy=policy)
-    return best
+    return float(best)
 
 
 def _ranges(contract: ModelContract, table: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -98,7 +98,10 @@ def score_sheet(api: ProxyApi, sheet: Sheet, key: str) -> ScoredSheet:
         if answered and answered["model_version"] != metadata["model_version"]:
             raise ApiError(url=api.url, reason=_("another version is served now; repeat the list"))
         kept += fit
-        results += [_result(one) for one in answered.get("predictions", [])]
+        results += [
+            Result(one[SCORE_NAME], one[LABEL_NAME], one.get("explanation", ()))
+            for one in answered.get("predictions", [])
+        ]
         unscored += [Unscored(sheet.labels[place], why) for place, why in refused.items()]
     rows, labels = [sheet.rows[i] for i in kept], [sheet.labels[i] for i in kept]
     return ScoredSheet(
@@ -142,8 +145,3 @@ def instance(row: Mapping[str, Any], year: int | None, known: set[str], key: str
     sent = {f"{name}{suffix}": value for name, value in row.items() if name in known}
     person = row.get(ENTITY)
     return {**sent, ENTITY: pseudonym(str(person), key)} if person and key else sent
-
-
-def _result(prediction: Mapping[str, Any]) -> Result:
-    explanation = prediction.get("explanation", ())
-    return Result(prediction[SCORE_NAME], prediction[LABEL_NAME], explanation)

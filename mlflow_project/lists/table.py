@@ -1,12 +1,15 @@
 """The list as a table: a line a child, in order of risk, and the facts that stand above it."""
 
+import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 
 from core.messages import N_, _
 from core.messages.formats import moment, number, percent
 from core.sheets import ScoredSheet
+from core.tables.writing import harmless
 from mlflow_project.lists.reasons import MOST, Common, missing, reasons
 
 NOT = (
@@ -59,6 +62,23 @@ def cells(order: int, line: Line, names: Sequence[str]) -> list[str | float | in
     flagged = _("yes") if line.flagged else _("no")
     labels = [line.labels.get(name, "") for name in names]
     return [order, *labels, line.score, flagged, *why, line.missing]
+
+
+def write_csv(scored: ScoredSheet) -> bytes:
+    """Return the list as CSV for spreadsheets in Portuguese; nothing in it begins a formula.
+
+    That is semicolons, decimal commas, and UTF-8 with a mark.
+    """
+    names = label_names(scored)
+    file = StringIO(newline="")
+    writer = csv.writer(file, delimiter=";")
+    writer.writerow(map(harmless, header(names)))
+    for order, line in enumerate(lines(scored), 1):
+        writer.writerow(
+            f"{value:.4f}".replace(".", ",") if isinstance(value, float) else harmless(str(value))
+            for value in cells(order, line, names)
+        )
+    return file.getvalue().encode("utf-8-sig")
 
 
 def facts(scored: ScoredSheet) -> Iterator[tuple[str, str]]:

@@ -117,16 +117,10 @@ def printed(page: Worksheet, orientation: Literal["portrait", "landscape"]) -> N
 
 
 def put(page: Worksheet, row: int, values: Iterable[Any]) -> None:
-    """Write a row's cells."""
+    """Write a row's cells; text that begins with = + - @ is no formula, now and when edited."""
     for column, value in enumerate(values, 1):
-        if isinstance(value, str):
-            text(page, row, column, value)
-        else:
-            page.cell(row, column, value)
-
-
-def text(page: Worksheet, row: int, column: int, value: str) -> None:
-    """Write text as text: what begins with = + - @ is no formula, now and when it is edited."""
-    cell = page.cell(row, column, ILLEGAL_CHARACTERS_RE.sub("", value))
-    cell.data_type = "s"
-    cell.quotePrefix = value.startswith(("=", "+", "-", "@"))
+        text = isinstance(value, str)
+        cell = page.cell(row, column, ILLEGAL_CHARACTERS_RE.sub("", value) if text else value)
+        if text:
+            cell.data_type = "s"
+            cell.quotePrefix = value.startswith(("=", "+", "-", "@"))

@@ -5,7 +5,7 @@ a Spark UDF and in the proxy alike. There is one procedure and no choice between
 them is best on the older pair of years does not tell which is best in the next (docs/decisions/10).
 """
 
-import time
+import timeit
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +19,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from mlflow_project.dataset.risk import FEATURE_NAMES, IDEAL_PHASE_AGES, YEARS_TO_COUNTING
+from mlflow_project.dataset.pairs import STUDENT
+from mlflow_project.dataset.risk import (
+    FEATURE_NAMES,
+    IDEAL_PHASE_AGES,
+    TARGET,
+    YEARS_TO_COUNTING,
+)
 
 TRUSTED_TYPES = (
     "numpy.diff",
@@ -88,7 +94,7 @@ def _next_lags() -> ColumnTransformer:
 
 
 def grouped_folds(
-    target: pd.Series, students: pd.Series, folds: int, seed: int
+    dataset: pd.DataFrame, folds: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (train, test) row positions; all rows of a student fall in the same fold.
 
@@ -96,14 +102,12 @@ def grouped_folds(
     are cut alike.
     """
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    yield from splitter.split(np.zeros(len(target)), target, pd.factorize(students)[0])
+    yield from splitter.split(dataset, dataset[TARGET], pd.factorize(dataset[STUDENT])[0])
 
 
 def out_of_fold_scores(
     pipeline: Pipeline,
-    frame: pd.DataFrame,
-    target: pd.Series,
-    students: pd.Series,
+    dataset: pd.DataFrame,
     seed: int,
     repeats: int | None = None,
     folds: int | None = None,
@@ -115,23 +119,19 @@ def out_of_fold_scores(
     spread than the single fit that will be served, and its threshold and drift baseline would be
     of another distribution. `tick` is called after every fit.
     """
+    frame, target = dataset[list(FEATURE_NAMES)], dataset[TARGET]
     scores = np.empty((repeats or REPEATS, len(frame)))
     for repeat, row in enumerate(scores):
-        for train, test in grouped_folds(target, students, folds or FOLDS, seed + 1 + repeat):
+        for train, test in grouped_folds(dataset, folds or FOLDS, seed + 1 + repeat):
             pipeline.fit(frame.iloc[train], target.iloc[train])
             row[test] = pipeline.predict_proba(frame.iloc[test])[:, 1]
             tick()
     return scores
 
 
-def one_row_seconds(model: Any, row: pd.DataFrame, calls: int = 25) -> float:
+def one_row_seconds(model: Any, row: pd.DataFrame) -> float:
     """Return the least time that a fitted model took to score one row, in seconds.
 
     The least of several calls counts: other load on the machine only ever adds to a time.
     """
-    spent = []
-    for _ in range(calls):
-        begun = time.perf_counter()
-        model.predict_proba(row)
-        spent.append(time.perf_counter() - begun)
-    return min(spent)
+    return min(timeit.repeat(lambda: model.predict_proba(row), number=1, repeat=25))

@@ -47,9 +47,8 @@ def held_out(dataset: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFr
     held = np.isin(number, rng.permutation(len(names))[: round(HELD * len(names))])
     newest = dataset[YEAR] == dataset[YEAR].max()
     older = ~newest if not newest.all() else newest
-    return dataset[older & ~held].reset_index(drop=True), dataset[newest & held].reset_index(
-        drop=True
-    )
+    train, test = dataset[older & ~held], dataset[newest & held]
+    return train.reset_index(drop=True), test.reset_index(drop=True)
 
 
 def summary(splits: pd.DataFrame) -> Mapping[str, float]:

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from core.metrics.classification import label_metrics, score_metrics
 from core.metrics.expected import promised
-from mlflow_project.dataset.pairs import STUDENT, YEAR
+from mlflow_project.dataset.pairs import YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET, persistence
 from mlflow_project.modelling.pipeline import build_pipeline, grouped_folds, out_of_fold_scores
 from mlflow_project.modelling.threshold import ThresholdPolicy, within_capacity
@@ -108,15 +108,11 @@ def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.D
 
     The newest pair of years is the test where there are two; else a quarter of the students.
     """
-    newest = dataset[YEAR].max()
-    if dataset[YEAR].nunique() > 1:
-        older = dataset[dataset[YEAR] < newest].reset_index(drop=True)
-        return older, dataset[dataset[YEAR] == newest].reset_index(drop=True)
-    train, test = next(grouped_folds(dataset[TARGET], dataset[STUDENT], folds=4, seed=seed))
-    return (
-        dataset.iloc[train].reset_index(drop=True),
-        dataset.iloc[test].reset_index(drop=True),
-    )
+    tested = (dataset[YEAR] == dataset[YEAR].max()).to_numpy()
+    if tested.all():
+        _train, places = next(grouped_folds(dataset, folds=4, seed=seed))
+        tested = np.isin(np.arange(len(dataset)), places)
+    return dataset[~tested].reset_index(drop=True), dataset[tested].reset_index(drop=True)
 
 
 def evaluate_fit(
@@ -164,12 +160,10 @@ def fit_for_serving(
     Raises:
         PolicyUnmetError: no threshold satisfies the policy.
     """
-    frame, target, students = dataset[list(FEATURE_NAMES)], dataset[TARGET], dataset[STUDENT]
-    pipeline = build_pipeline(seed)
-    scores = out_of_fold_scores(pipeline, frame, target, students, seed, repeats, folds, tick)
-    outcomes = np.tile(target.to_numpy(), len(scores))
-    threshold = policy.choose(outcomes, scores.ravel())
-    return ServedFit(pipeline.fit(frame, target), threshold, scores)
+    pipeline, target = build_pipeline(seed), dataset[TARGET]
+    scores = out_of_fold_scores(pipeline, dataset, seed, repeats, folds, tick)
+    threshold = policy.choose(np.tile(target.to_numpy(), len(scores)), scores.ravel())
+    return ServedFit(pipeline.fit(dataset[list(FEATURE_NAMES)], target), threshold, scores)
 
 
 def _years(rows: pd.DataFrame) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The PEDE workbook of the programme as one table: a row per student and year, and what it cost.
+"""The PEDE workbook of the programme as one table, or its newest year as a list to be scored.
 
 `archive` and `workbook` open the file, `columns` finds columns by meaning, `cells` reads one cell,
 `sheet` makes a frame of a sheet, `contradictions` refuses mix-ups; `features` defines the model's
@@ -8,11 +8,12 @@ years are not, those of a later one cannot be.
 
 import pandas as pd
 
+from core.sheets import Sheet
 from mlflow_project.pede.ages import decimal_ages
 from mlflow_project.pede.contradictions import compare_years
 from mlflow_project.pede.errors import DataError
 from mlflow_project.pede.features import EXAMPLE, FEATURE_NAMES, FEATURES
-from mlflow_project.pede.list_reader import read_list
+from mlflow_project.pede.flat import read_year
 from mlflow_project.pede.reading_report import ReadingReport
 from mlflow_project.pede.sheet import COLUMNS, read_students
 from mlflow_project.pede.workbook import Source, read_sheets, require_consecutive
@@ -52,3 +53,30 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     students["idade"] = students["idade"].mask(found, decimal_ages(students, known))
     students["dia_nascimento"] = students["dia_nascimento"].fillna(known)
     return students, report
+
+
+def read_list(source: Source, year: int | None = None) -> Sheet:
+    """Return the children of a workbook's newest sheet, or of the given year's.
+
+    Its rows hold the contract's features and `ra`, the entity, in its canonical spelling; its
+    labels `RA`, `Nome`, `Turma` and `Fase` as the workbook has them, empty where there is none.
+    Not scored are rows without RA or lag and all but the first of one RA.
+
+    Args:
+        source: the workbook's path, or its content.
+        year: year of the sheet to read.
+
+    Raises:
+        DataError: the workbook, or the sheet, cannot be read; the message says what to do.
+    """
+    sheet, report = read_year(source, year), ReadingReport()
+    students = read_students(sheet, report)
+    inputs = students.frame[["ra", *FEATURE_NAMES]].astype("object")
+    inputs = inputs.where(inputs.notna(), None)
+    return Sheet(
+        rows=[dict(zip(inputs.columns, row, strict=True)) for row in inputs.to_numpy()],
+        labels=students.labels,
+        year=sheet.year,
+        problems=report.entries,
+        unscored=students.left_out,
+    )

@@ -1,7 +1,6 @@
 """What a reader did to the values it met: counts by sheet, column and reason, never a value."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -10,13 +9,7 @@ from core.messages import N_, _, ngettext
 from core.sheets import SheetProblem
 
 Action = Literal["converted", "kept", "dropped", "unreadable", "absent"]
-ACTIONS: Mapping[Action, str] = {
-    "converted": N_("converted"),
-    "kept": N_("kept"),
-    "dropped": N_("dropped"),
-    "unreadable": N_("unreadable"),
-    "absent": N_("absent"),
-}
+ACTIONS = (N_("converted"), N_("kept"), N_("dropped"), N_("unreadable"), N_("absent"))
 """converted: read as another value than written; kept: doubtful, as written; dropped: left out;
 unreadable: became null; absent: was not there."""
 
@@ -99,8 +92,5 @@ class ReadingReport:
         if not self.entries:
             return "\n".join([*lines, _("No value was converted, dropped or unreadable.")])
         head = (_("Sheet"), _("Column"), _("Reason"), _("Action"), _("Count"))
-        rows = [
-            (e.sheet, e.column, e.reason, _(ACTIONS[e.action]), f"{e.count:5}")
-            for e in self.entries
-        ]
+        rows = [(e.sheet, e.column, e.reason, _(e.action), f"{e.count:5}") for e in self.entries]
         return "\n".join([*lines, "", text_table(head, rows)])

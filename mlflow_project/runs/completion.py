@@ -99,7 +99,7 @@ def finish(registry: Registry, version: Version) -> bool:
     return verdict == GATE_PASSED
 
 
-def registered(
+def outcome(
     registry: Registry, version: Version, passed: bool, report: str, existing: bool = False
 ) -> Registered:
     """Return what a training ended with; its report is written where the command was started."""

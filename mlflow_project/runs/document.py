@@ -1,6 +1,5 @@
-"""A document of Markdown: its parts for whoever writes one, its page for people with a browser."""
+"""A document of Markdown as a page for people with a browser."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -10,42 +9,27 @@ from markdown.util import Registry
 
 from core.pages.templates import environment, style
 
-_TEMPLATES = Path(__file__).with_name("templates")
-
-
-def section(title: str, *parts: str) -> str:
-    """Return a heading of level 2 and what stands below it."""
-    return "\n\n".join([f"## {title}", *parts])
-
-
-def bullets(items: Sequence[str]) -> str:
-    """Return a list of paragraphs."""
-    return "\n".join(f"- {item}" for item in items)
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of texts, in which a bar becomes a slash, with one row of headings."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in lines)
+TEMPLATES = Path(__file__).with_name("templates")
 
 
 def page(text: str) -> str:
     """Return a document as one HTML page that loads nothing from elsewhere.
 
-    Its title is its first line; `**bold**` and `code` in backticks are the only marks in a line.
+    Its title is its first line; in a line `*emphasis*`, `**bold**` and `code` in backticks are the
+    only marks: neither a tag nor a link of somebody's text becomes one.
     """
     converter = Markdown(extensions=["tables"])
     converter.preprocessors.deregister("html_block")
     marks = Registry()
     for priority, name in enumerate(("em_strong", "backtick")):
         marks.register(converter.inlinePatterns[name], name, priority)
-    converter.inlinePatterns = marks
+    converter.treeprocessors["inline"].inlinePatterns = marks
     converter.treeprocessors.register(_TableHeadings(converter), "headings", 0)
-    template = environment(_TEMPLATES).get_template("document.html")
+    template = environment(TEMPLATES).get_template("document.html")
     rendered: str = template.render(
         title=text.partition("\n")[0].lstrip("# "),
         body=converter.convert(text),
-        style=style(_TEMPLATES / "document.css"),
+        style=style(TEMPLATES / "document.css"),
     )
     return rendered
 

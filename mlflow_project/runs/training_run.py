@@ -39,14 +39,14 @@ from mlflow_project.runs.completion import (
     NOTE,
     Registered,
     finish,
+    outcome,
     read_report,
     register,
-    registered,
     same_training,
 )
 from mlflow_project.runs.fingerprint import training_digest
 from mlflow_project.runs.fitting import SEED, Fits, fit_and_judge
-from mlflow_project.runs.model_report import ReportFacts, headline, model_card, split_text, times
+from mlflow_project.runs.model_report import ReportFacts, headline, model_card, split_text
 from mlflow_project.runs.run_log import (
     example_frame,
     log_dataset,
@@ -152,7 +152,7 @@ def _train_anew(
                 contract = _contract(registry, requested, fits.served)
                 say(_("registering {name} {release}", name=registry.name, release=contract.release))
                 params = _params(dataset, contract, fits, digest)
-                card = _log_result(contract, dataset, fits, params, reading, run.info.run_id)
+                facts = _log_result(contract, dataset, fits, params, reading, run.info.run_id)
                 info = log_model(fits.served.model, contract)
                 log_evidence(registry.client, info.model_id, dataset, fits.evaluation, fits.served)
                 version = register(
@@ -162,9 +162,9 @@ def _train_anew(
         return _again(registry, same)
     with clock.step("baseline"):
         passed = finish(registry, version)
-    card = f"{card}\n\n{times(clock)}\n"
+    card = model_card(facts, clock)
     log_times(registry.client, run.info.run_id, clock, card)
-    return registered(registry, version, passed, card)
+    return outcome(registry, version, passed, card)
 
 
 def _again(registry: Registry, version: Version) -> Registered:
@@ -183,7 +183,7 @@ def _again(registry: Registry, version: Version) -> Registered:
         registry.client.set_tag(run_id, "same_as", release)
     passed = finish(registry, version)
     report = read_report(registry, version)
-    return registered(registry, version, passed, report, existing=True)
+    return outcome(registry, version, passed, report, existing=True)
 
 
 def _contract(registry: Registry, requested: str | None, served: ServedFit) -> ModelContract:
@@ -232,10 +232,10 @@ def _log_result(
     params: Mapping[str, str | int | float],
     reading: Mapping[str, Any],
     run_id: str,
-) -> str:
+) -> ReportFacts:
     """Log parameters, cost and gate; the run is named for its release, as the UI lists it.
 
-    Return the model card.
+    Return what the report states.
     """
     evaluation = fits.evaluation
     row_ms = 1000 * one_row_seconds(fits.served.model, example_frame())
@@ -258,4 +258,4 @@ def _log_result(
     mlflow.log_dict({k: asdict(i) for k, i in intervals.items()}, "evaluation/intervals.json")
     mlflow.log_table(facts.groups, "evaluation/groups.json")
     log_gate(fits.criteria)
-    return model_card(facts)
+    return facts

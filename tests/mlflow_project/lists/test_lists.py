@@ -13,9 +13,8 @@ from openpyxl import Workbook, load_workbook
 from core.sheets import Result, ScoredSheet, Sheet, SheetError, SheetProblem, Unscored
 from data.synthetic import generate_workbook, write_workbook
 from mlflow_project.lists import read, write
-from mlflow_project.lists.delimited import write_csv
 from mlflow_project.lists.reasons import FEWEST_PEERS, Common, missing, reasons
-from mlflow_project.lists.table import lines
+from mlflow_project.lists.table import lines, write_csv
 from mlflow_project.pede import EXAMPLE
 
 

@@ -45,7 +45,7 @@ def test_no_student_is_on_both_sides_of_a_fold(dataset: pd.DataFrame) -> None:
     """A student with two pairs of years falls wholly into train or into test."""
     assert dataset[STUDENT].duplicated().any(), "no student has two pairs: nothing is tested"
     tested: list[int] = []
-    for train, test in grouped_folds(dataset[TARGET], dataset[STUDENT], folds=5, seed=0):
+    for train, test in grouped_folds(dataset, folds=5, seed=0):
         assert not set(dataset[STUDENT].iloc[train]) & set(dataset[STUDENT].iloc[test])
         tested.extend(test)
     assert sorted(tested) == list(range(len(dataset)))
@@ -55,7 +55,7 @@ def test_out_of_fold_scores_know_nothing_of_random_targets(dataset: pd.DataFrame
     """With targets drawn by coin the scores rank no better than chance; in-sample they would."""
     coin = pd.Series(np.random.default_rng(0).integers(0, 2, len(dataset)))
     pipeline = build_pipeline(0)
-    scores = out_of_fold_scores(pipeline, dataset[FEATURES], coin, dataset[STUDENT], 0)
+    scores = out_of_fold_scores(pipeline, dataset.assign(**{TARGET: coin}), 0)
     from sklearn.metrics import roc_auc_score
 
     assert scores.shape == (1, len(dataset))
@@ -110,11 +110,10 @@ def test_out_of_fold_scores_are_spread_as_the_served_fits_are(dataset: pd.DataFr
     Half of the students are new to it; their mean and spread of scores are nearly those of the
     other half's out-of-fold scores.
     """
-    fit, new = next(grouped_folds(dataset[TARGET], dataset[STUDENT], folds=2, seed=0))
+    fit, new = next(grouped_folds(dataset, folds=2, seed=0))
     rows = dataset.iloc[fit].reset_index(drop=True)
     pipeline = build_pipeline(0)
-    arguments = (rows[FEATURES], rows[TARGET], rows[STUDENT], 0)
-    scores = out_of_fold_scores(pipeline, *arguments, folds=10)[0]
+    scores = out_of_fold_scores(pipeline, rows, 0, folds=10)[0]
     served = pipeline.fit(rows[FEATURES], rows[TARGET])
     unseen = served.predict_proba(dataset[FEATURES].iloc[new])[:, 1]
     assert abs(scores.mean() - unseen.mean()) < 0.04
