@@ -38,7 +38,7 @@ from monitoring.pages.drift_page import (
     stands,
 )
 from monitoring.tracking.about import About
-from monitoring.tracking.escalation import Escalation, escalate
+from monitoring.tracking.escalation import Escalation
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
 from monitoring.tracking.rows import answered, preceding, trained
@@ -69,17 +69,8 @@ def _job(args: argparse.Namespace) -> int:
     slices = _slices(args, registry, version, window, reference, baseline.classes)
     status, standing = str(result.global_status), _standing(result, version)
     # Against the window before nothing is decided: the verdict on a version is its baseline's.
-    escalation = (
-        Escalation("NONE", None, None)
-        if earlier
-        else escalate(
-            standing,
-            version.performance_status,
-            release=version.release,
-            served=version.served,
-            reversible=version.reversible,
-        )
-    )
+    asked = version.escalation(drift=standing)
+    escalation = Escalation("NONE", None, None) if earlier else asked
 
     def make(about: About) -> Report:
         facts = DriftFacts(

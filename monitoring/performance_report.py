@@ -33,7 +33,6 @@ from monitoring.performance.matching import COLUMNS, Matched, match, versions_th
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
 from monitoring.performance.yardsticks import yardstick_of
 from monitoring.tracking.about import About
-from monitoring.tracking.escalation import escalate
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
 
@@ -123,13 +122,7 @@ def _report(
         yardstick=yardstick_of(kind, classes),
     )
     standing = _standing(result, version)
-    escalation = escalate(
-        version.drift_status,
-        standing,
-        release=version.release,
-        served=version.served,
-        reversible=version.reversible,
-    )
+    escalation = version.escalation(performance=standing)
 
     def make(about: About) -> Report:
         facts = PerformanceFacts(about, labels, matched, escalation)

@@ -22,6 +22,7 @@ from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
 from monitoring.tracking.errors import NoBaselineError, ScoringError
+from monitoring.tracking.escalation import Escalation, escalate
 from monitoring.tracking.scorer import VersionScorer
 
 T = TypeVar("T")
@@ -47,6 +48,16 @@ class MonitoredVersion(Version):
     def performance_status(self) -> str | None:
         """Return the verdict of the last performance report; None before any."""
         return self.tags.get(names.TAG_PERFORMANCE_STATUS)
+
+    def escalation(self, *, drift: str | None = None, performance: str | None = None) -> Escalation:
+        """Return what its last verdicts ask for, with a new one in the place of that in its tag."""
+        return escalate(
+            drift or self.drift_status,
+            performance or self.performance_status,
+            release=self.release,
+            served=self.served,
+            reversible=self.reversible,
+        )
 
 
 class JobRegistry:
