@@ -61,35 +61,32 @@ def headline(result: Rehearsal, facts: RehearsalFacts) -> str:
 
 
 def _changed(result: Rehearsal, versions: Mapping[str, str]) -> str:
-    rows = ngettext("{n} captured row", "{n} captured rows", result.n_compared)
+    said = {
+        "rows": ngettext("{n} captured row", "{n} captured rows", result.n_compared),
+        "changed": number(result.n_changed),
+        "share": percent(result.share_changed),
+        **versions,
+    }
     found = result.agreement
     if isinstance(found, ValueAgreement):
         return _(
             "In {rows}, the outputs of {after} and {before} lie {distance} apart on average, "
             "with a bias of {bias}.",
-            rows=rows,
             distance=number(found.mae, 3),
             bias=number(found.shift.value, 3),
-            **versions,
+            **said,
         )
-    share = percent(result.share_changed)
     if isinstance(found, Agreement):
         return _(
             "In {rows}, {after} answers {changed} otherwise than {before} ({share}): {gained} "
             "newly flagged, {lost} no longer.",
-            rows=rows,
-            changed=number(result.n_changed),
-            share=share,
             gained=number(found.n_only_shadow),
             lost=number(found.n_only_answered),
-            **versions,
+            **said,
         )
     return _(
         "In {rows}, {after} answers {changed} with another class than {before} ({share}).",
-        rows=rows,
-        changed=number(result.n_changed),
-        share=share,
-        **versions,
+        **said,
     )
 
 
