@@ -13,9 +13,9 @@ from monitoring.performance.agreement import (
     Agreement,
     Shift,
     agree,
-    both_scores,
     latest_rows,
     shift_of,
+    two_scores,
 )
 from monitoring.performance.errors import NotComparableError
 
@@ -96,7 +96,7 @@ def agree_in_kind(
 
 def _agree_in_value(paired: pa.Table) -> ValueAgreement:
     rows = latest_rows(paired)
-    found = metrics(*both_scores(rows)) if rows.num_rows else {}
+    found = metrics(*two_scores(rows)) if rows.num_rows else {}
     shift = shift_of(paired, rows)
     return ValueAgreement(**shift, mae=found.get("mae"), rmse=found.get("rmse"))
 
