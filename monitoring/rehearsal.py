@@ -167,14 +167,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("release", nargs="?", type=command.release, metavar="v1.1.0")
     command.add_version(parser)
     beside = parser.add_mutually_exclusive_group()
-    _add_release(
-        beside, "--against", _("version beside it; without it, the one that is served (champion)")
-    )
-    _add_release(
-        beside,
-        "--answered_by",
-        _("compare with what this version answered then, for example before a rollback"),
-    )
+    for name, about in (
+        ("--against", _("version beside it; without it, the one that is served (champion)")),
+        (
+            "--answered_by",
+            _("compare with what this version answered then, for example before a rollback"),
+        ),
+    ):
+        spellings = both_spellings((name,))
+        beside.add_argument(*spellings, type=command.release, metavar="v1.0.0", help=about)
     command.add_window(parser, DEFAULT_DAYS)
     command.add_fields(
         parser,
@@ -195,11 +196,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_output(parser, "--reports")
     return parser
-
-
-def _add_release(group: argparse._MutuallyExclusiveGroup, name: str, text: str) -> None:
-    names = both_spellings((name,))
-    group.add_argument(*names, type=command.release, metavar="v1.0.0", help=text)
 
 
 if __name__ == "__main__":

@@ -133,12 +133,9 @@ def compare(
     current: pa.Table | Iterable[pa.RecordBatch],
     policy: DriftPolicy | None = None,
 ) -> DriftResult:
-    """Compare the rows of a window with a baseline.
+    """Compare the rows of a window with a baseline, by the runbook's thresholds or a policy's.
 
-    Args:
-        baseline: what `fit_baseline` made of the reference.
-        current: features and `score` as columns, one row per instance; other columns are ignored.
-        policy: thresholds; the runbook's by default.
+    `current` has features and `score` as columns, one row per instance; others are ignored.
 
     Raises:
         TableError: a column of the baseline is absent from `current`, or of another kind.

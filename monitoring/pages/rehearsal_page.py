@@ -127,10 +127,7 @@ def actions(result: Rehearsal, facts: RehearsalFacts) -> list[str]:
 def render(result: Rehearsal, compared: pa.Table, facts: RehearsalFacts) -> str:
     """Return the page; it needs no other file and no network.
 
-    Args:
-        result: what was found.
-        compared: `score` and `shadow_score` of the rows that both versions answered.
-        facts: what it is about.
+    `compared` has `score` and `shadow_score` of the rows that both versions answered.
     """
     versions = facts.before_version, facts.about.model_version
     return template("rehearsal_report.html").render(

@@ -124,17 +124,10 @@ class Names:
 def measure(
     rows: pa.Table, kind: str, names: Names, groups: Sequence[str], n_instances: int
 ) -> tuple[Rehearsal, pa.Table, pa.Table]:
-    """Measure replayed rows.
+    """Measure replayed rows, the latest of each entity; by groups, columns called `@name`, too.
 
     Returns:
         What was found, the rows that both versions answered, and those whose answer changes.
-
-    Args:
-        rows: as `Replay.rows` makes them, the latest of each entity or more.
-        kind: the contract's `output_kind` of both versions.
-        names: of the classes.
-        groups: columns (`@name`) to look at one by one.
-        n_instances: rows captured.
     """
     latest = latest_rows(rows)
     refused, reasons = _refusals(latest)
