@@ -71,13 +71,9 @@ def _versions(
     if args.model_version or not labels.periods:
         return labels.taken_for, [version]
     answers = window.answers(args.inference_store, version.name)
-    found = []
-    for answered in versions_that_answered(answers, labels):
-        one = registry.find(answered)
-        if one is not None:
-            found.append(one)
-        else:
-            complain(_("version {number} answered and is no longer registered", number=answered))
+    found, unknown = registry.registered(versions_that_answered(answers, labels))
+    for gone in unknown:
+        complain(_("version {number} answered and is no longer registered", number=gone))
     return labels.taken_for, found or [version]
 
 

@@ -122,16 +122,7 @@ def _groups(by: Sequence[str], version: MonitoredVersion) -> tuple[str, ...]:
 
 def metrics(result: Rehearsal) -> dict[str, float | None]:
     """Return the run's metrics, under the same names every time; None where there is no number."""
-    named: dict[str, float | None] = {
-        "n_instances": float(result.n_instances),
-        "n_rows": float(result.n_rows),
-        "n_compared": float(result.n_compared),
-        "n_refused": float(result.refused),
-        "n_changed": float(result.n_changed),
-        "share_changed": result.share_changed,
-        "seconds_per_row_before": result.seconds_before,
-        "seconds_per_row_after": result.seconds_after,
-    }
+    named = result.volumes()
     if isinstance(found := result.agreement, Shift):
         named["mean_score_before"] = found.mean_answered
         named["mean_score_after"] = found.mean_shadow

@@ -93,23 +93,29 @@ class Rehearsal:
         """Return it with expectations as wide as they were wrong when the period last changed."""
         return replace(self, before=_wider(self.before, before), after=_wider(self.after, after))
 
+    def volumes(self) -> dict[str, float | None]:
+        """Return how many rows there were, how many changed, and what a row takes."""
+        return {
+            "n_instances": self.n_instances,
+            "n_rows": self.n_rows,
+            "n_compared": self.n_compared,
+            "n_refused": self.refused,
+            "n_changed": self.n_changed,
+            "share_changed": self.share_changed,
+            "seconds_per_row_before": self.seconds_before,
+            "seconds_per_row_after": self.seconds_after,
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
         return {
             "kind": self.kind,
-            "n_instances": self.n_instances,
-            "n_rows": self.n_rows,
-            "n_compared": self.n_compared,
-            "n_changed": self.n_changed,
-            "share_changed": self.share_changed,
+            **self.volumes(),
             "agreement": asdict(self.agreement),
-            "n_refused": self.refused,
             "refusals": dict(self.reasons),
             "groups": {name: [asdict(one) for one in each] for name, each in self.groups.items()},
             "expected_before": self.before.to_dict() if self.before else None,
             "expected_after": self.after.to_dict() if self.after else None,
-            "seconds_per_row_before": self.seconds_before,
-            "seconds_per_row_after": self.seconds_after,
         }
 
 
