@@ -70,7 +70,7 @@ def publish(
     output: Path,
     make: Callable[[About], Report],
     *read: Captures,
-) -> Report:
+) -> None:
     """Make a report within a run of `job`, and let everybody have it who should.
 
     A second report of a day replaces the first one's files. It says which files of what was `read`
@@ -111,7 +111,6 @@ def publish(
     for tag, value in report.standing.items():
         registry.set_tag(version, tag, value)
     _tell(report, about, paths, run, sent)
-    return report
 
 
 def _write(path: Path, text: str) -> Path:
