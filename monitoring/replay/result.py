@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,13 +19,12 @@ from monitoring.performance.agreement import latest_rows, said_by_both
 from monitoring.performance.agreement_of_kinds import AnyAgreement, agree_in_kind
 from monitoring.performance.groups import ABSENT, OTHERS
 from monitoring.performance.policy import PerformancePolicy
-from monitoring.replay.refusals import BETWEEN
+from monitoring.replay.refusals import BETWEEN, Mask
 
 MIN_GROUP_ROWS = PerformancePolicy().min_group_rows
 """A value that fewer rows have could be a person: it is not named."""
 MOST_GROUPS = 50
 """Of more values the most frequent are named."""
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
