@@ -58,12 +58,13 @@ def _job(args: argparse.Namespace) -> int:
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
     version = registry.version(args.model_version)
-    job, reference, earlier = names.JOB_DRIFT, None, bool(args.against)
+    earlier, reference, read = bool(args.against), None, []
     if earlier:
         job = JOB_WINDOWS
-        reference, baseline = preceding(window, args.inference_store, version, registry)
+        reference, baseline, before = preceding(window, args.inference_store, version, registry)
+        read.append(before)
     else:
-        baseline = registry.baseline(version)
+        job, baseline = names.JOB_DRIFT, registry.baseline(version)
     captures = window.captures(args.inference_store, version, classes=len(baseline.classes))
     result, tally = _count(args.engine, baseline, captures)
     slices = _slices(args, registry, version, window, reference, baseline.classes)
@@ -103,9 +104,9 @@ def _job(args: argparse.Namespace) -> int:
             else {names.TAG_DRIFT_STATUS: standing, names.TAG_DRIFT_LAST_LOOK: status},
         )
 
-    publish(registry, version, job, window, args.output, make, captures)
+    publish(registry, version, job, window, args.output, make, captures, *read)
     failing = any(result.global_status in _FAILING[word] for word in args.fail_on)
-    return command.exit_code(command.EXIT_DRIFT if failing else 0, captures)
+    return command.exit_code(command.EXIT_DRIFT if failing else 0, captures, *read)
 
 
 def _slices(
@@ -124,7 +125,8 @@ def _slices(
             raise TableError(OF_COLUMN, name=name, reason=_("it is no input of the version"))
     if reference is None:
         reference = trained(registry, version)
-    rows = answered(window, args.inference_store, version, classes)
+    captures = window.captures(args.inference_store, version, classes=len(classes))
+    rows = answered(captures, version, classes)
     if not rows.num_rows:
         return {}
     columns = [name for name in reference.column_names if name in rows.column_names]

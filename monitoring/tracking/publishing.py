@@ -80,7 +80,8 @@ def publish(
         OutputError: a file cannot be written.
     """
     day = window.end.astimezone().strftime("%Y%m%d")
-    unread = [file for one in read for file in one.quarantined]
+    # By its name a file may belong to several of them.
+    unread = list(dict.fromkeys(file for one in read for file in one.quarantined))
     days = "" if window.days is None else f" {window.days:g}d"
     with registry.run(version, job, f"{job} {version.release}{days}") as run:
         about = _about(registry, version, window, run, told(unread))
