@@ -89,7 +89,7 @@ class PerformanceResult:
             "n_rows": self.n_rows,
             "n_positive": self.n_positive,
             "same_threshold": self.same_threshold,
-            "metrics": {name: asdict(found) for name, found in self.metrics.items()},
+            "metrics": {name: found.to_dict() for name, found in self.metrics.items()},
             "against_test": {name: asdict(found) for name, found in self.against_test.items()},
             "calibration": [asdict(found) for found in self.calibration],
             "classes": list(self.yardstick.classes),
