@@ -18,25 +18,11 @@ from core.messages import _
 from core.messages.formats import number, percent
 from monitoring import command
 from monitoring.drift.baseline import OF_COLUMN, Baseline
-from monitoring.drift.comparison import (
-    ALARMS,
-    KNOWING,
-    ColumnDrift,
-    DriftResult,
-    Status,
-    compare,
-)
+from monitoring.drift.comparison import ALARMS, KNOWING, ColumnDrift, DriftResult, Status, compare
 from monitoring.drift.errors import TableError
 from monitoring.drift.expected import ClassTally, Expected, Tally, tally_of
 from monitoring.drift.slices import SliceDrift, by_slice
-from monitoring.pages.drift_page import (
-    DriftFacts,
-    expectation,
-    headline,
-    render,
-    repeated,
-    stands,
-)
+from monitoring.pages.drift_page import DriftFacts, expectation, headline, render, repeated, stands
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
@@ -70,8 +56,8 @@ def _job(args: argparse.Namespace) -> int:
     slices = _slices(args, registry, version, window, reference, baseline.classes)
     status, standing = str(result.global_status), _standing(result, version)
     # Against the window before nothing is decided: the verdict on a version is its baseline's.
-    asked = version.escalation(drift=standing)
-    escalation = Escalation("NONE", None, None) if earlier else asked
+    nothing = Escalation("NONE", None, None)
+    escalation = nothing if earlier else version.escalation(drift=standing)
 
     def make(about: About) -> Report:
         facts = DriftFacts(
@@ -90,10 +76,7 @@ def _job(args: argparse.Namespace) -> int:
         return Report(
             page=render(result, facts),
             numbers={**facts.to_dict(), **result.to_dict()},
-            params={
-                "baseline_created_at": baseline.created_at,
-                **asdict(result.policy),
-            },
+            params={"baseline_created_at": baseline.created_at, **asdict(result.policy)},
             metrics=metrics(result, facts),
             headline=headline(result, facts),
             lines=[*_lines(result, facts), *_slice_lines(facts)],
@@ -223,8 +206,7 @@ _FAILING = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(
-        "monitoring.drift_report",
-        _("Compares what a version answered with its baseline (drift)."),
+        "monitoring.drift_report", _("Compares what a version answered with its baseline (drift).")
     )
     command.add_version(parser)
     command.add_window(parser)

@@ -85,8 +85,7 @@ def _changed(result: Rehearsal, versions: Mapping[str, str]) -> str:
             **said,
         )
     return _(
-        "In {rows}, {after} answers {changed} with another class than {before} ({share}).",
-        **said,
+        "In {rows}, {after} answers {changed} with another class than {before} ({share}).", **said
     )
 
 
