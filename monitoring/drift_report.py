@@ -18,27 +18,13 @@ from core.messages import _
 from core.messages.formats import number, percent
 from monitoring import command
 from monitoring.drift.baseline import OF_COLUMN, Baseline
-from monitoring.drift.comparison import (
-    ALARMS,
-    KNOWING,
-    ColumnDrift,
-    DriftResult,
-    Status,
-    compare,
-)
+from monitoring.drift.comparison import ALARMS, KNOWING, ColumnDrift, DriftResult, Status, compare
 from monitoring.drift.errors import TableError
 from monitoring.drift.expected import ClassTally, Expected, Tally, tally_of
 from monitoring.drift.slices import SliceDrift, by_slice
-from monitoring.pages.drift_page import (
-    DriftFacts,
-    expectation,
-    headline,
-    render,
-    repeated,
-    stands,
-)
+from monitoring.pages.drift_page import DriftFacts, expectation, headline, render, repeated, stands
 from monitoring.tracking.about import About
-from monitoring.tracking.escalation import Escalation, escalate
+from monitoring.tracking.escalation import Escalation
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
 from monitoring.tracking.rows import answered, preceding, trained
@@ -58,28 +44,20 @@ def _job(args: argparse.Namespace) -> int:
     window = command.Window.of(args.last_n_days)
     registry = JobRegistry()
     version = registry.version(args.model_version)
-    job, reference, earlier = names.JOB_DRIFT, None, bool(args.against)
+    earlier, reference, read = bool(args.against), None, []
     if earlier:
         job = JOB_WINDOWS
-        reference, baseline = preceding(window, args.inference_store, version, registry)
+        reference, baseline, before = preceding(window, args.inference_store, version, registry)
+        read.append(before)
     else:
-        baseline = registry.baseline(version)
+        job, baseline = names.JOB_DRIFT, registry.baseline(version)
     captures = window.captures(args.inference_store, version, classes=len(baseline.classes))
     result, tally = _count(args.engine, baseline, captures)
     slices = _slices(args, registry, version, window, reference, baseline.classes)
     status, standing = str(result.global_status), _standing(result, version)
     # Against the window before nothing is decided: the verdict on a version is its baseline's.
-    escalation = (
-        Escalation("NONE", None, None)
-        if earlier
-        else escalate(
-            standing,
-            version.performance_status,
-            release=version.release,
-            served=version.served,
-            reversible=version.reversible,
-        )
-    )
+    nothing = Escalation("NONE", None, None)
+    escalation = nothing if earlier else version.escalation(drift=standing)
 
     def make(about: About) -> Report:
         facts = DriftFacts(
@@ -98,10 +76,7 @@ def _job(args: argparse.Namespace) -> int:
         return Report(
             page=render(result, facts),
             numbers={**facts.to_dict(), **result.to_dict()},
-            params={
-                "baseline_created_at": baseline.created_at,
-                **asdict(result.policy),
-            },
+            params={"baseline_created_at": baseline.created_at, **asdict(result.policy)},
             metrics=metrics(result, facts),
             headline=headline(result, facts),
             lines=[*_lines(result, facts), *_slice_lines(facts)],
@@ -112,9 +87,9 @@ def _job(args: argparse.Namespace) -> int:
             else {names.TAG_DRIFT_STATUS: standing, names.TAG_DRIFT_LAST_LOOK: status},
         )
 
-    publish(registry, version, job, window, args.output, make, captures)
+    publish(registry, version, job, window, args.output, make, captures, *read)
     failing = any(result.global_status in _FAILING[word] for word in args.fail_on)
-    return command.exit_code(command.EXIT_DRIFT if failing else 0, captures)
+    return command.exit_code(command.EXIT_DRIFT if failing else 0, captures, *read)
 
 
 def _slices(
@@ -133,7 +108,8 @@ def _slices(
             raise TableError(OF_COLUMN, name=name, reason=_("it is no input of the version"))
     if reference is None:
         reference = trained(registry, version)
-    rows = answered(window, args.inference_store, version, classes)
+    captures = window.captures(args.inference_store, version, classes=len(classes))
+    rows = answered(captures, version, classes)
     if not rows.num_rows:
         return {}
     columns = [name for name in reference.column_names if name in rows.column_names]
@@ -230,8 +206,7 @@ _FAILING = {
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser(
-        "monitoring.drift_report",
-        _("Compares what a version answered with its baseline (drift)."),
+        "monitoring.drift_report", _("Compares what a version answered with its baseline (drift).")
     )
     command.add_version(parser)
     command.add_window(parser)

@@ -33,7 +33,6 @@ from monitoring.performance.matching import COLUMNS, Matched, match, versions_th
 from monitoring.performance.verdict import PerformanceResult, PerformanceStatus, assess
 from monitoring.performance.yardsticks import yardstick_of
 from monitoring.tracking.about import About
-from monitoring.tracking.escalation import escalate
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.publishing import Report, publish
 
@@ -72,13 +71,9 @@ def _versions(
     if args.model_version or not labels.periods:
         return labels.taken_for, [version]
     answers = window.answers(args.inference_store, version.name)
-    found = []
-    for answered in versions_that_answered(answers, labels):
-        one = registry.find(answered)
-        if one is not None:
-            found.append(one)
-        else:
-            complain(_("version {number} answered and is no longer registered", number=answered))
+    found, unknown = registry.registered(versions_that_answered(answers, labels))
+    for gone in unknown:
+        complain(_("version {number} answered and is no longer registered", number=gone))
     return labels.taken_for, found or [version]
 
 
@@ -123,13 +118,7 @@ def _report(
         yardstick=yardstick_of(kind, classes),
     )
     standing = _standing(result, version)
-    escalation = escalate(
-        version.drift_status,
-        standing,
-        release=version.release,
-        served=version.served,
-        reversible=version.reversible,
-    )
+    escalation = version.escalation(performance=standing)
 
     def make(about: About) -> Report:
         facts = PerformanceFacts(about, labels, matched, escalation)

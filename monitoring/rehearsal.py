@@ -122,16 +122,7 @@ def _groups(by: Sequence[str], version: MonitoredVersion) -> tuple[str, ...]:
 
 def metrics(result: Rehearsal) -> dict[str, float | None]:
     """Return the run's metrics, under the same names every time; None where there is no number."""
-    named: dict[str, float | None] = {
-        "n_instances": float(result.n_instances),
-        "n_rows": float(result.n_rows),
-        "n_compared": float(result.n_compared),
-        "n_refused": float(result.refused),
-        "n_changed": float(result.n_changed),
-        "share_changed": result.share_changed,
-        "seconds_per_row_before": result.seconds_before,
-        "seconds_per_row_after": result.seconds_after,
-    }
+    named = result.volumes()
     if isinstance(found := result.agreement, Shift):
         named["mean_score_before"] = found.mean_answered
         named["mean_score_after"] = found.mean_shadow
@@ -167,14 +158,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("release", nargs="?", type=command.release, metavar="v1.1.0")
     command.add_version(parser)
     beside = parser.add_mutually_exclusive_group()
-    _add_release(
-        beside, "--against", _("version beside it; without it, the one that is served (champion)")
-    )
-    _add_release(
-        beside,
-        "--answered_by",
-        _("compare with what this version answered then, for example before a rollback"),
-    )
+    for name, about in (
+        ("--against", _("version beside it; without it, the one that is served (champion)")),
+        (
+            "--answered_by",
+            _("compare with what this version answered then, for example before a rollback"),
+        ),
+    ):
+        spellings = both_spellings((name,))
+        beside.add_argument(*spellings, type=command.release, metavar="v1.0.0", help=about)
     command.add_window(parser, DEFAULT_DAYS)
     command.add_fields(
         parser,
@@ -195,11 +187,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_output(parser, "--reports")
     return parser
-
-
-def _add_release(group: argparse._MutuallyExclusiveGroup, name: str, text: str) -> None:
-    names = both_spellings((name,))
-    group.add_argument(*names, type=command.release, metavar="v1.0.0", help=text)
 
 
 if __name__ == "__main__":

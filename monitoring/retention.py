@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     args = _parser().parse_args(arguments)
     if args.days:
+        args.reports_days = args.reports_days or args.days
+        args.logs_days = args.logs_days or args.days
         return run_command(lambda: _retain(args))
     if args.forget is not None:
         return run_command(lambda: forget(args.inference_store, args.forget, args.apply))
@@ -49,12 +51,10 @@ class Due:
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Due":
-        """Look at files' ages now; reports and logs follow `--days` unless they have their own."""
+        """Look at files' ages now."""
         now = datetime.now(UTC)
-        rows_before, reports_before, logs_before = (
-            now - timedelta(days=n)
-            for n in (args.days, args.reports_days or args.days, args.logs_days or args.days)
-        )
+        ages = args.days, args.reports_days, args.logs_days
+        rows_before, reports_before, logs_before = (now - timedelta(days=n) for n in ages)
         return cls(
             rows=OlderThan(rows_before),
             reports=aged_files.old_files(aged_files.reports_in(args.output), reports_before),
@@ -82,8 +82,8 @@ def _retain(args: argparse.Namespace) -> int:
             {
                 "action": "retain",
                 "rows_days": f"{args.days:g}",
-                "reports_days": f"{args.reports_days or args.days:g}",
-                "logs_days": f"{args.logs_days or args.days:g}",
+                "reports_days": f"{args.reports_days:g}",
+                "logs_days": f"{args.logs_days:g}",
             },
             {
                 **done.numbers(),
@@ -138,18 +138,10 @@ def _parser() -> Parser:
         metavar=_("FILE"),
         help=_("with --export: a .json, .csv or .parquet file"),
     )
-    options.add_argument(
-        "--reports_days",
-        type=days,
-        metavar="N",
-        help=_("age of the reports (default: that of --days)"),
-    )
-    options.add_argument(
-        "--logs_days",
-        type=days,
-        metavar="N",
-        help=_("age of the log lines (default: that of --days)"),
-    )
+    of_reports = _("age of the reports (default: that of --days)")
+    of_logs = _("age of the log lines (default: that of --days)")
+    options.add_argument("--reports_days", type=days, metavar="N", help=of_reports)
+    options.add_argument("--logs_days", type=days, metavar="N", help=of_logs)
     options.add_argument(
         "--labels",
         nargs="+",

@@ -1,6 +1,5 @@
 """What a version's inputs and score looked like when it was made: bins, counts, rates."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -127,7 +126,7 @@ class Baseline:
         data = {"format": FORMAT, **asdict(self)}
         for feature in data["features"]:
             feature["name"] = feature_of(feature["name"])
-        return dict(json.loads(json.dumps(data, allow_nan=False)))
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Baseline":

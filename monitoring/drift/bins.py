@@ -62,8 +62,7 @@ class Binning:
     @property
     def n_bins(self) -> int:
         """Return the number of bins, the missing one included."""
-        more = {"numeric": 3, "discrete": 4, "boolean": 1, "categorical": 2, "presence": 1}
-        return self.n_own + more[self.kind]
+        return self.n_own + len(self.novel) + 1
 
     @property
     def ordered(self) -> slice | None:

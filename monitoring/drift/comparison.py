@@ -73,14 +73,17 @@ class ColumnDrift:
     current: Profile
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as plain data, bins and counts included."""
-        data = asdict(self)
-        name, before, now = data.pop("name"), data.pop("baseline"), data.pop("current")
-        points = before["binning"]["points"]
-        if self.baseline.binning.kind == "categorical":
-            points = points[: self.baseline.binning.own]
-        counts = {"baseline_counts": list(before["counts"]), "current_counts": list(now["counts"])}
-        return {"name": name, **data, "bins": {"points": list(points), **counts}}
+        """Return the numbers as plain data, bins and counts included; the name is left out."""
+        data, binning = asdict(self), self.baseline.binning
+        for name in ("name", "baseline", "current"):
+            del data[name]
+        points = binning.points[: binning.own] if binning.kind == "categorical" else binning.points
+        data["bins"] = {
+            "points": list(points),
+            "baseline_counts": list(self.baseline.counts),
+            "current_counts": list(self.current.counts),
+        }
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +117,10 @@ class DriftResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data without NaN, fit for JSON."""
-        features = [feature.to_dict() for feature in self.features]
-        score = self.score.to_dict() if self.score else {"name": "score", "status": Status.NO_DATA}
-        score.pop("name")
         return {
             "global_status": str(self.global_status),
-            "feature_drift": {feature.pop("name"): feature for feature in features},
-            "score_drift": score,
+            "feature_drift": {feature.name: feature.to_dict() for feature in self.features},
+            "score_drift": self.score.to_dict() if self.score else {"status": Status.NO_DATA},
             "summary": {"n_features": len(self.features), **self.counts()},
             "n_current": self.n_current,
             "n_needed": self.n_needed,
@@ -133,12 +133,9 @@ def compare(
     current: pa.Table | Iterable[pa.RecordBatch],
     policy: DriftPolicy | None = None,
 ) -> DriftResult:
-    """Compare the rows of a window with a baseline.
+    """Compare the rows of a window with a baseline, by the runbook's thresholds or a policy's.
 
-    Args:
-        baseline: what `fit_baseline` made of the reference.
-        current: features and `score` as columns, one row per instance; other columns are ignored.
-        policy: thresholds; the runbook's by default.
+    `current` has features and `score` as columns, one row per instance; others are ignored.
 
     Raises:
         TableError: a column of the baseline is absent from `current`, or of another kind.

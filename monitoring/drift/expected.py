@@ -58,18 +58,14 @@ def with_classes(
         yield batch.set_column(place, pa.field(SCORE, pa.string()), names).drop_columns([FLAG])
 
 
-class ClassTally:
+class ClassTally(ClassScores):
     """Sums the probabilities of batches of answered classes."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         """Start with no row of these classes, by name, in the model's order."""
-        self._classes, self._scores = classes, ClassScores(len(classes))
-        self._kept = list(probability_columns(len(classes)))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Return what is read of the store besides features and score."""
-        return (FLAG, *self._kept)
+        super().__init__(len(classes))
+        self._classes, self._kept = classes, list(probability_columns(len(classes)))
+        self.columns = (FLAG, *self._kept)
 
     def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Pass batches on with the class answered as their score, having summed probabilities."""
@@ -90,15 +86,7 @@ class ClassTally:
         probabilities = np.column_stack(columns if self._kept else [1 - columns[0], *columns])
         answered = batch.column(FLAG).fill_null(-1).to_numpy(zero_copy_only=False)
         known = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1) & (answered >= 0)
-        self._scores.add(probabilities[known], answered[known])
-
-    def merge(self, other: "ClassTally") -> None:
-        """Add what another tally summed."""
-        self._scores.merge(other._scores)
-
-    def estimate(self) -> ExpectedClasses | None:
-        """Return the expected performance; None of too few rows, or without probabilities."""
-        return self._scores.estimate()
+        self.add(probabilities[known], answered[known])
 
 
 Tally = ScoreTally | ClassTally

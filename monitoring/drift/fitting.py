@@ -13,11 +13,8 @@ from monitoring.drift.errors import BaselineError
 def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
     """Freeze a reference: bins, counts and missing rates per feature and for the score.
 
-    Args:
-        reference: one row per instance, every column a feature but `score`, which may be absent.
-
-    Returns:
-        A baseline that belongs to no version yet (`dataclasses.replace` says whose it is).
+    It has one row per instance; every column is a feature but `score`, which may be absent. The
+    baseline belongs to no version yet (`dataclasses.replace` says whose it is).
 
     Raises:
         BaselineError: there is no row, or no feature.

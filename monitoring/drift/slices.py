@@ -49,13 +49,10 @@ class SliceDrift:
 def by_slice(
     reference: pa.Table, window: pa.Table, column: str, policy: DriftPolicy | None = None
 ) -> tuple[SliceDrift, ...]:
-    """Compare each value's rows of a window with those of a reference.
+    """Compare the rows of a window with those of a reference, by each value of a column.
 
-    Args:
-        reference: features and, if there is one, `score`, one row per instance.
-        window: the same columns.
-        column: the one that keeps the feature whose values are the slices.
-        policy: thresholds of the whole report; the runbook's by default.
+    Both have features and, if there is one, `score` as columns, one row per instance; the policy is
+    that of the whole report, the runbook's by default.
 
     Raises:
         TableError: the column has more than `MOST_SLICES` values.

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from core.metrics.resampling import Floats
+
 Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 PSEUDO_COUNT = 0.5
 """Added to each bin of both samples: the value that cancels the first-order bias of a log count
@@ -40,7 +41,7 @@ def psi(expected: Counts, actual: Counts, pseudo_count: float = PSEUDO_COUNT) ->
     return float(((p - q) * np.log(p / q)).sum())
 
 
-def expected_psi(expected: Counts, actual: Counts, pseudo_count: float = PSEUDO_COUNT) -> float:
+def expected_psi(expected: Counts, actual: Counts) -> float:
     """Return the mean of `psi` over two samples of these sizes from one distribution.
 
     That distribution is the pooled one. For large counts the result is Yurdakul's
@@ -51,9 +52,9 @@ def expected_psi(expected: Counts, actual: Counts, pseudo_count: float = PSEUDO_
     share = (x + y) / (x.sum() + y.sum())
     mean, log_mean, covariance = [], [], 0.0
     for size in (int(x.sum()), int(y.sum())):
-        scale = size + pseudo_count * len(share)
-        logs, covariances = _log_moments(size, share, pseudo_count)
-        mean.append((size * share + pseudo_count) / scale)
+        scale = size + PSEUDO_COUNT * len(share)
+        logs, covariances = _log_moments(size, share)
+        mean.append((size * share + PSEUDO_COUNT) / scale)
         log_mean.append(logs - np.log(scale))
         covariance += float(covariances.sum()) / scale
     return covariance + float(((mean[0] - mean[1]) * (log_mean[0] - log_mean[1])).sum())
@@ -105,13 +106,8 @@ def novelty_p_value(novel: int, n_actual: int, n_expected: int, margin: int) -> 
     if novel <= 0 or margin <= 0 or b <= 0:
         return 1.0
     k = np.arange(min(novel, _NOVELTY_TERMS), dtype=np.float64)
-    log_pmf = (
-        special.gammaln(n_actual + 1)
-        - special.gammaln(k + 1)
-        - special.gammaln(n_actual - k + 1)
-        + special.betaln(k + margin, n_actual - k + b)
-        - special.betaln(margin, b)
-    )
+    log_odds = special.betaln(k + margin, n_actual - k + b) - special.betaln(margin, b)
+    log_pmf = _log_choose(n_actual, k) + log_odds
     return float(np.clip(1.0 - np.exp(log_pmf).sum(), 0.0, 1.0))
 
 
@@ -194,13 +190,14 @@ def _joined(expected: Counts, actual: Counts) -> tuple[Floats, Floats]:
     return joined[:, 0], joined[:, 1]
 
 
-def _log_moments(size: int, share: Floats, pseudo_count: float) -> tuple[Floats, Floats]:
+def _log_moments(size: int, share: Floats) -> tuple[Floats, Floats]:
     """Return E ln(X + s) and Cov(X, ln(X + s)) of X ~ Binomial(size, share), one per bin.
 
-    Summed exactly up to a mean of 100; above, a Taylor series to the fourth moment.
+    s is `PSEUDO_COUNT`. Summed exactly up to a mean of 100; above, by a Taylor series to the fourth
+    moment.
     """
     mean = size * share
-    shifted, variance = mean + pseudo_count, mean * (1 - share)
+    shifted, variance = mean + PSEUDO_COUNT, mean * (1 - share)
     third = variance * (1 - 2 * share)
     logs = np.log(shifted) - variance / (2 * shifted**2) + third / (3 * shifted**3)
     logs -= 3 * variance**2 / (4 * shifted**4)
@@ -211,7 +208,7 @@ def _log_moments(size: int, share: Floats, pseudo_count: float) -> tuple[Floats,
         k = np.arange(min(size, int(top + 10 * np.sqrt(top) + 20)) + 1, dtype=np.float64)
         rate = share[small, None]
         log_pmf = _log_choose(size, k) + special.xlogy(k, rate) + special.xlog1py(size - k, -rate)
-        pmf, log_k = np.exp(log_pmf), np.log(k + pseudo_count)
+        pmf, log_k = np.exp(log_pmf), np.log(k + PSEUDO_COUNT)
         logs[small] = pmf @ log_k
         covariance[small] = ((k - mean[small, None]) * pmf) @ log_k
     return logs, covariance

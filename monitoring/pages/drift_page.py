@@ -64,21 +64,20 @@ class Row:
 
 def headline(result: DriftResult, facts: DriftFacts) -> str:
     """Return the verdict in one sentence."""
-    version = facts.about.model_version
+    said = {"version": facts.about.model_version, "compared": _compared(facts)}
     if result.global_status is Status.NO_DATA:
         return _(
             "No prediction of version {version} was captured in the window: there is nothing to "
             "compare.",
-            version=version,
+            **said,
         )
     if result.global_status is Status.INCONCLUSIVE:
-        return _too_few(result, facts)
+        return _too_few(result, said)
     if result.global_status is Status.GREEN:
         return _(
             "No proven change in the data that version {version} received: {compared} with the "
             "baseline.",
-            version=version,
-            compared=_compared(facts),
+            **said,
         )
     called = facts.contract.called
     named = [
@@ -97,15 +96,11 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
         "Moderate change in {columns} in the data that version {version} received: {compared} with "
         "the baseline."
     )
-    return _(
-        strong if result.global_status is Status.RED else moderate,
-        columns=joined(shown),
-        version=version,
-        compared=_compared(facts),
-    )
+    text = strong if result.global_status is Status.RED else moderate
+    return _(text, columns=joined(shown), **said)
 
 
-def _too_few(result: DriftResult, facts: DriftFacts) -> str:
+def _too_few(result: DriftResult, said: Mapping[str, str]) -> str:
     if result.n_needed is None:
         return ngettext(
             "The baseline has only {n} row: no window could show whether the data that version "
@@ -113,14 +108,13 @@ def _too_few(result: DriftResult, facts: DriftFacts) -> str:
             "The baseline has only {n} rows: no window could show whether the data that version "
             "{version} received have changed.",
             result.n_baseline,
-            version=facts.about.model_version,
+            **said,
         )
     return _(
         "Too little to tell whether the data that version {version} received have changed: "
         "{compared} with the baseline, and at least {needed} are needed.",
-        version=facts.about.model_version,
-        compared=_compared(facts),
         needed=number(result.n_needed),
+        **said,
     )
 
 

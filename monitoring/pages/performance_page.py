@@ -16,20 +16,18 @@ from monitoring.performance.verdict import Comparison, PerformanceResult, Perfor
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 
-NAMES: Mapping[str, str] = {
-    "recall": N_("Recall"),
-    "precision": N_("Precision"),
-    "f2": N_("F2"),
-    "roc_auc": N_("ROC-AUC"),
-    "pr_auc": N_("PR-AUC"),
-    "brier": N_("Brier"),
-    "ece": N_("Calibration error (ECE)"),
-    "share_flagged": N_("Share flagged"),
-    "positive_rate": N_("Share with outcome 1"),
-}
-"""Metrics of a score in the order of the table, as people read them."""
-
-OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
+NAMES: Mapping[str, Mapping[str, str]] = {
+    "": {
+        "recall": N_("Recall"),
+        "precision": N_("Precision"),
+        "f2": N_("F2"),
+        "roc_auc": N_("ROC-AUC"),
+        "pr_auc": N_("PR-AUC"),
+        "brier": N_("Brier"),
+        "ece": N_("Calibration error (ECE)"),
+        "share_flagged": N_("Share flagged"),
+        "positive_rate": N_("Share with outcome 1"),
+    },
     VALUE: {
         "mae": N_("Mean absolute error"),
         "rmse": N_("Root mean squared error"),
@@ -42,7 +40,8 @@ OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
         "log_loss": N_("Log loss"),
     },
 }
-"""The same of numbers foretold and of classes; each class also has its recall and precision."""
+"""Metrics of a score, of a number foretold and of classes in the order of the table, as people read
+them; each class also has its recall and precision."""
 
 MEANINGS: Mapping[str, str] = {
     "recall": N_("of those with outcome 1, how many were flagged"),
@@ -69,7 +68,7 @@ def names_of(kind: str, classes: Sequence[str] = ()) -> dict[str, str]:
 
     Those of each of the `classes` come last.
     """
-    found = {k: _(words) for k, words in OTHER_NAMES.get(kind, NAMES).items()}
+    found = {k: _(words) for k, words in NAMES[kind].items()}
     for place, name in enumerate(classes):
         found[f"recall.{place}"] = _("Recall of {name}", name=name)
         found[f"precision.{place}"] = _("Precision of {name}", name=name)
@@ -125,20 +124,15 @@ def volumes(facts: PerformanceFacts) -> dict[str, Any]:
 
 def headline(result: PerformanceResult, facts: PerformanceFacts) -> str:
     """Return the verdict in one sentence."""
-    version = facts.about.model_version
+    said = {
+        "version": facts.about.model_version,
+        "rows": ngettext("{n} outcome", "{n} outcomes", result.n_rows),
+    }
     if result.reason is not None:
-        return _(
-            "There is no verdict yet on the performance of version {version}: {reason}.",
-            version=version,
-            reason=result.reason,
-        )
-    rows = ngettext("{n} outcome", "{n} outcomes", result.n_rows)
+        text = N_("There is no verdict yet on the performance of version {version}: {reason}.")
+        return _(text, reason=result.reason, **said)
     if result.status is PerformanceStatus.OK:
-        return _(
-            "Version {version} is not proven worse than in its own test, in {rows}.",
-            version=version,
-            rows=rows,
-        )
+        return _("Version {version} is not proven worse than in its own test, in {rows}.", **said)
     called = names_of(result.yardstick.kind, result.yardstick.classes)
     worse = [
         _(
@@ -149,12 +143,8 @@ def headline(result: PerformanceResult, facts: PerformanceFacts) -> str:
         )
         for name in result.degraded()
     ]
-    return _(
-        "Version {version} is proven worse than in its own test, in {rows}: {metrics}.",
-        version=version,
-        rows=rows,
-        metrics=joined(worse),
-    )
+    text = N_("Version {version} is proven worse than in its own test, in {rows}: {metrics}.")
+    return _(text, metrics=joined(worse), **said)
 
 
 def coverage(facts: PerformanceFacts) -> str:

@@ -61,35 +61,31 @@ def headline(result: Rehearsal, facts: RehearsalFacts) -> str:
 
 
 def _changed(result: Rehearsal, versions: Mapping[str, str]) -> str:
-    rows = ngettext("{n} captured row", "{n} captured rows", result.n_compared)
+    said = {
+        "rows": ngettext("{n} captured row", "{n} captured rows", result.n_compared),
+        "changed": number(result.n_changed),
+        "share": percent(result.share_changed),
+        **versions,
+    }
     found = result.agreement
     if isinstance(found, ValueAgreement):
         return _(
             "In {rows}, the outputs of {after} and {before} lie {distance} apart on average, "
             "with a bias of {bias}.",
-            rows=rows,
             distance=number(found.mae, 3),
             bias=number(found.shift.value, 3),
-            **versions,
+            **said,
         )
-    share = percent(result.share_changed)
     if isinstance(found, Agreement):
         return _(
             "In {rows}, {after} answers {changed} otherwise than {before} ({share}): {gained} "
             "newly flagged, {lost} no longer.",
-            rows=rows,
-            changed=number(result.n_changed),
-            share=share,
             gained=number(found.n_only_shadow),
             lost=number(found.n_only_answered),
-            **versions,
+            **said,
         )
     return _(
-        "In {rows}, {after} answers {changed} with another class than {before} ({share}).",
-        rows=rows,
-        changed=number(result.n_changed),
-        share=share,
-        **versions,
+        "In {rows}, {after} answers {changed} with another class than {before} ({share}).", **said
     )
 
 
@@ -130,10 +126,7 @@ def actions(result: Rehearsal, facts: RehearsalFacts) -> list[str]:
 def render(result: Rehearsal, compared: pa.Table, facts: RehearsalFacts) -> str:
     """Return the page; it needs no other file and no network.
 
-    Args:
-        result: what was found.
-        compared: `score` and `shadow_score` of the rows that both versions answered.
-        facts: what it is about.
+    `compared` has `score` and `shadow_score` of the rows that both versions answered.
     """
     versions = facts.before_version, facts.about.model_version
     return template("rehearsal_report.html").render(

@@ -22,37 +22,34 @@ class ShadowFacts:
 
 def headline(result: AnyAgreement, facts: ShadowFacts) -> str:
     """Return the comparison in one sentence."""
-    versions = {"shadow": facts.about.model_version, "answered": facts.answered_version}
+    said = {
+        "shadow": facts.about.model_version,
+        "answered": facts.answered_version,
+        "entities": ngettext("{n} entity", "{n} entities", result.n_entities),
+    }
     if not result.n_entities:
-        return _(
-            "In the window, no row was scored by {answered} and, as shadow, by {shadow}.",
-            **versions,
-        )
-    entities = ngettext("{n} entity", "{n} entities", result.n_entities)
+        text = N_("In the window, no row was scored by {answered} and, as shadow, by {shadow}.")
+        return _(text, **said)
     if isinstance(result, ValueAgreement):
         return _(
             "In {entities}, the outputs of {shadow} (shadow) and {answered} lie {distance} apart "
             "on average, with a bias of {bias}.",
-            entities=entities,
             distance=number(result.mae, 3),
             bias=number(result.shift.value, 3),
-            **versions,
+            **said,
         )
+    said["share"] = percent(result.share_differ.value)
     if isinstance(result, ClassAgreement):
         return _(
             "In {entities}, {shadow} (shadow) and {answered} answer different classes in {share}.",
-            entities=entities,
-            share=percent(result.share_differ.value),
-            **versions,
+            **said,
         )
     return _(
         "In {entities}, {shadow} (shadow) and {answered} disagree in {share}: {only_answered} only "
         "{answered} flags, {only_shadow} only {shadow}.",
-        entities=entities,
-        share=percent(result.share_differ.value),
         only_answered=result.n_only_answered,
         only_shadow=result.n_only_shadow,
-        **versions,
+        **said,
     )
 
 

@@ -92,7 +92,7 @@ def latest_rows(paired: pa.Table) -> pa.Table:
 def agree(paired: pa.Table) -> Agreement:
     """Measure what `pair` has joined, the latest row of each entity only."""
     rows = latest_rows(paired)
-    score, other = both_scores(rows)
+    score, other = two_scores(rows)
     flag, flagged = (rows[name].to_numpy() == 1 for name in ("label", "shadow_label"))
     only_answered, only_shadow = int((flag & ~flagged).sum()), int((flagged & ~flag).sum())
     differ, n = only_answered + only_shadow, rows.num_rows
@@ -108,14 +108,14 @@ def agree(paired: pa.Table) -> Agreement:
     )
 
 
-def both_scores(rows: pa.Table) -> tuple[Floats, Floats]:
+def two_scores(rows: pa.Table) -> tuple[Floats, Floats]:
     """Return what was answered and what the shadow said, shape (n,) each."""
     return rows["score"].to_numpy(), rows["shadow_score"].to_numpy()
 
 
 def shift_of(paired: pa.Table, rows: pa.Table) -> dict[str, Any]:
     """Return the fields of a `Shift`; `rows` are the latest of each entity of what is paired."""
-    score, other = both_scores(rows)
+    score, other = two_scores(rows)
     shift, n = other - score, rows.num_rows
     return {
         "n_instances": paired.num_rows,

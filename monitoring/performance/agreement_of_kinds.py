@@ -13,9 +13,9 @@ from monitoring.performance.agreement import (
     Agreement,
     Shift,
     agree,
-    both_scores,
     latest_rows,
     shift_of,
+    two_scores,
 )
 from monitoring.performance.errors import NotComparableError
 
@@ -79,13 +79,9 @@ def common_kind(answered: ModelContract, shadow: ModelContract, releases: tuple[
 def agree_in_kind(
     paired: pa.Table, kind: str, answered: Sequence[str] = (), shadow: Sequence[str] = ()
 ) -> AnyAgreement:
-    """Measure what `pair` has joined.
+    """Measure what `pair` has joined, by the contracts' `output_kind`.
 
-    Args:
-        paired: rows that both versions answered.
-        kind: the contract's `output_kind` of both.
-        answered: names of the classes of the version that answered, in its order.
-        shadow: likewise of the shadow.
+    `answered` and `shadow` are names of classes, each in its version's order.
     """
     if kind == VALUE:
         return _agree_in_value(paired)
@@ -96,7 +92,7 @@ def agree_in_kind(
 
 def _agree_in_value(paired: pa.Table) -> ValueAgreement:
     rows = latest_rows(paired)
-    found = metrics(*both_scores(rows)) if rows.num_rows else {}
+    found = metrics(*two_scores(rows)) if rows.num_rows else {}
     shift = shift_of(paired, rows)
     return ValueAgreement(**shift, mae=found.get("mae"), rmse=found.get("rmse"))
 

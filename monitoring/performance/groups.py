@@ -13,6 +13,8 @@ from core.metrics.resampling import Estimate, Floats
 from monitoring.performance.policy import PerformancePolicy
 from monitoring.performance.yardsticks import OF_SCORE, Array, Yardstick
 
+Labelled = tuple[Array, Floats, Array]
+"""Target, score and flag of the same rows, shape (n,) each."""
 SEED = 20_240_501
 """Of the bootstrap: the same rows give the same intervals."""
 OTHERS = N_("others")
@@ -37,33 +39,25 @@ class Part:
 
 
 def by_name(
-    target: Array,
-    score: Floats,
-    flag: Array,
-    names: Sequence[str],
-    policy: PerformancePolicy,
-    yardstick: Yardstick = OF_SCORE,
+    rows: Labelled, names: Sequence[str], policy: PerformancePolicy, yardstick: Yardstick = OF_SCORE
 ) -> tuple[Part, ...]:
-    """Return one part per name, in order; every array has shape (n,), `names` too."""
+    """Return one part per name, in order; each row has one."""
     labels = np.asarray(names)
-    resamples = max(1, policy.resamples_of(len(target)) // 4)
+    resamples = max(1, policy.resamples_of(len(labels)) // 4)
     found = []
     for name in np.unique(labels):
-        of_name = labels == name
-        rows = target[of_name], score[of_name], flag[of_name]
+        target, score, flag = (column[labels == name] for column in rows)
         metrics, _ = yardstick.measure(
-            *rows, resamples=resamples, seed=SEED, confidence=policy.confidence
+            target, score, flag, resamples=resamples, seed=SEED, confidence=policy.confidence
         )
-        metrics = {**metrics, **yardstick.shares(rows[0], rows[2])}
-        positive = None if yardstick.kind else int(rows[0].sum())
-        found.append(Part(str(name), len(rows[0]), positive, metrics))
+        metrics = {**metrics, **yardstick.shares(target, flag)}
+        positive = None if yardstick.kind else int(target.sum())
+        found.append(Part(str(name), len(target), positive, metrics))
     return tuple(found)
 
 
 def by_group(
-    target: Array,
-    score: Floats,
-    flag: Array,
+    rows: Labelled,
     values: Sequence[str],
     policy: PerformancePolicy,
     yardstick: Yardstick = OF_SCORE,
@@ -76,7 +70,7 @@ def by_group(
     counted = Counter(values)
     others = _(OTHERS)
     names = [v if counted[v] >= policy.min_group_rows else others for v in values]
-    parts = by_name(target, score, flag, names, policy, yardstick)
+    parts = by_name(rows, names, policy, yardstick)
     shown = sorted(parts, key=lambda part: part.name == others)
     return tuple(
         part if part.n_rows >= policy.min_group_rows else Part(part.name, part.n_rows, None, {})

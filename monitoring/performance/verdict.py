@@ -89,7 +89,7 @@ class PerformanceResult:
             "n_rows": self.n_rows,
             "n_positive": self.n_positive,
             "same_threshold": self.same_threshold,
-            "metrics": {name: asdict(found) for name, found in self.metrics.items()},
+            "metrics": {name: found.to_dict() for name, found in self.metrics.items()},
             "against_test": {name: asdict(found) for name, found in self.against_test.items()},
             "calibration": [asdict(found) for found in self.calibration],
             "classes": list(self.yardstick.classes),
@@ -144,13 +144,9 @@ def assess(
     )
     if not len(target):
         return result
+    rows, resamples = (target, score, flag), policy.resamples_of(len(target))
     metrics, samples = yardstick.measure(
-        target,
-        score,
-        flag,
-        resamples=policy.resamples_of(len(target)),
-        seed=SEED,
-        confidence=policy.confidence,
+        *rows, resamples=resamples, seed=SEED, confidence=policy.confidence
     )
     before = _test_samples(tested, policy, yardstick)
     compared = {
@@ -172,9 +168,9 @@ def assess(
         metrics=metrics,
         against_test=compared,
         calibration=() if yardstick.kind else tuple(calibration(target, score)),
-        months=by_name(target, score, flag, months, policy, yardstick),
+        months=by_name(rows, months, policy, yardstick),
         groups={
-            column: by_group(target, score, flag, values, policy, yardstick)
+            column: by_group(rows, values, policy, yardstick)
             for column, values in (groups or {}).items()
         },
         bands=tuple(bands(target, score)) if yardstick.kind == VALUE else (),

@@ -15,7 +15,7 @@ from core.store.filesystem import Store
 from core.store.quarantine import Unreadable
 from core.store.quarantined import EXIT_QUARANTINED, told
 from core.store.row_filters import OfPerson
-from core.upkeep.erasure import Found, count, erase, find
+from core.upkeep.erasure import count, erase, find
 from monitoring.privacy import exporting
 from monitoring.privacy.errors import IdentityMissing, KeyMissing
 from monitoring.tracking.jobs import JobRegistry
@@ -29,9 +29,7 @@ def forget(store: Store, identity: str, apply: bool) -> int:
     """Remove one person's rows; a code of its own says that new ones came meanwhile."""
     rule = _person(identity)
     if not apply:
-        found = count(store, rule)
-        say(_rows_of_person(store, found), _(DRY), *told(found.quarantined))
-        return EXIT_QUARANTINED if found.quarantined else 0
+        return _only_counted(store, rule, _(DRY))
     with JobRegistry().run(None, "retention", "forget") as job:
         done = erase(store, rule)
         left = count(store, rule).rows
@@ -47,10 +45,8 @@ def export(store: Store, identity: str, target: Path | None) -> int:
     """Write what is stored of one person, or only say how much it is."""
     rule = _person(identity)
     if target is None:
-        found = count(store, rule)
         unwritten = _("Nothing was written; add --to FILE (.json, .csv or .parquet) to write it.")
-        say(_rows_of_person(store, found), unwritten, *told(found.quarantined))
-        return EXIT_QUARANTINED if found.quarantined else 0
+        return _only_counted(store, rule, unwritten)
     exporting.check_format(target)
     left_out = Unreadable(store, only_look=True)
     with JobRegistry().run(None, "retention", "export") as job:
@@ -67,9 +63,13 @@ def export(store: Store, identity: str, target: Path | None) -> int:
     return EXIT_QUARANTINED if left_out.all() else 0
 
 
-def _rows_of_person(store: Store, found: Found) -> str:
+def _only_counted(store: Store, rule: OfPerson, advice: str) -> int:
+    """Say how many rows of the person there are, and what would do more; return the exit code."""
+    found = count(store, rule)
     text = N_("Rows of this person in {store}: {rows} ({where}).")
-    return _(text, store=store, rows=found.rows, where=found.where())
+    told_rows = _(text, store=store, rows=found.rows, where=found.where())
+    say(told_rows, advice, *told(found.quarantined))
+    return EXIT_QUARANTINED if found.quarantined else 0
 
 
 def _left(rows: int) -> str:

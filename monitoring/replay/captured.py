@@ -36,14 +36,10 @@ class Answered:
         Raises:
             StoreError: there is no such store.
         """
-        versions, self.unknown = [only] if only else [], []
-        answers = [] if only else window.answers(store, model_name).rows(["registry_version"])
-        for number in numbers_of(answers):
-            found = registry.find(number)
-            if found is None:
-                self.unknown.append(number)
-            else:
-                versions.append(found)
+        column = ["registry_version"]
+        numbers = [] if only else numbers_of(window.answers(store, model_name).rows(column))
+        registered, self.unknown = registry.registered(numbers)
+        versions = [only] if only else registered
         self.parts = [(one, window.captures(store, one)) for one in versions]
 
     @property

@@ -1,8 +1,4 @@
-"""What can go wrong with a rehearsal.
-
-ProjectError
-└── UnknownGroup   a column to count by that the version does not take
-"""
+"""What can go wrong with a rehearsal."""
 
 from core.errors import ProjectError
 from core.messages import N_

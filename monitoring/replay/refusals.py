@@ -26,12 +26,9 @@ BETWEEN = "; "
 def problems(
     batch: pa.RecordBatch, sent: Sequence[str], contract: ModelContract
 ) -> Iterator[tuple[str, str, Mask]]:
-    """Yield field, problem and which rows have it, of shape (n,), where any has.
+    """Yield field, problem and which captured rows have it, of shape (n,), where any has.
 
-    Args:
-        batch: captured rows.
-        sent: those of its columns that keep what clients sent as features.
-        contract: what they are held to.
+    `sent` are those of their columns that keep what clients sent as features.
     """
     for feature in contract.features:
         column = batch.column(feature.column) if feature.column in sent else None

@@ -51,9 +51,7 @@ class Replay:
     def rows(self, batch: pa.RecordBatch, sent: Sequence[str]) -> pa.RecordBatch:
         """Return a batch's keys and groups with both answers.
 
-        Args:
-            batch: features, `KEYS` and `CAPTURED`.
-            sent: the columns that keep the features.
+        It holds `KEYS`, `CAPTURED` and features, the latter in the columns `sent`.
 
         Raises:
             ScoringError: a model does not answer.

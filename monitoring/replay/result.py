@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,13 +19,12 @@ from monitoring.performance.agreement import latest_rows, said_by_both
 from monitoring.performance.agreement_of_kinds import AnyAgreement, agree_in_kind
 from monitoring.performance.groups import ABSENT, OTHERS
 from monitoring.performance.policy import PerformancePolicy
-from monitoring.replay.refusals import BETWEEN
+from monitoring.replay.refusals import BETWEEN, Mask
 
 MIN_GROUP_ROWS = PerformancePolicy().min_group_rows
 """A value that fewer rows have could be a person: it is not named."""
 MOST_GROUPS = 50
 """Of more values the most frequent are named."""
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +91,29 @@ class Rehearsal:
         """Return it with expectations as wide as they were wrong when the period last changed."""
         return replace(self, before=_wider(self.before, before), after=_wider(self.after, after))
 
+    def volumes(self) -> dict[str, float | None]:
+        """Return how many rows there were, how many changed, and what a row takes."""
+        return {
+            "n_instances": self.n_instances,
+            "n_rows": self.n_rows,
+            "n_compared": self.n_compared,
+            "n_refused": self.refused,
+            "n_changed": self.n_changed,
+            "share_changed": self.share_changed,
+            "seconds_per_row_before": self.seconds_before,
+            "seconds_per_row_after": self.seconds_after,
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
         return {
             "kind": self.kind,
-            "n_instances": self.n_instances,
-            "n_rows": self.n_rows,
-            "n_compared": self.n_compared,
-            "n_changed": self.n_changed,
-            "share_changed": self.share_changed,
+            **self.volumes(),
             "agreement": asdict(self.agreement),
-            "n_refused": self.refused,
             "refusals": dict(self.reasons),
             "groups": {name: [asdict(one) for one in each] for name, each in self.groups.items()},
             "expected_before": self.before.to_dict() if self.before else None,
             "expected_after": self.after.to_dict() if self.after else None,
-            "seconds_per_row_before": self.seconds_before,
-            "seconds_per_row_after": self.seconds_after,
         }
 
 
@@ -124,17 +128,10 @@ class Names:
 def measure(
     rows: pa.Table, kind: str, names: Names, groups: Sequence[str], n_instances: int
 ) -> tuple[Rehearsal, pa.Table, pa.Table]:
-    """Measure replayed rows.
+    """Measure replayed rows, the latest of each entity; by groups, columns called `@name`, too.
 
     Returns:
         What was found, the rows that both versions answered, and those whose answer changes.
-
-    Args:
-        rows: as `Replay.rows` makes them, the latest of each entity or more.
-        kind: the contract's `output_kind` of both versions.
-        names: of the classes.
-        groups: columns (`@name`) to look at one by one.
-        n_instances: rows captured.
     """
     latest = latest_rows(rows)
     refused, reasons = _refusals(latest)

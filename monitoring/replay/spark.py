@@ -92,14 +92,9 @@ def replay_on_spark(
 ) -> tuple[pa.Table, int]:
     """Return both answers to the latest row of each entity, and how many rows were read.
 
-    Args:
-        registry: where both versions' files are.
-        answered: what was captured.
-        after: the candidate.
-        before: the version beside it; None: what was captured is what it said.
-        groups: features by which the rows are told apart.
-        named: whether labels are places among classes that each version orders in its own way, so
-            that only their names tell whether a row's answer changes.
+    Versions and groups are those of a `Replay`. `named` says that labels are places among classes
+    that each version orders in its own way, so that only their names tell whether a row's answer
+    changes.
 
     Raises:
         SparkUnusable: Spark is not there, or it failed.

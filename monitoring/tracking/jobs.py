@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from core.registry.runs import OpenRun, fetch, open_run
 from core.registry.versions import Registry, Version, open_registry
 from monitoring.drift.baseline import Baseline
 from monitoring.tracking.errors import NoBaselineError, ScoringError
+from monitoring.tracking.escalation import Escalation, escalate
 from monitoring.tracking.scorer import VersionScorer
 
 T = TypeVar("T")
@@ -47,6 +48,16 @@ class MonitoredVersion(Version):
     def performance_status(self) -> str | None:
         """Return the verdict of the last performance report; None before any."""
         return self.tags.get(names.TAG_PERFORMANCE_STATUS)
+
+    def escalation(self, *, drift: str | None = None, performance: str | None = None) -> Escalation:
+        """Return what its last verdicts ask for, with a new one in the place of that in its tag."""
+        return escalate(
+            drift or self.drift_status,
+            performance or self.performance_status,
+            release=self.release,
+            served=self.served,
+            reversible=self.reversible,
+        )
 
 
 class JobRegistry:
@@ -75,14 +86,15 @@ class JobRegistry:
             registry.by_release(release) if release else registry.at_alias(alias)
         )
 
-    def find(self, number: int) -> MonitoredVersion | None:
-        """Return the version of MLflow's number, or None where there is none (any more).
+    def registered(self, numbers: Iterable[int]) -> tuple[list[MonitoredVersion], list[int]]:
+        """Return the versions of MLflow's numbers, and those numbers that have none (any more).
 
         Raises:
-            UnreadableContract: nobody can tell what it takes and gives.
+            UnreadableContract: nobody can tell what a version takes and gives.
         """
-        found = self._registry.find(number)
-        return self._monitored(found) if found else None
+        found = {number: self._registry.find(number) for number in numbers}
+        known = [self._monitored(one) for one in found.values() if one]
+        return known, [number for number, one in found.items() if not one]
 
     def _monitored(self, found: Version) -> MonitoredVersion:
         registry = self._registry

@@ -70,7 +70,7 @@ def publish(
     output: Path,
     make: Callable[[About], Report],
     *read: Captures,
-) -> Report:
+) -> None:
     """Make a report within a run of `job`, and let everybody have it who should.
 
     A second report of a day replaces the first one's files. It says which files of what was `read`
@@ -80,7 +80,8 @@ def publish(
         OutputError: a file cannot be written.
     """
     day = window.end.astimezone().strftime("%Y%m%d")
-    unread = [file for one in read for file in one.quarantined]
+    # By its name a file may belong to several of them.
+    unread = list(dict.fromkeys(file for one in read for file in one.quarantined))
     days = "" if window.days is None else f" {window.days:g}d"
     with registry.run(version, job, f"{job} {version.release}{days}") as run:
         about = _about(registry, version, window, run, told(unread))
@@ -111,7 +112,6 @@ def publish(
     for tag, value in report.standing.items():
         registry.set_tag(version, tag, value)
     _tell(report, about, paths, run, sent)
-    return report
 
 
 def _write(path: Path, text: str) -> Path:

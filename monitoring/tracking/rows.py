@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from core.captured.reader import Captures
 from core.contract import names
 from core.contract.model import CLASSES
 from core.messages import N_, _
@@ -44,8 +45,10 @@ def baseline_of(
 
 def preceding(
     window: Window, store: Store, version: MonitoredVersion, registry: JobRegistry
-) -> tuple[pa.Table, Baseline]:
-    """Return what a version answered in the window of the same length before, and its baseline.
+) -> tuple[pa.Table, Baseline, Captures]:
+    """Return what a version answered in the window of the same length before.
+
+    Its rows, the baseline that they make, and what they were read from.
 
     Raises:
         BaselineError: nothing.
@@ -54,7 +57,8 @@ def preceding(
     assert window.start is not None  # noqa: S101 - a drift report always has a limit
     before = Window(window.days, window.start)
     classes = registry.classes(version) if version.contract.output_kind == CLASSES else ()
-    table = answered(before, store, version, classes)
+    captures = before.captures(store, version, classes=len(classes))
+    table = answered(captures, version, classes)
     if not table.num_rows:
         text = N_(
             "Version {version} answered nothing in the {days} days before the window; there is "
@@ -63,18 +67,13 @@ def preceding(
         raise BaselineError(text, version=version.release, days=float(window.days or 0))
     source = _("the {days} days before the window", days=float(window.days or 0))
     made = baseline_of(version, table, source, classes)
-    return table, replace(made, created_at=before.end.isoformat(timespec="seconds"))
+    made = replace(made, created_at=before.end.isoformat(timespec="seconds"))
+    return table, made, captures
 
 
-def answered(
-    window: Window, store: Store, version: MonitoredVersion, classes: Sequence[str]
-) -> pa.Table:
-    """Return features and score, or the class by name, of the latest row of each entity.
-
-    Raises:
-        StoreError: there is no such store.
-    """
-    captures, tally = window.captures(store, version, classes=len(classes)), tally_of(classes)
+def answered(captures: Captures, version: MonitoredVersion, classes: Sequence[str]) -> pa.Table:
+    """Return features and score, or the class by name, of the latest row of each entity."""
+    tally = tally_of(classes)
     batches = list(tally.watch(captures.batches(tally.columns)))
     if not batches:
         return pa.table({})

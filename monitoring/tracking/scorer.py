@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from core.contract.model import CLASSES, ModelContract
+from core.metrics.resampling import Floats
 from core.registry.packages import ask, classes_of, scores_of
 from monitoring.tracking.errors import ScoringError
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 UNKNOWN = -1

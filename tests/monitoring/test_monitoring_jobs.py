@@ -498,6 +498,27 @@ def test_a_damaged_file_is_left_out_and_said_everywhere(
     assert (writer.folder / "quarantine" / damaged.name).exists()
 
 
+def test_a_damaged_file_of_the_window_before_is_said_once(
+    with_baseline: Machine, writer: Any, machine_rows: Any, tmp_path: Path
+) -> None:
+    """What is compared with lacks its rows as much as what is compared would."""
+    options = {"model": MODEL, "number": with_baseline.number}
+    # Eight days old, its name might belong to either window.
+    for seed, age in ((3, 9), (4, 8), (5, 1)):
+        rows = machine_rows(seed, 200, with_baseline.score)
+        path = writer.parquet(writer.journal(rows, age=timedelta(days=age), **options))
+        if seed == 4:
+            path.write_bytes(path.read_bytes()[:-100])
+            damaged = path.name
+    out = tmp_path / "reports"
+    where = ["--inference_store", str(writer.folder), "--output", str(out)]
+    assert drift_report.main([*where, "--against", "previous-window"]) == EXIT_QUARANTINED
+    (file,) = out.glob("v1.0.0/drift_windows_metrics_*.json")
+    found = json.loads(file.read_text("utf-8"))
+    assert [damaged in line for line in found["missing"]] == [True, False]
+    assert with_baseline.last_run("drift_windows").data.metrics["files_unread"] == 1
+
+
 def test_another_versions_answers_are_not_compared(
     report: Callable[..., Any],
     with_baseline: Machine,

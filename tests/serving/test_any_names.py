@@ -130,7 +130,8 @@ def test_every_command_calls_columns_by_their_own_names(
     assert "@feature_" not in page.read_text("utf-8")
 
     version = registry.version("v0.0.1")
-    window = answered(Window.of(1.0), Store(proxy.settings.inference_store), version, ())
+    captures = Window.of(1.0).captures(Store(proxy.settings.inference_store), version)
+    window = answered(captures, version, ())
     assert window.column_names == [*map(column_of, NAMES), "score"]
     again = ["v0.0.1", *where[:2], "--by", "score", "--reports", str(tmp_path / "out")]
     assert rehearsal.main([*again, "--last_n_days", "1"]) == 0

@@ -23,7 +23,7 @@ def test_a_group_has_the_metrics_of_its_rows() -> None:
     """Each part equals an evaluation of its rows alone, within its interval."""
     target, score, flag = drawn(200)
     values = ["a", "b"] * 100
-    first, second = by_group(target, score, flag, values, POLICY)
+    first, second = by_group((target, score, flag), values, POLICY)
     assert (first.name, second.name) == ("a", "b")
     alone = metrics(target[::2], score[::2], flag[::2])
     for name, found in first.metrics.items():
@@ -36,7 +36,7 @@ def test_a_group_has_the_metrics_of_its_rows() -> None:
 def test_a_perfect_small_group_is_not_certain() -> None:
     """Ten found of ten: the interval of recall ends at 1 and begins at 0.72."""
     ones, values = np.ones(10, dtype=int), ["a"] * 10
-    (part,) = by_group(ones, np.linspace(0.5, 1, 10), ones, values, POLICY)
+    (part,) = by_group((ones, np.linspace(0.5, 1, 10), ones), values, POLICY)
     recall = part.metrics["recall"]
     assert (recall.value, recall.high) == pytest.approx((1, 1))
     assert recall.low == pytest.approx(0.7225, abs=1e-4)
@@ -45,14 +45,14 @@ def test_a_perfect_small_group_is_not_certain() -> None:
 def test_small_groups_are_together_and_not_named() -> None:
     """Values of nine rows could be persons: they are measured as `outros`."""
     values = ["a"] * 82 + ["zoe"] * 9 + ["ana"] * 9
-    parts = by_group(*drawn(100), values, POLICY)
+    parts = by_group(drawn(100), values, POLICY)
     assert [(part.name, part.n_rows) for part in parts] == [("a", 82), (_(OTHERS), 18)]
     assert parts[1].metrics["recall"].value is not None
 
 
 def test_too_few_others_are_only_counted() -> None:
     """Nine rows outside the large groups have no metrics, and no number of positives."""
-    parts = by_group(*drawn(100), ["a"] * 91 + ["zoe"] * 9, POLICY)
+    parts = by_group(drawn(100), ["a"] * 91 + ["zoe"] * 9, POLICY)
     assert (parts[1].n_rows, parts[1].n_positive, parts[1].metrics) == (9, None, {})
 
 
