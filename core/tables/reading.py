@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -42,11 +42,13 @@ class OpenTable:
         names: the columns that have a name, in order.
         taken_for: one line that says what the file was taken for.
         read: yields its columns by pieces of at most so many rows, in the types named.
+        numbered: what the header says of columns that bear a number behind it.
     """
 
     names: tuple[str, ...]
     taken_for: str
     read: Callable[[int, Mapping[str, str]], Iterator[Columns]]
+    numbered: Mapping[str, str] = field(default_factory=dict)
 
     def chunks(self, rows: int, types: Mapping[str, str]) -> Iterator[list[Row]]:
         """Yield at most `rows` rows at a time, cells in the types of their columns.
@@ -71,10 +73,11 @@ class OpenTable:
         return whole
 
 
-def open_table(source: Path | bytes | str) -> OpenTable:
+def open_table(source: Path | bytes | str, *, numbering: bool = False) -> OpenTable:
     """Open a table: a file or folder, its content, or `s3://bucket/prefix`.
 
-    Nothing but its beginning and its encoding is looked at.
+    Nothing but its beginning and its encoding is looked at. With `numbering` the second column of a
+    CSV file's that is called `x` becomes `x (2)`; otherwise a repeated name is refused.
 
     Raises:
         UnreadableTable: there is no such file, or it is no table that can be read.
@@ -83,7 +86,8 @@ def open_table(source: Path | bytes | str) -> OpenTable:
     try:
         if isinstance(source, str) or (isinstance(source, Path) and source.is_dir()):
             return _dataset(source, name)
-        return _OPENERS[_kind(source, name)](source, name)
+        kind = _kind(source, name)
+        return _csv(source, name, numbering) if kind == TEXT else _OPENERS[kind](source, name)
     except FileNotFoundError as exc:
         raise UnreadableTable(N_("{name}: the file does not exist"), name=name) from exc
     except OSError as exc:
@@ -120,10 +124,17 @@ def _checked(names: Sequence[str], name: str, nameless: bool = False) -> tuple[s
     return named
 
 
-def _csv(source: Path | bytes, name: str) -> OpenTable:
+def _csv(source: Path | bytes, name: str, numbering: bool) -> OpenTable:
     with _opened(source) as file:
         form = text_form(file, name)
-    names = _checked(form.names, name)
+    numbered: dict[str, str] = {}
+    found = list(form.names)
+    for place, column in enumerate(form.names):
+        times = form.names[: place + 1].count(column)
+        if numbering and column and times > 1:
+            found[place] = f"{column} ({times})"
+            numbered[found[place]] = column
+    names = _checked(found, name)
 
     def read(rows: int, types: Mapping[str, str]) -> Iterator[Columns]:
         for batch in form.batches(source, name):
@@ -131,11 +142,11 @@ def _csv(source: Path | bytes, name: str) -> OpenTable:
                 piece = batch.slice(start, rows)
                 yield {
                     column: typed(piece.column(place), types.get(column), form.decimal)
-                    for place, column in enumerate(form.names)
+                    for place, column in enumerate(found)
                     if column
                 }
 
-    return OpenTable(names, f"{name}: {form}", read)
+    return OpenTable(names, f"{name}: {form}", read, numbered)
 
 
 def _xlsx(source: Path | bytes, name: str) -> OpenTable:
@@ -251,4 +262,4 @@ def _json_rows(source: Path | bytes, name: str) -> Iterator[Row]:
             yield row
 
 
-_OPENERS = {XLSX: _xlsx, PARQUET: _parquet, LINES: _jsonl, TEXT: _csv}
+_OPENERS = {XLSX: _xlsx, PARQUET: _parquet, LINES: _jsonl}

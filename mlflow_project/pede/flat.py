@@ -37,7 +37,7 @@ def read_year(source: Source, year: int | None = None) -> YearSheet:
 
 
 def _flat(source: Path, year: int | None) -> YearSheet:
-    table = open_table(source)
+    table = open_table(source, numbering=True)
     if is_wide(table.names):
         raise WorkbookError(WIDE, source=source)
     named = _YEAR.search(source.stem)
@@ -49,4 +49,5 @@ def _flat(source: Path, year: int | None) -> YearSheet:
     if not filled:
         raise YearSheetError(EMPTY, source=source, sheet=source.name)
     year = year or int(named[1] if named else 0)
-    return YearSheet(str(source), source.name, year, [table.names, *filled], WINDOWS_EPOCH)
+    header = tuple(table.numbered.get(name, name) for name in table.names)
+    return YearSheet(str(source), source.name, year, [header, *filled], WINDOWS_EPOCH)

@@ -107,13 +107,15 @@ def test_what_is_missing_is_said_in_one_line(
 def test_a_sheet_saved_as_a_flat_table_says_the_same(
     workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """As Excel in Portuguese saves it; the year stands in the file's name or is given."""
+    """As Excel in Portuguese saves it, a column's name twice; the file's name says the year."""
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
-    sheet = pd.read_excel(workbook, sheet_name="PEDE2024")
-    flat = tmp_path / name
+    flat, form = tmp_path / name, {"sep": ";", "decimal": ",", "encoding": "cp1252"}
     if flat.suffix == ".csv":
-        sheet.to_csv(flat, sep=";", decimal=",", encoding="cp1252", index=False, errors="replace")
+        sheet = pd.read_excel(workbook, sheet_name="PEDE2024", header=None)
+        assert list(sheet.loc[0]).count("Ativo/ Inativo") == 2
+        sheet.to_csv(flat, **form, index=False, header=False, errors="replace")
     else:
+        sheet = pd.read_excel(workbook, sheet_name="PEDE2024")
         sheet.astype(str).replace("nan", None).to_parquet(flat)
     year = () if "2024" in name else ("--year", "2024")
     assert write(workbook, tmp_path / "a.parquet") == 0
