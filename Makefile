@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests start hundreds of processes: what they import is compiled once, wherever that is switched off.
 unexport PYTHONDONTWRITEBYTECODE
-PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest
 # Beside two cores: half of what these tests take is waiting for a process, a server or a deadline.
 WORKERS ?= 3
 

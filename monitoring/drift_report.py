@@ -72,6 +72,7 @@ def _job(args: argparse.Namespace) -> int:
             test_metrics=registry.test_metrics(version),
             standing=status if earlier else standing,
             slices=slices,
+            windows=earlier,
         )
         return Report(
             page=render(result, facts),

@@ -65,8 +65,8 @@ def ngettext(one: str, many: str, n: int, **facts: Any) -> str:
 
 
 def decimal(value: float) -> str:
-    """Return a number with up to six significant digits and the language's decimal separator."""
-    text = f"{value:g}"
+    """Return a number with the language's decimal separator: six digits, or all before it."""
+    text = f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:g}"
     return text if language() == "en" else text.replace(".", ",")
 
 

@@ -44,12 +44,6 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{number(value, 0 if value in (0, 100) else digits)} %"
 
 
-def significant(value: float, digits: int = 6) -> str:
-    """Return a number with at most `digits` significant digits and no thousands separator."""
-    text = f"{value:.{digits}g}"
-    return text if language() == "en" else text.replace(".", ",")
-
-
 def milliseconds(seconds: float | None) -> str:
     """Return a time in milliseconds."""
     if seconds is None:

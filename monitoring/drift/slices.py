@@ -5,6 +5,8 @@ alarm is shared among the slices (Bonferroni), so that the report as a whole rai
 a comparison of all rows does.
 """
 
+import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -97,7 +99,7 @@ def _drifted(result: DriftResult) -> list[str]:
 
 def natural_order(name: str) -> tuple[int, float, str]:
     """Return what sorts numbers by size, before all other names."""
-    try:
-        return 0, float(name), name
-    except ValueError:
-        return 1, 0.0, name
+    with suppress(ValueError):
+        if math.isfinite(size := float(name)):
+            return 0, size, name
+    return 1, 0.0, name

@@ -36,6 +36,8 @@ class DriftFacts:
     test_metrics: Mapping[str, float]
     standing: str
     slices: Mapping[str, Sequence[SliceDrift]] = field(default_factory=dict)
+    windows: bool = False
+    """Whether the baseline is the window before."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
@@ -64,7 +66,9 @@ class Row:
 
 def headline(result: DriftResult, facts: DriftFacts) -> str:
     """Return the verdict in one sentence."""
+    reference = _("the window before") if facts.windows else _("the baseline")
     said = {"version": facts.about.model_version, "compared": _compared(facts)}
+    said["reference"] = reference
     if result.global_status is Status.NO_DATA:
         return _(
             "No prediction of version {version} was captured in the window: there is nothing to "
@@ -75,8 +79,8 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
         return _too_few(result, said)
     if result.global_status is Status.GREEN:
         return _(
-            "No proven change in the data that version {version} received: {compared} with the "
-            "baseline.",
+            "No proven change in the data that version {version} received: {compared} with "
+            "{reference}.",
             **said,
         )
     called = facts.contract.called
@@ -90,11 +94,11 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
     shown = [*named[:3], *([_("{n} more", n=len(named) - 3)] if len(named) > 3 else [])]
     strong = N_(
         "Strong change in {columns} in the data that version {version} received: {compared} with "
-        "the baseline."
+        "{reference}."
     )
     moderate = N_(
         "Moderate change in {columns} in the data that version {version} received: {compared} with "
-        "the baseline."
+        "{reference}."
     )
     text = strong if result.global_status is Status.RED else moderate
     return _(text, columns=joined(shown), **said)
@@ -102,17 +106,18 @@ def headline(result: DriftResult, facts: DriftFacts) -> str:
 
 def _too_few(result: DriftResult, said: Mapping[str, str]) -> str:
     if result.n_needed is None:
-        return ngettext(
-            "The baseline has only {n} row: no window could show whether the data that version "
+        text = ngettext(
+            "{reference} has only {n} row: no window could show whether the data that version "
             "{version} received have changed.",
-            "The baseline has only {n} rows: no window could show whether the data that version "
+            "{reference} has only {n} rows: no window could show whether the data that version "
             "{version} received have changed.",
             result.n_baseline,
             **said,
         )
+        return text[0].upper() + text[1:]
     return _(
         "Too little to tell whether the data that version {version} received have changed: "
-        "{compared} with the baseline, and at least {needed} are needed.",
+        "{compared} with {reference}, and at least {needed} are needed.",
         needed=number(result.n_needed),
         **said,
     )
@@ -172,7 +177,7 @@ def actions(result: DriftResult, facts: DriftFacts) -> list[str]:
     """Return what to do now, from the runbook's mitigation (§3) and escalation (§6)."""
     todo = list(filter(None, [stands(result, facts), facts.escalation.action]))
     if result.global_status is Status.INCONCLUSIVE:
-        if result.n_needed is None:
+        if result.n_needed is None and not facts.windows:
             return [*todo, _("Build the baseline of more rows (runbook §4.3).")]
         return [*todo, _("Look at more days (--last_n_days), or again when there are more rows.")]
     if result.global_status is Status.NO_DATA:

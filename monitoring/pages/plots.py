@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from core.contract.model import CLASSES
-from core.messages import _
-from core.messages.formats import percent, significant
+from core.messages import _, decimal
+from core.messages.formats import percent
 from monitoring.drift.baseline import SCORE, Profile, count_profiles, fit_profiles
 from monitoring.performance.agreement_of_kinds import AnyAgreement
 
@@ -47,7 +47,7 @@ def plain(value: float, span: float = 0.0) -> str:
     if span > 0:
         digits = max(0, 3 - math.ceil(math.log10(span)))
         value = round(value, digits) + 0.0
-    return significant(value)
+    return decimal(value)
 
 
 def histogram(

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.messages import N_, _
-from core.messages.formats import significant
+from core.messages import N_, _, decimal
 from core.metrics.resampling import Estimate, Floats
 from monitoring.performance.policy import PerformancePolicy
 from monitoring.performance.yardsticks import OF_SCORE, Array, Yardstick
@@ -85,5 +84,5 @@ def named(value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, float):
-        return significant(value)
+        return decimal(value)
     return str(value)

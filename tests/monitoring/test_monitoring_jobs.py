@@ -300,7 +300,9 @@ def test_a_window_is_compared_with_the_one_before(
     assert {one["status"] for one in found["slices"]["wear"]} == {"RED"}
     assert with_baseline.tags().get(names.TAG_DRIFT_STATUS) == before
     assert with_baseline.last_run("drift_windows").data.tags["status"] == "RED"
-    assert "wear 0: RED" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "wear 0: RED" in told
+    assert "comparadas com a janela anterior" in told and "com a baseline" not in told
     (page,) = out.glob("v1.0.0/drift_windows_report_*.html")
     assert "os 7 dias antes da janela" in page.read_text("utf-8")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.messages import decimal
 from core.messages.formats import duration, milliseconds, moment, number, percent
 from core.pages.templates import environment
 
@@ -14,6 +15,8 @@ def test_words_and_numbers_are_portuguese() -> None:
     """Decimal commas, plain units, no rounding to a flattering 100 %."""
     assert (number(1234.5, 1), number(None), number(-0.001, 2)) == ("1.234,5", "–", "0,00")
     assert (percent(1.0), percent(0.0), percent(0.98765, 2)) == ("100 %", "0 %", "98,77 %")
+    found = [decimal(value) for value in (0.25, -3.0, 1234567.0, 20_231_115.0, 1e20)]
+    assert found == ["0,25", "-3", "1234567", "20231115", "1e+20"]
     assert percent(0.99996, 2) == "mais de 99,99 %"
     assert percent(0.00001, 2) == "menos de 0,01 %"
     assert (milliseconds(0.0042), milliseconds(0.25)) == ("4,2 ms", "250 ms")

@@ -1,12 +1,14 @@
 """Drift within the values of a column: found where it is, and seldom where it is not."""
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from monitoring.drift.comparison import Status
 from monitoring.drift.errors import TableError
-from monitoring.drift.slices import MOST_SLICES, by_slice
+from monitoring.drift.slices import MOST_SLICES, by_slice, natural_order
 
 
 def draw(seed: int, rows: int = 1200, moved: float = 0.0) -> pa.Table:
@@ -23,6 +25,14 @@ def test_the_same_rows_have_not_changed() -> None:
     assert [one.name for one in found] == ["0", "1", "2"]
     assert {one.status for one in found} == {Status.GREEN}
     assert [one.n_window for one in found] == [one.n_reference for one in found]
+
+
+def test_numbers_come_before_names_and_nan_is_a_name() -> None:
+    """Whatever the order they come in."""
+    names = ["10", "2", "inf", "nan", "1A", "-1,5", "0.5"]
+    expected = ["0.5", "2", "10", "-1,5", "1A", "inf", "nan"]
+    for given in itertools.permutations(names):
+        assert sorted(given, key=natural_order) == expected
 
 
 def test_a_change_of_one_value_is_found_there_and_nowhere_else() -> None:
