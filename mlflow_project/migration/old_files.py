@@ -67,13 +67,8 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
             "{signature} does not say the model's inputs. Looked for: {inputs} "
             "(name → type); in {metadata}: {features}."
         )
-        raise Refused(
-            text,
-            signature=signature_path,
-            inputs=", ".join(_INPUTS),
-            metadata=metadata_path,
-            features=", ".join(_FEATURES),
-        )
+        known = {"inputs": ", ".join(_INPUTS), "features": ", ".join(_FEATURES)}
+        raise Refused(text, signature=signature_path, metadata=metadata_path, **known)
     try:
         features = [_feature(name, facts, signature_path) for name, facts in listed]
         columns = year_free([feature.name for feature in features])
