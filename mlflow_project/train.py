@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from core.cli import arguments
 from core.cli.progress import Clock, say
 from core.contract import names
-from core.messages import _
+from core.messages import N_, _
 from core.mlflow_client.client import translated
 from mlflow_project.make_dataset import DEFAULT_OUTPUT
 
@@ -56,11 +56,8 @@ def report_result(result: "Registered") -> None:
             f"python -m mlflow_project.registry promote --model_version {result.release} "
             '--force --reason "..."'
         )
-        text = _(
-            "only the capacity is exceeded, and that a person may decide: {question}",
-            question=result.question,
-        )
-        say(text)
+        text = N_("only the capacity is exceeded, and that a person may decide: {question}")
+        say(_(text, question=result.question))
         say(_("if yes, promote it and say who decided: {command}", command=command))
 
 

@@ -137,13 +137,12 @@ def tell(path: Path) -> None:
             "PSEUDONYM_KEY is in it: with it captured rows can be joined with children again, "
             "so keep the file as you keep the workbook"
         )
-        say(text)
     else:
         text = _(
             "PSEUDONYM_KEY is not set: nobody can be found or forgotten in what was captured "
             "without it, here or in the backup"
         )
-        say(text)
+    say(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.cli.arguments import complain, parser
-from core.messages import _
+from core.messages import N_, _
 
 EXAMPLE = Path(__file__).resolve().parents[1] / ".env.example"
 PLACEHOLDER = "change-me"
@@ -46,12 +46,8 @@ def problems(environ: Mapping[str, str]) -> list[str]:
             found.append(_("{name} repeats the value of another variable", name=name))
     address = environ.get("BIND_ADDRESS", "").strip()
     if address and address not in LOOPBACK and not environ.get("API_KEYS", "").strip():
-        found.append(
-            _(
-                "BIND_ADDRESS={address} opens the API to the network, and API_KEYS is empty",
-                address=address,
-            )
-        )
+        text = N_("BIND_ADDRESS={address} opens the API to the network, and API_KEYS is empty")
+        found.append(_(text, address=address))
     return found
 
 

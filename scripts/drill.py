@@ -21,6 +21,7 @@ from core.cli.arguments import Parser, parser, run_command, say
 from core.errors import ProjectError
 from core.messages import N_, _
 
+Facts = dict[str, Any]
 Rows = list[dict[str, Any]]
 SEED = 1
 PER_REQUEST = 50
@@ -43,13 +44,13 @@ class LocalApi:
             raise ProjectError(N_("a drill talks only to an API of this machine"))
         self._url = url.rstrip("/")
 
-    def features(self) -> dict[str, dict[str, Any]]:
+    def features(self) -> dict[str, Facts]:
         """Return the served version's features by name.
 
         Raises:
             ProjectError: no API answers there, or one without a version.
         """
-        status, body = self._ask(f"{self._url}/metadata")
+        status, body = self._ask("/metadata")
         if status != 200:
             message = N_("the API at {url} cannot say what it serves (HTTP {status}); see /health")
             raise ProjectError(message, url=self._url, status=status)
@@ -61,12 +62,12 @@ class LocalApi:
         Raises:
             ProjectError: no API answers there.
         """
-        return self._ask(f"{self._url}/predict", {"instances": instances, **more})[0]
+        return self._ask("/predict", {"instances": instances, **more})[0]
 
-    def _ask(self, url: str, body: Any = None) -> tuple[int, bytes]:
+    def _ask(self, path: str, body: Any = None) -> tuple[int, bytes]:
         data = None if body is None else json.dumps(body).encode()
         try:
-            with urllib.request.urlopen(url, data, timeout=120) as answer:  # noqa: S310
+            with urllib.request.urlopen(self._url + path, data, timeout=120) as answer:  # noqa: S310
                 return answer.status, answer.read()
         except urllib.error.HTTPError as exc:
             return exc.code, b""
@@ -103,56 +104,39 @@ def read_rows(path: Path, names: Iterable[str]) -> Rows:
     return rows
 
 
-def suffering(args: argparse.Namespace, features: Iterable[str]) -> str:
-    """Return the feature that suffers.
-
-    Raises:
-        ProjectError: the served version does not have it.
-    """
-    if args.feature not in features:
-        message = N_("the served version has no feature {name}; it has {known}")
-        raise ProjectError(message, name=args.feature, known=", ".join(features))
-    return str(args.feature)
-
-
-def usual(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
+def usual(api: LocalApi, rows: Rows, _feature: Facts) -> Counter[int]:
     """Send the rows as they are."""
-    return api.post_all(read_rows(args.rows, api.features()))
+    return api.post_all(rows)
 
 
-def red(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
+def red(api: LocalApi, rows: Rows, feature: Facts) -> Counter[int]:
     """Send the rows with one feature stuck at its lowest value, as from a broken source."""
-    features = api.features()
-    lowest = features[suffering(args, features)]["min"]
-    return api.post_all([{**row, args.feature: lowest} for row in read_rows(args.rows, features)])
+    return api.post_all([{**row, feature["name"]: feature["min"]} for row in rows])
 
 
-def yellow(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
+def yellow(api: LocalApi, rows: Rows, feature: Facts) -> Counter[int]:
     """Send the rows with one feature missing a little more often than usual."""
-    features = api.features()
-    name, rows = suffering(args, features), read_rows(args.rows, features)
+    name = feature["name"]
     known = [row for row in rows if row.get(name) is not None]
     for row in known[: round(YELLOW_MISSING * len(rows))]:
         row[name] = None
     return api.post_all(rows)
 
 
-def errors(api: LocalApi, _args: argparse.Namespace) -> Counter[int]:
+def errors(api: LocalApi, _rows: Rows, _feature: Facts) -> Counter[int]:
     """Send requests with a field that no version knows."""
     return Counter(api.post([{"campo_inexistente": 1}]) for _number in range(BAD_REQUESTS))
 
 
-def latency(api: LocalApi, args: argparse.Namespace) -> Counter[int]:
+def latency(api: LocalApi, rows: Rows, _feature: Facts) -> Counter[int]:
     """Send many of the largest and dearest requests at once: a thousand rows, each explained."""
-    rows = read_rows(args.rows, api.features())
     heavy = (rows * (HEAVY_ROWS // len(rows) + 1))[:HEAVY_ROWS]
     with ThreadPoolExecutor(HEAVY_AT_ONCE) as pool:
         jobs = [pool.submit(api.post, heavy, explain=True) for _number in range(HEAVY_REQUESTS)]
         return Counter(job.result() for job in jobs)
 
 
-Drill = Callable[[LocalApi, argparse.Namespace], Counter[int]]
-DRILLS: dict[str, tuple[Drill, tuple[str, ...]]] = {
+DRILLS: dict[str, tuple[Callable[[LocalApi, Rows, Facts], Counter[int]], tuple[str, ...]]] = {
     "normal": (usual, ("rows",)),
     "vermelho": (red, ("rows", "feature")),
     "amarelo": (yellow, ("rows", "feature")),
@@ -189,8 +173,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run the drill and say how often each status came."""
-    answered = DRILLS[args.drill][0](LocalApi(args.url), args)
+    """Run the drill and say how often each status came.
+
+    Raises:
+        ProjectError: the served version does not have the feature that suffers.
+    """
+    api, (drill, needed) = LocalApi(args.url), DRILLS[args.drill]
+    features = api.features() if needed else {}
+    if "feature" in needed and args.feature not in features:
+        message = N_("the served version has no feature {name}; it has {known}")
+        raise ProjectError(message, name=args.feature, known=", ".join(features))
+    rows = read_rows(args.rows, features) if needed else []
+    answered = drill(api, rows, features.get(args.feature, {}))
     told = ", ".join(f"{times} × {status}" for status, times in sorted(answered.items()))
     say(f"{args.drill}: {told}")
 

@@ -79,7 +79,6 @@ def upgrade_database(database: Path, stack: Stack) -> None:
 
 def start_mlflow(options: Options, stack: Stack) -> None:
     """Start the MLflow server."""
-    upgrade_database(DATABASE, stack)
     url = options.mlflow_url
     say(_("starting the MLflow server at {url} (up to half a minute)", url=url))
     log = VAR / "mlflow-server.log"
@@ -210,21 +209,18 @@ def check(options: Options) -> None:
     check_port(options.host, options.api_port, "API_PORT")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Start everything, wait, stop everything."""
+def run(args: argparse.Namespace) -> int:
+    """Start everything, wait, stop everything; return the exit code."""
     load_env_file(ROOT / ".env")
     options = read_options(args, os.environ)
-    if args.upgrade_only:
-        stack = Stack(child_environment(options))
-        try:
-            upgrade_database(DATABASE, stack)
-        finally:
-            stack.stop()
-        return
-    check(options)
-    warn(options)
+    if not args.upgrade_only:
+        check(options)
+        warn(options)
     stack = Stack(child_environment(options))
     try:
+        upgrade_database(DATABASE, stack)
+        if args.upgrade_only:
+            return 0
         start_mlflow(options, stack)
         ensure_champion(options, stack)
         start_api(options, stack)
@@ -235,6 +231,7 @@ def run(args: argparse.Namespace) -> None:
             stack.pause(0.5)
     except Stopped:
         say(_("stopping everything"))
+        return int(args.upgrade_only)  # whoever waits for the upgrade must not go on
     finally:
         stack.stop()
 

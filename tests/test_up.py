@@ -92,3 +92,14 @@ def test_the_guard_needs_no_word_of_patience() -> None:
     threading.Thread(target=server.wait, daemon=True).start()  # no zombie keeps its group
     subprocess.run(guard, cwd=ROOT, input=f"+{server.pid}\n", text=True, check=True, timeout=60)
     eventually(lambda: server.poll() is not None, 10)
+
+
+def test_an_upgrade_that_is_stopped_says_so_and_failed() -> None:
+    """One line, no traceback; what waits for the upgrade, as systemd does, must not go on."""
+    stopped = "def stopped(*_given):\n    raise up.Stopped\nup.upgrade_database = stopped\n"
+    script = f"from scripts import up\n{stopped}raise SystemExit(up.main(['--upgrade-only']))"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1

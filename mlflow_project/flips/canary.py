@@ -44,8 +44,8 @@ def start(registry: Registry, release: str, share: float, reason: str) -> Versio
         return target
 
 
-def stop(registry: Registry, reason: str) -> Version | None:
-    """Let the champion answer all requests again; return the canary, None if it is gone.
+def stop(registry: Registry, reason: str) -> None:
+    """Let the champion answer all requests again.
 
     Raises:
         Refused: there is no canary.
@@ -56,7 +56,6 @@ def stop(registry: Registry, reason: str) -> Version | None:
         if canary is None:
             raise Refused(N_("There is no canary."))
         _stop(registry, ledger, canary, reason)
-        return registry.find(canary)
 
 
 def promote(registry: Registry, reason: str) -> Version:

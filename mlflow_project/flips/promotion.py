@@ -50,15 +50,8 @@ def promote(
                 'To promote it all the same: --force --reason "..."'
             )
             raise Refused(text, release=release, against=against)
-        return _flip(
-            registry,
-            ledger,
-            names.LEDGER_PROMOTE,
-            target,
-            reason,
-            accept_contract_change,
-            forced=against,
-        )
+        action, consent = names.LEDGER_PROMOTE, accept_contract_change
+        return _flip(registry, ledger, action, target, reason, consent, forced=against)
 
 
 def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:

@@ -78,13 +78,11 @@ def refuse_if_overtaken(ledger: Ledger, own: str, known: Sequence[LedgerEntry]) 
 
 
 def _at_once(other: LedgerEntry) -> Refused:
-    return Refused(
-        N_(
-            "{author} is moving the champion at this moment (or has just moved it). "
-            "Nothing was changed here; see registry history and repeat the command."
-        ),
-        author=_author(other),
+    text = N_(
+        "{author} is moving the champion at this moment (or has just moved it). "
+        "Nothing was changed here; see registry history and repeat the command."
     )
+    return Refused(text, author=_author(other))
 
 
 def _in_flight(entry: LedgerEntry) -> bool:

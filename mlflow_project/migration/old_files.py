@@ -67,13 +67,8 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
             "{signature} does not say the model's inputs. Looked for: {inputs} "
             "(name → type); in {metadata}: {features}."
         )
-        raise Refused(
-            text,
-            signature=signature_path,
-            inputs=", ".join(_INPUTS),
-            metadata=metadata_path,
-            features=", ".join(_FEATURES),
-        )
+        known = {"inputs": ", ".join(_INPUTS), "features": ", ".join(_FEATURES)}
+        raise Refused(text, signature=signature_path, metadata=metadata_path, **known)
     try:
         features = [_feature(name, facts, signature_path) for name, facts in listed]
         columns = year_free([feature.name for feature in features])
@@ -111,22 +106,27 @@ def year_free(names: Iterable[str]) -> dict[str, str]:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
+        content = _parsed(path.read_bytes(), path)
     except OSError as exc:
         facts = {"path": path, "reason": exc.strerror}
         raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc
-    except ValueError as exc:
-        raise Refused(N_("{path} is no JSON: {reason}"), path=path, reason=exc) from exc
     if not isinstance(content, dict):
         raise Refused(N_("{path} should be a JSON object."), path=path)
     return content
+
+
+def _parsed(text: str | bytes, path: Path) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=each_once)
+    except ValueError as exc:
+        raise Refused(N_("{path} is no JSON: {reason}"), path=path, reason=exc) from exc
 
 
 def _inputs(signature: Mapping[str, Any], path: Path) -> list[tuple[str, Any]]:
     """Return (name, facts) of `{name: type}`, `{name: {...}}`, `[{"name": ...}]` or `[name]`."""
     found: Any = next((signature[key] for key in _INPUTS if signature.get(key)), None)
     if isinstance(found, str):  # as MLflow writes a signature: JSON inside JSON
-        found = json.loads(found)
+        found = _parsed(found, path)
     if isinstance(found, dict) and isinstance(found.get("properties"), dict):
         found = found["properties"]
     if isinstance(found, dict):

@@ -60,9 +60,8 @@ def check_example(package: Package, contract: ModelContract) -> None:
             "Version {release} gives its own example {found}, not {logged}: "
             "it is not the model that was registered."
         )
-        raise Refused(
-            text, release=release, found=number(score, 6), logged=number(example.score, 6)
-        )
+        facts = {"found": number(score, 6), "logged": number(example.score, 6)}
+        raise Refused(text, release=release, **facts)
 
 
 def frame_of(contract: ModelContract, example: Example) -> "pd.DataFrame":

@@ -339,6 +339,10 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
         read_old_files(tmp_path / "m.json", tmp_path / "m.json")
     with pytest.raises(Refused, match=r"n\.json"):
         read_old_files(tmp_path / "n.json", tmp_path / "m.json")
+    (tmp_path / "m.json").write_text("{}")
+    (tmp_path / "s.json").write_text('{"inputs": "age, income"}')
+    with pytest.raises(Refused, match=r"s\.json não é JSON"):
+        read_old_files(tmp_path / "m.json", tmp_path / "s.json")
 
 
 @pytest.mark.slow
