@@ -3,6 +3,8 @@
 The libraries' own calls need a tenth of a millisecond to several before they look at the first row.
 """
 
+import atexit
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,11 +57,20 @@ def _per_tree(model: Any) -> ArrayMethod:
     from treelite.gtil import gtil
 
     try:
-        config = gtil.GTILConfig(nthread=1, predict_type="score_per_tree")
-        predict = gtil._predict_impl
+        config, predict = _configuration(), gtil._predict_impl
     except (AttributeError, TypeError):
         return lambda matrix: gtil.predict_per_tree(model, matrix, nthread=1)
     return lambda matrix: predict(model, matrix, config=config)
+
+
+@cache
+def _configuration() -> Any:
+    from treelite.gtil import gtil
+
+    config = gtil.GTILConfig(nthread=1, predict_type="score_per_tree")
+    # A configuration that outlives its library says so on stderr when Python ends.
+    atexit.register(config.__dict__.update, _handle=None)
+    return config
 
 
 def rows_near_thresholds(model: Any, nullable: bool) -> np.ndarray:

@@ -37,7 +37,8 @@ def test_more_at_risk_than_the_capacity_is_put_to_a_person(
     register_version: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where only the capacity stands against it: the question, and the command that answers it."""
-    register_version("capacity", "v1.0.0", alias=None, rows=120)
+    # A run of its own, since metrics are added to it.
+    register_version("capacity", "v1.0.0", alias=None, rows=120, log_options={})
     registry = open_registry("capacity")
     version = registry.by_release("v1.0.0")
     for name, value in (("share_flagged", 0.7), ("positive_rate", 0.61), ("precision", 0.8)):

@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from treelite.gtil import gtil
 
 from serving.compiled.arrays import ArrayMethod
-from serving.compiled.gtil import margins_of
+from serving.compiled.gtil import _configuration, margins_of
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(200, 4))
@@ -34,6 +34,7 @@ def test_a_call_makes_no_configuration(
     monkeypatch.setattr(
         gtil.GTILConfig, "to_json", lambda self: made.append(self.predict_type) or before(self)
     )
+    _configuration.cache_clear()
     margins = compile_margins()
     found = [margins(ROWS[start : start + 1])[0] for start in range(50)]
     assert made == ["score_per_tree"]
