@@ -6,7 +6,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest
 # Beside two cores: half of what these tests take is waiting for a process, a server or a deadline.
-WORKERS ?= 3
+WORKERS ?= 4
 
 # make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: make passes on what it is
 # given; an exported variable comes next, then .env.

@@ -44,11 +44,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files first whose chosen tests may take longest: none runs alone at the end."""
+    """Put the files first whose chosen tests may take longest: none runs alone at the end.
+
+    Then come those that need a server, and last the quick ones.
+    """
     longest: dict[Path, float] = defaultdict(float)
     for item in items:
         limit = item.get_closest_marker("timeout")
-        longest[item.path] = max(longest[item.path], limit.args[0] if limit else 0.0)
+        seconds = limit.args[0] if limit else 1.0 if item.get_closest_marker("server") else 0.0
+        longest[item.path] = max(longest[item.path], seconds)
     items.sort(key=lambda item: -longest[item.path])
 
 

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from core.mlflow_client.client import Client, paged
-from core.mlflow_client.errors import NotFound, UnityName
+from core.mlflow_client.errors import UnityName
 
 _DOT = "__"
 
@@ -38,15 +38,6 @@ def page(name: str, number: int) -> str:
     """Return the address of a version's page; empty where `DATABRICKS_HOST` is not known."""
     host = os.environ.get("DATABRICKS_HOST", "").rstrip("/")
     return f"{host}/explore/data/models/{name.replace('.', '/')}/version/{number}" if host else ""
-
-
-def known(client: Client, name: str) -> list[Any]:
-    """Return MLflow's record of a model, aliases included; empty where there is none."""
-    check_name(name)
-    try:
-        return [client.get_registered_model(name)]
-    except NotFound:
-        return []
 
 
 def newest_versions(client: Client, name: str, last: int | None) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
@@ -229,8 +230,10 @@ class Registry:
     def _known(self) -> list[Any]:
         """Return MLflow's record of this model; empty when it does not exist (yet)."""
         if self._unity:
-            return unity.known(self.client, self.name)
-        return list(self.client.search_registered_models(f"name = '{self.name}'"))
+            unity.check_name(self.name)
+        with suppress(NotFound):
+            return [self.client.get_registered_model(self.name)]
+        return []
 
     def _others(self) -> str:
         """Return the names of registered models, those most like this one first, as one text."""

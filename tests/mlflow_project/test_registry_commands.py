@@ -71,10 +71,10 @@ def test_a_rollback_asks_for_nothing_twice(
 
     monkeypatch.setattr(Client, "call", counted)
     promotion.promote(two_versions, "v1.1.0", "better")
-    assert asked.count("search_registered_models") == 3
+    assert asked.count("get_registered_model") == 3
     asked.clear()
     promotion.rollback(two_versions, "worse")
-    assert asked.count("search_registered_models") == 2
+    assert asked.count("get_registered_model") == 2
     # All of the target, and what the champion states; the ledger before, in between and after.
     expected = {"download_artifacts": 2, "get_experiment_by_name": 1, "search_runs": 5}
     assert {name: asked.count(name) for name in expected} == expected
