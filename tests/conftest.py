@@ -6,13 +6,12 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx._transports import default
 
+from tests.lighter_libraries import lighten
 from tests.live import find_free_port, make_bucket, shared_base, shared_mlflow
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -22,8 +21,7 @@ os.environ["COMPACT_HOUR"] = "none"
 from core.mlflow_client.client import configure_client
 
 configure_client()  # as every command does, before anything imports MLflow
-# Each client of httpx reads all certificates anew, for plain HTTP too: 17 ms of processor.
-default.create_ssl_context = cache(default.create_ssl_context)
+lighten()
 
 
 SERVERS = frozenset(
@@ -57,9 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of every later search for garbage: a twentieth of all time."""
+    """Search for garbage seldom, and never among what was imported: a twelfth of all time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)
