@@ -138,7 +138,6 @@ def log(kind: Kind, change: Change, options: dict[str, Any]) -> str:
         logged: dict[str, Any] = {
             "signature": ModelSignature(Schema(columns), output),
             "metadata": {names.METADATA_CONTRACT: change(contract).to_dict()},
-            "input_example": example,
             "pip_requirements": ["scikit-learn"],
             "serialization_format": "skops",
             "skops_trusted_types": ["numpy.dtype"],

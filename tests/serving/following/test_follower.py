@@ -205,8 +205,7 @@ def hostile(register: Register, name: str) -> int:
 
 def without_signature(register: Register, name: str) -> int:
     """Register a version without a signature."""
-    options = {"signature": None, "input_example": None}
-    return register(name, "v9.0.0", alias=None, log_options=options)
+    return register(name, "v9.0.0", alias=None, log_options={"signature": None})
 
 
 def pickled(register: Register, name: str) -> int:
