@@ -9,6 +9,7 @@ as it is, for the caller to refuse by row and column.
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -127,13 +128,7 @@ def _checked(names: Sequence[str], name: str, nameless: bool = False) -> tuple[s
 def _csv(source: Path | bytes, name: str, numbering: bool) -> OpenTable:
     with _opened(source) as file:
         form = text_form(file, name)
-    numbered: dict[str, str] = {}
-    found = list(form.names)
-    for place, column in enumerate(form.names):
-        times = form.names[: place + 1].count(column)
-        if numbering and column and times > 1:
-            found[place] = f"{column} ({times})"
-            numbered[found[place]] = column
+    found = _numbered(form.names) if numbering else form.names
     names = _checked(found, name)
 
     def read(rows: int, types: Mapping[str, str]) -> Iterator[Columns]:
@@ -146,7 +141,18 @@ def _csv(source: Path | bytes, name: str, numbering: bool) -> OpenTable:
                     if column
                 }
 
+    numbered = {key: column for key, column in zip(found, form.names, strict=True) if key != column}
     return OpenTable(names, f"{name}: {form}", read, numbered)
+
+
+def _numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, a repeated one with a number behind it."""
+    times: Counter[str] = Counter()
+    found = []
+    for name in names:
+        times[name] += 1
+        found.append(f"{name} ({times[name]})" if name and times[name] > 1 else name)
+    return tuple(found)
 
 
 def _xlsx(source: Path | bytes, name: str) -> OpenTable:
