@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.lighter_libraries import lighten
-from tests.live import find_free_port, make_bucket, shared_base, shared_mlflow
+from tests.live import find_free_port, make_bucket, shared_base
+from tests.mlflow_servers import shared_mlflow
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,16 +1,14 @@
-"""Real processes for tests: ports, waiting, stopping, and an MLflow server."""
+"""Real processes for tests: ports, waiting, stopping, and a way to MLflow that can be shut."""
 
 import contextlib
 import fcntl
 import importlib
 import io
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -18,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
@@ -70,77 +68,12 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             process.wait(10)
 
 
-def start_mlflow(folder: Path, port: int, bucket: str = "") -> subprocess.Popen[bytes]:
-    """Start an MLflow server with SQLite under `folder` and proxied artifacts there.
-
-    With a bucket clients take the artifacts to it and fetch them there by themselves.
-    """
-    env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
-        env.pop(name, None)
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-        *(
-            ("--no-serve-artifacts", "--default-artifact-root", bucket)
-            if bucket
-            else ("--artifacts-destination", str(folder / "artifacts"))
-        ),
-    ]
-    with (folder / "server.log").open("wb") as log:
-        return subprocess.Popen(
-            command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
-        )
-
-
-@contextmanager
-def running_mlflow(folder: Path, bucket: str = "") -> Iterator[str]:
-    """Yield the address of a server that `start_mlflow` has started, once it answers."""
-    port = find_free_port()
-    process = start_mlflow(folder, port, bucket)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", 240, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop(process)
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock among the session's workers."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def alone(users: IO[str]) -> bool:
-    """Whether no other worker holds this lock; a worker that was killed holds none."""
-    try:
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@contextmanager
-def shared_mlflow(folder: Path) -> Iterator[str]:
-    """Yield the address of the server of all workers: the first starts it, the last ends it."""
-    told = folder / "server.json"
-    with (folder / "users.lock").open("w") as users:
-        with locked(folder / "start.lock"):
-            if alone(users):
-                port = find_free_port()
-                process = start_mlflow(folder, port)
-                told.write_text(json.dumps([process.pid, f"http://127.0.0.1:{port}"]))
-                wait_for(f"http://127.0.0.1:{port}/health", 240, process)
-            fcntl.flock(users, fcntl.LOCK_SH)
-        group, uri = json.loads(told.read_text())
-        try:
-            yield uri
-        finally:
-            with locked(folder / "start.lock"):
-                if alone(users):
-                    os.killpg(group, signal.SIGTERM)
 
 
 def shared_base(factory: pytest.TempPathFactory) -> Path:
@@ -242,21 +175,6 @@ def run_here(
         code = importlib.import_module(module).main(list(arguments))
     assert code == 0, printed.getvalue()
     return printed.getvalue()
-
-
-def _mlflow(*arguments: str, uri: str) -> None:
-    """Run MLflow's own command, as an operator does."""
-    command = [sys.executable, "-m", "mlflow", *arguments]
-    environment = {**clean_environment(), "MLFLOW_TRACKING_URI": uri, "PATH": os.environ["PATH"]}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-
-
-def collect_run(run_id: str, folder: Path, uri: str) -> None:
-    """Delete a run of the MLflow server that keeps its data in a folder, for ever."""
-    _mlflow("runs", "delete", "--run-id", run_id, uri=uri)
-    store, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
-    where = ("--backend-store-uri", store, "--artifacts-destination", artifacts)
-    _mlflow("gc", *where, "--run-ids", run_id, uri=uri)
 
 
 class Gate:

@@ -18,7 +18,8 @@ from core.captured.reader import Captures
 from core.captured.selection import Selection
 from core.store.filesystem import Store
 from scripts.starting import database
-from tests.live import clean_environment, copy_project, eventually, running_mlflow
+from tests.live import clean_environment, copy_project, eventually
+from tests.mlflow_servers import running_mlflow
 from tests.stored import FEATURES, StoreWriter
 from tests.walk import Walk
 

@@ -14,7 +14,7 @@ from core.registry.versions import Registry, Version, open_registry
 from mlflow_project.flips import promotion
 from mlflow_project.registry import main
 from monitoring.tracking.jobs import JobRegistry
-from tests.live import collect_run
+from tests.mlflow_servers import collect_run
 
 SCORES = pd.DataFrame({"row": ["a", "b"], "target": [0, 1], "score": [0.25, 0.75]})
 

@@ -18,7 +18,8 @@ from serving.config.registry import registry_of
 from serving.config.settings import Settings
 from serving.model.loading import load_version
 from tests import tiny_versions
-from tests.live import make_bucket, run_here, running_mlflow
+from tests.live import make_bucket, run_here
+from tests.mlflow_servers import running_mlflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MODEL = "two.servers.one-model"

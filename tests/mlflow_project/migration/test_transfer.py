@@ -23,7 +23,8 @@ from mlflow_project.migration.bundle import MANIFEST
 from mlflow_project.registry import main
 from serving.config.settings import Settings
 from serving.model.loading import load_version
-from tests.live import ROOT, find_free_port, run_here, running_mlflow, stop, wait_for
+from tests.live import ROOT, find_free_port, run_here, stop, wait_for
+from tests.mlflow_servers import running_mlflow
 
 MODEL = "moved"
 

@@ -12,7 +12,8 @@ from mlflow_project.flips import promotion
 from mlflow_project.gate.verdict import ARTIFACT_GATE
 from mlflow_project.registry import main
 from mlflow_project.runs.training_run import train
-from tests.live import ROOT, collect_run
+from tests.live import ROOT
+from tests.mlflow_servers import collect_run
 
 
 @pytest.mark.slow

@@ -22,7 +22,6 @@ from mlflow_project.dataset.risk import EXAMPLE_INSTANCE, FEATURE_NAMES, TARGET
 from mlflow_project.flips.promotion import promote
 from mlflow_project.gate.criteria import GatePolicy
 from mlflow_project.gate.verdict import common_rows, gate_tags, run_gate
-from mlflow_project.modelling import pipeline as model_module
 from mlflow_project.modelling.rows import data_digest, in_own_order, row_digests
 from mlflow_project.modelling.threshold import ThresholdPolicy
 from mlflow_project.modelling.training import evaluate_fit
@@ -162,8 +161,7 @@ def test_gate_compares_on_rows_that_neither_had_seen(
 ) -> None:
     """The same test rows carry the champion's flags; a new year is scored by the champion."""
     registry, result = trained
-    monkeypatch.setattr(model_module, "REPEATS", 1)
-    monkeypatch.setattr(model_module, "FOLDS", 4)
+    fit_fewer(monkeypatch)
     version = registry.by_release(result.release)
     threshold = read_contract(registry, version).threshold
     fitted = evaluate_fit(in_own_order(dataset), ThresholdPolicy(), 7)
@@ -194,8 +192,7 @@ def test_gate_stops_a_planted_bad_version(
 ) -> None:
     """Scores turned around fail every criterion, the comparison with the champion too."""
     registry, result = trained
-    monkeypatch.setattr(model_module, "REPEATS", 1)
-    monkeypatch.setattr(model_module, "FOLDS", 4)
+    fit_fewer(monkeypatch)
     promote(registry, result.release, "for the test", force=True)
     good = evaluate_fit(dataset, ThresholdPolicy(), 7)
     bad = replace(good, test=good.test.assign(score=1 - good.test["score"]))

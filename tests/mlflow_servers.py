@@ -1,0 +1,99 @@
+"""Real MLflow servers for tests: one of a test's own, one that all workers share."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tests.live import ROOT, clean_environment, find_free_port, locked, stop, wait_for
+
+
+def start_mlflow(folder: Path, bucket: str = "") -> tuple[subprocess.Popen[bytes], str]:
+    """Start an MLflow server; return it and its address once it answers.
+
+    Its SQLite and the artifacts that it passes on lie under `folder`; with a bucket clients take
+    the artifacts to it and fetch them there by themselves.
+    """
+    port = find_free_port()
+    uri = f"http://127.0.0.1:{port}"
+    env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        env.pop(name, None)
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+        *(
+            ("--no-serve-artifacts", "--default-artifact-root", bucket)
+            if bucket
+            else ("--artifacts-destination", str(folder / "artifacts"))
+        ),
+    ]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_for(f"{uri}/health", 240, process)
+    except BaseException:
+        stop(process)
+        raise
+    return process, uri
+
+
+@contextmanager
+def running_mlflow(folder: Path, bucket: str = "") -> Iterator[str]:
+    """Yield the address of a server that `start_mlflow` has started, and end it."""
+    process, uri = start_mlflow(folder, bucket)
+    try:
+        yield uri
+    finally:
+        stop(process)
+
+
+def alone(users: IO[str]) -> bool:
+    """Whether no other worker holds this lock; a worker that was killed holds none."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def shared_mlflow(folder: Path) -> Iterator[str]:
+    """Yield the address of the server of all workers: the first starts it, the last ends it."""
+    told = folder / "server.json"
+    with (folder / "users.lock").open("w") as users:
+        with locked(folder / "start.lock"):
+            if alone(users):
+                process, uri = start_mlflow(folder)
+                told.write_text(json.dumps([process.pid, uri]))
+            fcntl.flock(users, fcntl.LOCK_SH)
+        group, uri = json.loads(told.read_text())
+        try:
+            yield uri
+        finally:
+            with locked(folder / "start.lock"):
+                if alone(users):
+                    os.killpg(group, signal.SIGTERM)
+
+
+def _mlflow(*arguments: str, uri: str) -> None:
+    """Run MLflow's own command, as an operator does."""
+    command = [sys.executable, "-m", "mlflow", *arguments]
+    environment = {**clean_environment(), "MLFLOW_TRACKING_URI": uri, "PATH": os.environ["PATH"]}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+
+
+def collect_run(run_id: str, folder: Path, uri: str) -> None:
+    """Delete a run of the MLflow server that keeps its data in a folder, for ever."""
+    _mlflow("runs", "delete", "--run-id", run_id, uri=uri)
+    store, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
+    where = ("--backend-store-uri", store, "--artifacts-destination", artifacts)
+    _mlflow("gc", *where, "--run-ids", run_id, uri=uri)
