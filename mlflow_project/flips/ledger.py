@@ -19,6 +19,7 @@ from typing import Any
 from core.contract import names
 from core.files.locks import locked
 from core.files.scratch import lock_folder
+from core.mlflow_client.client import paged
 from core.registry.runs import experiment_id
 from core.registry.versions import Registry
 
@@ -78,19 +79,14 @@ class Ledger:
 
     def _newest(self, page_size: int) -> Iterator[LedgerEntry]:
         """Yield entries, newest first, asking for a page at a time."""
-        experiment, token = self._experiment, None
-        order = ["attribute.start_time DESC"]
+        within, order = [self._experiment], ["attribute.start_time DESC"]
+        search = self._client.search_runs
         told: set[str] = set()
-        while True:
-            page = self._client.search_runs([experiment], _HOLDS, 1, page_size, order, token)
-            for entry in map(_read, page):
-                # One begun meanwhile moves the others to later pages.
-                if entry.run_id not in told:
-                    told.add(entry.run_id)
-                    yield entry
-            token = page.token
-            if not token:
-                return
+        for run in paged(lambda token: search(within, _HOLDS, 1, page_size, order, token)):
+            # One begun meanwhile moves the others to later pages.
+            if run.info.run_id not in told:
+                told.add(run.info.run_id)
+                yield _read(run)
 
     def flips(self) -> list[LedgerEntry]:
         """Return the last 50 entries that moved `champion`, oldest first, open or not.
