@@ -136,9 +136,9 @@ def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
     try:
         stated: dict[str, Any] = manifest["version"]
         facts = {key: stated[key] for key in _FACTS}
-    except (KeyError, TypeError) as exc:
+        facts |= {"release": str(facts["release"]), "number": int(facts["number"])}
+    except (KeyError, TypeError, ValueError) as exc:
         raise Refused(N_("{path}: the manifest describes no version."), path=path) from exc
-    facts |= {"release": str(facts["release"]), "number": int(facts["number"])}
     if wrong := _wrong(facts["tags"], facts["release"]):
         text = N_("{path}: {name} contradicts the version; nothing was imported.")
         raise Refused(text, path=path, name=wrong)

@@ -79,7 +79,7 @@ class ListEndpoint:
         with bodies_of(scope).waiting(body):
             async with self._turn:
                 events = self._events(model, body, year, context)
-                if headers.get(b"accept") == NDJSON.encode():
+                if NDJSON.encode() in headers.get(b"accept", b"").lower():
                     await _stream(events, context, send)
                 else:
                     await _whole(events, send)

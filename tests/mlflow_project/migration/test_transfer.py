@@ -262,6 +262,29 @@ def test_a_damaged_bundle_is_refused_by_the_command(
     assert len(open_registry().versions()) == before
 
 
+@pytest.mark.parametrize("number", ["seven", None, [1]])
+def test_a_manifest_whose_number_is_none_is_refused(
+    bundle: Path,
+    other_server: str,
+    on: Callable[[str], Registry],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    number: object,
+) -> None:
+    """One line that names the bundle, exit code 1."""
+    on(other_server)
+    manifest = json.loads(zipfile.ZipFile(bundle).read(MANIFEST))
+    manifest["version"]["number"] = number
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, json.dumps(manifest) if name == MANIFEST else old.read(name))
+    assert main(["import", str(changed)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "changed.zip" in line
+    assert "não descreve uma versão" in line
+
+
 def test_export_accepts_both_ways_of_naming_the_version(
     bundle: Path,
     mlflow_server: str,

@@ -30,8 +30,9 @@ def prices(mlflow_server: str) -> str:
     frame = pd.DataFrame({"area": np.arange(20.0)})
     model = LinearRegression().fit(frame, 3 * frame["area"] + 1)
     with mlflow.start_run():
+        signature = infer_signature(frame, model.predict(frame))
         info = mlflow.sklearn.log_model(
-            model, name="model", signature=infer_signature(frame, model.predict(frame))
+            model, name="model", signature=signature, pip_requirements=[]
         )
     name = "prices"
     version = mlflow.register_model(info.model_uri, name)

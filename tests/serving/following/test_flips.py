@@ -47,7 +47,7 @@ class Answer:
 
 
 class Load:
-    """Clients that ask without pause, each request on a connection of its own."""
+    """Clients that ask with hardly a pause, each request on a connection of its own."""
 
     def __init__(self, url: str, clients: int) -> None:
         """Prepare; `with` begins and ends the asking."""
@@ -72,7 +72,7 @@ class Load:
                 sent = time.monotonic()
                 answer = http.post("/predict", json={"instances": [ROW]})
                 self.answers.append(Answer(sent, answer.status_code, answer.json()))
-                time.sleep(0.005)
+                time.sleep(0.02)
 
 
 def versions_of(name: str, register: Callable[..., int]) -> tuple[Version, Version]:

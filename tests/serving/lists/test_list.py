@@ -114,7 +114,7 @@ def test_a_page_sees_progress_and_a_summary(proxy: Any) -> None:
     """A line per slice, then counts, reasons and the file; never a row."""
     rows = [[f"N{i}", f"S-{i}", 20, 1, 1000] for i in range(250)]
     body = xlsx([TABLE[0], *rows, [*TABLE[4]]])
-    answer = post(proxy, body, Accept="application/x-ndjson")
+    answer = post(proxy, body, Accept="Application/x-NDJSON, */*;q=0.1")
     events = [json.loads(line) for line in answer.text.splitlines()]
     assert [(e["scored"], e["total"]) for e in events[:-1]] == [
         *((n, 250) for n in (0, 200, 250)),
