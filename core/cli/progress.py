@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from core.cli import arguments
 from core.messages import N_, _
+from core.messages.formats import number, percent
 
 _WIDTH = 24
 
@@ -49,7 +50,9 @@ class Clock:
 
     def __str__(self) -> str:
         """Return the whole and each step's share, as one line."""
-        shares = ", ".join(f"{_(STEPS[name])} {share:.0%}" for name, share in self.shares().items())
+        shares = ", ".join(
+            f"{_(STEPS[name])} {percent(share, 0)}" for name, share in self.shares().items()
+        )
         return f"{sum(self.seconds.values()):.0f} s ({shares})"
 
     def shares(self) -> dict[str, float]:
@@ -80,6 +83,7 @@ class Bar:
         spent = time.perf_counter() - self._begun
         start = "\r" if sys.stdout.isatty() else ""
         bar = "█" * filled + "·" * (_WIDTH - filled)
-        sys.stdout.write(f"{start}  {bar} {self._done}/{self._pieces} {self._title}, {spent:.1f} s")
+        done = f"{self._done}/{self._pieces} {self._title}, {number(spent, 1)} s"
+        sys.stdout.write(f"{start}  {bar} {done}")
         sys.stdout.write("\n" if full else "")
         sys.stdout.flush()

@@ -1,5 +1,7 @@
 """A logged model becomes a version, in the tracking server's registry or in one beside it."""
 
+import contextlib
+import io
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -29,7 +31,9 @@ def register(registry: Registry, model_uri: str, tags: Mapping[str, str]) -> int
 
         return int(mlflow.register_model(model_uri, registry.name, tags=tags).version)
 
-    return registry.client.call(work, "register_model", TRANSFER_SECONDS, repeat=False)
+    # MLflow tells on standard error, in English, what the commands say themselves.
+    with contextlib.redirect_stderr(io.StringIO()):
+        return registry.client.call(work, "register_model", TRANSFER_SECONDS, repeat=False)
 
 
 def _from_elsewhere(registry: Registry, model_id: str, tags: Mapping[str, str]) -> int:

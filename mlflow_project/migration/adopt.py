@@ -145,7 +145,7 @@ def _compare(old: OldEstimator, stored: Any, contract: ModelContract) -> None:
         text = N_(
             "The converted model differs from the old one by up to {worst}; nothing was done."
         )
-        raise Refused(text, worst=f"{worst:.2g}")
+        raise Refused(text, worst=worst)
 
 
 def _register(

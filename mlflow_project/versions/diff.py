@@ -1,5 +1,7 @@
 """What differs between two versions: metrics, parameters, threshold, features, digests."""
 
+import math
+import re
 from collections.abc import Mapping
 
 from core.cli.text_tables import text_table
@@ -12,6 +14,8 @@ from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
 
 Facts = Mapping[str, str | float]
+_FRACTION = re.compile(r"-?\d+\.\d+")
+"""A parameter that is a number with decimals: MLflow keeps it as text."""
 
 
 def diff(registry: Registry, first: str, second: str) -> str:
@@ -64,7 +68,9 @@ def _described(feature: Feature) -> str:
 def _shown(value: str | float | None) -> str:
     if value is None:
         return NONE
-    return value if isinstance(value, str) else number(value, 4)
+    if isinstance(value, str):
+        return decimal(float(value)) if _FRACTION.fullmatch(value) else value
+    return number(value, 4)
 
 
 def _change(old: str | float | None, new: str | float | None) -> str:
@@ -73,4 +79,7 @@ def _change(old: str | float | None, new: str | float | None) -> str:
         change = float(new) - float(old)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ""
-    return ("+" if change > 0 else "") + number(change, 4)
+    if not math.isfinite(change):  # digests with one letter, an e
+        return ""
+    counts = isinstance(old, str) and change.is_integer()
+    return ("+" if change > 0 else "") + number(change, 0 if counts else 4)

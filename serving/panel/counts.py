@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ProjectError
-from core.messages import N_
+from core.messages import N_, decimal
 from core.store.places import store_place
 from serving.deployment.deployment import Deployment
 
@@ -123,7 +123,7 @@ def count(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _count(rows: Any, value: Any) -> dict[str, Any]:
-    shown = f"{value:g}" if isinstance(value, float) else value
+    shown = decimal(value) if isinstance(value, float) else value
     if value != value:
         shown = None
     return {"scored": len(rows), "flagged": int((rows["label"] == 1).sum()), "group": shown}

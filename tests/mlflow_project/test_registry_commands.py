@@ -14,6 +14,7 @@ from core.registry.versions import Registry, open_registry
 from mlflow_project.flips import canary, promotion
 from mlflow_project.flips.ledger import Ledger
 from mlflow_project.registry import main
+from mlflow_project.versions.diff import _rows
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.registration import next_release
 
@@ -193,9 +194,24 @@ def test_threshold_is_a_tag_and_in_the_ledger(
     assert two_versions.by_release("v1.0.0").tags[names.TAG_THRESHOLD] == "0.35"
     assert main(["history"]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
-    assert "0.500000" in line
-    assert "0.35 (v1.0.0)" in line
+    assert " 0,5 " in line
+    assert "0,35 (v1.0.0)" in line
+    assert main(["list"]) == 0
+    assert " 0,35 " in capsys.readouterr().out
     assert main([*command[:4], "1.5", *command[5:]]) == 1
+
+
+def test_a_tag_that_is_no_threshold_is_listed_as_it_is(
+    two_versions: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody set it in MLflow's pages; in English a threshold has its point."""
+    monkeypatch.setenv("APP_LANGUAGE", "en")
+    for release, text in (("v1.0.0", "um terço"), ("v1.1.0", "0.35")):
+        two_versions.set_tag(two_versions.by_release(release), names.TAG_THRESHOLD, text)
+    assert main(["list"]) == 0
+    newer, older = capsys.readouterr().out.splitlines()[2:4]
+    assert " 0.35 " in newer
+    assert " um terço " in older
 
 
 def test_list_shows_release_alias_and_threshold(
@@ -259,6 +275,18 @@ def test_diff_shows_what_differs_and_nothing_else(
     rows = capsys.readouterr().out.splitlines()[2:]
     assert [row.split()[0] for row in rows] == ["limiar"]
     assert rows[0].split()[2:] == ["0,5000", "0,4000", "-0,1000"]
+
+
+def test_diff_writes_parameters_as_people_do() -> None:
+    """MLflow keeps them as text: a fraction has a comma, a count no decimals."""
+    old = {"capacity": "0.5", "n_rows": "942", "release": "v1.0", "data_digest": "12e999"}
+    new = {"capacity": "0.6", "n_rows": "2034", "release": "v1.1", "data_digest": "34e999"}
+    assert _rows(old, new) == [
+        ["capacity", "0,5", "0,6", "+0,1000"],
+        ["n_rows", "942", "2034", "+1.092"],
+        ["release", "v1.0", "v1.1", ""],
+        ["data_digest", "12e999", "34e999", ""],
+    ]
 
 
 def test_diff_says_what_breaks_a_client(

@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from core.contract import names
 from core.mlflow_client.errors import UnknownVersion, UnreadableContract
 from core.registry.packages import read_contract
+from core.registry.registering import register
 from core.registry.versions import Registry, open_registry
 from mlflow_project.registry import main
 from monitoring.tracking.jobs import JobRegistry
@@ -66,6 +67,19 @@ def test_every_command_takes_the_release_that_answers_carry(
     # It has no score that a threshold could be compared with.
     assert main(["threshold", "--model_version", "v0.0.1", "--value", "0.4", "--reason", "x"]) == 1
     assert "v0.0.1" in capsys.readouterr().err
+
+
+def test_registering_says_nothing_in_english(
+    plain: tuple[Registry, Register], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MLflow's own words stay out of what operators read; its pages link the model's versions."""
+    registry, _register = plain
+    with mlflow.start_run():
+        model = mlflow.sklearn.log_model(regression(), name="model", pip_requirements=[])
+    capsys.readouterr()
+    assert [register(registry, model.model_uri, {}) for _ in range(2)] == [1, 2]
+    assert capsys.readouterr() == ("", "")
+    assert "2" in mlflow.get_logged_model(model.model_id).tags["mlflow.modelVersions"]
 
 
 def test_jobs_derive_the_contract_that_the_proxy_derives(

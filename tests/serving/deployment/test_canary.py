@@ -136,7 +136,7 @@ def test_the_ledger_has_what_was_done_with_canaries(
     command("canary stop")
     command("history")
     shown = capsys.readouterr().out
-    assert "canary-start" in shown and "v1.1.0 (2.5 %)" in shown and "canary-stop" in shown
+    assert "canary-start" in shown and "v1.1.0 (2,5 %)" in shown and "canary-stop" in shown
 
 
 def narrower(contract: ModelContract) -> ModelContract:
