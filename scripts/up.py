@@ -190,6 +190,8 @@ def child_environment(options: Options) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "MLFLOW_TRACKING_URI": options.mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # `mlflow run` tells in English what the training it runs says itself.
+        "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL") or "WARNING",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "SHEET_READER": os.environ.get("SHEET_READER") or "mlflow_project.lists",
         "PANEL_GROUP": os.environ.get("PANEL_GROUP") or "fase",
