@@ -19,6 +19,7 @@ strings: `make messages`. Standard library only.
 import gettext as _gettext
 import io
 import os
+import re
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -26,6 +27,8 @@ from typing import Any
 LANGUAGES = ("pt_BR", "en")
 DEFAULT_LANGUAGE = "pt_BR"
 DOMAIN = "messages"
+_FRACTION = re.compile(r"-?\d+[.,]\d+([eE][-+]?\d+)?")
+"""Neither a count nor a digest of hexadecimal digits is one."""
 
 
 def language() -> str:
@@ -68,6 +71,11 @@ def decimal(value: float) -> str:
     """Return a number with the language's decimal separator: six digits, or all before it."""
     text = f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:g}"
     return text if language() == "en" else text.replace(".", ",")
+
+
+def decimal_text(text: str) -> str:
+    """Return a fraction that MLflow keeps as text as `decimal` writes it; other text as it is."""
+    return decimal(float(text.replace(",", "."))) if _FRACTION.fullmatch(text) else text
 
 
 def grouped(count: int) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from core.cli.text_tables import text_table
 from core.contract import names
-from core.contract.numbers import NumberError, read_number
-from core.messages import N_, _, decimal
+from core.messages import N_, _, decimal_text
 from core.registry.versions import Registry
 from mlflow_project.flips.ledger import LedgerEntry
 
@@ -24,7 +23,7 @@ def list_versions(registry: Registry, last: int | None = None) -> str:
             ", ".join(version.aliases) or "–",
             f"{version.created.astimezone():%Y-%m-%d %H:%M}",
             _(_VERDICTS.get(version.tags.get("gate", ""), "–")),
-            _written(version.tags.get(names.TAG_THRESHOLD, _("the model's"))),
+            decimal_text(version.tags.get(names.TAG_THRESHOLD, _("the model's"))),
             version.tags.get(names.TAG_DRIFT_STATUS, "–"),
         ]
         for version in registry.versions(last=last)
@@ -87,16 +86,8 @@ def _from_to(entry: LedgerEntry, releases: Mapping[str, str]) -> tuple[str, str]
         return releases.get(number, gone) if number else "–"
 
     if entry.action == names.LEDGER_THRESHOLD:
-        return _written(entry.before), f"{_written(entry.after)} ({release(entry.version)})"
+        return decimal_text(entry.before), f"{decimal_text(entry.after)} ({release(entry.version)})"
     share = ""
     if entry.action == names.LEDGER_CANARY_START:
-        share = f" ({_written(entry.version.removesuffix(' %'))} %)"
+        share = f" ({decimal_text(entry.version.removesuffix(' %'))} %)"
     return release(entry.before), release(entry.after) + share
-
-
-def _written(text: str) -> str:
-    """Return a number of a tag or an entry as people write it; what is none stays as it is."""
-    try:
-        return decimal(read_number(text))
-    except NumberError:
-        return text

@@ -1,21 +1,18 @@
 """What differs between two versions: metrics, parameters, threshold, features, digests."""
 
 import math
-import re
 from collections.abc import Mapping
 
 from core.cli.text_tables import text_table
 from core.contract.compatibility import incompatible_changes
 from core.contract.model import Feature, ModelContract
-from core.messages import _, decimal
+from core.messages import _, decimal, decimal_text
 from core.messages.formats import NONE, number
 from core.registry.evidence import Record, training_record
 from core.registry.packages import read_contract
 from core.registry.versions import Registry, Version
 
 Facts = Mapping[str, str | float]
-_FRACTION = re.compile(r"-?\d+\.\d+")
-"""A parameter that is a number with decimals: MLflow keeps it as text."""
 
 
 def diff(registry: Registry, first: str, second: str) -> str:
@@ -69,7 +66,7 @@ def _shown(value: str | float | None) -> str:
     if value is None:
         return NONE
     if isinstance(value, str):
-        return decimal(float(value)) if _FRACTION.fullmatch(value) else value
+        return decimal_text(value)
     return number(value, 4)
 
 

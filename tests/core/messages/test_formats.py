@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.messages import decimal
+from core.messages import decimal, decimal_text
 from core.messages.formats import duration, milliseconds, moment, number, percent
 from core.pages.templates import environment
 
@@ -51,3 +51,15 @@ def test_a_template_escapes_translates_and_formats(
     assert page.render(who="x", share=0.5) == "Alias x 50.0 %"
     with pytest.raises(Exception, match="nobody"):
         environment(tmp_path).get_template("bad.html").render()
+
+
+@pytest.mark.parametrize(
+    ("kept", "written"),
+    [
+        *(("0.500000", "0,5"), ("0,35", "0,35"), ("-12.5", "-12,5"), ("1.5e-05", "1,5e-05")),
+        *(("942", "942"), ("12e999", "12e999"), ("v1.0", "v1.0"), ("1.2.3", "1.2.3"), ("", "")),
+    ],
+)
+def test_a_fraction_kept_as_text_is_written_as_people_do(kept: str, written: str) -> None:
+    """Counts, digests, releases and whatever is no number stay as they are."""
+    assert decimal_text(kept) == written

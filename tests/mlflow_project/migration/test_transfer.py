@@ -178,17 +178,26 @@ def test_another_model_under_the_same_release_is_refused(
 
 def with_files(bundle: Path, target: Path, changed: dict[str, bytes]) -> Path:
     """Write a bundle with other files and a manifest that vouches for them, as a forger would."""
-    with zipfile.ZipFile(bundle) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()} | changed
+    parts = parts_of(bundle) | changed
     manifest = json.loads(parts[MANIFEST])
     for name, content in changed.items():
         stated = {"bytes": len(content), "sha256": sha256(content).hexdigest()}
         manifest["files"][name] = stated
-    parts[MANIFEST] = json.dumps(manifest).encode()
+    return with_parts(target, parts | {MANIFEST: json.dumps(manifest).encode()})
+
+
+def with_parts(target: Path, parts: dict[str, bytes]) -> Path:
+    """Write a bundle of these parts."""
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
     return target
+
+
+def parts_of(bundle: Path) -> dict[str, bytes]:
+    """Return the parts of a bundle by name."""
+    with zipfile.ZipFile(bundle) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 class Touch:
@@ -249,14 +258,11 @@ def test_a_damaged_bundle_is_refused_by_the_command(
 ) -> None:
     """One line that names the file inside, exit code 1, nothing registered."""
     on(other_server)
-    with zipfile.ZipFile(bundle) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts = parts_of(bundle)
     parts["model/MLmodel"] = parts["model/MLmodel"].replace(b"v1.1.0", b"v1.1.1")
-    with zipfile.ZipFile(tmp_path / "damaged.zip", "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
+    damaged = with_parts(tmp_path / "damaged.zip", parts)
     before = len(open_registry().versions())
-    assert main(["import", str(tmp_path / "damaged.zip")]) == 1
+    assert main(["import", str(damaged)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "model/MLmodel está danificado" in line
     assert len(open_registry().versions()) == before
@@ -273,12 +279,11 @@ def test_a_manifest_whose_number_is_none_is_refused(
 ) -> None:
     """One line that names the bundle, exit code 1."""
     on(other_server)
-    manifest = json.loads(zipfile.ZipFile(bundle).read(MANIFEST))
+    parts = parts_of(bundle)
+    manifest = json.loads(parts[MANIFEST])
     manifest["version"]["number"] = number
-    changed = tmp_path / "changed.zip"
-    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(changed, "w") as new:
-        for name in old.namelist():
-            new.writestr(name, json.dumps(manifest) if name == MANIFEST else old.read(name))
+    parts[MANIFEST] = json.dumps(manifest).encode()
+    changed = with_parts(tmp_path / "changed.zip", parts)
     assert main(["import", str(changed)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "changed.zip" in line
