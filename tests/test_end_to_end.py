@@ -70,6 +70,7 @@ def the(tmp_path: Path, mlflow_server: str) -> Iterator[Walk]:
     walk.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_whole_loop(the: Walk) -> None:
     """Train, promote, predict, train again, promote, roll back, count, and tell drift from none."""

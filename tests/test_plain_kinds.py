@@ -86,7 +86,15 @@ def captured(kind: str, estimator: Any) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "two-class",
+        pytest.param("labels", marks=pytest.mark.slow),
+        "regression",
+        pytest.param("multi-class", marks=pytest.mark.slow),
+    ],
+)
 def test_commands_and_jobs_take_the_releases_that_answers_carry(
     kind: str,
     mlflow_server: str,

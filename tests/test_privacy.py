@@ -179,6 +179,7 @@ def holding(folders: list[Path], *words: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_nobody_is_in_any_file_and_who_asks_is_forgotten(
     system: System, tmp_path: Path, mlflow_folder: Path, tmp_path_factory: pytest.TempPathFactory

@@ -78,6 +78,7 @@ def test_at_a_terminal_only_a_yes_promotes(
         assert commands.main([*COMMAND, "--yes"]) == 0
 
 
+@pytest.mark.slow
 def test_the_newest_rehearsal_is_shown(
     versions: tuple[int, int],
     writer: Any,

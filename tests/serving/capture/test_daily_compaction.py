@@ -96,6 +96,7 @@ def program(path: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_proxy_compacts_by_itself_once(
     register_version: Callable[..., int],
     new_model: Callable[[], str],

@@ -119,6 +119,7 @@ def test_a_refusal_ends_the_wait(
     assert "1 de 2 proxies servem v1.1.0; tiny a recusa" in told
 
 
+@pytest.mark.slow
 def test_two_workers_have_one_report_and_it_goes_with_them(
     two_workers: Callable[..., Any], mlflow_server: str, eventually: Callable[..., Any]
 ) -> None:

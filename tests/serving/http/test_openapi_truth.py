@@ -84,6 +84,7 @@ def _operations(output: str) -> int:
     return int(found.group(1))
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(
     register_version: Callable[..., int],
     new_model: Callable[[], str],

@@ -87,6 +87,7 @@ def test_every_family_is_there_from_the_start(
     assert value(scraped(proxy), "serving_degraded_workers") == 1
 
 
+@pytest.mark.slow
 def test_workers_add_up_and_a_dead_one_still_counts(
     two_workers: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:

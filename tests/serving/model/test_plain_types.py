@@ -90,6 +90,7 @@ def fitted(kind: Any) -> tuple[Any, np.ndarray]:
     raise AssertionError(f"nothing fits {kind.__name__}")
 
 
+@pytest.mark.slow
 def test_every_estimator_with_predict_is_served_from_its_data(tmp_path: Path) -> None:
     """All but what skops cannot write: loaded without a switch, and scored as it scores itself."""
     served = set()
