@@ -20,6 +20,7 @@ from monitoring import command
 from monitoring.pages.rehearsal_page import RehearsalFacts, headline, render
 from monitoring.performance.agreement import Shift
 from monitoring.performance.agreement_of_kinds import common_kind
+from monitoring.performance.errors import SameVersionError
 from monitoring.replay.captured import Answered
 from monitoring.replay.changes import write_changes
 from monitoring.replay.errors import UnknownGroup
@@ -45,6 +46,8 @@ def _job(args: argparse.Namespace) -> int:
     registry = JobRegistry()
     after = registry.version(args.release or args.model_version)
     before = registry.version(args.answered_by or args.against)
+    if before.number == after.number and not args.answered_by:
+        raise SameVersionError(version=after.release, option="--against")
     kind = common_kind(before.contract, after.contract, (before.release, after.release))
     groups = _groups(args.by, after)
     only = before if args.answered_by else None

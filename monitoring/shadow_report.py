@@ -47,7 +47,7 @@ def _job(args: argparse.Namespace) -> int:
     answered = registry.version(args.model_version)
     shadow = registry.version(args.shadow, alias=names.CHALLENGER)
     if answered.number == shadow.number:
-        raise SameVersionError(version=answered.release)
+        raise SameVersionError(version=answered.release, option="--shadow")
     store = args.inference_store
     releases = answered.release, shadow.release
     kind = common_kind(answered.contract, shadow.contract, releases)

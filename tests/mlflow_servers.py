@@ -84,16 +84,13 @@ def shared_mlflow(folder: Path) -> Iterator[str]:
                     os.killpg(group, signal.SIGTERM)
 
 
-def _mlflow(*arguments: str, uri: str) -> None:
-    """Run MLflow's own command, as an operator does."""
-    command = [sys.executable, "-m", "mlflow", *arguments]
-    environment = {**clean_environment(), "MLFLOW_TRACKING_URI": uri, "PATH": os.environ["PATH"]}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-
-
 def collect_run(run_id: str, folder: Path, uri: str) -> None:
     """Delete a run of the MLflow server that keeps its data in a folder, for ever."""
-    _mlflow("runs", "delete", "--run-id", run_id, uri=uri)
+    from mlflow import MlflowClient
+
+    MlflowClient(uri).delete_run(run_id)
     store, artifacts = f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
     where = ("--backend-store-uri", store, "--artifacts-destination", artifacts)
-    _mlflow("gc", *where, "--run-ids", run_id, uri=uri)
+    command = [sys.executable, "-m", "mlflow", "gc", *where, "--run-ids", run_id]
+    environment = {**clean_environment(), "MLFLOW_TRACKING_URI": uri, "PATH": os.environ["PATH"]}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)

@@ -20,7 +20,10 @@ class SameVersionError(ProjectError):
     """A version that is compared with itself."""
 
     code = "same_version"
-    message = N_("Version {version} would be compared with itself; name another with --shadow.")
+    message = N_(
+        "Version {version} would be compared with itself; name another one, "
+        "or what to compare it with ({option})."
+    )
 
 
 class NotComparableError(ProjectError):

@@ -22,7 +22,7 @@ from serving.http.middleware import send_json
 from serving.model.loading import LoadedVersion
 from serving.protocol.frames import refusal
 from serving.protocol.instances import Instances
-from serving.protocol.mlflow_input import PARQUET, read_sent
+from serving.protocol.mlflow_input import PARQUET, is_json, read_sent
 from serving.protocol.params import Params
 
 MOST_LONG = 4
@@ -86,7 +86,7 @@ class InvocationsEndpoint:
         self, version: LoadedVersion, body: bytes, kind: str
     ) -> tuple[Instances, Params | None, int]:
         """Return the rows, the parameters, and how many fields were left out."""
-        exact = version.reader.read_frame(body) if kind == "application/json" else None
+        exact = version.reader.read_frame(body) if is_json(kind) else None
         if exact is not None:
             return exact, version.params.defaults or None, 0
         sent = read_sent(

@@ -20,6 +20,7 @@ from serving.protocol.validation import decode
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV, JSON, PARQUET = "text/csv", "application/json", "application/vnd.apache.parquet"
+_JSON = (JSON, f"{JSON};charset=utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ def read_sent(
         rows = from_csv(body, features) if csv else from_parquet(body, known, most_rows, most_bytes)
         sent = Sent(by_place(rows, names) if matrix else rows)
     return replace(sent, instances=[_without_nan(row) for row in sent.instances])
+
+
+def is_json(content_type: str) -> bool:
+    """Tell whether a body is JSON, with or without the charset that it has anyway."""
+    return content_type.replace(" ", "").lower() in _JSON
 
 
 def _without_nan(row: Any) -> Any:

@@ -97,6 +97,25 @@ def test_the_champion_itself_changes_nothing(
     assert found["expected_before"] == found["expected_after"]
 
 
+def test_a_version_beside_itself_is_refused(
+    numbers: dict[str, int],
+    rows: list[dict[str, Any]],
+    writer: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever rehearses the champion meant another version; what it answered may be looked at."""
+    writer.journal(rows, model=MODEL, number=numbers["v1.0.0"])
+    where = ["--inference_store", str(writer.folder)]
+    for asked in (["v1.0.0"], ["v1.1.0", "--against", "v1.1.0"]):
+        assert rehearsal.main([*asked, *where]) == 1
+        told = capsys.readouterr().err
+        assert asked[0] in told
+        assert "--against" in told
+    found = rehearse(writer, tmp_path, "v1.0.0", "--answered_by", "v1.0.0")
+    assert (found["n_compared"], found["n_changed"]) == (ROWS, 0)
+
+
 def test_another_threshold_changes_the_rows_between_the_two(
     numbers: dict[str, int],
     rows: list[dict[str, Any]],
@@ -223,6 +242,6 @@ def test_a_group_that_is_no_input_is_refused(
     numbers: dict[str, int], writer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In one line, before anything is read."""
-    options = ["--by", "school", "--inference_store", str(writer.folder)]
+    options = ["v1.1.0", "--by", "school", "--inference_store", str(writer.folder)]
     assert rehearsal.main(options) == 1
     assert "'school'" in capsys.readouterr().err

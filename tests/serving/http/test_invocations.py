@@ -18,6 +18,7 @@ from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 from serving.app import create_app
 from serving.config.settings import Settings
 from serving.protocol.csv_input import cell_value
+from serving.protocol.decoder import InstanceReader
 
 JSON, CSV = "application/json", "text/csv"
 COLUMNS = ["temperature", "pressure", "wear"]
@@ -81,6 +82,24 @@ def test_all_ways_give_the_same_scores(proxy: Any, pyfunc: Any, n: int) -> None:
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     predicted = [p["failure_score"] for p in proxy.predict(*rows).json()["predictions"]]
     assert np.abs(np.array(predicted) - expected[:, 1]).max() <= 1e-12
+
+
+@pytest.mark.parametrize("kind", [JSON, f"{JSON}; charset=utf-8", "Application/JSON;charset=UTF-8"])
+def test_a_stated_charset_is_as_quick(
+    kind: str, proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many clients state UTF-8: their bodies take the reader that decodes straight into rows."""
+    read = []
+    exact = InstanceReader.read_frame
+
+    def read_frame(self: InstanceReader, body: bytes) -> Any:
+        read.append(body)
+        return exact(self, body)
+
+    monkeypatch.setattr(InstanceReader, "read_frame", read_frame)
+    body, _ = bodies_of(frame_of(3))["split"]
+    assert invoke(proxy, body, kind).status_code == 200
+    assert read == [body.encode()]
 
 
 def test_the_bodies_are_those_that_mlflow_takes(pyfunc: Any) -> None:
