@@ -9,10 +9,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from core.contract.model import ContractError, Example, ModelContract
+from core.contract.model import ContractError, ModelContract, check_kinds
 from core.messages import N_
 
 _FIELDS = (
@@ -38,18 +37,18 @@ def completed(contract: ModelContract, known: Knowledge) -> ModelContract:
     fields = dict(known)
     features = fields.pop("features", {})
     _refuse_unknown(fields, _FIELDS)
+    check_kinds({"features": features}, {"features": "mapping"})
+    check_kinds(features, dict.fromkeys(features, "mapping"))
     _refuse_unknown(features, contract.feature_names)
     for facts in features.values():
         _refuse_unknown(facts, _OF_FEATURE)
+    data = contract.to_dict()
     if "threshold" in fields:
-        fields |= {"outputs": (), "output_kind": ""}
-    try:
-        if fields.get("example") is not None:
-            fields["example"] = Example(**fields["example"])
-        changed = tuple(replace(f, **features.get(f.name, {})) for f in contract.features)
-        return replace(contract, features=changed, **fields)
-    except TypeError as exc:
-        raise ContractError(N_("the contract cannot be read: {reason}"), reason=str(exc)) from exc
+        fields |= {"outputs": [], "output_kind": ""}
+    data["features"] = [
+        {**stated, **features.get(stated["name"], {})} for stated in data["features"]
+    ]
+    return ModelContract.from_dict({**data, **fields})
 
 
 def merged(before: Knowledge, now: Knowledge) -> dict[str, Any]:

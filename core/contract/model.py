@@ -235,11 +235,11 @@ class ModelContract:
             example = fields.pop("example", None)
             # Before the field existed every stated contract took years at the end of names.
             fields.setdefault("year_suffixes", True)
-            _check_kinds(fields, CONTRACT_KINDS)
+            check_kinds(fields, CONTRACT_KINDS)
             for feature in fields["features"]:
-                _check_kinds(feature, FEATURE_KINDS, f"{feature.get('name')!r}: ")
+                check_kinds(feature, FEATURE_KINDS, f"{feature.get('name')!r}: ")
             if example is not None:
-                _check_kinds(example, EXAMPLE_KINDS, "example: ")
+                check_kinds(example, EXAMPLE_KINDS, "example: ")
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
             return cls(**fields, example=None if example is None else Example(**example))
         except ContractError:
@@ -254,8 +254,12 @@ def _of_feature(data: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name != "required" or value}
 
 
-def _check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = "") -> None:
-    """Refuse a value of the wrong kind, by the name of its field."""
+def check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = "") -> None:
+    """Refuse a value of the wrong kind, by the name of its field.
+
+    Raises:
+        ContractError: there is one.
+    """
     if wrong := wrong_kind(data, kinds):
         field_name, kind = wrong
         raise ContractError(N_("{field} must be {kind}"), field=f"{where}{field_name}", kind=kind)

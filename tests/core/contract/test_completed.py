@@ -5,6 +5,7 @@ import pytest
 from core.contract.completed import artifact_of, completed, dumped, merged
 from core.contract.derived import contract_of_version
 from core.contract.model import ContractError
+from core.contract.types import FEATURE_TYPES
 
 PLAIN = contract_of_version(
     3, None, {}, [{"name": "age", "type": "double"}, {"name": "plan", "type": "string"}], None
@@ -46,6 +47,40 @@ def test_what_cannot_be_served_is_refused(known: dict[str, object]) -> None:
     """What the version's files say is not contradicted, and no contract becomes invalid."""
     with pytest.raises(ContractError):
         completed(PLAIN, known)
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"threshold": True}, "threshold"),
+        ({"threshold": "0.5"}, "threshold"),
+        ({"threshold_policy": "F2"}, "threshold_policy"),
+        ({"positive_class": 0.5}, "positive_class"),
+        ({"entity": ["cpf"]}, "entity"),
+        ({"target": None}, "target"),
+        ({"example": [1]}, "contract cannot be read"),
+        ({"example": {"instance": [1], "score": 0.5}}, "instance"),
+        ({"features": ["age"]}, "features"),
+        ({"features": {"age": None}}, "age"),
+        ({"features": {"age": {"min": "0"}}}, "min"),
+        ({"features": {"age": {"nullable": "false"}}}, "nullable"),
+        ({"features": {"plan": {"values": "basic"}}}, "values"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_its_field(
+    known: dict[str, object], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may write a description: a text never passes for true, nor for a list of letters."""
+    monkeypatch.setenv("APP_LANGUAGE", "en")
+    with pytest.raises(ContractError, match=told):
+        completed(PLAIN, known)
+
+
+def test_nothing_known_changes_nothing() -> None:
+    """The contract of a signature with every type comes back as it was."""
+    columns = [{"name": each, "type": each, "required": False} for each in FEATURE_TYPES]
+    plain = contract_of_version(3, "v1.0.0", {}, columns, None)
+    assert completed(plain, {}) == plain
 
 
 def test_descriptions_add_up() -> None:
