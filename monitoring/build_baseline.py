@@ -1,6 +1,6 @@
 """Freeze what a version's inputs and score look like, and name it on the version.
 
-`monitoring.drift.fitting` is the arithmetic; the command around it finds the rows, logs the
+`fit_baseline` is the arithmetic (`monitoring.drift`); the command around it finds the rows, logs the
 baseline as an MLflow run, and sets the version's tag last, so the tag never names a run without a
 baseline.
 """
@@ -23,6 +23,7 @@ from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline
 from monitoring.drift.errors import BaselineError
 from monitoring.drift.expected import FLAG, class_names, with_classes
+from monitoring.drift.fitting import fit_baseline as fit_baseline  # promised to be here
 from monitoring.drift.reference import newest_rows, read_source, score_rows, select_features
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.rows import baseline_of

@@ -1,5 +1,6 @@
 """What a version's inputs and score looked like when it was made: bins, counts, rates."""
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ SCORE = "score"
 """The one column of a reference that is no feature."""
 FORMAT = 1
 OF_COLUMN = N_("Column {name}: {reason}.")
+_DAMAGED = N_("The baseline is damaged; build it again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,18 @@ class Baseline:
         return data
 
     @classmethod
+    def from_json(cls, text: bytes) -> "Baseline":
+        """Read the file of a baseline.
+
+        Raises:
+            BaselineError: it is of another format, or damaged.
+        """
+        try:
+            return cls.from_dict(json.loads(text))
+        except (ValueError, TypeError) as exc:
+            raise BaselineError(_DAMAGED) from exc
+
+    @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Baseline":
         """Read what `to_dict` wrote.
 
@@ -143,8 +157,8 @@ class Baseline:
             features = tuple(_profile(column_of(item["name"]), item) for item in given)
             fields["classes"] = tuple(fields.pop("classes", ()))
             return cls(features, _profile(SCORE, score) if score else None, **fields)
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise BaselineError(N_("The baseline is damaged; build it again.")) from exc
+        except (KeyError, TypeError, AttributeError, ValueError) as exc:
+            raise BaselineError(_DAMAGED) from exc
 
 
 def fit_profiles(table: pa.Table) -> list[Profile]:

@@ -127,7 +127,7 @@ class JobRegistry:
             if path is None:
                 gone = NoBaselineError.gone
                 raise NoBaselineError(gone, version=version.release, run_id=run_id)
-            return Baseline.from_dict(_read_json(path))
+            return Baseline.from_json(path.read_bytes())
 
     def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
         """Return what the version's training measured on its test rows, without the `test_`.

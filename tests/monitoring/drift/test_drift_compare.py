@@ -1,6 +1,7 @@
 """Baseline and comparison: what a person may rely on, column kinds, edge cases, error rates."""
 
 import json
+import math
 from collections import Counter
 from typing import Any
 
@@ -98,7 +99,10 @@ def test_baseline_survives_json() -> None:
     """Written and read back it is equal, and its JSON holds no NaN."""
     baseline = fit_baseline(sample())
     text = json.dumps(baseline.to_dict(), allow_nan=False)
-    assert Baseline.from_dict(json.loads(text)) == baseline
+    assert Baseline.from_json(text.encode()) == baseline
+    for cut in (b"", b"[]", b"\xff", text[:-1].encode()):
+        with pytest.raises(BaselineError):
+            Baseline.from_json(cut)
 
 
 @pytest.mark.parametrize("damage", [{"format": 99}, {"features": [{"name": "x"}]}, {"extra": 1}])
@@ -113,6 +117,15 @@ def test_batches_fit_as_a_table_does() -> None:
     table = sample()
     first, second = fit_baseline(table), fit_baseline(iter(table.to_batches(max_chunksize=50)))
     assert [p.counts for p in first.features] == [p.counts for p in second.features]
+
+
+@pytest.mark.parametrize("counts", [["x"], [math.nan]])
+def test_counts_that_are_none_are_refused(counts: list[Any]) -> None:
+    """What is no number says nothing of a column."""
+    data = fit_baseline(sample()).to_dict()
+    data["features"][0]["counts"] = counts
+    with pytest.raises(BaselineError):
+        Baseline.from_dict(data)
 
 
 def test_an_empty_reference_is_refused() -> None:
