@@ -1,8 +1,8 @@
 """Freeze what a version's inputs and score look like, and name it on the version.
 
-`fit_baseline` is the arithmetic (`monitoring.drift`); the command around it finds the rows, logs the
-baseline as an MLflow run, and sets the version's tag last, so the tag never names a run without a
-baseline.
+`fit_baseline` is the arithmetic (`monitoring.drift`); the command around it finds the rows, logs
+the baseline as an MLflow run, and sets the version's tag last, so the tag never names a run without
+a baseline.
 """
 
 import argparse
