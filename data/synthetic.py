@@ -22,6 +22,7 @@ from core.cli import arguments
 from core.errors import ProjectError
 from core.files.whole import replacing
 from core.messages import _, ngettext
+from core.messages.system import system_reason
 from data.layout import lay_out
 from data.simulation import simulate
 from data.students import FIRST, LATEST, newcomers
@@ -70,13 +71,14 @@ def generate_workbook(
 
 def write_workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> None:
     """Write the sheets as .xlsx; the file appears whole or not at all."""
-    workbook = openpyxl.Workbook(write_only=True)
-    for title, frame in sheets.items():
-        sheet = workbook.create_sheet(title)
-        sheet.append(list(frame.columns))
-        for row in frame.itertuples(index=False, name=None):
-            sheet.append(list(_cells(sheet, row)))
+    # The file first: a workbook that is begun and never saved complains when it is forgotten.
     with replacing(path) as temporary:
+        workbook = openpyxl.Workbook(write_only=True)
+        for title, frame in sheets.items():
+            sheet = workbook.create_sheet(title)
+            sheet.append(list(frame.columns))
+            for row in frame.itertuples(index=False, name=None):
+                sheet.append(list(_cells(sheet, row)))
         workbook.save(temporary)
 
 
@@ -89,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             write_workbook(sheets, options.output)
         except OSError as exc:
-            raise SyntheticError(reason=str(exc)) from exc
+            raise SyntheticError(reason=f"{options.output}: {system_reason(exc)}") from exc
         rows = ", ".join(
             ngettext("{title}: {n} row", "{title}: {n} rows", len(frame), title=title)
             for title, frame in sheets.items()

@@ -16,6 +16,7 @@ from core.cli import arguments
 from core.errors import ProjectError
 from core.files.whole import replacing
 from core.messages import N_, _, ngettext
+from core.messages.system import system_reason
 from core.sheets import ScoredSheet
 
 SUFFIXES = (".xlsx", ".csv")
@@ -62,7 +63,7 @@ def make_list(options: argparse.Namespace) -> None:
         with replacing(options.output) as path:
             path.write_bytes(content)
     except OSError as exc:
-        raise ListError(path=exc.filename or options.output, reason=exc.strerror) from exc
+        raise ListError(path=exc.filename or options.output, reason=system_reason(exc)) from exc
     arguments.say(*summary(scored), _("Written: {path}", path=options.output))
 
 

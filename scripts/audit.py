@@ -11,6 +11,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.cli.arguments import say
+from core.messages import _
+
 ROOT = Path(__file__).resolve().parents[1]
 _PIN = re.compile(r"^([a-z0-9._-]+(?:\[[a-z0-9,._-]+\])?==[^\\\n]+?)\s*\\?$", re.MULTILINE)
 _PREVIEW = ("--preview-features", "audit-command")
@@ -41,9 +44,9 @@ def main(lock: Path = ROOT / "requirements.lock") -> int:
         said = locked if locked[0] else _run([str(uv), "audit", "--frozen", *_PREVIEW], folder)
     code, text = said
     if code and (code < 0 or any(words in text for words in _UNREACHED)):
-        sys.stdout.write(f"{lock.name} was not audited: no source of advisories can be reached\n")
+        say(_("{file} was not audited: no source of advisories can be reached", file=lock.name))
         return 0
-    sys.stdout.write(f"{lock.name}: {text.strip()}\n")
+    say(f"{lock.name}: {text.strip()}")
     return 1 if code else 0
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from core.cli.arguments import parser, run_command, say
 from core.errors import ProjectError
 from core.messages import N_, _
+from core.messages.system import system_reason
 
 ROOT = Path(__file__).resolve().parents[1]
 REMADE = (
@@ -55,7 +56,7 @@ def remove(path: Path) -> None:
             path.unlink()
     except OSError as exc:
         raise CleanError(
-            N_("cannot remove {path} ({reason})"), path=exc.filename, reason=exc.strerror
+            N_("cannot remove {path} ({reason})"), path=exc.filename, reason=system_reason(exc)
         ) from exc
     say(_("removed {path}", path=path.relative_to(ROOT)))
 

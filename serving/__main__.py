@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from core.cli.arguments import EXIT_FAILED, complain, parser, run_command, say
 from core.messages import _
+from core.messages.system import system_reason
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _DRAIN_SECONDS = 30
@@ -44,7 +45,7 @@ def _run(options: argparse.Namespace) -> int | None:
     try:
         sock = _listen(options.host, options.port, backlog)
     except OSError as exc:
-        facts = {"where": f"{options.host}:{options.port}", "reason": exc.strerror}
+        facts = {"where": f"{options.host}:{options.port}", "reason": system_reason(exc)}
         complain(_("cannot listen on {where} ({reason}); use --host and --port", **facts))
         return EXIT_FAILED
     url = f"http://{options.host}:{sock.getsockname()[1]}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli.arguments import parser, run_command, say, year
 from core.messages import _, ngettext
+from core.messages.system import system_reason
 
 if TYPE_CHECKING:
     from serving.following.served import ServedModel
@@ -50,7 +51,8 @@ def _run(options: argparse.Namespace) -> None:
         else:
             _here(model, options, settings, log)
     except OSError as exc:
-        raise FileRefused(problem=f"{exc.filename or options.output}: {exc.strerror}") from exc
+        place = exc.filename or options.output
+        raise FileRefused(problem=f"{place}: {system_reason(exc)}") from exc
     finally:
         log.close()
 

@@ -23,8 +23,8 @@ def test_every_locked_package_is_asked_about() -> None:
 @pytest.mark.parametrize(
     ("said", "code", "shown"),
     [
-        ((2, "error: Request failed after 3 retries\n  cause: dns error"), 0, "was not audited"),
-        ((-1, ""), 0, "was not audited"),
+        ((2, "error: Request failed after 3 retries\n  cause: dns error"), 0, "não foi auditado"),
+        ((-1, ""), 0, "não foi auditado"),
         ((1, "somewhere 1.0 has 1 known vulnerability"), 1, "known vulnerability"),
         ((0, "Found no known vulnerabilities"), 0, "no known"),
         ((2, "error: no such option"), 1, "no such option"),

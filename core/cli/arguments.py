@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from core.contract.model import RELEASE
 from core.errors import ProjectError
 from core.messages import N_, _, ngettext
+from core.messages.system import system_reason
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -92,7 +93,7 @@ def run_command(work: Callable[[], int | None]) -> int:
     except OSError as exc:
         if exc.filename is None or exc.strerror is None:
             raise  # not of a file that somebody could make readable or writable
-        complain(f"{exc.filename}: {exc.strerror}")
+        complain(f"{exc.filename}: {system_reason(exc)}")
         return EXIT_FAILED
     except KeyboardInterrupt:
         sys.stderr.write(_("Interrupted.") + "\n")

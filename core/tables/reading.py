@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.messages import N_, _
+from core.messages.system import system_reason
 from core.tables.errors import UnreadableTable
 from core.tables.numbers import typed, typed_values
 from core.tables.parquet_folder import ParquetPlace, open_dataset
@@ -93,7 +94,7 @@ def open_table(source: Path | bytes | str, *, numbering: bool = False) -> OpenTa
         raise UnreadableTable(N_("{name}: the file does not exist"), name=name) from exc
     except OSError as exc:
         message = N_("{name}: could not be read ({reason})")
-        raise UnreadableTable(message, name=name, reason=exc.strerror or "") from exc
+        raise UnreadableTable(message, name=name, reason=system_reason(exc)) from exc
     except (pa.ArrowException, UnicodeError):
         raise UnreadableTable(N_("{name}: is not Parquet"), name=name) from None
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from core.journals.journal_arrow import journals_of
 from core.messages import _
+from core.messages.system import system_reason
 from core.store.errors import FileDamaged, StoreUnwritable
 from core.store.filesystem import Store
 from core.store.job_lock import exclusive
@@ -80,7 +81,7 @@ def compact(
                 done = job.merge_sound(group)
                 merged, written = merged + done, written + bool(done)
     except OSError as exc:
-        raise StoreUnwritable(store=store, reason=exc.strerror or type(exc).__name__) from exc
+        raise StoreUnwritable(store=store, reason=system_reason(exc)) from exc
     return Compaction(merged, written, removed, job.left_out.all())
 
 

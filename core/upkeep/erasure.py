@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from core.files.locks import owned
 from core.journals.journals import end_rotation, read_all, rotate, take_out
 from core.messages import _
+from core.messages.system import system_reason
 from core.store.errors import FileDamaged, StoreChanged, StoreUnwritable
 from core.store.filesystem import Store, schema_of
 from core.store.job_lock import exclusive
@@ -108,7 +109,7 @@ def erase(store: Store, rule: Rule) -> Found:
         with exclusive(store):
             return _erase(store, rule)
     except OSError as exc:
-        raise StoreUnwritable(store=store, reason=exc.strerror or type(exc).__name__) from exc
+        raise StoreUnwritable(store=store, reason=system_reason(exc)) from exc
 
 
 def _erase(store: Store, rule: Rule) -> Found:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.files.whole import replacing
+from core.messages.system import system_reason
 from mlflow_project.pede.errors import UnwritableError
 
 
@@ -19,4 +20,4 @@ def file_to_write(path: Path) -> Iterator[Path]:
         with replacing(path) as temporary:
             yield temporary
     except OSError as exc:
-        raise UnwritableError(path=path, problem=exc.strerror or type(exc).__name__) from exc
+        raise UnwritableError(path=path, problem=system_reason(exc)) from exc

@@ -15,6 +15,7 @@ from core.files.archives import ArchiveTooLarge, check_archive
 from core.files.json_keys import each_once
 from core.files.whole import replacing
 from core.messages import N_
+from core.messages.system import system_reason
 from mlflow_project.versions.errors import Refused
 
 MANIFEST = "manifest.json"
@@ -47,7 +48,7 @@ def write_bundle(folder: Path, facts: Mapping[str, Any], target: Path) -> str:
             for name in files:
                 archive.write(paths[name], name)
     except OSError as exc:
-        facts = {"path": target, "reason": exc.strerror}
+        facts = {"path": target, "reason": system_reason(exc)}
         raise Refused(N_("{path} cannot be written: {reason}."), **facts) from exc
     return hashlib.sha256(manifest).hexdigest()
 

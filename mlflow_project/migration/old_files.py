@@ -15,8 +15,9 @@ from typing import Any
 
 from core.contract.model import ContractError, Feature
 from core.contract.types import FeatureType
-from core.files.json_keys import each_once
+from core.files.json_keys import RepeatedKey, each_once
 from core.messages import N_, _
+from core.messages.system import system_reason
 from mlflow_project.versions.errors import Refused
 
 _VERSION = ("model_version", "version", "release")
@@ -108,7 +109,7 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         content = _parsed(path.read_bytes(), path)
     except OSError as exc:
-        facts = {"path": path, "reason": exc.strerror}
+        facts = {"path": path, "reason": system_reason(exc)}
         raise Refused(N_("{path} cannot be read: {reason}."), **facts) from exc
     if not isinstance(content, dict):
         raise Refused(N_("{path} should be a JSON object."), path=path)
@@ -118,8 +119,14 @@ def _object(path: Path) -> dict[str, Any]:
 def _parsed(text: str | bytes, path: Path) -> Any:
     try:
         return json.loads(text, object_pairs_hook=each_once)
-    except ValueError as exc:
-        raise Refused(N_("{path} is no JSON: {reason}"), path=path, reason=exc) from exc
+    except RepeatedKey as exc:
+        text = N_("{path}: the key {name} stands twice in one object.")
+        raise Refused(text, path=path, name=exc.name) from exc
+    except json.JSONDecodeError as exc:
+        text = N_("{path} is no JSON from line {line}, column {column} on.")
+        raise Refused(text, path=path, line=exc.lineno, column=exc.colno) from exc
+    except ValueError as exc:  # bytes of no encoding that JSON may have
+        raise Refused(N_("{path} is no JSON."), path=path) from exc
 
 
 def _inputs(signature: Mapping[str, Any], path: Path) -> list[tuple[str, Any]]:

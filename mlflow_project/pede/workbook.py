@@ -12,6 +12,7 @@ import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
 from core.messages import N_, _
+from core.messages.system import system_reason
 from mlflow_project.pede.archive import MAX_FILE, MAX_UNPACKED, WorkbookTooLarge, readable_copy
 from mlflow_project.pede.errors import DataError, WorkbookError, YearSheetError
 
@@ -116,7 +117,7 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_FILE + 1)
     except OSError as exc:
-        raise WorkbookError(UNREADABLE, source=path, reason=exc.strerror) from exc
+        raise WorkbookError(UNREADABLE, source=path, reason=system_reason(exc)) from exc
 
 
 def _load(name: str, content: bytes) -> list[YearSheet]:

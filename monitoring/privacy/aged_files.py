@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.files.whole import replacing
+from core.messages.system import system_reason
 from monitoring.privacy.errors import FileLeft
 
 _REPORT_SUFFIXES = (".html", ".json")
@@ -35,7 +36,7 @@ def remove(paths: Iterable[Path]) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as exc:
-            raise FileLeft(path=path, reason=exc.strerror or type(exc).__name__) from exc
+            raise FileLeft(path=path, reason=system_reason(exc)) from exc
 
 
 def logs_of(path: Path) -> list[Path]:
@@ -67,7 +68,7 @@ def drop_lines(log: Path, before: datetime) -> int:
             time.sleep(_SETTLE_SECONDS)
         return sum(_drop(path, before) for path in logs_of(log) if path != log)
     except OSError as exc:
-        reason = exc.strerror or type(exc).__name__
+        reason = system_reason(exc)
         raise FileLeft(path=moved or log, reason=reason) from exc
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from core.contract.columns import feature_of
 from core.files.whole import replacing
+from core.messages.system import system_reason
 from monitoring.privacy.errors import ExportUnwritable, FormatUnknown
 
 
@@ -39,7 +40,7 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
         with replacing(path, mode=0o600) as temporary:
             _WRITERS[path.suffix.lower()](whole, temporary)
     except OSError as exc:
-        raise ExportUnwritable(path=path, reason=exc.strerror or type(exc).__name__) from exc
+        raise ExportUnwritable(path=path, reason=system_reason(exc)) from exc
     return int(whole.num_rows)
 
 

@@ -15,6 +15,7 @@ from core.cli.arguments import say
 from core.contract import names
 from core.files.whole import replacing
 from core.messages import _
+from core.messages.system import system_reason
 from core.registry.runs import OpenRun
 from core.store.quarantined import told
 from monitoring.tracking.about import About
@@ -119,7 +120,7 @@ def _write(path: Path, text: str) -> Path:
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as exc:
-        raise OutputError(folder=path.parent, reason=exc.strerror or type(exc).__name__) from exc
+        raise OutputError(folder=path.parent, reason=system_reason(exc)) from exc
     return path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from core.messages import N_
+from core.messages.system import system_reason
 from scripts.starting.processes import StartError
 
 LOOPBACK = "127.0.0.1"
@@ -92,6 +93,6 @@ def check_port(host: str, port: int, variable: str) -> None:
             raise StartError(
                 message,
                 address=f"{host}:{port}",
-                reason=exc.strerror,
+                reason=system_reason(exc),
                 command=f"make up {variable}={port % 65535 + 1}",
             ) from exc

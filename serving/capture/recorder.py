@@ -15,6 +15,7 @@ import msgspec
 
 from core.journals.journal import Journal
 from core.messages import N_, _, ngettext
+from core.messages.system import system_reason
 from core.store.places import ROTATE_LOOK_SECONDS, ROTATE_REQUEST
 from core.store.quarantined import quarantined_journals
 from core.store.schema import ROLE_PRIMARY, JournalHeader
@@ -124,7 +125,7 @@ class Capture:
         if self._required:
             text = N_("capture failed, requests are refused: {reason}")
         if not self._writing_fails:
-            self._log.event("ERROR", _(text, reason=exc.strerror))
+            self._log.event("ERROR", _(text, reason=system_reason(exc)))
         self._writing_fails = True
         if self._required:
             raise CaptureFailed from exc

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.contract import names
 from core.messages import N_, _
+from core.messages.system import system_reason
 from core.mlflow_client.client import CALL_SECONDS, TRANSFER_SECONDS
 from core.mlflow_client.errors import (
     AliasMissing,
@@ -227,7 +228,7 @@ class Follower:
                 package = open_package(self._registry.client, target.number, kept.folder)
                 return read_version(self._registry, target, package, kept.facts, self._settings)
         except (CacheDamaged, VersionRefused, OSError) as exc:
-            text = exc.strerror if isinstance(exc, OSError) else exc
+            text = system_reason(exc) if isinstance(exc, OSError) else exc
             problem = _("the local copy could not be served: {reason}", reason=text)
             self._log.event("ERROR", problem)
         return None
@@ -249,7 +250,7 @@ class Follower:
         try:
             return change()
         except OSError as exc:
-            problem = _("the local copy could not be kept: {reason}", reason=exc.strerror)
+            problem = _("the local copy could not be kept: {reason}", reason=system_reason(exc))
             self._log.event("WARNING", problem)
         return None
 
@@ -309,7 +310,9 @@ class Follower:
         return _("{problem}; serving the local copy of version {n}", problem=exc, n=number)
 
     def _behind(self, target: Version, exc: RegistryError | OSError) -> str:
-        reason = _("no disk: {reason}", reason=exc.strerror) if isinstance(exc, OSError) else exc
+        reason: object = exc
+        if isinstance(exc, OSError):
+            reason = _("no disk: {reason}", reason=system_reason(exc))
         facts = {"alias": self._registry.alias, "number": target.number, "reason": reason}
         if self.served is None:
             return _("the alias {alias} names version {number}, serving none: {reason}", **facts)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from core.messages import _
+from core.messages.system import system_reason
+
 _REOPEN_SECONDS = 1.0
 _STDOUT = Path("-")
 
@@ -122,7 +125,8 @@ class JsonLog:
                 os.write(self._fd, data)
         except OSError as exc:
             # A full disk must not stop predictions; standard error is what is left.
-            sys.stderr.write(f"log {self._path}: {exc.strerror}\n")
+            text = _("log {path}: {reason}", path=self._path, reason=system_reason(exc))
+            sys.stderr.write(f"{text}\n")
 
     def _reopen(self) -> None:
         clock = time.monotonic()

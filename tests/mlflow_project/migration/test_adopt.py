@@ -335,10 +335,16 @@ def test_spellings_of_a_signature(tmp_path: Path, signature: Any, expected: list
 def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
     """Which file, and that it is no JSON."""
     (tmp_path / "m.json").write_text("{")
-    with pytest.raises(Refused, match=r"m\.json não é JSON"):
+    with pytest.raises(Refused, match=r"m\.json não é JSON a partir da linha 1, coluna 2\.$"):
         read_old_files(tmp_path / "m.json", tmp_path / "m.json")
     with pytest.raises(Refused, match=r"n\.json"):
         read_old_files(tmp_path / "n.json", tmp_path / "m.json")
+    (tmp_path / "m.json").write_text('{"age": 1, "age": 2}')
+    with pytest.raises(Refused, match=r"m\.json: a chave age aparece duas vezes"):
+        read_old_files(tmp_path / "m.json", tmp_path / "m.json")
+    (tmp_path / "m.json").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(Refused, match=r"m\.json não é JSON\.$"):
+        read_old_files(tmp_path / "m.json", tmp_path / "m.json")
     (tmp_path / "m.json").write_text("{}")
     (tmp_path / "s.json").write_text('{"inputs": "age, income"}')
     with pytest.raises(Refused, match=r"s\.json não é JSON"):

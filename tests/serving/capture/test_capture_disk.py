@@ -45,7 +45,7 @@ def test_with_a_full_disk_predictions_go_on_and_losses_are_counted(
     assert len(read_journal(journal)[1]) == 202 - lost
     errors = [line["message"] for line in proxy.log() if line["level"] == "ERROR"]
     assert len(errors) == 2
-    assert "No space left" in errors[0]
+    assert "não há mais espaço no disco" in errors[0]
     assert f"{lost} linhas foram perdidas" in errors[1]
 
 
