@@ -8,14 +8,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from core.contract.columns import RESERVED_COLUMNS, column_of
 from core.contract.kinds import CONTRACT_KINDS, EXAMPLE_KINDS, FEATURE_KINDS, wrong_kind
 from core.contract.types import FEATURE_TYPES, FeatureType
 from core.errors import ProjectError
-from core.messages import N_
+from core.messages import N_, _
 
 _NAME = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*")
 """Any text but what no file can hold and no terminal should show; spreadsheets break lines."""
@@ -231,27 +231,44 @@ class ModelContract:
             ContractError: a key is missing, unknown or of the wrong kind.
         """
         try:
-            fields = dict(data)
-            example = fields.pop("example", None)
-            # Before the field existed every stated contract took years at the end of names.
-            fields.setdefault("year_suffixes", True)
-            check_kinds(fields, CONTRACT_KINDS)
-            for feature in fields["features"]:
-                check_kinds(feature, FEATURE_KINDS, f"{feature.get('name')!r}: ")
+            _check_fields(data, cls, CONTRACT_KINDS)
+            for number, feature in enumerate(data["features"], start=1):
+                named = isinstance(feature, Mapping) and "name" in feature
+                where = repr(feature["name"]) if named else f"features[{number}]"
+                _check_fields(feature, Feature, FEATURE_KINDS, where)
+            example = data.get("example")
             if example is not None:
-                check_kinds(example, EXAMPLE_KINDS, "example: ")
-            fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
-            return cls(**fields, example=None if example is None else Example(**example))
+                _check_fields(example, Example, EXAMPLE_KINDS, "example")
+            # Before the field existed every stated contract took years at the end of names.
+            stated: dict[str, Any] = {"year_suffixes": True, **data}
+            stated["features"] = tuple(Feature(**feature) for feature in data["features"])
+            stated["example"] = None if example is None else Example(**example)
+            return cls(**stated)
         except ContractError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
             message = N_("the contract cannot be read: {reason}")
-            raise ContractError(message, reason=str(exc)) from exc
+            raise ContractError(message, reason=type(exc).__name__) from exc
 
 
 def _of_feature(data: dict[str, Any]) -> dict[str, Any]:
     """Return a feature as readers older than `required` know it, unless it is."""
     return {name: value for name, value in data.items() if name != "required" or value}
+
+
+def _check_fields(data: Any, kind: type, kinds: Mapping[str, str], where: str = "") -> None:
+    """Refuse what is no object of a dataclass's fields, each of its kind, by the field's name."""
+    if not isinstance(data, Mapping):
+        raise ContractError(N_("{field} must be an object"), field=where or _("the contract"))
+    given = {str(name) for name in data}
+    known = {one.name: one for one in fields(kind)}
+    before = where and f"{where}: "
+    if unknown := sorted(given - known.keys()):
+        raise ContractError(N_("{where}unknown: {names}"), where=before, names=", ".join(unknown))
+    needed = {n for n, one in known.items() if one.default is one.default_factory is MISSING}
+    if missing := sorted(needed - given):
+        raise ContractError(N_("{where}missing: {names}"), where=before, names=", ".join(missing))
+    check_kinds(data, kinds, before)
 
 
 def check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = "") -> None:
@@ -261,5 +278,5 @@ def check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = 
         ContractError: there is one.
     """
     if wrong := wrong_kind(data, kinds):
-        field_name, kind = wrong
-        raise ContractError(N_("{field} must be {kind}"), field=f"{where}{field_name}", kind=kind)
+        name, words = wrong
+        raise ContractError(N_("{field} must be {kind}"), field=f"{where}{name}", kind=words)

@@ -58,7 +58,7 @@ def test_what_cannot_be_served_is_refused(known: dict[str, object]) -> None:
         ({"positive_class": 0.5}, "positive_class"),
         ({"entity": ["cpf"]}, "entity"),
         ({"target": None}, "target"),
-        ({"example": [1]}, "contract cannot be read"),
+        ({"example": [1]}, "example must be an object"),
         ({"example": {"instance": [1], "score": 0.5}}, "instance"),
         ({"features": ["age"]}, "features"),
         ({"features": {"age": None}}, "age"),

@@ -49,6 +49,31 @@ def test_a_value_of_the_wrong_kind_is_named(change: dict[str, Any], named: str) 
         ModelContract.from_dict({**CONTRACT.to_dict(), **change})
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"colour": 1}, "campo desconhecido: colour"),
+        ({"features": [{"name": "age", "colour": 1}]}, "'age': campo desconhecido: colour"),
+        ({"features": [{"type": "double"}]}, r"features\[1\]: falta: name"),
+        ({"features": ["age"]}, r"features\[1\] deve ser um objeto"),
+        ({"example": {"score": 0.5}}, "example: falta: instance"),
+        ({"example": [1]}, "example deve ser um objeto"),
+    ],
+)
+def test_a_field_too_many_or_too_few_is_named(change: dict[str, Any], told: str) -> None:
+    """In the reader's language, and not in Python's words about its own functions."""
+    with pytest.raises(ContractError, match=f"^{told}$"):
+        ModelContract.from_dict({**CONTRACT.to_dict(), **change})
+
+
+def test_a_contract_without_what_it_needs_names_that() -> None:
+    """All of it at once; what is no object at all is said to be none."""
+    with pytest.raises(ContractError, match=r"^falta: features, release, target, threshold$"):
+        ModelContract.from_dict({})
+    with pytest.raises(ContractError, match=r"^o contrato deve ser um objeto$"):
+        ModelContract.from_dict([])  # type: ignore[arg-type]
+
+
 def test_what_is_written_is_read() -> None:
     """The kinds accept whatever `to_dict` writes."""
     assert ModelContract.from_dict(CONTRACT.to_dict()).features == CONTRACT.features
