@@ -99,6 +99,15 @@ def test_each_message_is_in_its_language() -> None:
     assert not wrong
 
 
+def test_a_concept_has_one_portuguese_word() -> None:
+    """`limiar` and `score` in every message; an option or a tag keeps its name."""
+    with (ROOT / "core" / "messages" / "pt_BR" / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
+        catalogue = read_po(file, "pt_BR")
+    other = re.compile(r"\bescores?\b|(?<!tag )\bthresholds?\b")
+    texts = [str(message.string) for message in catalogue if message.id]
+    assert not [text for text in texts if other.search(CODE.sub(" ", text).lower())]
+
+
 def test_no_sentence_of_the_code_is_portuguese() -> None:
     """A literal in Portuguese can be shown in no other language."""
     found = {
