@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from core.messages import _, formats
+from core.metrics.classification import roc_auc_of
+from core.metrics.resampling import values_of
 from mlflow_project.dataset.pairs import STUDENT, YEAR
 from mlflow_project.dataset.risk import TARGET
 
@@ -108,4 +109,4 @@ def single_column_auc(values: np.ndarray, target: np.ndarray) -> float:
     tree = DecisionTreeClassifier(max_depth=3, min_samples_leaf=10, random_state=0)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     scores = cross_val_predict(tree, values, target, cv=folds, method="predict_proba")[:, 1]
-    return float(roc_auc_score(target, scores))
+    return values_of({"roc_auc": roc_auc_of(np.asarray(target), scores)}, len(scores))["roc_auc"]

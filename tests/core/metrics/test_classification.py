@@ -1,6 +1,7 @@
 """Metrics against hand-counted answers and scikit-learn's, with weights and without."""
 
 import math
+import re
 import warnings
 
 import numpy as np
@@ -28,6 +29,7 @@ from core.metrics.classification import (
     score_metrics,
     statistics,
 )
+from tests.live import ROOT
 
 TARGET = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
 SCORES = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.5, 0.4, 0.3, 0.1, 0.05])
@@ -188,6 +190,17 @@ def test_score_metrics_by_hand() -> None:
     right = sum(a > b for a in SCORES[TARGET == 1] for b in SCORES[TARGET == 0])
     assert metrics["roc_auc"] == pytest.approx(right / 24)
     assert metrics["brier"] == pytest.approx(float(np.mean((SCORES - TARGET) ** 2)))
+
+
+def test_no_other_room_asks_scikit_learn_for_a_metric() -> None:
+    """Two definitions agree until one of them changes; plots take whole curves, not metrics."""
+    asking = re.compile(r"\w+_score\b|brier_score_loss|log_loss")
+    for package in ("core", "mlflow_project", "monitoring", "serving"):
+        for path in (ROOT / package).rglob("*.py"):
+            text = path.read_text("utf-8")
+            imported = re.findall(r"from sklearn\.metrics import (.+)", text)
+            assert not [names for names in imported if asking.search(names)], path
+            assert 'scoring="' not in text, path
 
 
 def test_one_class_is_an_error() -> None:
