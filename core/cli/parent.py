@@ -1,4 +1,4 @@
-"""A child that ends with its parent, whatever ended that one.
+"""Ending a child process when its parent has ended, for whatever reason.
 
 Linux sends the signal itself. Elsewhere, and where the parent was gone before that was asked for,
 a thread looks.

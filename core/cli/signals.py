@@ -1,4 +1,4 @@
-"""What must hear of a signal that ends the process before whoever handles it acts on it."""
+"""Callbacks that run at SIGINT and SIGTERM, before the handlers that are installed."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def also_tells(tell: Callable[[], None]) -> Iterator[None]:
-    """Call `tell` at SIGINT and SIGTERM as long as this lasts, then what handles them anyway."""
+    """Call `tell` at SIGINT and SIGTERM inside the block, then the previous handler."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Signals reach only that one.
         return

@@ -1,4 +1,4 @@
-"""Locks on files by `flock`: whoever holds one loses it by closing the file, or by dying.
+"""Locks on files by `flock`, released when the file is closed or its process ends.
 
 A lock belongs to an open file, not to a name: so whoever appends to a journal locks the journal
 itself, and whoever finds it locked knows that its owner lives. docs/decisions/0009 says why this is

@@ -39,7 +39,7 @@ def scratch_folder(kind: Kind = "scratch") -> Iterator[Path]:
 
 @cache
 def _remove_dead() -> None:
-    """Remove the folders of processes that are gone, once in the life of this one."""
+    """Remove the folders of ended processes, once per process."""
     for path in Path(tempfile.gettempdir()).iterdir():
         with suppress(OSError):
             if _NAME.fullmatch(path.name) and _is_old_and_ours(path.lstat()):

@@ -1,4 +1,4 @@
-"""Writing a file so that nobody ever meets half of it.
+"""Atomic writes: a reader sees the old file or the new one, never a part.
 
 It is made beside its place under a hidden name, and renamed into it when it is complete. Whatever
 goes wrong before (a full disk, too) removes it and leaves what was there.

@@ -24,7 +24,7 @@ BINS = 4096
 SEED = 20_240_501
 CONFIDENCE = 0.95
 MIN_ROWS = 30
-"""Of fewer rows no performance is foretold: a window of one has a recall of 1 or of nothing."""
+"""Fewer rows give no estimate: a window of one has a recall of 1 or an undefined one."""
 _DRAWS = 4000
 
 
@@ -64,7 +64,7 @@ class ExpectedPerformance:
         return replace(self, widened_by=by, **wider)
 
     def estimates(self) -> Mapping[str, Estimate]:
-        """Return the numbers foretold, by name."""
+        """Return the estimates by metric."""
         return {name: getattr(self, name) for name in ESTIMATED}
 
     def to_dict(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class ExpectedClasses:
     found: Mapping[str, Estimate]
 
     def estimates(self) -> Mapping[str, Estimate]:
-        """Return the numbers foretold, by name."""
+        """Return the estimates by metric."""
         return self.found
 
     def to_dict(self) -> dict[str, Any]:

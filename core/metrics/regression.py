@@ -1,4 +1,4 @@
-"""Metrics of a number foretold and the number that came true; each is a statistic of weighted rows.
+"""Regression metrics of predictions and outcomes; each is a statistic of weighted rows.
 
 Definitions as scikit-learn's: mean absolute error, root mean squared error, R² and mean error.
 """
@@ -24,7 +24,7 @@ BANDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Rows of similar foretold value: how many, and the means foretold and come true."""
+    """A bin of similar predictions: rows, mean prediction and mean outcome."""
 
     n: int
     mean_foretold: float
@@ -32,7 +32,7 @@ class Band:
 
     @property
     def bias(self) -> float:
-        """Return how much too high the band was foretold."""
+        """Return the band's mean prediction minus its mean outcome."""
         return self.mean_foretold - self.mean_true
 
 

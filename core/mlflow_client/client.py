@@ -186,4 +186,4 @@ def paged(ask: Callable[[str | None], Any]) -> Iterator[Any]:
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: Any, **options: Any) -> None:
-        """Follow no redirect: the answer itself is the news."""
+        """Follow no redirect, so that its status is reported."""

@@ -1,4 +1,4 @@
-"""Work that ends in time whatever the other side does: it runs in a thread that may be left behind.
+"""Calls with a deadline: the work runs in a thread, which is abandoned when time is up.
 
 A socket's timeout limits the silence between two bytes, so a server that sends one now and then
 holds a caller for ever; only a clock beside the work ends that.

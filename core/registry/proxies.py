@@ -74,7 +74,7 @@ class ProxyReport:
     run_id: str = ""
 
     def silent(self, now: datetime) -> bool:
-        """Tell whether it is too old to say anything about now."""
+        """Tell whether it is stale."""
         return now - self.seen > SILENT
 
 
@@ -93,7 +93,7 @@ def read_reports(registry: Registry) -> list[ProxyReport]:
 
 
 def write_report(registry: Registry, report: ProxyReport) -> ProxyReport:
-    """Write a report into the proxy's run that goes on, of an earlier life perhaps, or a new one.
+    """Write a report into the proxy's active run, also one of an earlier process, or a new one.
 
     The run is looked for each time: another proxy ends that of one which stood still for a day.
 
@@ -116,7 +116,7 @@ def end_report(registry: Registry, run_id: str) -> None:
 
 
 def remove_forgotten(registry: Registry) -> None:
-    """Take away the reports that nobody has renewed for a day."""
+    """Remove reports that were not renewed for a day."""
     limit = datetime.now(UTC) - FORGOTTEN
     for run in newest_runs(registry, names.serving_experiment(registry.name), _REPORTING, _MOST):
         report = _report(run)

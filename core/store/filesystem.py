@@ -34,7 +34,7 @@ _ARROWS_OWN = b"ARROW:schema"
 
 
 def any_name(_name: str) -> bool:
-    """Want every file."""
+    """Accept every name."""
     return True
 
 

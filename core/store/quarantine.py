@@ -1,4 +1,4 @@
-"""Files that cannot be read are put aside, so that one bad file is one bad file.
+"""Unreadable files are moved to quarantine, so that one of them does not fail every job.
 
 Whatever meets one moves it to the folder `quarantine` of the store (a journal: of the journals'
 folder), with its reason and about how many rows are missing in a file beside it, and goes on with

@@ -1,8 +1,8 @@
-"""Before anything moves: finish what died half-way, and note what happened without us.
+"""Reconcile ledger and aliases before a flip.
 
-A flip of ours that died is finished or taken back. A flip by hand, and two flips at once from hosts
-that share no lock, leave a ledger that disagrees with the alias or with itself; both are noted in
-the ledger, once, and said to whoever runs the next command.
+An interrupted flip of ours is completed or rolled back. A flip by hand, and two concurrent flips
+from hosts that share no lock, leave a ledger that disagrees with the alias or with itself; both are
+recorded in the ledger, once, and reported by the next command.
 """
 
 import sys

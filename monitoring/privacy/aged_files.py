@@ -1,4 +1,4 @@
-"""Files that only grow old: reports, logs, and files of labels that somebody left lying."""
+"""Retention by age: reports, logs, and files of labels."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Ends what `scripts.up` has started when that one is gone, whatever ended it.
+"""Ends the processes that `scripts.up` started once it has ended, for whatever reason.
 
 `scripts.up` alone holds the other end of this process's input, and writes a line for each process
 group that it starts (`+123`) or has ended (`-123`). The input ends with it.

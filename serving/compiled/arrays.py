@@ -18,7 +18,7 @@ class ShortcutRefused(Exception):
 
 
 class Undecided(Exception):
-    """The rows have no answer that is sure to be the estimator's; it must be asked itself."""
+    """The compiled answer might differ on these rows: fall back to the estimator's own method."""
 
 
 def asked(estimator: Any, name: str) -> ArrayMethod:

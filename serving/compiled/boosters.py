@@ -129,7 +129,7 @@ def xgboost_booster(model: XgboostBooster, _name: str, _: Compile) -> ArrayMetho
 def xgboost_model(model: Any, name: str, _: Compile) -> ArrayMethod:
     """Return a method of XGBoost's estimators, whose own call takes longer than most of a request.
 
-    Those that take a number for a missing value are asked themselves: their trees do not know it.
+    Those that take a number for a missing value use their own method: the trees do not hold it.
     """
     itself = asked(model, name)
     if not np.isnan(model.missing):

@@ -1,8 +1,8 @@
 """An estimator's method as plain functions on arrays: no frames, no checks repeated at every call.
 
-Known parts of scikit-learn are rewritten as the arithmetic they do; any other part is asked itself,
-with an array in place of a frame. Whoever uses the result compares it with the estimator first
-(`serving.model.shortcut`), so that a part that changes with scikit-learn is found and not trusted.
+Known parts of scikit-learn are rewritten as the arithmetic they do; any other part falls back to
+its own method, with an array in place of a frame. The result is compared with the estimator before
+it is used (`serving.model.shortcut`), so that a part that changes with scikit-learn is not trusted.
 """
 
 from collections.abc import Callable, Mapping

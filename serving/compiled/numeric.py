@@ -10,7 +10,7 @@ from serving.compiled.arrays import ArrayMethod, Compile, asked, numbers
 
 
 def imputer(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Fill in the statistics; a kind that adds or drops columns is asked itself."""
+    """Fill in the statistics; one that adds or drops columns falls back to its own method."""
     statistics = np.asarray(part.statistics_)
     marker = part.missing_values
     is_nan = isinstance(marker, float) and np.isnan(marker)
@@ -43,7 +43,7 @@ def _text_filler(statistics: np.ndarray) -> ArrayMethod:
 
 
 def largest(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Divide by the largest absolute value (MaxAbsScaler); a clipped kind is asked itself."""
+    """Divide by the largest absolute value (MaxAbsScaler); one that clips calls its own method."""
     return asked(part, "transform") if getattr(part, "clip", False) else _shifted(None, part.scale_)
 
 

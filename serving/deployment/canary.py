@@ -160,7 +160,7 @@ class Canary:
         return stopped if same else None
 
     def heed(self, reports: Sequence[ProxyReport]) -> None:
-        """Stop a canary that another proxy, or this one in an earlier life, has stopped."""
+        """Stop a canary that another proxy, or an earlier process of this one, has stopped."""
         trial = self.trial
         for state in (report.state for report in reports):
             if trial and state.canary_stopped and state.canary_begun == trial.begun:

@@ -27,7 +27,7 @@ MODELS = "/models"
 def add_status(
     app: FastAPI, deployment: Deployment, others: Sequence[Deployment] = (), prefix: str = ""
 ) -> None:
-    """Add the routes of a deployment, whose health also tells of others beside it.
+    """Add a deployment's read-only status endpoints; `/health` covers the others too.
 
     Those under a prefix are the same, and are not described.
     """

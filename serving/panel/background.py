@@ -27,7 +27,7 @@ class Reading(Generic[T]):
 
 
 class BackgroundReader(Generic[T]):
-    """Reads when asked, and remembers.
+    """Caches what a slow reader returns; one read at a time, in the background.
 
     What it reads may block or fail. `first` stands until then, a value for `kept` seconds; `slow`
     is the message for when it takes longer than a page waits, and names `{seconds}`.
