@@ -39,6 +39,7 @@ def _run(options: argparse.Namespace) -> None:
     settings = Settings.from_env().model_copy(update={"max_instances": options.chunk})
     log = JsonLog(settings.log_file)
     registry = registry_of(settings, settings.model_alias)
+    registry.client.expect()
     follower = Follower(registry, settings, log)
     follower.poll()
     model = follower.current()

@@ -59,6 +59,11 @@ def hanging(handler: BaseHTTPRequestHandler) -> None:
     time.sleep(60)
 
 
+def well(handler: BaseHTTPRequestHandler) -> None:
+    """Say that it is well, and answer nothing else: as MLflow does whose database is locked."""
+    (answering(200, b"OK") if handler.path == "/health" else hanging)(handler)
+
+
 def dripping(handler: BaseHTTPRequestHandler) -> None:
     """Send a byte each second: no silence is ever long."""
     handler.send_response(200)

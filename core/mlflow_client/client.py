@@ -27,6 +27,10 @@ TRANSFER_SECONDS = 300.0
 """Total time of one upload or download."""
 REACH_SECONDS = 5.0
 """Longest time that `reach` takes."""
+FIRST_SECONDS = 7.0
+"""Time in which a command's server must have answered a first call: with the start less than 10."""
+_LEAST_SECONDS = 3.0
+"""Time that the first call has even where importing MLflow took the rest."""
 _HEALTH_BYTES = 200
 _PAUSES = (0.2, 0.6)
 """Pauses before the second and the third attempt, in seconds."""
@@ -59,6 +63,14 @@ class Client:
         """Remember the servers; nothing is imported or asked before the first call."""
         self.uri, self.place = uri, registry_uri or uri
         self._client: Any = None
+        self._first_by: float | None = None
+
+    def expect(self, seconds: float = FIRST_SECONDS) -> None:
+        """Give up a server that has answered no call in so many seconds from now.
+
+        A server may say that it is well and answer nothing else: a database that is locked.
+        """
+        self._first_by = time.monotonic() + seconds
 
     @property
     def is_split(self) -> bool:
@@ -89,12 +101,16 @@ class Client:
         """
         self.prepare()
         begun = time.monotonic()
+        if self._first_by is not None:
+            seconds = min(seconds, max(_LEAST_SECONDS, self._first_by - begun))
         passing = _PASSING if repeat else _UNHEARD
         pauses = list(_PAUSES)
         known: RegistryError | None = None
         while True:
             try:
-                return within(begun + seconds - time.monotonic(), work)
+                answer = within(begun + seconds - time.monotonic(), work)
+                self._first_by = None
+                return answer
             except Exception as exc:
                 if isinstance(exc, OSError) and not is_foreign(exc):
                     raise  # no room, no right to write: not the server's doing
@@ -102,6 +118,8 @@ class Client:
                 late = isinstance(exc, DeadlineError) and known
                 error = known = late or translate(self._asked(name), name, exc)
                 cause = error.cause if isinstance(error, RegistryUnreachable) else ""
+                if not cause:
+                    self._first_by = None  # no is an answer
                 if late or not pauses or cause not in passing:
                     raise error from exc
             time.sleep(pauses.pop(0))

@@ -1,6 +1,7 @@
 """Registered versions: found by release or alias, tagged, given their aliases."""
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -13,7 +14,7 @@ from core.contract import names
 from core.contract.derived import release_of
 from core.contract.model import RELEASE, ModelContract
 from core.contract.numbers import NumberError, read_share
-from core.mlflow_client.client import Client, configure_client, paged, reach
+from core.mlflow_client.client import FIRST_SECONDS, Client, configure_client, paged, reach
 from core.mlflow_client.errors import (
     AliasMissing,
     CallRejected,
@@ -280,6 +281,7 @@ def open_registry(name: str | None = None) -> Registry:
         NotAServer, NotARegistry: the environment names no server.
         RegistryUnreachable: there is nobody to ask, said within seconds.
     """
+    begun = time.monotonic()
     configure_client()
     uri = names.configure_mlflow_environment().rstrip("/")
     if not names.is_server(uri):
@@ -289,4 +291,6 @@ def open_registry(name: str | None = None) -> Registry:
     for each in dict.fromkeys((uri, place)):
         if names.is_server(each):
             reach(each)
-    return Registry(name or names.model_name(), uri, registry_uri=place)
+    registry = Registry(name or names.model_name(), uri, registry_uri=place)
+    registry.client.expect(FIRST_SECONDS - (time.monotonic() - begun))
+    return registry

@@ -22,7 +22,7 @@ from core.mlflow_client.errors import (
 )
 from core.registry.versions import Registry, open_registry
 from tests.live import ROOT, clean_environment, find_free_port
-from tests.wrong_servers import Serve, answering, dripping, hanging, resetting
+from tests.wrong_servers import Serve, answering, dripping, hanging, resetting, well
 
 SLACK = 2.0
 """Seconds that a busy machine may add."""
@@ -95,6 +95,30 @@ def test_a_server_that_hangs_or_drips_is_given_up(
     begun = time.monotonic()
     assert cause_of(server.uri).cause == "timeout"
     assert time.monotonic() - begun < client.CALL_SECONDS + SLACK
+
+
+def test_a_first_answer_is_waited_for_less_than_others(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that never answered is given up early; one that said even no has the usual time."""
+    monkeypatch.setattr(client, "_LEAST_SECONDS", 0.5)
+    no = answering(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}')
+    answers = iter([no])
+
+    def slow(handler: Any) -> None:
+        time.sleep(1.5)
+        no(handler)
+
+    first = Client(serve(slow).uri)
+    first.prepare()
+    first.expect(0.5)
+    with pytest.raises(RegistryUnreachable):
+        first.get_run("0" * 32)
+    later = Client(serve(lambda handler: next(answers, slow)(handler)).uri)
+    later.expect(0.5)
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            later.get_run("0" * 32)
 
 
 def test_a_passing_failure_is_tried_again(serve: Serve) -> None:
@@ -200,12 +224,16 @@ def test_an_empty_database_is_no_failure(mlflow_server: str) -> None:
         registry.resolve()
 
 
-@pytest.mark.parametrize("kind", ["dead", "hanging", "dripping", "busy"])
+@pytest.mark.parametrize("kind", ["dead", "hanging", "dripping", "busy", "well"])
 def test_a_rollback_says_within_ten_seconds_that_the_server_is_gone(
     serve: Serve, kind: str
 ) -> None:
-    """The command that matters most, as a process: it ends, and in one line."""
-    wrong = {"hanging": hanging, "dripping": dripping, "busy": answering(429, Retry_After="3600")}
+    """The command that matters most, as a process: it ends, and in one line.
+
+    Also where `/health` says that all is well and nothing else is answered.
+    """
+    busy = answering(429, Retry_After="3600")
+    wrong = {"hanging": hanging, "dripping": dripping, "busy": busy, "well": well}
     uri = serve(wrong[kind]).uri if kind in wrong else f"http://127.0.0.1:{find_free_port()}"
     command = [sys.executable, "-m", "mlflow_project.registry", "rollback", "--reason", "x"]
     begun = time.monotonic()
