@@ -82,5 +82,9 @@ def estimates(
     confidence: float,
 ) -> tuple[dict[str, Estimate], dict[str, Floats]]:
     """Return every metric with its interval, and the bootstrap samples behind the intervals."""
-    found = statistics(target, answered, classes, probabilities)
+    # In an order of their own, so that no sum depends on how the rows came.
+    keys = () if probabilities is None else tuple(probabilities.T)
+    order = np.lexsort((*keys, answered, target))
+    chances = None if probabilities is None else probabilities[order]
+    found = statistics(target[order], answered[order], classes, chances)
     return estimated(found, len(target), resamples, seed, confidence)

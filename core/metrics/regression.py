@@ -64,8 +64,8 @@ def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
 
 
 def metrics(target: npt.ArrayLike, foretold: npt.ArrayLike) -> dict[str, float]:
-    """Return every metric of the rows; NaN where one is not defined."""
-    rows = np.asarray(target, dtype=np.float64), np.asarray(foretold, dtype=np.float64)
+    """Return every metric of the rows, whatever their order; NaN where one is not defined."""
+    rows = _sorted_rows(target, foretold)
     return values_of(statistics(*rows), len(rows[0]))
 
 
@@ -73,7 +73,16 @@ def estimates(
     target: Floats, foretold: Floats, *, resamples: int, seed: int, confidence: float
 ) -> tuple[Mapping[str, Estimate], Mapping[str, Floats]]:
     """Return every metric with its interval, and the bootstrap samples behind the intervals."""
-    return estimated(statistics(target, foretold), len(target), resamples, seed, confidence)
+    rows = _sorted_rows(target, foretold)
+    return estimated(statistics(*rows), len(rows[0]), resamples, seed, confidence)
+
+
+def _sorted_rows(target: npt.ArrayLike, foretold: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Return the rows in an order of their own, so that no sum depends on how they came."""
+    came = np.asarray(target, dtype=np.float64)
+    said = np.asarray(foretold, dtype=np.float64)
+    order = np.lexsort((came, said))
+    return came[order], said[order]
 
 
 def bands(target: Floats, foretold: Floats) -> list[Band]:

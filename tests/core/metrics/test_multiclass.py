@@ -45,6 +45,19 @@ def test_a_weight_of_two_is_the_row_twice() -> None:
         assert found == pytest.approx(repeated[name], nan_ok=True), name
 
 
+def test_the_same_rows_judged_twice_do_not_change() -> None:
+    """To the last bit, in any order of rows."""
+    rng, settled = np.random.default_rng(5), {"resamples": 2, "seed": 0, "confidence": 0.9}
+    for rows in (2, 7, 60, 999):
+        target, answered = rng.integers(0, CLASSES, (2, rows))
+        chances, order = rng.dirichlet(np.ones(CLASSES), rows), rng.permutation(rows)
+        judged = [
+            estimates(target[i], answered[i], CLASSES, chances[i], **settled)
+            for i in (np.arange(rows), order)
+        ]
+        assert str(judged[0][0]) == str(judged[1][0])
+
+
 def test_without_probabilities_there_is_no_log_loss() -> None:
     """Estimates of the rest have intervals that hold the value."""
     rng = np.random.default_rng(1)

@@ -1,5 +1,7 @@
 """Metrics of numbers foretold are scikit-learn's, and an interval holds the truth."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,6 +38,22 @@ def test_a_weight_of_two_is_the_row_twice() -> None:
     for name, statistic in statistics(target, foretold).items():
         (found,) = statistic(counts[None, :].astype(float))
         assert found == pytest.approx(repeated[name]), name
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=40), st.randoms())
+def test_the_same_rows_judged_twice_do_not_change(
+    rows: list[tuple[float, float]], random: Any
+) -> None:
+    """To the last bit, in any order of rows."""
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    found = []
+    for some in (rows, shuffled):
+        target, foretold = (np.array(column, float) for column in zip(*some, strict=True))
+        now, _ = estimates(target, foretold, resamples=2, seed=0, confidence=0.95)
+        found.append((str(metrics(target, foretold)), str(now)))
+    assert found[0] == found[1]
 
 
 def test_bands_tell_where_the_bias_is() -> None:
