@@ -94,7 +94,7 @@ class Store:
             with self.reaching():
                 root = pafs.FileSelector(self.path(within).rstrip("/"))
                 found = self.filesystem.get_file_info(root)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         # Most files of a year are not wanted, and a path costs more than a name to make and sort.
         named = ((info.base_name, info) for info in found if info.is_file)

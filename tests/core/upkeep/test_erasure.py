@@ -257,6 +257,13 @@ def test_an_absent_store_holds_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_store_below_a_file_is_an_absent_one(tmp_path: Path) -> None:
+    """A path that goes through a file can hold nothing."""
+    (tmp_path / "file").touch()
+    store = Store(tmp_path / "file" / "store")
+    assert count(store, OfPerson("a")) == erase(store, OfPerson("a")) == Found(0, 0, 0)
+
+
 def test_a_bucket_that_is_not_there_is_one_clear_error(bucket: str, tmp_path: Path) -> None:
     """It names the store and the variables to look at, and no key."""
     store = Store("s3://no-such-bucket-here/x", tmp_path)
