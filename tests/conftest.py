@@ -4,7 +4,7 @@ import gc
 import os
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,14 +45,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files first whose chosen tests may take longest: none runs alone at the end.
 
-    Then come those that need a server, and last the quick ones.
+    Then come those that need a server, and last the quick ones; of equals the file of most tests.
     """
     longest: dict[Path, float] = defaultdict(float)
+    many = Counter(item.path for item in items)
     for item in items:
         limit = item.get_closest_marker("timeout")
         seconds = limit.args[0] if limit else 1.0 if item.get_closest_marker("server") else 0.0
         longest[item.path] = max(longest[item.path], seconds)
-    items.sort(key=lambda item: -longest[item.path])
+    items.sort(key=lambda item: (-longest[item.path], -many[item.path]))
 
 
 def pytest_collection_finish() -> None:

@@ -70,4 +70,6 @@ def test_a_version_is_not_its_own_shadow(
     """One line says so, and what to give."""
     store = ["--inference_store", str(writer.folder)]
     assert shadow_report.main(["--shadow", "v1.0.0", *store]) == 1
-    assert "indique outra com --shadow" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "v1.0.0 seria comparada com ela mesma; indique outra" in told
+    assert "--shadow" in told

@@ -133,7 +133,8 @@ def test_every_command_calls_columns_by_their_own_names(
     captures = Window.of(1.0).captures(Store(proxy.settings.inference_store), version)
     window = answered(captures, version, ())
     assert window.column_names == [*map(column_of, NAMES), "score"]
-    again = ["v0.0.1", *where[:2], "--by", "score", "--reports", str(tmp_path / "out")]
+    again = ["v0.0.1", "--answered_by", "v0.0.1", *where[:2], "--by", "score"]
+    again += ["--reports", str(tmp_path / "out")]
     assert rehearsal.main([*again, "--last_n_days", "1"]) == 0
     replayed = read(tmp_path / "out", "rehearsal")
     assert (replayed["n_changed"], replayed["n_refused"]) == (0, 0)

@@ -71,6 +71,7 @@ def test_a_wrong_option_names_itself(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_two_workers_finish_what_they_accepted(
     two_workers: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_refused_canary_costs_nobody_an_answer(
     eventually(lambda: "p recusa o canário v2.0.0" in proxy.http.get("/painel").text, 40)
 
 
+@pytest.mark.slow
 def test_a_canary_that_is_worse_stops_itself_everywhere(
     model: str, register_version: Register, start: Callable[..., Any],
     eventually: Callable[..., Any], capsys: pytest.CaptureFixture[str], mlflow_server: str,

@@ -35,6 +35,7 @@ def narrower(contract: ModelContract) -> ModelContract:
     return replace(contract, features=(replace(first, max=50.0), *others))
 
 
+@pytest.mark.slow
 def test_promote_waits_for_proxies_and_names_who_refuses(
     register_version: Register,
     new_model: Callable[[], str],
