@@ -134,7 +134,7 @@ def test_a_histogram_counts_at_its_bounds() -> None:
 
 def record(path: str = "/predict", status: int = 200, ms: float = 3.0) -> RequestRecord:
     """Return a request's line."""
-    return RequestRecord("", "INFO", "", "id", "POST", path, status, ms, "v1.0.0", 1)
+    return RequestRecord("", "INFO", "", "id", "POST", path, status, ms, "v1.0.0", 1, None)
 
 
 def test_numbers_of_siblings_are_added_and_gauges_of_the_dead_left_out(tmp_path: Path) -> None:

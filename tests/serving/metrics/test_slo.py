@@ -178,7 +178,8 @@ def test_only_scoring_routes_count(tmp_path: Path) -> None:
     metrics.start()
     metrics.serving()
     for path, status in (("/predict", 200), ("/invocations", 500), ("/health", 200), ("-", 404)):
-        metrics.request(RequestRecord("", "INFO", "", "i", "POST", path, status, 3.0, None, None))
+        told = ("i", "POST", path, status, 3.0, None, None, None)
+        metrics.request(RequestRecord("", "INFO", "", *told))
     metrics.close()
     (part,) = [part for part in metrics.parts() if part.slices.since is not None]
     tally = window_of([part.slices], time.monotonic(), HOUR).tally

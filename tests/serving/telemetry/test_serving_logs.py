@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from serving.config.settings import Settings
@@ -34,6 +35,11 @@ def test_a_request_is_one_line_with_the_promised_keys(proxy: Any, eventually: An
     assert (line["status_code"], line["model_version"], line["n_instances"]) == (200, "v1.2.0", 2)
     assert line["latency_ms"] >= answer.json()["processing_time_ms"]
     assert datetime.fromisoformat(line["timestamp"]).utcoffset().total_seconds() == 0
+
+
+def test_every_field_of_a_line_must_be_filled() -> None:
+    """One that the middleware forgets fails at the first request; it is not null for ever."""
+    assert [f.name for f in msgspec.structs.fields(RequestRecord) if not f.required] == []
 
 
 def test_the_levels_follow_the_status(proxy: Any, eventually: Any) -> None:
@@ -93,7 +99,8 @@ def test_the_runbooks_greps_hit(tmp_path: Path) -> None:
     """Separators are written as the runbook's patterns expect them."""
     path = tmp_path / "app.log"
     log = JsonLog(path)
-    log.request(RequestRecord(now(), "ERROR", 'q"ã\n', "abc123", "GET", "/", 500, 1.5, None, None))
+    fields = ("abc123", "GET", "/", 500, 1.5, None, None, None)
+    log.request(RequestRecord(now(), "ERROR", 'q"ã\n', *fields))
     log.close()
     for pattern in ('"level": "ERROR"', "request_id.*abc123"):
         grep = subprocess.run(["grep", "-c", pattern, str(path)], capture_output=True, check=True)
