@@ -117,6 +117,20 @@ def test_contributing_has_the_eight_recipes() -> None:
     ]
 
 
+def test_recipes_name_objects_of_their_files() -> None:
+    """What a recipe calls by name stands in a file that it names; its section tells of the log."""
+    recipes = text("CONTRIBUTING.md").split("## Recipes")[1].split("**Add a ")[1:]
+    for recipe in recipes[:4]:
+        files = "\n".join(text(file) for file in FILE.findall(recipe))
+        names = re.findall(r"`(\w+)`", recipe)
+        assert names, recipe
+        for name in names:
+            assert re.search(rf"\b{name}\b", files), name
+    (section,) = re.findall(r"RUNBOOK §([\d.]+\d|\d)", recipes[3])
+    told = re.split(rf"^#+ {re.escape(section)} ", text("RUNBOOK.md"), flags=re.MULTILINE)[1]
+    assert "logs/app.log" in re.split(r"^##", told, flags=re.MULTILINE)[0], section
+
+
 def test_a_released_version_has_its_section() -> None:
     """The version of pyproject.toml stands in the changelog with its day."""
     found = re.search(r'^version = "(.+)"$', text("pyproject.toml"), re.MULTILINE)
