@@ -88,6 +88,12 @@ def roc_auc_of(target: Ints, scores: Floats) -> Statistic:
     return area
 
 
+def roc_auc(target: npt.ArrayLike, scores: Floats) -> float:
+    """Return the ROC-AUC of unweighted rows; NaN where one class is absent."""
+    found = {"roc_auc": roc_auc_of(np.asarray(target, dtype=np.int64), scores)}
+    return values_of(found, len(scores))["roc_auc"]
+
+
 def pr_auc_of(target: Ints, scores: Floats) -> Statistic:
     """Return the average precision as a statistic: Σ (Rₖ − Rₖ₋₁) Pₖ over distinct scores."""
     order, firsts = _ranking(scores)

@@ -14,8 +14,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from core.messages import _, formats
-from core.metrics.classification import roc_auc_of
-from core.metrics.resampling import values_of
+from core.metrics.classification import roc_auc
 from mlflow_project.dataset.pairs import STUDENT, YEAR
 from mlflow_project.dataset.risk import TARGET
 
@@ -109,4 +108,4 @@ def single_column_auc(values: np.ndarray, target: np.ndarray) -> float:
     tree = DecisionTreeClassifier(max_depth=3, min_samples_leaf=10, random_state=0)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     scores = cross_val_predict(tree, values, target, cv=folds, method="predict_proba")[:, 1]
-    return values_of({"roc_auc": roc_auc_of(np.asarray(target), scores)}, len(scores))["roc_auc"]
+    return roc_auc(target, scores)

@@ -5,8 +5,7 @@ from typing import Any
 import pandas as pd
 from sklearn.inspection import permutation_importance
 
-from core.metrics.classification import roc_auc_of
-from core.metrics.resampling import values_of
+from core.metrics.classification import roc_auc
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET
 from mlflow_project.modelling.training import Evaluation
 
@@ -14,8 +13,7 @@ SHUFFLES = 5
 
 
 def _roc_auc(model: Any, rows: pd.DataFrame, target: pd.Series) -> float:
-    scores = model.predict_proba(rows)[:, 1]
-    return values_of({"roc_auc": roc_auc_of(target.to_numpy(), scores)}, len(scores))["roc_auc"]
+    return roc_auc(target, model.predict_proba(rows)[:, 1])
 
 
 def importances(evaluation: Evaluation, seed: int) -> pd.DataFrame:

@@ -68,8 +68,7 @@ def drop_lines(log: Path, before: datetime) -> int:
             time.sleep(_SETTLE_SECONDS)
         return sum(_drop(path, before) for path in logs_of(log) if path != log)
     except OSError as exc:
-        reason = system_reason(exc)
-        raise FileLeft(path=moved or log, reason=reason) from exc
+        raise FileLeft(path=moved or log, reason=system_reason(exc)) from exc
 
 
 def _drop(path: Path, before: datetime) -> int:

@@ -20,7 +20,6 @@ from serving.protocol.validation import decode
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 CSV, JSON, PARQUET = "text/csv", "application/json", "application/vnd.apache.parquet"
-_JSON = (JSON, f"{JSON};charset=utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,12 @@ def read_sent(
 
 
 def is_json(content_type: str) -> bool:
-    """Tell whether a body is JSON, with or without the charset that it has anyway."""
-    return content_type.replace(" ", "").lower() in _JSON
+    """Tell whether a body is JSON, with or without the charset that it has anyway.
+
+    Raises:
+        UnsupportedMediaType: it is nothing that can be read.
+    """
+    return _kind(content_type) == JSON
 
 
 def _without_nan(row: Any) -> Any:
