@@ -192,6 +192,7 @@ def child_environment(options: Options) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # `mlflow run` tells in English what the training it runs says itself.
         "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL") or "WARNING",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "SHEET_READER": os.environ.get("SHEET_READER") or "mlflow_project.lists",
         "PANEL_GROUP": os.environ.get("PANEL_GROUP") or "fase",

@@ -220,6 +220,7 @@ def test_up_trains_once_and_stops_wholly(stack: Stack, running: Running) -> None
     """The first start trains; SIGTERM ends all of it; the second start trains no more."""
     assert "por mlflow run" in running.text
     assert " INFO " not in running.text and "Created version" not in running.text
+    assert "View run" not in running.text
     assert f"curl -X POST http://127.0.0.1:{stack.api}/predict" in running.text
     os.kill(running.process.pid, signal.SIGTERM)
     assert running.process.wait(30) == 0
