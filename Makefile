@@ -56,7 +56,7 @@ messages: .venv/dev ## take new strings into the catalogues of core/messages, an
 	@pot=$$(mktemp) && trap 'rm -f "$$pot"' EXIT && \
 	$(BIN)/pybabel -q extract -F babel.cfg -k N_ -k ngettext:1,2 --no-location --omit-header --sort-output -o "$$pot" . && \
 	$(BIN)/pybabel -q update -i "$$pot" -d core/messages -l pt_BR --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 100 && \
-	$(BIN)/pybabel -q compile -d core/messages -l pt_BR --statistics
+	$(BIN)/pybabel compile -d core/messages -l pt_BR --statistics
 
 bench-serving: .venv/dev ## the proxy beside its peers; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.serving

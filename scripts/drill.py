@@ -168,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = arguments.parse_args(argv)
     for name in DRILLS[args.drill][1]:
         if getattr(args, name) is None:
-            arguments.error(_("{drill} needs {option}", drill=args.drill, option=f"--{name}"))
+            arguments.error(_("{drill} needs {option}", drill=args.drill, option="--" + name))
     return run_command(lambda: run(args))
 
 

@@ -39,6 +39,15 @@ def test_files_that_are_named_exist(document: str) -> None:
             assert name in tracked, name
 
 
+def test_names_that_recipes_send_to_are_there() -> None:
+    """`NAME` of `a/file.py`: the file defines it."""
+    found = re.findall(r"`(\w+)`\s+of\s+`([\w/]+\.py)`", text("CONTRIBUTING.md"))
+    assert len(found) > 5
+    for name, file in found:
+        defined = rf"^(?:def |class )?(?:\w+, )*{name}\b"
+        assert re.search(defined, text(file), re.MULTILINE), (name, file)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str) -> None:
     """Relative links name files of the repository; an anchor names a heading of it."""

@@ -6,6 +6,7 @@ themselves and does not depend on their order; training logs them, monitoring co
 """
 
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +29,6 @@ from core.metrics.resampling import (
 
 Rows = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
 """Outcomes, scores and flags of rows, shape (n,) each."""
-
-LABEL_METRICS = frozenset({"recall", "precision", "f2", "share_flagged", "accuracy"})
-"""Metrics that depend on the threshold."""
 
 
 def recall_of(target: Ints, flagged: Flags) -> Statistic:
@@ -108,15 +106,19 @@ def pr_auc_of(target: Ints, scores: Floats) -> Statistic:
     return area
 
 
+OF_FLAGS: Mapping[str, Callable[[Ints, Flags], Statistic]] = {
+    "recall": recall_of,
+    "precision": precision_of,
+    "f2": f2_of,
+    "share_flagged": lambda _target, flagged: share_of(flagged),
+    "accuracy": lambda target, flagged: share_of((target == 1) == flagged),
+}
+"""Metrics of target and flags, by name: those that depend on the threshold."""
+
+
 def label_statistics(target: Ints, flagged: Flags) -> dict[str, Statistic]:
     """Return the metrics of flags as statistics, by name."""
-    return {
-        "recall": recall_of(target, flagged),
-        "precision": precision_of(target, flagged),
-        "f2": f2_of(target, flagged),
-        "share_flagged": share_of(flagged),
-        "accuracy": share_of((target == 1) == flagged),
-    }
+    return {name: metric(target, flagged) for name, metric in OF_FLAGS.items()}
 
 
 def statistics(target: Ints, scores: Floats, flagged: Flags) -> dict[str, Statistic]:

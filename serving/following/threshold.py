@@ -42,5 +42,5 @@ def override_text(threshold: float) -> str:
     return _(
         "THRESHOLD={threshold} of the environment is in force: it holds for any version, "
         "after promotions and rollbacks too",
-        threshold=f"{threshold:g}",  # as it is set, whatever the language
+        threshold=format(threshold, "g"),  # as it is set, whatever the language
     )

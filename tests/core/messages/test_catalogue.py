@@ -112,9 +112,32 @@ def fields(text: str) -> set[str]:
 
 
 def test_no_message_hides_in_an_f_string() -> None:
-    """Babel does not look into f-strings, and a message must be one literal."""
+    """Babel does not look into f-strings, warns of one beside it, and wants one literal."""
     wrong = [where for package in PACKAGES for where in _unseen(ROOT / package)]
     assert not wrong
+
+
+def test_a_call_gives_the_facts_that_its_message_names() -> None:
+    """One that is missing or misspelt would be a KeyError where the message is shown."""
+    wrong = [where for package in PACKAGES for where in _without_facts(ROOT / package)]
+    assert not wrong
+
+
+def _without_facts(folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in KEYWORDS:
+                continue
+            given = {keyword.arg for keyword in node.keywords}
+            told = [one.value for one in node.args if isinstance(one, ast.Constant)]
+            # What `N_` marks, or `**facts` fills in, is known only where it runs.
+            if node.func.id == "N_" or None in given:  # type: ignore[attr-defined]
+                continue
+            counted = {"n"} if node.func.id == "ngettext" else set()  # type: ignore[attr-defined]
+            named = set().union(*(fields(one) for one in told if isinstance(one, str)))
+            # A text without facts is not filled in: what reads like one is another's, for later.
+            if told and named - counted != given - counted and (given or not named):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
 def _unseen(folder: Path) -> Iterator[str]:
@@ -130,7 +153,8 @@ def _unseen(folder: Path) -> Iterator[str]:
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in KEYWORDS:
                 first = node.args[0] if node.args else None
                 hidden = id(node) in within and isinstance(first, ast.Constant)
-                if hidden or isinstance(first, ast.JoinedStr | ast.BinOp):
+                beside = any(isinstance(one.value, ast.JoinedStr) for one in node.keywords)
+                if hidden or beside or isinstance(first, ast.JoinedStr | ast.BinOp):
                     yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
