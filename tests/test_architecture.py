@@ -19,7 +19,7 @@ TABLE: dict[str, dict[str, str]] = {
     "core": {
         "messages": "",
         "pages": "messages",
-        "metrics": "",
+        "metrics": "messages",
         "errors": "messages",
         "cli": "messages errors contract",
         "contract": "messages errors",

@@ -6,12 +6,14 @@ themselves and does not depend on their order; training logs them, monitoring co
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from core.messages import N_
 from core.metrics.calibration import ece_of
+from core.metrics.metric import Metric, statistics_of
 from core.metrics.resampling import (
     Estimate,
     Flags,
@@ -106,32 +108,59 @@ def pr_auc_of(target: Ints, scores: Floats) -> Statistic:
     return area
 
 
-OF_FLAGS: Mapping[str, Callable[[Ints, Flags], Statistic]] = {
-    "recall": recall_of,
-    "precision": precision_of,
-    "f2": f2_of,
-    "share_flagged": lambda _target, flagged: share_of(flagged),
-    "accuracy": lambda target, flagged: share_of((target == 1) == flagged),
+METRICS: Mapping[str, Metric] = {
+    "recall": Metric(
+        recall_of,
+        N_("Recall"),
+        N_("of those with outcome 1, how many were flagged"),
+        of_labels=True,
+    ),
+    "precision": Metric(
+        precision_of,
+        N_("Precision"),
+        N_("of those flagged, how many had outcome 1"),
+        of_labels=True,
+    ),
+    "f2": Metric(
+        f2_of,
+        N_("F2"),
+        N_("recall and precision in one number, recall counting four times as much"),
+        of_labels=True,
+    ),
+    "share_flagged": Metric(
+        lambda _target, flagged: share_of(flagged), N_("Share flagged"), of_labels=True
+    ),
+    "roc_auc": Metric(roc_auc_of, N_("ROC-AUC"), N_("how well the score ranks; 0.5 is chance")),
+    "pr_auc": Metric(
+        pr_auc_of, N_("PR-AUC"), N_("average precision; depends on how many have outcome 1")
+    ),
+    "brier": Metric(
+        brier_of,
+        N_("Brier score"),
+        N_("mean squared distance of score and outcome; 0 is best"),
+    ),
+    "log_loss": Metric(
+        lambda target, scores: log_loss_of(np.where(target == 1, scores, 1 - scores)),
+        N_("Log loss"),
+        N_("as the Brier score, but harder on wrong certainty"),
+    ),
+    "ece": Metric(
+        ece_of,
+        N_("Calibration error (ECE)"),
+        N_("mean distance of score and the share that came true; never zero in small samples"),
+    ),
+    "positive_rate": Metric(
+        lambda target, _scores: share_of(target == 1), N_("Share with outcome 1")
+    ),
+    # Logged and not shown: where few have outcome 1 it is high for whoever flags nobody.
+    "accuracy": Metric(lambda target, flagged: share_of((target == 1) == flagged), of_labels=True),
 }
-"""Metrics of target and flags, by name: those that depend on the threshold."""
-
-
-def label_statistics(target: Ints, flagged: Flags) -> dict[str, Statistic]:
-    """Return the metrics of flags as statistics, by name."""
-    return {name: metric(target, flagged) for name, metric in OF_FLAGS.items()}
+"""Metrics of a score and its flags, in the order in which people read them."""
 
 
 def statistics(target: Ints, scores: Floats, flagged: Flags) -> dict[str, Statistic]:
     """Return every metric as a statistic, by name; arrays of shape (n,)."""
-    return {
-        **label_statistics(target, flagged),
-        "roc_auc": roc_auc_of(target, scores),
-        "pr_auc": pr_auc_of(target, scores),
-        "brier": brier_of(target, scores),
-        "log_loss": log_loss_of(np.where(target == 1, scores, 1 - scores)),
-        "ece": ece_of(target, scores),
-        "positive_rate": share_of(target == 1),
-    }
+    return statistics_of(METRICS, target, scores=scores, labels=flagged)
 
 
 def metrics(
@@ -145,7 +174,9 @@ def metrics(
 def label_metrics(target: npt.ArrayLike, flagged: npt.ArrayLike) -> dict[str, float]:
     """Return the metrics of flags; what is not defined is 0, as scikit-learn counts it."""
     flags = np.asarray(flagged, dtype=bool)
-    found = values_of(label_statistics(np.asarray(target, dtype=np.int64), flags), len(flags))
+    found = values_of(
+        statistics_of(METRICS, np.asarray(target, dtype=np.int64), labels=flags), len(flags)
+    )
     return {name: value if math.isfinite(value) else 0.0 for name, value in found.items()}
 
 

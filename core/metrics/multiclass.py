@@ -4,9 +4,13 @@ Classes are positions, 0 to k − 1. Definitions as scikit-learn's; what a class
 answers does not define is NaN, and a mean over classes leaves it out.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from core.messages import N_
 from core.metrics.classification import precision_of, recall_of, share_of
+from core.metrics.metric import Metric, statistics_of
 from core.metrics.resampling import (
     Estimate,
     Floats,
@@ -37,6 +41,25 @@ def macro_f1_of(target: Ints, answered: Ints) -> Statistic:
     return f1
 
 
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric(
+        lambda target, answered: share_of(target == answered), N_("Accuracy"), of_labels=True
+    ),
+    "macro_f1": Metric(
+        macro_f1_of,
+        N_("Macro F1"),
+        N_("mean over the classes of recall and precision together"),
+        of_labels=True,
+    ),
+    "log_loss": Metric(
+        lambda target, chances: log_loss_of(chances[np.arange(len(target)), target]),
+        N_("Log loss"),
+        N_("how surprising the outcomes are to the probabilities; lower is better"),
+    ),
+}
+"""Metrics of all classes, in the order in which people read them."""
+
+
 def two_of(scores: Floats) -> Floats | None:
     """Return the probabilities of two classes, (n, 2), where scores are those of the second.
 
@@ -58,12 +81,7 @@ def statistics(
         classes: k, how many there are.
         probabilities: of each class, shape (n, k); without them there is no log loss.
     """
-    found: dict[str, Statistic] = {
-        "accuracy": share_of(target == answered),
-        "macro_f1": macro_f1_of(target, answered),
-    }
-    if probabilities is not None:
-        found["log_loss"] = log_loss_of(probabilities[np.arange(len(target)), target])
+    found = statistics_of(METRICS, target, scores=probabilities, labels=answered)
     for one in range(classes):
         is_one = (target == one).astype(np.int64)
         found[f"recall.{one}"] = recall_of(is_one, answered == one)

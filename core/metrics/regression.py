@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from core.messages import N_
+from core.metrics.metric import Metric, statistics_of
 from core.metrics.resampling import (
     Estimate,
     Floats,
@@ -52,15 +54,34 @@ def r2_of(target: Floats, foretold: Floats) -> Statistic:
     return r2
 
 
+def rmse_of(target: Floats, foretold: Floats) -> Statistic:
+    """Return √(mean (y − ŷ)²) as a statistic."""
+    squared = mean_of((target - foretold) ** 2)
+    return lambda weights: np.sqrt(squared(weights))
+
+
+METRICS: Mapping[str, Metric] = {
+    "mae": Metric(
+        lambda target, foretold: mean_of(np.abs(target - foretold)), N_("Mean absolute error")
+    ),
+    "rmse": Metric(rmse_of, N_("Root mean squared error")),
+    "r2": Metric(
+        r2_of,
+        N_("R²"),
+        N_("share of the variance that the output explains; below 0 the mean would do better"),
+    ),
+    "bias": Metric(
+        lambda target, foretold: mean_of(foretold - target),
+        N_("Bias"),
+        N_("mean of output less outcome: above 0 the output is too high"),
+    ),
+}
+"""Metrics of a number foretold, in the order in which people read them."""
+
+
 def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
     """Return every metric as a statistic, by name; arrays of shape (n,)."""
-    squared = mean_of((target - foretold) ** 2)
-    return {
-        "mae": mean_of(np.abs(target - foretold)),
-        "rmse": lambda weights: np.sqrt(squared(weights)),
-        "r2": r2_of(target, foretold),
-        "bias": mean_of(foretold - target),
-    }
+    return statistics_of(METRICS, target, scores=foretold)
 
 
 def metrics(target: npt.ArrayLike, foretold: npt.ArrayLike) -> dict[str, float]:

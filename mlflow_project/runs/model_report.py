@@ -9,6 +9,7 @@ from core.cli.progress import STEPS, Clock
 from core.contract.model import ModelContract
 from core.messages import N_, _
 from core.messages.formats import NONE, number, percent, signed
+from core.metrics.classification import METRICS
 from core.metrics.resampling import Interval
 from core.pages.templates import environment
 from mlflow_project.gate.criteria import capacity_question
@@ -18,25 +19,18 @@ from mlflow_project.modelling.training import Evaluation
 from mlflow_project.runs.document import TEMPLATES
 from mlflow_project.runs.fitting import Fits
 
-TERMS: Mapping[str, tuple[str, str]] = {
+_OF_CHILDREN: Mapping[str, tuple[str, str]] = {
     "recall": (N_("Recall"), N_("share of those who lagged that were flagged")),
     "precision": (N_("Precision"), N_("share of the flagged who lagged")),
-    "f2": (N_("F2"), N_("recall and precision in one number, recall counting four times as much")),
     "share_flagged": (N_("Share flagged"), N_("of all children")),
     "roc_auc": (
         N_("ROC-AUC"),
         N_("of a child who lagged and one who did not, how often the first has the higher score"),
     ),
     "pr_auc": (N_("PR-AUC"), N_("mean precision over all thresholds")),
-    "brier": (N_("Brier score"), N_("mean squared distance of score and outcome; 0 is best")),
-    "log_loss": (N_("Log loss"), N_("as the Brier score, but harder on wrong certainty")),
-    "ece": (
-        N_("Calibration error (ECE)"),
-        N_("mean distance of the risk said and the share that came true; 0 is best"),
-    ),
     "positive_rate": (N_("Share at risk"), N_("of all children")),
 }
-"""Metrics in the order of the report: name and what it means, explained where it first stands."""
+"""Names and meanings of metrics where what they say in general can be said of children."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,11 @@ def model_card(facts: ReportFacts, clock: Clock) -> str:
         split=split_text(evaluation),
         errors=evaluation.year_change_errors(),
         groups=groups.astype("object").where(groups.notna(), None).to_dict("records"),
-        terms=TERMS,
+        terms={
+            name: _OF_CHILDREN.get(name, (metric.title, metric.meaning))
+            for name, metric in METRICS.items()
+            if metric.title
+        },
         repeated=SHOWN,
         held=HELD,
         steps=STEPS,

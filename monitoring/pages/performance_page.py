@@ -7,6 +7,8 @@ from typing import Any
 from core.contract.model import CLASSES, VALUE
 from core.messages import N_, _, ngettext
 from core.messages.formats import joined, number, percent
+from core.metrics import classification, multiclass, regression
+from core.metrics.metric import Metric
 from core.metrics.resampling import Estimate
 from monitoring.pages.page import template
 from monitoring.performance.groups import Part
@@ -16,46 +18,13 @@ from monitoring.performance.verdict import Comparison, PerformanceResult, Perfor
 from monitoring.tracking.about import About
 from monitoring.tracking.escalation import Escalation
 
-NAMES: Mapping[str, Mapping[str, str]] = {
-    "": {
-        "recall": N_("Recall"),
-        "precision": N_("Precision"),
-        "f2": N_("F2"),
-        "roc_auc": N_("ROC-AUC"),
-        "pr_auc": N_("PR-AUC"),
-        "brier": N_("Brier"),
-        "ece": N_("Calibration error (ECE)"),
-        "share_flagged": N_("Share flagged"),
-        "positive_rate": N_("Share with outcome 1"),
-    },
-    VALUE: {
-        "mae": N_("Mean absolute error"),
-        "rmse": N_("Root mean squared error"),
-        "r2": N_("R²"),
-        "bias": N_("Bias"),
-    },
-    CLASSES: {
-        "accuracy": N_("Accuracy"),
-        "macro_f1": N_("Macro F1"),
-        "log_loss": N_("Log loss"),
-    },
+METRICS: Mapping[str, Mapping[str, Metric]] = {
+    "": classification.METRICS,
+    VALUE: regression.METRICS,
+    CLASSES: multiclass.METRICS,
 }
-"""Metrics of a score, of a number foretold and of classes in the order of the table, as people read
-them; each class also has its recall and precision."""
+"""Metrics by kind of outputs; each class also has its recall and precision."""
 
-MEANINGS: Mapping[str, str] = {
-    "recall": N_("of those with outcome 1, how many were flagged"),
-    "precision": N_("of those flagged, how many had outcome 1"),
-    "f2": N_("recall and precision together, recall with weight four"),
-    "roc_auc": N_("how well the score ranks; 0.5 is chance"),
-    "pr_auc": N_("average precision; depends on how many have outcome 1"),
-    "brier": N_("mean squared error of the score; lower is better"),
-    "ece": N_("mean distance of score and frequency; never zero in small samples"),
-    "r2": N_("share of the variance that the output explains; below 0 the mean would do better"),
-    "bias": N_("mean of output less outcome: above 0 the output is too high"),
-    "macro_f1": N_("mean over the classes of recall and precision together"),
-    "log_loss": N_("how surprising the outcomes are to the probabilities; lower is better"),
-}
 _PARTLY: Mapping[str, Sequence[str]] = {
     "": ("recall", "precision", "f2", "roc_auc", "brier"),
     VALUE: ("mae", "rmse", "bias"),
@@ -68,7 +37,7 @@ def names_of(kind: str, classes: Sequence[str] = ()) -> dict[str, str]:
 
     Those of each of the `classes` come last.
     """
-    found = {k: _(words) for k, words in NAMES[kind].items()}
+    found = {name: _(metric.title) for name, metric in METRICS[kind].items() if metric.title}
     for place, name in enumerate(classes):
         found[f"recall.{place}"] = _("Recall of {name}", name=name)
         found[f"precision.{place}"] = _("Precision of {name}", name=name)
@@ -269,7 +238,8 @@ def _row(name: str, called: str, result: PerformanceResult) -> MetricRow:
     status = None
     if found is not None and found.allowed is not None:
         status = "DEGRADED" if found.degraded else "OK"
-    meaning = [_(MEANINGS[name])] if name in MEANINGS else []
+    metric = METRICS[result.yardstick.kind].get(name)
+    meaning = [_(metric.meaning)] if metric and metric.meaning else []
     if name in result.yardstick.by_threshold and not result.same_threshold:
         meaning.append(_("another threshold than in the test, not comparable"))
     return MetricRow(called, "; ".join(meaning), result.metrics[name], found, status)

@@ -118,6 +118,6 @@ OF_SCORE = Yardstick(
     allowed=_score_losses,
     too_few=_few_of_a_class,
     shares=_flag_shares,
-    by_threshold=frozenset(classification.OF_FLAGS),
+    by_threshold=frozenset(n for n, m in classification.METRICS.items() if m.of_labels),
 )
 OF_VALUE = Yardstick(VALUE, _measure_value, _value_losses, _enough, lambda *_rows: {})

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 
 from core.metrics.calibration import calibration
 from core.metrics.classification import (
-    OF_FLAGS,
+    METRICS,
     estimates,
     label_metrics,
     metric_intervals,
@@ -165,7 +165,9 @@ def test_an_interval_of_roc_auc_covers_the_truth() -> None:
 def test_metrics_of_flags_are_named() -> None:
     """Another threshold changes these and no other."""
     low, high = metrics(TARGET, SCORES, SCORES >= 0.1), metrics(TARGET, SCORES, SCORES >= 0.6)
-    assert {name for name in low if low[name] != high[name]} == set(OF_FLAGS)
+    assert {name for name in low if low[name] != high[name]} == {
+        name for name, metric in METRICS.items() if metric.of_labels
+    }
 
 
 def test_label_metrics_by_hand() -> None:
