@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from serving.deployment.deployment import Deployment
 from serving.following.served import ServedModel
-from serving.metrics.counters import Labels
+from serving.metrics.families import Labels
 
 
 def gauges(

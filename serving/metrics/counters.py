@@ -23,6 +23,7 @@ from core.files.whole import replacing
 from core.messages import _
 from serving.config.model_paths import plain
 from serving.engine.job import Job
+from serving.metrics.families import FAMILIES, LATENCY_BOUNDS, Labels, MetricSpec
 from serving.metrics.kept import KeptLevels
 from serving.metrics.slo import Failing, ServiceTally, Slices, Watch
 from serving.telemetry.heartbeat import Heartbeat
@@ -34,17 +35,8 @@ PUBLISH_SECONDS = 0.5
 SILENT_SECONDS = 10.0
 """Age from which the numbers of a living worker say that it, or its thread, stands still."""
 
-LATENCY_BOUNDS = (
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2),
-    *(0.3, 0.5, 1.0, 2.5, 5.0, 10.0),
-)
-"""Upper bounds in seconds; 0.2 and 0.5 are those that the runbook judges by."""
-BATCH_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
-
 SCORING_PATHS = ("/predict", "/invocations")
 """Routes whose answers the service levels are about."""
-
-Labels = tuple[str, ...]
 
 
 class WorkerNumbers(msgspec.Struct, omit_defaults=True):
@@ -95,12 +87,9 @@ class Metrics:
         self._folder, self._state, self._ready = folder, state, ready
         self._watch, self.heart, self._kept = Watch(), Heartbeat("metrics"), kept
         self._failing = Failing()
-        self._requests: dict[Labels, int] = defaultdict(int)
-        self._latency = defaultdict[Labels, BucketCounts](lambda: BucketCounts(LATENCY_BOUNDS))
-        self._closed: dict[Labels, int] = defaultdict(int)
-        self._batches = BucketCounts(BATCH_BOUNDS)
-        self._predictions: dict[Labels, int] = defaultdict(int)
-        self._scores: dict[Labels, float] = defaultdict(float)
+        self._counts = {name: _series(family) for name, family in FAMILIES.items()}
+        self._requests = self._counts["http_requests"]
+        self._latency = self._counts["http_request_duration_seconds"]
         self._fd = -1
         self._path: Path | None = None
         self._stop = threading.Event()
@@ -114,33 +103,29 @@ class Metrics:
 
     def closed(self, reason: str) -> None:
         """Count a connection that was closed for a limit."""
-        self._closed[(reason,)] += 1
+        self._counts["http_connections_closed"][reason,] += 1
 
     def batch(self, jobs: Sequence[Job]) -> None:
         """Count the scored jobs of one call of the model."""
         rows = 0
+        predictions, scores = self._counts["model_predictions"], self._counts["model_score_sum"]
         for job in jobs:
             count, version = len(job.scores), (job.model.release, job.model.version.name)
             rows += count
             if job.model.threshold is None:
-                self._predictions[(*version, "")] += count
-                self._scores[version] += sum(s for s in job.scores if s is not None)
+                predictions[(*version, "")] += count
+                scores[version] += sum(s for s in job.scores if s is not None)
                 continue
             ones = sum(job.labels)  # type: ignore[arg-type]
-            self._predictions[(*version, "1")] += ones
-            self._predictions[(*version, "0")] += count - ones
-            self._scores[version] += sum(job.scores)  # type: ignore[arg-type]
-        self._batches.observe(rows)
+            predictions[(*version, "1")] += ones
+            predictions[(*version, "0")] += count - ones
+            scores[version] += sum(job.scores)  # type: ignore[arg-type]
+        self._counts["model_batch_rows"][()].observe(rows)
 
     def snapshot(self) -> dict[str, Any]:
         """Return all numbers as plain data: by metric name, a list of label values and a value."""
         counted: dict[str, Mapping[Labels, Any]] = {
-            "http_requests": self._requests,
-            "http_request_duration_seconds": self._latency,
-            "http_connections_closed": self._closed,
-            "model_batch_rows": {(): self._batches},
-            "model_predictions": self._predictions,
-            "model_score_sum": self._scores,
+            **self._counts,
             "serving_lived_seconds": {(): self._watch.lived},
             "serving_down_seconds": {(): self._watch.down},
             **self._state(),
@@ -256,6 +241,12 @@ def _note_silence(read: WorkerNumbers) -> None:
         read.numbers["serving_degraded_workers"] = [[[], 1]]
         ages = read.numbers.setdefault("serving_heartbeat_age_seconds", [])
         ages.append([["metrics"], silent])
+
+
+def _series(family: MetricSpec) -> defaultdict[Labels, Any]:
+    """Return the numbers of a family by its labels; without labels it begins with a zero."""
+    new = int if family.kind != "histogram" else lambda: BucketCounts(family.bounds)
+    return defaultdict[Labels, Any](new, {} if family.labels else {(): new()})
 
 
 def _plain(value: Any) -> Any:

@@ -1,9 +1,8 @@
 """`/metrics`: the workers' numbers added up, in the text format of Prometheus."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import (
@@ -17,89 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.metrics.counters import BATCH_BOUNDS, LATENCY_BOUNDS, Labels, Metrics, WorkerNumbers
+from serving.metrics.counters import Metrics, WorkerNumbers
+from serving.metrics.families import FAMILIES, Labels, MetricSpec
 
 Numbers = dict[Labels, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSpec:
-    """One metric: its kind, what it says, and the names of its labels."""
-
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[str, ...] = ()
-    bounds: Sequence[float] = ()
-    most: bool = False
-    """Whether the greatest of the workers' values counts, in place of their sum."""
-
-
-FAMILIES: Mapping[str, MetricSpec] = {
-    "http_requests": MetricSpec(
-        "counter", "Requests answered, by route and status.", ("method", "path", "status")
-    ),
-    "http_request_duration_seconds": MetricSpec(
-        "histogram",
-        "Time from a request's headers to the last byte of its answer.",
-        ("method", "path"),
-        LATENCY_BOUNDS,
-    ),
-    "http_connections_closed": MetricSpec(
-        "counter", "Connections closed for a limit, by which one.", ("reason",)
-    ),
-    "http_shed_requests": MetricSpec("counter", "Requests refused with 503 for want of room."),
-    "model_waiting_rows": MetricSpec("gauge", "Rows that wait for the model, or are in it."),
-    "model_batch_rows": MetricSpec("histogram", "Rows in one call of the model.", (), BATCH_BOUNDS),
-    "model_predictions": MetricSpec(
-        "counter",
-        "Instances scored, by release and label.",
-        ("model_version", "model_name", "label"),
-    ),
-    "model_score_sum": MetricSpec(
-        "counter", "Sum of the scores, by release.", ("model_version", "model_name")
-    ),
-    "capture_rows": MetricSpec("counter", "Scored instances written to a journal."),
-    "ignored_fields": MetricSpec("counter", "Fields that the model lacks, left out."),
-    "capture_lost_rows": MetricSpec("counter", "Scored instances that could not be written."),
-    "capture_pending_rows": MetricSpec("gauge", "Captured instances that are not Parquet yet."),
-    "capture_oldest_pending_seconds": MetricSpec(
-        "gauge", "Age of the oldest captured instance that is not Parquet yet.", most=True
-    ),
-    "shadow_rows": MetricSpec("counter", "Instances that the shadow scored."),
-    "shadow_dropped_rows": MetricSpec("counter", "Instances that the shadow had no room for."),
-    "canary_outcomes": MetricSpec(
-        "counter",
-        "What became of requests while a canary answers a share, each person counted once.",
-        ("trial", "arm", "outcome"),
-    ),
-    "canary_stopped_workers": MetricSpec(
-        "gauge", "Workers that stopped a canary, by its beginning.", ("model_name", "begun")
-    ),
-    "serving_lived_seconds": MetricSpec("counter", "Seconds that workers took requests."),
-    "serving_down_seconds": MetricSpec(
-        "counter", "Of these, seconds in which a worker could not answer (no model, or only 5xx)."
-    ),
-    "serving_workers": MetricSpec(
-        "gauge",
-        "Workers, by the version they serve.",
-        ("model_name", "alias", "model_version", "registry_version", "source"),
-    ),
-    "serving_refusing_workers": MetricSpec(
-        "gauge",
-        "Workers that do not serve what the alias names, by version and reason.",
-        ("model_name", "alias", "registry_version", "reason"),
-    ),
-    "serving_degraded_workers": MetricSpec("gauge", "Workers that have reason to complain."),
-    "serving_registry_reachable_workers": MetricSpec(
-        "gauge", "Workers whose last poll was answered."
-    ),
-    "serving_heartbeat_age_seconds": MetricSpec(
-        "gauge",
-        "Seconds since a background part gave a sign of life, of the worker where it is longest.",
-        ("part",),
-        most=True,
-    ),
-}
 
 
 def scrape_route(metrics: Metrics) -> Route:

@@ -12,7 +12,7 @@ from core.registry.fleet import told
 from core.registry.proxies import Fleet, fleet_of
 from serving.deployment.trial import Measure
 from serving.http.schemas import CaptureState, Health
-from serving.metrics.counters import LATENCY_BOUNDS
+from serving.metrics.families import LATENCY_BOUNDS
 from serving.metrics.kept import DayLevels
 from serving.metrics.slo import Level, Levels, LevelWindow, levels
 from serving.panel.background import Reading

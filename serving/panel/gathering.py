@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from serving.deployment.deployment import Deployment
 from serving.http.schemas import CaptureState
 from serving.http.status import health_of
-from serving.metrics.counters import LATENCY_BOUNDS, Metrics
+from serving.metrics.counters import Metrics
 from serving.metrics.exposition import Numbers, added
+from serving.metrics.families import LATENCY_BOUNDS
 from serving.metrics.kept import days
 from serving.metrics.slo import DAY, HOUR, levels, window
 from serving.panel.background import Reading

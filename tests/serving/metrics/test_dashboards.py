@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.metrics.exposition import FAMILIES
+from serving.metrics.families import FAMILIES
 from tests.live import ROOT
 
 RULES = ROOT / "deploy/prometheus/alerts.yml"

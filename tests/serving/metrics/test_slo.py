@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from serving.metrics.counters import LATENCY_BOUNDS, Metrics
+from serving.metrics.counters import Metrics
+from serving.metrics.families import LATENCY_BOUNDS
 from serving.metrics.slo import (
     DAY,
     HOUR,

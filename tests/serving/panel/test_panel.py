@@ -15,7 +15,7 @@ from core.registry.proxies import ProxyReport, ProxyState
 from serving.deployment.trial import Measure
 from serving.http.pages import page_policy
 from serving.http.schemas import CanaryState, CaptureState, Health
-from serving.metrics.counters import LATENCY_BOUNDS
+from serving.metrics.families import LATENCY_BOUNDS
 from serving.metrics.slo import DAY, HOUR, ServiceTally, Slices, levels, window
 from serving.panel.background import BackgroundReader, Reading
 from serving.panel.concerns import concerns, headline
