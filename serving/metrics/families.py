@@ -92,5 +92,5 @@ FAMILIES: Mapping[str, MetricSpec] = {
         most=True,
     ),
 }
-"""`Metrics` keeps the numbers of every line from its start; what `serving.deployment.gauges` reads of
-the parts takes their place."""
+"""`Metrics` keeps the numbers of every line from its start; what `serving.deployment.gauges` reads
+of the parts takes their place."""
