@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from core.cli.parent import end_with_parent
 from core.cli.signals import also_tells
-from core.messages import _
+from core.messages import N_, _
 from serving.config.model_paths import prefix_of
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
@@ -31,11 +31,12 @@ from serving.http.connections import Connections, room_for
 from serving.http.invocations import InvocationsEndpoint, mlflow_version, ping_route
 from serving.http.middleware import RequestMiddleware
 from serving.http.openapi import describe
+from serving.http.pages import TextRoute, pages_of
 from serving.http.predict import PredictEndpoint
 from serving.http.status import add_models, add_status
 from serving.lists.endpoint import list_route
 from serving.metrics.counters import Metrics
-from serving.metrics.exposition import scrape_route
+from serving.metrics.exposition import scrape_endpoint
 from serving.metrics.kept import KeptLevels
 from serving.panel.page import panel_routes
 from serving.telemetry.logs import JsonLog
@@ -75,8 +76,14 @@ def create_app(settings: Settings) -> FastAPI:
     add_status(app, main, others)
     add_models(app, deployments)
     routes = [
-        Route("/version", mlflow_version, methods=["GET"]),
-        scrape_route(metrics),
+        TextRoute("/version", mlflow_version, "version", N_("Version of MLflow"), "text/plain"),
+        TextRoute(
+            "/metrics",
+            scrape_endpoint(metrics),
+            "metrics",
+            N_("Metrics for Prometheus"),
+            "text/plain",
+        ),
         *document_routes(),
         *_routes_of(main, metrics, others),
     ]
@@ -90,7 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.middleware_stack = RequestMiddleware(
         ExceptionMiddleware(AsyncExitStackMiddleware(app.router), app.exception_handlers),
         log=log,
-        keys=ApiKeys(settings.api_keys),
+        keys=ApiKeys(settings.api_keys, pages_of(app.routes)),
         paths={path for route in app.routes if (path := getattr(route, "path", None))},
         # The router would cost as much again as all the rest of a small request.
         hot={("POST", r.path): r.endpoint for r in routes if isinstance(r.endpoint, _SCORING)},

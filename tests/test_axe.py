@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jinja2 import Environment, Template
 
 from core.messages import _
 from mlflow_project.runs.document import page
@@ -25,6 +27,7 @@ from serving.panel.history import FlipEffect, History
 from serving.panel.page import render as render_panel
 from serving.telemetry.logs import JsonLog
 from tests.chromium import EXECUTABLE, Browser
+from tests.live import ROOT
 from tests.monitoring.pages.test_drift_page import page as drift_page
 from tests.monitoring.pages.test_performance_page import judged
 from tests.monitoring.performance.test_agreement import facts as shadow_facts
@@ -91,6 +94,29 @@ PAGES: dict[str, Callable[[], str]] = {
     "shadow": shadow,
     "card": card,
 }
+
+
+def test_every_template_of_a_page_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new page gets its line in `PAGES`."""
+    used = set()
+    render_document.cache_clear()
+    get = Environment.get_template
+
+    def noted(self: Environment, name: str, *args: Any, **kwargs: Any) -> Template:
+        template = get(self, name, *args, **kwargs)
+        used.add(Path(str(template.filename)))
+        return template
+
+    monkeypatch.setattr(Environment, "get_template", noted)
+    for make in PAGES.values():
+        make()
+    found = [
+        path
+        for package in ("core", "serving", "monitoring", "mlflow_project")
+        for path in (ROOT / package).rglob("templates/*.html")
+    ]
+    pages = {path for path in found if "{% extends" in path.read_text("utf-8")}
+    assert {path for path in pages if path.name != "base.html"} <= used
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def test_names_that_recipes_send_to_are_there() -> None:
     found = re.findall(r"`(\w+)`\s+of\s+`([\w/]+\.py)`", text("CONTRIBUTING.md"))
     assert len(found) > 5
     for name, file in found:
-        defined = rf"^(?:def |class )?(?:\w+, )*{name}\b"
+        defined = rf"^(?:\s*def |class |(?:\w+, )*){name}\b"
         assert re.search(defined, text(file), re.MULTILINE), (name, file)
 
 

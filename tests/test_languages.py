@@ -228,9 +228,16 @@ def asked(
 def test_pages_and_api_texts_are_in_one_language(
     asked: Callable[[str], str], language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The panel, the list's page, health, OpenAPI, and an error of each kind of route."""
+    """Every page (the runbook is in Portuguese), health, OpenAPI, an error of each kind of route."""
     monkeypatch.setenv("APP_LANGUAGE", language)
-    for path in ("/painel", "/lista"):
+    from serving.app import create_app
+    from serving.config.settings import Settings
+    from serving.http.pages import RUNBOOK, pages_of
+
+    found = pages_of(create_app(Settings()).routes)
+    pages = {path for path in found if "{" not in path} - {RUNBOOK}
+    assert pages
+    for path in pages:
         shown = visible(asked(path))
         assert shown.strip()
         assert not foreign(shown, language), (path, foreign(shown, language), shown)

@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from core.messages import N_
 from serving.documents.markdown import html_of, linked_page
 from serving.errors import RouteError
-from serving.http.auth import RUNBOOK
-from serving.http.pages import filled, page_policy
+from serving.http.pages import RUNBOOK, TextRoute, filled, page_answer
 
 _ROOT = Path(__file__).resolve().parents[2]
 _TEMPLATE = Path(__file__).with_name("templates") / "document.html"
@@ -28,7 +28,7 @@ def document_routes() -> list[Route]:
         return answer(_START, "") if path is None else answer(path, "../" * (path.count("/") + 1))
 
     return [
-        Route(RUNBOOK, document, methods=["GET"]),
+        TextRoute(RUNBOOK, document, "runbook", N_("The runbook, as a page")),
         Route(RUNBOOK + "/{path:path}", document, methods=["GET"]),
     ]
 
@@ -46,8 +46,7 @@ def answer(name: str, root: str) -> Response:
         raise RouteError(404)
     if path.suffix != ".md":
         return FileResponse(path)
-    policy = page_policy(pictures=True)
-    return HTMLResponse(render(name, root), headers={"Content-Security-Policy": policy})
+    return page_answer(render(name, root), pictures=True)
 
 
 @cache

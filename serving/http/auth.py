@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from serving.config.model_paths import plain
 from serving.errors import Unauthorized
@@ -12,25 +12,24 @@ from serving.errors import Unauthorized
 OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
 """Paths that need no key, so that a load balancer can look."""
 
-PAGE, LIST, RUNBOOK = "/painel", "/lista", "/runbook"
-"""The operators' page, the one that takes workbooks, and the runbook."""
 DOCS, OPENAPI, DOCS_FILES = "/docs", "/openapi.json", "/static-offline-docs"
 """The API's documentation, and what its page fetches."""
-_BROWSERS = (PAGE, LIST, RUNBOOK, DOCS, OPENAPI, DOCS_FILES)
-"""Browsers send no header of their own, so these and what is under them also take the key as the
-password of HTTP Basic. Nothing else does: a browser sends those by itself."""
-REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
-"""A report that the page links to."""
 NAME_DIGITS = 8
 """Digits of a key's SHA-256 that stand for it in the log."""
 
 
 class ApiKeys:
-    """The accepted keys, as SHA-256 digests; none leaves everything open."""
+    """The accepted keys, as SHA-256 digests; none leaves everything open.
 
-    def __init__(self, digests: Sequence[bytes]) -> None:
-        """Keep the digests."""
+    Browsers send no header of their own, so `pages`, the API's documentation and what is under them
+    also take the key as the password of HTTP Basic. Nothing else does: a browser sends those by
+    itself.
+    """
+
+    def __init__(self, digests: Sequence[bytes], pages: Iterable[str] = ()) -> None:
+        """Keep the digests, and the paths of pages."""
         self._digests = tuple(digests)
+        self._pages = (*pages, DOCS, OPENAPI, DOCS_FILES)
 
     def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
         """Let a request pass; return what its key is called in the log, None without one.
@@ -41,7 +40,7 @@ class ApiKeys:
         path = plain(path)
         if not self._digests or path in OPEN_PATHS:
             return None
-        browser = is_page(path)
+        browser = self._is_page(path)
         presented = _presented(headers, basic=browser)
         if len(presented) > 1:
             raise Unauthorized(browser=browser, several=True)
@@ -52,10 +51,9 @@ class ApiKeys:
             raise Unauthorized(browser=browser)
         return given.hex()[:NAME_DIGITS]
 
-
-def is_page(path: str) -> bool:
-    """Tell whether a path is one that browsers open, or fetch for a page."""
-    return any(path == page or path.startswith(f"{page}/") for page in _BROWSERS)
+    def _is_page(self, path: str) -> bool:
+        """Tell whether a path is one that browsers open, or fetch for a page."""
+        return any(path == page or path.startswith(f"{page}/") for page in self._pages)
 
 
 def _presented(headers: Sequence[tuple[bytes, bytes]], *, basic: bool) -> list[bytes]:

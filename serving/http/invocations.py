@@ -13,12 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.messages import _
+from core.messages import N_, _
 from serving.deployment.deployment import Deployment
 from serving.engine.job import Job
 from serving.errors import Overloaded
 from serving.http.bodies import INLINE_BYTES, bodies_of, read_body, stated_length
 from serving.http.middleware import send_json
+from serving.http.pages import TextRoute
 from serving.model.loading import LoadedVersion
 from serving.protocol.frames import refusal
 from serving.protocol.instances import Instances
@@ -124,4 +125,4 @@ def ping_route(deployment: Deployment) -> Route:
         status = 404 if deployment.follower.served is None else 200
         return Response("\n", status, media_type="text/plain")
 
-    return Route("/ping", ping, methods=["GET"])
+    return TextRoute("/ping", ping, "ping", N_("200 with a model loaded (MLflow)"), "text/plain")

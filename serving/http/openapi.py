@@ -1,6 +1,6 @@
 """OpenAPI of what no static type says: served contract, MLflow protocol, errors, keys."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,8 +12,9 @@ from core.messages import N_, _
 from serving.config.model_paths import prefix_of
 from serving.config.settings import Settings
 from serving.deployment.deployment import Deployment
-from serving.http.auth import LIST, OPEN_PATHS, PAGE, REPORT_PATH, RUNBOOK, is_page
+from serving.http.auth import OPEN_PATHS
 from serving.http.openapi_input import YEAR_LIMITS, closed_object, invocations_content, predict_body
+from serving.http.pages import LIST, REPORT_PATH, pages_of, text_routes
 from serving.http.status import MODELS
 from serving.protocol.media import NDJSON, SHEET_TYPES, XLSX
 
@@ -30,16 +31,6 @@ _ERRORS = {
 }
 _POST_ERRORS = ("400", "408", "413", "422", "500", "503")
 
-_READ: dict[str, tuple[str, str, str]] = {
-    "/ping": ("ping", N_("200 with a model loaded (MLflow)"), "text/plain"),
-    "/version": ("version", N_("Version of MLflow"), "text/plain"),
-    "/metrics": ("metrics", N_("Metrics for Prometheus"), "text/plain"),
-    PAGE: ("painel", N_("Page for those who operate the service"), "text/html"),
-    REPORT_PATH: ("relatorio", N_("A report, as its job kept it in MLflow"), "text/html"),
-    RUNBOOK: ("runbook", N_("The runbook, as a page"), "text/html"),
-    LIST: ("lista", N_("Page that makes a list from a workbook"), "text/html"),
-}
-"""What answers GET with text: the operation, its summary, the media type."""
 _SUMMARIES = {
     "/health": N_("State of the service; always 200"),
     "/ready": N_("200 with a model loaded, 503 before"),
@@ -76,18 +67,18 @@ def describe(app: FastAPI, deployments: Sequence[Deployment]) -> dict[str, Any]:
     for path in ("/ready", "/metadata"):
         paths[path]["get"]["responses"]["503"] = _error("503")
     paths |= _scoring(main)
-    for one in deployments if settings.models else ():
-        paths |= _scoring(one, prefix_of(one.name), f"_{one.name}")
-    for path, (operation, summary, media_type) in _READ.items():
-        text = {media_type: {"schema": {"type": "string"}}}
-        answers = {"200": {"description": _(summary), "content": text}}
-        read = {"summary": _(summary), "operationId": operation, "responses": answers}
-        paths[path] = {"get": read}
+    for each in deployments if settings.models else ():
+        paths |= _scoring(each, prefix_of(each.name), f"_{each.name}")
+    for one in text_routes(app.routes):
+        text = {one.media_type: {"schema": {"type": "string"}}}
+        answers = {"200": {"description": _(one.summary), "content": text}}
+        read = {"summary": _(one.summary), "operationId": one.operation, "responses": answers}
+        paths[one.path] = {"get": read}
     paths["/ping"]["get"]["responses"]["404"] = {"description": _("No model loaded yet")}
     _complete_report(paths[REPORT_PATH]["get"])
     paths[LIST]["post"] = _list()
     if settings.api_keys:
-        _ask_for_keys(document)
+        _ask_for_keys(document, pages_of(app.routes))
     return document
 
 
@@ -116,7 +107,7 @@ def _translate(document: dict[str, Any]) -> None:
             schema["description"] = _(_SCHEMAS[name])
 
 
-def _ask_for_keys(document: dict[str, Any]) -> None:
+def _ask_for_keys(document: dict[str, Any], pages: Collection[str]) -> None:
     basic = _("for browsers: any user, and the key as password")
     document["components"]["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -127,7 +118,7 @@ def _ask_for_keys(document: dict[str, Any]) -> None:
     for path in paths.keys() - OPEN_PATHS:
         for operation in paths[path].values():
             operation["security"] = [{"key": []}, {"bearer": []}]
-            if is_page(path):
+            if path in pages:
                 operation["security"].append({"password": []})
             operation["responses"]["401"] = _error("401")
 

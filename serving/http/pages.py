@@ -1,13 +1,57 @@
-"""What the proxy's pages share: one style sheet, and a policy that lets nothing else in."""
+"""What the proxy's pages share: routes, one style sheet, a policy that lets nothing else in."""
 
 import base64
 import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from starlette.responses import HTMLResponse
+from starlette.routing import BaseRoute, Route
+
 from core.pages.templates import environment, style
 
+PAGE, LIST, RUNBOOK = "/painel", "/lista", "/runbook"
+"""The operators' page, the one that takes workbooks, and the runbook."""
+REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
+"""A report that the page links to."""
 _STYLE = Path(__file__).with_name("templates") / "style.css"
+
+
+class TextRoute(Route):
+    """A route that answers GET with text, as OpenAPI names it: its operation and its summary.
+
+    One of HTML is a page: browsers open it, and can send the key (`serving.http.auth`).
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        operation: str,
+        summary: str,
+        media_type: str = "text/html",
+        methods: Sequence[str] = ("GET",),
+    ) -> None:
+        """Keep what OpenAPI says; the summary is marked for the catalogue."""
+        super().__init__(path, endpoint, methods=list(methods))
+        self.operation, self.summary, self.media_type = operation, summary, media_type
+
+
+def text_routes(routes: Iterable[BaseRoute]) -> list[TextRoute]:
+    """Return those of an app's routes that OpenAPI is told of here."""
+    return [route for route in routes if isinstance(route, TextRoute)]
+
+
+def pages_of(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """Return the paths of an app's pages."""
+    return frozenset(one.path for one in text_routes(routes) if one.media_type == "text/html")
+
+
+def page_answer(text: str, script: str = "", *, pictures: bool = False) -> HTMLResponse:
+    """Return a page as an answer under its policy."""
+    policy = page_policy(script, pictures=pictures)
+    return HTMLResponse(text, headers={"Content-Security-Policy": policy})
 
 
 def filled(template: Path, **values: Any) -> str:

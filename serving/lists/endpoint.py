@@ -10,20 +10,18 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.messages import _
+from core.messages import N_, _
 from core.sheets import SheetError, SheetReader
 from serving.deployment.deployment import Deployment
 from serving.engine.context import RequestContext
 from serving.errors import InternalError, RequestError, ScoringFailed, UnsupportedMediaType
 from serving.following.served import ServedModel
-from serving.http.auth import LIST
 from serving.http.bodies import bodies_of, read_body
 from serving.http.middleware import error_body
-from serving.http.pages import page_policy
+from serving.http.pages import LIST, TextRoute, page_answer
 from serving.lists.page import render, script
 from serving.lists.readers import check_size, named_reader, reader_for
 from serving.lists.scoring import accepted, finished, score_slices, summary
@@ -58,8 +56,7 @@ class ListEndpoint:
         """Answer one request; an error before the first byte goes to the middleware."""
         if scope["method"] == "GET":
             text = await asyncio.to_thread(render, self._deployment)
-            policy = {"Content-Security-Policy": page_policy(script())}
-            await HTMLResponse(text, headers=policy)(scope, receive, send)
+            await page_answer(text, script())(scope, receive, send)
         else:
             await self._list(scope, receive, send)
 
@@ -105,7 +102,13 @@ class ListEndpoint:
 
 def list_route(deployment: Deployment) -> Route:
     """Return the route of the page and of what it sends to."""
-    return Route(LIST, ListEndpoint(deployment), methods=["GET", "POST"])
+    return TextRoute(
+        LIST,
+        ListEndpoint(deployment),
+        "lista",
+        N_("Page that makes a list from a workbook"),
+        methods=("GET", "POST"),
+    )
 
 
 def _read(reader: SheetReader, body: bytes, year: int | None) -> Any:

@@ -1,6 +1,6 @@
 """`/metrics`: the workers' numbers added up, in the text format of Prometheus."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -14,7 +14,6 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from serving.metrics.counters import Metrics, WorkerNumbers
 from serving.metrics.families import FAMILIES, Labels, MetricSpec
@@ -22,15 +21,15 @@ from serving.metrics.families import FAMILIES, Labels, MetricSpec
 Numbers = dict[Labels, Any]
 
 
-def scrape_route(metrics: Metrics) -> Route:
-    """Return the route that answers with the numbers of all workers since the server started."""
+def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers with the numbers of all workers since the server started."""
 
     # On the event loop: milliseconds there, but a thread waits long for its turn under overload.
     async def scrape(_: Request) -> Response:
         text = generate_latest(_Sum(added(metrics.parts())))
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    return Route("/metrics", scrape, methods=["GET"])
+    return scrape
 
 
 class _Sum(Collector):

@@ -21,8 +21,7 @@ from core.registry.runs import run_file
 from serving.deployment.deployment import Deployment
 from serving.documents.markdown import linked, linked_page
 from serving.errors import HistoryUnavailable, RouteError
-from serving.http.auth import PAGE, REPORT_PATH
-from serving.http.pages import filled, page_policy
+from serving.http.pages import PAGE, REPORT_PATH, TextRoute, filled, page_answer
 from serving.http.schemas import ModelState
 from serving.http.status import model_of
 from serving.metrics.counters import Metrics
@@ -65,7 +64,7 @@ def panel_routes(
         facts = gather(deployment, metrics, history.latest(), counts.latest())
         renewed = _renewed(request.query_params.get("refresh", ""))
         text = render(facts, renewed, [model_of(one) for one in others])
-        return HTMLResponse(text, headers={"Content-Security-Policy": page_policy()})
+        return page_answer(text)
 
     def report(request: Request) -> Response:
         job, run_id = request.path_params["job"], request.path_params["run_id"]
@@ -81,7 +80,11 @@ def panel_routes(
         html = linked_page(page.decode("utf-8", "replace"), "../../runbook")
         return HTMLResponse(html, headers={"Content-Security-Policy": _REPORT_POLICY})
 
-    return [Route(PAGE, page, methods=["GET"]), Route(REPORT_PATH, report, methods=["GET"])]
+    summary = N_("A report, as its job kept it in MLflow")
+    return [
+        TextRoute(PAGE, page, "painel", N_("Page for those who operate the service")),
+        TextRoute(REPORT_PATH, report, "relatorio", summary),
+    ]
 
 
 def _renewed(asked: str) -> int | None:
