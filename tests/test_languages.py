@@ -228,7 +228,7 @@ def asked(
 def test_pages_and_api_texts_are_in_one_language(
     asked: Callable[[str], str], language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every page (the runbook is in Portuguese), health, OpenAPI, an error of each kind of route."""
+    """Every page but the runbook, health, OpenAPI, and an error of each kind of route."""
     monkeypatch.setenv("APP_LANGUAGE", language)
     from serving.app import create_app
     from serving.config.settings import Settings
