@@ -1,9 +1,8 @@
 """The reports as a browser lays them out: on a phone, on a desk, on paper; without a network."""
 
-import html
+import base64
 import re
-import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,31 +10,24 @@ import pytest
 from monitoring.pages.performance_page import render as render_performance
 from monitoring.pages.shadow_page import render as render_shadow
 from monitoring.performance.agreement import agree, pair
+from tests.chromium import EXECUTABLE, Browser
 from tests.monitoring.pages.test_drift_page import page as drift_page
 from tests.monitoring.pages.test_performance_page import judged
 from tests.monitoring.performance.test_agreement import facts as shadow_facts
 from tests.monitoring.performance.test_agreement import many
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no chromium here")
 
-_FRAME = """<!DOCTYPE html><meta charset="utf-8">
-<iframe id="page" style="width:{width}px;height:800px;border:0" srcdoc="{page}"></iframe>
-<pre id="found"></pre>
-<script>
-addEventListener("load", () => {{
-  const view = document.getElementById("page").contentWindow, page = view.document;
-  const root = page.documentElement;
-  const box = (name) => page.querySelector(name).getBoundingClientRect();
-  const plots = [...page.querySelectorAll("svg.plot, svg.reliability")];
-  const seen = plots.filter((plot) => plot.getBoundingClientRect().height > 40);
-  document.getElementById("found").textContent = [
-    "scrolled=" + root.scrollWidth, "verdict=" + Math.round(box("header.verdict").bottom),
-    "plots=" + plots.length, "seen=" + seen.length,
-    "fetched=" + view.performance.getEntriesByType("resource").length,
-  ].join(" ");
-}});
-</script>"""
+_FOUND = """(() => {
+  const plots = [...document.querySelectorAll("svg.plot, svg.reliability")];
+  return {
+    scrolled: document.documentElement.scrollWidth,
+    verdict: document.querySelector("header.verdict").getBoundingClientRect().bottom,
+    plots: plots.length,
+    seen: plots.filter((plot) => plot.getBoundingClientRect().height > 40).length,
+    fetched: performance.getEntriesByType("resource").length,
+  };
+})()"""
 
 
 def shadow_page() -> str:
@@ -51,38 +43,37 @@ PAGES = {
 }
 
 
-def chromium(*arguments: str) -> str:
-    """Run the browser without a window or a network; return what it prints."""
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu"]
-    command += ["--disable-background-networking", "--no-first-run", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Yield a browser."""
+    with Browser(tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+def opened(browser: Browser, name: str, folder: Path, width: int = 1200) -> None:
+    """Show a report on a screen of some width."""
+    path = folder / f"{name}.html"
+    path.write_text(PAGES[name](), encoding="utf-8")
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.call("Emulation.setDeviceMetricsOverride", **size)
+    browser.open(path.as_uri())
 
 
 @pytest.mark.parametrize("width", [400, 1200])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_the_screen(name: str, width: int, tmp_path: Path) -> None:
+def test_a_page_fits_the_screen(name: str, width: int, tmp_path: Path, browser: Browser) -> None:
     """Nothing sticks out sideways, the verdict comes first, plots are drawn, nothing is fetched."""
-    frame = tmp_path / "frame.html"
-    text = _FRAME.format(width=width, page=html.escape(PAGES[name](), quote=True))
-    frame.write_text(text, encoding="utf-8")
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    dom = chromium(profile, "--window-size=1300,900", "--dump-dom", frame.as_uri())
-    told = re.search(r'<pre id="found">(.*?)</pre>', dom)
-    assert told is not None
-    found = dict(item.split("=") for item in told.group(1).split())
-    assert int(found["scrolled"]) <= width
-    assert int(found["verdict"]) < 700
-    assert int(found["plots"]) > 0
+    opened(browser, name, tmp_path, width)
+    found = browser.value(_FOUND)
+    assert found["scrolled"] <= width
+    assert found["verdict"] < 700
+    assert found["plots"] > 0
     assert found["seen"] == found["plots"]
-    assert found["fetched"] == "0"
+    assert found["fetched"] == 0
 
 
-def test_the_drift_report_can_be_printed(tmp_path: Path) -> None:
+def test_the_drift_report_can_be_printed(tmp_path: Path, browser: Browser) -> None:
     """A PDF of a few pages comes out."""
-    source, target = tmp_path / "page.html", tmp_path / "page.pdf"
-    source.write_text(PAGES["drift"](), encoding="utf-8")
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
-    chromium(profile, f"--print-to-pdf={target}", source.as_uri())
-    pages = len(re.findall(rb"/Type\s*/Page\b", target.read_bytes()))
-    assert 1 <= pages <= 4
+    opened(browser, "drift", tmp_path)
+    printed = base64.b64decode(browser.call("Page.printToPDF")["data"])
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 4
