@@ -20,7 +20,7 @@ def test_a_command_refused_by_the_system_speaks_portuguese(
     monkeypatch.delenv("APP_LANGUAGE", raising=False)
     work = (tmp_path / "absent" / "file").read_bytes
     assert run_command(lambda: len(work())) == 1
-    assert capsys.readouterr().err.endswith("file: arquivo ou diretório não encontrado\n")
+    assert capsys.readouterr().err.endswith("file: arquivo ou pasta não encontrado\n")
     monkeypatch.setenv("APP_LANGUAGE", "en")
     assert run_command(lambda: len(work())) == 1
     assert capsys.readouterr().err.endswith("file: no such file or folder\n")

@@ -144,7 +144,7 @@ def test_one_instance_is_singular() -> None:
     """A window of one row is spoken of as one."""
     result = compare(fit_baseline(table(700)), table(1))
     assert "1 instância comparada com a baseline" in headline(result, facts(1))
-    assert "em 1 requisição" in render(result, facts(1))
+    assert "em 1 pedido" in render(result, facts(1))
 
 
 def test_repeated_scoring_is_said() -> None:
