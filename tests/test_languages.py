@@ -22,8 +22,10 @@ import uvicorn
 from babel.messages.pofile import read_po
 
 from core.messages import DOMAIN
+from core.metrics import classification, multiclass, regression
 from mlflow_project import registry
 from mlflow_project.versions.arguments import build_parser
+from serving.http.pages import text_routes
 from tests.live import ROOT, eventually, find_free_port
 
 PORTUGUESE = frozenset(
@@ -103,6 +105,20 @@ def subcommands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, ...]]:
             for name, inner in action.choices.items():
                 yield (name,)
                 yield from ((name, *words) for words in subcommands(inner))
+
+
+def test_texts_of_tables_are_messages() -> None:
+    """One without `N_` is translated by nobody, and no other test would notice."""
+    from serving.app import create_app
+    from serving.config.settings import Settings
+
+    tables = (classification.METRICS, multiclass.METRICS, regression.METRICS)
+    metrics = [metric for table in tables for metric in table.values()]
+    texts = {text for one in metrics for text in (one.title, one.meaning) if text}
+    texts |= {route.summary for route in text_routes(create_app(Settings()).routes)}
+    with (ROOT / f"core/messages/pt_BR/LC_MESSAGES/{DOMAIN}.po").open("rb") as file:
+        known = {message.id for message in read_po(file, "pt_BR")}
+    assert texts - known == set()
 
 
 def test_each_message_is_in_its_language() -> None:

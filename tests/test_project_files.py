@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -127,3 +128,28 @@ def test_nothing_private_or_generated_is_tracked() -> None:
     older = "tests/serving/model/older_models/"  # invented data, by releases that are not here
     found = [path for path in tracked if path.endswith(forbidden) or path == ".env"]
     assert not [path for path in found if not path.startswith(older)]
+
+
+COMMANDS = [
+    path
+    for package in ("mlflow_project", "monitoring")
+    for path in sorted((ROOT / package).glob("*.py"))
+    if re.search(r"^def main\(", path.read_text("utf-8"), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_a_command_is_made_of_the_shared_parts(path: Path) -> None:
+    """Its options, its errors' one line and exit codes are those of all; a document names it."""
+    text, name = path.read_text("utf-8"), f"{path.parent.name}.{path.stem}"
+    used = set(re.findall(r"\b\w+(?=\()", text))
+    assert used & {"parser", "build_parser"}
+    assert used & {"run_command", "guarded"} or path.stem == "routines", "which only prints"
+    documents = [ROOT / "RUNBOOK.md", ROOT / "README.md", ROOT / "MLproject"]
+    assert any(name in each.read_text("utf-8") for each in documents), "its people do not find it"
+
+
+def test_commands_load_nothing_slow_before_their_options() -> None:
+    """An error in the options is reported at once, before MLflow or scikit-learn is imported."""
+    slow = re.compile(r"^(?:import|from) (?:mlflow|sklearn|scipy|pandas|matplotlib|duckdb)\b", re.M)
+    assert [path.name for path in COMMANDS if slow.search(path.read_text("utf-8"))] == []

@@ -197,14 +197,14 @@ def score_metrics(
 def metric_intervals(
     target: npt.ArrayLike, scores: npt.ArrayLike, threshold: float, seed: int
 ) -> dict[str, Interval]:
-    """Return value and 95 % interval of each metric but the ECE, whose bootstrap leans upwards.
+    """Return value and 95 % interval of each metric that the rows define, by name.
 
-    Raises:
-        ValueError: a metric is not defined on the rows.
+    Without the ECE, whose bootstrap is biased upwards.
     """
     rows = _sorted_rows(target, scores, np.asarray(scores) >= threshold)
-    found = {name: each for name, each in statistics(*rows).items() if name != "ece"}
-    return bootstraps(found, len(rows[0]), seed)
+    found, n = statistics(*rows), len(rows[0])
+    defined = {name for name, value in values_of(found, n).items() if math.isfinite(value)}
+    return bootstraps({name: found[name] for name in found if name in defined - {"ece"}}, n, seed)
 
 
 def estimates(

@@ -67,7 +67,8 @@ def test_metrics_equal_scikit_learns(rows: list[tuple[bool, float]], threshold: 
     found = metrics(target, scores, flagged)
     for name, value in scikit_learns(target.astype(int), scores, flagged).items():
         assert found[name] == pytest.approx(value, abs=1e-12, nan_ok=True), name
-    assert set(found) - {"ece"} == set(scikit_learns(target.astype(int), scores, flagged))
+    compared = set(scikit_learns(target.astype(int), scores, flagged))
+    assert set(found) - {"ece"} == compared, "a metric is compared here with its peer's"
 
 
 @settings(deadline=None)

@@ -53,10 +53,10 @@ def explore(
     free_port: Callable[[], int],
     spawned: Callable[..., Any],
     tmp_path: Path,
-) -> Callable[..., str]:
-    """Return a function that runs schemathesis against a server of a model."""
+) -> Callable[..., None]:
+    """Return a function that runs schemathesis against a server of a model: every operation."""
 
-    def run(name: str, examples: int, **environ: str) -> str:
+    def run(name: str, examples: int, **environ: str) -> None:
         with spawned(settings_for(name), free_port(), **environ) as (process, proxy):
             address = str(proxy.http.base_url).rstrip("/")
             wait_for(f"{address}/ready", 120, process)
@@ -72,8 +72,10 @@ def explore(
             hooks = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)}
             (tmp_path / "hooks.py").write_text(HOOKS)
             done = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True)
+            paths = proxy.http.get("/openapi.json", headers={"X-API-Key": KEY}).json()["paths"]
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        return done.stdout
+        documented = sum(len(methods) for path, methods in paths.items() if path != "/lista")
+        assert _operations(done.stdout) == documented > 10
 
     return run
 
@@ -88,29 +90,29 @@ def _operations(output: str) -> int:
 def test_schemathesis_finds_nothing(
     register_version: Callable[..., int],
     new_model: Callable[[], str],
-    explore: Callable[..., str],
+    explore: Callable[..., None],
 ) -> None:
     """Every operation of a server with keys, of a version with our contract."""
     name = new_model()
     register_version(name)
-    assert _operations(explore(name, 15, API_KEYS=KEY)) == 13
+    explore(name, 15, API_KEYS=KEY)
 
 
 @pytest.mark.slow
 def test_schemathesis_finds_nothing_in_many_examples(
     register_version: Callable[..., int],
     new_model: Callable[[], str],
-    explore: Callable[..., str],
+    explore: Callable[..., None],
 ) -> None:
     """The same, at length, without keys."""
     name = new_model()
     register_version(name)
-    assert _operations(explore(name, 300)) == 13
+    explore(name, 300)
 
 
 @pytest.mark.slow
 def test_schemathesis_finds_nothing_of_a_foreign_model(
-    mlflow_server: str, new_model: Callable[[], str], explore: Callable[..., str]
+    mlflow_server: str, new_model: Callable[[], str], explore: Callable[..., None]
 ) -> None:
     """Columns with spaces and brackets, classes as text: a model that brought no contract."""
     mlflow.set_tracking_uri(mlflow_server)
@@ -127,7 +129,7 @@ def test_schemathesis_finds_nothing_of_a_foreign_model(
             pip_requirements=[],
         )
     mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
-    assert _operations(explore(name, 60)) == 13
+    explore(name, 60)
 
 
 CONTRACT = ModelContract(

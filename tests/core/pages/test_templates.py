@@ -1,0 +1,40 @@
+"""Templates: one skeleton, everything escaped, no script but one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.live import ROOT
+
+TEMPLATES = [
+    path
+    for package in ("core", "serving", "monitoring", "mlflow_project")
+    for path in sorted((ROOT / package).rglob("templates/*.html"))
+]
+AS_IT_IS = {
+    "core/pages/templates/page.html": "style",
+    "mlflow_project/runs/templates/document.html": "body",
+    "serving/documents/templates/document.html": "body",
+    "serving/lists/templates/lista.html": "script",
+}
+"""The one value of each template that is not escaped: files of ours, and Markdown made safe."""
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_escapes_what_it_shows(path: Path) -> None:
+    """Nothing else is passed through, and no script stands in a page."""
+    name, text = path.relative_to(ROOT).as_posix(), path.read_text("utf-8")
+    allowed = [AS_IT_IS[name]] if name in AS_IT_IS else []
+    assert re.findall(r"(\w+)\s*\|\s*safe\b", text) == allowed
+    assert "autoescape false" not in text
+    scripts = re.findall(r"<script[^>]*>", text)
+    assert scripts == (["<script>"] if name == "serving/lists/templates/lista.html" else [])
+    assert not re.search(r"\son\w+\s*=|javascript:", text)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_page_extends_the_skeleton(path: Path) -> None:
+    """Or it is the skeleton itself, or holds pieces that pages import."""
+    text = path.read_text("utf-8")
+    assert path.name == "page.html" or "{% extends" in text or "{% macro" in text
