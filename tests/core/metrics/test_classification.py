@@ -163,6 +163,12 @@ def test_an_interval_of_roc_auc_covers_the_truth() -> None:
     assert covered >= 34
 
 
+def test_what_the_rows_do_not_define_has_no_interval() -> None:
+    """Nobody flagged: there is no precision, and every other metric has its interval."""
+    found = metric_intervals(TARGET, SCORES, 2.0, 0)
+    assert set(metrics(TARGET, SCORES, SCORES >= 2.0)) - set(found) == {"ece", "precision"}
+
+
 def test_metrics_of_flags_are_named() -> None:
     """Another threshold changes these and no other."""
     low, high = metrics(TARGET, SCORES, SCORES >= 0.1), metrics(TARGET, SCORES, SCORES >= 0.6)
