@@ -121,7 +121,12 @@ def _program(package: Package, settings: Settings) -> Any:
             raise UnfitError(
                 _("it is not serialized with skops (pickle only with ALLOW_PICKLE=true)")
             )
-        raise UnfitError(_("it is no scikit-learn model (sklearn flavor); see ALLOW_PICKLE"))
+        raise UnfitError(
+            _(
+                "to load its flavor ({flavors}) would run code (only with ALLOW_PICKLE=true)",
+                flavors=", ".join(sorted(package.flavors)),
+            )
+        )
     try:
         return load_untrusted(package)
     except Exception as exc:

@@ -51,6 +51,8 @@ def test_a_model_that_answers_is_served(tmp_path: Path) -> None:
     folder = plain_versions.predicting(tmp_path / "m", lambda f: (f["a"] * 2).to_numpy(), COLUMNS)
     version = plain_versions.read(folder, allow_pickle=True)
     assert list(version.output([[1.5, 0.0]])) == [3.0]
+    with pytest.raises(VersionRefused, match=r"flavor dela \(python_function\) executaria código"):
+        plain_versions.read(folder)
 
 
 def test_a_model_that_always_fails_is_refused(tmp_path: Path) -> None:
