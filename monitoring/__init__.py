@@ -1,1 +1,1 @@
-"""Baseline, drift and performance jobs, each an MLflow run; they know versions, not a domain."""
+"""Baseline, drift and performance jobs, each logged as an MLflow run, for any model's versions."""

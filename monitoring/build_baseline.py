@@ -1,6 +1,6 @@
-"""Freeze what a version's inputs and score look like, and name it on the version.
+"""Build the baseline of a version's features and score, and tag the version with its run.
 
-`fit_baseline` is the arithmetic (`monitoring.drift`); the command around it finds the rows, logs
+`fit_baseline` is the arithmetic (`monitoring.drift.fitting`); this command selects the rows, logs
 the baseline as an MLflow run, and sets the version's tag last, so the tag never names a run without
 a baseline.
 """
@@ -23,7 +23,7 @@ from monitoring import command
 from monitoring.drift.baseline import SCORE, Baseline
 from monitoring.drift.errors import BaselineError
 from monitoring.drift.expected import FLAG, class_names, with_classes
-from monitoring.drift.fitting import fit_baseline as fit_baseline  # promised to be here
+from monitoring.drift.fitting import fit_baseline as fit_baseline  # public import path
 from monitoring.drift.reference import newest_rows, read_source, score_rows, select_features
 from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.rows import baseline_of
@@ -102,8 +102,11 @@ def _trained(registry: JobRegistry, version: MonitoredVersion) -> Baseline:
 def _scored(
     registry: JobRegistry, version: MonitoredVersion, source: pa.Table, name: str
 ) -> Baseline:
-    """Return the baseline of a file's rows, each with a score by a fit that has not learnt it."""
-    # In the contract's types, as the rows are, or equal rows would not be found equal.
+    """Return the baseline of a file's rows, training rows with their out-of-fold score.
+
+    For class outputs the version's own model scores every row.
+    """
+    # Cast to the contract's types, as the file's rows are: rows are matched by equality.
     known = _with_score(registry.reference(version), version)
     features = select_features(source, version.contract, name)
     if version.contract.output_kind == CLASSES:
@@ -118,7 +121,7 @@ def _scored(
 
 
 def _with_score(known: pa.Table | None, version: MonitoredVersion) -> pa.Table | None:
-    """Return a reference's features and score; None where it has none, or a feature of the name."""
+    """Return a reference's features and score; None without a score or if a feature is so named."""
     if known is None or SCORE not in known.column_names or SCORE in version.contract.feature_names:
         return None
     features = select_features(known, version.contract, names.ARTIFACT_REFERENCE)
@@ -128,7 +131,7 @@ def _with_score(known: pa.Table | None, version: MonitoredVersion) -> pa.Table |
 def _captured(
     registry: JobRegistry, version: MonitoredVersion, args: argparse.Namespace, captures: Captures
 ) -> Baseline:
-    """Return the baseline of what the version answered in the last days."""
+    """Return the baseline of the version's predictions captured in the last days."""
     classes: tuple[str, ...] = ()
     if version.contract.output_kind == CLASSES:
         classes = registry.classes(version)
@@ -148,7 +151,7 @@ def _captured(
 
 
 def _log(registry: JobRegistry, version: MonitoredVersion, baseline: Baseline) -> str:
-    """Log the baseline as a run, then name that run on the version; return the run's address."""
+    """Log the baseline as a run, then tag the version with the run id; return the run's URL."""
     score = baseline.score
     metrics = {
         "n_rows": float(baseline.n_rows),

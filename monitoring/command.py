@@ -1,4 +1,4 @@
-"""What the jobs' command lines share: which version, which store, which window, where to write."""
+"""Command-line options that the jobs share: version, store, window and output folder."""
 
 import argparse
 import os
@@ -27,7 +27,7 @@ _MAX_DAYS = 36_500
 
 
 def exit_code(code: int, *read: Captures) -> int:
-    """Return a job's code, or the one that says that files of the store could not be read."""
+    """Return a job's exit code; instead of 0, `EXIT_QUARANTINED` if a file could not be read."""
     return code or (EXIT_QUARANTINED if any(one.quarantined for one in read) else 0)
 
 
@@ -42,7 +42,7 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 
 
 def add_window(parser: argparse.ArgumentParser, usual: float = DEFAULT_DAYS) -> None:
-    """Add `--last_n_days`, the usual number unless given; empty means the same."""
+    """Add `--last_n_days`; absent or empty means `usual`."""
     parser.add_argument(
         "--last_n_days",
         type=lambda text: days(text) or usual,
@@ -53,12 +53,12 @@ def add_window(parser: argparse.ArgumentParser, usual: float = DEFAULT_DAYS) -> 
 
 
 def add_fields(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add `--by`, an input that rows are told apart by, any number of times."""
+    """Add `--by`, a repeatable option that names an input to group rows by."""
     parser.add_argument("--by", action="append", default=[], metavar=_("FIELD"), help=about)
 
 
 def add_engine(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add `--engine`: this machine or Spark."""
+    """Add `--engine`: `local` or `spark`."""
     parser.add_argument("--engine", choices=("local", "spark"), default="local", help=about)
 
 
@@ -77,7 +77,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser, name: str = "--output") -> None:
-    """Add the folder of reports, `--output` where that means nothing else."""
+    """Add the option for the folder of reports, by default `--output`."""
     parser.add_argument(
         name,
         type=Path,
@@ -88,7 +88,7 @@ def add_output(parser: argparse.ArgumentParser, name: str = "--output") -> None:
 
 
 def _store(text: str) -> Store:
-    """Return the store of an address; the environment may have moved its own store's journals."""
+    """Return the store at an address; `JOURNAL_DIR` applies to the environment's store only."""
     try:
         place = store_place(text)
     except ValueError:

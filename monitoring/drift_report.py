@@ -1,7 +1,7 @@
-"""Compare what a version answered lately with its baseline; write the report, log it in MLflow.
+"""Compare a version's recent predictions with its baseline; write the report, log it in MLflow.
 
-`compare` is the arithmetic (`monitoring.drift`); the command around it reads the window and
-publishes what was found.
+`compare` is the arithmetic (`monitoring.drift.comparison`); this command reads the window and
+publishes the result.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from monitoring.tracking.publishing import Report, publish
 from monitoring.tracking.rows import answered, preceding, trained
 
 JOB_WINDOWS = "drift_windows"
-"""Job of a comparison of two windows: it is no verdict on a version."""
+"""Job name of a comparison of two windows, which gives no verdict on the version."""
 _LEVEL = {status: float(level) for level, status in enumerate(KNOWING)}
 
 
@@ -55,7 +55,7 @@ def _job(args: argparse.Namespace) -> int:
     result, tally = _count(args.engine, baseline, captures)
     slices = _slices(args, registry, version, window, reference, baseline.classes)
     status, standing = str(result.global_status), _standing(result, version)
-    # Against the window before nothing is decided: the verdict on a version is its baseline's.
+    # The verdict on a version rests on its baseline; comparing two windows changes no tag.
     nothing = Escalation("NONE", None, None)
     escalation = nothing if earlier else version.escalation(drift=standing)
 
@@ -101,7 +101,7 @@ def _slices(
     reference: pa.Table | None,
     classes: Sequence[str],
 ) -> dict[str, tuple[SliceDrift, ...]]:
-    """Return the comparison within each value of the columns asked for, by column."""
+    """Return the drift within each value of the requested columns, by column."""
     if not args.by:
         return {}
     for name in args.by:
@@ -128,14 +128,14 @@ def _slice_lines(facts: DriftFacts) -> list[str]:
 
 
 def _standing(result: DriftResult, version: MonitoredVersion) -> str:
-    """Return the verdict that now holds: a look that could not tell takes back no earlier one."""
+    """Return the current verdict; a report without a verdict keeps the earlier one."""
     if result.global_status not in KNOWING and version.drift_status in KNOWING:
         return str(version.drift_status)
     return str(result.global_status)
 
 
 def _expected(registry: JobRegistry, version: MonitoredVersion, tally: Tally) -> Expected | None:
-    """Return what the scores foretell, widened by how wrong that was at the last change of year."""
+    """Return the expected performance; that of scores is widened by its last year-change error."""
     if isinstance(tally, ClassTally):
         return tally.estimate()
     found = None if version.contract.outputs else tally.estimate()
@@ -143,7 +143,7 @@ def _expected(registry: JobRegistry, version: MonitoredVersion, tally: Tally) ->
 
 
 def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftResult, Tally]:
-    """Compare on this machine or on Spark; the counts are the same."""
+    """Compare locally or on Spark; both give the same counts."""
     if engine == "spark":
         from monitoring.drift.spark import compare_on_spark
 
@@ -153,7 +153,7 @@ def _count(engine: str, baseline: Baseline, captures: Captures) -> tuple[DriftRe
 
 
 def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
-    """Return the run's metrics, under the same names every time; None where there is no number."""
+    """Return the run's metrics, under stable names; None where one is undefined."""
     score = result.score
     effects = [column.effect for column in result.features if column.effect is not None]
     named: dict[str, float | None] = {
@@ -178,7 +178,7 @@ def metrics(result: DriftResult, facts: DriftFacts) -> dict[str, float | None]:
 
 
 def _lines(result: DriftResult, facts: DriftFacts) -> list[str]:
-    """Return what lies behind the verdict, for the console."""
+    """Return the console lines with the details of the verdict."""
     drifted = [_line(column) for column in result.ranked() if column.status in ALARMS]
     lines = [stands(result, facts), repeated(facts), *drifted, expectation(facts)]
     return list(filter(None, lines))
@@ -202,7 +202,7 @@ _FAILING = {
     "inconclusive": (Status.INCONCLUSIVE, Status.NO_DATA),
     "no_data": (Status.NO_DATA,),
 }
-"""Statuses that end the command with a code of its own, by the value of `--fail-on`."""
+"""Statuses for which the command exits with `EXIT_DRIFT`, by the value of `--fail-on`."""
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
-"""The history of all reports as one Parquet table, for business intelligence.
+"""Export of all reports as one table, for business intelligence.
 
-One row per metric of a report, so that a new metric is more rows and never another schema. What a
-report says of its version and window is repeated in each of its rows.
+One row per metric of a report, so that a new metric adds rows and never changes the schema. The
+report's version, window and verdict are repeated in each of its rows.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _readable(table: pa.Table) -> pa.Table:
-    """Return moments as text: a workbook holds no time zone."""
+    """Return the table with timestamps as ISO 8601 text, since a workbook stores no time zone."""
     for place, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             text = pc.strftime(table.column(place), "%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,7 @@
-"""Measure a version by what became of those it scored; write the report, log it in MLflow.
+"""Measure a version against actual outcomes; write the report, log it in MLflow.
 
-`monitoring.performance` is the arithmetic; the command around it reads late labels, joins them with
-the answers in the store, and publishes what was found.
+`monitoring.performance` is the arithmetic; this command reads delayed labels, joins them with the
+captured predictions, and publishes the result.
 """
 
 import argparse
@@ -62,9 +62,10 @@ def _job(args: argparse.Namespace) -> int:
 def _versions(
     args: argparse.Namespace, registry: JobRegistry, window: command.Window
 ) -> tuple[str, list[MonitoredVersion]]:
-    """Return the version asked for, or each that answered for the periods of the labels.
+    """Return how the file of labels was read, and the versions to measure.
 
-    Before them, what the file of labels was taken for.
+    Those are the requested version; without one, each that has predictions for the labels' periods,
+    or the champion if none has.
     """
     version = registry.version(args.model_version)
     labels = _read(args, registry, version)
@@ -97,7 +98,7 @@ def _report(
     version: MonitoredVersion,
     window: command.Window,
 ) -> tuple[PerformanceStatus, Captures]:
-    """Measure one version and publish what was found."""
+    """Measure one version and publish its report."""
     labels = _read(args, registry, version)
     groups = _groups(args, version, labels)
     captured = [column_of(name) for name in groups if name not in labels.columns]
@@ -147,17 +148,17 @@ def _report(
 
 
 def _standing(result: PerformanceResult, version: MonitoredVersion) -> str:
-    """Return the verdict that now holds: too few labels take back no earlier one."""
+    """Return the current verdict; a report with too few labels keeps the earlier one."""
     if result.status is PerformanceStatus.NO_DATA and version.performance_status:
         return version.performance_status
     return str(result.status)
 
 
 def _groups(args: argparse.Namespace, version: MonitoredVersion, labels: Labels) -> list[str]:
-    """Return the columns to measure by: those asked for, else what is text or boolean by nature.
+    """Return the columns to group by: the requested ones, else all text and boolean features.
 
     Raises:
-        LabelsError: one asked for is nowhere, or says who a row is.
+        LabelsError: a requested column does not exist, or identifies rows or entities.
     """
     features = {feature.name: feature.type for feature in version.contract.features}
     for name in args.group:
@@ -173,10 +174,10 @@ def _groups(args: argparse.Namespace, version: MonitoredVersion, labels: Labels)
 
 
 def _shown(matched: Matched, wanted: Sequence[str]) -> dict[str, list[str]]:
-    """Leave out columns of too many values.
+    """Return the groups without columns of more than `_MAX_GROUPS` values.
 
     Raises:
-        LabelsError: one of them was asked for.
+        LabelsError: such a column was requested.
     """
     many = [name for name, values in matched.groups.items() if len(set(values)) > _MAX_GROUPS]
     if wanted and many:
@@ -186,13 +187,13 @@ def _shown(matched: Matched, wanted: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _same(matched: Matched, version: MonitoredVersion) -> bool:
-    """Tell whether all rows were answered under the threshold that the test metrics are of."""
+    """Return whether all rows were answered at the threshold of the test metrics."""
     tested = version.contract.threshold
     return all(math.isclose(found, tested, abs_tol=1e-9) for found in matched.thresholds)
 
 
 def metrics(result: PerformanceResult, facts: PerformanceFacts) -> dict[str, float | None]:
-    """Return the run's metrics, under the same names every time; None where there is no number."""
+    """Return the run's metrics, under stable names; None where one is undefined."""
     named: dict[str, float | None] = {"status_level": _LEVEL.get(result.status)}
     named |= {k: v for k, v in volumes(facts).items() if k not in ("joined_by", "periods")}
     for name, found in result.metrics.items():
@@ -203,7 +204,7 @@ def metrics(result: PerformanceResult, facts: PerformanceFacts) -> dict[str, flo
 
 
 def _lines(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
-    """Return the numbers behind the verdict, for the console."""
+    """Return the console lines with the coverage and metrics behind the verdict."""
     called = names_of(result.yardstick.kind, result.yardstick.classes)
     shown = [_line(name, called[name], result) for name in called if name in result.metrics]
     lines = [coverage(facts), *shown]

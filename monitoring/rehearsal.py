@@ -1,7 +1,7 @@
-"""Replay captured rows through a candidate beside the champion: what a promotion would change.
+"""Replay captured rows through a candidate and the champion: the effect of a promotion.
 
-`monitoring.replay` is the arithmetic; the command around it finds the versions, publishes the
-comparison as a run of the candidate, and lists whose answer changes where a file is named.
+`monitoring.replay` is the arithmetic; this command resolves the versions, publishes the comparison
+as a run of the candidate, and with `--output` writes the rows whose prediction changes.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def _here(
     before: MonitoredVersion | None,
     groups: tuple[str, ...],
 ) -> tuple[pa.Table, int]:
-    """Replay on this machine; return the rows, and how many were read."""
+    """Replay locally; return the replayed rows and the number of rows read."""
     beside = registry.scorer(before) if before else None
     batches = list(answered.replayed(Replay(registry.scorer(after), beside, groups)))
     rows = pa.Table.from_batches(batches) if batches else empty(groups)
@@ -112,7 +112,7 @@ def _here(
 
 
 def _groups(by: Sequence[str], version: MonitoredVersion) -> tuple[str, ...]:
-    """Return the features to tell rows apart by: those asked for, or the contract's categories.
+    """Return the features to group rows by: the requested ones, or the contract's defaults.
 
     Raises:
         UnknownGroup: the contract has no such feature.
@@ -124,7 +124,7 @@ def _groups(by: Sequence[str], version: MonitoredVersion) -> tuple[str, ...]:
 
 
 def metrics(result: Rehearsal) -> dict[str, float | None]:
-    """Return the run's metrics, under the same names every time; None where there is no number."""
+    """Return the run's metrics, under stable names; None where one is undefined."""
     named = result.volumes()
     if isinstance(found := result.agreement, Shift):
         named["mean_score_before"] = found.mean_answered
@@ -137,7 +137,7 @@ def metrics(result: Rehearsal) -> dict[str, float | None]:
 
 
 def _lines(result: Rehearsal, answered: Answered, facts: RehearsalFacts) -> list[str]:
-    """Return what the console says between the headline and where to read on."""
+    """Return the console lines between the headline and the location of the report."""
     lines = [f"  {reason}: {n}" for reason, n in list(result.reasons.items())[:5]]
     if answered.unknown:
         shown = ", ".join(map(str, answered.unknown))
@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         "monitoring.rehearsal",
         _("Replays captured rows through a version beside the one that is served."),
     )
-    # The version may stand alone, as `registry rehearse v1.1.0` has it.
+    # The version may be positional, for `registry rehearse v1.1.0`.
     parser.add_argument("release", nargs="?", type=command.release, metavar="v1.1.0")
     command.add_version(parser)
     beside = parser.add_mutually_exclusive_group()

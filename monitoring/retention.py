@@ -1,8 +1,8 @@
-"""`python -m monitoring.retention`: what is kept, for how long, and what a person may ask for.
+"""`python -m monitoring.retention`: retention by age, erasure and export of a person's rows.
 
-`--days` drops what is older, `--forget` one person's rows; both only say what they would do until
-`--apply`. `--export` writes what is stored of a person. What was done is logged as an MLflow run,
-without the identity.
+`--days` deletes what is older, `--forget` one person's rows; both are dry runs without `--apply`.
+`--export` writes a person's stored rows. Each action taken is logged as an MLflow run, without the
+identity.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What has passed its age: rows by rule, whole files, and lines of the proxy's log."""
+    """Data past its retention age: rows by rule, whole files, and lines of the proxy's log."""
 
     rows: OlderThan
     reports: tuple[Path, ...]
@@ -51,7 +51,7 @@ class Due:
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> "Due":
-        """Look at files' ages now."""
+        """Return what is due now; files are aged by their modification time."""
         now = datetime.now(UTC)
         ages = args.days, args.reports_days, args.logs_days
         rows_before, reports_before, logs_before = (now - timedelta(days=n) for n in ages)
@@ -65,7 +65,7 @@ class Due:
 
 
 def _retain(args: argparse.Namespace) -> int:
-    """Drop rows, reports, logs and files of labels by age."""
+    """Delete rows, reports, log lines and files of labels by age; return the exit code."""
     due, store = Due.of(args), args.inference_store
     if not args.apply:
         lines = sum(aged_files.count_lines(p, due.logs_before) for p in aged_files.logs_of(due.log))

@@ -1,10 +1,10 @@
-"""The operators' routines on a clock (runbook §4): `huey_consumer monitoring.routines.huey`.
+"""Scheduled routines of the operators (runbook §4): `huey_consumer monitoring.routines.huey`.
 
 `python -m monitoring.routines` lists them.
 
-Huey is the scheduler; MLflow brings it. Its queue lives in memory and one worker empties it, so two
-routines never run at once. A routine that fails says so in the log, and the next ones run all the
-same. Times are those of `TZ`. What should have run while the scheduler was down is not made up for.
+Huey, a dependency of MLflow, is the scheduler. Its queue is in memory with one worker, so two
+routines never run at once. A failed routine is logged and does not stop later ones. Times are in
+`TZ`. Runs missed while the scheduler was down are not made up for.
 """
 
 import json
@@ -27,9 +27,9 @@ huey = MemoryHuey("routines", utc=False)
 
 @dataclass(frozen=True, slots=True)
 class Routine:
-    """A module run with arguments when the clock matches `when` (crontab fields; 0 is Sunday).
+    """A module to run with arguments on the schedule `when` (crontab fields; 0 is Sunday).
 
-    `days` says for people on which days that is.
+    `days` describes the days of the schedule, for display.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Routine:
     days: str = N_("every day")
 
     def run(self) -> int:
-        """Run it in a process of its own, its words in ours; return its exit code."""
+        """Run it in a subprocess that inherits the standard streams; return its exit code."""
         started = time.monotonic()
         say(_("routine {name}: start", name=_(self.name)))
         command = [sys.executable, "-m", self.module, *self.arguments]
@@ -75,8 +75,8 @@ ROUTINES = (
         {"hour": "6", "minute": "30", "day_of_week": "1"},
         N_("Mondays"),
     ),
-    # The evidence for the monthly baseline (§4.3). Renewing it stays an operator's decision: done
-    # by a clock, it would make any drift the new normal.
+    # Evidence for the monthly renewal of the baseline (§4.3). The renewal itself is an operator's
+    # decision: on a schedule it would absorb any drift into the baseline.
     Routine(
         N_("monthly drift"),
         "monitoring.drift_report",
@@ -90,11 +90,11 @@ TASKS = {
     _(routine.name): huey.periodic_task(crontab(**routine.when), name=_(routine.name))(routine.run)
     for routine in ROUTINES
 }
-"""The routines as the scheduler knows them."""
+"""The routines as registered with the scheduler, by translated name."""
 
 
 def listing() -> str:
-    """Return the routines as a table: when, what, and the command that runs each by hand."""
+    """Return the routines as a text table: time, days, name and the command to run each by hand."""
     rows = [
         [
             f"{int(routine.when['hour']):02}:{int(routine.when['minute']):02}",

@@ -1,7 +1,7 @@
-"""Compare what the shadow would have answered with what was answered, on the same rows.
+"""Compare the shadow's predictions with those served, on the same rows.
 
-`monitoring.performance.agreement` is the arithmetic; the command around it reads both versions'
-rows and publishes the comparison as a run of the shadow's version.
+`monitoring.performance.agreement` is the arithmetic; this command reads both versions' rows and
+publishes the comparison as a run of the shadow's version.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def _job(args: argparse.Namespace) -> int:
 
 
 def metrics(result: AnyAgreement) -> dict[str, float | None]:
-    """Return the run's metrics, under the same names every time; None where there is no number."""
+    """Return the run's metrics, under stable names; None where one is undefined."""
     named: dict[str, float | None]
     named = {"n_instances": result.n_instances, "n_entities": result.n_entities}
     if isinstance(result, Shift):
@@ -93,7 +93,7 @@ def metrics(result: AnyAgreement) -> dict[str, float | None]:
 
 
 def _rows(captures: Captures) -> pa.Table:
-    """Return what one version scored, without its features."""
+    """Return one version's captured rows as one table, without features."""
     kinds = {name: {**LEADING_COLUMNS, **TRAILING_COLUMNS}[name] for name in COLUMNS}
     schema = pa.schema((name, ARROW_TYPES[kind]) for name, kind in kinds.items())
     return pa.Table.from_batches(captures.rows(COLUMNS), schema)
