@@ -1,1 +1,1 @@
-"""What a person may ask for, and how long anything is kept."""
+"""Data-subject requests (erasure and export), and retention by age."""

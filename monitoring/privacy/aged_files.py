@@ -12,17 +12,17 @@ from monitoring.privacy.errors import FileLeft
 
 _REPORT_SUFFIXES = (".html", ".json")
 _SETTLE_SECONDS = 2.0
-"""A proxy notices within a second that its log was moved, and opens a new one."""
+"""Wait after a log is renamed: a proxy detects that within a second and opens a new file."""
 
 
 def old_files(paths: Iterable[Path], before: datetime) -> tuple[Path, ...]:
-    """Return the files last changed before a moment (aware)."""
+    """Return the files last modified before a time (aware)."""
     limit = before.timestamp()
     return tuple(path for path in paths if path.is_file() and path.stat().st_mtime < limit)
 
 
 def reports_in(folder: Path) -> Iterator[Path]:
-    """Yield the reports that the jobs wrote below a folder."""
+    """Yield the report files (`.html`, `.json`) below a folder."""
     yield from (p for p in sorted(folder.rglob("*")) if p.suffix in _REPORT_SUFFIXES)
 
 
@@ -40,22 +40,22 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def logs_of(path: Path) -> list[Path]:
-    """Return a log and what rotation has made of it: `app.log`, `app.log.1`, `app.log.20250101`."""
+    """Return a log and its rotated files: `app.log`, `app.log.1`, `app.log.20250101`."""
     rotated = sorted(p for p in path.parent.glob(f"{path.name}.*") if p.is_file())
     return [p for p in [path, *rotated] if p.is_file()]
 
 
 def count_lines(path: Path, before: datetime) -> int:
-    """Count a log's lines that are older than a moment (aware)."""
+    """Return how many of a log's lines are older than a time (aware)."""
     with path.open("rb") as file:
         return sum(_is_old(line, before) for line in file)
 
 
 def drop_lines(log: Path, before: datetime) -> int:
-    """Remove a log's lines that are older than a moment; return how many.
+    """Remove lines older than a time from a log and its rotated files; return how many.
 
-    A log that a proxy may be writing is moved aside first, as a rotation does, and what is left of
-    it stays under the new name: so no line is lost.
+    The log itself may be open in a proxy, so it is renamed first, as in a rotation, and its
+    remaining lines stay under the new name: no line is lost. Gzipped files are left as they are.
 
     Raises:
         FileLeft: a file cannot be changed.
@@ -87,7 +87,7 @@ def _drop(path: Path, before: datetime) -> int:
 
 
 def _is_old(line: bytes, before: datetime) -> bool:
-    """Tell whether a line says it is older; one that says nothing stays."""
+    """Return whether a line's `timestamp` is before a time; False where it has none."""
     try:
         return datetime.fromisoformat(json.loads(line)["timestamp"]) < before
     except (ValueError, KeyError, TypeError):

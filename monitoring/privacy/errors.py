@@ -1,9 +1,9 @@
-"""What can go wrong when data are deleted or handed out; nobody is ever named.
+"""Errors of the deletion and export of data; none contains an identity.
 
 PrivacyError
-├── KeyMissing           without the key nobody can be found
-├── IdentityMissing      nobody was named
-├── FormatUnknown        a file name that names no format
+├── KeyMissing           the key of the pseudonyms is not set
+├── IdentityMissing      an empty identity
+├── FormatUnknown        a file name without a supported suffix
 ├── ExportUnwritable     the export cannot be written
 └── FileLeft             a report, log or file of labels that cannot be changed or removed
 """
@@ -13,13 +13,13 @@ from core.messages import N_
 
 
 class PrivacyError(ProjectError):
-    """A person's rows, or old data, cannot be dealt with as asked."""
+    """A failed deletion or export of a person's rows or of old data."""
 
     code = "privacy"
 
 
 class KeyMissing(PrivacyError):
-    """No facts."""
+    """`PSEUDONYM_KEY` is not set; no facts."""
 
     code = "pseudonym_key_missing"
     message = N_(
@@ -29,28 +29,28 @@ class KeyMissing(PrivacyError):
 
 
 class IdentityMissing(PrivacyError):
-    """No facts."""
+    """An empty identity; no facts."""
 
     code = "identity_missing"
     message = N_("No identity was given.")
 
 
 class FormatUnknown(PrivacyError):
-    """Fact: `path`."""
+    """A file name without a supported suffix; fact: `path`."""
 
     code = "format_unknown"
     message = N_("{path} does not say the format; use .json, .csv or .parquet.")
 
 
 class ExportUnwritable(PrivacyError):
-    """Facts: `path`, the system's `reason`."""
+    """An export that cannot be written; facts: `path`, the system's `reason`."""
 
     code = "export_unwritable"
     message = N_("{path} cannot be written: {reason}.")
 
 
 class FileLeft(PrivacyError):
-    """Facts: `path`, the system's `reason`."""
+    """A file that cannot be changed or removed; facts: `path`, the system's `reason`."""
 
     code = "file_left"
     message = N_("{path} could not be dealt with: {reason}. All else was done; repeat.")

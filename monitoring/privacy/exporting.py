@@ -1,4 +1,4 @@
-"""Writing down what is stored of one person, for that person."""
+"""Export of one person's stored rows to a file."""
 
 import csv
 import json
@@ -15,10 +15,10 @@ from monitoring.privacy.errors import ExportUnwritable, FormatUnknown
 
 
 def check_format(path: Path) -> None:
-    """Refuse a file name without a known format, before anything is read.
+    """Check a file name's suffix, before anything is read.
 
     Raises:
-        FormatUnknown: its suffix is none of ours.
+        FormatUnknown: the suffix is not supported.
     """
     if path.suffix.lower() not in _WRITERS:
         raise FormatUnknown(path=path)
@@ -27,7 +27,7 @@ def check_format(path: Path) -> None:
 def write(path: Path, tables: Sequence[pa.Table]) -> int:
     """Write rows of several versions, all columns but the pseudonym; return the number of rows.
 
-    The file appears whole, readable by its owner alone.
+    The file is written atomically, readable by its owner only (mode 0600).
 
     Raises:
         ExportUnwritable: it cannot be written.
@@ -45,7 +45,7 @@ def write(path: Path, tables: Sequence[pa.Table]) -> int:
 
 
 def _own_names(columns: Sequence[str]) -> list[str]:
-    """Return columns by their features' names, but where the store has a column of that name."""
+    """Return the features' names of columns, unless a column of the store has the same name."""
     return [column if (own := feature_of(column)) in columns else own for column in columns]
 
 

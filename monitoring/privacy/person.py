@@ -1,6 +1,6 @@
-"""What a person may ask for: to be forgotten, and to know what is stored (LGPD, art. 18).
+"""Data-subject requests: erasure and access (LGPD, art. 18).
 
-The identity becomes a pseudonym at once; neither is printed, logged or written anywhere.
+The identity is pseudonymized at once; neither it nor the pseudonym is printed, logged or written.
 """
 
 import os
@@ -22,11 +22,11 @@ from monitoring.tracking.jobs import JobRegistry
 
 DRY = N_("Nothing was changed; add --apply to do it.")
 EXIT_LEFT = 3
-"""Exit code when new rows of the person came while the old ones were removed."""
+"""Exit code when new rows of the person were captured during the removal."""
 
 
 def forget(store: Store, identity: str, apply: bool) -> int:
-    """Remove one person's rows; a code of its own says that new ones came meanwhile."""
+    """Remove one person's rows; return the exit code, `EXIT_LEFT` if new ones were captured."""
     rule = _person(identity)
     if not apply:
         return _only_counted(store, rule, _(DRY))
@@ -42,7 +42,7 @@ def forget(store: Store, identity: str, apply: bool) -> int:
 
 
 def export(store: Store, identity: str, target: Path | None) -> int:
-    """Write what is stored of one person, or only say how much it is."""
+    """Write one person's rows, or without a target print their number; return the exit code."""
     rule = _person(identity)
     if target is None:
         unwritten = _("Nothing was written; add --to FILE (.json, .csv or .parquet) to write it.")
@@ -64,7 +64,7 @@ def export(store: Store, identity: str, target: Path | None) -> int:
 
 
 def _only_counted(store: Store, rule: OfPerson, advice: str) -> int:
-    """Say how many rows of the person there are, and what would do more; return the exit code."""
+    """Print the number of the person's rows and the advice; return the exit code."""
     found = count(store, rule)
     text = N_("Rows of this person in {store}: {rows} ({where}).")
     told_rows = _(text, store=store, rows=found.rows, where=found.where())
@@ -73,7 +73,7 @@ def _only_counted(store: Store, rule: OfPerson, advice: str) -> int:
 
 
 def _left(rows: int) -> str:
-    """Say whether rows of the person are left."""
+    """Return the console line on the rows of the person that remain."""
     if not rows:
         return _("Checked: no row of this person is left.")
     return ngettext(
@@ -84,7 +84,7 @@ def _left(rows: int) -> str:
 
 
 def _person(text: str) -> OfPerson:
-    """Return the rule for a person; `-` reads who it is from standard input."""
+    """Return the row filter for a person; `-` reads the identity from standard input."""
     key = os.environ.get("PSEUDONYM_KEY", "")
     if not key:
         raise KeyMissing
@@ -95,16 +95,16 @@ def _person(text: str) -> OfPerson:
 
 
 def _prefix() -> str | None:
-    """Return what the champion's contract says stands before a number; None where none does."""
+    """Return the entity prefix of the champion's contract; None without one or a registry."""
     try:
         return JobRegistry().version().contract.entity_prefix
     except ProjectError:
-        # To be forgotten does not wait for a registry: the typed prefix is taken.
+        # Erasure must work without a registry: fall back to the prefix as typed.
         return None
 
 
 def _elsewhere(store: Store) -> str:
-    """Say what this command cannot reach."""
+    """Return the console line on the copies that this command cannot reach."""
     if store.folder is None:
         return _(
             "Journals lie on the machine of each API: repeat on each of them. In a bucket with "
