@@ -1,1 +1,1 @@
-"""The jobs' side of MLflow, and whom to tell."""
+"""The jobs' access to the registry, logging of runs, and notification."""

@@ -1,4 +1,4 @@
-"""What every report says of itself: whose it is, of which window, and where to read on."""
+"""Header of every report: version, window, and links to MLflow."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +7,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The version, the window (no start: all there is), and the addresses in MLflow.
+    """The version, the window (no start: unbounded), and the URLs in MLflow.
 
-    `missing` says in words which files of the store could not be read; their rows are not counted.
+    `missing` describes the files of the store that could not be read; their rows are not counted.
     """
 
     model_name: str
@@ -24,7 +24,7 @@ class About:
 
     @property
     def charts_url(self) -> str:
-        """Return the address of all runs of the run's experiment, each metric drawn over time."""
+        """Return the URL of the experiment's runs, each metric charted over them."""
         return f"{self.run_url.rsplit('/runs/', 1)[0]}/runs?compareRunsMode=CHART"
 
     def to_dict(self) -> dict[str, Any]:

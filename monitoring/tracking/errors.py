@@ -1,4 +1,4 @@
-"""What can go wrong between a job and the registry, or its own files.
+"""Errors of a job's access to the registry, and of writing its reports.
 
 ProjectError
 ├── NoBaselineError   a version without a baseline
@@ -11,7 +11,7 @@ from core.messages import N_
 
 
 class NoBaselineError(ProjectError):
-    """A version whose baseline was never built, or is gone; names the command that builds one."""
+    """A version whose baseline was never built or was deleted; names the command to build one."""
 
     code = "no_baseline"
     message = N_(
@@ -25,7 +25,7 @@ class NoBaselineError(ProjectError):
 
 
 class ScoringError(ProjectError):
-    """A version whose model does not score the rows it is given; its own text may quote them."""
+    """A model that fails on rows; `kind` is the exception's type, as its text may quote them."""
 
     code = "scoring"
     message = N_("Version {version} does not score the rows: {kind}")

@@ -1,4 +1,4 @@
-"""Who has to act, and how soon: drift and performance of a version together (runbook §6). Pure."""
+"""Escalation level from a version's drift and performance verdicts (runbook §6). Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ REASON = N_("red drift with worse performance ({version})")
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """A level, what it asks for in words, and the command that the people who decide would run."""
+    """A level, the required action as text, and the command to run once that is decided."""
 
     level: Level
     drift_status: str | None
@@ -21,7 +21,7 @@ class Escalation:
     command: str | None = None
 
     def note(self, headline: str) -> str:
-        """Return the run's description: the verdict, then what it asks for."""
+        """Return the run's description: the headline, the required action and the command."""
         command = f"`{self.command}`" if self.command else None
         return "\n\n".join(filter(None, [headline, self.action, command]))
 
@@ -34,19 +34,19 @@ def escalate(
     served: bool,
     reversible: bool = True,
 ) -> Escalation:
-    """Return what the last known statuses of one version ask for.
+    """Return the escalation for the last known statuses of one version.
 
     YELLOW drift is L1 and RED is L2; RED drift with DEGRADED performance is L3. Performance that is
-    DEGRADED without RED drift is L2: the runbook does not name the case, and it cannot wait for
-    drift to confirm what labels have shown.
+    DEGRADED without RED drift is L2: the runbook does not cover the case, and a loss that labels
+    have shown needs no confirmation by drift.
 
     Args:
-        drift: GREEN, YELLOW, RED; NO_DATA or INCONCLUSIVE where no report could tell yet; None
-            where none was made.
-        performance: OK, DEGRADED, NO_DATA, or None likewise.
+        drift: GREEN, YELLOW, RED; NO_DATA or INCONCLUSIVE where no report has reached a verdict;
+            None without a report.
+        performance: OK, DEGRADED, NO_DATA, or None without a report.
         release: the version's name, for the rollback's reason.
         served: whether the version is the champion; only then is there anything to roll back.
-        reversible: whether a champion came before it.
+        reversible: whether there is a previous champion.
     """
     level: Level = "NONE"
     action = command = None
@@ -67,7 +67,7 @@ def escalate(
 
 
 def _third(release: str, served: bool, reversible: bool) -> tuple[str, str | None]:
-    """Return what the third level asks for, and the command where it is to go back."""
+    """Return the action of level L3, and the rollback command where there is one to do."""
     if not served:
         return _(
             "L3: red drift and worse performance. {version} is not the version that is served, so "

@@ -1,4 +1,4 @@
-"""What the jobs read and write of the registered model: its versions, their baselines, job runs."""
+"""The jobs' access to the registered model: versions, baselines, training artifacts, job runs."""
 
 import json
 import math
@@ -30,9 +30,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MonitoredVersion(Version):
-    """A registered version as the jobs see it: with its contract, and its state in its tags.
+    """A registered version with its contract, and its last verdicts from its tags.
 
-    `served` tells whether it is the champion, `reversible` whether an earlier one can come back.
+    `served`: whether it is the champion; `reversible`: whether it is one with a previous champion.
     """
 
     contract: ModelContract = field(kw_only=True)
@@ -50,7 +50,7 @@ class MonitoredVersion(Version):
         return self.tags.get(names.TAG_PERFORMANCE_STATUS)
 
     def escalation(self, *, drift: str | None = None, performance: str | None = None) -> Escalation:
-        """Return what its last verdicts ask for, with a new one in the place of that in its tag."""
+        """Return the escalation for its last verdicts; an argument overrides the tag's verdict."""
         return escalate(
             drift or self.drift_status,
             performance or self.performance_status,
@@ -67,7 +67,7 @@ class JobRegistry:
         """Connect to the server that the environment names.
 
         Raises:
-            RegistryError: nobody answers there.
+            RegistryError: the environment names no server, or it is unreachable.
         """
         self._registry: Registry = open_registry()
         self.version_url = self._registry.version_url
@@ -79,7 +79,7 @@ class JobRegistry:
 
         Raises:
             UnknownVersion, ModelMissing, AliasMissing: there is none.
-            UnreadableContract: nobody can tell what it takes and gives.
+            UnreadableContract: its contract cannot be read.
         """
         registry = self._registry
         return self._monitored(
@@ -87,10 +87,10 @@ class JobRegistry:
         )
 
     def registered(self, numbers: Iterable[int]) -> tuple[list[MonitoredVersion], list[int]]:
-        """Return the versions of MLflow's numbers, and those numbers that have none (any more).
+        """Return the versions with these MLflow numbers, and the numbers without a version.
 
         Raises:
-            UnreadableContract: nobody can tell what a version takes and gives.
+            UnreadableContract: a version's contract cannot be read.
         """
         found = {number: self._registry.find(number) for number in numbers}
         known = [self._monitored(one) for one in found.values() if one]
@@ -108,7 +108,7 @@ class JobRegistry:
         return MonitoredVersion(**facts, contract=contract, served=served, reversible=reversible)
 
     def reference(self, version: MonitoredVersion) -> pa.Table | None:
-        """Return the version's training reference, or None where it has none (any more)."""
+        """Return the version's training reference, or None if it has none (any more)."""
         return self._kept(
             version, names.ARTIFACT_REFERENCE, lambda path: pq.read_table(path, memory_map=False)
         )
@@ -130,9 +130,9 @@ class JobRegistry:
             return Baseline.from_json(path.read_bytes())
 
     def test_metrics(self, version: MonitoredVersion) -> dict[str, float]:
-        """Return what the version's training measured on its test rows, without the `test_`.
+        """Return the version's test metrics from training, by name without the prefix `test_`.
 
-        Where its run no longer tells them, they are measured again on the rows themselves.
+        If its run and logged model no longer have them, they are recomputed from the test rows.
         """
         found = training_record(self._registry, version).metrics
         logged = {k.removeprefix("test_"): v for k, v in found.items() if k.startswith("test_")}
@@ -152,19 +152,19 @@ class JobRegistry:
         return self._kept(version, names.ARTIFACT_EVALUATION, read)
 
     def year_change_errors(self, version: MonitoredVersion) -> dict[str, float]:
-        """Return how far what scores promised was off when the period last changed, by name."""
+        """Return the errors of the expected performance at the last change of period, by metric."""
         return self._kept(version, names.ARTIFACT_YEAR_CHANGE, _read_json) or {}
 
     def _kept(
         self, version: MonitoredVersion, artifact: str, read: Callable[[Path], T]
     ) -> T | None:
-        """Return what `read` makes of a file that training kept, or None where it is not there."""
+        """Return a training artifact parsed by `read`, or None if there is none."""
         with scratch_folder() as folder:
             path = fetch_evidence(self._registry, version, artifact, folder)
             return read(path) if path else None
 
     def scorer(self, version: MonitoredVersion) -> VersionScorer:
-        """Return a version with its model loaded.
+        """Load the version's model and return its scorer.
 
         Raises:
             ScoringError: the model does not load.
@@ -174,23 +174,23 @@ class JobRegistry:
         except RegistryError:
             raise
         except Exception as exc:
-            # Loading runs whatever code the version brings.
+            # Loading runs code of the version, which may raise anything.
             raise ScoringError(version=version.release, kind=type(exc).__name__) from exc
         contract = version.contract
         return VersionScorer(model, contract, version.release, version.threshold(contract))
 
     def download(self, version: MonitoredVersion, folder: Path) -> Path:
-        """Fetch a version's files into a folder; return where they lie.
+        """Download a version's files into a folder; return their path.
 
         Raises:
-            RegistryError: they cannot be fetched.
+            RegistryError: the download failed.
         """
         return download(self._registry, version.number, folder).folder
 
     def classes(self, version: MonitoredVersion) -> tuple[str, ...]:
-        """Return what the version's estimator calls its classes, in its order; empty if nothing.
+        """Return the class names of the version's estimator, in its order; empty if it has none.
 
-        Its model is loaded for that once in the life of this object.
+        Cached: this object loads a version's model for them only once.
         """
         if version.number not in self._classes:
             self._classes[version.number] = classes_of(load_model(self._registry, version))
@@ -199,7 +199,7 @@ class JobRegistry:
     def run(
         self, version: MonitoredVersion | None, job: str, name: str
     ) -> AbstractContextManager[OpenRun]:
-        """Open a run of a job, on a version or on none; it ends FAILED when the block raises."""
+        """Open a job's MLflow run, tagged with the version if given; FAILED if the block raises."""
         tags = {names.TAG_JOB: job}
         if version is not None:
             tags |= {

@@ -1,8 +1,8 @@
-"""Telling people when a version's escalation changes, by the addresses in `NOTIFY_URLS`.
+"""Notification of changes of a version's escalation, to the addresses in `NOTIFY_URLS`.
 
-What people were last told stands on the version, so a message goes out once per change however
-often the reports run, and one that could not be sent is tried again by the next report. A message
-holds releases, statuses and commands; never a row, a person, or an address it went to.
+The last level sent is a tag of the version, so a message is sent once per change however often the
+reports run, and the next report retries a failed one. A message holds releases, statuses and
+commands; never a row, an identity, or an address it is sent to.
 """
 
 import logging
@@ -24,10 +24,10 @@ def notify(
     escalation: Escalation,
     headline: str,
 ) -> str | None:
-    """Send a message if the escalation has changed; tag the run with what became of it.
+    """Send a message if the escalation has changed; tag the run with the outcome.
 
-    The run's tag `notification` says `off` (no address), `unchanged`, `sent` or `failed`. A message
-    that cannot be sent fails nothing. Returns a line for the operator, or None.
+    The run's tag `notification` is `off` (no address), `unchanged`, `sent` or `failed`. A message
+    that cannot be sent does not fail the job. Returns a line for the operator, or None.
     """
     addresses = os.environ.get("NOTIFY_URLS", "").strip()
     before = version.tags.get(names.TAG_NOTIFIED) or "NONE"
@@ -48,9 +48,9 @@ def notify(
 
 
 def is_news(before: str, escalation: Escalation) -> bool:
-    """Tell whether people must hear of an escalation after they were told `before`.
+    """Return whether an escalation must be sent, given the last level sent, `before`.
 
-    A window without answers shows no recovery: a lower level counts only where drift was measured.
+    A window without a drift verdict shows no recovery, so only one with a verdict lowers the level.
     """
     if escalation.level == before:
         return False
@@ -61,7 +61,7 @@ def is_news(before: str, escalation: Escalation) -> bool:
 def message(
     version: MonitoredVersion, escalation: Escalation, headline: str, before: str, url: str
 ) -> tuple[str, str]:
-    """Return title and text, in this process's language."""
+    """Return the message's title and text, in this process's language."""
     model, none = f"{version.name} {version.release}", _("no report")
     statuses = _(
         "Drift: {drift}. Performance: {performance}.",
@@ -80,10 +80,10 @@ def message(
 
 
 def _send(addresses: str, title: str, body: str) -> bool:
-    """Send to every address; False unless all took it."""
+    """Send to every address; return whether all of them accepted the message."""
     import apprise
 
-    # Its own log names addresses, and those hold secrets.
+    # Apprise logs addresses, which contain secrets.
     log = logging.getLogger("apprise")
     log.addHandler(logging.NullHandler())
     log.propagate = False

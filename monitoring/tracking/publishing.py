@@ -1,7 +1,7 @@
-"""How a report leaves the house: files, an MLflow run, a message, the version's tags, the console.
+"""Publication of a report: files, MLflow run, notification, the version's tags, console.
 
-Every report command does this in the same order; the tags on the version are set last, so that they
-never speak of a report that was not logged.
+Every report command uses this order; the version's tags are set only after the run is logged, so
+that they never refer to a report that was not.
 """
 
 import json
@@ -28,17 +28,17 @@ from monitoring.tracking.window import Window
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a job found, ready to be written, logged and told.
+    """A job's result, ready to be written, logged and printed.
 
     Attributes:
         page: the HTML.
-        numbers: the same as data, besides what every report says of itself (`About`).
-        headline: the finding in one sentence.
-        lines: what the console says between the headline and where to read on.
-        escalation: who has to act; None for a report that asks nothing of anybody.
+        numbers: the same as JSON data, without the header of every report (`About`).
+        headline: the result in one sentence.
+        lines: console lines between the headline and the location of the report.
+        escalation: level and required action; None for a report that has no escalation.
         status: verdict, for the console and the run's tag; None where there is none.
         note: the run's description; the headline unless given.
-        standing: tags of the version, as they are after this report.
+        standing: tags to set on the version.
     """
 
     page: str
@@ -72,22 +72,22 @@ def publish(
     make: Callable[[About], Report],
     *read: Captures,
 ) -> None:
-    """Make a report within a run of `job`, and let everybody have it who should.
+    """Make a report within a run of `job`, and publish it.
 
-    A second report of a day replaces the first one's files. It says which files of what was `read`
-    could not be, so that their rows are missing.
+    A second report of a day replaces the first one's files. The report lists the quarantined files
+    of what was `read`, whose rows are missing.
 
     Raises:
         OutputError: a file cannot be written.
     """
     day = window.end.astimezone().strftime("%Y%m%d")
-    # By its name a file may belong to several of them.
+    # Files are matched to captures by name, so several may list the same one.
     unread = list(dict.fromkeys(file for one in read for file in one.quarantined))
     days = "" if window.days is None else f" {window.days:g}d"
     with registry.run(version, job, f"{job} {version.release}{days}") as run:
         about = _about(registry, version, window, run, told(unread))
         report = make(about)
-        # NaN is refused, since no JSON reader must know it.
+        # NaN is refused: it is not valid JSON.
         numbers = {**about.to_dict(), **report.numbers}
         text = json.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         folder = output / version.release
@@ -147,7 +147,7 @@ def _about(
 def _tell(
     report: Report, about: About, paths: Sequence[Path], run: OpenRun, sent: str | None
 ) -> None:
-    """Print the verdict, what lies behind it, and where to read on."""
+    """Print the verdict, its details, and the locations of the report."""
     action = report.escalation
     say(
         *([_("Status: {status}", status=report.status)] if report.status else []),

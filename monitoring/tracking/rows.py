@@ -1,4 +1,4 @@
-"""Rows that a report compares besides a stored baseline: a window's, and a training reference's."""
+"""Rows to compare with besides a stored baseline: the window before, the training reference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,11 +26,11 @@ def baseline_of(
     classes: tuple[str, ...] = (),
     scored_by: Mapping[str, int] | None = None,
 ) -> Baseline:
-    """Freeze features and score as a version's baseline (`fit_baseline`); `source` is for people.
+    """Fit a version's baseline on features and score (`fit_baseline`); `source` is display text.
 
     Raises:
         BaselineError: there is no row, or no feature.
-        TableError: a column holds neither numbers nor booleans nor strings; names it.
+        TableError: a column holds neither numbers, booleans, strings nor dates; names it.
     """
     return replace(
         fit_baseline(table),
@@ -46,12 +46,12 @@ def baseline_of(
 def preceding(
     window: Window, store: Store, version: MonitoredVersion, registry: JobRegistry
 ) -> tuple[pa.Table, Baseline, Captures]:
-    """Return what a version answered in the window of the same length before.
+    """Return a version's rows of the preceding window of the same length.
 
-    Its rows, the baseline that they make, and what they were read from.
+    With them the baseline fitted on them, and the captures that they were read from.
 
     Raises:
-        BaselineError: nothing.
+        BaselineError: there are none.
         StoreError: there is no such store.
     """
     assert window.start is not None  # noqa: S101 - a drift report always has a limit
@@ -72,7 +72,7 @@ def preceding(
 
 
 def answered(captures: Captures, version: MonitoredVersion, classes: Sequence[str]) -> pa.Table:
-    """Return features and score, or the class by name, of the latest row of each entity."""
+    """Return features and score, or the class name, of the latest row of each entity."""
     tally = tally_of(classes)
     batches = list(tally.watch(captures.batches(tally.columns)))
     if not batches:
@@ -83,10 +83,10 @@ def answered(captures: Captures, version: MonitoredVersion, classes: Sequence[st
 
 
 def trained(registry: JobRegistry, version: MonitoredVersion) -> pa.Table:
-    """Return the version's training reference of its newest period: features and score.
+    """Return the newest period of the version's training reference: features and any score.
 
     Raises:
-        BaselineError: it keeps none.
+        BaselineError: the version has no training reference.
     """
     known, _newest = newest_rows(registry.reference(version))
     if known is None:

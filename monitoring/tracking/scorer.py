@@ -1,4 +1,4 @@
-"""A loaded version that answers rows of a job: scores, labels, classes and their probabilities."""
+"""Batch prediction by a loaded version: scores, flags, classes and their probabilities."""
 
 import time
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from monitoring.tracking.errors import ScoringError
 Ints = npt.NDArray[np.int64]
 
 UNKNOWN = -1
-"""Label of a row that has none, and place of a class that the estimator does not name."""
+"""Label of a row without one, and index of a class that the estimator does not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a version says of n rows.
+    """A version's predictions for n rows.
 
     Attributes:
-        score: shape (n,); NaN where classes are answered.
-        label: the flag, or the class by its place among the estimator's, shape (n,); `UNKNOWN` of a
-            number foretold.
+        score: shape (n,); NaN for class outputs.
+        label: the flag, or the index of the class among the estimator's, shape (n,); `UNKNOWN` for
+            value outputs.
         probabilities: of each class, shape (n, k); None where the model gives none.
-        seconds: what answering took.
+        seconds: time for all n rows.
     """
 
     score: Floats
@@ -38,7 +38,7 @@ class Answers:
 
 
 class VersionScorer:
-    """One version's model with what its contract and its threshold make of the output."""
+    """One version's model, with the contract and threshold to interpret its output."""
 
     def __init__(self, model: Any, contract: ModelContract, release: str, threshold: float) -> None:
         """Wrap a loaded pyfunc model."""
@@ -47,10 +47,10 @@ class VersionScorer:
         self.classes = classes_of(model) if contract.output_kind == CLASSES else ()
 
     def answer(self, features: pa.Table) -> Answers:
-        """Answer rows in the contract's types.
+        """Predict rows given in the contract's types.
 
         Raises:
-            ScoringError: the model raises, or what it gives is no number.
+            ScoringError: the model raises, or its output is not numeric.
         """
         began = time.perf_counter()
         output = self._output(features)

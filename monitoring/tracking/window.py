@@ -1,4 +1,4 @@
-"""The span of time that a report is about."""
+"""The time window of a report."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,19 +16,19 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The last `days` days up to `end`; None is all there is."""
+    """The last `days` days up to `end`; None: no lower limit."""
 
     days: float | None
     end: datetime
 
     @classmethod
     def of(cls, days: float | None) -> "Window":
-        """Return the days up to now."""
+        """Return the window that ends now."""
         return cls(days, datetime.now(UTC))
 
     @property
     def start(self) -> datetime | None:
-        """Return when it begins; None without a limit."""
+        """Return the start; None without a limit."""
         return None if self.days is None else self.end - timedelta(days=self.days)
 
     def captures(
@@ -40,22 +40,22 @@ class Window:
         features: bool = True,
         classes: int = 0,
     ) -> Captures:
-        """Return what a version answered in the window, with its features or without.
+        """Return a version's captured rows in the window, with its features or without.
 
-        Of so many `classes` the probabilities may be read, too.
+        `classes` is the number of classes whose probabilities can be read as well.
 
         Raises:
-            StoreError: there is no such store.
+            StoreError: the store does not exist.
         """
         columns = {f.column: f.type for f in version.contract.features} if features else {}
         selection = self._selection(store, version.name, version.number, role)
         return Captures(store, selection, columns, classes)
 
     def answers(self, store: Store, model_name: str) -> Captures:
-        """Return what any version of a model answered in the window, without features.
+        """Return the captured rows of all versions of a model in the window, without features.
 
         Raises:
-            StoreError: there is no such store.
+            StoreError: the store does not exist.
         """
         return Captures(store, self._selection(store, model_name), {})
 
@@ -67,7 +67,7 @@ class Window:
         return Selection(model, number, self.start or _BEGINNING, self.end, role)
 
     def params(self) -> dict[str, str]:
-        """Return the parameters that a run is logged with."""
+        """Return the run's parameters that describe the window."""
         return {
             "last_n_days": "" if self.days is None else f"{self.days:g}",
             "window_start": self.start.isoformat(timespec="seconds") if self.start else "",
