@@ -1,1 +1,1 @@
-"""Baselines, and the comparison of a window with one."""
+"""Baselines, and the comparison of a window with a baseline."""

@@ -1,4 +1,4 @@
-"""What a version's inputs and score looked like when it was made: bins, counts, rates."""
+"""Baseline of a version's features and score: bins, counts, missing rates."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from monitoring.drift.bins import MAX_OWN_CATEGORIES, Binning, fit_bins
 from monitoring.drift.errors import BaselineError, TableError
 
 SCORE = "score"
-"""The one column of a reference that is no feature."""
+"""The one column of a reference that is not a feature."""
 FORMAT = 1
 OF_COLUMN = N_("Column {name}: {reason}.")
 _DAMAGED = N_("The baseline is damaged; build it again.")
@@ -26,8 +26,8 @@ _DAMAGED = N_("The baseline is damaged; build it again.")
 class Profile:
     """Counts of one column in one set of rows, in the bins of `binning`; missing is the last bin.
 
-    `name` is the store's column (`core.contract.columns`), which files and pages call by its
-    feature. `mean` is that of the finite values, None where there is none (or the column holds
+    `name` is the store's column (`core.contract.columns`); files and pages show the feature's name
+    instead. `mean` is that of the finite values, None where there is none (or the column holds
     categories).
     """
 
@@ -57,7 +57,7 @@ class Profile:
 
 
 class Profiler:
-    """Counts batch after batch of one column; memory does not grow with the rows."""
+    """Streaming counter of one column; memory does not grow with the rows."""
 
     def __init__(self, name: str, binning: Binning) -> None:
         """Start at zero rows of column `name`."""
@@ -101,10 +101,10 @@ class Baseline:
         score: profile of the score; None when the reference had none.
         n_rows: rows of the reference.
         created_at: ISO time in UTC.
-        model_name, model_version, registry_version: whose baseline it is (release and number).
-        source: where the rows came from, for people.
-        classes: names of the classes, in the model's order, where the score is the class answered.
-        scored_by: how many rows got their score from where (`reference`, `model`, `capture`).
+        model_name, model_version, registry_version: its version (release and number).
+        source: origin of the rows, as display text.
+        classes: class names in the model's order, where the score is the predicted class.
+        scored_by: number of rows by origin of their score (`reference`, `model`, `capture`).
     """
 
     features: tuple[Profile, ...]
@@ -162,10 +162,10 @@ class Baseline:
 
 
 def fit_profiles(table: pa.Table) -> list[Profile]:
-    """Choose the bins of each column of a table, and count it in them.
+    """Fit the bins of each column of a table, and count its values in them.
 
     Raises:
-        TableError: a column holds neither numbers nor booleans nor strings; names it.
+        TableError: a column holds neither numbers, booleans, strings nor dates; names it.
     """
     return [_fit_profile(name, table.column(name)) for name in table.column_names]
 

@@ -1,11 +1,11 @@
-"""Frozen bins of one column: fitted on a reference, they count any later batch.
+"""Bins of one column, fitted on a reference and then used to count any later batch.
 
 Bin order, last bin always the missing values:
   numeric      below the range │ quantile intervals │ above the range │ missing
   discrete     below │ one bin per value │ above │ unseen between │ missing
   boolean      false │ true │ missing
   categorical  one bin per category, by frequency │ rare ones │ unseen │ missing
-  presence     there │ missing: of dates no more is compared, since they move on by themselves
+  presence     present │ missing: the bins of dates, whose values advance without any drift
 """
 
 import itertools
@@ -29,8 +29,8 @@ MAX_DISCRETE_VALUES = 20
 MIN_ROWS_PER_VALUE = 10
 MAX_OWN_CATEGORIES = 50
 MAX_CATEGORIES = 20_000
-"""Up to so many every category is listed; of more only those with a bin of their own, and a new one
-cannot be told from a rare one."""
+"""Up to this many, all categories are listed; beyond, only those with a bin of their own, and a new
+category cannot be distinguished from a rare one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class Binning:
 
     `points` are the finite interval edges of a numeric column (the first is its minimum, the last
     its maximum; intervals are open to the left, the first one is closed), the ascending values of a
-    discrete one, or the categories of a categorical one. No points: nothing was ever seen.
+    discrete one, or the categories of a categorical one. No points: the reference has no values.
 
-    Of categories the first `own` have a bin each; `singles` is how many the reference has only
-    once, None where nobody counted.
+    The first `own` categories have a bin each; `singles` is the number of categories that occur
+    once in the reference, None if not counted.
     """
 
     kind: Kind
@@ -52,7 +52,7 @@ class Binning:
 
     @property
     def n_own(self) -> int:
-        """Return how many bins hold values that the reference has."""
+        """Return the number of bins of values that occur in the reference."""
         if self.kind == "numeric":
             return max(len(self.points) - 1, min(len(self.points), 1))
         if self.kind == "categorical":
@@ -66,14 +66,14 @@ class Binning:
 
     @property
     def ordered(self) -> slice | None:
-        """Return which bins rise with the value; None where values have no order."""
+        """Return the slice of bins in the order of the values; None where they have no order."""
         if self.kind in ("categorical", "presence"):
             return None
         return slice(0, self.n_own + (0 if self.kind == "boolean" else 2))
 
     @property
     def novel(self) -> list[int]:
-        """Return the bins of values that the reference does not have."""
+        """Return the indexes of the bins of values that do not occur in the reference."""
         own = self.n_own
         return {
             "numeric": [0, own + 1],
@@ -84,10 +84,10 @@ class Binning:
         }[self.kind]
 
     def novelty_margin(self, counts: npt.NDArray[np.int64]) -> int:
-        """Return how thin the reference's own `counts` are at the border to the unseen.
+        """Return the `margin` of `stats.novelty_p_value` for the reference's own `counts`.
 
-        One for each open end of the range, one for unlisted values, and one for each value that the
-        reference has only once (Turing's estimate of the unseen mass).
+        One for each open end of the range, one for unlisted values, and one for each value that
+        occurs once in the reference (Turing's estimate of the unseen mass).
         """
         if self.kind in ("numeric", "boolean", "presence") or not self.points:
             return 2 if self.kind == "numeric" and self.points else 1
@@ -99,10 +99,10 @@ class Binning:
         return 1 + rare + int((counts[: self.n_own] == 1).sum())
 
     def expected_novel(self, n_expected: int, n_actual: int) -> int:
-        """Return how many of `n_actual` rows may well be categories that `n_expected` did not show.
+        """Return how many of `n_actual` rows may have categories unseen in `n_expected` rows.
 
-        Good and Turing's estimate of the unseen mass, the share of rows whose category the
-        reference has only once, and two standard deviations of both samples more.
+        Good and Turing's estimate of the unseen mass, the share of rows whose category occurs once
+        in the reference, plus two standard deviations of both samples.
         """
         if not n_expected or not self.singles:
             return 0
@@ -131,10 +131,10 @@ class Binning:
         return np.array([*inside, missing], dtype=np.int64), total, finite
 
     def over_probabilities(self) -> "Binning":
-        """Return the bins with the outer intervals reaching to 0 and 1, if these are probabilities.
+        """Return the bins with the outer intervals extended to 0 and 1, if all edges lie between.
 
-        Their range is known beforehand. A fit on a few more rows is a little surer of itself, and a
-        score beyond the highest one seen is no news as a value beyond a feature's range is.
+        The range of probabilities is known beforehand. A fit on a few more rows gives slightly more
+        extreme scores, so a score beyond the reference's is no novelty, unlike a feature's value.
         """
         if self.kind != "numeric" or len(self.points) < 3:
             return self
@@ -145,8 +145,8 @@ class Binning:
     def _count_numbers(self, numbers: npt.NDArray[np.float64], known: int) -> list[int]:
         """Return the counts of all bins but the missing one; `known` numbers are not NaN.
 
-        Whole columns are compared with one edge after the other, and no row is told its bin: for a
-        few dozen edges that is several times faster than `searchsorted`.
+        The whole column is compared with each edge, and rows are not assigned to bins: for a few
+        dozen edges that is several times faster than `searchsorted`.
         """
         if self.kind == "boolean":
             false = _number_of(numbers == 0)
@@ -158,7 +158,7 @@ class Binning:
             above = _number_of(numbers > self.points[-1])
             own = [_number_of(numbers == point) for point in self.points]
             return [below, *own, above, known - below - above - sum(own)]
-        # The first interval is closed on both sides; the only one of a lone point is the point.
+        # The first interval is closed on both sides; that of a single point is the point itself.
         edges = self.points if len(self.points) > 1 else self.points * 2
         past = [_number_of(numbers > edge) for edge in edges[1:]]
         past = [known, _number_of(numbers >= edges[0]), *past, 0]
@@ -179,9 +179,9 @@ class Binning:
 
 
 def fit_bins(values: pa.Array | pa.ChunkedArray) -> Binning:
-    """Choose the bins of a reference column.
+    """Fit the bins of a reference column.
 
-    Booleans and strings keep their kind; of dates only their presence counts. Numbers are discrete
+    Booleans and strings keep their kind; dates count as present or missing. Numbers are discrete
     when they take at most `MAX_DISCRETE_VALUES` values, each `MIN_ROWS_PER_VALUE` times on average;
     else they get `QUANTILE_BINS` intervals between quantiles that are values of the column (so ties
     never straddle an edge), fewer where quantiles coincide.
@@ -231,10 +231,10 @@ def _number_of(mask: npt.NDArray[np.bool_]) -> int:
 
 
 def _sums(doubles: pa.Array, numbers: npt.NDArray[np.float64]) -> tuple[float, int, int]:
-    """Return the sum and the number of the finite ones, and how many are null or NaN."""
+    """Return the sum and the number of finite values, and the number of null or NaN ones."""
     total = pc.sum(doubles, min_count=0).as_py()
     if math.isfinite(total):
-        # Arrow leaves nulls out, so there is neither NaN nor an infinity among the others.
+        # Arrow's sum skips nulls, so there is neither NaN nor an infinity among the others.
         return float(total), len(doubles) - doubles.null_count, doubles.null_count
     finite = numbers[np.isfinite(numbers)]
     return float(finite.sum()), len(finite), _number_of(numbers != numbers)
@@ -243,8 +243,8 @@ def _sums(doubles: pa.Array, numbers: npt.NDArray[np.float64]) -> tuple[float, i
 def _fit_categories(texts: pa.Array) -> Binning:
     """Return the bins of categories, most frequent first, ties by name.
 
-    Where not each can have its own, one with few rows has none: those that happen to be the most
-    frequent of many rare ones are not so again.
+    If not every category can have its own bin, one with few rows has none: which of many rare
+    categories are the most frequent is chance, and differs in another sample.
     """
     counted: Sequence[dict[str, Any]] = pc.value_counts(texts.drop_null()).to_pylist()
     ranked = sorted(counted, key=lambda item: (-item["counts"], item["values"]))

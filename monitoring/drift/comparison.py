@@ -1,4 +1,4 @@
-"""Compare a window with a baseline: numbers and statuses, no input or output. Pure."""
+"""Comparison of a window with a baseline: drift metrics and statuses. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,9 +16,9 @@ from monitoring.drift.policy import DriftPolicy
 
 
 class Status(StrEnum):
-    """Verdict on a column or on a whole window (runbook §5.1), least to be told first.
+    """Verdict on a column or on a whole window (runbook §5.1), in ascending severity.
 
-    NO_DATA and INCONCLUSIVE are no verdicts: nothing, or too little, to have shown RED.
+    NO_DATA and INCONCLUSIVE are not verdicts: there were no rows, or too few to have shown RED.
     """
 
     NO_DATA = "NO_DATA"
@@ -29,9 +29,9 @@ class Status(StrEnum):
 
 
 KNOWING = (Status.GREEN, Status.YELLOW, Status.RED)
-"""Statuses that say something about the data."""
+"""Statuses that are verdicts on the data."""
 ALARMS = (Status.YELLOW, Status.RED)
-"""Those that say that it has changed."""
+"""Statuses that report a change."""
 _RANK = {status: rank for rank, status in enumerate(Status)}
 
 
@@ -41,13 +41,13 @@ class ColumnDrift:
 
     Attributes:
         name, type: the column, and the kind of its bins.
-        psi: population stability index as it comes, biased upwards in small windows.
-        expected_psi: what it would be on average with no drift in a window of this size.
+        psi: population stability index, uncorrected, so biased upwards in small windows.
+        expected_psi: mean of `psi` in windows of this size without drift.
         effect: `psi` less `expected_psi`, at least 0; the thresholds apply to it.
         p_value: of no drift, adjusted for all tests of the result (Holm); likewise
             `missing_p_value`, of an unchanged missing rate.
         missing_delta: current less baseline missing rate; thresholds apply to its absolute value.
-        novel_rows: rows of the window whose value lies outside what the baseline has.
+        novel_rows: rows of the window whose value does not occur in the baseline.
         psi_status, missing_status, status: the two verdicts and the worse of them.
         baseline, current: the counts behind the numbers.
     """
@@ -88,10 +88,10 @@ class ColumnDrift:
 
 @dataclass(frozen=True, slots=True)
 class DriftResult:
-    """Verdict on a window, and all the numbers it rests on.
+    """Verdict on a window, and the metrics that it is based on.
 
     `n_needed` rows could have shown RED at the policy's power (None: no number could, since the
-    baseline has too few); with fewer, what would be GREEN is INCONCLUSIVE.
+    baseline has too few rows); with fewer, INCONCLUSIVE replaces GREEN.
     """
 
     global_status: Status
@@ -146,7 +146,7 @@ def compare(
 def judge(
     baseline: Baseline, now: Sequence[Profile], policy: DriftPolicy | None = None
 ) -> DriftResult:
-    """Compare counts with a baseline, whoever counted them: features, then score, in its order."""
+    """Compare counts with a baseline; `now` has its features in its order, then the score."""
     policy = policy or DriftPolicy()
     n_current, n_needed = now[0].n_rows, _rows_needed(baseline.n_rows, len(now), policy)
     columns = _judge(baseline.profiles, now, policy)
@@ -158,14 +158,14 @@ def judge(
 
 
 def _rows_needed(n_baseline: int, n_columns: int, policy: DriftPolicy) -> int | None:
-    """Return how many rows a window needs to be called GREEN, or None if none suffice."""
+    """Return how many rows a window needs for GREEN, or None if no number suffices."""
     alpha, shift, power = policy.significance_alert, policy.shown_shift, policy.power
     found = stats.rows_needed(n_baseline, 2 * n_columns, alpha, shift, power)
     return None if found is None else max(policy.min_rows, found)
 
 
 def _inconclusive(column: ColumnDrift) -> ColumnDrift:
-    """Return a column of too few rows: its alarms stand, what is no alarm is not known."""
+    """Return the drift of a column with too few rows: INCONCLUSIVE replaces GREEN, alarms stay."""
     verdicts = ("psi_status", "missing_status", "status")
     unknown: dict[str, Any] = {
         name: Status.INCONCLUSIVE for name in verdicts if getattr(column, name) is Status.GREEN
@@ -178,7 +178,7 @@ def _judge(
 ) -> list[ColumnDrift]:
     """Measure each column, adjust all p-values together, and turn them into statuses."""
     pairs = list(zip(before, now, strict=True))
-    # A test that could not reject whatever it saw (None) takes no share of the error.
+    # A test that could not reject on any window (None) is left out of the adjustment.
     evidence = [test(*pair) for test in (_drift_p_value, _missing_p_value) for pair in pairs]
     informative = iter(stats.holm([p for p in evidence if p is not None]))
     adjusted = [None if p is None else next(informative) for p in evidence]
@@ -191,8 +191,9 @@ def _judge(
 def _drift_p_value(before: Profile, now: Profile) -> float | None:
     """Return the p-value of no drift in one column: the least of up to three tests, times three.
 
-    Shape sees any change, location sees a shift early, novelty sees values that the reference never
-    had and that would drown in a joined bin. None when both sides fill one and the same bin.
+    Shape detects any change, location detects a shift with fewer rows, novelty detects values
+    absent from the reference that would be masked in a joined bin. None when both sides fill the
+    same single bin.
     """
     x, y = before.vector(), _expected_aside(before, now)
     if not before.n_rows or not now.n_rows or len((x + y).nonzero()[0]) < 2:
@@ -214,10 +215,10 @@ def _drift_p_value(before: Profile, now: Profile) -> float | None:
 
 
 def _expected_aside(before: Profile, now: Profile) -> npt.NDArray[np.int64]:
-    """Return the window's counts, new categories that were to be expected among the rare ones.
+    """Return the window's counts with the expected number of new categories counted as rare.
 
-    Of many rare categories a reference never shows all, so each window brings new ones without any
-    drift; those beyond Good and Turing's estimate stay apart, as does the test of their number.
+    A reference never holds all of many rare categories, so each window has new ones without drift.
+    Rows beyond Good and Turing's estimate stay in the bin of new ones; the novelty test has all.
     """
     counts = now.vector()
     binning = before.binning
@@ -230,7 +231,7 @@ def _expected_aside(before: Profile, now: Profile) -> npt.NDArray[np.int64]:
 
 
 def _missing_p_value(before: Profile, now: Profile) -> float | None:
-    """Return the p-value of one missing rate on both sides; None when it could not be low."""
+    """Return the p-value of an unchanged missing rate; None when it could not be low."""
     if not before.n_rows or not now.n_rows:
         return None
     if before.n_missing + now.n_missing in (0, before.n_rows + now.n_rows):
@@ -245,7 +246,7 @@ def _column(
     missing_p: float | None,
     policy: DriftPolicy,
 ) -> ColumnDrift:
-    """Put one column's numbers together."""
+    """Assemble one column's metrics and statuses."""
     raw = expected = effect = delta = None
     psi_status = missing_status = Status.NO_DATA
     if before.missing_rate is not None and now.missing_rate is not None:
@@ -271,7 +272,7 @@ def _column(
         baseline_mean=before.mean,
         current_mean=now.mean,
         delta_mean=(now.mean or 0.0) - (before.mean or 0.0) if known else None,
-        # Where not every category could be listed, the reference has unlisted ones itself.
+        # If not every category could be listed, the reference itself has unlisted ones.
         novel_rows=0 if _novel_rows(before) else _novel_rows(now),
         psi_status=psi_status,
         missing_status=missing_status,

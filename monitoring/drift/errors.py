@@ -1,8 +1,8 @@
-"""What can go wrong with a baseline or a table that is compared with one.
+"""Errors of a baseline, or of a table that is compared with one.
 
 ProjectError
 ├── BaselineError   a baseline that cannot be made or read
-└── TableError     a table whose columns do not fit what is asked of them
+└── TableError     a table whose columns do not fit the operation
 """
 
 from core.errors import ProjectError
@@ -15,6 +15,6 @@ class BaselineError(ProjectError):
 
 
 class TableError(ProjectError):
-    """A table whose columns do not fit what is asked of them; no value is quoted."""
+    """A table whose columns do not fit the operation; no value is quoted."""
 
     code = "column"

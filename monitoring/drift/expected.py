@@ -1,6 +1,6 @@
-"""The expected performance of a window, its scores summed while batches stream by.
+"""Expected performance of a window, accumulated from its scores while batches are streamed.
 
-Classes drift as a column, too: their names stand where a score would.
+Predicted classes are compared as a column, too: their names replace the score.
 """
 
 import math
@@ -17,23 +17,23 @@ from monitoring.drift.baseline import SCORE
 
 Expected = ExpectedPerformance | ExpectedClasses
 FLAG = "label"
-"""Column of the answered flag."""
+"""Column of the predicted flag, or of the index of the predicted class."""
 
 
 class ScoreTally(Scores):
-    """Sums the scores and flags of batches."""
+    """Running sums of the scores and flags of batches."""
 
     columns = (FLAG,)
-    """What is read of the store besides features and score."""
+    """Columns read from the store besides features and score."""
 
     def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Pass batches on, having added those of their rows that hold a score and a flag."""
+        """Yield batches unchanged, after adding their rows that have a score and a flag."""
         for batch in batches:
             self._add_known(batch.select([SCORE, FLAG]))
             yield batch
 
     def _add_known(self, rows: pa.RecordBatch) -> None:
-        """Add the rows that hold both; an Arrow sum is finite where no score is NaN."""
+        """Add the rows that have both; a finite Arrow sum shows that no score is NaN."""
         score, flag = rows.columns
         total = pc.sum(score).as_py()
         if score.null_count or flag.null_count or not math.isfinite(total or 0.0):
@@ -51,7 +51,7 @@ def class_names(places: pa.Array, classes: Sequence[str]) -> pa.Array:
 def with_classes(
     batches: Iterable[pa.RecordBatch], classes: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches with the class answered, by name, as their score."""
+    """Yield batches with the name of the predicted class as their score."""
     for batch in batches:
         names = class_names(batch.column(FLAG), classes)
         place = batch.schema.get_field_index(SCORE)
@@ -59,7 +59,7 @@ def with_classes(
 
 
 class ClassTally(ClassScores):
-    """Sums the probabilities of batches of answered classes."""
+    """Running sums of the class probabilities of batches."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         """Start with no row of these classes, by name, in the model's order."""
@@ -68,7 +68,7 @@ class ClassTally(ClassScores):
         self.columns = (FLAG, *self._kept)
 
     def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Pass batches on with the class answered as their score, having summed probabilities."""
+        """Yield batches with the predicted class as their score, after summing probabilities."""
         return with_classes(self._watched(batches), self._classes)
 
     def _watched(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -77,12 +77,12 @@ class ClassTally(ClassScores):
             yield batch.drop_columns(self._kept)
 
     def _add_known(self, batch: pa.RecordBatch) -> None:
-        """Add the rows that hold a class and the probabilities of all."""
+        """Add the rows that have a class and the probability of every class."""
         names = self._kept or ([SCORE] if len(self._classes) == 2 else [])
         if not names:
             return
         columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
-        # Of two classes the score is the probability of the second.
+        # With two classes the score is the probability of the second.
         probabilities = np.column_stack(columns if self._kept else [1 - columns[0], *columns])
         answered = batch.column(FLAG).fill_null(-1).to_numpy(zero_copy_only=False)
         known = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1) & (answered >= 0)
@@ -93,5 +93,5 @@ Tally = ScoreTally | ClassTally
 
 
 def tally_of(classes: Sequence[str]) -> Tally:
-    """Return what sums the scores of a version, or the probabilities of these classes."""
+    """Return an accumulator of class probabilities if there are classes, else of scores."""
     return ClassTally(classes) if classes else ScoreTally()

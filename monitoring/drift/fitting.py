@@ -1,4 +1,4 @@
-"""A baseline made of rows. Pure."""
+"""Fitting of a baseline on rows. Pure."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -11,14 +11,14 @@ from monitoring.drift.errors import BaselineError
 
 
 def fit_baseline(reference: pa.Table | Iterable[pa.RecordBatch]) -> Baseline:
-    """Freeze a reference: bins, counts and missing rates per feature and for the score.
+    """Fit a baseline on a reference: bins, counts and missing rates per feature and for the score.
 
-    It has one row per instance; every column is a feature but `score`, which may be absent. The
-    baseline belongs to no version yet (`dataclasses.replace` says whose it is).
+    The reference has one row per instance; every column is a feature but `score`, which may be
+    absent. The baseline has no version yet; set it with `dataclasses.replace`.
 
     Raises:
         BaselineError: there is no row, or no feature.
-        TableError: a column holds neither numbers nor booleans nor strings; names it.
+        TableError: a column holds neither numbers, booleans, strings nor dates; names it.
     """
     table = reference if isinstance(reference, pa.Table) else _gather(reference)
     if not table.num_rows:

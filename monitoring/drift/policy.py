@@ -1,4 +1,4 @@
-"""When a difference becomes a drift status: how large, and how certain."""
+"""Thresholds of effect size and significance for a drift status."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -6,23 +6,23 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
-    """Thresholds of the runbook (§5.1) and the evidence that a status needs besides.
+    """Thresholds of the runbook (§5.1) and the significance that a status needs besides.
 
     A status needs both: the effect reaches the threshold, and the p-value, adjusted for all tests
     of the report, does not exceed the significance. The significances are therefore the chance of
     any YELLOW or RED, and of any RED, in a report where nothing has changed.
 
-    GREEN asks for rows: as many as would show a shift of `shown_shift` standard deviations in one
+    GREEN requires rows: as many as would show a shift of `shown_shift` standard deviations in one
     column as RED in a share `power` of the windows, and at least `min_rows`, the fewest for which
-    the error rates were simulated. With fewer, what is not an alarm is INCONCLUSIVE.
+    the error rates were simulated. With fewer, INCONCLUSIVE replaces GREEN.
 
     Attributes:
         psi_warning, psi_alert: population stability index beyond its expectation under no drift.
         missing_delta_warning, missing_delta_alert: absolute change of the missing rate, in [0, 1].
         significance_warning, significance_alert: family-wise error of a report, in (0, 1).
         shown_shift: size of the shift, in standard deviations.
-        power: chance of seeing it, in (0, 1).
-        min_rows: rows below which nothing is called GREEN.
+        power: chance of detecting it, in (0, 1).
+        min_rows: rows below which no status is GREEN.
     """
 
     psi_warning: float = 0.10
@@ -36,10 +36,11 @@ class DriftPolicy:
     min_rows: int = 30
 
     def __post_init__(self) -> None:
-        """Refuse thresholds that no number could meet in order.
+        """Validate the thresholds and their order.
 
         Raises:
-            ValueError: a value is not finite, not positive, or an alert is easier than a warning.
+            ValueError: a value is not finite or positive, a share is not below 1, or an alert is
+                easier to reach than its warning.
         """
         for name, value in asdict(self).items():
             if not (math.isfinite(value) and value > 0):

@@ -1,4 +1,4 @@
-"""The rows that a baseline is made of: a version's own reference, a file, or what was captured."""
+"""Rows that a baseline is fitted on: a file or a training reference, its features and scores."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from monitoring.drift.errors import BaselineError
 Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 
 PERIOD = "period"
-"""Column of a reference that says which period a row is about; no feature."""
+"""Column of a reference that holds the period of a row; not a feature."""
 
 
 def read_source(path: Path) -> pa.Table:
@@ -28,7 +28,7 @@ def read_source(path: Path) -> pa.Table:
 
     Raises:
         BaselineError: it is absent, or damaged.
-        UnreadableTable: it is not Parquet, or cannot be read rightly; says why.
+        UnreadableTable: it is not Parquet, or cannot be read correctly; gives the reason.
     """
     if not path.exists():
         raise BaselineError(N_("The file {path} does not exist; check --source."), path=path)
@@ -55,7 +55,7 @@ def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa
         try:
             columns[feature.column] = table.column(feature.name).cast(ARROW_TYPES[feature.type])
         except pa.ArrowException:
-            # The text of the error quotes the value, which may be a person's: leave it out.
+            # Arrow's message quotes the value, which may be personal data: leave it out.
             text = N_("In {source}, column {name} has values that are not {type}.")
             facts = {"source": source, "name": feature.name, "type": feature.type}
             raise BaselineError(text, **facts) from None
@@ -63,10 +63,10 @@ def select_features(table: pa.Table, contract: ModelContract, source: str) -> pa
 
 
 def newest_rows(known: pa.Table | None) -> tuple[pa.Table | None, int | None]:
-    """Return a reference's rows of its newest period, and that; all where it tells no period.
+    """Return a reference's rows of its newest period, and that; all rows and None without one.
 
-    Periods differ in scale and in what is filled in, so a baseline of several of them is like none:
-    every one of them would be RED against it.
+    Periods differ in scale and in missing values, so a baseline of several matches none of them:
+    each one would be RED against it.
     """
     if known is None or PERIOD not in known.column_names:
         return known, None
@@ -79,11 +79,11 @@ def newest_rows(known: pa.Table | None) -> tuple[pa.Table | None, int | None]:
 def score_rows(
     features: pa.Table, known: pa.Table | None, scorer: Scorer
 ) -> tuple[pa.Table, dict[str, int]]:
-    """Give each row a score that no fit which had seen the row has made; count who gave it.
+    """Give each row a score by a fit that was not trained on it; count the scores by origin.
 
     Rows that equal a row of `known` (the training reference: the features and `score`) take its
-    score, since the served fit has learnt them and would score them too well; rows that several
-    known rows equal take their scores in turn. `scorer` scores the others.
+    out-of-fold score, since the served fit was trained on them and would score them too well; rows
+    that equal several known rows take their scores in turn. `scorer` scores the others.
     """
     scores = np.full(features.num_rows, np.nan)
     by_row = _scores_by_row(known) if known is not None else {}
@@ -111,7 +111,7 @@ def _scores_by_row(known: pa.Table) -> dict[tuple[Any, ...], deque[float]]:
 
 
 def _keys(table: pa.Table) -> list[tuple[Any, ...]]:
-    """Return each row as a tuple that equals another where the values do; NaN is None."""
+    """Return each row as a tuple of its values, with None for NaN so that NaN equals NaN."""
     columns = []
     for column in table.columns:
         if pa.types.is_floating(column.type):

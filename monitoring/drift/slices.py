@@ -22,17 +22,17 @@ from monitoring.drift.fitting import fit_baseline
 from monitoring.drift.policy import DriftPolicy
 
 MOST_SLICES = 50
-"""Values beyond which a column is no way to tell rows apart."""
+"""Largest number of values of a column to slice by."""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceDrift:
-    """What changed among the rows of one value.
+    """Drift among the rows with one value of a column.
 
     Attributes:
         name: the value, as text.
-        n_reference, n_window: rows of it.
-        status: verdict of its comparison; INCONCLUSIVE of too few rows on either side.
+        n_reference, n_window: rows with the value.
+        status: verdict of its comparison; INCONCLUSIVE with too few rows on either side.
         drifted: columns of that status, if it is RED or YELLOW, largest effect first.
     """
 
@@ -98,7 +98,7 @@ def _drifted(result: DriftResult) -> list[str]:
 
 
 def natural_order(name: str) -> tuple[int, float, str]:
-    """Return what sorts numbers by size, before all other names."""
+    """Return a sort key that orders numbers by size, before all other names."""
     with suppress(ValueError):
         if math.isfinite(size := float(name)):
             return 0, size, name

@@ -1,8 +1,8 @@
 """Drift counts on Apache Spark, for stores that one machine cannot read in time.
 
-Executors read the store's files with Arrow, as `core.captured.reader` does, and count them with the
-same profiles; what they send back is some kilobytes of counts each. Counts are sums, so adding them
-up gives what one machine would have counted, and `monitoring.drift.judge` finishes the job.
+Executors read the store's files with Arrow, as `core.captured.reader` does, count their rows with
+the same profilers, and return some kilobytes of counts each. The sums of these counts equal those
+of a local run; `monitoring.drift.comparison.judge` compares them with the baseline.
 """
 
 import pickle
@@ -23,16 +23,16 @@ from monitoring.drift.spark_rows import LATEST, rows_on_spark, with_latest
 
 
 def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResult, Tally]:
-    """Compare what `captures` selects with a baseline; fill in the counters of `captures`.
+    """Compare the rows that `captures` selects with a baseline; set the counters of `captures`.
 
     Raises:
-        SparkUnusable: Spark is not there, or it failed.
+        SparkUnusable: Spark is not available, or it failed.
     """
     columns, left_out = tally_of(baseline.classes).columns, len(captures.quarantined)
     try:
         part = _count(captures.plan(columns), baseline)
     except SparkUnusable:
-        # A damaged page fails on an executor; only reading everything here tells which file it is.
+        # A damaged page fails on an executor; only reading everything here identifies the file.
         plan = captures.plan(columns, verify=True)
         if len(captures.quarantined) == left_out:
             raise
@@ -44,7 +44,7 @@ def compare_on_spark(baseline: Baseline, captures: Captures) -> tuple[DriftResul
 
 
 class PartialCount:
-    """What was counted in a share of the rows."""
+    """Counts of a part of the rows."""
 
     def __init__(self, baseline: Baseline) -> None:
         """Start with no row."""
@@ -63,7 +63,7 @@ class PartialCount:
                 profiler.add(rows.column(profiler.name))
 
     def merge(self, other: "PartialCount") -> None:
-        """Add what another share counted."""
+        """Add the counts of another part."""
         for mine, theirs in zip(self.profilers, other.profilers, strict=True):
             mine.merge(theirs)
         self.tally.merge(other.tally)  # type: ignore[arg-type] # both are of one baseline
@@ -74,7 +74,7 @@ class PartialCount:
 
 @dataclass(frozen=True, slots=True)
 class _Counter:
-    """Counts a partition's rows into one pickled `PartialCount`; runs on executors."""
+    """Executor task that counts a partition's rows into one pickled `PartialCount`."""
 
     baseline: Baseline
 
@@ -86,7 +86,7 @@ class _Counter:
 
 
 def _count(plan: ReadingPlan, baseline: Baseline) -> PartialCount:
-    """Count every selected row on the executors and add the parts up."""
+    """Count every selected row on the executors and merge the parts."""
     total = PartialCount(baseline)
     if plan.sources:
         with spark_session("monitoring") as session:

@@ -1,7 +1,7 @@
 """Rows of a store as a Spark data frame; executors read them as `core.captured.reader` does.
 
-Local reading keeps the last row read of an entity's newest ones. The same order is made here of the
-source's place (journals, then files by name) and the row's position in it.
+Of an entity's rows with the newest timestamp, local reading keeps the one read last. The index of
+the source (journals, then files by name) and the row's position in it give the same order here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     )
 
 PLACE, POSITION, WHEN, LATEST = "__place", "__position", "__when", "__latest"
-"""Columns besides those of the plan: where a row was read, when it was answered (microseconds since
-1970), and whether it is the latest of its entity."""
+"""Columns besides those of the plan: index of the source, position in it, time of the prediction
+(microseconds since 1970), and whether the row is the latest of its entity."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads the files that a partition names; runs on executors."""
+    """Executor task that reads the files named by the rows of a partition."""
 
     plan: ReadingPlan
     filesystem: Any
@@ -60,13 +60,13 @@ def rows_on_spark(session: "SparkSession", plan: ReadingPlan) -> "DataFrame":
 
 
 def with_latest(rows: "DataFrame", has_entities: bool) -> "DataFrame":
-    """Say of each row whether it is its entity's latest or has no entity."""
+    """Add the column `LATEST`: whether a row is its entity's latest or has no entity."""
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
     if not has_entities:
         return rows.withColumn(LATEST, f.lit(True))
-    # Rows without an entity are each their own, so that they do not all meet in one task.
+    # Each row without an entity is its own partition, so that one task does not get them all.
     alone = f.concat(f.lit("\0"), f.col(PLACE), f.lit(":"), f.col(POSITION))
     newest = [f.col(name).desc() for name in (WHEN, PLACE, POSITION)]
     window = Window.partitionBy(f.coalesce(f.col("entity"), alone)).orderBy(*newest)
@@ -84,7 +84,7 @@ def columns_of(plan: ReadingPlan) -> dict[str, str]:
 
 
 def _placed(source: ds.Dataset, place: int, plan: ReadingPlan) -> Iterator[pa.RecordBatch]:
-    """Yield a source's selected rows with their place and position."""
+    """Yield a source's selected rows with the source's index and their position in it."""
     read = [*plan.columns, "instance", "entity", "timestamp"]
     position = 0
     for batch in source.scanner(columns=read, filter=plan.selection.filter()).to_batches():

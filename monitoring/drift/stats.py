@@ -1,7 +1,7 @@
-"""Drift between two vectors of bin counts: its size, and the evidence for it. Pure arithmetic.
+"""Effect size and significance of drift between two vectors of bin counts. Pure arithmetic.
 
 Every function takes counts of the same bins in a reference (`expected`, N rows) and in a window
-(`actual`, n rows). `docs/drift-statistics.md` tells why each was chosen and how it behaves.
+(`actual`, n rows). `docs/drift-statistics.md` explains why each was chosen and how it behaves.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def psi(expected: Counts, actual: Counts, pseudo_count: float = PSEUDO_COUNT) ->
     Identical counts give exactly 0. Formula: Yurdakul (2018), eq. 1.
 
     Raises:
-        ValueError: the vectors differ in length, or one of them counts nothing.
+        ValueError: the vectors differ in length, or one of them counts no rows.
     """
     x, y = _occupied(expected, actual)
     p = (x + pseudo_count) / (x.sum() + pseudo_count * len(x))
@@ -61,10 +61,10 @@ def expected_psi(expected: Counts, actual: Counts) -> float:
 
 
 def shape_p_value(expected: Counts, actual: Counts) -> float:
-    """Return the p-value of Pearson's chi-square test that both samples fill the bins alike.
+    """Return the p-value of Pearson's chi-square test of equal bin shares in both samples.
 
     Neighbouring bins are joined up to `MIN_EXPECTED`, by the pooled counts only, which the test
-    conditions on. One bin left: 1.
+    conditions on. The p-value is 1 if a single bin is left.
     """
     x, y = _joined(expected, actual)
     if len(x) < 2:
@@ -78,8 +78,8 @@ def location_p_value(expected: Counts, actual: Counts) -> float:
     """Return the two-sided p-value of Wilcoxon's rank-sum test on counts of ordered bins.
 
     Rows of one bin are ties and share their midrank; the normal approximation uses the variance
-    given the ties (Lehmann, Nonparametrics, 1975, §1.4). It sees a shift with far fewer rows than
-    the chi-square test does.
+    given the ties (Lehmann, Nonparametrics, 1975, §1.4). It detects a shift with far fewer rows
+    than the chi-square test does.
     """
     pooled = (expected + actual).astype(np.float64)
     total, n_expected, n_actual = pooled.sum(), float(expected.sum()), float(actual.sum())
@@ -114,7 +114,7 @@ def novelty_p_value(novel: int, n_actual: int, n_expected: int, margin: int) -> 
 def rate_p_value(hits_expected: int, n_expected: int, hits_actual: int, n_actual: int) -> float:
     """Return the p-value that two rates are equal: Fisher's exact test, twice its smaller tail.
 
-    Where more than 100 rows are expected in every cell the normal approximation stands in.
+    Where more than 100 rows are expected in every cell, the normal approximation is used instead.
     """
     hits, total = hits_expected + hits_actual, n_expected + n_actual
     if hits in (0, total) or n_expected == 0 or n_actual == 0:
@@ -133,9 +133,9 @@ def rate_p_value(hits_expected: int, n_expected: int, hits_actual: int, n_actual
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted so that rejecting those ≤ α errs at all with chance ≤ α.
+    """Return the p-values adjusted so that rejecting those ≤ α has a family-wise error ≤ α.
 
-    Holm's step-down procedure (1979); it assumes nothing of how the tests depend on each other.
+    Holm's step-down procedure (1979), valid under any dependence between the tests.
     """
     order = np.argsort(p_values, kind="stable")
     adjusted = [1.0] * len(p_values)
