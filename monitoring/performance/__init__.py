@@ -1,1 +1,1 @@
-"""Labels, and the judgement of a version by them."""
+"""Labels, and the evaluation of a version by them."""

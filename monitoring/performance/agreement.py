@@ -1,4 +1,4 @@
-"""Two versions on the same rows: how often they answer differently, and by how much. Pure."""
+"""Agreement of two versions on the same rows: how often and by how much they differ. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +14,18 @@ from core.metrics.resampling import Estimate, Floats, Z, wilson
 
 KEYS = ("request_id", "instance")
 COLUMNS = (*KEYS, "timestamp", "entity", "score", "label")
-"""What is read of the store; no feature."""
+"""Columns read from the store; none is a feature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """How the numbers that two versions give the same rows differ; nobody is named.
+    """Differences of two versions' scores or values on the same rows; holds no identity.
 
     Attributes:
-        n_instances: rows that both scored; `n_entities` after the latest of each entity, which is
-            what all other numbers count.
-        mean_answered, mean_shadow: mean scores, or numbers foretold.
-        shift: mean of shadow's less the answered one, with its normal interval.
+        n_instances: rows that both scored; `n_entities`: the latest of each entity among them, the
+            basis of all other numbers.
+        mean_answered, mean_shadow: mean scores, or predicted values.
+        shift: mean of the shadow's minus the answered one, with its normal interval.
         shift_quantiles: of that difference at 5, 50 and 95 %.
         rank_correlation: Spearman's; None where one side is constant.
     """
@@ -44,9 +44,9 @@ class Agreement(Shift):
     """Flags and scores over the rows that both versions scored.
 
     Attributes:
-        n_both, n_neither, n_only_answered, n_only_shadow: flagged by whom.
+        n_both, n_neither, n_only_answered, n_only_shadow: rows by which versions flag them.
         share_differ: share whose flags differ, with Wilson's interval (1927).
-        p_value: of both flagging equally many, McNemar's exact test (1947) on the rows that differ.
+        p_value: of equal flag rates, McNemar's exact test (1947) on the rows that differ.
         mean_distance: mean of the absolute difference of the scores.
     """
 
@@ -61,13 +61,13 @@ class Agreement(Shift):
 
 
 def pair(answered: pa.Table, shadow: pa.Table, kind: str = "") -> pa.Table:
-    """Join the rows of both tables (`COLUMNS`) by request and instance, where both say something.
+    """Join the rows of both tables (`COLUMNS`) by request and instance, where both have an output.
 
-    That is a score, or a class where the contract's `output_kind` is so.
+    That is a score, or a class where `kind`, the contract's `output_kind`, is `CLASSES`.
 
     Returns:
-        `timestamp`, `entity`, `score`, `label`, `shadow_score`, `shadow_label`. A key that a side
-        has twice, since a client chose its request id twice, says nothing and is left out.
+        `timestamp`, `entity`, `score`, `label`, `shadow_score`, `shadow_label`. A key that occurs
+        twice on a side, since a client reused its request id, is ambiguous and left out.
     """
     left, right = _single(answered), _single(shadow).select([*KEYS, "score", "label"])
     right = right.rename_columns([*KEYS, "shadow_score", "shadow_label"])
@@ -76,7 +76,7 @@ def pair(answered: pa.Table, shadow: pa.Table, kind: str = "") -> pa.Table:
 
 
 def said_by_both(rows: pa.Table, kind: str) -> pa.Table:
-    """Return the rows with a score of both versions, or a class of both where answers are such."""
+    """Return the rows with a score of both versions, or with a class of both for `CLASSES`."""
     said, is_said = ("label", pc.is_valid) if kind == CLASSES else ("score", pc.is_finite)
     return rows.filter(pc.and_(is_said(rows[said]), is_said(rows[f"shadow_{said}"])))
 
@@ -90,7 +90,7 @@ def latest_rows(paired: pa.Table) -> pa.Table:
 
 
 def agree(paired: pa.Table) -> Agreement:
-    """Measure what `pair` has joined, the latest row of each entity only."""
+    """Measure the agreement on paired rows, the latest row of each entity only."""
     rows = latest_rows(paired)
     score, other = two_scores(rows)
     flag, flagged = (rows[name].to_numpy() == 1 for name in ("label", "shadow_label"))
@@ -109,12 +109,12 @@ def agree(paired: pa.Table) -> Agreement:
 
 
 def two_scores(rows: pa.Table) -> tuple[Floats, Floats]:
-    """Return what was answered and what the shadow said, shape (n,) each."""
+    """Return the answered and the shadow's scores, shape (n,) each."""
     return rows["score"].to_numpy(), rows["shadow_score"].to_numpy()
 
 
 def shift_of(paired: pa.Table, rows: pa.Table) -> dict[str, Any]:
-    """Return the fields of a `Shift`; `rows` are the latest of each entity of what is paired."""
+    """Return the fields of a `Shift`; `rows` are the latest of each entity in `paired`."""
     score, other = two_scores(rows)
     shift, n = other - score, rows.num_rows
     return {
@@ -129,7 +129,7 @@ def shift_of(paired: pa.Table, rows: pa.Table) -> dict[str, Any]:
 
 
 def _single(table: pa.Table) -> pa.Table:
-    """Return the rows whose key the table has once."""
+    """Return the rows whose key is unique in the table."""
     others = [name for name in COLUMNS if name not in KEYS]
     wanted = [([], "count_all"), *((name, "one") for name in others)]
     found = table.group_by(list(KEYS)).aggregate(wanted)

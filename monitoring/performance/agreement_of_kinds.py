@@ -1,4 +1,4 @@
-"""Two versions on the same rows that answer numbers or classes: how far apart they are. Pure."""
+"""Agreement of two versions that predict values or classes, on the same rows. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from monitoring.performance.errors import NotComparableError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueAgreement(Shift):
-    """How far two numbers foretold lie apart over the rows that both versions answered.
+    """Differences of two versions' predicted values on the rows that both answered.
 
     `mae` and `rmse` are their mean absolute and root mean squared difference; `shift` is the bias.
     """
@@ -34,12 +34,12 @@ class ValueAgreement(Shift):
 
 @dataclass(frozen=True, slots=True)
 class ClassAgreement:
-    """Which classes two versions answer over the same rows.
+    """Classes that two versions predict for the same rows.
 
     Attributes:
-        n_instances, n_entities: as of numbers.
-        classes: names of the classes of both.
-        confusion: counts, a row per class that was answered, a column per class of the shadow.
+        n_instances, n_entities: as in `Shift`.
+        classes: class names of both versions.
+        confusion: counts, a row per answered class, a column per class of the shadow.
         share_differ: share of rows whose classes differ, with Wilson's interval (1927).
     """
 
@@ -51,7 +51,7 @@ class ClassAgreement:
     kind: str = CLASSES
 
     def disagreements(self, most: int) -> list[tuple[str, str, int]]:
-        """Return the class answered, that of the shadow, and how many rows; most frequent first."""
+        """Return answered class, shadow's class and number of rows; the `most` frequent ones."""
         found = [
             (answered, other, count)
             for answered, counts in zip(self.classes, self.confusion, strict=True)
@@ -68,7 +68,7 @@ def common_kind(answered: ModelContract, shadow: ModelContract, releases: tuple[
     """Return the kind of both versions' outputs; `releases` names them in an error.
 
     Raises:
-        NotComparableError: they differ, or nobody knows what the outputs are.
+        NotComparableError: they differ, or one of them is unknown.
     """
     unknown = any(c.outputs and not c.output_kind for c in (answered, shadow))
     if unknown or answered.output_kind != shadow.output_kind:
@@ -79,9 +79,9 @@ def common_kind(answered: ModelContract, shadow: ModelContract, releases: tuple[
 def agree_in_kind(
     paired: pa.Table, kind: str, answered: Sequence[str] = (), shadow: Sequence[str] = ()
 ) -> AnyAgreement:
-    """Measure what `pair` has joined, by the contracts' `output_kind`.
+    """Measure the agreement on paired rows, by the contracts' `output_kind`.
 
-    `answered` and `shadow` are names of classes, each in its version's order.
+    `answered` and `shadow` are class names, each in its version's order.
     """
     if kind == VALUE:
         return _agree_in_value(paired)
@@ -101,7 +101,7 @@ def _agree_in_class(
     paired: pa.Table, answered: Sequence[str], shadow: Sequence[str]
 ) -> ClassAgreement:
     classes = tuple(dict.fromkeys([*answered, *shadow]))
-    # Each version counts its classes in its own order.
+    # Class indexes are those of each version's own order.
     ours = np.array([classes.index(name) for name in answered], dtype=np.int64)
     theirs = np.array([classes.index(name) for name in shadow], dtype=np.int64)
     rows, k = latest_rows(paired), len(classes)

@@ -1,9 +1,9 @@
-"""What can go wrong when a version is measured.
+"""Errors of measuring and comparing versions.
 
 ProjectError
 ├── LabelsError           a file of labels that cannot be used
 ├── SameVersionError      a version that is compared with itself
-└── NotComparableError    versions whose answers say different things, or nothing
+└── NotComparableError    versions whose outputs are of different or unknown kinds
 """
 
 from core.errors import ProjectError
@@ -27,7 +27,7 @@ class SameVersionError(ProjectError):
 
 
 class NotComparableError(ProjectError):
-    """Versions whose answers are of different kinds, or of a kind that nobody knows."""
+    """Versions whose outputs are of different kinds, or of an unknown kind."""
 
     code = "not_comparable"
     message = N_(

@@ -1,4 +1,4 @@
-"""Metrics of parts of the labelled rows: one per month, and one per value of a column. Pure."""
+"""Metrics of subsets of the labelled rows: per month, and per value of a column. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ from monitoring.performance.yardsticks import OF_SCORE, Array, Yardstick
 Labelled = tuple[Array, Floats, Array]
 """Target, score and flag of the same rows, shape (n,) each."""
 SEED = 20_240_501
-"""Of the bootstrap: the same rows give the same intervals."""
+"""Seed of the bootstrap: the same rows give the same intervals."""
 OTHERS = N_("others")
-"""Name of the values that too few rows have."""
+"""Name of the part that pools values with too few rows."""
 ABSENT = N_("missing")
-"""Name of rows without a value."""
+"""Name of the part of the rows without a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of the rows, with the metrics that they define; none where they are too few to show."""
+    """A subset of the rows with the metrics defined on it; none if it is too small to show."""
 
     name: str
     n_rows: int
@@ -40,7 +40,7 @@ class Part:
 def by_name(
     rows: Labelled, names: Sequence[str], policy: PerformancePolicy, yardstick: Yardstick = OF_SCORE
 ) -> tuple[Part, ...]:
-    """Return one part per name, in order; each row has one."""
+    """Return one part per distinct name, sorted; `names` holds one for each row."""
     labels = np.asarray(names)
     resamples = max(1, policy.resamples_of(len(labels)) // 4)
     found = []
@@ -61,10 +61,10 @@ def by_group(
     policy: PerformancePolicy,
     yardstick: Yardstick = OF_SCORE,
 ) -> tuple[Part, ...]:
-    """Return one part per value of a column, those of few rows together.
+    """Return one part per value of a column; values with few rows are pooled.
 
-    A value that fewer than `policy.min_group_rows` rows have could be a person: it is not named,
-    and where all such rows together are too few as well, only their number is told.
+    A value with fewer than `policy.min_group_rows` rows could identify a person: it is not named,
+    and if the pooled rows are too few as well, only their number is reported.
     """
     counted = Counter(values)
     others = _(OTHERS)
@@ -78,7 +78,7 @@ def by_group(
 
 
 def named(value: Any) -> str:
-    """Return a value of a column as a report names it."""
+    """Return the display text of a column's value."""
     if value is None or value != value or value == "":
         return _(ABSENT)
     if isinstance(value, bool):

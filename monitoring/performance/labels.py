@@ -1,10 +1,10 @@
-"""Late labels: what became of those who were scored, read from a file that a person made.
+"""Delayed labels: actual outcomes of scored rows, read from a file made by hand.
 
-A row is known by `request_id` and `instance`, or by its entity: a column named as the contract
-names it, in clear (it becomes a pseudonym at once), or a column `entity` that holds the pseudonym.
+The key of a row is `request_id` and `instance`, or its entity: the contract's entity column, in
+clear (pseudonymized at once), or a column `entity` that holds the pseudonym.
 
-An outcome of a year judges what was answered for the period `year − horizon` and nothing else, so
-where the contract has a horizon the file says the year (`outcome_year`), or the command the period.
+An outcome of a year evaluates only predictions for the period `year − horizon`, so where the
+contract has a horizon, the file must give the year (`outcome_year`) or the command the period.
 No message quotes a value of the file.
 """
 
@@ -25,35 +25,35 @@ from core.tables.reading import Columns, open_table
 from monitoring.performance.errors import LabelsError
 
 Who = tuple[str, int] | str
-"""A request's instance, or an entity."""
+"""Request id and instance, or the pseudonym of an entity."""
 Key = tuple[Who, int | None]
-"""Whose answers a label judges, and of which period; None where periods do not matter."""
+"""Row or entity that a label belongs to, and the period; None where periods do not apply."""
 By = Literal["request", "entity"]
 TARGET = "target"
 OUTCOME_YEAR = "outcome_year"
 KEYS = ("request_id", "instance", "entity")
-"""Columns that may say whose a label is, beside the one that the contract names."""
+"""Columns that may hold the key of a label, besides the contract's entity column."""
 
 _TARGETS: Mapping[str, int] = {"0": 0, "1": 1, "false": 0, "true": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels by key, and what was wrong with the file's rows.
+    """Labels by key, and the numbers of unusable rows of the file.
 
     Attributes:
-        by: what the keys hold: `(request_id, instance)` or the entity's pseudonym.
-        targets: by key 0 or 1, the value that came true of a number foretold, or the position of a
-            class; keys with conflicting labels are left out.
+        by: content of the keys: `(request_id, instance)` or the entity's pseudonym.
+        targets: by key 0 or 1, the actual value, or the index of a class; keys with conflicting
+            labels are left out.
         n_rows: rows of the file.
         n_unknown: rows without a key or without a label yet.
         n_duplicates: rows that repeat a key with the same label.
-        n_conflicts: keys whose rows say different things.
-        columns: other columns asked for, each with its value by key.
-        periods: the periods that the labels judge; empty where periods do not matter.
-        assumed: the period that the command stated: answers that have none are taken to be of it.
-        n_other_period: rows whose outcome belongs to another period than the one stated.
-        taken_for: what the file was taken for, one line.
+        n_conflicts: keys whose rows have different labels.
+        columns: other requested columns, each with its value by key.
+        periods: periods of the labels; empty where periods do not apply.
+        assumed: period given to the command; predictions without a period count as of this one.
+        n_other_period: rows whose outcome belongs to another period than the given one.
+        taken_for: how the file was read, in one line.
     """
 
     by: By
@@ -77,15 +77,15 @@ def read_labels(
     period: int | None = None,
     classes: Callable[[], Sequence[str]] = tuple,
 ) -> Labels:
-    """Read a table of labels (`core.tables.reading`); `columns` that it has come along.
+    """Read a table of labels (`core.tables.reading`), with those of `columns` that it has.
 
-    `period` leaves out what judges another one, and is the period of a file without years.
-    `classes` tells how the model calls its classes; it is asked where 0 and 1 do not say it.
+    `period` leaves out rows of any other period, and is the period of a file without years.
+    `classes` returns the model's class names; it is called only where 0 and 1 do not suffice.
 
     Raises:
         LabelsError: the file is absent or damaged, its key, target or year column is missing or
-            there twice, a label is neither 0 nor 1 nor a class, or identities in clear come without
-            `PSEUDONYM_KEY`.
+            duplicated, a label is neither 0 nor 1 nor a class, or `PSEUDONYM_KEY` is not set for
+            identities in clear.
     """
     taken_for, table = _read(path, contract, target)
     if target not in table:
@@ -133,7 +133,7 @@ def read_labels(
 def _periods(
     table: Columns, path: Path, contract: ModelContract, period: int | None
 ) -> list[int | Literal[""] | None]:
-    """Return the period that each row's outcome judges; "" for a row that does not say it."""
+    """Return the period of each row's outcome; "" for a row without a year."""
     if contract.horizon is None or OUTCOME_YEAR not in table:
         if contract.horizon is not None and period is None:
             text = N_(
@@ -158,7 +158,7 @@ def _by_key(table: Columns, name: str, keys: Sequence[Key | None]) -> dict[Key, 
 
 
 def _read(path: Path, contract: ModelContract, target: str) -> tuple[str, Columns]:
-    """Return what the file was taken for, and its cells by column."""
+    """Return how the file was read, and its cells by column."""
     types = {OUTCOME_YEAR: "long", "instance": "long"}
     if contract.output_kind == VALUE:
         types[target] = "double"
@@ -230,10 +230,10 @@ def _outcomes(
     path: Path,
     target: str,
 ) -> Sequence[float | None]:
-    """Return each outcome as the answers are judged by it, None for no value.
+    """Return each outcome in the form of the predictions, None for no value.
 
-    That is the value of a number foretold, the position of a class, and of a score 1 for the class
-    whose probability it is and 0 for another.
+    That is the actual value, or the index of a class, or for a score 1 for the class whose
+    probability it is and 0 for another.
     """
     if contract.output_kind == VALUE:
         return [_number(value, row, path, target) for row, value in enumerate(values, start=1)]
@@ -267,11 +267,11 @@ def _number(value: str, row: int, path: Path, target: str) -> float | None:
 
 
 def _flag(text: str) -> str:
-    """Return `1` or `0` for a word that says yes or no, any other text as it is."""
+    """Return `1` or `0` for a yes/no word, any other text unchanged."""
     found = yes_or_no(text)
     return str(int(found)) if isinstance(found, bool) else text
 
 
 def _class(text: str) -> str:
-    """Return a class's name as a file or a model may write it: `1.0` is `1`, `True` is `true`."""
+    """Return a class name normalized across files and models: `1.0` is `1`, `True` is `true`."""
     return text.lower().removesuffix(".0").removesuffix(",0")

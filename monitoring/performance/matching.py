@@ -1,4 +1,4 @@
-"""Labels meet the answers that they judge: joined while streaming, the latest answer per entity."""
+"""Streaming join of labels with captured predictions, keeping the latest of each entity."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,26 +21,25 @@ COLUMNS = (
     *("request_id", "instance", "timestamp", "entity", "period"),
     *("score", "label", "threshold"),
 )
-"""What is read of the store; no feature."""
+"""Columns read from the store; none is a feature."""
 _KEPT = ["timestamp", "score", "label", "threshold"]
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Labelled answers, one per entity, shape (n_rows,) each, and how many there might have been.
+    """Labelled predictions, one per entity, shape (n_rows,) each, and the coverage counts.
 
     Attributes:
-        target, score, flag: label, score and answered flag, or class; a number foretold has no flag
-            (0).
-        months: when the answer was given, UTC, for example `2025-03`.
-        thresholds: the distinct thresholds under which they were answered.
-        n_answers: answers in the window of the periods that the labels judge; `n_entities` after
-            the latest per entity (and period, where the labels judge several).
-        n_labelled: answers with a label, before the latest per entity.
-        n_unmatched: labels that no answer of the window and their period has.
-        n_other_period, n_without_period: answers in the window that the labels do not judge, since
-            they are about another year, or do not say about which.
-        groups: values of the columns asked for, as a report names them, n_rows of them each.
+        target, score, flag: label, score and predicted flag or class; a predicted value has flag 0.
+        months: month of the prediction, UTC, for example `2025-03`.
+        thresholds: the distinct thresholds that were applied.
+        n_answers: predictions in the window for the labels' periods; `n_entities`: the latest per
+            entity among them (and per period, where the labels have several).
+        n_labelled: predictions with a label, before keeping the latest per entity.
+        n_unmatched: labels without a prediction in the window for their period.
+        n_other_period, n_without_period: predictions in the window that no label can evaluate,
+            since they are for another period, or have none.
+        groups: display texts of the requested columns' values, n_rows of them each.
         probabilities: of each class, shape (n_rows, k); None where capture kept none.
     """
 
@@ -60,7 +59,7 @@ class Matched:
 
     @property
     def n_rows(self) -> int:
-        """Return the number of labelled answers that count."""
+        """Return the number of labelled predictions, one per entity."""
         return len(self.target)
 
     @property
@@ -70,13 +69,13 @@ class Matched:
 
 
 def versions_that_answered(captures: Captures, labels: Labels) -> list[int]:
-    """Return the numbers of the versions with answers of the periods that the labels judge."""
+    """Return the numbers of the versions with predictions for the labels' periods."""
     batches = captures.rows(["registry_version", "period"])
     return numbers_of(_of_periods(_with_period(batch, labels), labels) for batch in batches)
 
 
 def numbers_of(answers: Iterable[pa.RecordBatch]) -> list[int]:
-    """Return the numbers of the versions that gave these answers, the oldest first."""
+    """Return the numbers of the versions that gave these predictions, in ascending order."""
     found = (batch.column("registry_version").unique().to_pylist() for batch in answers)
     return sorted({number for numbers in found for number in numbers})
 
@@ -88,14 +87,14 @@ def match(
     output_kind: str = "",
     probabilities: Sequence[str] = (),
 ) -> Matched:
-    """Join labels with answers; memory holds the labels and what they match.
+    """Join labels with predictions; memory holds the labels and the rows that match them.
 
-    `groups` are features of the answers, or columns of the file of labels where it has them;
-    `output_kind` is the contract's; `probabilities` are the columns that keep those of the classes.
+    `groups` are captured features, or columns of the file of labels where it has them;
+    `output_kind` is the contract's; `probabilities` are the columns of the class probabilities.
 
-    An entity's label judges its latest answer of the window and the label's period. A request's
-    label judges that very answer; where an entity has several labelled ones, the latest counts.
-    Answers without a score have nothing to judge.
+    A label by entity evaluates its latest prediction in the window for the label's period. A label
+    by request evaluates that prediction; where an entity has several labelled ones, the latest
+    counts. Predictions without an output are left out.
     """
     everyone, labelled = LatestPerEntity(), LatestPerEntity()
     whose = (who for who, _period in labels.targets)
@@ -142,7 +141,7 @@ def match(
 
 
 def _with_period(batch: pa.RecordBatch, labels: Labels) -> pa.RecordBatch:
-    """Return the rows, those without a period taken to be of the one that the command stated."""
+    """Return the rows, with the period given to the command in place of missing ones."""
     if labels.assumed is None:
         return batch
     place = batch.schema.get_field_index("period")
@@ -151,7 +150,7 @@ def _with_period(batch: pa.RecordBatch, labels: Labels) -> pa.RecordBatch:
 
 
 def _of_periods(batch: pa.RecordBatch, labels: Labels) -> pa.RecordBatch:
-    """Return the rows of the periods that the labels judge; all where periods do not matter."""
+    """Return the rows of the labels' periods; all rows where periods do not apply."""
     if not labels.periods:
         return batch
     judged = pa.array(sorted(labels.periods), pa.int64())
@@ -159,7 +158,7 @@ def _of_periods(batch: pa.RecordBatch, labels: Labels) -> pa.RecordBatch:
 
 
 def _counted(batch: pa.RecordBatch, labels: Labels) -> pa.Array:
-    """Return who each row is of, as what counts once: an entity, or one in one period."""
+    """Return the key by which the latest row is kept: the entity, with the period if several."""
     entities = batch.column("entity")
     if len(labels.periods) < 2:
         return entities
@@ -167,7 +166,7 @@ def _counted(batch: pa.RecordBatch, labels: Labels) -> pa.Array:
 
 
 def _values(name: str, rows: pa.RecordBatch, keys: Sequence[Key], labels: Labels) -> list[str]:
-    """Return a column's values of the matched rows, from where it is."""
+    """Return a column's display texts of the matched rows, from the labels or the features."""
     of_labels = labels.columns.get(name)
     if of_labels is None:
         return [named(value) for value in rows.column(column_of(name)).to_pylist()]
@@ -175,7 +174,7 @@ def _values(name: str, rows: pa.RecordBatch, keys: Sequence[Key], labels: Labels
 
 
 def _judged(batch: pa.RecordBatch, by: By, wanted: pa.Array, output_kind: str) -> pa.RecordBatch:
-    """Return the rows that were scored and may have a label."""
+    """Return the rows that have an output and may have a label."""
     keys = batch.column("entity" if by == "entity" else "request_id")
     mask = pc.is_in(keys, value_set=wanted)
     if output_kind != CLASSES:
@@ -186,7 +185,7 @@ def _judged(batch: pa.RecordBatch, by: By, wanted: pa.Array, output_kind: str) -
 
 
 def _keys(batch: pa.RecordBatch, labels: Labels) -> list[Key]:
-    """Return each row's key, with its period where periods matter."""
+    """Return each row's key, with its period where periods apply."""
     people = batch.column("entity").to_pylist()
     if labels.by == "request":
         columns = (batch.column(name).to_pylist() for name in ("request_id", "instance"))
@@ -196,14 +195,14 @@ def _keys(batch: pa.RecordBatch, labels: Labels) -> list[Key]:
 
 
 def _stacked(chosen: Sequence[pa.RecordBatch], probabilities: Sequence[str]) -> pa.Table:
-    """Return what the verdict needs of the matched rows as one table, empty where there is none."""
+    """Return the columns that the verdict needs of the matched rows as one table, maybe empty."""
     kinds = {name: ARROW_TYPES[{**LEADING_COLUMNS, **TRAILING_COLUMNS}[name]] for name in _KEPT}
     kinds |= dict.fromkeys(probabilities, pa.float64())
     return pa.Table.from_batches([rows.select(list(kinds)) for rows in chosen], pa.schema(kinds))
 
 
 def _matrix(table: pa.Table, columns: Sequence[str]) -> npt.NDArray[np.float64] | None:
-    """Return columns side by side, shape (n, k), null as NaN; None where nothing is in them."""
+    """Return columns side by side, shape (n, k), null as NaN; None where all are null."""
     if not columns or all(table[name].null_count == len(table) for name in columns):
         return None
     return np.column_stack([table[name].to_numpy() for name in columns])

@@ -1,4 +1,4 @@
-"""Judge labelled rows against a version's own test metrics: numbers and a verdict. Pure."""
+"""Evaluation of labelled rows against a version's own test metrics, with a verdict. Pure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from monitoring.performance.yardsticks import OF_SCORE, Array, Yardstick
 
 
 class PerformanceStatus(StrEnum):
-    """Verdict on a version by what became of those it scored."""
+    """Verdict on a version by the actual outcomes of the rows it scored."""
 
     OK = "OK"
     DEGRADED = "DEGRADED"
@@ -32,8 +32,8 @@ class Comparison:
     """A metric against the version's own test.
 
     Attributes:
-        test: what the source run logged; None where it did not, or nothing can be compared.
-        change: now less then.
+        test: value in the test; None where it was not logged, or is not comparable.
+        change: current value minus `test`.
         allowed: largest change for the worse that is accepted, signed; None: not guarded.
         low, high: interval of `change` at the confidence of the verdict.
         degraded: whether that interval lies wholly beyond `allowed`.
@@ -49,17 +49,17 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class PerformanceResult:
-    """Verdict, and all the numbers it rests on.
+    """Verdict, and the metrics that it is based on.
 
     Attributes:
         reason: why there is no verdict; None where there is one.
-        months, groups: the metrics by month of the answer, and by each value of each column asked
-            for; no verdict rests on them.
-        same_threshold: whether every row was answered under the threshold of the test.
-        yardstick: what was measured: a score, a number foretold, or classes.
-        guarded: metrics that a verdict rests on, with the change that is accepted.
-        n_positive: outcomes of 1; None where outcomes are no such.
-        calibration, bands: what scores promised, or values foretold, and what came true.
+        months, groups: the metrics by month of the prediction, and by each value of each requested
+            column; the verdict does not use them.
+        same_threshold: whether every row was answered at the threshold of the test.
+        yardstick: metrics of the output's kind: score, value, or classes.
+        guarded: metrics that decide the verdict, with the change that is accepted.
+        n_positive: outcomes of 1; None where outcomes are not 0 or 1.
+        calibration, bands: predictions against outcomes, in bins of scores, or of values.
     """
 
     status: PerformanceStatus
@@ -78,7 +78,7 @@ class PerformanceResult:
     bands: tuple[Band, ...] = ()
 
     def degraded(self) -> list[str]:
-        """Return the metrics that are certainly worse than allowed."""
+        """Return the metrics whose interval lies wholly beyond the allowed change."""
         return [name for name, found in self.against_test.items() if found.degraded]
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,16 +119,16 @@ def assess(
     """Measure labelled rows and compare them with the version's test.
 
     Args:
-        target: labels, shape (n,): 0 or 1, a value, or the position of a class.
-        score: scores in [0, 1], or values foretold, shape (n,); probabilities of classes, (n, k).
-        flag: what was answered, 0 or 1, or the position of a class, shape (n,).
-        months: when each was scored, for example `2025-03`; n of them.
+        target: labels, shape (n,): 0 or 1, a value, or the index of a class.
+        score: scores in [0, 1], or predicted values, shape (n,); probabilities of classes, (n, k).
+        flag: predicted flag, 0 or 1, or the index of a class, shape (n,).
+        months: month of each prediction, for example `2025-03`; n of them.
         test: the version's test metrics by name, without prefix; absent ones are not compared.
-        tested: the rows behind `test`; None takes its metrics as known exactly.
-        groups: values of columns to measure apart, by column; n of them each.
+        tested: the rows behind `test`; None treats its metrics as exact.
+        groups: values of the columns to group by, by column; n of them each.
         same_threshold: False leaves the metrics of the flags out of the comparison.
-        policy: when worse is DEGRADED.
-        yardstick: what is measured.
+        policy: criteria for DEGRADED.
+        yardstick: metrics of the output's kind.
     """
     policy = policy or PerformancePolicy()
     allowed = yardstick.allowed(policy, test)
@@ -196,7 +196,7 @@ def _too_few(
 def _test_samples(
     tested: Rows | None, policy: PerformancePolicy, yardstick: Yardstick
 ) -> Mapping[str, Floats]:
-    """Return how the test's own metrics vary over resamples of its rows; nothing without rows."""
+    """Return bootstrap samples of the test's own metrics, by name; empty without test rows."""
     if tested is None or not np.size(tested[0]):
         return {}
     _values, samples = yardstick.measure(
@@ -216,7 +216,7 @@ def _compare(
 ) -> Comparison:
     """Compare one metric; the interval of a guarded one has its share of the policy's error.
 
-    Test and labels are two draws: the interval of the change holds the chance of either.
+    Test and labels are two samples: the interval of the change covers the sampling error of both.
     """
     before = test.get(name)
     if before is None or not math.isfinite(before) or found.value is None:
@@ -224,7 +224,7 @@ def _compare(
     change, allowed = found.value - before, guarded.get(name)
     if allowed is None:
         return Comparison(before, change)
-    # One-sided: only the side that is better matters, so each tail has the whole share.
+    # One-sided: only the bound on the better side decides, so each tail has the whole share.
     chance = before if test_samples is None else test_samples[: len(samples)]
     low, high = percentiles(samples - chance, 1 - 2 * policy.error / len(guarded))
     beyond = (high is not None and high < allowed) if allowed < 0 else (low or -1.0) > allowed

@@ -1,4 +1,4 @@
-"""What a version's answers are measured by: a score and flags, a number foretold, or classes."""
+"""Metrics by kind of output: a score and flags, a predicted value, or classes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ Measured = tuple[Mapping[str, Estimate], Mapping[str, Floats]]
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """How one kind of answers is measured.
+    """Metrics and guards of one kind of output.
 
     Attributes:
         kind: the contract's `output_kind`.
-        measure: takes target, score and flag, shape (n,), and the settings of a bootstrap; of
+        measure: takes target, score and flag, shape (n,), and the settings of a bootstrap; for
             classes the score may be the probability of each, shape (n, k).
         allowed: guarded metrics and the allowed change of each, negative where more is better, by
             policy and test metrics.
-        too_few: why the targets allow no verdict beyond their number, or None.
-        shares: metrics that are shares of rows, with intervals that hold in small parts.
-        by_threshold: metrics that another threshold changes.
-        classes: names of the classes, in the order of their positions.
+        too_few: reason, other than their number, why the targets allow no verdict, or None.
+        shares: metrics that are shares of rows, with intervals that are valid on few rows.
+        by_threshold: metrics that depend on the threshold.
+        classes: class names in the order of their indexes.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Yardstick:
 
 
 def yardstick_of(kind: str, classes: tuple[str, ...] = ()) -> Yardstick:
-    """Return the yardstick of a kind of outputs; `classes` are names, for that kind."""
+    """Return the yardstick of a kind of outputs; `classes` are class names, for `CLASSES`."""
     if kind == VALUE:
         return OF_VALUE
     if kind == CLASSES:
@@ -62,7 +62,7 @@ def _measure_value(target: Array, score: Array, _flag: Array, **settings: Any) -
 def _measure_classes(
     classes: int, target: Array, score: Array, flag: Array, **settings: Any
 ) -> Measured:
-    # Without the probabilities of every row there is no log loss, and the report says so.
+    # Log loss needs the probabilities of every row; without them it is reported as not measured.
     probabilities = score if score.ndim == 2 else two_of(score) if classes == 2 else None
     if probabilities is not None and not np.isfinite(probabilities).all():
         probabilities = None
