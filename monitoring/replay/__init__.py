@@ -1,1 +1,1 @@
-"""Captured rows through another version, beside the one that answers."""
+"""Replay of captured rows through another version, compared with the served one."""

@@ -1,4 +1,4 @@
-"""Captured rows of a window, version by version, answered again on this machine."""
+"""Local replay of a window's captured rows, version by version."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ from monitoring.tracking.jobs import JobRegistry, MonitoredVersion
 from monitoring.tracking.window import Window
 
 COLUMNS = (*KEYS, CAPTURED[1])
-"""What is read of the store besides features and score."""
+"""Columns read from the store besides features and score."""
 
 
 class Answered:
-    """What versions answered in a window, each read with the features of its own contract.
+    """Captured rows of a window by version, each read with the features of its own contract.
 
     Attributes:
         parts: each version with its rows.
@@ -31,10 +31,10 @@ class Answered:
         model_name: str,
         only: MonitoredVersion | None = None,
     ) -> None:
-        """Look for the versions with rows in the window, or take `only` one.
+        """Find the versions with rows in the window, or use `only` this one.
 
         Raises:
-            StoreError: there is no such store.
+            StoreError: the store does not exist.
         """
         column = ["registry_version"]
         numbers = [] if only else numbers_of(window.answers(store, model_name).rows(column))
@@ -49,14 +49,14 @@ class Answered:
 
     @property
     def captures(self) -> list[Captures]:
-        """Return what was read, for what could not be."""
+        """Return the captures of each version, which list the quarantined files."""
         return [captures for _version, captures in self.parts]
 
     def replayed(self, replay: Replay) -> Iterator[pa.RecordBatch]:
-        """Yield both answers to the latest row of each entity, of each version.
+        """Yield both predictions for the latest row of each entity, version by version.
 
         Raises:
-            ScoringError: a model does not answer.
+            ScoringError: a model fails.
             StoreChanged, StoreUnreachable: the store cannot be read.
         """
         for version, captures in self.parts:

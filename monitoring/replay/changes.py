@@ -1,4 +1,4 @@
-"""The list of rows whose answer changes, as a table for people: requests and pseudonyms."""
+"""Table of the rows whose prediction changes, with request ids and pseudonyms."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from monitoring.replay.result import Names, answers
 
 
 def write_changes(rows: pa.Table, kind: str, names: Names, output: Path) -> None:
-    """Write one row per answer that changes, by `output`'s ending; its group may read it, no other.
+    """Write one row per changed prediction, in the format of `output`'s suffix, with mode 0640.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     table = listed(rows, kind, names)
     with (
@@ -27,9 +27,9 @@ def write_changes(rows: pa.Table, kind: str, names: Names, output: Path) -> None
 
 
 def listed(rows: pa.Table, kind: str, names: Names) -> pa.Table:
-    """Return keys, groups and both answers of rows, under names that people read."""
+    """Return keys, groups and both predictions of rows, under the column names of the file."""
     columns = {name: rows[name] for name in KEYS}
-    # A workbook holds no time zone.
+    # A workbook stores no time zone.
     columns["timestamp"] = pc.strftime(rows["timestamp"], "%Y-%m-%dT%H:%M:%SZ")
     for name in rows.column_names:
         if name.startswith("@"):

@@ -1,11 +1,11 @@
-"""What can go wrong with a rehearsal."""
+"""Errors of a rehearsal."""
 
 from core.errors import ProjectError
 from core.messages import N_
 
 
 class UnknownGroup(ProjectError):
-    """A column to count by that is no input of the version."""
+    """A column to group by that is not an input of the version."""
 
     code = "unknown_group"
     message = N_(

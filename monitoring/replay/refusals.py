@@ -1,7 +1,7 @@
-"""Which captured rows a contract refuses, column by column, and the rows in its own types. Pure.
+"""Validation of captured rows against a contract, and their cast to its types. Pure.
 
-What a proxy does value by value (`serving.protocol.validation`) is done here on whole columns; a
-test holds both to the same verdict on the same rows.
+The proxy validates value by value (`serving.protocol.validation`), this module whole columns; a
+test checks that both give the same verdict on the same rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,15 +20,15 @@ Mask = npt.NDArray[np.bool_]
 
 UNKNOWN_FIELD = N_("unknown field")
 BETWEEN = "; "
-"""Between the problems of one row."""
+"""Separator of the problems of one row."""
 
 
 def problems(
     batch: pa.RecordBatch, sent: Sequence[str], contract: ModelContract
 ) -> Iterator[tuple[str, str, Mask]]:
-    """Yield field, problem and which captured rows have it, of shape (n,), where any has.
+    """Yield field, problem and the mask of the captured rows that have it, shape (n,), if any.
 
-    `sent` are those of their columns that keep what clients sent as features.
+    `sent` are the columns of `batch` that hold the features sent by clients.
     """
     for feature in contract.features:
         column = batch.column(feature.column) if feature.column in sent else None
@@ -37,13 +37,13 @@ def problems(
                 yield feature.name, problem, rows
     known = set(contract.feature_columns)
     for name in sent:
-        # Null and not sent are one in the store, so only a value shows that the field was sent.
+        # The store does not distinguish null from not sent: only a value shows a field was sent.
         if name not in known and (given := _bits(pc.is_valid(batch.column(name)))).any():
             yield feature_of(name), UNKNOWN_FIELD, given
 
 
 def fitted(batch: pa.RecordBatch, sent: Sequence[str], contract: ModelContract) -> pa.Table:
-    """Return the contract's features in its order and types; one that was not sent is null."""
+    """Return the contract's features in its order and types; null if not sent or of wrong type."""
     columns = {}
     for feature in contract.features:
         kind = ARROW_TYPES[feature.type]
@@ -54,7 +54,7 @@ def fitted(batch: pa.RecordBatch, sent: Sequence[str], contract: ModelContract) 
 
 
 def told(found: Sequence[tuple[str, str, Mask]], rows: int) -> pa.Array:
-    """Return what is wrong with each row, in words without a value; null of one that is right."""
+    """Return the problems of each row as text without values; null for a valid row."""
     texts: list[str | None] = [None] * rows
     for field, problem, mask in found:
         text = f"{field}: {_(problem)}"
@@ -95,7 +95,7 @@ def _of_number(feature: Feature, column: pa.Array, given: Mask) -> Iterator[tupl
 
 
 def _reads(feature: Feature, kind: pa.DataType) -> bool:
-    """Tell whether a column of this type holds what the feature takes."""
+    """Return whether a column of this type is valid for the feature."""
     if feature.type in ("double", "long"):
         return pa.types.is_floating(kind) or pa.types.is_integer(kind)
     return bool(kind.equals(ARROW_TYPES[feature.type]))

@@ -1,4 +1,4 @@
-"""Captured rows answered again by two versions: narrow rows of what each says, without features."""
+"""Captured rows predicted again by two versions: both predictions as rows without features."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from monitoring.replay.refusals import UNKNOWN_FIELD, fitted, problems, told
 from monitoring.tracking.scorer import UNKNOWN, VersionScorer
 
 KEYS = ("request_id", "instance", "timestamp", "entity", "period")
-"""What the rows keep of the store."""
+"""Columns of the store that replayed rows keep."""
 CAPTURED = ("score", "label")
 ROWS_AT_ONCE = 65_536
 SCHEMA = pa.schema(
@@ -30,18 +30,18 @@ SCHEMA = pa.schema(
         ("refused", pa.string()),
     ]
 )
-"""What is added: the answer of the version before and, as `shadow`, that of the candidate, each
-with the seconds that a row took; why the candidate refuses the row, null where it does not."""
+"""Columns added: the prediction of the version before and, as `shadow`, that of the candidate, each
+with the seconds per row; why the candidate refuses the row, null where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Who answers again.
+    """Versions that predict again.
 
     Attributes:
         after: the candidate.
-        before: the version beside it; None: what was captured is what it said.
-        groups: features by which the rows are told apart.
+        before: the version compared with; None: its captured predictions are used.
+        groups: features to group rows by.
     """
 
     after: VersionScorer
@@ -49,12 +49,12 @@ class Replay:
     groups: tuple[str, ...]
 
     def rows(self, batch: pa.RecordBatch, sent: Sequence[str]) -> pa.RecordBatch:
-        """Return a batch's keys and groups with both answers.
+        """Return a batch's keys and groups with both predictions.
 
-        It holds `KEYS`, `CAPTURED` and features, the latter in the columns `sent`.
+        The batch has `KEYS`, `CAPTURED` and features, the latter in the columns `sent`.
 
         Raises:
-            ScoringError: a model does not answer.
+            ScoringError: a model fails.
         """
         kept = {name: batch.column(name) for name in batch.schema.names if name not in sent}
         for name in CAPTURED:
@@ -72,14 +72,14 @@ class Replay:
 
 
 def empty(groups: Sequence[str]) -> pa.Table:
-    """Return no row, with the columns that rows have."""
+    """Return an empty table with the columns of replayed rows."""
     keys = [(name, ARROW_TYPES[LEADING_COLUMNS[name]]) for name in KEYS]
     of_groups = [(f"@{name}", pa.string()) for name in groups]
     return pa.schema([*keys, *of_groups, *SCHEMA]).empty_table()
 
 
 def gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in batches that are worth a call of a model."""
+    """Yield the same rows in batches of at least `ROWS_AT_ONCE` (but the last), for model calls."""
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
@@ -100,12 +100,12 @@ def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def _answers(
     scorer: VersionScorer, batch: pa.RecordBatch, sent: Sequence[str]
 ) -> dict[str, pa.Array]:
-    """Return what a version says of the rows that its contract lets it read."""
+    """Return a version's predictions for the rows that its contract can read, null for others."""
     n = batch.num_rows
     found = list(problems(batch, sent, scorer.contract))
     readable = np.ones(n, dtype=np.bool_)
     for _field, problem, rows in found:
-        if problem != UNKNOWN_FIELD:  # it would be refused, but what it says can be told
+        if problem != UNKNOWN_FIELD:  # refused by the proxy, but can be predicted
             readable &= ~rows
     score, label = np.full(n, np.nan), np.full(n, UNKNOWN)
     probabilities, each = pa.nulls(n, SCHEMA.field("probabilities").type), 0.0
@@ -126,7 +126,7 @@ def _answers(
 
 
 def _captured(batch: pa.RecordBatch) -> dict[str, pa.Array]:
-    """Return what was answered then; it costs nothing to say it again."""
+    """Return the captured predictions, with neither probabilities nor times."""
     n = batch.num_rows
     return {
         **{name: batch.column(name) for name in CAPTURED},
@@ -136,14 +136,14 @@ def _captured(batch: pa.RecordBatch) -> dict[str, pa.Array]:
 
 
 def _listed(probabilities: npt.NDArray[np.float64], readable: npt.NDArray[np.bool_]) -> pa.Array:
-    """Return probabilities of shape (m, k) as lists of the n rows, null where nothing was said."""
+    """Return probabilities of shape (m, k) as lists of the n rows, null where not predicted."""
     places = np.cumsum(readable) - 1
     rows = pa.FixedSizeListArray.from_arrays(probabilities.ravel(), probabilities.shape[1])
     return rows.take(pa.array(places, mask=~readable)).cast(SCHEMA.field("probabilities").type)
 
 
 def _text(batch: pa.RecordBatch, name: str, sent: Sequence[str]) -> pa.Array:
-    """Return a feature as text, so that versions that type it differently meet in one group."""
+    """Return a feature as text, so that versions with different types for it share groups."""
     kept = column_of(name)
     if kept not in sent:
         return pa.nulls(batch.num_rows, pa.string())
@@ -154,9 +154,9 @@ def _text(batch: pa.RecordBatch, name: str, sent: Sequence[str]) -> pa.Array:
 
 
 def default_groups(contract: ModelContract) -> tuple[str, ...]:
-    """Return the features that tell groups of rows: categories, and small whole ranges.
+    """Return the features to group by: text, booleans, and numbers of a small range.
 
-    Such as a phase from 0 to 9: a number whose range ends in whole numbers at most twelve apart.
+    A small range ends in whole numbers at most twelve apart, such as a phase from 0 to 9.
     """
     found = []
     for feature in contract.features:

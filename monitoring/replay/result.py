@@ -1,4 +1,4 @@
-"""What a rehearsal found: labels that change, by group, refusals, expectations, cost. Pure."""
+"""Result of a rehearsal: changes by group, refusals, expected performance, cost. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,21 +22,21 @@ from monitoring.performance.policy import PerformancePolicy
 from monitoring.replay.refusals import BETWEEN, Mask
 
 MIN_GROUP_ROWS = PerformancePolicy().min_group_rows
-"""A value that fewer rows have could be a person: it is not named."""
+"""A value with fewer rows could identify a person: it is not named."""
 MOST_GROUPS = 50
-"""Of more values the most frequent are named."""
+"""Largest number of values that are named, the most frequent ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """What changes within one group.
+    """Changes within one group.
 
     Attributes:
         name: value of the column.
         n: rows that both versions answered.
-        changed: those whose answer differs; of a number foretold, by anything at all.
-        gained, lost: newly flagged and no longer; None where nothing is flagged.
-        before, after: share flagged, or mean number foretold; None of classes.
+        changed: rows whose prediction differs, a value by any amount; 0 if the group is too small.
+        gained, lost: rows newly flagged and no longer flagged; None without flags.
+        before, after: share flagged, or mean predicted value; None for classes.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Rehearsal:
 
     Attributes:
         kind: the contract's `output_kind` of both.
-        n_instances: rows captured; `n_rows` after the latest of each entity.
+        n_instances: rows captured; `n_rows`: the latest of each entity among them.
         agreement: of the rows that both answered; `shadow` in its names is the candidate.
         n_changed: of those, rows whose label, class or number differs.
         refused: rows that the candidate refuses; `reasons`: by field and problem, most frequent
             first.
         groups: by column, then by value.
-        before, after: expected performance; None where the scores do not tell it.
-        seconds_before, seconds_after: what a row takes; None where what was captured is compared.
+        before, after: expected performance; None where it cannot be estimated.
+        seconds_before, seconds_after: prediction time per row; None for captured predictions.
     """
 
     kind: str
@@ -84,15 +84,15 @@ class Rehearsal:
 
     @property
     def share_changed(self) -> float | None:
-        """Return the share of the rows compared whose answer differs; None of no row."""
+        """Return the share of the compared rows whose prediction differs; None without rows."""
         return self.n_changed / self.n_compared if self.n_compared else None
 
     def widened(self, before: Mapping[str, float], after: Mapping[str, float]) -> "Rehearsal":
-        """Return it with expectations as wide as they were wrong when the period last changed."""
+        """Return a copy, its expectations widened by their errors at the last change of period."""
         return replace(self, before=_wider(self.before, before), after=_wider(self.after, after))
 
     def volumes(self) -> dict[str, float | None]:
-        """Return how many rows there were, how many changed, and what a row takes."""
+        """Return the numbers of rows, those that change, and the seconds per row."""
         return {
             "n_instances": self.n_instances,
             "n_rows": self.n_rows,
@@ -119,7 +119,7 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How both versions' classes are called, in each one's own order; empty without classes."""
+    """Class names of both versions, each in its own order; empty without classes."""
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -128,10 +128,10 @@ class Names:
 def measure(
     rows: pa.Table, kind: str, names: Names, groups: Sequence[str], n_instances: int
 ) -> tuple[Rehearsal, pa.Table, pa.Table]:
-    """Measure replayed rows, the latest of each entity; by groups, columns called `@name`, too.
+    """Measure replayed rows, the latest of each entity; also by groups, the columns `@name`.
 
     Returns:
-        What was found, the rows that both versions answered, and those whose answer changes.
+        The result, the rows that both versions answered, and those whose prediction changes.
     """
     latest = latest_rows(rows)
     refused, reasons = _refusals(latest)
@@ -155,9 +155,9 @@ def measure(
 
 
 def answers(rows: pa.Table, kind: str, names: Names) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Return what is compared of each row, of the version before and of the candidate.
+    """Return the compared output of each row, of the version before and of the candidate.
 
-    That is the flag, the number foretold, or the name of the class.
+    That is the flag, the predicted value, or the class name.
     """
     if kind == VALUE:
         return rows["score"], rows["shadow_score"]
@@ -182,7 +182,7 @@ def _refusals(rows: pa.Table) -> tuple[int, dict[str, int]]:
 
 
 def _by_group(rows: pa.Table, column: str, changed: Mask, kind: str) -> tuple[GroupChange, ...]:
-    """Return one row per value, those of few rows, or beyond the most, together and nameless."""
+    """Return one group per value; those of few rows or beyond `MOST_GROUPS` are pooled, unnamed."""
     coded = rows[f"@{column}"].combine_chunks().dictionary_encode()
     place = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
     known = [*coded.dictionary.to_pylist(), _(ABSENT)]
@@ -211,7 +211,7 @@ def _part(name: str, rows: pa.Table, inside: Mask, changed: Mask, kind: str) -> 
 
 
 def _expected(rows: pa.Table, kind: str, prefix: str, classes: int) -> Expected | None:
-    """Return what the scores, or the probabilities of classes, say of themselves."""
+    """Return the performance expected from the scores or class probabilities; None if unknown."""
     if kind == VALUE:
         return None
     label = rows[f"{prefix}label"].to_numpy()

@@ -1,8 +1,8 @@
 """A rehearsal on Apache Spark, for stores that one machine cannot score in time.
 
-Executors read the store's files, load both versions' files once each, and send back narrow rows
-without features: some sixty bytes for each, and who it was only where the answer changes. The
-latest row of each entity is found there too, among all versions' rows.
+Executors read the store's files, load each version's model once per process, and return narrow rows
+without features: some sixty bytes each, with request id and entity only where the prediction
+changes (always for classes). They also find the latest row of each entity among all versions' rows.
 """
 
 import shutil
@@ -49,7 +49,7 @@ _KEPT = {
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """A version as executors load it: the name of its files' archive, and how it answers."""
+    """A version as executors load it: its archive's name, contract, release and threshold."""
 
     archive: str
     contract: ModelContract
@@ -57,13 +57,13 @@ class Shipped:
     threshold: float
 
     def scorer(self) -> VersionScorer:
-        """Load the version's files, which Spark has unpacked here; once in each process."""
+        """Load the version's model from the archive that Spark unpacked, once per process."""
         return VersionScorer(_loaded(self.archive), self.contract, self.release, self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
 class _Player:
-    """Answers a partition's rows again; runs on executors."""
+    """Executor task that predicts a partition's rows again."""
 
     after: Shipped
     before: Shipped | None
@@ -90,14 +90,13 @@ def replay_on_spark(
     *,
     named: bool,
 ) -> tuple[pa.Table, int]:
-    """Return both answers to the latest row of each entity, and how many rows were read.
+    """Return both predictions for the latest row of each entity, and the number of rows read.
 
-    Versions and groups are those of a `Replay`. `named` says that labels are places among classes
-    that each version orders in its own way, so that only their names tell whether a row's answer
-    changes.
+    Versions and groups are those of a `Replay`. `named`: labels are class indexes in each version's
+    own order, so only the class names show whether a row's prediction changes.
 
     Raises:
-        SparkUnusable: Spark is not there, or it failed.
+        SparkUnusable: Spark is not available, or it failed.
     """
     with spark_session("monitoring") as session, scratch_folder() as folder:
         shipped = [_ship(session, registry, one, folder) for one in (after, before) if one]
@@ -110,7 +109,7 @@ def replay_on_spark(
             rows = rows_on_spark(session, plan)
             sent = version.contract.feature_columns
             frame = rows.mapInArrow(_Player(*player, sent), _schema(groups))
-            # A place is one of a version's sources; two versions' must not be taken for one.
+            # Source indexes start at 0 for each version: offset them, so that they stay distinct.
             frames.append(frame.withColumn(PLACE, frame[PLACE] + places))
             places, entities = places + 2**32, entities or plan.has_entities
         if not frames:
@@ -119,11 +118,11 @@ def replay_on_spark(
 
 
 COLUMNS_READ = tuple(name for name in COLUMNS if name not in ("instance", "entity", "timestamp"))
-"""Of these, what the plan does not read anyway."""
+"""Those of `COLUMNS` that the plan does not read in any case."""
 
 
 def _collected(frames: "list[DataFrame]", entities: bool, named: bool) -> tuple[pa.Table, int]:
-    """Return the latest rows of all versions without what nobody needs here, and how many."""
+    """Return the latest rows of all versions without unneeded keys, and the number of rows read."""
     from functools import reduce
 
     from pyspark.sql import functions as f
@@ -146,7 +145,7 @@ def _collected(frames: "list[DataFrame]", entities: bool, named: bool) -> tuple[
 def _ship(
     session: "SparkSession", registry: JobRegistry, version: MonitoredVersion, folder: Path
 ) -> Shipped:
-    """Give the executors a version's files."""
+    """Distribute a version's files to the executors as an archive."""
     files = folder / f"version-{version.number}"
     archive = shutil.make_archive(str(files), "zip", registry.download(version, files))
     session.sparkContext.addArchive(f"{archive}#{files.name}")
