@@ -1,4 +1,4 @@
-"""The drift report as one self-contained page, and the sentence that sums it up."""
+"""The drift report as one self-contained page, and its headline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,7 +23,7 @@ from monitoring.tracking.escalation import Escalation
 
 @dataclass(frozen=True, slots=True)
 class DriftFacts:
-    """What the report is about: version, baseline, volumes, and what they ask for."""
+    """Context of the report: version, baseline, volumes, escalation and expected performance."""
 
     about: About
     contract: ModelContract
@@ -37,7 +37,7 @@ class DriftFacts:
     standing: str
     slices: Mapping[str, Sequence[SliceDrift]] = field(default_factory=dict)
     windows: bool = False
-    """Whether the baseline is the window before."""
+    """Whether the baseline is the preceding window."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, fit for JSON."""
@@ -124,7 +124,7 @@ def _too_few(result: DriftResult, said: Mapping[str, str]) -> str:
 
 
 def stands(result: DriftResult, facts: DriftFacts) -> str | None:
-    """Return which earlier verdict still holds, or None where this report's own does."""
+    """Return the line on an earlier verdict that still holds, or None."""
     if facts.standing == result.global_status:
         return None
     return _(
@@ -133,7 +133,7 @@ def stands(result: DriftResult, facts: DriftFacts) -> str | None:
 
 
 def repeated(facts: DriftFacts) -> str | None:
-    """Return what was left out because an entity was scored again, or None."""
+    """Return the line on rows left out because their entity was scored again, or None."""
     if facts.n_entities == facts.n_instances:
         return None
     return _(
@@ -145,7 +145,7 @@ def repeated(facts: DriftFacts) -> str | None:
 
 
 def expectation(facts: DriftFacts) -> str | None:
-    """Return what performance the scores foretell, in one line, or None without scores."""
+    """Return the expected performance in one line, or None without an estimate."""
     if facts.expected is None:
         return None
     listed = ", ".join(
@@ -155,7 +155,7 @@ def expectation(facts: DriftFacts) -> str | None:
 
 
 def _unexpected(facts: DriftFacts) -> str | None:
-    """Return why no performance is foretold, or None where it is or might be with more rows."""
+    """Return why performance cannot be estimated; None if it is, or for a score output."""
     if facts.expected is not None or not facts.contract.outputs:
         return None
     if facts.baseline.classes:
@@ -212,7 +212,7 @@ def actions(result: DriftResult, facts: DriftFacts) -> list[str]:
 
 
 def sensitivity(n_rows: int) -> str:
-    """Return what a window of this size can show at all (docs/drift-statistics.md)."""
+    """Return which shifts a window of this size can show (docs/drift-statistics.md)."""
     if n_rows < 30:
         return _("fewer than 30 instances: only very large changes can be proven")
     if n_rows < 100:
@@ -254,7 +254,7 @@ def render(result: DriftResult, facts: DriftFacts) -> str:
 
 
 def _expected_rows(facts: DriftFacts) -> list[tuple[str, Estimate, float | None]]:
-    """Return name, estimate and the version's own test value of each number foretold."""
+    """Return display name, estimate and the version's test value of each expected metric."""
     if facts.expected is None:
         return []
     estimates = facts.expected.estimates()
@@ -267,9 +267,9 @@ def _expected_rows(facts: DriftFacts) -> list[tuple[str, Estimate, float | None]
 
 
 def _widened(facts: DriftFacts) -> str:
-    """Return by how much each number foretold was wrong at the last change of year, in words.
+    """Return the error of each expected metric at the last change of year, as text.
 
-    Empty where nobody knows.
+    Empty where it is not known.
     """
     by = facts.expected.widened_by if isinstance(facts.expected, ExpectedPerformance) else {}
     said = [f"{words} {number(by[name], 3)}" for name, words in names_of("").items() if name in by]

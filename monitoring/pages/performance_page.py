@@ -1,4 +1,4 @@
-"""The performance report as one self-contained page, and its one sentence."""
+"""The performance report as one self-contained page, and its headline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -33,9 +33,9 @@ _PARTLY: Mapping[str, Sequence[str]] = {
 
 
 def names_of(kind: str, classes: Sequence[str] = ()) -> dict[str, str]:
-    """Return what people call the metrics of a kind of outputs, in their order.
+    """Return the display names of the metrics of a kind of outputs, in their order.
 
-    Those of each of the `classes` come last.
+    Recall and precision of each of the `classes` come last.
     """
     found = {name: _(metric.title) for name, metric in METRICS[kind].items() if metric.title}
     for place, name in enumerate(classes):
@@ -46,7 +46,7 @@ def names_of(kind: str, classes: Sequence[str] = ()) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class PerformanceFacts:
-    """What the report is about: version and window, labels and how they met answers."""
+    """Context of the report: version and window, labels, matched predictions, escalation."""
 
     about: About
     labels: Labels
@@ -54,7 +54,7 @@ class PerformanceFacts:
     escalation: Escalation
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts as plain data, fit for JSON; no key of a label is among them."""
+        """Return the facts as plain data, fit for JSON, without the labels' keys."""
         return {**volumes(self), "escalation": asdict(self.escalation)}
 
 
@@ -70,7 +70,7 @@ class MetricRow:
 
 
 def volumes(facts: PerformanceFacts) -> dict[str, Any]:
-    """Return how many answers and labels there were, and how many met."""
+    """Return the numbers of predictions, of labels, and of matches."""
     labels, matched = facts.labels, facts.matched
     return {
         "joined_by": labels.by,
@@ -117,7 +117,7 @@ def headline(result: PerformanceResult, facts: PerformanceFacts) -> str:
 
 
 def coverage(facts: PerformanceFacts) -> str:
-    """Return how much of the window the labels speak for, in one or two sentences."""
+    """Return the share of the window's entities with a label, in one to three sentences."""
     matched = facts.matched
     known = {
         "outcomes": ngettext("{n} outcome", "{n} outcomes", matched.n_rows),
@@ -137,7 +137,7 @@ def coverage(facts: PerformanceFacts) -> str:
 
 
 def _unused_outcomes(facts: PerformanceFacts) -> str:
-    """Return what of the file was not used, in one sentence; empty where all was."""
+    """Return the numbers of unused labels, in one sentence; empty if all were used."""
     labels = facts.labels
     unmatched = N_("{n} without a prediction in the window")
     if labels.periods:
@@ -155,7 +155,7 @@ def _unused_outcomes(facts: PerformanceFacts) -> str:
 
 
 def _unjudged_answers(facts: PerformanceFacts) -> str:
-    """Return which answers the outcomes do not judge, in one sentence; empty if all are judged."""
+    """Return the numbers of predictions of other or no periods, in one sentence; empty if none."""
     matched = facts.matched
     counts = (
         (N_("{n} about another year"), matched.n_other_period),

@@ -21,7 +21,7 @@ _TICK_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class DrawnBin:
-    """One bin: where its slot starts, how wide a bar is, both heights, and what to call it."""
+    """One bin: x of its first bar, width of a bar, both heights, and labels; in SVG units."""
 
     x: float
     width: float
@@ -81,7 +81,7 @@ def histogram(
 
 
 def _labels(profile: Profile) -> list[str]:
-    """Return what each bin holds, in bin order."""
+    """Return the label of each bin, in bin order."""
     kind, points = profile.binning.kind, profile.binning.points
     if kind == "boolean":
         return [_("no"), _("yes"), _("missing")]
@@ -118,9 +118,9 @@ def _tick(profile: Profile, labels: list[str], index: int) -> str:
 
 
 def both_scores(result: AnyAgreement, paired: pa.Table, named: tuple[str, str]) -> Histogram | None:
-    """Lay out `score` and `shadow_score` in the bins of the former, each under its version.
+    """Lay out `score` and `shadow_score` in the bins of the former, labelled by version.
 
-    None where there is no row, or classes are answered.
+    None without rows, or for class outputs.
     """
     if result.kind == CLASSES or not result.n_entities:
         return None

@@ -1,4 +1,4 @@
-"""A rehearsal as one self-contained page, and its one sentence."""
+"""The rehearsal report as one self-contained page, and its headline."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,15 +21,15 @@ _MOST_REASONS = 20
 
 @dataclass(frozen=True, slots=True)
 class RehearsalFacts:
-    """What the report is about: the candidate's version, and the one beside it.
+    """Context of the report: the candidate, and the version compared with.
 
     Attributes:
-        about: of the candidate.
-        before_version: release that is compared with.
-        as_answered: whether that is what was captured, not what it would say today.
-        served: whether that is the version that is served.
-        changes: where the list of changed answers was written; None: nowhere.
-        called: what people call the inputs, by name.
+        about: header of the report, for the candidate.
+        before_version: release compared with.
+        as_answered: whether its captured predictions are used, instead of a replay.
+        served: whether it is the version that is served.
+        changes: path of the table of changed predictions; None if not written.
+        called: display names of the inputs, by name.
     """
 
     about: About
@@ -90,7 +90,7 @@ def _changed(result: Rehearsal, versions: Mapping[str, str]) -> str:
 
 
 def actions(result: Rehearsal, facts: RehearsalFacts) -> list[str]:
-    """Return what to do with it."""
+    """Return the recommended actions."""
     after, before = facts.about.model_version, facts.before_version
     if not result.n_rows:
         return [_("Name a longer window with --last_n_days, or the store with --inference_store.")]
@@ -153,7 +153,7 @@ def _cost(seconds: float | None) -> str:
 
 def _expected(result: Rehearsal) -> list[tuple[str, Estimate | None, Estimate | None]]:
     before, after = (one.estimates() if one else {} for one in (result.before, result.after))
-    # Each version counts its classes in its own order: what is told class by class is left out.
+    # Class indexes are those of each version's own order, so per-class metrics are left out.
     return [
         (words, before.get(name), after.get(name))
         for name, words in names_of(result.kind).items()

@@ -1,4 +1,4 @@
-"""The shadow report as one self-contained page, and its one sentence."""
+"""The shadow report as one self-contained page, and its headline."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from monitoring.tracking.about import About
 
 @dataclass(frozen=True, slots=True)
 class ShadowFacts:
-    """What the report is about: the shadow's version, and the release that answered."""
+    """Context of the report: the shadow's version, and the release that answered."""
 
     about: About
     answered_version: str
@@ -54,7 +54,7 @@ def headline(result: AnyAgreement, facts: ShadowFacts) -> str:
 
 
 def actions(result: AnyAgreement, facts: ShadowFacts) -> list[str]:
-    """Return what to do with it."""
+    """Return the recommended actions."""
     if not result.n_entities:
         return [
             _(
@@ -73,7 +73,7 @@ def actions(result: AnyAgreement, facts: ShadowFacts) -> list[str]:
 
 
 def _if_promoted(result: AnyAgreement, version: str) -> list[str]:
-    """Return what a promotion would change in the mean."""
+    """Return the line on how a promotion would change the mean; none for classes."""
     if isinstance(result, ClassAgreement):
         return []
     if isinstance(result, ValueAgreement):
