@@ -218,7 +218,7 @@ def _expected_aside(before: Profile, now: Profile) -> npt.NDArray[np.int64]:
     """Return the window's counts with the expected number of new categories counted as rare.
 
     A reference never holds all of many rare categories, so each window has new ones without drift.
-    Rows beyond Good and Turing's estimate stay in the bin of new ones; the novelty test has all.
+    Rows beyond Good and Turing's estimate keep their bin; the novelty test counts all of them.
     """
     counts = now.vector()
     binning = before.binning

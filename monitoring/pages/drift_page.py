@@ -174,7 +174,7 @@ def _unexpected(facts: DriftFacts) -> str | None:
 
 
 def actions(result: DriftResult, facts: DriftFacts) -> list[str]:
-    """Return what to do now, from the runbook's mitigation (§3) and escalation (§6)."""
+    """Return the recommended actions, by the runbook's mitigation (§3) and escalation (§6)."""
     todo = list(filter(None, [stands(result, facts), facts.escalation.action]))
     if result.global_status is Status.INCONCLUSIVE:
         if result.n_needed is None and not facts.windows:

@@ -176,7 +176,7 @@ def _periods(facts: PerformanceFacts) -> str:
 
 
 def actions(result: PerformanceResult, facts: PerformanceFacts) -> list[str]:
-    """Return what to do now, from the runbook."""
+    """Return the recommended actions, by the runbook."""
     todo = [facts.escalation.action] if facts.escalation.action else []
     if result.status is PerformanceStatus.NO_DATA:
         if facts.labels.by == "entity" and facts.labels.targets and not facts.matched.n_rows:

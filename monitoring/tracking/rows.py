@@ -51,8 +51,8 @@ def preceding(
     With them the baseline fitted on them, and the captures that they were read from.
 
     Raises:
-        BaselineError: there are none.
-        StoreError: there is no such store.
+        BaselineError: that window has no rows.
+        StoreError: the store does not exist.
     """
     assert window.start is not None  # noqa: S101 - a drift report always has a limit
     before = Window(window.days, window.start)
