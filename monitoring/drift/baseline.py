@@ -16,7 +16,7 @@ from monitoring.drift.bins import MAX_OWN_CATEGORIES, Binning, fit_bins
 from monitoring.drift.errors import BaselineError, TableError
 
 SCORE = "score"
-"""The one column of a reference that is not a feature."""
+"""Column of a reference that holds the score; not a feature."""
 FORMAT = 1
 OF_COLUMN = N_("Column {name}: {reason}.")
 _DAMAGED = N_("The baseline is damaged; build it again.")

@@ -66,7 +66,7 @@ def with_latest(rows: "DataFrame", has_entities: bool) -> "DataFrame":
 
     if not has_entities:
         return rows.withColumn(LATEST, f.lit(True))
-    # Each row without an entity is its own partition, so that one task does not get them all.
+    # Each row without an entity gets its own window partition, so that one task does not get all.
     alone = f.concat(f.lit("\0"), f.col(PLACE), f.lit(":"), f.col(POSITION))
     newest = [f.col(name).desc() for name in (WHEN, PLACE, POSITION)]
     window = Window.partitionBy(f.coalesce(f.col("entity"), alone)).orderBy(*newest)

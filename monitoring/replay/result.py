@@ -29,12 +29,12 @@ MOST_GROUPS = 50
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """Changes within one group.
+    """Changes within one group; 0 and None if it has fewer than `MIN_GROUP_ROWS` rows.
 
     Attributes:
         name: value of the column.
         n: rows that both versions answered.
-        changed: rows whose prediction differs, a value by any amount; 0 if the group is too small.
+        changed: rows whose prediction differs, a value by any amount.
         gained, lost: rows newly flagged and no longer flagged; None without flags.
         before, after: share flagged, or mean predicted value; None for classes.
     """
