@@ -53,16 +53,16 @@ def by_slice(
 ) -> tuple[SliceDrift, ...]:
     """Compare the rows of a window with those of a reference, by each value of a column.
 
-    Both have features and, if there is one, `score` as columns, one row per instance; the policy is
-    that of the whole report, the runbook's by default.
+    Both have features and, if there is one, `score` as columns, one row per instance; rows without a
+    value form a slice of their own. The policy is that of the whole report, the runbook's by default.
 
     Raises:
         TableError: the column has more than `MOST_SLICES` values.
     """
     policy = policy or DriftPolicy()
     tables = reference, window
-    values = [pc.cast(table[column], pa.string()) for table in tables]
-    found = {name for each in values for name in each.unique().to_pylist()} - {None}
+    values = [pc.fill_null(pc.cast(table[column], pa.string()), _("missing")) for table in tables]
+    found = {name for each in values for name in each.unique().to_pylist()}
     if len(found) > MOST_SLICES:
         reason = _("{n} values are too many to tell rows apart by", n=len(found))
         raise TableError(OF_COLUMN, name=feature_of(column), reason=reason)

@@ -1,10 +1,12 @@
 """Retention by age: reports, logs, and files of labels."""
 
+import gzip
 import json
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Literal, cast
 
 from core.files.whole import replacing
 from core.messages.system import system_reason
@@ -40,14 +42,14 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def logs_of(path: Path) -> list[Path]:
-    """Return a log and its rotated files: `app.log`, `app.log.1`, `app.log.20250101`."""
+    """Return a log and its rotated files: `app.log`, `app.log.1`, `app.log.20250101.gz`."""
     rotated = sorted(p for p in path.parent.glob(f"{path.name}.*") if p.is_file())
     return [p for p in [path, *rotated] if p.is_file()]
 
 
 def count_lines(path: Path, before: datetime) -> int:
-    """Return how many of a log's lines are older than a time (aware)."""
-    with path.open("rb") as file:
+    """Return how many of a log's lines, gzipped or not, are older than a time (aware)."""
+    with _opened(path, "rb") as file:
         return sum(_is_old(line, before) for line in file)
 
 
@@ -55,7 +57,7 @@ def drop_lines(log: Path, before: datetime) -> int:
     """Remove lines older than a time from a log and its rotated files; return how many.
 
     The log itself may be open in a proxy, so it is renamed first, as in a rotation, and its
-    remaining lines stay under the new name: no line is lost. Gzipped files are left as they are.
+    remaining lines stay under the new name: no line is lost.
 
     Raises:
         FileLeft: a file cannot be changed.
@@ -72,18 +74,30 @@ def drop_lines(log: Path, before: datetime) -> int:
 
 
 def _drop(path: Path, before: datetime) -> int:
-    if path.suffix == ".gz" or not count_lines(path, before):
+    if not count_lines(path, before):
         return 0
-    dropped = 0
-    with replacing(path) as temporary, path.open("rb") as source, temporary.open("wb") as target:
+    dropped = kept = 0
+    with (
+        replacing(path) as temporary,
+        _opened(path, "rb") as source,
+        _opened(temporary, "wb", path.suffix) as target,
+    ):
         for line in source:
             if _is_old(line, before):
                 dropped += 1
             else:
+                kept += 1
                 target.write(line)
-    if not path.stat().st_size:
+    if not kept:
         path.unlink()
     return dropped
+
+
+def _opened(path: Path, mode: Literal["rb", "wb"], suffix: str | None = None) -> IO[bytes]:
+    """Open a file as bytes, decompressed if its suffix, or the given one, is `.gz`."""
+    if (path.suffix if suffix is None else suffix) == ".gz":
+        return cast(IO[bytes], gzip.open(path, mode))
+    return path.open(mode)
 
 
 def _is_old(line: bytes, before: datetime) -> bool:

@@ -29,7 +29,7 @@ MOST_GROUPS = 50
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """Changes within one group; 0 and None if it has fewer than `MIN_GROUP_ROWS` rows.
+    """Changes within one group; None if it has fewer than `MIN_GROUP_ROWS` rows.
 
     Attributes:
         name: value of the column.
@@ -41,7 +41,7 @@ class GroupChange:
 
     name: str
     n: int
-    changed: int
+    changed: int | None
     gained: int | None = None
     lost: int | None = None
     before: float | None = None
@@ -200,7 +200,7 @@ def _by_group(rows: pa.Table, column: str, changed: Mask, kind: str) -> tuple[Gr
 def _part(name: str, rows: pa.Table, inside: Mask, changed: Mask, kind: str) -> GroupChange:
     n, differ = int(inside.sum()), int((changed & inside).sum())
     if n < MIN_GROUP_ROWS or kind == CLASSES:
-        return GroupChange(name, n, differ if n >= MIN_GROUP_ROWS else 0)
+        return GroupChange(name, n, differ if n >= MIN_GROUP_ROWS else None)
     said = "score" if kind == VALUE else "label"
     one, other = (rows[of].to_numpy()[inside] for of in (said, f"shadow_{said}"))
     before, after = float(one.mean()), float(other.mean())

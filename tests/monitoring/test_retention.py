@@ -1,6 +1,7 @@
 """The retention command: says first, does on --apply, logs what it did and never for whom."""
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -154,6 +155,19 @@ def test_a_log_that_is_being_written_loses_no_line(tmp_path: Path) -> None:
     assert written > 500
     assert all(f"n{number};" in text for number in range(written))
     assert path.exists()
+
+
+def test_a_rotated_log_that_is_gzipped_loses_its_old_lines(tmp_path: Path) -> None:
+    """As logrotate leaves it; young lines stay in it, and one of old lines alone is removed."""
+    before = datetime.now(UTC) - timedelta(days=180)
+    mixed, old = tmp_path / "app.log.1.gz", tmp_path / "app.log.2.gz"
+    mixed.write_bytes(gzip.compress((log_line(200, "velha") + log_line(1, "nova")).encode()))
+    old.write_bytes(gzip.compress(log_line(300, "antiga").encode()))
+    log = tmp_path / "app.log"
+    assert sum(aged_files.count_lines(p, before) for p in aged_files.logs_of(log)) == 2
+    assert aged_files.drop_lines(log, before) == 2
+    assert not old.exists()
+    assert gzip.decompress(mixed.read_bytes()).decode() == log_line(1, "nova")
 
 
 def test_forgetting_is_said_first_and_checked_after(

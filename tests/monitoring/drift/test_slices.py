@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from monitoring.drift.comparison import Status
@@ -56,6 +57,16 @@ def test_too_few_rows_are_not_compared() -> None:
     """Of ten rows nobody can say that nothing changed."""
     window = draw(2).slice(0, 30)
     assert {one.status for one in by_slice(draw(1), window, "phase")} == {Status.INCONCLUSIVE}
+
+
+def test_rows_without_a_value_are_a_slice() -> None:
+    """They are part of the window, so the report counts them."""
+    table = draw(1)
+    gaps = pc.if_else(pc.equal(table["phase"], 2.0), None, table["phase"])
+    table = table.set_column(0, "phase", gaps)
+    found = by_slice(table, table, "phase")
+    assert sorted(one.name for one in found) == ["0", "1", "ausente"]
+    assert sum(one.n_window for one in found) == table.num_rows
 
 
 def test_a_column_of_many_values_is_no_way_to_slice() -> None:

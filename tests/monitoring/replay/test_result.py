@@ -58,10 +58,10 @@ def test_flags_change_in_both_directions_and_by_group() -> None:
     assert (found.n_instances, found.n_rows, found.n_compared, found.n_changed) == (55, 40, 40, 5)
     assert (found.agreement.n_only_shadow, found.agreement.n_only_answered) == (3, 2)
     groups = found.groups["phase"]
-    assert [(one.name, one.n, one.gained, one.lost) for one in groups] == [
-        ("2", 20, 3, 0),
-        ("10", 15, 0, 2),
-        ("outros", 5, None, None),
+    assert [(one.name, one.n, one.changed, one.gained, one.lost) for one in groups] == [
+        ("2", 20, 3, 3, 0),
+        ("10", 15, 2, 0, 2),
+        ("outros", 5, None, None, None),
     ]
     assert (groups[0].before, groups[0].after) == (0.0, pytest.approx(0.15))
     assert changed["request_id"].to_pylist() == ["r0", "r1", "r2", "r20", "r21"]
