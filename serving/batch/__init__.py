@@ -1,1 +1,1 @@
-"""Scoring of files beyond one machine."""
+"""Batch scoring of files, on this machine or on Spark."""

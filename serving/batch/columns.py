@@ -1,12 +1,12 @@
-"""Columns of a scored file: kept ones, the features and the answer, each name once."""
+"""Column names of a scored file: kept columns, features and outputs, each name once."""
 
 from collections.abc import Collection
 
 
 def answer_column(name: str, inputs: Collection[str]) -> str:
-    """Return what a part of the answer is called beside the columns that it is an answer to.
+    """Return the column name of an output field, distinct from every input column.
 
-    A feature may be called `score` or `threshold`: it keeps its name, the answer's is `answer_...`.
+    A feature may be called `score` or `threshold`: it keeps its name, the output's is `answer_...`.
     """
     while name in inputs:
         name = f"answer_{name}"

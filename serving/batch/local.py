@@ -1,4 +1,4 @@
-"""Batch scoring of a file on this machine: all of it is checked before a row is scored."""
+"""Batch scoring of a file on this machine: every row is validated before the first is scored."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,10 +27,10 @@ _MAX_LINES = 100
 
 
 class FileScorer:
-    """Scores one file, a table of `core.tables.reading`, with one version, `chunk` rows at a time.
+    """Scorer of one file, a table of `core.tables.reading`, with one version.
 
-    The columns `keep` are not the model's and go to the output as they are; `period` is the year
-    that the rows are about, where they do not say it.
+    `chunk` rows are scored per call. The columns in `keep` are no features and are copied to the
+    output unchanged; `period` is the year of all rows, a row that states another one is refused.
     """
 
     def __init__(
@@ -41,24 +41,25 @@ class FileScorer:
         keep: frozenset[str] = frozenset(),
         period: int | None = None,
     ) -> None:
-        """Remember what to score; nothing is read before `check`."""
+        """Store the arguments; nothing is read before `check`."""
         self._model, self._source, self._chunk = model, source, chunk
         self._keep, self._period = keep, period
 
     @cached_property
     def table(self) -> OpenTable:
-        """Return the file, opened.
+        """Return the opened file.
 
         Raises:
-            UnreadableTable: it is no table that can be read.
+            UnreadableTable: it is not a readable table.
         """
         return open_table(self._source)
 
     def check(self) -> int:
-        """Return the number of rows, all of which fit the contract.
+        """Validate every row against the contract and return the number of rows.
 
         Raises:
-            FileRefused: some do not; lists row, field, problem and what is allowed.
+            FileRefused: there are no rows, or some do not fit; lists row, field, problem and
+                allowed values.
         """
         lines: list[str] = []
         rows = problems = 0
@@ -83,12 +84,12 @@ class FileScorer:
     def score(
         self, output: Path, capture: Callable[[Sequence[Job]], None], excel_br: bool = False
     ) -> Iterator[int]:
-        """Write the rows with their outputs to a table; yield how many are done.
+        """Write the rows with their outputs to a table; yield the rows done after each chunk.
 
-        The file is there when the last row is done, or not at all.
+        The file appears by an atomic rename after the last row, or not at all.
 
         Raises:
-            ServingError: the model failed.
+            ServingError: the model failed, or rows could not be captured and must be.
             OSError: the output cannot be written.
         """
         run, done, writer, schema = uuid.uuid4().hex, 0, None, None
@@ -109,14 +110,14 @@ class FileScorer:
         return self.table.chunks(self._chunk, types)
 
     def _read(self, chunk: Sequence[Row]) -> Instances:
-        """Return a chunk as instances; raises InvalidInstances."""
+        """Return a chunk as validated instances; raises InvalidInstances."""
         rows = [{k: v for k, v in row.items() if k not in self._keep} for row in chunk]
         return self._model.version.validator.read_instances(rows, self._period)
 
     def _scored(
         self, chunk: Sequence[Row], request_id: str, capture: Callable[[Sequence[Job]], None]
     ) -> list[dict[str, Any]]:
-        """Return a chunk's rows with their outputs, after they were captured."""
+        """Score and capture a chunk, and return its rows with their outputs."""
         model, names = self._model, self._model.version.contract.feature_names
         inputs = self._inputs
         about = {"model_version": model.release, "threshold": model.threshold}
@@ -136,19 +137,19 @@ class FileScorer:
 
     @cached_property
     def _inputs(self) -> frozenset[str]:
-        """Return the columns of the output that are no part of the answer."""
+        """Return the columns of the output file that are not outputs: kept ones and features."""
         kept = self._keep & frozenset(self.table.names)
         return kept | frozenset(self._model.version.contract.feature_names)
 
     def _schema(self, found: pa.Schema) -> pa.Schema:
-        """Return the file's schema: a column that is all null so far may hold its type's values."""
+        """Return the file's schema, with contract types for columns all null in the first chunk."""
         known = {f.name: ARROW_TYPES[f.type] for f in self._model.version.contract.features}
         known |= {answer_column("threshold", self._inputs): ARROW_TYPES["double"]}
         return pa.schema([pa.field(f.name, known.get(f.name, f.type)) for f in found])
 
 
 def _line(before: int, detail: Mapping[str, Any]) -> str:
-    """Return one problem; `before` rows of the file came in earlier chunks."""
+    """Return one problem as a line; `before` is the number of rows in earlier chunks."""
     found = f"{detail['field'] or ''} {detail['problem']} ({detail['allowed']})"
     if detail["instance"] is None:
         return f"  {found}"

@@ -1,8 +1,8 @@
 """Batch scoring on Apache Spark through MLflow's own UDF, for files too large for one machine.
 
-The served version is loaded and verified here first, as for any answer; executors then load the
-same version by number. As on one machine, every row is checked against the contract before one is
-scored. What is scored is not captured: the output has every column that a capture would have.
+The served version is loaded and verified on the driver first, as for requests; executors then load
+the same version by number. As on one machine, every row is validated against the contract before
+the first is scored. Scored rows are not captured: the output has every column of a capture.
 """
 
 import argparse
@@ -44,13 +44,14 @@ def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse
     """Score Parquet or a Delta table into a folder of Parquet files; return the number of rows.
 
     Raises:
-        SparkUnusable: Spark is not there, or it failed.
-        FileRefused: rows do not fit the contract, or there is something where to write.
+        SparkUnusable: Spark is not installed, or it failed.
+        FileRefused: rows do not fit the contract, the output is not empty, or Spark cannot score
+            this model.
     """
     if model.version.contract.outputs:
         raise FileRefused(problem=_("this model has no score; use --engine local"))
     for name in model.version.contract.feature_names:
-        if "`" in name:  # neither MLflow nor Spark gets it to the model
+        if "`" in name:  # neither MLflow nor Spark can pass such a column
             text = _("Spark cannot take a backtick, as in {name}; use --engine local", name=name)
             raise FileRefused(problem=text)
     with spark_session("serving") as session:
@@ -59,17 +60,17 @@ def score_on_spark(model: "ServedModel", registry: "Registry", options: argparse
         rows = _check(frame, model.version.contract, options.keep)
         udf = spark_udf(registry, session, model.version.number)
         scored = _scored(frame, model, udf, options.keep)
-        # Spark's overwriting begins by deleting the folder, whatever is in it.
+        # Spark's overwrite mode first deletes the folder with all its content.
         scored.write.mode("append").parquet(str(options.output))
         return rows
 
 
 def _frame(session: "SparkSession", source: str) -> "DataFrame":
-    """Return the rows of a source: of a Delta table those that its log names, and no other.
+    """Return the rows of a source; of a Delta table only those of the files in its log.
 
     Raises:
-        UnreadableTable: they cannot be told, or read, here.
-        FileRefused: it is a Delta table in a place that only Spark can look at, without its jar.
+        UnreadableTable: its files cannot be determined or read here.
+        FileRefused: it is a Delta table in a place that only Spark can read, without Delta's jar.
     """
     from pyspark.errors import (  # type: ignore[import-not-found,unused-ignore]
         AnalysisException,
@@ -99,10 +100,10 @@ def _exists(session: "SparkSession", path: str) -> bool:
 
 
 def _must_be_free(session: "SparkSession", output: str) -> None:
-    """Refuse an output that has something in it, on any filesystem that Spark can write to.
+    """Raise unless the output is absent or empty, on any file system that Spark can write to.
 
     Raises:
-        FileRefused: it has.
+        FileRefused: the output is a file, or a folder that is not empty.
     """
     java: Any = session._jvm
     path = java.org.apache.hadoop.fs.Path(output)
@@ -114,7 +115,7 @@ def _must_be_free(session: "SparkSession", output: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Checker:
-    """Checks batches against the contract; runs on executors. Yields counts, never a value."""
+    """Validator of record batches, run on executors; yields counts of problems, never a value."""
 
     contract: ModelContract
     keep: frozenset[str]
@@ -136,7 +137,7 @@ class _Checker:
             yield _batch([(0, *problem, times) for problem, times in listed])
 
     def _validate(self, batch: pa.RecordBatch) -> None:
-        """Raise InvalidInstances if a row does not fit; NaN is null, as pandas writes it."""
+        """Raise InvalidInstances if a row does not fit; NaN counts as null, as pandas writes it."""
         if not batch.num_rows:
             return
         places = [place for place, name in enumerate(self.names) if name not in self.keep]
@@ -150,13 +151,14 @@ class _Checker:
 
 
 def _check(frame: "DataFrame", contract: ModelContract, keep: frozenset[str]) -> int:
-    """Return the number of rows, all of which fit the contract.
+    """Validate every row against the contract and return the number of rows.
 
     Raises:
-        FileRefused: some do not; lists field, problem, what is allowed, and how often.
+        FileRefused: there are no rows, or some do not fit; lists count, field, problem and allowed
+            values.
     """
     names = tuple(frame.columns)
-    # pyspark asks for each column by its name, and takes a dot in one for a part of it.
+    # pyspark selects columns by name and parses a dot in a name as a nested field.
     plain = frame.toDF(*(f"c{place}" for place in range(len(names))))
     found = plain.mapInArrow(_Checker(contract, keep, names), _PROBLEMS).collect()
     rows = sum(row.total for row in found)
@@ -184,7 +186,7 @@ def _check(frame: "DataFrame", contract: ModelContract, keep: frozenset[str]) ->
 def _scored(
     frame: "DataFrame", model: "ServedModel", udf: Any, keep: frozenset[str]
 ) -> "DataFrame":
-    """Return kept columns, features and outputs, under the names that the local engine gives."""
+    """Return kept columns, features and outputs, with the column names of the local engine."""
     from pyspark.sql import functions as f
 
     contract = model.version.contract
@@ -217,13 +219,13 @@ def _scored(
 
 
 def _feature(frame: "DataFrame", given: str | None, kind: str) -> "Column":
-    """Return a feature's column in the contract's type: NaN is null, and so is an absent one."""
+    """Return a feature's column cast to the contract's type; NaN or an absent column is null."""
     from pyspark.sql import functions as f
 
     if given is None:
         return f.lit(None).cast(FEATURE_TYPES[kind].spark)
     column = f.col(quoted(given))
-    # Spark's own cast of text drops a moment's zone, and knows less of ISO 8601 than the check.
+    # Spark's cast of text drops the time zone and accepts less of ISO 8601 than the validation.
     if kind == "datetime" and frame.schema[given].dataType.typeName() == "string":
         read: Any = f.pandas_udf  # type: ignore[attr-defined,unused-ignore]
         return read(_moments, FEATURE_TYPES[kind].spark)(column)
@@ -232,7 +234,7 @@ def _feature(frame: "DataFrame", given: str | None, kind: str) -> "Column":
 
 
 def _moments(texts: pd.Series) -> pd.Series:
-    """Return the moments that texts tell, as a request's are read; None is none."""
+    """Return texts parsed as timestamps, as in a request; null where there is none."""
     return pd.Series([moment_of(text) for text in texts], dtype="datetime64[us]")
 
 
