@@ -1,1 +1,1 @@
-"""Record every answered row: journals, and their conversion to Parquet."""
+"""Capture of every answered row: journals, and their conversion to Parquet."""

@@ -1,6 +1,6 @@
-"""A process of its own for what would take a worker's memory for good and its interpreter's time.
+"""A child process for work that would hold a worker's memory for good and block its interpreter.
 
-It gives signs of life: each line that it writes is one, and after too long without any it is ended.
+Its output serves as heartbeats: after too long without any it is killed.
 """
 
 import contextlib
@@ -20,13 +20,14 @@ _KILL_SECONDS = 5.0
 
 
 class Child:
-    """A module of ours at work.
+    """A child process that runs a module of this project.
 
     Args:
-        module: run with the arguments, and this process's number as the last one.
-        arguments: what it works on; paths are absolute, since it works elsewhere.
-        failed: raised when it ends otherwise than well.
-        hung: raised when it stands still.
+        module: run with the arguments, and this process's id as the last one.
+        arguments: its command-line arguments; paths are absolute, since its working directory
+            differs.
+        failed: error raised when it exits with another code than 0.
+        hung: error raised when it writes nothing for too long.
 
     Raises:
         OSError: it cannot be started.
@@ -39,7 +40,7 @@ class Child:
         failed: type[ChildFailed],
         hung: type[ChildHung],
     ) -> None:
-        """Start it."""
+        """Start the process."""
         self._failed, self._hung = failed, hung
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments, str(os.getpid())],
@@ -51,15 +52,15 @@ class Child:
         )
 
     def said(self, alive: Callable[[float], None], patience: float) -> bytes:
-        """Return all that it writes, once it has ended well.
+        """Return all output of the process, once it has exited with code 0.
 
         Args:
-            alive: called at each sign of life, with the seconds until the next one is due.
-            patience: seconds between two signs of life; then it is ended.
+            alive: called at the start and at each output, with the seconds until the next is due.
+            patience: seconds without output after which the process is killed.
 
         Raises:
-            ChildFailed: it ended before it was done.
-            ChildHung: it was ended, since it stood still.
+            ChildFailed: it exited with another code, or by a signal.
+            ChildHung: it was killed after too long without output.
         """
         try:
             said = self._heard(alive, patience)
@@ -70,7 +71,7 @@ class Child:
         return said
 
     def interrupt(self) -> None:
-        """Ask it to end, from another thread than the one that listens."""
+        """Send it SIGTERM, from another thread than the one that reads its output."""
         self._process.terminate()
 
     def _heard(self, alive: Callable[[float], None], patience: float) -> bytes:
@@ -93,7 +94,7 @@ class Child:
         return said
 
     def _end(self) -> None:
-        """End it if it lives: a stopped one, too. One that waits for a disk ends later."""
+        """Kill it if it still runs, even if stopped; one in uninterruptible I/O ends later."""
         if self._process.stdout is not None:
             self._process.stdout.close()
         if self._process.poll() is None:
@@ -103,9 +104,9 @@ class Child:
 
 
 def stand_back(number: int, patience: float = 0.0) -> None:
-    """Let others of the machine go first; in the child, which ends with its parent.
+    """Lower the CPU priority of the calling child process, and end it with its parent.
 
-    It then gets the signal `number`, and SIGKILL after `patience` seconds if it lives on.
+    When the parent ends, it gets the signal `number`, and SIGKILL `patience` seconds later.
     """
     end_with_parent(int(sys.argv[-1]), number, patience)
     os.nice(_NICENESS)

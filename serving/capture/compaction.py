@@ -1,8 +1,8 @@
-"""Once a day, in a quiet hour, the small files of past days become one (`core.upkeep.compaction`).
+"""Daily compaction, in a quiet hour, of the small files of past days (`core.upkeep.compaction`).
 
-A proxy that was started by itself has no other clock. Of the workers of a server one does it; whom
-the store's lock keeps out looks again later, and then finds nothing left to do. A day that was
-missed, since the machine slept, is a past day at the next quiet hour like any other.
+A proxy started on its own has no external scheduler. One worker of a server compacts; a process
+that cannot acquire the store's lock retries later, and then finds nothing left to do. A day that
+was missed, because the machine was suspended, is compacted at the next quiet hour.
 """
 
 import json
@@ -24,12 +24,12 @@ from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog, location
 
 LOOK_SECONDS = 5.0
-"""How often the clock is looked at: somebody may set it, and a machine may sleep."""
+"""Interval between two readings of the clock, which may be set or jump after a suspend."""
 AGAIN_SECONDS = 600.0
 """Pause after an attempt; it doubles with each failure, up to a day."""
 _MOST_SECONDS = 86_400.0
 SILENT_SECONDS = 300.0
-"""Longest time that one step may take: a file, or the upload of a day's rows."""
+"""Longest time of one step: a file, or the upload of a day's rows."""
 _JITTER = 0.5
 """Share of the pause by which an attempt may come early."""
 _END_SECONDS = 5.0
@@ -37,13 +37,13 @@ _SIGN_SECONDS = 1.0
 
 
 class Compactor:
-    """Compacts the store at an hour of the local clock (`TZ`), or never where that is None.
+    """Daily compaction of the store at an hour of the local clock (`TZ`); never where it is None.
 
-    A thread starts a process for it and listens to it.
+    A thread starts a child process for it and reads its output.
     """
 
     def __init__(self, settings: Settings, log: JsonLog) -> None:
-        """Remember where and when; nothing is looked at before `start`."""
+        """Store the settings; the clock is not read before `start`."""
         self._store, self._journals = settings.inference_store, settings.journal_dir
         self._hour, self._folder, self._log = settings.compact_hour, settings.workers_dir, log
         self.heart = Heartbeat("compaction")
@@ -54,12 +54,12 @@ class Compactor:
         self._thread = threading.Thread(target=self._run, name="compaction", daemon=True)
 
     def start(self) -> None:
-        """Begin to look at the clock, if there is an hour for it."""
+        """Start the thread that reads the clock, if a compaction hour is set."""
         if self._hour is not None:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop; a compaction under way is ended, and the next one does what it did not."""
+        """Stop; a compaction under way is terminated, and the next one does the rest."""
         self._stop.set()
         if self._child is not None:
             self._child.interrupt()
@@ -68,25 +68,25 @@ class Compactor:
         self.heart.rest()
 
     def problems(self) -> list[str]:
-        """Return why the last attempt failed, for people."""
+        """Return the message of the last attempt's failure, for operators."""
         return [self._problem] if self._problem else []
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._alive(LOOK_SECONDS)
             now = datetime.now().astimezone()
-            # What failed is tried again at other hours too: a reason goes once its cause has.
+            # A failed attempt is retried at any hour, so that its problem clears with its cause.
             due = now.hour == self._hour or self._problem is not None
             if due and time.monotonic() >= self._not_before:
                 self._attempt(now.date().isoformat())
             self._stop.wait(LOOK_SECONDS)
 
     def _alive(self, within: float) -> None:
-        """Note a sign of life of this thread and of the process that it listens to."""
+        """Record a heartbeat of this thread and of the process whose output it reads."""
         self.heart.beat(within + _END_SECONDS)
 
     def _attempt(self, today: str) -> None:
-        """Compact unless this server has today; note what went wrong, or that nothing did."""
+        """Compact unless this server has done so today; log and keep the problem, if any."""
         problem = None
         try:
             self._compact_in_turn(today)
@@ -95,17 +95,17 @@ class Compactor:
         except Exception as exc:
             problem = str(CompactionUndone(reason=location(exc)))
         if self._stop.is_set():
-            return  # The process was ended.
+            return  # `close` terminated the process: no failure.
         if problem is not None and problem != self._problem:
             self._log.event("ERROR", problem)
         self._problem = problem
         self._pause = AGAIN_SECONDS if problem is None else min(2 * self._pause, _MOST_SECONDS)
-        # Proxies whose claims on a bucket made each other give up must not meet again.
-        early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
+        # Proxies that backed off from each other's lock on a bucket must not retry in step.
+        early = _JITTER * random.random()  # noqa: S311 (jitter, no secret)
         self._not_before = time.monotonic() + self._pause * (1 - early)
 
     def _compact_in_turn(self, today: str) -> None:
-        """Compact, unless another worker of this server does now or has done it today."""
+        """Compact, unless another worker of this server is compacting or has done so today."""
         if self._folder is None or not self._folder.is_dir():
             self._compact()
             return
@@ -115,11 +115,11 @@ class Compactor:
                 done.touch()
 
     def _compact(self) -> bool:
-        """Run the process and tell what it did; return False where another job holds the store.
+        """Run the process and log its outcome; return False where another job holds the lock.
 
         Raises:
-            CompactionFailed: it ended before it was done.
-            CompactionHung: it was ended, since it stood still.
+            CompactionFailed: it exited with an error, or by a signal.
+            CompactionHung: it was killed after too long without output.
             CompactionUndone: the store cannot be read or changed.
             OSError: it cannot be started.
         """
@@ -147,9 +147,9 @@ class Compactor:
 
 
 def main() -> int:
-    """Compact; write an empty line now and then, and the outcome as a line of JSON.
+    """Compact; write empty lines as heartbeats, and the outcome as a line of JSON.
 
-    Nothing is said where another job holds the store, or when this process is told to end.
+    There is no outcome where another job holds the store's lock, or on SIGINT or SIGTERM.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))

@@ -1,6 +1,6 @@
-"""Journals are converted in a process of its own, which is gone once that is done.
+"""Conversion of journals to Parquet in a child process, which exits when it is done.
 
-In a worker, Arrow's Parquet would take memory for good and the interpreter from requests.
+In a worker, Arrow's Parquet would hold memory for good and the interpreter lock during requests.
 """
 
 import json
@@ -18,7 +18,7 @@ from serving.errors import ConversionFailed, ConversionHung
 from serving.telemetry.logs import location
 
 CONVERSION_SECONDS = 60.0
-"""Longest time that the conversion of one journal may take, the start of the process included."""
+"""Longest time that the conversion of one journal may take, including the process's start."""
 
 
 def convert_free(
@@ -27,14 +27,14 @@ def convert_free(
     alive: Callable[[float], None] = lambda _seconds: None,
     patience: float = CONVERSION_SECONDS,
 ) -> dict[Path, str | None]:
-    """Convert every journal that nobody holds; return why each of them could not be, or None.
+    """Convert every journal that no process holds; return each one's error message, or None.
 
-    Where there is none, no process is started. One journal may take `patience` seconds; `alive` is
-    called at each sign of life, with the seconds until the next one is due.
+    Without such a journal no process is started. One journal may take `patience` seconds; `alive`
+    is called at each heartbeat, with the seconds until the next one is due.
 
     Raises:
-        ConversionFailed: the process ended before it was done; what is left can be tried again.
-        ConversionHung: it was ended, since it stood still; what is left can be tried again.
+        ConversionFailed: the process exited with an error; the other journals can be retried.
+        ConversionHung: it was killed after too long without output; the others can be retried.
         OSError: it cannot be started.
     """
     journals = journals.absolute()
@@ -54,20 +54,20 @@ def _is_free(path: Path) -> bool:
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Finds no pandas: Arrow imports it with its first value, which takes longer than a journal."""
+    """Import hook that hides pandas: Arrow imports it at its first value, slower than a journal."""
 
     def find_spec(self, fullname: str, *_where: object) -> None:
-        """Leave every other module to the next finder."""
+        """Raise ModuleNotFoundError for pandas; leave other modules to the next finder."""
         if fullname == "pandas":
             raise ModuleNotFoundError(name=fullname)
 
 
 def main() -> int:
-    """Convert, and write the name of each journal and what went wrong as a line of JSON."""
-    # What ends a server may reach its whole group, and a worker waits for its last conversion.
+    """Convert; write the name of each journal and its error message, or null, as a line of JSON."""
+    # A signal that ends a server may reach its process group; a worker waits for this conversion.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # A worker that was killed needs no child that may hang; whoever comes next converts.
+    # The child of a killed worker ends, since it may hang; another process converts the rest.
     stand_back(signal.SIGKILL)
     sys.meta_path.insert(0, _WithoutPandas())
     from core.store.errors import StoreError
@@ -77,7 +77,7 @@ def main() -> int:
     for path, error in collect(Store(store_place(sys.argv[2]), Path(sys.argv[1]))):
         text = str(error) if isinstance(error, StoreError) else error and location(error)
         sys.stdout.write(f"{json.dumps([path.name, text])}\n")
-        # Each line is a sign of life.
+        # Each line is a heartbeat.
         sys.stdout.flush()
     return 0
 

@@ -1,4 +1,4 @@
-"""Journals become Parquet files: idempotent, atomic, safe with several proxies in one folder."""
+"""Conversion of journals to Parquet: idempotent, atomic, safe with several proxies in a folder."""
 
 import contextlib
 import itertools
@@ -17,11 +17,11 @@ from core.store.quarantine import move_aside, put_aside
 
 
 def collect(store: Store) -> Iterator[tuple[Path, Exception | None]]:
-    """Turn every journal without a living owner into a Parquet file of the same stem.
+    """Convert every journal that no running process owns to a Parquet file of the same stem.
 
-    Yields each journal that was taken, with what went wrong. One that cannot be read is put aside
-    (`core.store.quarantine`), another stays where it is. An object store that does not answer ends
-    the round: every other journal would wait as long for it.
+    Yields each journal with its error, or None. An unreadable one is moved to quarantine
+    (`core.store.quarantine`), one that failed otherwise stays. An unreachable object store ends the
+    round: every other journal would run into the same timeout.
     """
     for path in journals_of(store.journals):
         with owned(path) as mine:
@@ -43,12 +43,12 @@ def collect(store: Store) -> Iterator[tuple[Path, Exception | None]]:
 def convert(journal: Path, store: Store) -> None:
     """Write the stem's Parquet file unless its rows are in the store, then remove the journal.
 
-    A crash at any point leaves the journal, the file, or both, and a second call finishes the work.
+    A crash at any point leaves the journal, the file, or both; a second call completes the work.
 
     Raises:
         OSError: the file cannot be written.
-        StoreUnreachable: the object store does not take it.
-        FileDamaged: the journal is damaged.
+        StoreUnreachable: the object store does not accept it.
+        FileDamaged: the journal, or a compacted file of its day, is damaged.
     """
     if not store.has(journal.stem) and not _is_compacted(store, journal.stem):
         _write(journal, store)
@@ -56,14 +56,14 @@ def convert(journal: Path, store: Store) -> None:
 
 
 def _put_aside(store: Store, journal: Path, damage: FileDamaged) -> None:
-    """Move a journal that this process holds; where it cannot be moved, it stays."""
+    """Move a journal that this process holds to quarantine; it stays where that fails."""
     found = put_aside(store, damage, move=False)
     with contextlib.suppress(OSError):
         move_aside(store, journal, found)
 
 
 def _is_compacted(store: Store, stem: str) -> bool:
-    """Tell whether a compacted file holds the rows; today's never do, so nobody is asked."""
+    """Return whether a compacted file holds the rows; today's never do, so none is read."""
     return stem[:8] != datetime.now(UTC).strftime("%Y%m%d") and is_replaced(store, stem)
 
 

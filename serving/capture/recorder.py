@@ -1,8 +1,8 @@
-"""Capture: every scored instance is a row in a journal before its answer leaves.
+"""Capture: every scored instance is a row in a journal before its response is sent.
 
-A plain append survives the process, whatever kills it. Parquet comes later and elsewhere: a thread
-seals the open journals now and then, and a process of its own converts every journal that nobody
-holds, this worker's and those that dead ones left (`serving.capture.conversion`).
+A plain append survives the end of the process, whatever its cause. Parquet is written later: a
+thread seals the open journals periodically, and a child process converts every journal that no
+process holds, this worker's and those of ended workers (`serving.capture.conversion`).
 """
 
 import threading
@@ -30,9 +30,9 @@ from serving.telemetry.logs import JsonLog, location
 
 @dataclass(frozen=True, slots=True)
 class CaptureCounters:
-    """Rows of this worker since it started: journalled, not yet Parquet, not written at all.
+    """Rows of this worker since its start: journalled, not yet in Parquet, lost.
 
-    `oldest` is the age of the oldest row that is not Parquet yet, in seconds; 0 without one.
+    `oldest` is the age of the oldest row that is not yet in Parquet, in seconds; 0 without one.
     """
 
     captured: int
@@ -42,16 +42,16 @@ class CaptureCounters:
 
 
 _OLDEST_SECONDS = 60.0
-"""Age from which a row that is not Parquet yet is worth a reason, unless it may wait longer."""
+"""Age above which a row not yet in Parquet is a problem; at least twice the flush interval."""
 _SILENT_SECONDS = 10.0
 _MAX_PATIENCE_SECONDS = 600.0
 
 
 class Capture:
-    """Journals what a worker answers, and turns journals into Parquet in a thread of its own."""
+    """Recorder of a worker's answered rows in journals, converted to Parquet by its own thread."""
 
     def __init__(self, settings: Settings, log: JsonLog, role: str = ROLE_PRIMARY) -> None:
-        """Remember where, and the role of the rows; nothing is touched before `start`."""
+        """Store the settings and the role of the rows; nothing is written yet."""
         self._role = role
         self._store, self._folder = settings.inference_store, settings.journal_dir
         self._key, self._seconds = settings.pseudonym_key, settings.capture_flush_seconds
@@ -61,7 +61,7 @@ class Capture:
         self._lock = threading.Lock()
         self._formats: dict[int, RowFormat] = {}
         self._open: dict[int, Journal] = {}
-        self._sealed: dict[Path, Journal] = {}  # closed, and not Parquet yet
+        self._sealed: dict[Path, Journal] = {}  # closed, not yet in Parquet
         self._captured = self._lost = 0
         self._writing_fails = False
         self._conversion_fails: str | None = None
@@ -77,11 +77,11 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
-        """Begin to convert; what earlier processes left comes first."""
+        """Start the converting thread; journals of earlier processes come first."""
         self._thread.start()
 
     def close(self) -> None:
-        """Seal and convert what is open. Call it when nothing is answered any more."""
+        """Seal and convert the open journals. Call it when no request is served any more."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -91,11 +91,11 @@ class Capture:
     def append(self, jobs: Sequence[Job]) -> None:
         """Journal the rows of scored jobs, all of one version, in one write.
 
-        A failure is logged. The rows are counted as lost, since their answers leave all the same,
-        unless capture is required.
+        A failure is logged. Unless capture is required, the rows are counted as lost, since their
+        responses are sent all the same.
 
         Raises:
-            CaptureFailed: the rows could not be written, capture is required, nothing was written.
+            CaptureFailed: capture is required and the rows could not be written; none was.
         """
         version = jobs[0].model.version
         form = self._formats.get(version.number)
@@ -120,7 +120,7 @@ class Capture:
             self._log.event("ERROR", resumed)
 
     def _fail(self, exc: OSError, rows: int) -> None:
-        """Log the first failure of a row of them; count what is lost, or refuse to lose it."""
+        """Log the first of consecutive failures; count lost rows, or raise where required."""
         text = N_("capture failed, rows are lost: {reason}")
         if self._required:
             text = N_("capture failed, requests are refused: {reason}")
@@ -141,7 +141,7 @@ class Capture:
             return CaptureCounters(self._captured, pending, self._lost, oldest)
 
     def problems(self) -> list[str]:
-        """Return what is wrong now, for people."""
+        """Return the current problems as messages for operators."""
         found = []
         if self._writing_fails and self._required:
             found.append(_("capture fails and, with CAPTURE_REQUIRED=true, nothing is answered"))
@@ -170,9 +170,9 @@ class Capture:
         return [*found, *self._set_aside]
 
     def flush(self) -> None:
-        """Seal the open journals and have every journal converted that nobody holds.
+        """Seal the open journals and convert every journal that no process holds.
 
-        What fails is logged once and said in `problems`; the next turn tries again.
+        A failure is logged once and listed in `problems`; the next turn retries.
         """
         try:
             self._seal_and_convert()
@@ -201,14 +201,14 @@ class Capture:
             if self._unconverted.get(path) != reason:
                 text = N_("the journal {name} did not become Parquet: {reason}")
                 self._log.event("ERROR", _(text, name=path.name, reason=reason))
-        # A journal may have been converted by another worker, or put aside.
+        # A journal may have been converted by another worker, or moved to quarantine.
         left = {path: why for path, why in self._unconverted.items() if path not in outcomes}
         self._unconverted = {path: why for path, why in (left | failed).items() if path.exists()}
         self._set_aside = [str(one) for one in quarantined_journals(self._folder)]
         self._forget_converted(outcomes)
 
     def _converted(self) -> Mapping[Path, str | None]:
-        """Have the journals converted; one that takes too long gets more time in the next turn."""
+        """Convert the journals in a child process; after a timeout the next turn has more time."""
         self._heart.beat(_SILENT_SECONDS)
         try:
             found = conversion.convert_free(self._folder, self._store, self._alive, self._patience)
@@ -221,12 +221,12 @@ class Capture:
         return found
 
     def _alive(self, within: float) -> None:
-        """Note a sign of life of the converting process, and of the thread that waits for it."""
+        """Record a heartbeat of the converting process, and of the thread that waits for it."""
         self._child.beat(within)
         self._heart.beat(within + _SILENT_SECONDS)
 
     def _forget_converted(self, outcomes: Mapping[Path, str | None]) -> None:
-        """Count sealed journals no more that are gone: as lost where their folder went too."""
+        """Drop sealed journals that no longer exist; count them lost if the folder was replaced."""
         with self._lock:
             gone = [path for path in self._sealed if not path.exists()]
             folder_went = _identity(self._folder) != self._made_in
@@ -236,7 +236,7 @@ class Capture:
                     self._lose(journal)
 
     def _lose(self, journal: Journal) -> None:
-        """Count and tell the rows of a journal that is gone without having become Parquet."""
+        """Count as lost, and log, the rows of a journal that vanished before its conversion."""
         if journal.rows:
             self._lost += journal.rows
             text = ngettext(
@@ -266,20 +266,20 @@ class Capture:
             self.flush()
 
     def _rest(self) -> bool:
-        """Wait for the next turn or a job's request to rotate; return whether to stop instead."""
+        """Wait for the next turn or a job's rotation request; return whether to stop instead."""
         until = time.monotonic() + self._seconds
         while (left := until - time.monotonic()) > 0:
             self._heart.beat(_SILENT_SECONDS)
             if self._stop.wait(min(left, ROTATE_LOOK_SECONDS)):
                 return True
-            # Another's process may have held a sealed journal, and made it Parquet, meanwhile.
+            # Another worker's process may have converted a sealed journal in the meantime.
             self._forget_converted({})
             if self._asked_to_rotate():
                 return False
         return self._stop.is_set()
 
     def _asked_to_rotate(self) -> bool:
-        """Tell whether a request has come since the last look (see `core.store.places`)."""
+        """Return whether a request has come since the last check (see `core.store.places`)."""
         try:
             found = (self._folder / ROTATE_REQUEST).stat().st_mtime_ns
         except OSError:
@@ -289,7 +289,7 @@ class Capture:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Return what tells a folder from another of the same name; None where there is none."""
+    """Return a folder's device and inode, which change if it is replaced; None without one."""
     try:
         found = folder.stat()
     except OSError:

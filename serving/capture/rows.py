@@ -1,4 +1,4 @@
-"""What a journal keeps of an answered request: a row for each instance, in the version's form."""
+"""Journal rows of an answered request: one for each instance, in the version's format."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ _GIVEN = (
     *("request_id", "instance", "timestamp", "entity", "period"),
     *("score", "label", "threshold", "scored_ms"),
 )
-"""Columns that every row has, in the order in which they are given; the features follow, and after
-them the probability of each class where the version gives it."""
+"""Columns of every row, in order; the features follow, and after them the probability of each class
+where the version returns it."""
 
 
 class RowFormat(NamedTuple):
-    """A version's journal header, and what makes a row of it from `_GIVEN` and what follows.
+    """Journal header of a version, and the function that makes a row from its column values.
 
-    `classes` of them are probabilities, after the features.
+    `classes` is the number of probability columns, which follow the features.
     """
 
     header: JournalHeader
@@ -33,7 +33,7 @@ class RowFormat(NamedTuple):
 
 
 def format_of(version: LoadedVersion, role: str) -> RowFormat:
-    """Return how the rows of a version are written that it answers in a role."""
+    """Return the row format of a version in a role."""
     constants = {
         "model_name": version.name,
         "model_version": version.contract.release,
@@ -48,7 +48,7 @@ def format_of(version: LoadedVersion, role: str) -> RowFormat:
 
 
 def rows_of(job: Job, form: RowFormat, key: str) -> list[Sequence[Any]]:
-    """Return a scored job's rows; who they are about only as a pseudonym, made with the key."""
+    """Return a scored job's journal rows; entities only as pseudonyms, made with the key."""
     given, request_id, scored_ms = job.instances, job.context.request_id, job.context.elapsed_ms()
     prefix = job.model.version.contract.entity_prefix
     timestamp, threshold = time.time_ns() // 1000, job.model.threshold
@@ -70,7 +70,7 @@ def rows_of(job: Job, form: RowFormat, key: str) -> list[Sequence[Any]]:
 
 
 def _probabilities(job: Job, classes: int) -> Sequence[Sequence[float | None]]:
-    """Return the probability of each class that a journal keeps, a row per instance."""
+    """Return the class probabilities per instance; null where the output has another shape."""
     if not classes:
         return ((),) * len(job.instances.rows)
     if np.shape(job.output) != (len(job.instances.rows), classes):
