@@ -1,1 +1,1 @@
-"""Estimators as functions on arrays, each verified against what it replaces before it is used."""
+"""Estimators as functions on arrays, each verified against the original method before use."""

@@ -1,4 +1,4 @@
-"""Whether two ways to compute one output give the same: values to 1e-12, labels exactly."""
+"""Comparison of two methods on the same rows: values to 1e-12, labels exactly."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,22 +8,22 @@ import numpy as np
 from serving.compiled.arrays import Undecided
 
 TOLERANCE = 1e-12
-"""Largest difference, absolute and relative, between a shortcut and what it replaces."""
+"""Largest difference, absolute and relative, between a shortcut and the method it replaces."""
 
 BATCH_ROWS = 128
 _SINGLE_ROWS = 8
 
 Rows = Sequence[Any] | np.ndarray
-"""Rows as a list, or as a matrix (n, k): whatever both ways take."""
+"""Rows as a list, or as a matrix (n, k): whichever both methods accept."""
 Method = Callable[[Any], Any]
-"""A way to compute an output for rows."""
+"""A method that computes an output for rows."""
 
 
 def agree(plain: Method, shortcut: Method, rows: Rows) -> bool:
-    """Tell whether both give the same for `rows`: at once, and many also in parts and singly.
+    """Return whether both agree on `rows`: as one batch, and many also in parts and singly.
 
-    Where the plain way raises, the shortcut has to raise as well; where it does not, the shortcut
-    may say that a row is undecided, which leaves it to the plain way.
+    Where the plain method raises, the shortcut has to raise as well; elsewhere the shortcut may
+    raise Undecided, which leaves a row to the plain method.
     """
     batches = [rows]
     if len(rows) > BATCH_ROWS:
@@ -33,7 +33,7 @@ def agree(plain: Method, shortcut: Method, rows: Rows) -> bool:
 
 
 def _agree_on(plain: Method, shortcut: Method, batch: Rows) -> bool:
-    """Compare one batch; one that either way refuses as a whole is compared row by row."""
+    """Compare one batch; row by row where the plain method raises or the shortcut is undecided."""
     try:
         expected = np.asarray(plain(batch))
     except Exception:
@@ -53,7 +53,7 @@ def _each(plain: Method, shortcut: Method, batch: Rows) -> bool:
 
 
 def equal(found: Any, expected: Any) -> bool:
-    """Tell whether two outputs have one shape, one kind of value, and the same values."""
+    """Return whether two outputs agree in shape, kind of dtype and values."""
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape or found.dtype.kind != expected.dtype.kind:
         return False
@@ -63,7 +63,7 @@ def equal(found: Any, expected: Any) -> bool:
 
 
 def raises(method: Method, batch: Rows) -> bool:
-    """Tell whether a method refuses a batch."""
+    """Return whether a method raises on a batch."""
     try:
         method(batch)
     except Exception:

@@ -1,4 +1,4 @@
-"""What the pieces of a compiled estimator share: a method as a function of one array."""
+"""Shared parts of compiled estimators: a method as a function of one array."""
 
 import copy
 from collections.abc import Callable
@@ -10,21 +10,21 @@ ArrayMethod = Callable[[np.ndarray], np.ndarray]
 """A method of an estimator as a function of one matrix (n, k): numbers, or objects with text."""
 
 Compile = Callable[[Any, str], ArrayMethod]
-"""Returns an estimator's method, by its name, as a function of arrays."""
+"""Compiler of an estimator's method, given its name, into a function of arrays."""
 
 
 class ShortcutRefused(Exception):
-    """There is no shortcut, or it differs from what it should replace."""
+    """There is no shortcut, or it differs from the method it would replace."""
 
 
 class Undecided(Exception):
-    """The compiled answer might differ on these rows: fall back to the estimator's own method."""
+    """The compiled output might differ on these rows: fall back to the estimator's own method."""
 
 
 def asked(estimator: Any, name: str) -> ArrayMethod:
-    """Return the estimator's own method, on a copy that has forgotten its columns' names.
+    """Return the estimator's own method, on a copy without column names.
 
-    With names scikit-learn warns of a matrix without them, at every call.
+    With names, scikit-learn would warn at every call that the matrix has none.
     """
     method = getattr(_nameless(estimator), name)
 
@@ -75,7 +75,7 @@ def finite(matrix: np.ndarray) -> np.ndarray:
     """Return the matrix as floats.
 
     Raises:
-        Undecided: a value is missing or infinite, which most estimators refuse by themselves.
+        Undecided: a value is missing or infinite, which most estimators reject.
     """
     matrix = numbers(matrix)
     if not np.isfinite(matrix).all():
@@ -84,10 +84,10 @@ def finite(matrix: np.ndarray) -> np.ndarray:
 
 
 def single_precision(matrix: np.ndarray, nullable: bool) -> np.ndarray:
-    """Return the matrix as float32, in which most trees compare.
+    """Return the matrix as float32, the precision in which most trees compare.
 
     Raises:
-        Undecided: a value is too large for it, or missing where that is refused.
+        Undecided: a value overflows it, or is missing and not `nullable`.
     """
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(numbers(matrix), np.float32)
@@ -97,7 +97,7 @@ def single_precision(matrix: np.ndarray, nullable: bool) -> np.ndarray:
 
 
 CLEAR = 1e-9
-"""Least lead of a class that rounding cannot turn around."""
+"""Smallest margin between two classes that rounding cannot reverse."""
 
 
 def labelled(
@@ -106,8 +106,8 @@ def labelled(
     """Return `predict` of a classifier from its decision values or probabilities.
 
     Decision values (n,) are of the second of two classes; a matrix (n, c) has one for each class.
-    Where two classes are level but for rounding, `exact` decides, whose values are the estimator's
-    to the last bit; without it the rows are undecided.
+    Where two classes tie within rounding, `exact` decides, whose values equal the estimator's to
+    the last bit; without it `predict` raises Undecided.
     """
 
     def predict(matrix: np.ndarray) -> np.ndarray:

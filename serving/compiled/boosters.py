@@ -1,7 +1,7 @@
-"""XGBoost, LightGBM and CatBoost models from the files of their own formats, which are data.
+"""XGBoost, LightGBM and CatBoost models from their native file formats, which hold no code.
 
 The libraries are optional (the extras `boosters`, for the first two, and `catboost`). A model is
-asked as MLflow's pyfunc asks it; on arrays, where that was seen to give the same.
+called as MLflow's pyfunc calls it, or on arrays where that was verified to agree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,15 +34,15 @@ CATBOOST_CLASSES = ("CatBoost", "CatBoostClassifier", "CatBoostRegressor", "CatB
 CATBOOST_FORMATS = ("cbm", "json")
 
 _FEW_ROWS = 32
-"""Rows up to which GTIL is quicker than XGBoost's own call, with 100 to 500 trees."""
+"""Rows up to which GTIL is faster than XGBoost's own call, with 100 to 500 trees."""
 
 
 class NotData(Exception):
-    """A model of such a flavour whose file is none of the library's own format."""
+    """A model of such a flavour whose file is not in the library's own data format."""
 
 
 class XgboostBooster:
-    """A native booster, asked as MLflow asks it."""
+    """A native booster, called as MLflow calls it."""
 
     def __init__(self, booster: Any) -> None:
         """Keep the booster."""
@@ -57,9 +57,9 @@ class XgboostBooster:
 
 
 class WithParams:
-    """A model of XGBoost's whose signature declares parameters: MLflow's flavour passes them on.
+    """An XGBoost model whose signature declares parameters, which MLflow's flavour passes on.
 
-    Those that the model's own `predict` does not know are dropped, as MLflow does.
+    Those that the model's own `predict` does not accept are dropped, as in MLflow.
     """
 
     def __init__(self, model: Any, specs: Sequence[Mapping[str, Any]]) -> None:
@@ -85,7 +85,7 @@ def load_xgboost(file: Path, flavor: Mapping[str, Any]) -> Any:
 
     Raises:
         ImportError: the library is not installed.
-        NotData: the class that the flavour names is none of XGBoost's own.
+        NotData: the class that the flavour names is not one of XGBoost's.
     """
     import xgboost
 
@@ -104,7 +104,7 @@ def load_catboost(file: Path, flavor: Mapping[str, Any]) -> Any:
 
     Raises:
         ImportError: the library is not installed.
-        NotData: the class that the flavour names is none of CatBoost's own, or another format.
+        NotData: the class that the flavour names is not one of CatBoost's, or another format.
     """
     import catboost
 
@@ -117,7 +117,7 @@ def load_catboost(file: Path, flavor: Mapping[str, Any]) -> Any:
 
 
 def xgboost_booster(model: XgboostBooster, _name: str, _: Compile) -> ArrayMethod:
-    """Return a booster's predictions of arrays, without a DMatrix."""
+    """Return a booster's prediction as a function of arrays, without a DMatrix."""
     predict = model.booster.inplace_predict
 
     def itself(matrix: np.ndarray) -> np.ndarray:
@@ -127,9 +127,9 @@ def xgboost_booster(model: XgboostBooster, _name: str, _: Compile) -> ArrayMetho
 
 
 def xgboost_model(model: Any, name: str, _: Compile) -> ArrayMethod:
-    """Return a method of XGBoost's estimators, whose own call takes longer than most of a request.
+    """Return a method of XGBoost's estimators, whose own call dominates the time of a request.
 
-    Those that take a number for a missing value use their own method: the trees do not hold it.
+    Those with a number as missing value use their own method: the trees do not store that number.
     """
     itself = asked(model, name)
     if not np.isnan(model.missing):
@@ -143,15 +143,15 @@ def xgboost_model(model: Any, name: str, _: Compile) -> ArrayMethod:
 def _few_by_gtil(
     booster: Any, itself: ArrayMethod, finish: ArrayMethod | None = None
 ) -> ArrayMethod:
-    """Return a method that takes few rows by GTIL, where that gives what the library itself does.
+    """Return a method that scores few rows by GTIL, where that agrees with the library's `itself`.
 
-    `finish` makes the method's output of the booster's, (n,).
+    `finish` converts the booster's output (n,) to the method's.
     """
     import treelite
     from scipy.special import expit
 
     if '"booster":"gblinear"' in booster.save_config():
-        return itself  # Treelite would say so in the log
+        return itself  # Treelite does not support it, and would log so
     try:
         trees = treelite.frontend.from_xgboost(booster)
     except treelite.TreeliteError:
@@ -174,7 +174,7 @@ def _few_by_gtil(
 
 
 def lightgbm_model(model: Any, name: str, _: Compile) -> ArrayMethod:
-    """Return a method of LightGBM's estimators by their booster: their own checks cost more."""
+    """Return a method of LightGBM's estimators by their booster, without their costly checks."""
     booster = model.booster_
 
     def margins(matrix: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Encoders as tables: what the encoder itself made of each category, found again by look-up.
+"""Encoders as lookup tables of the encoder's own output for each category.
 
-One-hot, ordinal and target encoders treat each column by itself. So the encoder is asked once for
-every category it knows, for null, and for a value that it cannot know; what raises has no entry.
+One-hot, ordinal and target encoders treat each column separately. So the encoder is called once for
+every fitted category, for null, and for an unseen value; a value on which it raises has no entry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,24 +13,24 @@ import numpy as np
 from serving.compiled.arrays import ArrayMethod, Compile, ShortcutRefused, Undecided, asked
 
 MOST_CELLS = 2_000_000
-"""Largest table of one column, in numbers; beyond it there is no shortcut."""
+"""Largest lookup table of one column, in cells; above it there is no shortcut."""
 
 _UNSEEN_TEXT = "\x00 a category that nobody has seen \x00"
 
 
 @dataclass(frozen=True, slots=True)
 class _Encoding:
-    """What one column becomes: `values` (m, w), and the row of each category, None for null."""
+    """Lookup table of one column: `values` (m, w), and each category's row in it; None is null."""
 
     rows: Mapping[Any, int]
     unseen: int | None
     values: np.ndarray
 
     def encode(self, column: Sequence[Any]) -> np.ndarray:
-        """Return the blocks (n, w) of the values of one column.
+        """Return the encoded values (n, w) of one column.
 
         Raises:
-            Undecided: the encoder raised on such a value.
+            Undecided: the encoder raised on one of the values.
         """
         get, unseen = self.rows.get, self.unseen
         found = [get(value if value == value else None, unseen) for value in column]
@@ -40,14 +40,14 @@ class _Encoding:
 
 
 def tabulated(encoder: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Return an encoder's `transform` as look-ups in tables.
+    """Return an encoder's `transform` as table lookups.
 
     Raises:
         ShortcutRefused: the tables would be too large.
     """
     plain = _asked_in_its_type(encoder)
     bases = [categories.tolist()[0] for categories in encoder.categories_]
-    # What the columns become stands side by side, in order; one-hot encoders say how wide each is.
+    # Output blocks are concatenated in column order; one-hot encoders store each block's width.
     width = plain(np.array([bases], dtype=object)).shape[1]
     widths = getattr(encoder, "_n_features_outs", [width // len(bases)] * len(bases))
     if max(map(len, encoder.categories_)) * width > MOST_CELLS:
@@ -69,7 +69,7 @@ def tabulated(encoder: Any, _name: str, _: Compile) -> ArrayMethod:
 def _table(
     plain: ArrayMethod, bases: list[Any], place: int, categories: list[Any], own: slice
 ) -> _Encoding:
-    """Ask for each value that one column can take, the others held at their first category."""
+    """Encode each value that one column can take, the others fixed at their first category."""
 
     def encoded(values: list[Any]) -> np.ndarray:
         rows = np.array([bases] * len(values), dtype=object)
@@ -91,7 +91,7 @@ def _table(
 
 
 def _asked_in_its_type(encoder: Any) -> ArrayMethod:
-    """Return the encoder's own `transform`, of numbers where it was fitted on numbers."""
+    """Return the encoder's own `transform`, on floats where it was fitted on numbers."""
     plain = asked(encoder, "transform")
     if any(categories.dtype == object for categories in encoder.categories_):
         return plain

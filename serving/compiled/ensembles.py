@@ -1,4 +1,4 @@
-"""Estimators made of estimators: each part compiled, and joined as scikit-learn joins them."""
+"""Composite estimators: each part compiled, and combined as scikit-learn combines them."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from serving.compiled.numeric import same
 
 
 def pipeline(part: Any, name: str, compile_part: Compile) -> ArrayMethod:
-    """Run the steps one after the other."""
+    """Run the steps in sequence (Pipeline)."""
     steps = [step for _, step in part.steps if step not in (None, "passthrough")]
     methods = [compile_part(step, "transform") for step in steps[:-1]]
     methods.append(compile_part(steps[-1], name))
@@ -31,7 +31,7 @@ def pipeline(part: Any, name: str, compile_part: Compile) -> ArrayMethod:
 
 
 def columns(part: Any, _name: str, compile_part: Compile) -> ArrayMethod:
-    """Put the parts side by side, columns found by the positions that fitting resolved."""
+    """Concatenate the parts' outputs, by column positions resolved at fit (ColumnTransformer)."""
     positions = part._transformer_to_input_indices
     blocks: list[tuple[Any, ArrayMethod]] = []
     for label, transformer, _columns in part.transformers_:
@@ -48,13 +48,13 @@ def columns(part: Any, _name: str, compile_part: Compile) -> ArrayMethod:
 
 
 def _slice(positions: list[int]) -> Any:
-    """Return a slice where positions follow each other: it costs no copy."""
+    """Return a slice where positions are consecutive, which avoids a copy."""
     first, last = positions[0], positions[-1] + 1
     return slice(first, last) if positions == list(range(first, last)) else positions
 
 
 def union(part: Any, _name: str, compile_part: Compile) -> ArrayMethod:
-    """Put the outputs of transformers of the same columns side by side (FeatureUnion)."""
+    """Concatenate the outputs of transformers of the same columns (FeatureUnion)."""
     weights = part.transformer_weights or {}
     blocks = [
         (same if step == "passthrough" else compile_part(step, "transform"), weights.get(label, 1))
@@ -77,7 +77,7 @@ def calibrated(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
 
 
 def _one_calibration(fitted: Any, compile_part: Compile) -> ArrayMethod:
-    """Calibrate each class's decision value, then make them sum to one."""
+    """Calibrate each class's decision value, then scale them to sum to one."""
     if fitted.method not in ("sigmoid", "isotonic"):
         raise ShortcutRefused
     decide = _decision(fitted.estimator, compile_part)
@@ -118,7 +118,7 @@ def _curve(calibrator: Any) -> ArrayMethod:
 
 
 def voting(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
-    """Average the parts' probabilities or predictions, weighted as stated."""
+    """Average the parts' probabilities or predictions, by the estimator's weights."""
     classifier = hasattr(model, "classes_")
     if classifier and (model.voting != "soft" or name not in ("predict", "predict_proba")):
         return asked(model, name)
@@ -139,7 +139,7 @@ def voting(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
 
 
 def stacking(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
-    """Give the parts' predictions to the last estimator (StackingClassifier, StackingRegressor)."""
+    """Pass the parts' predictions to the final one (StackingClassifier, StackingRegressor)."""
     parts = list(map(compile_part, model.estimators_, model.stack_method_))
     last = compile_part(model.final_estimator_, name)
     binary = hasattr(model, "classes_") and len(model.classes_) == 2
@@ -151,7 +151,7 @@ def stacking(model: Any, name: str, compile_part: Compile) -> ArrayMethod:
             if block.ndim == 1:
                 block = block[:, None]
             elif binary and asked_for == "predict_proba":
-                # The other class's probability says the same.
+                # The other class's probability is redundant.
                 block = block[:, 1:]
             blocks.append(block)
         blocks += [numbers(matrix)] if model.passthrough else []

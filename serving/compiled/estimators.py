@@ -1,8 +1,8 @@
 """An estimator's method as plain functions on arrays: no frames, no checks repeated at every call.
 
-Known parts of scikit-learn are rewritten as the arithmetic they do; any other part falls back to
-its own method, with an array in place of a frame. The result is compared with the estimator before
-it is used (`serving.model.shortcut`), so that a part that changes with scikit-learn is not trusted.
+Known parts of scikit-learn are rewritten as plain arithmetic; any other part falls back to its own
+method, with an array in place of a frame. The result is compared with the estimator before it is
+used (`serving.model.shortcut`), which rejects a part whose arithmetic a release has changed.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ COMPILERS: Mapping[str, Callable[[Any, str, Compile], ArrayMethod]] = {
     "OrdinalEncoder": tabulated,
     "TargetEncoder": tabulated,
 }
-"""By the name of a class, or of one that it derives from, of the modules below."""
+"""Compilers by the name of a class of `_MODULES`, or of one of its base classes."""
 
 _MODULES = ("sklearn.", "lightgbm.", "xgboost.", "serving.compiled.")
 
@@ -35,7 +35,7 @@ def compile_method(estimator: Any, name: str) -> ArrayMethod:
     """Return the estimator's method `name` as a function of a matrix (n, k).
 
     Raises:
-        ShortcutRefused: a part of the estimator cannot take arrays.
+        ShortcutRefused: a part of the estimator cannot be compiled.
     """
     own = type(estimator)
     kinds = own.__mro__ if own.__module__.startswith(_MODULES) else ()

@@ -1,6 +1,6 @@
-"""Trees of any library by Treelite's GTIL, which begins at once and is slower per row.
+"""Tree models of any library by Treelite's GTIL: less fixed cost per call, more per row.
 
-The libraries' own calls need a tenth of a millisecond to several before they look at the first row.
+The libraries' own calls take from 0.1 ms to several milliseconds before they process the first row.
 """
 
 import atexit
@@ -17,17 +17,17 @@ _CATEGORICAL = 2  # of Treelite's node types
 
 
 def by_size(small: ArrayMethod, turn: int, large: ArrayMethod) -> ArrayMethod:
-    """Return a method that takes up to `turn` rows by `small`, more by `large`."""
+    """Return a method that uses `small` for up to `turn` rows, `large` for more."""
     return lambda matrix: small(matrix) if len(matrix) <= turn else large(matrix)
 
 
 def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
-    """Return a Treelite model's margins (n, c), of one (n,); values out of its range: undecided.
+    """Return a function of a Treelite model's margins (n, c), or (n,) with one output.
 
-    The trees' outputs are added here, one after the other as the libraries do and in the precision
-    of the model: GTIL's own sum differs in the last bit, and a row's score would depend on how many
-    came beside it. Values are compared in single precision if `single`; they may be missing if
-    `nullable`.
+    The trees' outputs are summed here in sequence, as the libraries do, and in the precision of the
+    model: GTIL's own sum differs in the last bit, and a row's score would depend on the size of its
+    batch. Values are compared in single precision if `single`, and raise Undecided if they overflow
+    it, or are missing and not `nullable`.
     """
     header = model.get_header_accessor()
     start = header.get_field("base_scores")
@@ -38,7 +38,7 @@ def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
         matrix = single_precision(matrix, nullable) if single else numbers(matrix)
         if not nullable and np.isnan(matrix).any():
             raise Undecided
-        # GTIL compares in the precision of what it is given.
+        # GTIL compares in the precision of its input.
         exact = matrix.astype(np.float64, copy=False)
         trees = per_tree(exact).reshape(len(matrix), -1, len(start))
         trees[:, 0] += start.astype(trees.dtype)
@@ -49,10 +49,10 @@ def margins_of(model: Any, single: bool, nullable: bool) -> ArrayMethod:
 
 
 def _per_tree(model: Any) -> ArrayMethod:
-    """Return GTIL's output of each tree (n, trees, c), by one configuration for all calls.
+    """Return a function of GTIL's output per tree (n, trees, c), with one configuration for all.
 
-    Its public function writes one as JSON and reads it again at each call, a tenth of a request's
-    time; where a release of it has no other way, that is taken.
+    GTIL's public function serializes and parses a JSON configuration at each call, a tenth of a
+    request's time; it is the fallback where a release lacks the private one.
     """
     from treelite.gtil import gtil
 
@@ -68,7 +68,7 @@ def _configuration() -> Any:
     from treelite.gtil import gtil
 
     config = gtil.GTILConfig(nthread=1, predict_type="score_per_tree")
-    # A configuration that outlives its library says so on stderr when Python ends.
+    # A configuration freed after its library writes an error to stderr at interpreter exit.
     atexit.register(config.__dict__.update, _handle=None)
     return config
 
@@ -100,6 +100,6 @@ def _neighbours(values: np.ndarray) -> np.ndarray:
 
 
 def has_categories(model: Any) -> bool:
-    """Tell whether a tree asks whether a value is one of a set, which thresholds do not try."""
+    """Return whether a tree has a categorical split, which probes at thresholds do not cover."""
     trees = (model.get_tree_accessor(number) for number in range(model.num_tree))
     return any((tree.get_field("node_type") == _CATEGORICAL).any() for tree in trees)

@@ -1,4 +1,4 @@
-"""Linear models: one product of matrices, and what makes it a probability or a label."""
+"""Linear models: one matrix product, and its conversion to probabilities or labels."""
 
 from typing import Any
 
@@ -38,11 +38,11 @@ def classifier(model: Any, name: str, _: Compile) -> ArrayMethod:
 
 
 def _product(coefficients: Any) -> ArrayMethod:
-    """Return the product of rows (n, k) with coefficients (k,) or (c, k), each row by itself.
+    """Return the product of rows (n, k) with coefficients (k,) or (c, k), row by row.
 
-    A product by BLAS sums in an order that depends on how many rows there are: a row's last bit
-    would depend on the requests that came beside it. In single precision the difference is more
-    than a last bit, and what the estimator answers itself is kept.
+    BLAS sums in an order that depends on the number of rows: a row's last bit would depend on the
+    other requests in its batch. In single precision the two products differ by more than the last
+    bit, so the estimator's own is used.
     """
     weights = np.ascontiguousarray(coefficients)
     form = "ij,j->i" if weights.ndim == 1 else "ij,kj->ik"
@@ -59,7 +59,7 @@ _LOGISTIC = ("LogisticRegression", "LogisticRegressionCV")
 
 
 def probabilities(decide: ArrayMethod) -> ArrayMethod:
-    """Return the logistic function of decision values (n,), the softmax of those (n, c)."""
+    """Return the logistic function of decision values (n,), or the softmax of values (n, c)."""
     from scipy.special import expit, softmax
 
     def method(matrix: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Transformers of numbers as the arithmetic they do."""
+"""Numeric transformers as plain arithmetic."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +10,7 @@ from serving.compiled.arrays import ArrayMethod, Compile, asked, numbers
 
 
 def imputer(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Fill in the statistics; one that adds or drops columns falls back to its own method."""
+    """Fill in the statistics; with an indicator, empty column or marker, use its own method."""
     statistics = np.asarray(part.statistics_)
     marker = part.missing_values
     is_nan = isinstance(marker, float) and np.isnan(marker)
@@ -43,7 +43,7 @@ def _text_filler(statistics: np.ndarray) -> ArrayMethod:
 
 
 def largest(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Divide by the largest absolute value (MaxAbsScaler); one that clips calls its own method."""
+    """Divide by the largest absolute value (MaxAbsScaler); one that clips uses its own method."""
     return asked(part, "transform") if getattr(part, "clip", False) else _shifted(None, part.scale_)
 
 
@@ -60,7 +60,7 @@ def _shifted(centre: np.ndarray | None, scale: np.ndarray | None) -> ArrayMethod
 
 
 def ranged(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Multiply by the scale, add the minimum (MinMaxScaler)."""
+    """Multiply by the scale, add the minimum, and clip if set (MinMaxScaler)."""
     scale, least = part.scale_, part.min_
     limits = part.feature_range if part.clip else None
 
@@ -72,7 +72,7 @@ def ranged(part: Any, _name: str, _: Compile) -> ArrayMethod:
 
 
 def function(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Call the function (FunctionTransformer), unless it wants its input checked."""
+    """Call the function (FunctionTransformer); with `validate`, the transformer's own method."""
     if part.validate:
         return asked(part, "transform")
     if part.func is None:
@@ -82,12 +82,12 @@ def function(part: Any, _name: str, _: Compile) -> ArrayMethod:
 
 
 def same(matrix: np.ndarray) -> np.ndarray:
-    """Return the matrix as it is."""
+    """Return the matrix unchanged."""
     return matrix
 
 
 def bins(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Return the number of the bin of each value, or a column for each bin (KBinsDiscretizer)."""
+    """Return the bin number of each value, or a column for each bin (KBinsDiscretizer)."""
     edges = [inner[1:-1] for inner in part.bin_edges_]
     counts = np.asarray(part.n_bins_)
     if part.encode == "ordinal":
@@ -112,7 +112,7 @@ def _places(matrix: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:
 
 
 def polynomial(part: Any, _name: str, _: Compile) -> ArrayMethod:
-    """Multiply the columns that each term names, in the order of the terms' powers."""
+    """Multiply the columns of each term, in the order of its powers (PolynomialFeatures)."""
     factors = [np.repeat(np.arange(len(powers)), powers) for powers in part.powers_]
 
     def terms(matrix: np.ndarray) -> np.ndarray:

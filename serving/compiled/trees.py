@@ -1,7 +1,7 @@
 """Tree ensembles without scikit-learn's fixed cost per call, a millisecond or more.
 
-Small matrices go through GTIL and large ones through scikit-learn, where both were seen to agree.
-Where they do not, the trees are asked one by one, which is scikit-learn's own arithmetic.
+Small matrices go through GTIL and large ones through scikit-learn, where both were verified to
+agree. Where they do not, the trees are evaluated one by one, with scikit-learn's own arithmetic.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,9 +24,9 @@ from serving.compiled.gtil import by_size, margins_of, rows_near_thresholds
 from serving.compiled.linear import probabilities
 
 SMALL_ROWS = 128
-"""Rows up to which GTIL is the faster one for a boosting, whose trees are small."""
+"""Rows up to which GTIL is faster for a boosting model, whose trees are small."""
 FEW_ROWS = 8
-"""Rows up to which it is the faster one for a forest."""
+"""Rows up to which GTIL is faster for a forest."""
 
 
 def ensemble(estimator: Any, name: str, compile_part: Compile) -> ArrayMethod:
@@ -36,7 +36,7 @@ def ensemble(estimator: Any, name: str, compile_part: Compile) -> ArrayMethod:
         quick = ensemble(estimator, values, compile_part)
         return labelled(estimator.classes_, quick, _tree_by_tree(estimator, values, compile_part))
     plain = _tree_by_tree(estimator, name, compile_part)
-    # A forest's trees are deep: scikit-learn's own walk is the faster one from few rows on.
+    # A forest's trees are deep: scikit-learn's own traversal is faster from a few rows on.
     forest = hasattr(estimator, "estimators_samples_")
     turn, large = (FEW_ROWS, plain) if forest else (SMALL_ROWS, asked(estimator, name))
     try:
@@ -57,8 +57,8 @@ def _tree_by_tree(estimator: Any, name: str, compile_part: Compile) -> ArrayMeth
 def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
     """Return the estimator's method `name` by GTIL, which agrees with `plain`.
 
-    Some ensembles compare in float32, others in float64. Which one it is, is tried: the thresholds
-    and their neighbours tell them apart.
+    Some ensembles compare in float32, others in float64. Both are tried, on probes at the
+    thresholds and their floating-point neighbours, which distinguish them.
 
     Raises:
         ShortcutRefused: Treelite cannot import the estimator, or differs from it.
@@ -80,9 +80,10 @@ def compile_trees(estimator: Any, name: str, plain: ArrayMethod) -> ArrayMethod:
 
 
 def _finished(estimator: Any, name: str, margins: ArrayMethod) -> ArrayMethod:
-    """Return what makes margins (n, c) or (n,) the method's output.
+    """Return the method's output as a function of rows, from their margins (n, c) or (n,).
 
-    GTIL's own softmax is in single precision. A forest's margins are probabilities already.
+    GTIL's own softmax is not used: it is in single precision. A forest's margins are probabilities
+    already.
     """
     if name == "predict_proba" and hasattr(estimator, "decision_function"):
         return probabilities(margins)
@@ -93,7 +94,7 @@ def _finished(estimator: Any, name: str, margins: ArrayMethod) -> ArrayMethod:
 
 
 def _boosting(estimator: Any, compile_part: Compile) -> ArrayMethod:
-    """Return the margins (n, c) of a histogram boosting, of one (n,): the sum over its trees."""
+    """Return a histogram boosting's margins (n, c), or (n,) with one: the sum over its trees."""
     prepare = estimator._preprocessor and compile_part(estimator._preprocessor, "transform")
     known, places = estimator._bin_mapper.make_known_categories_bitsets()
     start = estimator._baseline_prediction
@@ -130,7 +131,7 @@ def _mean(estimator: Any, name: str, members: Sequence[Any]) -> ArrayMethod:
 
 
 def tree(estimator: Any, name: str, _: Compile) -> ArrayMethod:
-    """Return a single tree's method, a forest of one; its own checks cost more than it does."""
+    """Return a single tree's method, as a forest of one: its own checks cost more than scoring."""
     if name == "predict" and hasattr(estimator, "classes_") and estimator.n_outputs_ == 1:
         shares = _mean(estimator, "predict_proba", [estimator])
         return lambda matrix: estimator.classes_.take(shares(matrix).argmax(axis=1), axis=0)
