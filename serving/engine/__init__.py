@@ -1,1 +1,1 @@
-"""Gather concurrent requests into batches and score them."""
+"""Batching and scoring of concurrent requests."""

@@ -1,10 +1,10 @@
-"""Concurrent requests share one call of the model: its cost is per call more than per row.
+"""Batching of concurrent requests into one model call, which costs more per call than per row.
 
-Requests that the event loop reads in one turn are scored together at the end of that turn; while
-the model runs, the next ones gather. Nothing waits on a timer, so a lone request is not delayed.
-A model that takes long, as most without a shortcut do, is called in a thread, one call at a time,
-and whatever arrives meanwhile is the next call. Large requests have a thread of their own, so that
-small ones and health checks go on.
+Requests read in one iteration of the event loop are scored together at its end; while the model
+runs, the next batch forms. There is no timer, so a lone request is not delayed. A slow model, as
+most without a shortcut are, is called in a thread, one call at a time, and the requests that arrive
+meanwhile form the next call. Large requests have a thread of their own, so that they do not block
+small ones and health checks.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ INLINE_ROWS = 128
 
 
 class Batcher:
-    """Scores jobs and records them before anyone learns the scores.
+    """Batcher of jobs, which are scored and recorded before their responses are sent.
 
     Args:
         record: called with the scored jobs of one version.
-        most: rows that may wait before `admit` refuses more; None for any number.
+        most: limit of waiting rows, above which `admit` raises; None for no limit.
     """
 
     def __init__(self, record: Callable[[Sequence[Job]], None], most: int | None = None) -> None:
-        """Keep the recorder; the threads start when first needed."""
+        """Store the recorder; the threads start on first use."""
         self._record, self._most = record, math.inf if most is None else most
         self.waiting = self.shed = 0
         self._quick: list[Job] = []
@@ -41,10 +41,10 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
 
     def admit(self, rows: int) -> None:
-        """Let a request pass whose rows are few enough beside those that wait, or that is alone.
+        """Admit a request if its rows and the waiting ones are within the limit, or none wait.
 
         Raises:
-            Overloaded: they are not; it is counted in `shed`.
+            Overloaded: they exceed the limit; the request is counted in `shed`.
         """
         if self.waiting and self.waiting + min(max(rows, 1), CHUNK_ROWS) > self._most:
             self.shed += 1
@@ -55,9 +55,9 @@ class Batcher:
 
         Raises:
             ScoringFailed: the model raised on these instances.
-            CaptureFailed: the scores could not be recorded, and must be.
+            CaptureFailed: capture is required, and the scores could not be recorded.
         """
-        # A large request has a thread of its own, where it is scored a chunk at a time.
+        # A large request is scored chunk by chunk in a thread of its own, so it counts as a chunk.
         rows = min(len(job.instances.rows), CHUNK_ROWS)
         self.waiting += rows
         try:
@@ -80,7 +80,7 @@ class Batcher:
         await job.done
 
     async def explain(self, job: Job) -> list[list[dict[str, Any]]]:
-        """Return what `serving.engine.explain` finds for a scored job.
+        """Return the feature effects of a scored job (`serving.engine.explain`).
 
         Raises:
             ScoringFailed: the model raised on a replaced instance.
@@ -92,7 +92,7 @@ class Batcher:
             self.waiting -= len(job.instances.rows)
 
     def close(self) -> None:
-        """Wait for the threads."""
+        """Shut the threads down, after their pending work."""
         self._large.shutdown()
         self._thread.shutdown()
 
@@ -123,7 +123,7 @@ class Batcher:
             self._flush_slow()
 
     def _finish(self, jobs: list[Job]) -> None:
-        """Record what was scored, then let the requests go on."""
+        """Record the scored jobs, then resolve the futures of all."""
         scored = [job for job in jobs if job.error is None]
         try:
             if scored:
@@ -132,7 +132,7 @@ class Batcher:
             for job in scored:
                 job.error = exc
         for job in jobs:
-            # A client that has gone away has cancelled its wait.
+            # The future of a disconnected client has been cancelled.
             if job.done is not None and not job.done.done():
                 if job.error is None:
                     job.done.set_result(None)
@@ -141,7 +141,7 @@ class Batcher:
 
 
 def _by_version(jobs: list[Job]) -> list[list[Job]]:
-    """Return the jobs by version, two of which meet only in the turn of a flip, and parameters."""
+    """Return the jobs grouped by version, which differ only during a flip, and parameters."""
     alike = groupby(jobs, key=lambda job: (id(job.model.version), job.params))
     return [list(group) for _key, group in alike]
 

@@ -1,4 +1,4 @@
-"""What is known of a request while it is being answered."""
+"""Context of a request while it is being served."""
 
 import os
 import random
@@ -6,19 +6,19 @@ import re
 import time
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-# A call of the system's source at every request lets another thread take the interpreter.
+# os.urandom at every request would release the interpreter lock to another thread.
 _numbers = random.Random(os.urandom(32))  # noqa: S311 (an identity, no secret)
 
 
 class RequestContext:
-    """Identity, start, and what the log line will say; without a message all went well."""
+    """Request id, start time, and fields of the log line; no message means success."""
 
     __slots__ = (
         *("client", "message", "model_version", "n_instances", "request_id", "started", "status"),
     )
 
     def __init__(self, proposed_id: bytes | None) -> None:
-        """Take over the client's request id when it is sane, else make one."""
+        """Use the client's request id if it is well-formed, else generate one."""
         if proposed_id is not None and _SANE_ID.fullmatch(proposed_id):
             self.request_id = proposed_id.decode()
         else:
@@ -31,5 +31,5 @@ class RequestContext:
         self.client: str | None = None
 
     def elapsed_ms(self) -> float:
-        """Return the time since the request arrived, in milliseconds, of whole microseconds."""
+        """Return the time since the request arrived, in milliseconds to whole microseconds."""
         return (time.perf_counter_ns() - self.started) // 1000 / 1000

@@ -1,10 +1,10 @@
-"""Which features raised or lowered an instance's score the most, for any model.
+"""Features that raised or lowered an instance's score the most, for any model.
 
 Each feature alone is set to a reference value, that of the contract's example, and the instance is
-scored again; the effect is the score as sent minus the score so changed (one-at-a-time replacement,
-the occlusion of Zeiler and Fergus, 2014, on columns). It says how this model's answer hangs on one
-input while the others stay. It is no cause in the world, effects do not add up to the score, and of
-two inputs that say the same each may show none.
+scored again; the effect is the original score minus the new one (one-at-a-time replacement, the
+occlusion of Zeiler and Fergus, 2014, on columns). It measures how this model's score depends on one
+input with the others fixed. It is not causal, effects do not add up to the score, and two redundant
+inputs may each show none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,19 +18,19 @@ from serving.engine.job import Job
 MOST = 5
 """Most features named for one instance."""
 NEGLIGIBLE = 1e-6
-"""Least change of the score that is worth a name."""
+"""Smallest change of the score that is reported."""
 _CALL_ROWS = 1000
-"""About how many replaced instances one call of the model takes; others get a turn in between."""
+"""Approximate number of replaced instances per model call; other threads run between calls."""
 
 
 def explain(job: Job) -> list[list[dict[str, Any]]]:
-    """Return the features of each scored instance with most effect, the strongest first.
+    """Return the features of each scored instance with the largest effect, strongest first.
 
     Raises:
         ScoringFailed: the model raised on a replaced instance.
     """
     features = job.model.version.contract.features
-    # What stands for "nothing special": the example's values, null without one.
+    # The reference is the contract's example, or nulls without one.
     example = job.model.version.contract.example
     values = [example.instance[feature.name] if example else None for feature in features]
     reference = np.array(values, dtype=object)
@@ -44,10 +44,10 @@ def explain(job: Job) -> list[list[dict[str, Any]]]:
 
 
 def _effects(job: Job, rows: np.ndarray, scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return what each value does to its row's score, (n, k); 0 where it is the reference's.
+    """Return the effect of each value on its row's score, (n, k); 0 where it is the reference's.
 
     The job's model scores the replaced instances in one call. Rows are (n, k), None for null;
-    scores (n,), as answered; reference (k,): a null in it replaces no value that must not be null.
+    scores (n,), as answered; reference (k,): a null in it is not used for a feature not nullable.
     """
     nullable = np.array([feature.nullable for feature in job.model.version.contract.features])
     replaceable = nullable | (reference != None)  # noqa: E711 (element by element)
@@ -64,7 +64,7 @@ def _effects(job: Job, rows: np.ndarray, scores: np.ndarray, reference: np.ndarr
 def _strongest(
     effects: np.ndarray, features: Sequence[Feature], reference: np.ndarray
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the features of each row of effects (n, k) that are worth a name."""
+    """Yield the reported features of each row of effects (n, k), strongest first."""
     strength = np.abs(effects)
     order = np.argsort(-strength, axis=1, kind="stable")[:, :MOST]
     counts = (np.take_along_axis(strength, order, axis=1) >= NEGLIGIBLE).sum(axis=1)

@@ -1,4 +1,4 @@
-"""One request's work for the model, and the call that does it for many requests at once."""
+"""A request's scoring job, and the model call that scores many jobs at once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ CHUNK_ROWS = 1000
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One request's instances and the model that validated them, which alone may score them.
+    """Instances of one request and the model that validated them, which alone may score them.
 
-    `output` is what the model returned for the instances; `scores` and `labels` are what capture
-    keeps of it, None where the model has none; the label of a model of classes is the position of
-    the one that it says.
+    `output` is the model's output for the instances; `scores` and `labels` are the parts of it that
+    capture records, None where the model has none; the label of a classifier is the position of the
+    predicted class.
     """
 
     model: ServedModel
@@ -44,7 +44,7 @@ class Job:
         return self.output.tolist() if hasattr(self.output, "tolist") else list(self.output)
 
     def keep(self, output: Output, scores: Sequence[float | None]) -> None:
-        """Keep the output, the scores, and the labels that this job's threshold gives them.
+        """Store the output, the scores, and their labels at this job's threshold.
 
         Raises:
             ScoringFailed: the version has a label and this job's model no threshold.
@@ -63,9 +63,9 @@ class Job:
 
 
 def settle(jobs: Sequence[Job], chunk: int | None = None) -> None:
-    """Score the jobs' rows, all of one version and alike in parameters; give each job its own.
+    """Score the jobs' rows, all of one version and equal parameters; store each job's results.
 
-    They are one call, or calls of `chunk` rows, between which other threads get their turn.
+    Rows are scored in one call, or in calls of `chunk` rows, between which other threads can run.
 
     Raises:
         ScoringFailed: the model raised, or gave no finite score where the contract has one.
@@ -91,7 +91,7 @@ def _joined(parts: Sequence[Output]) -> Output:
 
 
 def settle_apart(jobs: Sequence[Job]) -> None:
-    """Settle the jobs in one call; if that fails, each alone. A job that fails keeps its error."""
+    """Score the jobs in one call; if that fails, each alone. A job that fails keeps its error."""
     try:
         settle(jobs)
     except Exception as exc:
