@@ -1,10 +1,10 @@
-"""The last good version on local disk, for a start while MLflow is away, and the one before it.
+"""Disk cache of the last good version, for a start without MLflow, and of the previous one.
 
-One folder per server, model and alias: `record.json` says what is kept, and folders beside it hold
-the versions' files as they were downloaded. The version before is kept for a rollback, which then
-needs no download. Several workers share it under a file lock, and every change is made under
-another name and renamed, so a killed process leaves a whole copy or none. What is read back is
-digest-checked here and verified like a download by `serving.model.loading`.
+One folder per server, model and alias: `record.json` lists the cached versions, and folders beside
+it hold their files as downloaded. The previous version makes a rollback possible without a
+download. Workers share the cache under a file lock, and every change is an atomic rename, so a
+killed process leaves a complete copy or none. Files are digest-checked when they are opened, then
+verified like a download by `serving.model.loading`.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _TEMPORARY = ".new-"
 
 @dataclass(frozen=True, slots=True)
 class KeptVersion:
-    """A version as it was when it was last served: its files and what MLflow said of it."""
+    """A cached version as last served: its files, registry entry and run facts."""
 
     folder: Path
     target: Version
@@ -39,19 +39,19 @@ class KeptVersion:
 
 
 class ModelCache:
-    """Keeps the last version of one model and alias of one server, and the one before it."""
+    """Cache of the current and the previous version of one model and alias of one server."""
 
     def __init__(self, root: Path, uri: str, name: str, alias: str) -> None:
-        """Choose the folder; nothing is touched before the first `keep`."""
+        """Compute the folder's path; nothing is written yet."""
         identity = hashlib.sha256(json.dumps([uri, name, alias]).encode()).hexdigest()[:12]
         slug = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{name}@{alias}")[:80]
         self._folder = root / f"{slug}-{identity}"
 
     def keep(self, target: Version, files: Path, facts: RunFacts) -> None:
-        """Make a copy of a served version's files the one that is opened.
+        """Copy a served version's files into the cache, as its current version.
 
         Raises:
-            OSError: there is no room or no right to write; what was kept before stays.
+            OSError: there is no space or no permission to write; the cache is unchanged.
         """
         with self._locked() as record:
             if record is not None and _target(record) == target and self._files(record).is_dir():
@@ -62,7 +62,7 @@ class ModelCache:
             self._replace(record, _entry(name, target, facts))
 
     def recall(self, target: Version) -> bool:
-        """Make the version before the last the one that is opened; tell whether it was kept.
+        """Make `target` the current version if it is cached; return whether it is.
 
         Raises:
             OSError: it cannot be written.
@@ -79,7 +79,7 @@ class ModelCache:
             return True
 
     def remember(self, target: Version) -> None:
-        """Keep the new tags of the version that is kept; nothing happens for another one.
+        """Store the new tags of the current version; do nothing for any other.
 
         Raises:
             OSError: it cannot be written.
@@ -90,11 +90,11 @@ class ModelCache:
 
     @contextlib.contextmanager
     def opened(self, wanted: Version | None = None) -> Iterator[KeptVersion | None]:
-        """Yield what is kept, None if nothing is, or not what is wanted; it stays meanwhile.
+        """Yield the current version, None if there is none or not the wanted one; under the lock.
 
         Raises:
-            CacheDamaged: the files are not those that were kept; they are removed.
-            OSError: it cannot be read.
+            CacheDamaged: the files fail the digest check; they are removed.
+            OSError: the cache cannot be read.
         """
         if not self._folder.is_dir():
             yield None
@@ -105,7 +105,7 @@ class ModelCache:
                 return
             folder = self._files(record)
             if not folder.is_dir() or not folder.name.endswith(f"-{digest(folder)}"):
-                # Else the next good download would take the damaged files for its own copy.
+                # Otherwise `keep` would reuse this folder for the next good download.
                 (self._folder / _RECORD).unlink()
                 shutil.rmtree(folder, ignore_errors=True)
                 raise CacheDamaged(folder)
@@ -133,7 +133,7 @@ class ModelCache:
             raise
 
     def _replace(self, record: Mapping[str, Any] | None, new: Mapping[str, Any]) -> None:
-        """Write a new record, in which the version of the old one is the one before."""
+        """Write a new record, with the version of the old one as the previous version."""
         before = record
         if record is not None and _target(record).is_version_of(_target(new)):
             before = record.get("before")
@@ -147,14 +147,14 @@ class ModelCache:
             temporary.write_text(json.dumps(record), encoding="utf-8")
 
     def _prune(self, kept: set[str]) -> None:
-        """Remove other versions and what killed processes left."""
+        """Remove other versions and the temporary folders of killed processes."""
         for path in self._folder.iterdir():
             if path.is_dir() and path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[dict[str, Any] | None]:
-        """Hold the folder's lock; yield the record in it."""
+        """Hold the folder's lock; yield its record, None without a valid one."""
         make_folder(self._folder)
         with locked(self._folder / _LOCK):
             yield self._record()
@@ -171,7 +171,7 @@ def digest(folder: Path) -> str:
 
 
 def _entry(name: str, target: Version, facts: RunFacts) -> dict[str, Any]:
-    """Return what a record says of one version."""
+    """Return a record's entry for one version."""
     return {"files": name, "target": target.to_dict(), "facts": asdict(facts)}
 
 

@@ -1,4 +1,4 @@
-"""Follows the alias: resolve, load, verify, swap one reference; on failure keep the old one."""
+"""Alias follower: resolve, load, verify, swap one reference; on failure keep the old version."""
 
 import random
 import threading
@@ -34,31 +34,31 @@ from serving.telemetry.logs import JsonLog, location
 from serving.telemetry.memory import freeze_loaded
 
 _PAUSES = (1.0, 30.0)
-"""First and longest pause before a version is fetched again that could not be, in seconds."""
+"""First and longest pause before a failed download of a version is retried, in seconds."""
 NO_DISK = "no_disk"
-"""Code of a version whose files found no room."""
+"""Code of a version whose files could not be written to disk."""
 _REFUSED_PAUSES = (10.0, 600.0)
-"""The same for one that was refused: a gateway may have answered in place of its files."""
+"""The same for a refused version: a gateway's response may have been taken for its files."""
 _LOOK_SECONDS = 3 * CALL_SECONDS
-"""Time after which a look at the alias hangs, besides a few pauses."""
+"""Time after which a poll of the alias counts as hung, besides a few pauses."""
 _LOAD_SECONDS = TRANSFER_SECONDS + 60.0
-"""Time after which loading a version hangs."""
+"""Time after which the loading of a version counts as hung."""
 _EARLY = 0.85
-"""Share of the interval within which the alias is looked at, so that a swap too ends within it."""
+"""Share of the poll interval after which the alias is polled, so that a swap ends within it."""
 _OWN_LOOK = 0.2
-"""Share of the interval after which a worker reads what the last look of its server found."""
+"""Share of the interval after which a worker reads its server's last poll result again."""
 _IDLE = 5.0
-"""Intervals between two looks at an optional alias that is not there."""
+"""Intervals between two polls of an optional alias that does not exist."""
 _JITTER = 0.25
-"""Share of the interval by which a look at the alias may come early, so that workers spread."""
+"""Largest share of the pause by which a poll may come early, so that workers spread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """How the last look at the alias went.
+    """Outcome of the last poll of the alias.
 
-    `alias_version` is what the alias says, None if that is not known; `problem` is why it is not
-    served as it says, and `code` the same as a word that stays the same in all languages.
+    `alias_version` is the version that the alias names, None if unknown; `problem` is a translated
+    message why it is not served, and `code` the same as a code that no language changes.
     """
 
     alias_version: int | None = None
@@ -69,7 +69,7 @@ class Following:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A version that did not load, why, and until when it is not tried again."""
+    """A version that did not load, its error, and the time until which it is not retried."""
 
     target: Version
     error: Exception
@@ -78,7 +78,7 @@ class _Failure:
 
 
 class Follower:
-    """Keeps `served` what the alias says. One thread polls; requests only read a reference."""
+    """Follower of an alias: one thread polls and swaps `served`; requests read that reference."""
 
     def __init__(
         self,
@@ -90,17 +90,17 @@ class Follower:
         *,
         optional: bool = False,
     ) -> None:
-        """Remember what to follow and how the log tells of a new version; `start` begins.
+        """Store what to follow and the log message `news` of a new version; `start` begins.
 
-        Where the alias is `optional`, nothing is served without it, now or from a local copy, and
-        it may change to any version.
+        Where the alias is `optional`, nothing is served without it, the cache is not used, and it
+        may move to a version with an incompatible contract.
         """
         self._optional = optional
         self._news, self.heart = news, Heartbeat(part)
         self._registry, self._settings, self._log = registry, settings, log
         self._resolve, self._pause = registry.resolve, settings.poll_seconds * _EARLY
         if settings.workers_dir is not None:
-            # Together they take no longer than a worker that asks by itself.
+            # Together the two intervals are no longer than that of a worker that polls on its own.
             self._pause = settings.poll_seconds * _OWN_LOOK
             good_for = settings.poll_seconds * _EARLY - self._pause
             missing = _IDLE * settings.poll_seconds * _EARLY if optional else None
@@ -121,35 +121,35 @@ class Follower:
         self.following = Following(problem=_("the registry has not been asked yet"))
 
     def start(self) -> None:
-        """Begin to follow, in a thread of its own."""
+        """Start following, in a thread of its own."""
         if self._settings.threshold is not None and not self._optional:
             self._log.event("WARNING", override_text(self._settings.threshold))
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing more; what is under way is not waited for."""
+        """Signal the thread to stop, without waiting for a poll or download under way."""
         self._stop.set()
 
     def close(self) -> None:
-        """Stop following; a download under way is not waited for long."""
+        """Stop following; wait a few seconds for a poll or download under way."""
         self.stop()
-        # A first look under way serves nobody yet; it may hang as long as the server does.
+        # During the first poll nothing is served yet; it may block as long as MLflow does.
         if self._thread.is_alive() and self.looked.is_set():
             self._thread.join(5)
         self.heart.rest()
 
     def current(self) -> ServedModel:
-        """Return what answers requests now.
+        """Return the served model.
 
         Raises:
-            NotReady: nothing has been loaded yet.
+            NotReady: no version has been loaded yet.
         """
         if self.served is None:
             raise NotReady(reason=self.following.problem or _("waiting for the registry"))
         return self.served
 
     def poll(self) -> None:
-        """Look at the alias once and serve what it says; note the problem if that fails."""
+        """Poll the alias once and serve the version it names; record the problem if that fails."""
         try:
             target = self._resolve()
         except RegistryError as exc:
@@ -167,7 +167,7 @@ class Follower:
         except (RegistryError, OSError) as exc:
             reachable = not isinstance(exc, RegistryUnreachable)
             if self.served is None:
-                self._start_from_cache()  # as a worker that runs would go on with what it has
+                self._start_from_cache()  # a running worker would keep its version, too
             code = exc.code if isinstance(exc, RegistryError) else NO_DISK
             self._note(Following(target.number, reachable, self._behind(target, exc), code))
         else:
@@ -194,7 +194,7 @@ class Follower:
                 self._in_cache(lambda: self._cache.remember(target))
 
     def _before(self, target: Version) -> LoadedVersion | None:
-        """Return the target if it is what was served before and is still in memory.
+        """Return the target if it is the previously served version, still in memory.
 
         Raises:
             VersionRefused: clients of the served version would break.
@@ -204,12 +204,12 @@ class Follower:
             return None
         version = replace(before, target=target)
         check_successor(served.version, version)
-        # A start without MLflow must not serve what was rolled back, so the local copy goes along.
+        # Roll back the cache, too: a start without MLflow must not serve the rolled-back version.
         there = self._in_cache(lambda: self._cache.recall(target))
         return None if there is False else version
 
     def _start_from_cache(self) -> None:
-        """Serve the last good version that this host kept; say once if there is none that will."""
+        """Serve the cached version if there is a usable one; only the first call tries."""
         if self._cache_tried or self._optional:
             return
         self._cache_tried = True
@@ -218,7 +218,7 @@ class Follower:
             self._swap(self._dress(version, version.target.tags, "cache"))
 
     def _kept(self, wanted: Version | None = None) -> LoadedVersion | None:
-        """Load the version that this host kept, if it is the one wanted; say why it cannot be."""
+        """Load the cached version, if it is the one wanted; log why it cannot be served."""
         self.heart.beat(_LOAD_SECONDS)
         try:
             with self._cache.opened(wanted) as kept:
@@ -234,10 +234,10 @@ class Follower:
         return None
 
     def _accept(self, version: LoadedVersion, files: Path, facts: RunFacts) -> None:
-        """Keep a copy of a good version, if clients of the served one can go on with it.
+        """Cache a verified version, if its contract is compatible with the served one's.
 
         Raises:
-            VersionRefused: they cannot.
+            VersionRefused: it would break clients of the served version.
         """
         if self._optional:
             return
@@ -246,7 +246,7 @@ class Follower:
         self._in_cache(lambda: self._cache.keep(version.target, files, facts))
 
     def _in_cache(self, change: Callable[[], bool | None]) -> bool | None:
-        """Change the local copy; serving goes on when that fails, with None."""
+        """Return the result of a change to the cache; None, and a log entry, if it fails."""
         try:
             return change()
         except OSError as exc:
@@ -255,7 +255,7 @@ class Follower:
         return None
 
     def _load(self, target: Version) -> LoadedVersion:
-        """Load the target, unless it failed before and it is too soon to try again."""
+        """Load the target; raise its last error again while it is too soon to retry."""
         before = self._failure if self._failure and self._failure.target == target else None
         if before is not None and time.monotonic() < before.until:
             raise before.error.with_traceback(None)
@@ -273,11 +273,11 @@ class Follower:
     def _dress(
         self, version: LoadedVersion, tags: Mapping[str, str], source: ModelSource = "registry"
     ) -> ServedModel:
-        """Combine a version with its tags and the environment."""
+        """Return the served model of a version, with settings of its tags and the environment."""
         run_id = tags.get(names.TAG_BASELINE_RUN_ID)
         baseline = None
         if run_id:
-            # A copy is served when there is no server to ask.
+            # The cached version is served while MLflow is unreachable.
             created = run_facts(self._registry, run_id).started if source == "registry" else None
             baseline = {"run_id": run_id, "created_at": created}
         threshold, from_where, warning = threshold_in_force(self._settings.threshold, version, tags)
@@ -303,7 +303,7 @@ class Follower:
             self._log.event("ERROR", model.warning, model.release)
 
     def _without_registry(self, exc: RegistryError) -> str:
-        """Say what serves on, if the registry does not say what should."""
+        """Return a failed poll's problem text, naming the cached version that is served, if any."""
         if self.served is None or self.served.source == "registry":
             return str(exc)
         number = self.served.version.number
@@ -323,7 +323,7 @@ class Follower:
         )
 
     def _note(self, following: Following) -> None:
-        """Keep the outcome; log it once, when it changes."""
+        """Store the outcome; log it once, when it changes."""
         self.following = following
         if following.problem == self._reported:
             return
@@ -345,7 +345,7 @@ class Follower:
                 )
                 self._note(replace(self.following, problem=text))
             self.looked.set()
-            early = _JITTER * random.random()  # noqa: S311 (nobody gains by guessing it)
+            early = _JITTER * random.random()  # noqa: S311 (jitter, no secret)
             idle = self._optional and self.served is None and self._failure is None
             pause = _IDLE * self._settings.poll_seconds if idle else self._pause
             self._stop.wait(pause * (1 - early))

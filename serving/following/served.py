@@ -1,4 +1,4 @@
-"""What answers requests, and whether another version may take its place."""
+"""The served model, and the check whether another version may replace it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ ModelSource = Literal["registry", "cache"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedModel:
-    """What answers requests now: a version, and what its tags and the environment add to it.
+    """The model that answers requests: a version, with settings of its tags and the environment.
 
     The threshold is None for a version that has neither score nor label.
     """
@@ -36,13 +36,13 @@ class ServedModel:
 
 
 def check_successor(served: LoadedVersion, successor: LoadedVersion) -> None:
-    """Let a version take the place of the served one if that breaks no client of it.
+    """Raise if clients of the served version would break with its successor.
 
-    A tag on the version can say that the change is wanted; so can a restart, after which there is
-    no served one.
+    A tag on the successor accepts the change; so does a restart, after which no version is served
+    yet.
 
     Raises:
-        VersionRefused: clients would break; names each change.
+        VersionRefused: the contracts are incompatible; names each change.
     """
     tag = successor.target.tags.get(names.TAG_CONTRACT_CHANGE)
     changes = incompatible_changes(served.contract, successor.contract)

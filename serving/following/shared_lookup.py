@@ -1,8 +1,8 @@
-"""One look at the alias for all workers of a server: whoever comes first asks, the others read.
+"""One alias query for all workers of a server: the first one queries, the others read its result.
 
-A read costs the MLflow server milliseconds of its processor; without this, each worker would cost
-them again. What was found lies in a small file beside its lock; monotonic clocks agree within a
-host, so each worker can tell how old it is.
+A query costs the MLflow server milliseconds of CPU; without this, each worker would repeat it. The
+result is in a small file, which is also the lock; monotonic clocks agree within a host, so each
+worker can compute its age.
 """
 
 import json
@@ -19,36 +19,36 @@ from core.registry.versions import Registry, Version
 from serving.config.model_paths import file_word
 
 _PATIENCE_SECONDS = CALL_SECONDS + 2.0
-"""Longest time that a worker waits for the look of another, which may have been stopped."""
+"""Longest time that a worker waits for the query of another, which may have been stopped."""
 
 
 class SharedLook:
-    """Resolves an alias, at most once per interval among the processes that share a folder."""
+    """Resolver of an alias, at most once per interval among the processes that share a folder."""
 
     def __init__(
         self, registry: Registry, folder: Path, seconds: float, missing: float | None = None
     ) -> None:
-        """Remember whom to ask, where the answer lies, and how long it is good for.
+        """Store the registry, the folder of the result, and the seconds that it is valid.
 
-        That there is no such alias is good for `missing` seconds; as long as others by default.
+        The result that the alias does not exist is valid for `missing` seconds, by default as long.
         """
         self._registry, self._seconds = registry, seconds
         self._missing_seconds = seconds if missing is None else missing
         self._path = folder / f"alias-{file_word(registry.name)}-{registry.alias}.look"
 
     def resolve(self) -> Version:
-        """Return what the alias points to, as of at most the interval ago.
+        """Return the version that the alias names, as of at most one interval ago.
 
         Raises:
-            ModelMissing, AliasMissing, RegistryUnreachable: what the registry said then.
+            ModelMissing, AliasMissing, RegistryUnreachable: the result of the query.
         """
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o640)
         except OSError:
-            # Somebody tidied up the temporary folder; following goes on without it.
+            # The temporary folder has been removed: query without sharing.
             return self._registry.resolve()
         try:
-            # While another worker asks, this one waits for its answer.
+            # While another worker queries, wait for its result.
             if not lock_within(fd, _PATIENCE_SECONDS):
                 return self._registry.resolve()
             found = _read(fd)
@@ -83,7 +83,7 @@ class SharedLook:
 
 
 def _read(fd: int) -> Any:
-    """Return what was found last; None where nothing was, or a killed worker left half of it."""
+    """Return the last result; None without one, or if a killed worker wrote only half of it."""
     try:
         return json.loads(os.pread(fd, os.fstat(fd).st_size, 0))
     except ValueError:

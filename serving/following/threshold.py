@@ -1,4 +1,4 @@
-"""Which threshold is in force: the environment's over the version's tag over its contract's."""
+"""The threshold in force: the environment's, else the version's tag, else its contract's."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -14,7 +14,7 @@ ThresholdSource = Literal["env", "tag", "metadata"]
 def threshold_in_force(
     override: float | None, version: LoadedVersion, tags: Mapping[str, str]
 ) -> tuple[float | None, ThresholdSource | None, str | None]:
-    """Return the threshold, where it comes from, and what is wrong with the tag.
+    """Return the threshold, its source, and a warning about an invalid tag.
 
     All are None for a version that has neither score nor label.
     """
@@ -38,9 +38,9 @@ def threshold_in_force(
 
 
 def override_text(threshold: float) -> str:
-    """Say that the environment's threshold is on."""
+    """Return the warning that the environment's threshold is in force."""
     return _(
         "THRESHOLD={threshold} of the environment is in force: it holds for any version, "
         "after promotions and rollbacks too",
-        threshold=format(threshold, "g"),  # as it is set, whatever the language
+        threshold=format(threshold, "g"),  # as set, in any language
     )
