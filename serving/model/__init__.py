@@ -1,1 +1,1 @@
-"""From a downloaded model to a verified scoring function."""
+"""Loading of a downloaded model into a verified scoring function."""

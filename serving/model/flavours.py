@@ -1,4 +1,4 @@
-"""From a package's files to its estimator, by flavour: data is read, code needs `ALLOW_PICKLE`."""
+"""Loading of a package's estimator by flavour: data is read, code needs `ALLOW_PICKLE`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ Flavor = Mapping[str, Any]
 
 
 class UnfitError(Exception):
-    """A check that did not pass; becomes VersionRefused where the version's number is known."""
+    """A failed check of a version; re-raised as VersionRefused where its number is known."""
 
 
 def method_of(package: Package, settings: Settings) -> Any:
@@ -42,7 +42,7 @@ def method_of(package: Package, settings: Settings) -> Any:
 
 
 def _data(package: Package, settings: Settings) -> Any:
-    """Return the estimator of a package that is data; None for any other."""
+    """Return the estimator of a package in a data format; None for any other."""
     name = next((name for name in _READERS if name in package.flavors), None)
     if name is None:
         return None
@@ -76,11 +76,11 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _skops(file: Path, flavor: Flavor, settings: Settings) -> Any:
-    """Load a skops file of listed types; the list that the file brings is never used.
+    """Load a skops file of trusted types; the file's own list of types is never used.
 
     Raises:
-        NotData: the flavour's file is a pickle.
-        UnfitError: it holds other types, or unpacks to too much.
+        NotData: the flavour's file is not in skops format.
+        UnfitError: it holds other types, or unpacks to more than `max_model_bytes`.
     """
     if flavor.get("serialization_format") != "skops":
         raise NotData
@@ -98,7 +98,7 @@ def _skops(file: Path, flavor: Flavor, settings: Settings) -> Any:
 
 
 def _lightgbm(file: Path, flavor: Flavor, settings: Settings) -> Any:
-    """Load a booster's text, or the skops file of an estimator."""
+    """Load a booster's text file, or the skops file of an estimator."""
     if flavor.get("model_class", _LIGHTGBM_BOOSTER) == _LIGHTGBM_BOOSTER:
         import lightgbm
 
@@ -115,7 +115,7 @@ _READERS: Mapping[str, Callable[[Path, Flavor, Settings], Any]] = {
 
 
 def _program(package: Package, settings: Settings) -> Any:
-    """Load a pickle or a pyfunc loader, which `ALLOW_PICKLE` trusts to run code here."""
+    """Load a pickle or a pyfunc loader, which may run code here only with `ALLOW_PICKLE`."""
     if not settings.allow_pickle:
         if "sklearn" in package.flavors:
             raise UnfitError(

@@ -1,7 +1,7 @@
-"""What an estimator is given for rows: the typed frame, or matrix, that the signature describes.
+"""Conversion of rows to an estimator's input: the typed frame or matrix of the signature.
 
-pyfunc casts in the same way, so a `float` column is rounded to 32 bits in both, and a model that
-was fitted on an array gets an array.
+It casts as pyfunc does: a `float` column is rounded to 32 bits, and a model fitted on an array gets
+an array.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ _NARROW = {"float": "float32", "integer": "int32"}
 
 
 class Inputs:
-    """Makes inputs of rows.
+    """Converter of rows to an estimator's input.
 
     Args:
         features: the k features in the order the estimator takes them.
-        specs: the signature's input schema as plain data; it tells narrow types and tensors.
+        specs: the signature's input schema as plain data, which states narrow types and tensors.
     """
 
     def __init__(self, features: Sequence[Feature], specs: Sequence[Mapping[str, Any]] = ()):
@@ -37,7 +37,7 @@ class Inputs:
             specs = ()
         narrow = [_NARROW.get(str(spec.get("type"))) for spec in specs]
         self._narrow = dict(zip((f.name for f in features), narrow, strict=False))
-        # Labels of pandas' own string type would load Arrow's compute functions for nothing.
+        # Labels of pandas' own string type would needlessly load Arrow's compute functions.
         labels = [label_of(place, spec) for place, spec in enumerate(specs)]
         self._columns = pd.Index(labels or [feature.name for feature in features], dtype=object)
         self._numeric = not any(narrow) and all(feature.type == "double" for feature in features)

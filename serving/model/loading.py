@@ -1,8 +1,8 @@
-"""From a registry version to something that can be served, or a refusal that says why.
+"""Loading and verification of a registry version, or its refusal with the reason.
 
-A version is data, not a program: it may bring no code, no pickle, and no type that could act while
-it is read; only `ALLOW_PICKLE` lets a pickle or another flavour run its code here. What a version
-says about itself must agree with what it is: signature with contract, and its example's score.
+A version must be data, not code: no code of its own, no pickle, and no type that runs code while it
+is read; only `ALLOW_PICKLE` lets a pickle or another flavour run code here. A version's metadata
+must match its model: the signature the contract, and the example its logged score.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ EXAMPLE_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedVersion:
-    """One version, read and verified; immutable, whatever its alias or tags become."""
+    """A loaded and verified version; immutable, even when its alias or tags change."""
 
     name: str
     target: Version
@@ -61,16 +61,16 @@ class LoadedVersion:
 
     @property
     def matrix(self) -> bool:
-        """Tell whether the signature is a tensor's: the model takes a matrix without names."""
+        """Return whether the signature is a tensor: the model takes a matrix without names."""
         return [spec.get("type") for spec in self.signature["inputs"] or ()] == ["tensor"]
 
     def output(self, rows: Rows, params: Params | None = None) -> Output:
-        """Return what pyfunc's `predict` would for the rows, with the signature's parameters."""
+        """Return the output of pyfunc's `predict` for the rows, with the signature's parameters."""
         return self.score.output(rows, self.params.defaults if params is None else params)
 
     @property
     def run_id(self) -> str | None:
-        """Return the run that logged the version."""
+        """Return the id of the run that logged the version."""
         return self.target.run_id
 
 
@@ -80,14 +80,14 @@ def load_version(
     settings: Settings,
     accept: Callable[[LoadedVersion, Path, RunFacts], None],
 ) -> LoadedVersion:
-    """Download, check and load what an alias points to.
+    """Download, verify and load the version that an alias names.
 
-    `accept` is called with a good version and its files, which are gone afterwards.
+    `accept` is called with the verified version and its files, which are deleted afterwards.
 
     Raises:
         VersionRefused: it must not or cannot be served, or `accept` refused it.
         RegistryUnreachable: its files or its run cannot be read now.
-        OSError: there is no room for its files.
+        OSError: there is no disk space for its files.
     """
     with scratch_folder("version") as folder:
         package = download(registry, target.number, folder)
@@ -100,7 +100,7 @@ def load_version(
 def read_version(
     registry: Registry, target: Version, package: Package, facts: RunFacts, settings: Settings
 ) -> LoadedVersion:
-    """Check and load a version's files.
+    """Verify and load a version's files.
 
     Raises:
         VersionRefused: it must not or cannot be served.
@@ -133,14 +133,14 @@ def read_version(
     except (RegistryError, OSError):
         raise
     except Exception as exc:
-        # Its files will be the same at the next look, and so would the failure.
+        # A retry would read the same files and fail again: refuse the version.
         text = _("it cannot be loaded ({where})", where=location(exc))
         raise VersionRefused(target.number, f"{text}{_written(package)}") from exc
     return version
 
 
 def _written(package: Package) -> str:
-    """Return which scikit-learn wrote the model, where that is another one than here."""
+    """Return a note on the scikit-learn release that wrote the model, if it differs from this."""
     found = writer(package.flavors)
     if found is None:
         return ""
@@ -150,7 +150,7 @@ def _written(package: Package) -> str:
 
 
 def _contract(package: Package, target: Version) -> ModelContract:
-    """Return the contract that the version states, or else the one its signature amounts to."""
+    """Return the contract that the version states, else the one derived from its signature."""
     try:
         return contract_of(package, target)
     except ContractError as exc:
@@ -169,7 +169,7 @@ def _check_signature(package: Package, contract: ModelContract) -> None:
 
 
 def _check_example(version: LoadedVersion) -> None:
-    """Send the contract's example through the code that serves requests."""
+    """Raise UnfitError unless the contract's example, read as a request, gets its logged score."""
     example = version.contract.example
     if example is None:
         return

@@ -1,8 +1,8 @@
-"""Which numbers may be null where only a signature says what is required: the model is asked.
+"""Nullable numeric features of a version without a stated contract, determined by trial scoring.
 
-MLflow takes NaN for a `double` that its signature calls required, and leaves it to the model to
-refuse it; so a feature is nullable here where the model answers rows that lack it. A column that is
-not sent at all is refused, as MLflow does.
+MLflow accepts NaN for a `double` that its signature calls required, and leaves its refusal to the
+model; so a feature is nullable here where the model scores rows with a null in it. A column that is
+not sent at all is refused, as in MLflow.
 """
 
 from collections.abc import Collection
@@ -18,7 +18,7 @@ from serving.model.shortcut import seen_values
 
 
 def nulls_tried(contract: ModelContract, method: Method, inputs: Inputs) -> ModelContract:
-    """Return a signature's contract, with each number nullable without which `method` answers."""
+    """Return a signature's contract, with each `double` nullable if `method` scores nulls in it."""
     asked = [
         place
         for place, feature in enumerate(contract.features)
@@ -32,13 +32,13 @@ def nulls_tried(contract: ModelContract, method: Method, inputs: Inputs) -> Mode
         try:
             with np.errstate(all="ignore"):
                 output = np.asarray(method(inputs(lacking)))
-        except Exception:  # whatever it raises, it does not answer
+        except Exception:  # any error means that nulls are not accepted
             return False
         return output.dtype.kind != "f" or bool(np.isfinite(output).all())
 
     if not asked or not answers(()):
         return contract
-    # Most models take all or none; those that impute some columns are asked one by one.
+    # Most models accept nulls in all columns or none; for the others, try each column.
     taken = set(asked) if answers(asked) else {place for place in asked if answers((place,))}
     features = tuple(
         replace(feature, nullable=True, required=True) if place in taken else feature

@@ -1,8 +1,8 @@
-"""Rows on which a shortcut must agree with what it replaces before it is used.
+"""Probe rows on which a shortcut must agree with the method it replaces before it is used.
 
-They hold what requests may well hold (random values, ends of ranges, categories that an encoder
-knows, nulls) and what nothing rules out: values far outside, unseen categories, odd text. What an
-estimator may refuse stands in small batches of its own, so that a refusal hides nothing else.
+They hold likely values (random ones, ends of ranges, categories that an encoder was fitted on,
+nulls) and unlikely ones: far out of range, unseen categories, unusual text. Values that an
+estimator may reject are in small batches of their own, so that its error hides no other difference.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from core.contract.model import Feature
 
 Batch = list[list[Any]]
 Known = Mapping[int, Sequence[Any]]
-"""By a feature's position, values that an encoder of it was fitted on."""
+"""Values that an encoder was fitted on, by the position of the feature."""
 
 ROWS = 256
 NULL_ROWS = 128
@@ -29,14 +29,14 @@ _HUGE = (3.5e38, -1e300, 1e-300)
 
 
 def usual(features: Sequence[Feature], known: Known) -> Batch:
-    """Return rows without nulls that the contract allows and the estimator has seen the like of."""
+    """Return rows without nulls that fit the contract, with categories known to the encoders."""
     rng = np.random.default_rng(0)
     columns = [_column(f, known.get(place, ()), rng) for place, f in enumerate(features)]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def with_nulls(rows: Batch, places: Collection[int]) -> Batch:
-    """Return rows with nulls here and there in some columns, and one row with all of them."""
+    """Return the rows with random nulls in some columns; the first row has all of them."""
     rng = np.random.default_rng(1)
     missing = rng.random((len(rows), len(rows[0]))) < _MISSING_SHARE
     missing[0] = True
@@ -47,7 +47,7 @@ def with_nulls(rows: Batch, places: Collection[int]) -> Batch:
 
 
 def odd(features: Sequence[Feature], rows: Batch) -> list[Batch]:
-    """Return small batches, each with one feature's values outside of what was seen."""
+    """Return small batches, each with unusual values of one feature."""
     return [
         _replaced(rows, place, values)
         for place, feature in enumerate(features)
@@ -61,7 +61,7 @@ def one_null(rows: Batch, place: int) -> Batch:
 
 
 def _replaced(rows: Batch, place: int, values: Sequence[Any]) -> Batch:
-    """Return as many rows as there are values, which stand in one column."""
+    """Return one row per value, with the values in one column."""
     pairs = zip(rows, values, strict=False)
     return [[*row[:place], value, *row[place + 1 :]] for row, value in pairs]
 
@@ -79,7 +79,7 @@ def _column(feature: Feature, known: Sequence[Any], rng: np.random.Generator) ->
         return [datetime(2000, 1, 1) + timedelta(days=day) for day in days]
     low, high = limits(feature)
     free = rng.uniform(low, high, ROWS)
-    # Data are often rounded, and then values meet thresholds.
+    # Data are often rounded, so that values equal the thresholds of trees.
     kinds = [free, np.round(free, 1), rng.normal(0, 3, ROWS), rng.choice([low, high], ROWS)]
     values = np.choose(rng.integers(len(kinds), size=ROWS), kinds)
     seen = [v for v in known if isinstance(v, int | float)]
@@ -103,7 +103,7 @@ def _odd_values(feature: Feature) -> list[Sequence[Any]]:
 
 
 def limits(feature: Feature) -> tuple[float, float]:
-    """Return the range; where the contract is open, one that is wide enough to matter."""
+    """Return the feature's range; where the contract sets no bound, a wide one."""
     low, high = feature.min, feature.max
     if low is None:
         low = -1e4 if high is None else high - 1e4

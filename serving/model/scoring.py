@@ -1,8 +1,8 @@
-"""From rows to outputs: the same numbers as `mlflow.pyfunc` gives, without its per-call cost.
+"""Scoring of rows: the same numbers as `mlflow.pyfunc`, without its per-call cost.
 
-The plain path gives the estimator what the signature describes, as pyfunc does. Where a shortcut on
-bare arrays was seen to agree with it, that one is taken; rows on which the shortcut raises go the
-plain path, which is right by definition.
+The plain path passes the estimator the input that the signature describes, as pyfunc does. A
+shortcut on bare arrays is used where it was verified to agree; rows on which it raises take the
+plain path, which is correct by definition.
 """
 
 import math
@@ -23,21 +23,21 @@ Output = np.ndarray | Sequence[Any]
 """A model's output for n rows: an array (n,) or (n, c), or n plain values."""
 
 QUICK_SECONDS = 0.02
-"""Longest call, of 64 rows, that the event loop may wait for."""
+"""Longest call, with 64 rows, that may block the event loop."""
 
 
 class Scorer:
-    """Scores rows of one version.
+    """Scorer of rows with one version.
 
     Args:
         method: the estimator's bound method that its pyfunc flavour names.
-        inputs: makes what the method takes.
+        inputs: converts rows to the method's input.
         positive_class: element of an output row that is the score, where rows are vectors; None
             where the contract names no score.
     """
 
     def __init__(self, method: Method, inputs: Inputs, positive_class: int | None) -> None:
-        """Keep the method, and the shortcut if there is one that agrees with it."""
+        """Store the method, and the shortcut if there is one that agrees with it."""
         self._method, self._inputs, self._positive_class = method, inputs, positive_class
         self._takes_params = "params" in signature(method).parameters
         self._probabilities = getattr(method, "__name__", "") == "predict_proba"
@@ -57,16 +57,16 @@ class Scorer:
         return self.scores(self.output(rows))
 
     def output(self, rows: Rows, params: Mapping[str, Any] | None = None) -> Output:
-        """Return what the estimator's method returns for the rows, frames as plain rows.
+        """Return the output of the estimator's method for the rows; a frame as plain rows.
 
-        Parameters reach a method that takes `params`, as pyfunc's does; MLflow's flavours of
+        Parameters are passed to a method that takes `params`, as in pyfunc; MLflow's flavours of
         scikit-learn and LightGBM drop them.
 
         Raises:
-            ScoringFailed: the model raised, or gave something else than one value per row.
+            ScoringFailed: the model raised, or did not return one value per row.
         """
         try:
-            # A shortcut was compared with the defaults.
+            # The shortcut was verified with the default parameters only.
             output: Any = None if params and self._takes_params else self._shortened(rows)
             if output is None:
                 given = {"params": params} if params and self._takes_params else {}
@@ -82,7 +82,7 @@ class Scorer:
         return output
 
     def scores(self, output: Output) -> list[float | None]:
-        """Return the score in each row of an output; None where no contract names it and none is.
+        """Return the score in each output row; without a named one, its first number or None.
 
         Raises:
             ScoringFailed: a score that the contract names is not finite.
@@ -97,7 +97,7 @@ class Scorer:
         return [_named_score(row, self._positive_class) for row in rows]
 
     def answered(self, output: Output) -> list[int | None]:
-        """Return the position of the class that each row of an output says; None for no class."""
+        """Return the position of the predicted class of each output row; None for no class."""
         if self._probabilities and isinstance(output, np.ndarray) and output.ndim == 2:
             return output.argmax(axis=1).tolist()
         rows = output.tolist() if isinstance(output, np.ndarray) else output
@@ -105,11 +105,11 @@ class Scorer:
 
     @property
     def kept_classes(self) -> int:
-        """Return how many classes the model gives a probability of; 0 where it gives none."""
+        """Return the number of classes whose probability the model returns; 0 without any."""
         return len(self._places) if self._probabilities else 0
 
     def _score_column(self, output: np.ndarray) -> int:
-        """Return the positive class; of two probabilities without a contract that is the second."""
+        """Return the score's column: the positive class, else the second of two probabilities."""
         if self._positive_class is not None:
             return self._positive_class
         return 1 if self._probabilities and output.shape[1] == 2 else 0

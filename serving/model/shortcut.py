@@ -1,4 +1,4 @@
-"""A shortcut replaces the plain path only after it gave the same results on probe rows."""
+"""Verified shortcuts: one replaces the plain path only if both agree on the probe rows."""
 
 import contextlib
 import math
@@ -20,14 +20,14 @@ _TIMES = 3
 
 
 def verified_shortcut(method: Method, inputs: Inputs) -> tuple[ArrayMethod | None, float]:
-    """Return an estimator's bound method as a function of a matrix (n, k), as `inputs` makes it.
+    """Return an estimator's bound method as a function of `inputs.matrix` (n, k), and its time.
 
-    And the seconds that it takes for `TIMED_ROWS` rows; None, inf where it cannot be trusted.
+    The time is in seconds, for `TIMED_ROWS` rows; None and inf where no shortcut agrees.
     """
     estimator, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
     if estimator is None or not inputs.features:
         return None, math.inf
-    # Whatever fails here, the plain path is right by definition.
+    # On any failure here, the plain path remains, which is correct by definition.
     with contextlib.suppress(Exception), np.errstate(all="ignore"):
         shortcut = compile_method(estimator, name)
         known = seen_values(estimator, range(len(inputs.features)))
@@ -46,7 +46,7 @@ def verified_shortcut(method: Method, inputs: Inputs) -> tuple[ArrayMethod | Non
 
 
 def _seconds(method: Method, rows: probes.Batch) -> float:
-    """Return the least time of a few calls."""
+    """Return the shortest time of a few calls, in seconds."""
     times = []
     for _ in range(_TIMES):
         began = time.perf_counter()
@@ -57,7 +57,7 @@ def _seconds(method: Method, rows: probes.Batch) -> float:
 
 
 def _agree(plain: Method, short: Method, features: Sequence[Feature], usual: probes.Batch) -> bool:
-    """Compare usual rows, odd ones, and nulls: alone, and together where they are answered."""
+    """Compare usual rows, unusual ones, and nulls: per column, then together where accepted."""
     nullable = [place for place, feature in enumerate(features) if feature.nullable]
     nulls = {place: probes.one_null(usual, place) for place in nullable}
     batches = [usual, *probes.odd(features, usual), *nulls.values()]
@@ -68,7 +68,7 @@ def _agree(plain: Method, short: Method, features: Sequence[Feature], usual: pro
 
 
 def seen_values(part: Any, places: Sequence[int]) -> Mapping[int, Sequence[Any]]:
-    """Return the values that some encoder in `part` was fitted on, by the position of the column.
+    """Return the values that encoders in `part` were fitted on, by the position of the column.
 
     `places` are the positions of the part's input columns among all.
     """
@@ -84,9 +84,9 @@ def seen_values(part: Any, places: Sequence[int]) -> Mapping[int, Sequence[Any]]
 
 
 def _inner(part: Any, places: Sequence[int]) -> list[tuple[Any, Sequence[int]]]:
-    """Return the estimators inside, with the positions of the columns that each takes."""
+    """Return the nested estimators, with the positions of the columns that each takes."""
     if hasattr(part, "_transformer_to_input_indices"):
-        # Columns that an earlier step appended are none of the request's.
+        # Columns that an earlier step appended are not in the request.
         where = part._transformer_to_input_indices
         return [
             (inner, [places[place] for place in where[name] if place < len(places)])

@@ -1,7 +1,7 @@
-"""A version is tried before it is swapped in: rows that it has to answer, one by one and together.
+"""Trial of a version before its swap: rows that it has to score, one by one and as a batch.
 
-The rows are those of MLflow's input example, else made from the signature and from the categories
-that the model's encoders know. What cannot be answered refuses the version, not each request later.
+The rows are those of MLflow's input example, else generated from the signature and the categories
+that the model's encoders were fitted on. A version that fails is refused, not each later request.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from serving.protocol.mlflow_input import JSON, read_sent
 from serving.protocol.validation import Validator
 
 ROWS = 16
-"""Most rows that are tried."""
+"""Most rows of a trial."""
 
 EXAMPLE = "serving_input_example.json"
-"""MLflow's own file of a request that the model answers."""
+"""MLflow's file with an example request."""
 
 
 def try_version(
     scorer: Scorer, method: Any, features: Sequence[Feature], validator: Validator, folder: Path
 ) -> None:
-    """Score rows that the model has to answer: the input example in `folder`, read as a request.
+    """Score rows that the model has to accept: the input example in `folder`, or generated ones.
 
     Raises:
-        UnfitError: no row is answered, or the answer is none that can be sent.
+        UnfitError: no row is scored, several rows at once fail, or the output is not plain JSON.
     """
     example = _example_rows(folder, features, validator)
     estimator = getattr(method, "__self__", None)
@@ -55,11 +55,11 @@ def try_version(
 
 
 def _check(scorer: Scorer, rows: Sequence[Sequence[Any]]) -> None:
-    """Score rows; an output has to be plain JSON.
+    """Score rows, and check that the output is plain JSON.
 
     Raises:
         RequestError: the model fails on them.
-        UnfitError: the output cannot be sent.
+        UnfitError: the output is not plain JSON.
     """
     output = scorer.output(rows)
     scorer.scores(output)
@@ -81,7 +81,7 @@ def _is_json(value: Any) -> bool:
 def _example_rows(
     folder: Path, features: Sequence[Feature], validator: Validator
 ) -> Sequence[Sequence[Any]]:
-    """Return the rows of MLflow's input example; none where there is none that can be read."""
+    """Return the rows of MLflow's input example; empty without one that can be read."""
     try:
         sent = read_sent((folder / EXAMPLE).read_bytes(), JSON, features, ROWS, 0)
         return validator.read_instances(list(sent.instances[:ROWS])).rows
@@ -90,7 +90,7 @@ def _example_rows(
 
 
 def _representative(features: Sequence[Feature], known: probes.Known) -> bool:
-    """Tell whether made rows are such as the model must answer: no text has been made up."""
+    """Return whether the model must score generated rows: none of their texts is invented."""
     return all(
         feature.type != "string" or bool(feature.values or known.get(place))
         for place, feature in enumerate(features)
