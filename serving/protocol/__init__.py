@@ -1,1 +1,1 @@
-"""From bytes to rows and from outputs to answers: the formats that clients send and read."""
+"""Request and response formats: from bytes to rows, and from outputs to responses."""

@@ -1,4 +1,4 @@
-"""CSV as `DataFrame.to_csv` writes it: cells are read by the type of their feature."""
+"""CSV as `DataFrame.to_csv` writes it: cells are parsed by the type of their feature."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from core.messages import _
 from serving.protocol.frames import Rows, named, refusal
 from serving.protocol.validation import YEAR
 
-# pandas writes whole numbers beside nulls as 33.0; a long takes that, and no other fraction.
+# pandas writes whole numbers beside nulls as 33.0; a long accepts that, and no other fraction.
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -22,7 +22,7 @@ def from_csv(body: bytes, features: Sequence[Feature]) -> Rows:
     """Return the rows of a CSV body, with a byte order mark or without.
 
     Raises:
-        InvalidInstances: it is no CSV in UTF-8, has no header, or a row of another length.
+        InvalidInstances: it is not CSV in UTF-8, has no header, or a row has another length.
     """
     try:
         text = io.StringIO(body.decode("utf-8-sig"), "")
@@ -40,14 +40,14 @@ def from_csv(body: bytes, features: Sequence[Feature]) -> Rows:
 
 
 def types_of(columns: Sequence[str], features: Sequence[Feature]) -> dict[str, FeatureType]:
-    """Return the type of each column that is a feature, with a year at its end or without."""
+    """Return the type of each column that is a feature, with or without a year suffix."""
     types = {feature.name: feature.type for feature in features}
     bare = {column: column if column in types else YEAR.sub("", column) for column in columns}
     return {column: types[name] for column, name in bare.items() if name in types}
 
 
 def cell_value(kind: str | None, text: str) -> Any:
-    """Return a cell as its feature's type; one that is not of it stays text and is refused."""
+    """Return a cell parsed as its feature's type; one that cannot be stays text, to be refused."""
     if text in NULLS:
         return None
     if kind == "boolean":

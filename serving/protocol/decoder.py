@@ -1,11 +1,12 @@
-"""From a request's body to rows in the contract's order.
+"""Decoding of a request's body into rows in the contract's order.
 
-Two ways give one result. The first decodes straight into a type made from the contract and is taken
-by every request written exactly as the contract is. Whatever it refuses is read again, slowly, by
-`serving.protocol.validation`, which alone knows year suffixes and alone explains what is wrong.
+Two paths give the same result. The fast one decodes into a type generated from the contract, and
+accepts every request that follows the contract exactly. Any other body is parsed again, slowly, by
+`serving.protocol.validation`, which alone accepts year suffixes and alone reports problems.
 
-The decoder takes the last of two equal keys. A key brings a colon, so a body with as many colons as
-fields were found has no key twice; where there are more, texts hold some, or a key is there twice.
+The decoder keeps the last of duplicate keys. Each key has a colon, so a body with as many colons as
+decoded fields has no duplicate; with more colons, texts contain some, or a key is duplicated, and
+the body is parsed again.
 """
 
 import math
@@ -27,7 +28,7 @@ LONG_MIN, LONG_MAX = LONG_RANGE[0], LONG_RANGE[-1]
 
 
 class InstanceReader:
-    """Reads bodies for one contract."""
+    """Decoder of request bodies for one contract."""
 
     def __init__(
         self, contract: ModelContract, max_instances: int, max_frame: int | None = None
@@ -39,7 +40,7 @@ class InstanceReader:
         try:
             instance: Any = _instance_type(contract)
         except ValueError:
-            # A name that JSON has to escape, or a date; the validator reads those too.
+            # A name that JSON has to escape, or a datetime: only the validator reads those.
             return
         bounds = Meta(min_length=1, max_length=max_instances)
         several = Annotated[list[instance], bounds]
@@ -74,10 +75,13 @@ class InstanceReader:
         return replace(found, explain=True) if explain is True else found
 
     def read_frame(self, body: bytes) -> Instances | None:
-        """Decode a body of MLflow's that is written exactly as the contract is.
+        """Decode a body in MLflow's format that follows the contract exactly; None for any other.
 
-        It is `dataframe_split` with the features' columns in their order, or `dataframe_records`.
-        None for any other body, right or wrong: `serving.protocol.mlflow_input` reads those.
+        That is `dataframe_split` with the features' columns in their order, or `dataframe_records`.
+        Any other body, valid or not, is read by `serving.protocol.mlflow_input`.
+
+        Raises:
+            DuplicateKey: an object of the body has a key twice.
         """
         if self._decoder is None:
             return None
@@ -96,7 +100,7 @@ class InstanceReader:
         return Instances(split.data, nobody, periods=nobody if self._dated else None)
 
     def _of(self, decoded: Sequence[msgspec.Struct], body: bytes, keys: int) -> Instances | None:
-        """Return what was decoded of a body with `keys` more keys; None where an entity is blank.
+        """Return decoded instances, None where an entity is blank; the body has `keys` more keys.
 
         Raises:
             DuplicateKey: an object of the body has a key twice.
@@ -105,7 +109,7 @@ class InstanceReader:
         entities: list[str | None] = []
         periods: list[int | None] = []
         for instance in decoded:
-            # Where the contract names a field for the period, it stands behind the features.
+            # The contract's period field, if any, follows the features.
             *row, entity = msgspec.structs.astuple(instance)
             if self._dated:
                 period = row.pop()
@@ -129,7 +133,7 @@ class InstanceReader:
 
 
 def _frame_type(contract: ModelContract, several: Any, bounds: Meta) -> Any:
-    """Return a struct of MLflow's two ways to write a frame, rows by name or by position."""
+    """Return the struct type of MLflow's two frame formats, rows by name or by position."""
     row: Any = tuple[tuple(map(_value_type, contract.features))]  # type: ignore[misc]
     data = Annotated[list[row], bounds]
     split: Any = msgspec.defstruct(
@@ -140,9 +144,9 @@ def _frame_type(contract: ModelContract, several: Any, bounds: Meta) -> Any:
 
 
 def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
-    """Return a struct with a field per feature in order, the period if any, the entity last."""
+    """Return a struct type: a field per feature in order, the period if any, the entity last."""
     fields: list[Any] = []
-    # Any text names a column; an identifier is only what Python calls the field.
+    # Column names are arbitrary text, so the struct's fields have generated identifiers.
     sent = {f"f{place}": feature.name for place, feature in enumerate(contract.features)}
     for field, feature in zip(sent, contract.features, strict=True):
         kind = _value_type(feature)
@@ -151,7 +155,7 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
     if contract.period_field:
         year = Annotated[int, Meta(ge=YEARS[0], le=YEARS[-1])]
         fields.append(("period_", year | None | UnsetType, UNSET))
-    # Without an entity the field takes a name that no feature has, and stays absent.
+    # Without an entity the field gets a name that no feature has, and stays absent.
     nothing = "$" * (1 + max(len(feature.name) for feature in contract.features))
     entity = str | Annotated[int, Meta(ge=LONG_MIN, le=LONG_MAX)]
     fields.append(("entity_", entity | None | UnsetType, UNSET))
@@ -170,9 +174,9 @@ def _instance_type(contract: ModelContract) -> type[msgspec.Struct]:
 
 
 def _value_type(feature: Feature) -> Any:
-    """Return the msgspec type that accepts what the feature accepts, or less; raises ValueError."""
+    """Return a msgspec type at most as wide as the feature; raises ValueError for a datetime."""
     if feature.type == "datetime":
-        raise ValueError  # the decoder knows neither a date without a time nor a range
+        raise ValueError  # the decoder supports neither a date without a time nor a range
     kind: Any = FEATURE_TYPES[feature.type].python
     if kind is str and feature.values:
         kind = Literal[feature.values]

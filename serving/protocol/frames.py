@@ -1,4 +1,4 @@
-"""Frames in whatever format they came: columns and rows, as one mapping per row."""
+"""Frames of any input format, columns and rows, as one mapping per row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +10,10 @@ Rows = list[Mapping[str, Any]]
 
 
 def named(columns: Sequence[Any], rows: Sequence[Any]) -> Rows:
-    """Return the rows of a frame by column name; a frame made of an array has numbers for names.
+    """Return the rows of a frame by column name; integer names, as of an array, become text.
 
     Raises:
-        InvalidInstances: a name is no text or repeated, or a row has not one value per column.
+        InvalidInstances: a name is not text or repeated, or a row has not one value per column.
     """
     names = [str(column) if type(column) is int else column for column in columns]
     if not all(isinstance(name, str) for name in names):
@@ -28,10 +28,10 @@ def named(columns: Sequence[Any], rows: Sequence[Any]) -> Rows:
 
 
 def by_place(rows: Rows, names: Sequence[str]) -> Rows:
-    """Return the rows of a frame under a matrix's own names, whatever its columns are called.
+    """Return the rows of a frame under a matrix's own names, by position.
 
-    A model that was fitted on an array knows no names: MLflow takes the columns in their order. A
-    frame that bears the names that answers and `/metadata` use is taken by name.
+    A model that was fitted on an array has no column names: MLflow takes the columns in their
+    order. A frame with the names that responses and `/metadata` use is matched by name.
 
     Raises:
         InvalidInstances: the frame does not have one column per name.
@@ -51,6 +51,6 @@ def by_place(rows: Rows, names: Sequence[str]) -> Rows:
 def refusal(
     problem: str, allowed: str, instance: int | None = None, field: str | None = None
 ) -> InvalidInstances:
-    """Return the refusal of a body as a whole, of one of its rows, or of what came with it."""
+    """Return the error of a whole body, of one of its rows, or of one field."""
     detail = {"instance": instance, "field": field, "problem": problem, "allowed": allowed}
     return InvalidInstances([detail], 1)

@@ -1,4 +1,4 @@
-"""The rows of one request, once they are known to fit the contract."""
+"""Validated rows of one request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ class Instances:
 
     Attributes:
         rows: one sequence per instance, a value per feature in contract order, None for null.
-        entities: the person of each instance as sent, None where absent; never stored as it is.
-        explain: whether the client asked why.
-        periods: the year that each instance is about, None where nobody said it; None for no one.
+        entities: the entity id of each instance as sent, None where absent; never stored as it is.
+        explain: whether the client requested an explanation.
+        periods: the year of each instance, None where it is not stated; None as a whole without
+            periods.
     """
 
     rows: Sequence[Sequence[Any]]

@@ -2,5 +2,5 @@
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 SHEET_TYPES = (XLSX, "text/csv", "application/octet-stream")
-"""None of them is sent by a plain form, so no other site can make a browser send a workbook."""
+"""A plain HTML form sends none of them, so no other site can make a browser send a workbook."""
 NDJSON = "application/x-ndjson"

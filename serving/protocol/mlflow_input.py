@@ -1,8 +1,8 @@
-"""The bodies that MLflow's scoring server takes, as instances: one mapping per row.
+"""Request bodies of MLflow's scoring server as instances: one mapping per row.
 
 JSON with one of `dataframe_split`, `dataframe_records`, `instances`, `inputs`, CSV and Parquet. The
-token NaN, which MLflow's own client writes, is null. Unlike MLflow's server this one answers no
-value back. docs/serving.md has a table of what both servers answer.
+token NaN, which MLflow's own client writes, is null. Unlike MLflow's server, this one repeats no
+value in a response. docs/serving.md has a table of the responses of both servers.
 """
 
 import codecs
@@ -24,7 +24,7 @@ CSV, JSON, PARQUET = "text/csv", "application/json", "application/vnd.apache.par
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a client sent: rows whose names and values are unchecked, parameters, other keys."""
+    """A parsed request: rows with unchecked names and values, parameters, other keys."""
 
     instances: Sequence[Mapping[str, Any]]
     params: Any = None
@@ -41,17 +41,18 @@ def read_sent(
     matrix: bool = False,
     known_only: bool = False,
 ) -> Sent:
-    """Read a body.
+    """Parse a body.
 
-    A model may take a `matrix`, whose columns have no names of their own; with `known_only` columns
-    that are no features need not be read. Both limits are of a Parquet body, the second of what it
-    may unpack to; the rows of the others are counted by whoever checks them.
+    With `matrix` the model takes a matrix, whose columns have no names of their own; with
+    `known_only` columns that are no features may be skipped. Both limits apply to Parquet only,
+    `most_bytes` to its decompressed size; the validation counts the rows of other formats.
 
     Raises:
         UnsupportedMediaType: it is neither JSON nor CSV in UTF-8, nor Parquet.
         MalformedBody: it is not JSON.
-        InvalidInstances: it has none of the formats.
-        BodyTooLarge: a Parquet body unpacks to too much.
+        DuplicateKey: an object of it has a key twice.
+        InvalidInstances: it is in none of the formats.
+        BodyTooLarge: a Parquet body decompresses to more than `most_bytes`.
     """
     kind = _kind(content_type)
     names = [feature.name for feature in features]
@@ -66,10 +67,10 @@ def read_sent(
 
 
 def is_json(content_type: str) -> bool:
-    """Tell whether a body is JSON, with or without the charset that it has anyway.
+    """Return whether a body is JSON, with or without the charset UTF-8 stated.
 
     Raises:
-        UnsupportedMediaType: it is nothing that can be read.
+        UnsupportedMediaType: it is in no supported type or charset.
     """
     return _kind(content_type) == JSON
 
@@ -117,7 +118,7 @@ def _split(data: Any, names: Sequence[str] | None) -> Rows:
     if not isinstance(data, dict) or not needed <= set(data) <= _SPLIT_KEYS:
         raise refusal(_("dataframe_split does not have the expected shape"), allowed)
     columns, rows = data.get("columns", names or ()), data["data"]
-    # The index names rows; no model reads it, so it is only looked at for its shape.
+    # The index names rows; no model reads it, so only its shape is checked.
     index: Any = data.get("index", rows)
     if not all(isinstance(part, list | tuple) for part in (columns, rows, index)):
         raise refusal(_("dataframe_split does not have the expected shape"), allowed)
@@ -130,7 +131,7 @@ _SPLIT_KEYS = {"columns", "data", "index"}
 
 
 def _tensor_like(data: Any, form: str, names: Sequence[str]) -> Rows:
-    """Read rows as mappings, rows as lists in the signature's order, columns, or one row."""
+    """Parse rows as mappings, rows as lists in the signature's order, columns, or one row."""
     if isinstance(data, dict):
         if not any(isinstance(value, list) for value in data.values()):
             return [data]

@@ -1,4 +1,4 @@
-"""What a model returned, as plain rows: as pyfunc shapes it, and by the contract's names."""
+"""Model outputs as plain rows: in pyfunc's shape, and by the contract's names."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from serving.errors import ScoringFailed
 
 
 def plain_rows(output: Any) -> list[Any]:
-    """Return an output as MLflow's scoring server writes it: one JSON-able value per row.
+    """Return an output as MLflow's scoring server writes it: one JSON-serializable value per row.
 
     A vector gives scalars, a matrix (n, c) lists of c, a frame or series mappings by column.
     """
@@ -32,7 +32,7 @@ def plain_rows(output: Any) -> list[Any]:
 def named_row(row: Any, names: Sequence[str]) -> dict[str, Any]:
     """Return one row's outputs under the schema's names.
 
-    A row that does not have one value per name goes whole under the first.
+    A row that does not have one value per name is returned whole under the first name.
     """
     if isinstance(row, dict) and set(row) == set(names):
         return row
@@ -43,7 +43,7 @@ def named_row(row: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def first_number(row: Any) -> float | None:
-    """Return the first number of a row's outputs, which is what capture keeps as its score."""
+    """Return the first finite number of an output row, which capture records as its score."""
     for value in _values(row):
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)

@@ -1,7 +1,7 @@
 """Parameters of a call that a signature declares: MLflow's `params` beside the rows.
 
-MLflow's server drops a parameter that the signature does not have, and says so in its own log only;
-here it is refused, since a client that sends it expects another answer than it would get.
+MLflow's server drops a parameter that the signature does not have, and only logs it; here it is
+refused, since the client expects it to change the response.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,20 @@ Params = Mapping[str, Any]
 
 
 class ParamsReader:
-    """Checks parameters against a signature's, which are as `ParamSchema.to_dict` gives them."""
+    """Validator of parameters against a signature's, given in `ParamSchema.to_dict` form."""
 
     def __init__(self, specs: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Read the specifications."""
+        """Parse the specifications."""
         self._known = Parameters(specs)
         self.defaults: Params = self._known.defaults
         self.names = tuple(self.defaults)
 
     def read(self, given: Any) -> Params:
-        """Return what the model is called with: the given parameters and the others' defaults.
+        """Return the given parameters, and defaults for the others.
 
         Raises:
-            InvalidInstances: it is no object, has a name that the signature does not have, or a
-                value of another type.
+            InvalidInstances: `given` is not an object, has a name that the signature does not have,
+                or a value of another type.
         """
         problems, found = Problems(), dict(self.defaults)
         if given is not None and not isinstance(given, Mapping):

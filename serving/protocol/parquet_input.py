@@ -1,8 +1,8 @@
-"""Parquet as `DataFrame.to_parquet` writes it, bounded before anything is unpacked.
+"""Parquet as `DataFrame.to_parquet` writes it, with its size bounded before decompression.
 
-What a file unpacks to is said by its footer, which may lie. A page compressed with Snappy unpacks
-to 22 times its size at most; the other codecs know no such bound, so a file that uses one is
-refused. Text is kept as the file's dictionary until its length is known.
+The footer states the decompressed size, but may be wrong. A page compressed with Snappy expands to
+22 times its size at most; the other codecs have no such bound, so a file that uses one is refused.
+Text stays dictionary-encoded until its length is known.
 """
 
 from collections.abc import Collection
@@ -18,14 +18,14 @@ CODECS = ("UNCOMPRESSED", "SNAPPY")
 def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: int) -> Rows:
     """Return the rows of a Parquet body; its index is left out, as MLflow does.
 
-    Of its columns only the `known` ones are read, where they are given; `rows` is how many rows it
-    may have, `size` how many bytes they may unpack to.
+    Only the `known` columns are read, if given; `rows` is the largest number of rows, `size` the
+    largest decompressed size, in bytes.
 
     Raises:
-        InvalidInstances: it is no such file, has too many rows, or other columns than flat ones.
-        BodyTooLarge: it unpacks to more.
+        InvalidInstances: it is not Parquet, or has too many rows, nested columns, or another codec.
+        BodyTooLarge: it decompresses to more than `size`.
     """
-    # Imported here: Arrow's Parquet takes memory that a worker without such clients spares.
+    # Imported here: a worker without such clients saves the memory of Arrow's Parquet.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -53,7 +53,7 @@ def from_parquet(body: bytes, known: Collection[str] | None, rows: int, size: in
 
 
 def _is_plain(group: Any) -> bool:
-    """Tell whether every column has a value per row, and a codec with a bound."""
+    """Return whether every column has one value per row, and a codec with a size bound."""
     chunks = [group.column(place) for place in range(group.num_columns)]
     return all(c.compression in CODECS and c.num_values == group.num_rows for c in chunks)
 
@@ -65,7 +65,7 @@ def _index(schema: Any) -> list[str]:
 
 
 def _values(column: Any, size: int) -> list[Any]:
-    """Return a column's values, NaN as null; each text of a dictionary is made once.
+    """Return a column's values; each text of a dictionary is decoded once.
 
     Raises:
         BodyTooLarge: the texts of a chunk are longer together than `size`.

@@ -1,4 +1,4 @@
-"""Problems of a body, collected: the first ones in full, the rest as a number; never a value."""
+"""Problems of a body: the first ones in full, the rest counted; a value is never repeated."""
 
 import re
 from typing import Any
@@ -7,26 +7,26 @@ from core.messages import _
 from serving.errors import InvalidInstances
 
 MAX_LISTED = 100
-"""Most problems listed in one answer; the rest are counted."""
+"""Most problems listed in one response; the rest are counted."""
 _COLUMN_LIKE = re.compile(r"[a-z][a-z_]{0,39}(_20\d\d)?")
 
 
 class Problems:
-    """Problems found so far, and the `instance` that is looked at; None for the body itself."""
+    """Problems found so far, and the index of the current `instance`; None for the body itself."""
 
     def __init__(self) -> None:
-        """Start without any, at the body."""
+        """Start without problems, at the body."""
         self.instance: int | None = None
         self._listed: list[dict[str, Any]] = []
         self._total = 0
 
     @property
     def full(self) -> bool:
-        """Tell whether further problems are only counted."""
+        """Return whether further problems are only counted."""
         return len(self._listed) >= MAX_LISTED
 
     def add(self, field: str | None, problem: str, allowed: str) -> None:
-        """Note one problem of what is looked at."""
+        """Add one problem of the current instance."""
         self._total += 1
         if not self.full:
             self._listed.append(
@@ -40,5 +40,5 @@ class Problems:
 
 
 def shown_name(name: str, position: int) -> str:
-    """Return an unknown field's name if it looks like one, else its position."""
+    """Return an unknown field's name if it looks like a column name, else its position."""
     return name if _COLUMN_LIKE.fullmatch(name) else _("field no. {position}", position=position)

@@ -1,8 +1,8 @@
-"""The careful reading of a body: years and periods, and every problem at once.
+"""Full validation of a body: year suffixes and periods, and every problem reported at once.
 
-Problems name instance and field and say what is allowed; they never repeat a value. An unknown
-field's own name is repeated only when it looks like a column name, since a client may have put a
-value where the name belongs.
+Problems name instance, field and allowed values; they never repeat a value. An unknown field's own
+name is repeated only when it looks like a column name, since a client may have sent a value as a
+name.
 """
 
 import difflib
@@ -21,14 +21,14 @@ from serving.protocol.problems import Problems, shown_name
 from serving.protocol.values import allowed, checked, is_integer, is_text, year_of
 
 YEAR = re.compile(r"_20\d\d$")
-"""A year at the end of a field's name: the row's period, where the contract takes years so."""
+"""Year suffix of a field's name: the row's period, where the contract has year suffixes."""
 
 
 class Validator:
-    """Checks bodies against one contract, collecting problems."""
+    """Validator of bodies against one contract, which collects problems."""
 
     def __init__(self, contract: ModelContract, max_instances: int) -> None:
-        """Prepare the contract's fields by name."""
+        """Index the contract's fields by name."""
         self._contract = contract
         self._max_instances = max_instances
         self._features = {feature.name: feature for feature in contract.features}
@@ -36,10 +36,11 @@ class Validator:
         self._accepted = _("accepted fields: {names}", names=", ".join(self._names))
 
     def read(self, body: bytes) -> Instances:
-        """Return what a body of `/predict` holds.
+        """Return the instances in a body of `/predict`.
 
         Raises:
             MalformedBody: it is not JSON.
+            DuplicateKey: an object of it has a key twice.
             InvalidInstances: there are problems.
         """
         problems = Problems()
@@ -50,10 +51,10 @@ class Validator:
     def read_instances(
         self, instances: list[Any], period: int | None = None, most: int | None = None
     ) -> Instances:
-        """Return instances that came in another envelope.
+        """Validate instances parsed from another format.
 
-        A row that says another `period` than the sender says of all of them is refused; there may
-        be as many as at `/predict`, or `most`.
+        `period` is the year of all rows; a row that states another one is refused. There may be
+        `most` instances, by default as many as at `/predict`.
 
         Raises:
             InvalidInstances: there are problems.
@@ -112,7 +113,7 @@ class Validator:
         return instances
 
     def _fields(self, instance: Any, problems: Problems) -> tuple[dict[str, Any], frozenset[int]]:
-        """Return the instance's values by contract name, and the years at the end of names."""
+        """Return the instance's values by contract name, and the years of name suffixes."""
         if not isinstance(instance, dict):
             problems.add(None, _("the instance is not an object"), self._accepted)
             return {}, frozenset()
@@ -121,7 +122,7 @@ class Validator:
         for position, (given, value) in enumerate(instance.items(), start=1):
             known = self.known(given)
             if known is None:
-                # Looking for a likeness is slow; a body may hold a hundred thousand such fields.
+                # The search for a similar name is slow; a body may hold 100,000 such fields.
                 hint = "" if problems.full else self._hint(given)
                 shown = shown_name(given, position)
                 problems.add(shown, _("unknown field") + hint, self._accepted)
@@ -134,14 +135,14 @@ class Validator:
         return fields, frozenset(years)
 
     def known(self, given: str) -> str | None:
-        """Return the contract's name of a field, its year stripped; None if it has none."""
+        """Return the contract's name of a field, without its year suffix; None if unknown."""
         if given in self._names or not self._contract.year_suffixes:
             return given if given in self._names else None
         bare = YEAR.sub("", given)
         return bare if bare in self._names else None
 
     def known_fields(self, instances: Sequence[Any]) -> tuple[list[Any], int]:
-        """Return the instances with known fields only, and how many fields were left out."""
+        """Return the instances with known fields only, and the number of fields dropped."""
         left_out, kept = 0, []
         for instance in instances:
             if isinstance(instance, dict):
@@ -183,7 +184,7 @@ class Validator:
     def _period(
         self, fields: Mapping[str, Any], years: frozenset[int], problems: Problems
     ) -> int | None:
-        """Return the one year that a row's names, its period field and its sender state."""
+        """Return the one year that a row's name suffixes, period field and sender state."""
         name = self._contract.period_field
         value = None if name is None else fields.get(name)
         if value is not None:
@@ -198,10 +199,10 @@ class Validator:
 
 
 def decode(body: bytes) -> Any:
-    """Decode with the standard library, which reads NaN and Infinity so that they can be named.
+    """Decode with the standard library, which accepts NaN and Infinity, to be reported by field.
 
     Raises:
-        MalformedBody: not JSON, not UTF-8, or nested beyond reason.
+        MalformedBody: not JSON, not UTF-8, or nested too deeply.
         DuplicateKey: an object has a key twice.
     """
     try:

@@ -1,4 +1,4 @@
-"""What a feature accepts: in words, and value by value."""
+"""Values that a feature accepts: their description, and the check of a value."""
 
 import math
 from datetime import UTC, date, datetime, time
@@ -9,13 +9,13 @@ from core.contract.types import LONG_RANGE
 from core.messages import N_, _
 
 YEARS = range(1900, 3000)
-"""What a period may be."""
+"""Years that a period may have."""
 _MOMENTS = range(1678, 2262)
-"""Years of which nanoseconds since 1970 are a long, as NumPy keeps them."""
+"""Years that fit NumPy's 64-bit count of nanoseconds since 1970."""
 
 
 def allowed(feature: Feature) -> str:
-    """Say in words what a feature accepts."""
+    """Return a description of the values that a feature accepts."""
     text = _(_KINDS[feature.type])
     if feature.values:
         text = _("one of: {values}", values=", ".join(feature.values))
@@ -41,7 +41,7 @@ _KINDS = {
 
 
 def checked(feature: Feature, value: Any) -> tuple[Any, str | None]:
-    """Return the value as the feature's Python type, or None and what is wrong with it."""
+    """Return the value as the feature's Python type, or None and the problem."""
     if feature.type == "boolean":
         return (value, None) if isinstance(value, bool) else (None, _("wrong type"))
     if feature.type == "string":
@@ -74,12 +74,12 @@ def _number(feature: Feature, value: float) -> tuple[float | None, str | None]:
 
 
 def moment_of(value: Any) -> datetime | None:
-    """Return a date and time without its zone, in UTC where it has one; None if it is none."""
+    """Return a date and time without its zone, in UTC where it has one; None if it is invalid."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else value
         if not isinstance(found, date):
             return None
-        # A pandas timestamp is a datetime of another kind.
+        # A pandas Timestamp is a subclass of datetime: convert it to a plain one.
         clock = found.timetz() if isinstance(found, datetime) else time()
         day = found.date() if isinstance(found, datetime) else found
         found = datetime.combine(day, clock)
@@ -91,14 +91,14 @@ def moment_of(value: Any) -> datetime | None:
 
 
 def year_of(value: Any) -> int | None:
-    """Return a period as a number, also from text; None if it is none."""
+    """Return a period's year as an integer, also from text; None if it is no year."""
     text = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
     year = int(text) if text.isascii() and text.isdigit() and len(text) == 4 else 0
     return year if year in YEARS and not isinstance(value, bool) else None
 
 
 def is_text(value: Any) -> bool:
-    """Tell whether it is text that UTF-8 can hold (JSON may escape half a surrogate pair)."""
+    """Return whether a value is text that UTF-8 can encode (JSON may escape a lone surrogate)."""
     if not isinstance(value, str):
         return False
     try:
@@ -109,5 +109,5 @@ def is_text(value: Any) -> bool:
 
 
 def is_integer(value: Any) -> bool:
-    """Tell whether it is a whole number, which a boolean is not."""
+    """Return whether a value is an integer, which a boolean is not."""
     return isinstance(value, int) and not isinstance(value, bool)
