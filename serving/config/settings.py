@@ -20,11 +20,11 @@ from core.store import places
 from serving.errors import SettingsError
 
 PREFIX = re.compile("(?:/[A-Za-z0-9._~-]{1,64}){1,8}")
-"""What a path prefix may be."""
+"""Pattern of a path prefix."""
 
 
 def _text(read: Callable[[str], Any]) -> BeforeValidator:
-    """Return what reads the text of a variable; code may give the value itself."""
+    """Return a validator that parses a variable's text; a value set in code passes unchanged."""
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
@@ -80,9 +80,9 @@ Switch = Annotated[bool, Field(description=N_("must be true or false"))]
 
 
 class Settings(BaseSettings):
-    """What an operator can set. A variable that is unset or empty takes its default.
+    """Settings of an operator; a variable that is unset or empty takes its default.
 
-    The `description` of a field is what its variable must be, for people.
+    The `description` of a field completes the error message: what its variable must be.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -93,16 +93,16 @@ class Settings(BaseSettings):
             "must be the address of an MLflow server, for example http://127.0.0.1:5000"
         ),
     )
-    """MLflow server that holds the runs and the artifacts, and the registry unless another does."""
+    """MLflow server of the runs and artifacts, and of the registry unless that is set apart."""
 
     mlflow_registry_uri: Annotated[str, AfterValidator(_registry)] = Field(
         default="",
         description=N_("must be the address of an MLflow server, databricks-uc, or empty"),
     )
-    """Registry beside the tracking server (`REGISTRY_URI` is another name of it); empty: none."""
+    """Registry outside the tracking server (also read from `REGISTRY_URI`); empty: none."""
 
     mlflow_public_url: str = ""
-    """Address under which operators' browsers find MLflow; empty: the same."""
+    """Address of MLflow for operators' browsers; empty: that of the tracking server."""
 
     model_name: str = names.DEFAULT_MODEL_NAME
     """Registered model to serve."""
@@ -111,53 +111,54 @@ class Settings(BaseSettings):
         default=(),
         description=N_("must be names of registered models, each once, separated by commas"),
     )
-    """Registered models to serve, each under `/models/<name>`; the first one, in the place of
-    `MODEL_NAME`, at the usual paths too. Empty: that one alone."""
+    """Registered models to serve, each under `/models/<name>`; the first one, instead of
+    `MODEL_NAME`, also at the paths without prefix. Empty: `MODEL_NAME` alone."""
 
     model_alias: str = names.CHAMPION
     """Alias whose version is served and followed."""
 
     shadow_alias: str = ""
-    """Alias whose version scores the same rows beside the answers; empty: none."""
+    """Alias whose version scores the same rows without answering; empty: none."""
 
     canary_alias: str = names.CANARY
-    """Alias whose version answers the share that its tag `canary_share` says; `none`: there is no
-    such."""
+    """Alias whose version answers the share of requests in its tag `canary_share`; `none`: no
+    canary."""
 
     canary_stop: Switch = True
     """Stop a canary that is worse than tolerated, by an always-valid test."""
 
     canary_alpha: Share = 0.001
-    """Greatest probability that this proxy ever stops a canary that is as good as tolerated."""
+    """Upper bound on the probability that this proxy ever stops a canary within the tolerances."""
 
     canary_ratio: Annotated[float, _NUMBER] = Field(
         default=1.5, ge=1, le=100, description=N_("must lie between 1 and 100")
     )
-    """How many times the champion's rate a canary's may be: errors, slow answers, flags (of these
-    also the champion's of the canary's)."""
+    """Largest tolerated ratio of the canary's rate to the champion's: of errors, slow answers and
+    flags (for flags also of the champion's rate to the canary's)."""
 
     canary_agreement: Share = 0.8
-    """Least share of the canary's answers to which the champion gives the same label."""
+    """Smallest tolerated share of the canary's answers to which the champion gives the same
+    label."""
 
     canary_slow_seconds: Seconds = 0.2
-    """Time from which an answer is slow; 0.2 is the runbook's target."""
+    """Latency from which an answer counts as slow, in seconds; 0.2 is the runbook's target."""
 
     keep_previous: Switch = True
-    """Keep the version that was served before in memory, so that a rollback loads nothing."""
+    """Keep the previously served version in memory, so that a rollback loads nothing."""
 
     proxy_name: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9._:-]{0,80}$",
         description=N_("must be of at most 80 letters, digits and the signs . _ : -"),
     )
-    """Name under which the proxy reports to MLflow what it serves; empty: no report. `python -m
-    serving` takes the host's name and the port."""
+    """Name under which the proxy reports its served version to MLflow; empty: no report. `python -m
+    serving` uses the host's name and the port."""
 
     poll_seconds: Seconds = 1.0
-    """Longest pause between two readings of the alias, in seconds."""
+    """Longest pause between two polls of the alias, in seconds."""
 
     threshold: Share | None = Field(default=None, description=_SHARE)
-    """Overrides the threshold of every version, flips included; None follows the version."""
+    """Override of every version's threshold, also after a flip; None: the version's own."""
 
     inference_store: Annotated[Path | str, _text(places.store_place)] = Field(
         default=Path(names.DEFAULT_INFERENCE_STORE),
@@ -172,13 +173,13 @@ class Settings(BaseSettings):
     """Local folder of the journals that precede the Parquet files."""
 
     capture_flush_seconds: Seconds = 5.0
-    """Longest time that a captured row stays in a journal before it becomes Parquet, in seconds."""
+    """Longest time that a captured row stays in an open journal before conversion, in seconds."""
 
     capture_sync: Annotated[
         bool, _text(lambda text: {"always": True, "never": False}.get(text.lower()))
     ] = Field(default=False, description=N_("must be always or never"))
-    """Wait for the disk before each answer (`CAPTURE_SYNC=always`), so that rows survive a power
-    cut; else they survive the process."""
+    """Call fdatasync before each answer (`CAPTURE_SYNC=always`), so that rows survive a power
+    failure; else they survive only the end of the process."""
 
     capture_required: Switch = False
     """Answer 503 when a row cannot be captured; else answer, and count the row as lost."""
@@ -187,14 +188,14 @@ class Settings(BaseSettings):
         Annotated[int, Field(ge=0, le=23)] | None,
         _text(lambda text: None if text.lower() == "none" else text),
     ] = Field(default=3, description=N_("must be an hour from 0 to 23, or none"))
-    """Hour of the local clock (`TZ`) in which the small files of past days become one, in a process
-    of low priority; `none`: never, where something else does it."""
+    """Hour of the local clock (`TZ`) of the daily compaction of past days' files, in a process of
+    low priority; `none`: never, where another scheduler does it."""
 
     log_file: Path = Path("logs/app.log")
-    """JSON log, one object a line."""
+    """JSON log, one object per line."""
 
     log_client: ClientName = Field(default="key", description=N_("must be key, address or none"))
-    """Who asked, in the log: the first digits of the key's SHA-256, the address, or nothing."""
+    """Client in the log: the first digits of the key's SHA-256, the address, or nothing."""
 
     max_instances: Count = 1000
     """Most instances in one request."""
@@ -203,83 +204,83 @@ class Settings(BaseSettings):
     """Most rows in one request of `/invocations`, whose clients send whole frames."""
 
     max_invocations_bytes: Count = 16 * 2**20
-    """Longest body of `/invocations`, in bytes, and what a Parquet body may unpack to."""
+    """Longest body of `/invocations`, in bytes, and largest decompressed size of a Parquet body."""
 
     unknown_fields: Literal["ignore", "refuse"] | None = Field(
         default=None, description=N_("must be ignore or refuse")
     )
-    """What becomes of fields that the model does not have; None ignores them at `/invocations`, as
+    """Treatment of fields that the model does not have; None ignores them at `/invocations`, as
     MLflow's server does, and refuses them at `/predict`."""
 
     max_body_bytes: Count = 2 * 1024 * 1024
     """Longest request body, in bytes."""
 
     max_connections: Count = 1000
-    """Most connections of a worker; beyond, the one that has been idle longest is closed."""
+    """Most connections of a worker; above, the one that has been idle longest is closed."""
 
     max_pending_rows: Count = 10_000
-    """Rows that wait for the model in a worker; beyond, requests are answered 503 at once."""
+    """Most rows that wait for the model in a worker; above, requests are answered 503 at once."""
 
     api_keys: Annotated[tuple[bytes, ...], NoDecode, _text(_digests)] = Field(
         default=(), repr=False
     )
-    """Accepted keys, kept as their SHA-256 digests; none leaves the API open."""
+    """Accepted keys, stored as their SHA-256 digests; without any the API is open."""
 
     pseudonym_key: str = Field(default="", repr=False)
-    """Key of the pseudonyms; without it no identity is stored."""
+    """Key of the pseudonyms; without it no entity id is stored, unless sent as a pseudonym."""
 
     trusted_types: Annotated[frozenset[str], NoDecode, _text(_words)] = frozenset()
-    """Types that a model file may hold besides this proxy's own list (`serving.model.loading`)."""
+    """Types that a model file may hold besides the project's (`core.contract.trusted_types`)."""
 
     max_model_bytes: Count = 1024 * 1024 * 1024
-    """Most bytes that a version's model file may have, or unpack to."""
+    """Largest size of a version's model file, in bytes, as it is and decompressed."""
 
     allow_pickle: Switch = False
     """Load pickled models and other flavours than scikit-learn, which runs the code they hold."""
 
     model_cache: Path = Path("var/model-cache")
-    """Folder of the last good version, from which the proxy starts while MLflow is away."""
+    """Folder of the cached last good version, from which the proxy starts without MLflow."""
 
     levels_dir: Path = Field(
         default_factory=lambda given: given["model_cache"].parent / "service-levels"
     )
-    """Folder where service levels outlive the server, a file a day, for the trend at `/painel`;
+    """Folder of the persisted service levels, one file per day, for the trend at `/painel`;
     empty: beside the model cache."""
 
     @property
     def kept_levels(self) -> Path:
-        """Return where this model's service levels are kept: servers of several may share."""
+        """Return the folder of this model's service levels, since models may share `levels_dir`."""
         return self.levels_dir / self.model_name
 
     sheet_reader: str = ""
-    """What reads workbooks at `/lista`, as `package.module` or `package.module:object` (see
+    """Reader of workbooks at `/lista`, as `package.module` or `package.module:object` (see
     `core.sheets`); empty: a flat table with the contract's columns."""
 
     max_sheet_bytes: Count = 16 * 2**20
-    """Longest workbook, in bytes."""
+    """Largest workbook, in bytes."""
 
     panel_group: str = ""
-    """Input by whose values `/painel` counts what was scored and flagged; empty: none."""
+    """Input by whose values `/painel` groups the counts of scored and flagged; empty: none."""
 
     root_path: Annotated[str, _text(_prefix)] = Field(
         default="", description=N_("must be a path such as /risk, or empty")
     )
-    """Path prefix under which a reverse proxy publishes this one; empty: none, or the one that
-    `X-Forwarded-Prefix` tells of."""
+    """Path prefix under which a reverse proxy publishes this one; empty: none, or that of
+    `X-Forwarded-Prefix`."""
 
     workers_dir: Path | None = None
-    """Where the workers of one server meet, for metrics and looks at the alias."""
+    """Folder that the workers of one server share, for metrics and polls of the alias."""
 
     @property
     def canary(self) -> str:
-        """Return the alias of the canary; none beside another alias than `champion`."""
+        """Return the alias of the canary; empty without one, or beside an alias not `champion`."""
         wanted = self.canary_alias != "none" and self.model_alias == names.CHAMPION
         return self.canary_alias if wanted else ""
 
     def each_model(self) -> list["Settings"]:
-        """Return the settings of each model that is served.
+        """Return the settings of each served model.
 
-        The threshold, the reader of workbooks and the panel's group are about the first one, which
+        The threshold, the reader of workbooks and the panel's group apply to the first one, which
         also compacts the store that all share.
         """
         first, *others = self.models or (self.model_name,)
@@ -294,10 +295,10 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_env(cls) -> "Settings":
-        """Read the settings.
+        """Read the settings from the environment.
 
         Raises:
-            SettingsError: a variable cannot be used; its text is not repeated, since it may be a
+            SettingsError: a variable is invalid; its text is not repeated, since it may be a
                 secret.
         """
         try:
