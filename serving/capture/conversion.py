@@ -54,7 +54,7 @@ def _is_free(path: Path) -> bool:
 
 
 class _WithoutPandas(MetaPathFinder):
-    """Import hook that hides pandas: Arrow imports it at its first value, slower than a journal."""
+    """Import hook that hides pandas, whose import by Arrow takes longer than a conversion."""
 
     def find_spec(self, fullname: str, *_where: object) -> None:
         """Raise ModuleNotFoundError for pandas; leave other modules to the next finder."""

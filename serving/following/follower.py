@@ -58,7 +58,7 @@ class Following:
     """Outcome of the last poll of the alias.
 
     `alias_version` is the version that the alias names, None if unknown; `problem` is a translated
-    message why it is not served, and `code` the same as a code that no language changes.
+    message why it is not served, and `code` its code, the same in every language.
     """
 
     alias_version: int | None = None
@@ -92,8 +92,8 @@ class Follower:
     ) -> None:
         """Store what to follow and the log message `news` of a new version; `start` begins.
 
-        Where the alias is `optional`, nothing is served without it, the cache is not used, and it
-        may move to a version with an incompatible contract.
+        Where the alias is `optional`, nothing is served without it, not even from the cache, and
+        it may move to a version with an incompatible contract.
         """
         self._optional = optional
         self._news, self.heart = news, Heartbeat(part)
