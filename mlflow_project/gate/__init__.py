@@ -1,1 +1,1 @@
-"""The gate: what a version must show before it may be served."""
+"""Promotion gate: the criteria that a version must meet before it is served."""

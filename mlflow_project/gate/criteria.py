@@ -1,4 +1,4 @@
-"""What a version must show before it may be served: limits, champion, groups. Pure."""
+"""Gate criteria for a promotion: limits, champion comparison and groups; pure functions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from mlflow_project.modelling.threshold import CAPACITY
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One question the gate asked: what was found, what was wanted, and whether it holds."""
+    """One criterion of the gate: the value found, the condition wanted, and whether it holds."""
 
     name: str
     passed: bool
@@ -26,17 +26,18 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class GatePolicy:
-    """The limits. Losses are differences to the champion on rows that neither fit had seen.
+    """Limits of the gate; losses are differences from the champion on rows unseen by either fit.
 
-    What is wanted is judged by the value, and its interval is shown. A champion that flags more
-    than `max_share_flagged` (forced in, or by a threshold set since) counts only with the rows it
-    is surest of, up to that share: whoever flags everyone has a recall that nobody may reach.
+    Overall criteria compare the point estimate with the limit and only show its interval. A
+    champion that flags more than `max_share_flagged` (promoted with `--force`, or by a later
+    threshold change) is compared by its highest-scored flagged rows up to that share: flagging
+    everyone gives a recall that no challenger within the capacity can reach.
 
-    A group is judged from `min_group_positives` on (its ranking and calibration also need as many
-    negatives), and fails only where the whole interval lies beyond the limit: a small group must
-    not fail by chance. `max_group_gap` is of recall, below the recall of all; `min_group_auc` of
-    ROC-AUC; `max_group_bias` of the distance between a group's mean score and its share that came
-    true, less that of all rows.
+    A group is judged from `min_group_positives` positives on (for ranking and calibration it also
+    needs as many negatives), and fails only if the whole interval lies beyond the limit, so that a
+    small group does not fail by chance. `max_group_gap` limits how far its recall may lie below the
+    overall recall, `min_group_auc` is a ROC-AUC, and `max_group_bias` limits the absolute
+    difference between its mean of score − outcome and that of all rows.
     """
 
     min_test_rows: int = 100
@@ -67,11 +68,11 @@ def judge(
         policy: the limits.
         metrics: of the challenger's evaluation fit on its test rows, at the threshold served.
         test: the test rows: `target` (0/1), `score`, `flagged` and `persistence` (bool: by the
-            challenger, and by "lagging now"), and the columns named by `groups` and `watched`.
-        groups: columns by which recall must not differ much.
-        common: rows that neither fit had seen: `target`, `score` and `flagged` of the challenger,
+            challenger, and by persistence), and the columns named by `groups` and `watched`.
+        groups: columns whose groups are compared by recall.
+        common: rows unseen by either fit: `target`, `score` and `flagged` of the challenger,
             `champion_score` and `champion_flagged`; None where there is no champion.
-        watched: columns in whose every group the scores must rank and mean what they say.
+        watched: columns whose groups are checked for ranking and calibration.
     """
     rows, recall = len(test), metrics["recall"]
     criteria = [
@@ -96,16 +97,16 @@ def _at_most(name: str, value: float, limit: float, found: str) -> Criterion:
 
 
 def _shown(interval: Interval) -> str:
-    """Return a difference as people read it: signed, with its interval."""
+    """Return a difference as text: signed value and interval."""
     value, low, high = (signed(v, 3) for v in (interval.value, interval.low, interval.high))
     return f"{value} [{low}; {high}]"
 
 
 def _within_capacity(policy: GatePolicy, metrics: Mapping[str, float]) -> Criterion:
-    """Compare the share flagged with what the schools can follow up.
+    """Compare the share flagged with the follow-up capacity of the schools.
 
-    Where more than that were at risk no list could be short enough: the criterion fails all the
-    same, and a person decides (`capacity_question`).
+    The limit holds even where more than that were at risk: the criterion then fails, and a person
+    decides (`capacity_question`).
     """
     share, at_risk = metrics["share_flagged"], metrics["positive_rate"]
     found = _("{share} flagged, {risk} at risk", share=number(share, 3), risk=number(at_risk, 3))
@@ -113,10 +114,10 @@ def _within_capacity(policy: GatePolicy, metrics: Mapping[str, float]) -> Criter
 
 
 def capacity_question(metrics: Mapping[str, float]) -> str:
-    """Return the question that a director must answer before a promotion, or nothing.
+    """Return the question for a director to answer before a promotion; empty if there is none.
 
-    It is asked where more children were at risk than the schools can follow up and the model flags
-    more as well. `metrics` are `share_flagged`, `positive_rate` and `precision` of the test rows.
+    There is one if both the share at risk and the share flagged exceed the schools' capacity.
+    `metrics` are `share_flagged`, `positive_rate` and `precision` of the test rows.
     """
     share, at_risk = metrics["share_flagged"], metrics["positive_rate"]
     if not (at_risk > CAPACITY and share > CAPACITY):
@@ -135,7 +136,7 @@ def capacity_question(metrics: Mapping[str, float]) -> str:
 
 
 def _above_persistence(policy: GatePolicy, test: pd.DataFrame) -> Criterion:
-    """Compare F2 with that of "lagging now, so lagging next year" on the same rows."""
+    """Compare F2 with that of persistence ("lagging now, so lagging next year") on same rows."""
     target, flagged = test["target"].to_numpy(), test["flagged"].to_numpy(bool)
     simple = f2_of(target, test["persistence"].to_numpy(bool))
     gain = bootstrap(difference(f2_of(target, flagged), simple), len(test), policy.seed)
@@ -143,7 +144,7 @@ def _above_persistence(policy: GatePolicy, test: pd.DataFrame) -> Criterion:
 
 
 def _group_gaps(policy: GatePolicy, test: pd.DataFrame, column: str) -> Iterator[Criterion]:
-    """Compare the recall of each group with the overall one; unknown membership is no group."""
+    """Compare each group's recall with the overall recall; rows of unknown group are in none."""
     target, flagged = test["target"].to_numpy(), test["flagged"].to_numpy(bool)
     for value in sorted(test[column].dropna().unique()):
         inside = (test[column] == value).to_numpy()
@@ -154,7 +155,7 @@ def _group_gaps(policy: GatePolicy, test: pd.DataFrame, column: str) -> Iterator
             few = _("{wanted}; too few to judge", wanted=passed.wanted)
             yield replace(passed, wanted=few)
             continue
-        # A row outside the group counts as no positive, so it is in neither sum.
+        # Rows outside the group get target 0, so neither sum of recall includes them.
         of_group = recall_of(target * inside, flagged)
         gap = bootstrap(difference(recall_of(target, flagged), of_group), len(test), policy.seed)
         yield _at_most(name, gap.low, policy.max_group_gap, f"{_shown(gap)}, {found}")
@@ -167,7 +168,7 @@ def _positives(count: int) -> str:
 def _weakest_groups(
     policy: GatePolicy, test: pd.DataFrame, columns: Sequence[str]
 ) -> Iterator[Criterion]:
-    """Judge ranking and calibration in the worst of the groups that are large enough for it."""
+    """Judge ranking and calibration of the worst group among those that are large enough."""
     target, scores = test["target"].to_numpy(), test["score"].to_numpy()
     areas, biases = [], []
     for column, value, inside in groups_of(test, columns):
@@ -191,7 +192,8 @@ def _weakest_groups(
 def _group_bias(gaps: np.ndarray, inside: np.ndarray) -> Statistic:
     """Return a group's mean of score − outcome, less that of all rows, as a statistic.
 
-    A change of year moves all scores alike, which is no group's: the report says it apart.
+    A change of year shifts all scores alike, which is no group's bias; the report states it
+    separately.
     """
 
     def bias(weights: np.ndarray) -> np.ndarray:
@@ -202,12 +204,15 @@ def _group_bias(gaps: np.ndarray, inside: np.ndarray) -> Statistic:
 
 
 def _least_distance(interval: Interval) -> float:
-    """Return how far from zero an interval surely is; 0 where it holds zero."""
+    """Return the least distance of an interval from zero; 0 if it contains zero."""
     return max(interval.low, -interval.high, 0.0)
 
 
 def _against_champion(policy: GatePolicy, common: pd.DataFrame) -> Iterator[Criterion]:
-    """Compare on common rows; too few decide nothing, so that the gate cannot lock itself."""
+    """Compare with the champion on common rows; pass if they are too few to judge.
+
+    Failing for too few rows would block every later promotion.
+    """
     if len(common) < policy.min_common_rows:
         text = ngettext("{n} row in common", "{n} rows in common", len(common))
         wanted = _(">= {n} to judge", n=policy.min_common_rows)
@@ -220,7 +225,7 @@ def _against_champion(policy: GatePolicy, common: pd.DataFrame) -> Iterator[Crit
 
 
 def _gains(policy: GatePolicy, common: pd.DataFrame) -> Iterator[tuple[str, Statistic, float]]:
-    """Yield name, challenger's gain over the champion (more is better), and the loss allowed."""
+    """Yield name, challenger's gain over the champion (higher is better) and allowed loss."""
     target = common["target"].to_numpy()
     flagged = common["flagged"].to_numpy(bool)
     scores = common["score"].to_numpy(float)
@@ -237,7 +242,7 @@ def _gains(policy: GatePolicy, common: pd.DataFrame) -> Iterator[tuple[str, Stat
 
 
 def _surest(flagged: np.ndarray, scores: np.ndarray, share: float) -> np.ndarray:
-    """Return the flags, at most that share of the rows: those with the highest scores; (n,)."""
+    """Return the flags limited to that share of the rows, highest scores first; (n,)."""
     capacity = int(share * len(flagged))
     if flagged.sum() <= capacity:
         return flagged

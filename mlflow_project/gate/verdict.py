@@ -1,4 +1,4 @@
-"""The gate: may a new version be served? Compared with the champion on rows neither had seen."""
+"""Gate verdict: a challenger judged by the criteria and, on rows unseen by both, the champion."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,7 +25,7 @@ ARTIFACT_GATE = "evaluation/gate.json"
 
 
 def run_gate(registry: Registry, evaluation: Evaluation, policy: GatePolicy) -> list[Criterion]:
-    """Judge an evaluation against the limits, persistence, groups and the present champion."""
+    """Judge an evaluation by the limits, persistence, groups and the current champion."""
     champion = registry.by_alias(names.CHAMPION)
     test = tested_rows(evaluation)
     common = None if champion is None else common_rows(registry, champion, evaluation)
@@ -33,9 +33,9 @@ def run_gate(registry: Registry, evaluation: Evaluation, policy: GatePolicy) -> 
 
 
 def tested_rows(evaluation: Evaluation, features: Sequence[str] = FEATURE_NAMES) -> pd.DataFrame:
-    """Return the test rows as they are logged and judged: groups, and no student.
+    """Return the test rows as logged and judged: with group columns, without student.
 
-    `features` are those by which a row is known; another version may know fewer or more.
+    `features` are the columns of the row digests; another version may have fewer or more.
     """
     test = evaluation.test
     return with_groups(test)[[*TITLES, "score"]].assign(
@@ -47,10 +47,10 @@ def tested_rows(evaluation: Evaluation, features: Sequence[str] = FEATURE_NAMES)
 
 
 def gate_tags(criteria: Sequence[Criterion]) -> dict[str, str]:
-    """Return the verdict, and each criterion that failed, as version tags.
+    """Return the verdict and each failed criterion as version tags.
 
-    Those that passed are in the run's table (`ARTIFACT_GATE`) and in the model card: a dozen tags
-    would bury the few that people look for. Versions of older releases have them.
+    Passed criteria are only in the run's table (`ARTIFACT_GATE`) and in the model card, so that the
+    list of tags stays short. Versions of older releases have tags for them too.
     """
     failed = {
         f"{GATE_TAG}.{c.name}": f"{GATE_FAILED}: {c.found} ({c.wanted})"
@@ -69,25 +69,25 @@ def log_gate(criteria: Sequence[Criterion]) -> None:
 
 
 def common_rows(registry: Registry, champion: Version, evaluation: Evaluation) -> pd.DataFrame:
-    """Return the test rows with `champion_score` and `champion_flagged` where they are honest.
+    """Return the test rows with `champion_score` and `champion_flagged` where they are unbiased.
 
-    Rows that the champion's evaluation fit was tested on carry what it said then. Rows of a year
-    that the champion has never seen are scored by the served champion, which knows the years before
-    as the challenger's evaluation fit does. The rest are left out: a fit flatters itself on rows it
-    was trained on, and in a year it was trained on it knows more than its rival. So are all of them
-    where nobody can tell what the champion has seen: a version adopted from elsewhere, or one with
-    a feature that is gone.
+    Rows on which the champion's evaluation fit was tested carry the scores logged then. Rows of a
+    year that the champion was not trained on are scored by the served champion, which was fitted on
+    the years before, as the challenger's evaluation fit was. All other rows are left out: a fit is
+    optimistic on its own training rows, and in a year it was trained on it has an advantage over
+    the other. No row is returned if the champion's training rows are unknown: a version adopted
+    from elsewhere, or one with a feature that no longer exists.
     """
     seen = _seen_by(registry, champion)
     if seen is None or not set(seen[0].feature_names) <= set(evaluation.test.columns):
         return tested_rows(evaluation).head(0)
     contract, tested, fitted = seen
-    # Digests speak of the champion's features: by ours, rows it knows would pass for new ones.
+    # Digests over the champion's features: over ours, rows that it has seen would look new.
     rows = tested_rows(evaluation, contract.feature_names)
     known = tested.drop_duplicates("row").set_index("row")
     said = known[["score", "flagged"]].reindex(rows["row"])
     rows["champion_score"] = said["score"].to_numpy(float)
-    # Not by `map`: where no row is known to both it makes a column that takes no booleans.
+    # Not `map`: without a common row it returns a column that accepts no booleans.
     rows["champion_flagged"] = said["flagged"].to_numpy(object)
     year = evaluation.test[YEAR]
     met = rows["champion_score"].notna() | rows["row"].isin(fitted["row"])
@@ -103,7 +103,7 @@ def common_rows(registry: Registry, champion: Version, evaluation: Evaluation) -
 def _seen_by(
     registry: Registry, champion: Version
 ) -> tuple[ModelContract, pd.DataFrame, pd.DataFrame] | None:
-    """Return contract, rows tested on and rows fitted on (with their years); None if unknown."""
+    """Return the champion's contract, test rows and training rows (with years); None if unknown."""
     try:
         contract = read_contract(registry, champion)
     except UnreadableContract:
@@ -114,7 +114,7 @@ def _seen_by(
 
 
 def read_evidence(registry: Registry, version: Version, artifact: str) -> pd.DataFrame | None:
-    """Return a Parquet file that training kept of a version; None where nobody has it."""
+    """Return a Parquet artifact of a version's training as a frame; None if there is none."""
     with scratch_folder() as folder:
         path = fetch_evidence(registry, version, artifact, folder)
         return None if path is None else pd.read_parquet(path)

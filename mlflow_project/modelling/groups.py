@@ -1,4 +1,4 @@
-"""Groups of children by which a model is looked at: what it shows of each of them. Pure."""
+"""Groups of children, and a model's metrics for each of them; pure functions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -16,11 +16,11 @@ TITLES: Mapping[str, str] = {
     "novo": N_("New to the programme"),
     "defasado": N_("Lagging now"),
 }
-"""Columns of groups; the first of them are the dataset's own, the others come from its features."""
+"""Titles of the group columns: the first are the dataset's own, the others derive from features."""
 FAIR = GROUPS
-"""Columns within which recall must be alike: children do not choose them, nor do the schools."""
+"""Columns across whose groups recall must be similar: neither children nor schools choose them."""
 MIN_SHOWN = 10
-"""Rows below which a group is not shown: of one or two children a share is a fact about them."""
+"""Least rows of a reported group: a share of one or two children would disclose their outcomes."""
 SHOWN = ("recall", "precision", "share_flagged", "roc_auc", "brier")
 
 
@@ -37,8 +37,8 @@ def with_groups(rows: pd.DataFrame) -> pd.DataFrame:
 def group_metrics(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a row per group of at least `MIN_SHOWN`: rows, positives, metrics and calibration.
 
-    `mean_score` − `positive_rate` is its calibration in the large: how much more is said of the
-    group than happens. NaN where a metric is not defined.
+    `mean_score` − `positive_rate` is the group's calibration in the large, positive where risk is
+    overestimated. NaN where a metric is not defined.
 
     Args:
         rows: `score`, `target` (0 and 1), `flagged`, and the columns of `TITLES`.
@@ -66,14 +66,14 @@ def group_metrics(rows: pd.DataFrame) -> pd.DataFrame:
 def groups_of(
     rows: pd.DataFrame, columns: Iterable[str] = tuple(TITLES)
 ) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yield column, value and which rows are in the group; unknown membership is no group."""
+    """Yield column, value and row mask (n,) of each group; rows of unknown group are in none."""
     for column in columns:
         for value in sorted(rows[column].dropna().unique()):
             yield column, str(value), (rows[column] == value).to_numpy()
 
 
 def group_name(column: str, value: str) -> str:
-    """Return a group as a report names it."""
+    """Return the display name of a group."""
     words = {"sim": N_("yes"), "nao": N_("no")}
     return f"{_(TITLES[column])}: {_(words[value]) if value in words else value}"
 

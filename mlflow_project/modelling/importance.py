@@ -1,4 +1,4 @@
-"""What each feature is worth to the evaluation fit, on rows that it had not seen."""
+"""Permutation importance of each feature for the evaluation fit, on its test rows."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ def _roc_auc(model: Any, rows: pd.DataFrame, target: pd.Series) -> float:
 
 
 def importances(evaluation: Evaluation, seed: int) -> pd.DataFrame:
-    """Return `feature`, `roc_auc_loss` and `spread` per feature, the weightiest first.
+    """Return `feature`, `roc_auc_loss` and `spread` per feature, the largest loss first.
 
-    How much ROC-AUC on the test rows is lost when a column is shuffled, mean and standard deviation
-    over shuffles (Breiman, Random Forests, 2001). Of two features that say the same, each looks
-    light: age, phase and lag must be read together.
+    The ROC-AUC lost on the test rows when a column is shuffled, mean and standard deviation over
+    shuffles (Breiman, Random Forests, 2001). Two redundant features both look unimportant, so age,
+    phase and lag must be read together.
     """
     found = permutation_importance(
         evaluation.model,

@@ -1,8 +1,8 @@
-"""The unfitted pipeline, the folds that never split a student, and scores from outside the sample.
+"""The unfitted pipeline, folds grouped by student, and out-of-fold scores.
 
-Every part is scikit-learn's own, so a version brings no code: it loads in `mlflow models serve`, in
-a Spark UDF and in the proxy alike. There is one procedure and no choice between families: which of
-them is best on the older pair of years does not tell which is best in the next (docs/decisions/10).
+Every step is scikit-learn's own, so a version ships no code: it loads in `mlflow models serve`, in
+a Spark UDF and in the proxy alike. There is one procedure and no selection among model families:
+the best on the older pair of years does not predict the best on the next (docs/decisions/0010).
 """
 
 import timeit
@@ -34,7 +34,7 @@ TRUSTED_TYPES = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.utils._bunch.Bunch",
 )
-"""Types that skops asks to be told of."""
+"""Types that skops loads only if they are listed as trusted."""
 
 BOOSTING = {
     "max_iter": 120,
@@ -45,21 +45,21 @@ BOOSTING = {
     "max_features": 0.3,
     "early_stopping": False,
 }
-"""What differs from scikit-learn's defaults; the logistic regression has them all."""
+"""Hyperparameters of the boosting that differ from scikit-learn's defaults."""
 REPEATS = 2
-"""Shuffles of the folds that out-of-fold scores come from; one moves a threshold by points."""
+"""Shuffles of the folds for out-of-fold scores; a single one moves the threshold by points."""
 FOLDS = 10
-"""Folds of each shuffle. With five the fits saw a fifth less than the served one and were less sure
-of themselves: PSI 0.12 between their scores and the served fit's on new rows, 0.05 with ten."""
+"""Folds of each shuffle. With five, each fit had a fifth less data than the served one and gave
+less extreme scores: PSI 0.12 between its scores and the served fit's on new rows, 0.05 with ten."""
 
 
 def build_pipeline(seed: int) -> Pipeline:
     """Return the unfitted classifier over the float64 columns `FEATURE_NAMES`, NaN for missing.
 
-    Two models' probabilities are averaged: a logistic regression and a boosting of trees. Both see
-    what next year's lag would be under each rule for counting ages. An all-missing column becomes a
-    constant, since the boosting refuses one that is all NaN; columns are found by position after
-    the imputer, at half the cost per row of names.
+    The probabilities of a logistic regression and of gradient-boosted trees are averaged. Both take
+    next year's lag under each age-counting rule as further inputs. An all-missing column becomes a
+    constant, since the boosting rejects one that is all NaN; after the imputer columns are selected
+    by position, at half the cost per row of names.
     """
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     trees = HistGradientBoostingClassifier(**BOOSTING, random_state=seed)
@@ -74,7 +74,7 @@ def build_pipeline(seed: int) -> Pipeline:
 
 
 def _next_ideal_phases() -> ColumnTransformer:
-    """Append next year's ideal phase under each rule: the step of the ages that is reached."""
+    """Append next year's ideal phase under each rule: the number of age limits reached."""
     ages, column = np.array(IDEAL_PHASE_AGES), [FEATURE_NAMES.index("idade")]
     phases = [
         (rule, FunctionTransformer(np.digitize, kw_args={"bins": ages - years}), column)
@@ -84,7 +84,7 @@ def _next_ideal_phases() -> ColumnTransformer:
 
 
 def _next_lags() -> ColumnTransformer:
-    """Replace next year's ideal phases by their distance to this year's phase."""
+    """Replace next year's ideal phases by their difference from this year's phase."""
     width, phase = len(FEATURE_NAMES), FEATURE_NAMES.index("fase")
     lags = [
         (rule, FunctionTransformer(np.diff), [phase, width + place])
@@ -98,8 +98,8 @@ def grouped_folds(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (train, test) row positions; all rows of a student fall in the same fold.
 
-    Students are told apart and never ordered by their names: the same rows under other pseudonyms
-    are cut alike.
+    Students are numbered by first appearance, not by pseudonym: another pseudonym key gives the
+    same folds.
     """
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     yield from splitter.split(dataset, dataset[TARGET], pd.factorize(dataset[STUDENT])[0])
@@ -113,11 +113,11 @@ def out_of_fold_scores(
     folds: int | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """Return scores by fits that saw no row of the student; (repeats, n).
+    """Return out-of-fold scores, by fits without any row of the student; (repeats, n).
 
-    One row of scores per shuffle of the folds, not their mean: a mean of several fits is less
-    spread than the single fit that will be served, and its threshold and drift baseline would be
-    of another distribution. `tick` is called after every fit.
+    One row of scores per shuffle of the folds, not their mean: the mean of several fits has less
+    variance than the single served fit, so threshold and drift baseline would come from another
+    distribution. `tick` is called after every fit.
     """
     frame, target = dataset[list(FEATURE_NAMES)], dataset[TARGET]
     scores = np.empty((repeats or REPEATS, len(frame)))
@@ -130,8 +130,8 @@ def out_of_fold_scores(
 
 
 def one_row_seconds(model: Any, row: pd.DataFrame) -> float:
-    """Return the least time that a fitted model took to score one row, in seconds.
+    """Return the least time in which a fitted model scored one row, in seconds.
 
-    The least of several calls counts: other load on the machine only ever adds to a time.
+    The minimum of several calls, since other load on the machine only adds time.
     """
     return min(timeit.repeat(lambda: model.predict_proba(row), number=1, repeat=25))

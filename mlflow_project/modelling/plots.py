@@ -18,9 +18,9 @@ BLUE, GREY, RED = "#1f5fa8", "#9aa3ad", "#b3261e"
 
 
 def draw_plots(evaluation: Evaluation) -> dict[str, Figure]:
-    """Return file name → figure, all on the test rows but the trade-off, which chose the threshold.
+    """Return figures by file name, all of the test rows except the trade-off (out-of-fold scores).
 
-    The figures are made without pyplot: nothing global to close, no display needed.
+    The figures are made without pyplot: no global state to close, no display needed.
     """
     drawings: dict[str, Callable[[Axes, Evaluation], None]] = {
         "roc.png": _roc,
@@ -40,7 +40,7 @@ def draw_plots(evaluation: Evaluation) -> dict[str, Figure]:
 
 
 def draw_importance(weights: pd.DataFrame) -> Figure:
-    """Draw what `importances` returned: one bar per feature, with its spread over shuffles."""
+    """Draw the table of `importances`: one bar per feature, with its spread over shuffles."""
     figure, axes = _figure()
     shown = weights.iloc[::-1]
     axes.barh(shown["feature"], shown["roc_auc_loss"], xerr=shown["spread"], color=BLUE)

@@ -1,4 +1,4 @@
-"""The rows that a training starts from: checked, in an order of their own, known by digests."""
+"""Training rows: validation, canonical order and digests."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from mlflow_project.dataset.pairs import DATASET_COLUMNS, STUDENT, YEAR
 from mlflow_project.dataset.risk import FEATURE_NAMES, TARGET
 
 MIN_OF_CLASS = 20
-"""Students of each class that a pair of years needs."""
+"""Least students of each class in a pair of years."""
 
 
 class TrainingError(ProjectError):
@@ -22,10 +22,10 @@ class TrainingError(ProjectError):
 
 
 def check_dataset(dataset: pd.DataFrame) -> None:
-    """Refuse a dataset that lacks a column, is too small or one-sided, or knows the future.
+    """Refuse a dataset with a missing column, too few rows of a class, or leaking features.
 
     Raises:
-        TrainingError: says which column, or how few rows of which class.
+        TrainingError: names the column, or the class counts, or the leaks.
     """
     missing = [column for column in DATASET_COLUMNS if column not in dataset.columns]
     if missing:
@@ -60,11 +60,11 @@ def check_dataset(dataset: pd.DataFrame) -> None:
 
 
 def in_own_order(dataset: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows in an order that their contents give.
+    """Return the rows in a canonical order, which depends on their contents alone.
 
-    Folds, fits and sums depend on the order of rows. Sorted by digest they are the same for a
-    workbook whose rows were sorted another way, and under another pseudonym key. Rows that are
-    alike are told apart by the other rows of their students.
+    Folds, fits and sums depend on the order of rows. Sorting by digest makes them independent of
+    the workbook's row order and of the pseudonym key. Identical rows are ordered by the other rows
+    of their students.
     """
     digests = row_digests(dataset)
     of_student = digests.groupby(dataset[STUDENT]).transform(lambda own: " ".join(sorted(own)))
@@ -73,7 +73,7 @@ def in_own_order(dataset: pd.DataFrame) -> pd.DataFrame:
 
 
 def absent_features(dataset: pd.DataFrame) -> dict[int, list[str]]:
-    """Return for each reference year the features that not one of its rows has."""
+    """Return for each reference year the features that are null in all its rows."""
     found: dict[int, list[str]] = {}
     for year, part in dataset.groupby(YEAR):
         lacking = [name for name in FEATURE_NAMES if part[name].isna().all()]
@@ -83,7 +83,7 @@ def absent_features(dataset: pd.DataFrame) -> dict[int, list[str]]:
 
 
 def absent_text(dataset: pd.DataFrame) -> str:
-    """Return a warning about features that a whole year lacks; empty where there is none."""
+    """Return a warning about features missing in a whole year; empty if there are none."""
     years = [
         _("{year} has no {features}", year=year, features=formats.joined(lacking))
         for year, lacking in absent_features(dataset).items()
@@ -94,7 +94,7 @@ def absent_text(dataset: pd.DataFrame) -> str:
 def row_digests(dataset: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) -> pd.Series:
     """Return 16 hexadecimal digits per row that depend on year, features and target alone.
 
-    They tell whether two runs speak of the same row without saying whose it is.
+    They match rows between runs without identifying a student.
     """
     columns = [YEAR, *features, TARGET]
     hashes = pd.util.hash_pandas_object(dataset[columns].astype("float64"), index=False)
@@ -102,6 +102,6 @@ def row_digests(dataset: pd.DataFrame, features: Sequence[str] = FEATURE_NAMES) 
 
 
 def data_digest(dataset: pd.DataFrame) -> str:
-    """Return 16 hexadecimal digits of the rows, whatever their order and the students' names."""
+    """Return 16 hexadecimal digits of the rows, independent of their order and pseudonyms."""
     text = "\n".join(sorted(row_digests(dataset)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

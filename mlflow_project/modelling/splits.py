@@ -1,8 +1,8 @@
-"""What one test cannot say: the whole procedure repeated on several splits by student.
+"""The training procedure repeated on several splits by student, which a single test cannot cover.
 
-A test year holds one draw of children, most of whom the fit knows from the year before. Here a
-share of the students is held out altogether: fit, threshold and all on the others' older pairs of
-years, judged on the newest pair of those held out.
+Most students of a test year also have rows in the training years. Here a share of the students is
+held out entirely: model and threshold are fitted on the others' older pairs of years and tested on
+the newest pair of those held out.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ from mlflow_project.modelling.training import evaluate_on
 
 SPLITS = 5
 FOLDS = 5
-"""Folds of the one shuffle that each split's threshold comes from."""
+"""Folds of the single shuffle that each split's threshold comes from."""
 HELD = 0.3
-"""Share of the students held out of each split."""
+"""Share of the students held out in each split."""
 SHOWN = ("roc_auc", "f2", "recall", "precision", "brier", "ece", "share_flagged")
 
 
@@ -28,7 +28,7 @@ def repeated_splits(
     seed: int,
     tick: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    """Return a row per split: the metrics `SHOWN`, `persistence_f2`, and how many were tested."""
+    """Return a row per split: the metrics `SHOWN`, `persistence_f2` and the number of test rows."""
     rows = []
     for split in range(SPLITS):
         train, test = held_out(dataset, np.random.default_rng([seed, split]))
@@ -39,9 +39,10 @@ def repeated_splits(
 
 
 def held_out(dataset: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the older pairs of most students, and the newest pair of the others.
+    """Return training rows (most students' older pairs) and test rows (the others' newest pair).
 
-    Of a single pair of years all rows of either. Students are drawn by the order of their rows.
+    With a single pair of years, both are of that pair. Students are drawn by the order of their
+    first row.
     """
     number, names = pd.factorize(dataset[STUDENT])
     held = np.isin(number, rng.permutation(len(names))[: round(HELD * len(names))])
@@ -54,7 +55,7 @@ def held_out(dataset: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFr
 def summary(splits: pd.DataFrame) -> Mapping[str, float]:
     """Return `<metric>_mean`, `<metric>_sd` and `<metric>_worst` over the splits.
 
-    Worst is the least, but for the Brier score and the calibration error.
+    Worst is the minimum, except for the Brier score and the calibration error.
     """
     found: dict[str, float] = {}
     for name in splits.columns.drop("rows"):

@@ -1,4 +1,4 @@
-"""The choice of a threshold: what each possible one would do, and the policy that takes one."""
+"""Threshold selection: the trade-off curve of all thresholds, and the policy that picks one."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,15 +10,15 @@ from core.messages import N_
 from core.messages.formats import number, percent
 
 CAPACITY = 0.60
-"""Largest share of the students that the schools can follow up: the one number that both the choice
-of a threshold and the promotion gate go by (docs/decisions/0010)."""
+"""Largest share of the students that the schools can follow up; used by both threshold selection
+and the promotion gate (docs/decisions/0010)."""
 BASE_RATE = 0.5
-"""Share at risk that the capacity is planned for. It moves from pair to pair (61 %, then 40 %) and
-next year's is unknown, while the rates among those at risk and those not move less."""
+"""Share at risk that the capacity is planned for. It varies between pairs of years (61 %, then 40
+%) and next year's is unknown; true and false positive rates vary less."""
 
 
 class PolicyUnmetError(ProjectError):
-    """No threshold satisfies the policy; says how close the best one comes."""
+    """No threshold satisfies the policy; the message states the best recall within the capacity."""
 
     code = "threshold_unmet"
     message = N_(
@@ -30,14 +30,14 @@ class PolicyUnmetError(ProjectError):
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPolicy:
-    """Take the best F-beta that flags no more than `max_share_flagged`.
+    """Policy for the threshold of the best F-beta that flags at most `max_share_flagged`.
 
-    The share flagged is that of a year in which `base_rate` of the students are at risk, by the
-    rates found among those at risk and those not: π TPR + (1 − π) FPR. A threshold that misses more
-    than `floor_recall` allows is not worth serving.
+    The share flagged is that of a year in which `base_rate` of the students are at risk: π TPR + (1
+    − π) FPR. Thresholds with a recall below `floor_recall` are excluded.
 
-    No recall is aimed at below what the capacity allows: between years recall falls (0.90 promised
-    by cross-validation was 0.77 in the next year), so what is spared is missed.
+    There is no target for recall below what the capacity allows: recall falls between years (0.90
+    in cross-validation was 0.77 in the next year), so capacity left unused would be missed
+    students.
     """
 
     max_share_flagged: float = CAPACITY
@@ -46,7 +46,7 @@ class ThresholdPolicy:
     beta: float = 2.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a share outside (0, 1], or a beta that weighs nothing."""
+        """Raise ValueError for a share outside (0, 1], or a beta that is not positive."""
         for name, value in asdict(self).items():
             if name != "beta" and not 0.0 < value <= 1.0:
                 raise ValueError(f"{name} is {value}; it must lie in (0, 1]")
@@ -54,14 +54,14 @@ class ThresholdPolicy:
             raise ValueError(f"beta is {self.beta}; it must be positive")
 
     def choose(self, target: np.ndarray, scores: np.ndarray) -> float:
-        """Return the threshold: one of the scores, which must be of rows the fit had not seen.
+        """Return the threshold, one of the scores, which must be of rows unseen by the fit.
 
         Args:
             target: outcomes of 0 and 1, (n,).
             scores: (n,).
 
         Raises:
-            PolicyUnmetError: within the capacity every threshold misses too many.
+            PolicyUnmetError: no threshold within the capacity reaches `floor_recall`.
         """
         curve = trade_off(target, scores, self.beta, self.base_rate)
         allowed = curve["share_planned"] <= self.max_share_flagged
@@ -89,13 +89,13 @@ def within_capacity(
 ) -> float:
     """Return the threshold, raised until at most `share` of a whole year's scores reach it.
 
-    Scores of the newest year by a fit of older ones lie higher or lower than out-of-fold scores of
-    all years, so what was planned within the capacity may not have been in that year. Where more
-    than `share` were at risk no threshold is raised: a person decides.
+    Scores of the newest year by a fit on older ones are distributed otherwise than out-of-fold
+    scores of all years, so a threshold planned within the capacity may exceed it in that year. If
+    more than `share` were at risk the threshold is not raised: a person decides.
 
     Args:
-        threshold: what the policy chose.
-        target: outcomes of 0 and 1 of rows that the fit had not seen, (n,).
+        threshold: chosen by the policy.
+        target: outcomes of 0 and 1 of rows unseen by the fit, (n,).
         scores: of the same rows, (n,).
         share: largest share that may be flagged.
     """
@@ -110,11 +110,11 @@ def within_capacity(
 def trade_off(
     target: np.ndarray, scores: np.ndarray, beta: float = 2.0, base_rate: float = BASE_RATE
 ) -> dict[str, np.ndarray]:
-    """Return what each possible threshold would do, the strictest first.
+    """Return the metrics at each possible threshold, the highest first.
 
-    Arrays of one length by name: `threshold` (the distinct scores, falling), `recall`,
-    `precision`, `share_flagged`, `share_planned` (were `base_rate` of the rows positive), `f_beta`.
-    F-beta: (1 + beta²) TP / ((1 + beta²) TP + beta² FN + FP), van Rijsbergen 1979.
+    Arrays of one length by name: `threshold` (the distinct scores, falling), `recall`, `precision`,
+    `share_flagged`, `share_planned` (the share flagged if `base_rate` of the rows were positive),
+    `f_beta`. F-beta: (1 + beta²) TP / ((1 + beta²) TP + beta² FN + FP), van Rijsbergen 1979.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]

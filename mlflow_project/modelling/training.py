@@ -1,7 +1,7 @@
-"""Fitting, twice: once honestly for the test year, once on everything for serving. No MLflow here.
+"""The evaluation fit, tested on the newest year, and the served fit on all rows. No MLflow here.
 
-The evaluation fit never sees the newest pair of years; its scores are the ones reported. The served
-fit has seen all rows, so its threshold and drift reference come from out-of-fold scores.
+The evaluation fit excludes the newest pair of years; its test metrics are the ones reported. The
+served fit includes all rows, so its threshold and drift reference come from out-of-fold scores.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from mlflow_project.modelling.threshold import ThresholdPolicy, within_capacity
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the honest fit showed on rows it had not seen.
+    """Results of the evaluation fit on test rows that it was not trained on.
 
     Attributes:
         years: reference years of the training rows and of the test rows; where they are the same,
             the students differ.
-        threshold: score from which on a row is flagged, in all that follows.
+        threshold: score from which on a row is flagged, in all metrics.
         train_target, train_scores: out-of-fold scores of the training rows, every row once per
             shuffle of the folds.
         test: the test rows of the dataset, and `score`.
@@ -43,7 +43,7 @@ class Evaluation:
 
     @property
     def by_year(self) -> bool:
-        """Return whether the test is of a year that no training row is of."""
+        """Return whether test and training rows are of different years."""
         return self.years[0] != self.years[1]
 
     @property
@@ -63,19 +63,19 @@ class Evaluation:
 
     @cached_property
     def train_metrics(self) -> dict[str, float]:
-        """Return the metrics of the training rows, out of the sample."""
+        """Return the out-of-fold metrics of the training rows."""
         return score_metrics(self.train_target, self.train_scores, self.threshold)
 
     @cached_property
     def persistence(self) -> dict[str, float]:
-        """Return the metrics of "lagging now, so lagging next year" on the test rows."""
+        """Return the test metrics of persistence ("lagging now, so lagging next year")."""
         return label_metrics(self.target, persistence(self.test))
 
     def year_change_errors(self) -> dict[str, float]:
-        """Return metric − what the scores promised of it, on a test year; empty without one.
+        """Return observed − expected value of each metric on a test year; empty without one.
 
-        Expected performance holds while a score means what it meant. What it was off by when the
-        year last changed is the least doubt that it deserves (`core.metrics.expected.promised`).
+        Expected performance assumes that scores stay calibrated. Its error at the last change of
+        year is the least uncertainty to state for it (`core.metrics.expected.promised`).
         """
         if not self.by_year:
             return {}
@@ -93,10 +93,10 @@ class ServedFit:
 
 
 def served_threshold(fit: ServedFit, evaluation: Evaluation, share: float) -> float:
-    """Return the threshold that is served: the fit's, raised where a tested year says so.
+    """Return the served threshold: the fit's, raised if it exceeds the capacity in a test year.
 
-    A test within one pair of years says nothing of another year; its quarter of the students would
-    move the threshold by chance alone.
+    A test within one pair of years is no evidence about another year; its quarter of the students
+    would move the threshold by chance alone.
     """
     if not evaluation.by_year:
         return fit.threshold
@@ -106,7 +106,8 @@ def served_threshold(fit: ServedFit, evaluation: Evaluation, share: float) -> fl
 def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return training rows and test rows.
 
-    The newest pair of years is the test where there are two; else a quarter of the students.
+    Test rows are the newest of at least two pairs of years, else those of a quarter of the
+    students.
     """
     tested = (dataset[YEAR] == dataset[YEAR].max()).to_numpy()
     if tested.all():
@@ -121,7 +122,7 @@ def evaluate_fit(
     seed: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Fit on the training rows, choose the threshold inside them, test once."""
+    """Fit and choose the threshold on the training rows, then test once on the others."""
     train, test = split_for_test(dataset, seed)
     return evaluate_on(train, test, policy, seed, tick=tick)
 
@@ -135,7 +136,7 @@ def evaluate_on(
     folds: int | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Run the whole procedure on the training rows, and test it on the others."""
+    """Fit model and threshold on the training rows, and score the test rows."""
     fitted = fit_for_serving(train, policy, seed, repeats, folds, tick)
     return Evaluation(
         years=(_years(train), _years(test)),
@@ -155,7 +156,7 @@ def fit_for_serving(
     folds: int | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> ServedFit:
-    """Fit on every row given; the threshold comes from scores no fit gave to its own rows.
+    """Fit on all rows given; the threshold is chosen on out-of-fold scores.
 
     Raises:
         PolicyUnmetError: no threshold satisfies the policy.
