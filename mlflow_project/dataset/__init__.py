@@ -1,1 +1,1 @@
-"""From yearly tables to pairs of years and outcomes."""
+"""The modelling dataset: pairs of years, outcomes and leakage checks."""

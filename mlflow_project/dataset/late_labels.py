@@ -1,9 +1,9 @@
-"""Late labels: what became, a year later, of those who were scored; from a new PEDE workbook.
+"""Late labels: outcomes one year after the predictions, from a new PEDE workbook.
 
-`python -m mlflow_project.make_dataset --labels PEDE2025.xlsx --output labels.parquet` writes what
-`python -m monitoring.performance_report --labels labels.parquet` reads: `entity`, the pseudonym of
-the RA under the key that the API uses, `target`, 1 where the student lags, and `outcome_year`, the
-year in which that was seen: it judges the answers of the horizon before, and no others.
+`python -m mlflow_project.make_dataset --labels PEDE2025.xlsx --output labels.parquet` writes the
+input of `python -m monitoring.performance_report --labels labels.parquet`: `entity`, the pseudonym
+of the RA under the API's key, `target`, 1 where the student lags, and `outcome_year`, the year of
+the outcome, by which only predictions made one horizon earlier are evaluated.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Columns that know the future are refused: by the year they come from, and by how much they know.
+"""Leakage checks: features that hold information of a later year, by name and by value.
 
-A name proves nothing, so the values are looked at. A column of year t is from the future when it
-says of a student what the sheet of t+1 says, or when it alone tells who will lag next year better
-than anything that could be measured in year t.
+A name proves nothing, so values are checked too. A column of year t leaks if it equals a column of
+the student's sheet of t+1, or if it alone predicts next year's lag better than anything that could
+be measured in year t.
 """
 
 import re
@@ -19,20 +19,20 @@ from mlflow_project.dataset.pairs import STUDENT, YEAR
 from mlflow_project.dataset.risk import TARGET
 
 MAX_SINGLE_AUC = 0.92
-"""Cross-validated ROC-AUC that no single honest column reaches: the best of the real workbook, this
-year's lag or age, stays near 0.75, and a whole model near 0.90."""
+"""Largest cross-validated ROC-AUC of a single column that is accepted: the best of the real
+workbook, this year's lag or age, stays near 0.75, and a whole model near 0.90."""
 MAX_AGREEMENT = 0.95
-"""Share of a student's pairs of years in which a column may equal the next year's sheet."""
+"""Largest share of rows in which a column may equal a changed value of the next year's sheet."""
 MIN_PAIRS = 30
-"""Students seen in two consecutive years from which on equality with the next year is judged."""
+"""Least rows for a check: students in two consecutive years, changed values, known values."""
 
 
 def leaks(dataset: pd.DataFrame, features: Sequence[str]) -> list[str]:
-    """Return what is wrong with which feature, in words; empty where nothing is.
+    """Return messages about leaking features; empty if there are none.
 
     Args:
         dataset: one row per student and reference year t, the outcome (0/1) being of t+1.
-        features: columns that should be known in year t.
+        features: columns to check, which should be known in year t.
     """
     return [
         *_by_year_named(dataset, features),
@@ -42,7 +42,7 @@ def leaks(dataset: pd.DataFrame, features: Sequence[str]) -> list[str]:
 
 
 def _by_year_named(dataset: pd.DataFrame, features: Sequence[str]) -> Iterator[str]:
-    """A name that states a year later than the earliest t is of no year t."""
+    """Check for names that state a year later than the earliest reference year."""
     earliest = int(dataset[YEAR].min())
     for name in features:
         stated = re.search(r"(20\d\d)$", name)
@@ -58,8 +58,8 @@ def _by_year_named(dataset: pd.DataFrame, features: Sequence[str]) -> Iterator[s
 def _by_year_of_values(dataset: pd.DataFrame, features: Sequence[str]) -> Iterator[str]:
     """Compare each column of t with every column of the same student's row of t+1.
 
-    A column that hardly changes from one year to the next (equal to its own of t) is no leak: what
-    it equals of t+1 must not be known in t already.
+    Rows in which the other column did not change are excluded, since equality is no leak if the
+    value was known in t already.
     """
     rows = dataset[[STUDENT, YEAR, *features]]
     later = rows.assign(**{YEAR: rows[YEAR] - 1})
@@ -83,7 +83,7 @@ def _by_year_of_values(dataset: pd.DataFrame, features: Sequence[str]) -> Iterat
 
 
 def _by_future(dataset: pd.DataFrame, features: Sequence[str]) -> Iterator[str]:
-    """Ask of each column, year by year pooled, how well it alone tells the next year's outcome."""
+    """Check how well each column alone predicts the next year's outcome, all years pooled."""
     outcome = dataset[TARGET].to_numpy()
     for name in features:
         values = dataset[[name]].to_numpy(float)
@@ -102,8 +102,8 @@ def _by_future(dataset: pd.DataFrame, features: Sequence[str]) -> Iterator[str]:
 def single_column_auc(values: np.ndarray, target: np.ndarray) -> float:
     """Return the cross-validated ROC-AUC of a small tree on one column (n, 1) with NaN.
 
-    A tree finds a leak in either direction and one that is not monotonic; that a value is missing
-    may leak as well.
+    A tree detects a leak in either direction, a non-monotonic one, and one in whether values are
+    missing.
     """
     tree = DecisionTreeClassifier(max_depth=3, min_samples_leaf=10, random_state=0)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)

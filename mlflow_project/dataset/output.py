@@ -1,4 +1,4 @@
-"""Writing a file of the dataset whole or not at all."""
+"""Atomic writes of dataset files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from mlflow_project.pede.errors import UnwritableError
 
 @contextmanager
 def file_to_write(path: Path) -> Iterator[Path]:
-    """Yield the path of a file to write, which becomes `path` in one step; folders are made.
+    """Yield a temporary path that replaces `path` atomically; missing folders are created.
 
     Raises:
-        UnwritableError: the operating system does not let it.
+        UnwritableError: the operating system refuses the write.
     """
     try:
         with replacing(path) as temporary:

@@ -13,14 +13,14 @@ from mlflow_project.pede import FEATURE_NAMES
 STUDENT = "student"
 YEAR = "reference_year"
 GROUPS: tuple[str, ...] = ("genero", "instituicao")
-"""Columns by which fairness is looked at; never features."""
+"""Columns by which fairness is evaluated; never features."""
 DATASET_COLUMNS: tuple[str, ...] = (STUDENT, YEAR, *FEATURE_NAMES, *GROUPS, TARGET)
 
 
 def build_dataset(students: pd.DataFrame, pseudonym_key: str | None) -> pd.DataFrame:
     """Return the dataset (`DATASET_COLUMNS`), in an order that does not depend on the RA.
 
-    `students` is what `read_workbook` returns. `student` is the pseudonym under the key or, without
+    `students` is the table of `read_workbook`. `student` is the pseudonym under the key or, without
     one, an ordinal of this workbook; `reference_year` is t; `em_risco` is 1 where the lag of t+1 is
     negative. A student seen in t but not in t+1 has no row.
     """
@@ -40,8 +40,8 @@ def count_pairs(
 ) -> list[dict[str, Any]]:
     """Return per reference year t the pairs t → t+1 and the share at risk in t+1.
 
-    Where the year's `students` are given, also how many they are and `share_reappearing`, the share
-    of them who are there in the next year too.
+    With `students`, also their number in the year and `share_reappearing`, the share of them who
+    are also in the next year's sheet.
     """
     found: list[dict[str, Any]] = []
     for year, size, share in dataset.groupby(YEAR)[TARGET].agg(["size", "mean"]).itertuples():
@@ -54,7 +54,7 @@ def count_pairs(
 
 
 def _pseudonyms(ra: Sequence[str] | pd.Series, key: str | None) -> dict[str, str]:
-    """Map each RA to its pseudonym, or to an ordinal in an order no RA alone gives away."""
+    """Map each RA to its pseudonym, or to an ordinal that cannot be derived from one RA alone."""
     distinct = sorted(set(ra))
     if key:
         return {identity: pseudonym(identity, key) for identity in distinct}

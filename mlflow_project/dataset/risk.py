@@ -1,4 +1,4 @@
-"""The question asked of PEDE data: who will lag in year t+1, and what we answer."""
+"""The prediction task on PEDE data: lag in year t+1, its persistence rule and its contract."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,27 +13,27 @@ from mlflow_project.pede.cells import RA
 
 TARGET = "em_risco"
 IDEAL_PHASE_AGES = (9, 10, 12, 14, 15, 16, 17, 18)
-"""Age from which on the ideal phase is 1, 2, ..., 8, by the programme's own table."""
+"""Age from which on the ideal phase is 1, 2, ..., 8, by the programme's table."""
 YEARS_TO_COUNTING: Mapping[str, float] = {"year_end": 1.5, "june": 1.0}
-"""Rules by which next year's ideal phase may go: years from 30 June, whose age `idade` is, to the
-day on which the rule counts ages. The sheets of 2022 and 2023 went by the end of the year or
-nearly, that of 2024 by about 30 June; nobody tells us beforehand."""
+"""Possible rules for next year's ideal phase: years from 30 June, the date of `idade`, to the day
+on which the rule counts ages. The sheets of 2022 and 2023 used the end of the year or nearly, that
+of 2024 about 30 June; next year's rule is not known beforehand."""
 
 SCORE_NAME, LABEL_NAME, ENTITY = "risk_score", "risk_label", "ra"
-"""Names of the answer's two outputs, and of the field that says whose row it is."""
+"""Names of the two outputs, and of the field that identifies the student of a row."""
 
 EXAMPLE_INSTANCE = EXAMPLE
 
 
 def persistence(frame: pd.DataFrame) -> np.ndarray:
-    """Return bool flags (n,) of "lagging now, so lagging next year", which a model must beat."""
+    """Return bool flags (n,) of the persistence rule "lagging now, so lagging next year"."""
     return (frame["defasagem"] < 0).to_numpy()
 
 
 def build_contract(
     release: str, threshold: float, policy: Mapping[str, Any], score_of_example: float
 ) -> ModelContract:
-    """Return the contract of a version that answers this question."""
+    """Return the contract of a version for this prediction task."""
     return ModelContract(
         release=release,
         features=FEATURES,

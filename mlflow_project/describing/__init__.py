@@ -1,1 +1,1 @@
-"""Completing the contract of a version from outside."""
+"""Descriptions that complete a version's contract after registration."""

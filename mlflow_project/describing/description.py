@@ -1,7 +1,7 @@
-"""Completing a version's contract from outside: `registry describe`, undone by `--reset`.
+"""Complete a registered version's contract: `registry describe`, undone by `--reset`.
 
-Nobody's training code is touched: what is known is an artifact beside the version's files, named by
-a tag of the version, which running proxies see at their next look.
+No training code changes: the description is an artifact beside the version's files, named by a tag
+of the version, which running proxies read at their next poll.
 """
 
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ def describe(
     *,
     accept_contract_change: bool = False,
 ) -> ModelContract:
-    """Add what is known to a version's contract; return the contract it has then.
+    """Add described facts to a version's contract; return the completed contract.
 
     Raises:
         UnknownVersion: there is no such release.
-        ContractError: the contract could not be served so.
-        Refused: nothing is known, the version was registered by MLflow 2 or in Unity Catalog, or it
-            is the champion and its clients would break.
+        ContractError: the completed contract would be invalid.
+        Refused: nothing is described, the version was registered by MLflow 2 or in Unity Catalog,
+            or it is the champion and its clients would break.
     """
     if not known:
         raise Refused(N_("Nothing was described; see registry describe --help."))
@@ -65,11 +65,11 @@ def describe(
 def reset_description(
     registry: Registry, release: str, reason: str, *, accept_contract_change: bool = False
 ) -> ModelContract:
-    """Take back all that was described of a version; return the contract it has then.
+    """Remove a version's description; return its contract as registered.
 
     Raises:
         UnknownVersion: there is no such release.
-        Refused: nothing was described, or it is the champion and its clients would break.
+        Refused: the version has no description, or it is the champion and its clients would break.
     """
     with exclusive(registry):
         ledger = settle(registry)
@@ -82,7 +82,7 @@ def reset_description(
 
 
 def _as_registered(registry: Registry, version: Version) -> ModelContract:
-    """Return the contract without any description."""
+    """Return the contract without the description."""
     tags = {k: v for k, v in version.tags.items() if k != names.TAG_DESCRIPTION}
     return read_contract(registry, replace(version, tags=tags))
 
@@ -91,7 +91,7 @@ def _before(registry: Registry, version: Version) -> Mapping[str, Any]:
     try:
         return read_description(registry, version)
     except ContractError:
-        return {}  # damaged: whoever describes anew mends it
+        return {}  # damaged: the new description replaces it
 
 
 def _upload(registry: Registry, model_id: str, text: str, digest: str) -> None:
@@ -111,7 +111,7 @@ def _switch(
     reason: str,
     accept_contract_change: bool,
 ) -> None:
-    """Name another description, or none, if the contract then breaks no client."""
+    """Set or delete the tag that names the description, unless the contract then breaks clients."""
     breaks = _breaks(registry, version, contract)
     if breaks and not accept_contract_change:
         raise Refused(
@@ -130,7 +130,7 @@ def _switch(
         version=str(version.number),
     )
     if breaks:
-        # First: a proxy that meets the description must know that this is wanted.
+        # Set first: a proxy that reads the description must find the change accepted.
         registry.set_tag(version, names.TAG_CONTRACT_CHANGE, names.CONTRACT_CHANGE_ACCEPTED)
     if digest:
         registry.set_tag(version, names.TAG_DESCRIPTION, digest)
@@ -140,7 +140,7 @@ def _switch(
 
 
 def _breaks(registry: Registry, version: Version, contract: ModelContract) -> list[str]:
-    """Return what of the champion's clients would break, if this is the champion."""
+    """Return the changes that break clients if the version is the champion; otherwise none."""
     champion = registry.by_alias(names.CHAMPION)
     if champion is None or champion.number != version.number:
         return []

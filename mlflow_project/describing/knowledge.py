@@ -1,4 +1,4 @@
-"""What `registry describe` was told, as plain data: from options, rows, a list of features."""
+"""Facts given to `registry describe`, as plain data: from options, rows, a table of features."""
 
 import argparse
 import re
@@ -26,16 +26,16 @@ from mlflow_project.versions.trial import frame_of
 
 _POLICY = re.compile(r"(?:(recall|precision)\s*>=|share\s*<=)\s*([\d.,]+)", re.ASCII)
 _CATEGORIES = 100
-"""A text column of more values than these has no list of values."""
+"""A text column of more distinct values than this gets no list of values."""
 
 
 def known_of(
     registry: Registry, version: Version, contract: ModelContract, args: argparse.Namespace
 ) -> dict[str, Any]:
-    """Return what the options tell of a version.
+    """Return the facts about a version that the options give.
 
     Raises:
-        Refused: a file, a class or a policy is not what it should be.
+        Refused: a file, a class or a policy is invalid.
     """
     given = {
         "entity": args.entity,
@@ -69,9 +69,9 @@ def known_of(
 def _example(
     registry: Registry, version: Version, contract: ModelContract, usual: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return an instance of usual values as the contract's example, with the model's score of it.
+    """Return typical values as the contract's example, with the model's score of them.
 
-    Nothing where the version has no score yet.
+    Empty if the version has no score yet.
     """
     if contract.outputs:
         return {}
@@ -81,10 +81,10 @@ def _example(
 
 
 def _usual(contract: ModelContract, table: pd.DataFrame) -> dict[str, Any]:
-    """Return each feature's usual value, which need not be any row's; nothing if one is absent.
+    """Return a typical value of each feature; empty if one has no values.
 
-    That is the median of numbers, a value of the column for whole ones, and else the most frequent
-    value.
+    That is the lower median of numbers, else the most frequent value. Together they need not occur
+    in any row.
     """
     usual: dict[str, Any] = {}
     for feature in contract.features:
@@ -135,7 +135,7 @@ def _chosen(
 
 
 def _positive_value(outcomes: np.ndarray) -> Any:
-    """Return which of two outcomes is the positive one: the greater, as in scikit-learn."""
+    """Return the positive one of two outcome values: the greater, as in scikit-learn."""
     values = sorted(set(outcomes.tolist()))
     if len(values) != 2:
         raise Refused(N_("The target has {count} values, not two."), count=len(values))
@@ -145,7 +145,8 @@ def _positive_value(outcomes: np.ndarray) -> Any:
 def choose_threshold(policy: str, scores: np.ndarray, positives: np.ndarray) -> float:
     """Return the score from which on to flag, by a policy such as `recall>=0.85`.
 
-    `recall>=x` flags as few as it can, `precision>=x` and `share<=x` as many as they may.
+    `recall>=x` takes the highest threshold that fulfils it, `precision>=x` and `share<=x` the
+    lowest.
 
     Args:
         policy: metric, comparison and limit.
@@ -153,7 +154,7 @@ def choose_threshold(policy: str, scores: np.ndarray, positives: np.ndarray) -> 
         positives: whether each outcome was positive, shape (n,).
 
     Raises:
-        Refused: it is no policy, or no threshold fulfils it.
+        Refused: the policy is malformed, no outcome is positive, or no threshold fulfils it.
     """
     found = _POLICY.fullmatch(policy.strip())
     if not found or not positives.any():
@@ -162,7 +163,7 @@ def choose_threshold(policy: str, scores: np.ndarray, positives: np.ndarray) -> 
     metric, limit = found[1], read_share(found[2])
     curve = trade_off(positives, scores)
     fulfilled = curve[metric] >= limit if metric else curve["share_flagged"] <= limit
-    # A row without a score is none to flag from.
+    # A missing score is no threshold.
     fits = curve["threshold"][fulfilled & ~np.isnan(curve["threshold"])]
     best = max(fits, default=np.nan) if metric == "recall" else min(fits, default=np.nan)
     if not 0.0 <= best <= 1.0:
@@ -171,7 +172,7 @@ def choose_threshold(policy: str, scores: np.ndarray, positives: np.ndarray) -> 
 
 
 def _ranges(contract: ModelContract, table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return least and greatest value of each numeric feature, and the values of a text."""
+    """Return minimum and maximum of each numeric feature, and the distinct values of a text."""
     ranges: dict[str, dict[str, Any]] = {}
     for feature in contract.features:
         if feature.name not in table:
@@ -185,7 +186,7 @@ def _ranges(contract: ModelContract, table: pd.DataFrame) -> dict[str, dict[str,
 
 
 def _listed(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the facts of features in a table: name, description, unit, min, max."""
+    """Read facts of features from a table: name, description, unit, min, max."""
     columns = _cells(path, {"min": "double", "max": "double"})
     if "name" not in columns or _no_number(columns, ("min", "max")):
         wanted = "name, description, unit, min, max"

@@ -41,8 +41,7 @@ def repeated_splits(
 def held_out(dataset: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return training rows (most students' older pairs) and test rows (the others' newest pair).
 
-    With a single pair of years, both are of that pair. Students are drawn by the order of their
-    first row.
+    With a single pair of years, both are of that pair. Students are drawn by order of first row.
     """
     number, names = pd.factorize(dataset[STUDENT])
     held = np.isin(number, rng.permutation(len(names))[: round(HELD * len(names))])

@@ -13,8 +13,8 @@ CAPACITY = 0.60
 """Largest share of the students that the schools can follow up; used by both threshold selection
 and the promotion gate (docs/decisions/0010)."""
 BASE_RATE = 0.5
-"""Share at risk that the capacity is planned for. It varies between pairs of years (61 %, then 40
-%) and next year's is unknown; true and false positive rates vary less."""
+"""Share at risk that the capacity is planned for. It varies between pairs of years (61 %, then
+40 %) and next year's is unknown; true and false positive rates vary less."""
 
 
 class PolicyUnmetError(ProjectError):
@@ -32,12 +32,11 @@ class PolicyUnmetError(ProjectError):
 class ThresholdPolicy:
     """Policy for the threshold of the best F-beta that flags at most `max_share_flagged`.
 
-    The share flagged is that of a year in which `base_rate` of the students are at risk: π TPR + (1
-    − π) FPR. Thresholds with a recall below `floor_recall` are excluded.
+    The share flagged is that of a year in which `base_rate` (π) of the students are at risk:
+    π TPR + (1 − π) FPR. Thresholds with a recall below `floor_recall` are excluded.
 
     There is no target for recall below what the capacity allows: recall falls between years (0.90
-    in cross-validation was 0.77 in the next year), so capacity left unused would be missed
-    students.
+    in cross-validation was 0.77 in the next year), so unused capacity means missed students.
     """
 
     max_share_flagged: float = CAPACITY
@@ -89,7 +88,7 @@ def within_capacity(
 ) -> float:
     """Return the threshold, raised until at most `share` of a whole year's scores reach it.
 
-    Scores of the newest year by a fit on older ones are distributed otherwise than out-of-fold
+    Scores of the newest year by a fit on older ones are distributed differently from out-of-fold
     scores of all years, so a threshold planned within the capacity may exceed it in that year. If
     more than `share` were at risk the threshold is not raised: a person decides.
 

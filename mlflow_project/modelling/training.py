@@ -106,8 +106,7 @@ def served_threshold(fit: ServedFit, evaluation: Evaluation, share: float) -> fl
 def split_for_test(dataset: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return training rows and test rows.
 
-    Test rows are the newest of at least two pairs of years, else those of a quarter of the
-    students.
+    Test rows are the newest of several pairs of years, else those of a quarter of the students.
     """
     tested = (dataset[YEAR] == dataset[YEAR].max()).to_numpy()
     if tested.all():

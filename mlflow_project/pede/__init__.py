@@ -1,9 +1,9 @@
 """The PEDE workbook of the programme as one table, or its newest year as a list to be scored.
 
-`archive` and `workbook` open the file, `columns` finds columns by meaning, `cells` reads one cell,
-`sheet` makes a frame of a sheet, `contradictions` refuses mix-ups; `features` defines the model's
-inputs, `errors` what can go wrong. Only what a sheet says of its own year is read: columns of past
-years are not, those of a later one cannot be.
+`archive` and `workbook` open the file, `columns` maps columns to concepts, `cells` reads one cell,
+`sheet` makes a frame of a sheet, `contradictions` refuses inconsistent sheets; `features` defines
+the model's inputs, `errors` the exceptions. Of a sheet only columns of its own year are read, never
+those of earlier or later years.
 """
 
 import pandas as pd
@@ -31,14 +31,14 @@ __all__ = [
 
 
 def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
-    """Return one row per student and year (`COLUMNS`), and what was done to the cells.
+    """Return one row per student and year (`COLUMNS`), and the report on interpreted cells.
 
     `ra` is text, `ano` an integer; features, `ano_nascimento` and `inde` are float64 with NaN for
     unknown; `genero` is feminino, masculino or None, `instituicao` publica, privada, outra or None.
 
     Raises:
         DataError: no file, no workbook, a year's sheet or a needed column missing, or columns that
-            contradict each other; names it.
+            contradict each other; the message names it.
     """
     sheets = read_sheets(source)
     require_consecutive(sheets)
@@ -46,8 +46,8 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
     frames = [read_students(sheet, report).frame for sheet in sheets]
     compare_years(frames, sheets, report)
     students = pd.concat(frames, ignore_index=True)
-    # A day of birth is no fact of one year: the sheet of 2022 has none, and later ones have its
-    # children's.
+    # A day of birth is the same in all years: the sheet of 2022 has none, later sheets have those
+    # of the same children.
     known = students["ra"].map(students.groupby("ra")["dia_nascimento"].last())
     found = students["dia_nascimento"].isna() & known.notna()
     students["idade"] = students["idade"].mask(found, decimal_ages(students, known))
@@ -58,9 +58,9 @@ def read_workbook(source: Source) -> tuple[pd.DataFrame, ReadingReport]:
 def read_list(source: Source, year: int | None = None) -> Sheet:
     """Return the children of a workbook's newest sheet, or of the given year's.
 
-    Its rows hold the contract's features and `ra`, the entity, in its canonical spelling; its
-    labels `RA`, `Nome`, `Turma` and `Fase` as the workbook has them, empty where there is none.
-    Not scored are rows without RA or lag and all but the first of one RA.
+    Its rows hold the contract's features and `ra`, the entity, in its canonical form; its labels
+    `RA`, `Nome`, `Turma` and `Fase` as in the workbook, empty where there is none. Rows without RA
+    or lag and repeated rows of an RA are returned as not scored.
 
     Args:
         source: the workbook's path, or its content.

@@ -1,8 +1,9 @@
-"""Ages as years with decimals, from the day of birth where a sheet's dates can be believed.
+"""Decimal ages in years, from the day of birth where a sheet's dates agree with its ages.
 
-The model's age is that on 30 June of the reference year: a whole number, year minus birth year,
-where the day is not known. Ideal phases went by the age at the end of 2023 and by that about 30
-June 2024, so which half of the year a child was born in decides about a phase.
+The model's age is that on 30 June of the reference year; without the day of birth it is estimated
+from year, birth year and the sheet's age. Ideal phases were set by the age at the end of 2023 and
+by that at about 30 June 2024, so the half of the year in which a child was born decides about a
+phase.
 """
 
 import re
@@ -16,17 +17,17 @@ import pandas as pd
 MIDDLE = 0.5
 """30 June as a share of the year."""
 MIN_AGREEMENT = 0.9
-"""Share of the ages that days of birth must explain; days that chance drew explain 80 %."""
+"""Least share of ages that the days of birth must explain; random days explain 80 %."""
 _TEXT = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}")
 _ISO = re.compile(r"\d{4}-(\d{1,2})-(\d{1,2})")
 
 
 def days_of_birth(cells: Sequence[Any]) -> np.ndarray:
-    """Return when in the year each child was born, as a share of the year in (0, 1); NaN unknown.
+    """Return each child's birthday as a share of the year in (0, 1), (n,); NaN if unknown.
 
-    Texts are month first or day first, as a number above 12 among them shows; if none does they
-    are not read. Where all texts have a day above 12 and all real dates one up to 12, a program
-    that expects the day first has read dates written month first: they are turned back.
+    A number above 12 among the texts shows whether the month or the day comes first; texts are not
+    read if none or both do. If all texts have a day above 12 and all real dates a day up to 12, a
+    program that expects the day first has misread dates written month first: they are swapped back.
     """
     texts = [_TEXT.match(cell.strip()) if isinstance(cell, str) else None for cell in cells]
     pairs = [(int(text[1]), int(text[2])) for text in texts if text]
@@ -57,17 +58,17 @@ def days_of_birth(cells: Sequence[Any]) -> np.ndarray:
 
 
 def explain_ages(born: np.ndarray, years_below: np.ndarray) -> bool:
-    """Tell whether days of birth explain which children are younger than year minus birth year.
+    """Return whether days of birth explain which children are younger than year minus birth year.
 
     `years_below` is year − birth year − age as the sheet states it, (n,): 1 before the birthday.
-    Some day of the year must part those from the others; where dates were altered, none does.
+    Some day of the year must separate those from the others; for altered dates, none does.
     """
     known = np.isfinite(born) & np.isin(years_below, (0.0, 1.0))
     if not known.any():
         return False
     order = np.argsort(born[known], kind="stable")
     younger = years_below[known][order]
-    # Right are the older ones born before the day, and the younger ones born after it.
+    # Correct at each cut: older ones born before the day, and younger ones born after it.
     right = np.append(0, np.cumsum(1 - younger)) + younger.sum() - np.append(0, np.cumsum(younger))
     return bool(right.max() / known.sum() >= MIN_AGREEMENT)
 
@@ -75,8 +76,8 @@ def explain_ages(born: np.ndarray, years_below: np.ndarray) -> bool:
 def decimal_ages(frame: pd.DataFrame, born: pd.Series) -> pd.Series:
     """Return ages on 30 June, for a frame with `ano`, `ano_nascimento` and the sheet's `idade`.
 
-    Without the day: half a year less for a child whose birthday the sheet's age says was still to
-    come, since that was late in the year. Without the birth year: the age as the sheet states it.
+    Without the day of birth: half a year less if the sheet's age shows that the birthday was still
+    to come, hence late in the year. Without the birth year: the age as the sheet states it.
     """
     whole = frame["ano"] - frame["ano_nascimento"]
     late = (whole - frame["idade"]) == 1

@@ -1,6 +1,6 @@
-"""An .xlsx file as openpyxl can read it: limits first, then what openpyxl stumbles over mended.
+"""Prepare an .xlsx file for openpyxl: check size limits, then repair what openpyxl cannot read.
 
-The limits are judged by the archive's directory, before anything is decompressed.
+Limits are checked against the archive's directory, before anything is decompressed.
 """
 
 import re
@@ -13,10 +13,10 @@ MAX_UNPACKED = 128 * 2**20
 MAX_MEMBERS = 2_000
 
 UNSTORED = "#UNSTORED!"
-"""Stands for the value of a formula that was never calculated, which openpyxl gives as empty."""
+"""Placeholder for a formula without a stored value, which openpyxl returns as an empty cell."""
 
 _LEFT_OUT = re.compile(r"docProps/|xl/(chartsheets|charts|drawings|externalLinks|media)/")
-"""Members that no reading of cells needs; a broken date in docProps stops openpyxl."""
+"""Archive members not needed to read cells; a broken date in docProps makes openpyxl fail."""
 _EMPTY_FILL = re.compile(rb"<(\w+:)?fill\s*(?:/>|>\s*</(?:\w+:)?fill\s*>)")
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 _CELL = rb"<(\w+:)?c\b([^>]*[^/>])?>\s*"
@@ -28,18 +28,18 @@ _REFERENCE = re.compile(rb"\br\s*=\s*[\"']\w+[\"']")
 
 
 class WorkbookTooLarge(ValueError):
-    """The archive would unpack to more than a workbook of children needs."""
+    """The workbook exceeds a limit: file size, archive members, unpacked size or rows."""
 
 
 def readable_copy(content: bytes) -> BytesIO:
-    """Return the workbook again, unpacked, without what stops openpyxl and no reading needs.
+    """Return an unpacked copy of the workbook that openpyxl can read, of the needed members only.
 
     Strict Open XML becomes the transitional form, an empty fill a fill without pattern, and a
     formula without a stored value the text `UNSTORED`.
 
     Raises:
-        WorkbookTooLarge: the file, its members, or what they unpack to.
-        BadZipFile, RuntimeError and others of `zipfile`: it is no archive that can be read.
+        WorkbookTooLarge: file size, number of members or unpacked size exceeds its limit.
+        BadZipFile, RuntimeError and others of `zipfile`: the archive cannot be read.
     """
     if len(content) > MAX_FILE:
         raise WorkbookTooLarge
@@ -51,7 +51,7 @@ def readable_copy(content: bytes) -> BytesIO:
         for member in members:
             if member.filename.endswith((".xml", ".rels")) and not _LEFT_OUT.match(member.filename):
                 with archive.open(member) as file:
-                    # As much as the directory says and no more, whatever the data unpack to.
+                    # Read at most the size stated in the directory, on which the limit was checked.
                     text = file.read(member.file_size)
                 mended.writestr(member.filename, _mended(member.filename, text))
     copy.seek(0)
@@ -66,7 +66,7 @@ def _mended(name: str, text: bytes) -> bytes:
 
 
 def _marked(cell: re.Match[bytes]) -> bytes:
-    """Return a cell that says its value was not stored; an empty text is a value."""
+    """Return the cell with `UNSTORED` as its value; a stored empty text is kept."""
     prefix, attributes = cell[1] or b"", cell[2] or b""
     if _TEXT_TYPE.search(attributes) and b"v" in re.findall(rb"<(?:\w+:)?(\w+)", cell[0]):
         return cell[0]

@@ -1,6 +1,6 @@
-"""One cell of a PEDE sheet to one value, with a note where the two are not the same.
+"""Parse one cell of a PEDE sheet to one value, with a note if it had to be interpreted.
 
-Each reader takes a cell as openpyxl gives it and returns `(value, note)`: the value None where
+Each reader takes a cell as openpyxl returns it and returns `(value, note)`: the value None where
 there is none, the note None where nothing had to be interpreted. Notes never hold the cell's text.
 """
 
@@ -36,7 +36,7 @@ NO_CATEGORY = Note(N_("unknown category"), "unreadable")
 OTHER_SCHOOL = Note(N_("situation grouped as “outra”"), "converted")
 
 RA = "RA"
-"""What an RA begins with in its canonical spelling, `RA-12`."""
+"""Prefix of an RA in its canonical form, `RA-12`."""
 _DECIMAL = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)")
 _PHASE = re.compile(r"fase ?(\d) ?[a-z]{0,2}(?: .*)?|(\d) ?[a-z]{0,2}")
 _YEAR_IN_DATE = re.compile(r"(\d{4})(?:-\d{1,2}-\d{1,2}.*)?|\d{1,2}[/.-]\d{1,2}[/.-](\d{4}).*")
@@ -54,16 +54,16 @@ _SUMMARY = re.compile(
 )
 _PRIVATE_NETWORKS = ("rede decisao", "escola jp ii")
 _FIRST_REAL_YEAR = 1920
-"""Dates before it are small numbers that Excel shows as dates: nobody here was born then."""
+"""First plausible year of birth: earlier dates are small numbers in cells formatted as dates."""
 
 
 def is_blank(cell: Any) -> bool:
-    """Return whether a cell holds nothing, or only space."""
+    """Return whether a cell is empty or holds only whitespace."""
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def read_text(cell: Any) -> str:
-    """Return a cell's text as a person sees it; empty for an empty cell."""
+    """Return a cell's text as displayed; empty for an empty cell."""
     if is_blank(cell) or cell == UNSTORED:
         return ""
     if isinstance(cell, float) and cell.is_integer():
@@ -72,7 +72,7 @@ def read_text(cell: Any) -> str:
 
 
 def read_identity(cell: Any) -> Category:
-    """Return an RA in its canonical spelling, so that it is the same in every sheet: `RA-12`."""
+    """Return an RA in its canonical form (`RA-12`), which is the same in every sheet."""
     if cell == UNSTORED:
         return None, NO_STORED_VALUE
     text = read_text(cell)
@@ -81,14 +81,14 @@ def read_identity(cell: Any) -> Category:
 
 
 def is_summary(ra: str) -> bool:
-    """Return whether a row of this RA sums up others: `Total`, `Média`; every RA has a digit."""
+    """Return whether an RA marks a summary row (`Total`, `Média`); every real RA has a digit."""
     return not any(c.isdigit() for c in ra) or _SUMMARY.match(plain(ra)) is not None
 
 
 def read_number(cell: Any, epoch: datetime) -> Number:
     """Return a number: as it is, from text with a point or a comma, or from a date's serial.
 
-    A number typed into a cell formatted as a date comes back as one: 8 is 1900-01-08.
+    A number typed into a cell formatted as a date is returned as a date: 8 is 1900-01-08.
     """
     if is_blank(cell):
         return None, None
@@ -141,7 +141,7 @@ def read_gender(cell: Any) -> Category:
 
 
 def read_school(cell: Any) -> Category:
-    """Return `publica`, `privada`, or `outra` for whoever is at neither (finished school, say)."""
+    """Return `publica`, `privada`, or `outra` for any other situation (finished school, say)."""
     if is_blank(cell):
         return None, None
     text = plain(str(cell))

@@ -1,4 +1,4 @@
-"""Which column of a yearly sheet means what, by names that change from year to year."""
+"""Map the columns of a yearly sheet to concepts, by headers that change from year to year."""
 
 import re
 import unicodedata
@@ -23,7 +23,7 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Where a concept was found, under which header, and where else it was repeated."""
+    """A concept's column: its index and header, and the indices of its repetitions."""
 
     index: int
     header: str
@@ -48,8 +48,8 @@ CONCEPTS: tuple[Concept, ...] = (
     *(Concept(row.feature.name, row.kind, row.headers) for row in INPUTS if row.headers),
     *(concept for concept in _OTHERS if concept.name not in FEATURE_NAMES),
 )
-"""Everything the reader looks for, the identity first. Texts (name, class) are read for the list of
-one year alone; no dataset holds them."""
+"""All concepts that are read, the identity first. Texts (name, class) are used only in the list of
+one year, never in a dataset."""
 
 NEEDED: tuple[tuple[str, ...], ...] = (
     ("ra",),
@@ -57,7 +57,7 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("defasagem", "fase_ideal"),
     ("idade", "ano_nascimento"),
 )
-"""Of each group one column must be there; the others of the group are computed from it."""
+"""At least one column of each group is required; the others are computed from it."""
 
 TITLES: Mapping[str, tuple[str, ...]] = {concept.name: concept.headers for concept in CONCEPTS}
 """Headers that name each concept, the usual one first."""
@@ -81,7 +81,7 @@ once([plain(header) for concept in CONCEPTS for header in concept.headers], "hea
 def meaning(header: Any, year: int) -> tuple[str, bool] | None:
     """Return the concept a header names and whether it names the year too; None if unknown.
 
-    `INDE 22` in the sheet of 2024 is a past year's column and means nothing here.
+    `INDE 22` in the sheet of 2024 is a past year's column and is ignored.
     """
     if not isinstance(header, str):
         return None
@@ -104,7 +104,7 @@ def find_header(rows: Sequence[Sequence[Any]], year: int, look: int = 10) -> int
 
 
 def recognise(header: Sequence[Any], rows: Sequence[Sequence[Any]], year: int) -> dict[str, Column]:
-    """Return each concept's column: filled before empty, with the year before without, leftmost."""
+    """Return each concept's column, preferably filled, then with the year, then leftmost."""
     candidates: dict[str, list[tuple[bool, bool, int]]] = {}
     for index, cell in enumerate(header):
         found = meaning(cell, year)

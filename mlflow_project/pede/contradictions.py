@@ -1,4 +1,4 @@
-"""Columns and years that must agree, and when disagreement is no typing error but a mix-up."""
+"""Consistency of columns and years: typing errors are tolerated, mixed-up data is refused."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -11,26 +11,26 @@ from mlflow_project.pede.reading_report import ReadingReport
 from mlflow_project.pede.workbook import YearSheet
 
 MAX_SHARE = 0.05
-"""Share of rows that may contradict themselves; in the real sheets it is 0.2 % at most."""
+"""Largest accepted share of contradictory rows; in the real sheets it is 0.2 % at most."""
 MIN_ROWS = 3
-"""Fewer contradictions than this are typing errors in a small sheet."""
+"""Fewer contradictions than this count as typing errors in a small sheet."""
 MAX_BEHIND = 2
 """Years that an age may lie below the year minus the birth year: one before the birthday, another
-where ages were taken the year before. Above it no age can lie."""
+where ages were recorded in the year before. An age above the difference is impossible."""
 SORTED_ALONE = N_("check that nobody sorted or copied one of these columns alone")
 FEW = 0.5
-"""Share of a year's students below which too few are found again; three quarters are usual."""
+"""Share of a year's students found in the next below which to warn; three quarters are usual."""
 _NEAR = range(-5, 6)
-"""Years that a sheet's title may be off."""
+"""Offsets in years to try for a sheet whose title states the wrong year."""
 
 
 def lag_contradicts(frame: pd.DataFrame) -> pd.Series:
-    """Return where phase, ideal phase and lag are there and do not agree."""
+    """Return a mask of rows where phase, ideal phase and lag are known and do not agree."""
     return _lag_error(frame).abs() > 0
 
 
 def age_contradicts(frame: pd.DataFrame, behind: float = 1.0) -> pd.Series:
-    """Return where an age lies above the years since birth, or further than `behind` below them."""
+    """Return a mask of rows: age above the years since birth, or over `behind` years below."""
     below = _years_below(frame)
     return (below < 0) | (below > behind)
 
@@ -42,12 +42,12 @@ def refuse_mixed_up(
 
     Args:
         frame: a row per student with the concepts of `columns`, as read.
-        source: what messages call the workbook.
+        source: the workbook's name in messages.
         sheet: its title.
         headers: the header of each concept's column.
 
     Raises:
-        ContradictionError: names the columns, in how many rows, and what may have happened.
+        ContradictionError: names the columns, the number of rows and a possible cause.
     """
     found = []
     lag, lags = lag_contradicts(frame), int(_lag_error(frame).notna().sum())
@@ -84,7 +84,7 @@ def compare_years(
     """Compare consecutive years: warn where few students reappear under their RAs.
 
     Raises:
-        ContradictionError: the same RAs were born in other years; names both sheets.
+        ContradictionError: RAs have other birth years in the next sheet; names both sheets.
     """
     for (early, before), (late, after) in pairwise(zip(frames, sheets, strict=True)):
         again = float(early["ra"].isin(late["ra"]).mean())
@@ -125,7 +125,7 @@ def _too_many(differs: pd.Series, comparable: int) -> bool:
 
 
 def _age_hint(frame: pd.DataFrame) -> str:
-    """Return what to look at: the year that the ages would fit, where there is one."""
+    """Return a hint for the operator: the year that the ages would fit, if there is one."""
     below = _years_below(frame).dropna()
     for off in sorted(_NEAR, key=abs):
         if (below + off).between(0, 1).mean() > 1 - MAX_SHARE:

@@ -1,6 +1,6 @@
-"""What can go wrong between a workbook and a dataset.
+"""Errors of reading a workbook and of writing a dataset.
 
-Messages name file, sheet and column; never a cell's content, which may be a child's.
+Messages name file, sheet and column, never a cell's content, which may be personal data.
 """
 
 from core.messages import N_
@@ -8,26 +8,26 @@ from core.sheets import SheetError
 
 
 class DataError(SheetError):
-    """The data cannot be had as asked; the message says what, where and what to do."""
+    """The data cannot be read or written; the message states the problem, place and remedy."""
 
     code = "data"
     exit_code = 2
 
 
 class WorkbookError(DataError):
-    """The file is missing, is no workbook, or is one of another layout."""
+    """The file is missing, is no readable workbook, or has another layout."""
 
     code = "workbook"
 
 
 class YearSheetError(DataError):
-    """A sheet `PEDE<year>` is missing, doubled or without students."""
+    """A sheet `PEDE<year>` is missing, duplicated, empty or without students."""
 
     code = "sheet"
 
 
 class MissingColumnError(DataError):
-    """A needed column is in a sheet under none of its known names."""
+    """A sheet has a required column under none of its known headers."""
 
     code = "column"
     message = N_(
@@ -37,14 +37,14 @@ class MissingColumnError(DataError):
 
 
 class ContradictionError(DataError):
-    """Columns that must agree contradict each other in too many rows to be trained on."""
+    """Columns that must agree contradict each other in too many rows."""
 
     code = "contradiction"
     message = N_("{source}, sheet {sheet}: {contradictions}.")
 
 
 class PairError(DataError):
-    """No student appears in two consecutive years, so there is nothing to learn from."""
+    """No student appears in two consecutive years, so there are no training rows."""
 
     code = "pairs"
     message = N_(
@@ -54,7 +54,7 @@ class PairError(DataError):
 
 
 class KeyMissingError(DataError):
-    """Labels are asked for, and no key tells whose they are."""
+    """Labels were requested without the pseudonym key that links them to predictions."""
 
     code = "key"
     message = N_(
@@ -64,7 +64,7 @@ class KeyMissingError(DataError):
 
 
 class UnwritableError(DataError):
-    """The dataset cannot be written where it was asked for."""
+    """The output file cannot be written at the requested path."""
 
     code = "output"
     message = N_("{path}: could not be written ({problem}). Choose another --output.")

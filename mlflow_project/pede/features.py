@@ -1,7 +1,7 @@
-"""The model's inputs: what is known of a student in year t. To add one, add a row to `INPUTS`.
+"""The model's inputs, known of a student in year t. To add one, add a row to `INPUTS`.
 
-Everything that needs the list of inputs is derived from this table: the columns that the reader
-looks for, the dataset's columns, the served contract and its example.
+All that depends on the inputs is derived from this table: the columns that are read, the dataset's
+columns, the served contract and its example.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +16,15 @@ Kind = Literal["identity", "text", "number", "phase", "year", "gender", "school"
 """How a column's cells are read."""
 
 GRADE_MAX = 10.1
-"""Notes and indicators go to 10; sums of rounded parts reach 10.01 in the programme's sheets."""
+"""Grades and indicators go to 10; sums of rounded parts reach 10.01 in the programme's sheets."""
 
 YOUNGEST, OLDEST = 4, 40
-"""Ages in years that the programme could have; a birth year is held to them too."""
+"""Plausible ages in years; birth years are checked against them too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input of the model: what the contract says of it, and where its value comes from.
+    """A model input: its feature in the contract, and the source of its value.
 
     Attributes:
         feature: name, unit, inclusive range and description, as the contract states them.
@@ -46,7 +46,8 @@ class Input:
         """Refuse a row that the reader or the contract could not use.
 
         Raises:
-            ValueError: neither headers nor a computation, or an example outside the range.
+            ValueError: neither headers nor a computation, or both; no range, or an example outside
+                it.
         """
         name, low, high = self.feature.name, self.feature.min, self.feature.max
         if bool(self.headers) == bool(self.computed):
@@ -99,14 +100,14 @@ INPUTS: tuple[Input, ...] = (
     _grade("ing", 6.0, "Nota de inglês", "Ing", "Inglês", "Nota ing"),
 )
 # fmt: on
-"""In pipeline order. Ranges admit every real row with some slack; what lies outside is no value."""
+"""In pipeline order. Ranges cover all real rows with a margin; a value outside is dropped."""
 
 
 def once(names: Sequence[str], what: str) -> tuple[str, ...]:
-    """Return names that must differ.
+    """Return the names, which must be unique.
 
     Raises:
-        ValueError: one is there twice.
+        ValueError: a name occurs twice.
     """
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -1,4 +1,4 @@
-"""One year's sheet, of a workbook or saved from it as a flat table (CSV, Parquet, JSON lines)."""
+"""One year's sheet, of a workbook or of a flat table saved from it (CSV, Parquet, JSON lines)."""
 
 import re
 from pathlib import Path
@@ -19,11 +19,11 @@ _YEAR = re.compile(r"pede[\s_-]*(20\d\d)", re.IGNORECASE)
 
 
 def read_year(source: Source, year: int | None = None) -> YearSheet:
-    """Return a year's sheet: of a workbook the newest or the given one, of a flat table its only.
+    """Return one year's sheet: the newest or given one of a workbook, or a flat table.
 
     Raises:
-        DataError: as `read_sheets`; YearSheetError where the workbook has no sheet of the year, or
-            nothing says which year a table is of.
+        DataError: as `read_sheets`; YearSheetError if the workbook has no sheet of the year, or a
+            table's year is neither given nor in its name.
         UnreadableTable: the flat table cannot be read.
     """
     if isinstance(source, Path) and source.suffix.lower() in FLAT:

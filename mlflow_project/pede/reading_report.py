@@ -1,4 +1,4 @@
-"""What a reader did to the values it met: counts by sheet, column and reason, never a value."""
+"""Reading report: interpreted values counted by sheet, column and reason, never a value."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -11,18 +11,18 @@ from core.sheets import SheetProblem
 Action = Literal["converted", "kept", "dropped", "unreadable", "absent"]
 ACTIONS = (N_("converted"), N_("kept"), N_("dropped"), N_("unreadable"), N_("absent"))
 """converted: read as another value than written; kept: doubtful, as written; dropped: left out;
-unreadable: became null; absent: was not there."""
+unreadable: became null; absent: not in the sheet."""
 
 
 class Note(NamedTuple):
-    """What happened to a value: why, as a message of the catalogue, and what was done."""
+    """How a value was treated: the reason, as a message of the catalogue, and the action."""
 
     reason: str
     action: Action
     bounds: tuple[float, float] | None = None
 
     def text(self) -> str:
-        """Return the reason in the reader's language."""
+        """Return the reason in the current language."""
         if self.bounds is None:
             return _(self.reason)
         return _(self.reason, low=float(self.bounds[0]), high=float(self.bounds[1]))
@@ -30,14 +30,14 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadingEntry(SheetProblem):
-    """How many values (rows, where the column is `RA`) of one column met one fate."""
+    """Number of values (rows, for the column `RA`) of a column with one reason and action."""
 
     action: Action
 
 
 @dataclass(frozen=True, slots=True)
 class SheetCount:
-    """Rows of a sheet that held anything, and rows kept as students."""
+    """Numbers of a sheet's non-empty rows, and of rows kept as students."""
 
     sheet: str
     rows: int
@@ -46,9 +46,9 @@ class SheetCount:
 
 @dataclass(slots=True)
 class ReadingReport:
-    """Everything that was coerced, dropped, unreadable or absent, counted while sheets are read.
+    """Counts of converted, dropped, unreadable and absent values of the sheets read.
 
-    `warnings` are sentences about the whole workbook, for a person to look into.
+    `warnings` are messages about the whole workbook that a person should check.
     """
 
     sheets: list[SheetCount] = field(default_factory=list)
@@ -56,13 +56,13 @@ class ReadingReport:
     counts: Counter[tuple[str, str, Note]] = field(default_factory=Counter)
 
     def add(self, sheet: str, column: str, note: Note, count: int = 1) -> None:
-        """Count `count` values more; nothing is noted for zero."""
+        """Add `count` values to an entry; zero adds no entry."""
         if count:
             self.counts[sheet, column, note] += count
 
     @property
     def entries(self) -> list[ReadingEntry]:
-        """Return what was counted, in the order in which it was first met."""
+        """Return the entries in the order of their first occurrence."""
         return [
             ReadingEntry(sheet, column, note.text(), count, note.action)
             for (sheet, column, note), count in self.counts.items()
@@ -77,7 +77,7 @@ class ReadingReport:
         }
 
     def table(self) -> str:
-        """Return an aligned text table in the reader's language, one line per entry."""
+        """Return an aligned text table in the current language, one line per entry."""
         lines = [
             ngettext(
                 "{sheet}: {n} row, {kept} students read",

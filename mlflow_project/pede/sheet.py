@@ -1,4 +1,4 @@
-"""One year's sheet as a frame: identify rows, read columns, complete what follows from the rest."""
+"""One year's sheet as a frame: identify rows, read columns, derive missing values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(("ra", "ano", *FEATURE_NAMES, *_O
 """Columns of the frame of a sheet's students; `dia_nascimento` is a share of the year."""
 
 LABELS = ("ra", "nome", "turma", "fase")
-"""Concepts that a list of children shows as they are written."""
+"""Concepts that a list of children shows as written in the sheet."""
 
 NO_RA = Note(N_("row without RA"), "dropped")
 SUMMARY = Note(N_("summary row (“Total”, “Média”), no student"), "dropped")
@@ -70,7 +70,7 @@ NO_STUDENT = N_(
 
 @dataclass(frozen=True, slots=True)
 class Students:
-    """A sheet's students, one row each: `frame` has `COLUMNS`, `labels` what names each row."""
+    """A sheet's students, one row each: `frame` has `COLUMNS`, `labels` identify each row."""
 
     frame: pd.DataFrame
     labels: list[dict[str, str]]
@@ -84,7 +84,7 @@ def read_students(sheet: YearSheet, report: ReadingReport) -> Students:
     child reaches in the year, later ones that on some day of it.
 
     Raises:
-        MissingColumnError: a needed column is under none of its names.
+        MissingColumnError: a required column is under none of its known headers.
         ContradictionError: columns contradict each other in too many rows.
         YearSheetError: no row has both an RA and a lag.
     """
@@ -111,7 +111,7 @@ def read_students(sheet: YearSheet, report: ReadingReport) -> Students:
 
 @dataclass(frozen=True, slots=True)
 class _SheetTable:
-    """The rows below a sheet's header, its recognised columns, and where notes go."""
+    """The rows below a sheet's header, its recognised columns, and the report for notes."""
 
     sheet: YearSheet
     report: ReadingReport
@@ -148,18 +148,18 @@ class _SheetTable:
         return column.header if column else TITLES.get(name, (name,))[0]
 
     def note(self, name: str, note: Note, count: int = 1) -> None:
-        """Count under the column's header."""
+        """Count a note under the column's header."""
         self.report.add(self.sheet.title, self.header(name), note, count)
 
     def labels(self) -> list[dict[str, str]]:
-        """Return what names each row, by the usual names of the columns, as it is written."""
+        """Return each row's identifying texts as written, under the columns' usual names."""
         titles = [TITLES[name][0] for name in LABELS]
         texts = zip(*(map(read_text, self.cells(name)) for name in LABELS), strict=True)
         return [dict(zip(titles, row, strict=True)) for row in texts]
 
 
 def _identified(table: _SheetTable) -> tuple[list[str], _SheetTable, list[Unscored]]:
-    """Keep the first row of each RA; a row without one cannot be followed into the next year."""
+    """Keep the first row of each RA; a row without RA cannot be matched with the next year."""
     first: dict[str, tuple[Any, ...]] = {}
     left_out: list[Unscored] = []
     for cell, row, labels in zip(table.cells("ra"), table.rows, table.labels(), strict=True):
@@ -225,7 +225,7 @@ def _bounds(name: str, year: int) -> tuple[float, float]:
 
 
 def _complete(frame: pd.DataFrame, table: _SheetTable) -> None:
-    """Fill, in place, what follows from other columns of the same year; count contradictions."""
+    """Derive missing values from other columns of the year, in place; count contradictions."""
     phase, ideal, lag = frame["fase"], frame["fase_ideal"], frame["defasagem"]
     _fill(frame, table, "defasagem", phase - ideal, LAG_COMPUTED)
     _fill(frame, table, "fase_ideal", phase - lag, IDEAL_COMPUTED)

@@ -1,4 +1,4 @@
-"""Opening an .xlsx file and finding the yearly sheets `PEDE<year>` in it; no column's meaning."""
+"""Open an .xlsx file and read its yearly sheets `PEDE<year>`, without interpreting columns."""
 
 import re
 import warnings
@@ -19,11 +19,11 @@ from mlflow_project.pede.errors import DataError, WorkbookError, YearSheetError
 Source = Path | bytes
 """A workbook's file, or its content."""
 MAX_ROWS = 50_000
-"""Rows of one sheet that hold anything."""
+"""Most non-empty rows of one sheet."""
 MAX_COLUMNS = 500
-"""Columns of a sheet; what stands further right is not looked at."""
+"""Most columns read of a sheet; further ones are ignored."""
 _LAST_ROW = 2**20
-"""Excel's own last row."""
+"""Last row number that Excel supports."""
 
 NO_FILE = N_("{source}: file not found. Check the path.")
 UNREADABLE = N_("{source}: could not be read ({reason}). Check the file's permissions.")
@@ -62,8 +62,8 @@ _WIDE = re.compile(r"\w+_20(20|21|22)")
 class YearSheet:
     """One year's sheet: its non-empty rows as written, `None` for an empty cell.
 
-    `source` names the workbook in messages; `epoch` is day zero of the workbook's dates, which a
-    number shown as a date needs.
+    `source` names the workbook in messages; `epoch` is day zero of the workbook's dates, needed to
+    convert a date back to the number that was typed.
     """
 
     source: str
@@ -74,7 +74,7 @@ class YearSheet:
 
 
 def read_sheets(source: Source) -> list[YearSheet]:
-    """Return the sheets `PEDE<year>` of a workbook by year; other sheets are not looked at.
+    """Return the sheets `PEDE<year>` of a workbook by year; other sheets are ignored.
 
     Raises:
         WorkbookError: there is no such file, or it is no .xlsx workbook that can be read.
@@ -90,13 +90,13 @@ def read_sheets(source: Source) -> list[YearSheet]:
         file, unpacked = MAX_FILE // 2**20, MAX_UNPACKED // 2**20
         raise WorkbookError(TOO_LARGE, source=name, file=file, unpacked=unpacked) from exc
     except Exception as exc:
-        # openpyxl raises whatever its parsing stumbles over: TypeError, KeyError, zlib.error, ...
+        # openpyxl lets exceptions of its parsing through: TypeError, KeyError, zlib.error, ...
         header = content[:4096].decode("latin-1").split("\n")[0].replace(",", ";").split(";")
         raise WorkbookError(WIDE if is_wide(header) else NO_WORKBOOK, source=name) from exc
 
 
 def require_consecutive(sheets: Sequence[YearSheet]) -> None:
-    """Refuse years from which no unbroken series of pairs t → t+1 can be made.
+    """Refuse years that are not consecutive, or fewer than two.
 
     Raises:
         YearSheetError: fewer than two years, or a gap; names the missing sheet.
@@ -123,7 +123,7 @@ def _content(path: Path) -> bytes:
 def _load(name: str, content: bytes) -> list[YearSheet]:
     sheets: dict[int, YearSheet] = {}
     with warnings.catch_warnings():
-        # openpyxl warns of drop-down lists and the like, which no reading of cells needs.
+        # openpyxl warns of drop-down lists and the like, which are not needed to read cells.
         warnings.simplefilter("ignore", UserWarning)
         workbook = openpyxl.load_workbook(
             readable_copy(content), read_only=True, data_only=True, keep_links=False
@@ -145,10 +145,10 @@ def _load(name: str, content: bytes) -> list[YearSheet]:
 
 
 def _rows(worksheet: Worksheet) -> list[tuple[Any, ...]]:
-    """Return the rows that hold anything.
+    """Return the non-empty rows.
 
     Raises:
-        WorkbookTooLarge: more rows than a sheet of children has.
+        WorkbookTooLarge: more than `MAX_ROWS` of them, or rows beyond Excel's last.
     """
     # Some writers state a wrong size for the sheet, which would cut rows off in read-only mode.
     worksheet.reset_dimensions()  # type: ignore[attr-defined]
