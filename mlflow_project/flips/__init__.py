@@ -1,1 +1,1 @@
-"""Which version is served: flips of the aliases, canaries, and the ledger of both."""
+"""Changes of the aliases (promotion, rollback, canary), and their ledger."""

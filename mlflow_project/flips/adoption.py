@@ -1,4 +1,4 @@
-"""Waiting after a flip until the proxies that report to MLflow answer with the version."""
+"""Wait after a flip until the proxies that report to MLflow serve the version."""
 
 import time
 
@@ -13,7 +13,7 @@ _LOOK_SECONDS = 0.5
 
 
 class NotAdopted(RegistryError):
-    """The flip is done, and not all known proxies answer with the version."""
+    """The flip is done, but not all known proxies serve the version."""
 
     code = "not_adopted"
     exit_code = 3
@@ -21,10 +21,10 @@ class NotAdopted(RegistryError):
 
 
 def wait_until_adopted(registry: Registry, seconds: float) -> str:
-    """Return what to tell once all known proxies that follow `champion` answer with it.
+    """Return the proxies' status as text once all known followers of `champion` serve it.
 
     Raises:
-        NotAdopted: one refuses it, the time is over, or no proxy reports at all.
+        NotAdopted: a proxy refused it, `seconds` have passed, or no proxy reports at all.
         AliasMissing: there is no champion.
     """
     version = registry.at_alias(names.CHAMPION)
@@ -39,13 +39,13 @@ def wait_until_adopted(registry: Registry, seconds: float) -> str:
 
 
 def _settled(fleet: Fleet) -> bool:
-    """Tell whether each proxy has the version or has refused it: nothing more will happen."""
+    """Return whether each proxy has adopted or refused the version: no change is to be expected."""
     refused = [r for r in fleet.refusing if r.state.code == VersionRefused.code]
     return bool(fleet.following) and len(fleet.adopted) + len(refused) == len(fleet.following)
 
 
 def proxies_told(registry: Registry) -> str:
-    """Return who serves the champion, in one sentence."""
+    """Return in one sentence which proxies serve the champion."""
     champion = registry.by_alias(names.CHAMPION)
     number, release = (champion.number, champion.release) if champion else (None, "–")
     return told(fleet_of(read_reports(registry), names.CHAMPION, number), release)

@@ -1,7 +1,7 @@
-"""A canary: another version answers a share of the requests, until it is stopped or promoted.
+"""Canary: a second version answers a share of the requests, until it is stopped or promoted.
 
-The version's tags say the share and when it began, the alias `canary` which version it is. The tags
-are set first: from the moment it has the alias, proxies need to know the share.
+The alias `canary` names the version, whose tags hold the share and the start time. The tags are set
+before the alias, since proxies read the share as soon as the alias points to the version.
 """
 
 from datetime import UTC, datetime
@@ -20,11 +20,11 @@ START, STOP = names.LEDGER_CANARY_START, names.LEDGER_CANARY_STOP
 
 
 def start(registry: Registry, release: str, share: float, reason: str) -> Version:
-    """Let `release` answer `share` percent of the requests in the champion's place.
+    """Route `share` percent of the requests to `release` instead of the champion.
 
     Raises:
-        Refused: the share is none, there is no champion or it is this version, it failed the
-            criteria, does not load, or would break clients.
+        Refused: the share is not in (0, 100], there is no champion, or the version is the champion,
+            failed the criteria, does not load or would break clients.
         UnknownVersion: there is no such release.
     """
     if not 0 < share <= 100:
@@ -45,7 +45,7 @@ def start(registry: Registry, release: str, share: float, reason: str) -> Versio
 
 
 def stop(registry: Registry, reason: str) -> None:
-    """Let the champion answer all requests again.
+    """Stop the canary: the champion answers all requests again.
 
     Raises:
         Refused: there is no canary.
@@ -59,7 +59,7 @@ def stop(registry: Registry, reason: str) -> None:
 
 
 def promote(registry: Registry, reason: str) -> Version:
-    """Make the canary the champion, then end it as a canary.
+    """Promote the canary to champion, then stop it as canary.
 
     Raises:
         Refused: there is no canary, or `promotion.promote` refuses it.
@@ -73,16 +73,16 @@ def promote(registry: Registry, reason: str) -> Version:
 
 
 def look(registry: Registry) -> Ledger:
-    """Return the ledger after it agrees with all aliases."""
+    """Reconcile ledger and aliases under the lock; return the ledger."""
     with exclusive(registry):
         return settled(registry)
 
 
 def settled(registry: Registry) -> Ledger:
-    """Return the ledger after it agrees with the aliases, the canary's included.
+    """Reconcile the ledger with all aliases, the canary's included; return the ledger.
 
-    A canary that a proxy has stopped is stopped for all; an entry whose command died is closed if
-    the alias is where it says, else taken back. Call it with this host's lock held.
+    A canary that one proxy has stopped is stopped for all. An interrupted command's entry is closed
+    if the alias points to the entry's version, else undone. Call it with this host's lock held.
     """
     ledger = settle(registry)
     canary = registry.aliases().get(names.CANARY)

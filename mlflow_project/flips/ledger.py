@@ -1,7 +1,7 @@
-"""The ledger: one MLflow run per flip or threshold change made by our commands.
+"""The ledger: one MLflow run per change of a version or its aliases made by our commands.
 
 MLflow records neither time nor user of an alias change. An entry is opened before the aliases move
-and closed after, so a flip that died in between is seen: it is the newest entry and still open.
+and closed after, so an interrupted flip is detectable: its entry is the newest and still open.
 """
 
 import getpass
@@ -33,12 +33,12 @@ RECENT = 50
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One line of the ledger.
+    """One entry of the ledger.
 
-    `before` and `after` are registry version numbers for a flip (None: there was no champion), and
-    thresholds as text for a threshold change. `previous` is where the alias stood before the flip,
-    `forced` what the gate had against it. `origin` is true for an entry that was made on another
-    server; then versions are given by release.
+    `before` and `after` are registry version numbers for a flip (empty: there was no champion), and
+    thresholds as text for a threshold change. `previous` is the version at that alias before the
+    flip, `forced` the failed gate criteria that were overridden. `origin` is true for an entry that
+    was made on another server; then versions are given by release.
     """
 
     run_id: str
@@ -57,12 +57,12 @@ class LedgerEntry:
 
     @property
     def moved_champion(self) -> bool:
-        """Tell whether the entry is of a move of this server's `champion`."""
+        """Return whether the entry records a move of this server's `champion`."""
         return self.action in names.LEDGER_FLIPS and not self.origin
 
 
 class Ledger:
-    """The flips of one registered model, oldest first."""
+    """The ledger of one registered model, oldest entry first."""
 
     def __init__(self, registry: Registry) -> None:
         """Open the ledger that belongs to this registry's model."""
@@ -78,12 +78,12 @@ class Ledger:
         return list(islice(self._newest(last or _PAGE), last))[::-1]
 
     def _newest(self, page_size: int) -> Iterator[LedgerEntry]:
-        """Yield entries, newest first, asking for a page at a time."""
+        """Yield entries, newest first, one page per request."""
         within, order = [self._experiment], ["attribute.start_time DESC"]
         search = self._client.search_runs
         told: set[str] = set()
         for run in paged(lambda token: search(within, _HOLDS, 1, page_size, order, token)):
-            # One begun meanwhile moves the others to later pages.
+            # An entry added meanwhile shifts the others to later pages, which repeats some.
             if run.info.run_id not in told:
                 told.add(run.info.run_id)
                 yield _read(run)
@@ -91,15 +91,16 @@ class Ledger:
     def flips(self) -> list[LedgerEntry]:
         """Return the last 50 entries that moved `champion`, oldest first, open or not.
 
-        Every command looks at them, so those before were looked at long ago.
+        Every command reconciles them, so earlier ones were reconciled long ago.
         """
         moved = (entry for entry in self._newest(RECENT) if entry.moved_champion)
         return list(islice(moved, RECENT))[::-1]
 
     def begin(self, action: str, why: str, **facts: str) -> str:
-        """Write an open entry; return its run's id. Empty facts are left out.
+        """Create an open entry; return its run's id. Empty facts are left out.
 
-        It is later than every other one, whatever the clocks of the hosts: order is what counts.
+        Its time is later than that of every other entry, whatever the hosts' clocks, since entries
+        are ordered by it.
         """
         title = f"{action} {facts.get('before') or '–'} → {facts.get('after') or '–'}"
         tags = {"host": this_host(), **{k: v for k, v in facts.items() if v}}
@@ -110,11 +111,11 @@ class Ledger:
         return str(run.info.run_id)
 
     def record(self, action: str, why: str, **facts: str) -> None:
-        """Write an entry of something that is done."""
+        """Create a closed entry for a completed change."""
         self.close(self.begin(action, why, **facts))
 
     def copy(self, facts: Mapping[str, Any]) -> None:
-        """Write an entry of another server's ledger, once; it moves nothing here."""
+        """Copy an entry of another server's ledger, once; no alias changes."""
         origin = str(facts["run_id"])
         experiment = self._experiment
         if self._client.search_runs([experiment], f"tags.{names.LEDGER_ORIGIN} = '{origin}'"):
@@ -131,7 +132,7 @@ class Ledger:
         self._client.set_terminated(run_id, "FINISHED")
 
     def undo(self, run_id: str) -> None:
-        """Mark an entry as taken back; it no longer counts."""
+        """Mark an entry as undone; it is no longer returned."""
         self._client.set_terminated(run_id, "KILLED")
 
 
@@ -155,9 +156,10 @@ def this_host() -> str:
 
 @contextmanager
 def exclusive(registry: Registry) -> Iterator[None]:
-    """Hold this user's lock for the model's aliases; wait for whoever holds it.
+    """Hold this user's lock on the model's aliases; block until it is free.
 
-    Another user is like another host: what both did at once is settled by the ledger.
+    Another user has another lock, as another host has: their concurrent changes are reconciled by
+    the ledger.
     """
     key = hashlib.sha256(f"{registry.place} {registry.name}".encode()).hexdigest()[:16]
     with locked(lock_folder() / f"flip-{key}.lock"):

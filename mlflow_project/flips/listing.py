@@ -1,4 +1,4 @@
-"""The registry for people: its versions, and its ledger."""
+"""The registry's versions and its ledger as text tables."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,13 +9,13 @@ from core.registry.versions import Registry
 from mlflow_project.flips.ledger import LedgerEntry
 
 _ONE_BY_ONE = 40
-"""Up to so many versions are asked for by number; beyond, listing all is quicker."""
+"""Most versions to request by number; for more, listing all is quicker."""
 _VERDICTS = {"passed": N_("criteria met"), "failed": N_("criteria failed")}
 _NOTICED = {names.LEDGER_UNRECORDED: N_("unrecorded"), names.LEDGER_CONFLICT: N_("conflict")}
 
 
 def list_versions(registry: Registry, last: int | None = None) -> str:
-    """Return the versions as a table, newest first; `last` says how many of them."""
+    """Return the versions as a table, newest first; `last` limits their number."""
     rows = [
         [
             version.release,
@@ -49,7 +49,7 @@ def show_history(registry: Registry, entries: Sequence[LedgerEntry]) -> str:
                 _("noticed {when}", when=when) if noticed else when,
                 _action(entry),
                 *_from_to(entry, releases),
-                # Who noticed is not who did it.
+                # The user who detected a change did not make it.
                 "–" if noticed else entry.who,
                 entry.why or "–",
             ]
@@ -70,14 +70,14 @@ def _releases(registry: Registry, entries: Sequence[LedgerEntry]) -> dict[str, s
 
 
 def _action(entry: LedgerEntry) -> str:
-    """Return what was done: the command, or what a later command noticed."""
+    """Return the action: the command, or the change that a later command detected."""
     label = _(_NOTICED[entry.action]) if entry.action in _NOTICED else entry.action
     label += " --force" * bool(entry.forced)
     return _("{action} (at its origin)", action=label) if entry.origin else label
 
 
 def _from_to(entry: LedgerEntry, releases: Mapping[str, str]) -> tuple[str, str]:
-    """Return the two cells for people: releases, or thresholds and whose they are."""
+    """Return the cells `from` and `to`: releases, or thresholds and their version's release."""
 
     def release(number: str) -> str:
         if entry.origin:

@@ -1,7 +1,7 @@
-"""Moving the aliases: promote, roll back, change a threshold.
+"""Move the aliases: promote, roll back, change a threshold.
 
-`previous` is set first, then `champion`: MLflow has no transaction over two aliases, and `champion`
-is the one that is served, so until it moves nothing has happened.
+`previous` is set first, then `champion`: MLflow has no transaction over two aliases, and only
+`champion` is served, so an interruption before it moves changes nothing for clients.
 """
 
 import math
@@ -55,11 +55,11 @@ def promote(
 
 
 def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
-    """Make `to`, or what `champion` was before the last recorded flip, the champion again.
+    """Make `to`, or by default the version at the alias `previous`, the champion again.
 
     Raises:
-        Refused: no `to` is given and `champion` was moved outside these commands or by two at
-            once, so `previous` may not be what was served before; or the target does not load.
+        Refused: no `to` is given and `champion` was moved outside these commands or by two at once,
+            so `previous` may not be the version served before; or the target does not load.
         UnknownVersion, AliasMissing: there is no such release, or no previous champion.
     """
     with exclusive(registry):
@@ -77,7 +77,7 @@ def rollback(registry: Registry, reason: str, to: str | None = None) -> Version:
 
 
 def set_threshold(registry: Registry, release: str, value: float, reason: str) -> Version:
-    """Set the tag that the proxy prefers to the contract's threshold; no restart is needed.
+    """Set the threshold tag, which overrides the contract's threshold without a restart.
 
     Raises:
         Refused: the value lies outside [0, 1], or the version has no score.
@@ -102,7 +102,7 @@ def set_threshold(registry: Registry, release: str, value: float, reason: str) -
 def breaking_changes(
     registry: Registry, champion: int | None, contract: ModelContract
 ) -> list[str]:
-    """Return what of the clients of a champion (by number) would break under a contract."""
+    """Return the changes in a contract that break clients of a champion (by number)."""
     version = None if champion is None else registry.find(champion)
     if version is None:
         return []
@@ -139,7 +139,7 @@ def _flip(
     entry = ledger.begin(action, reason, **facts)
     refuse_if_overtaken(ledger, entry, known)
     if breaks:
-        # Before the alias: a proxy that meets the version must know that this is wanted.
+        # Before the alias: a proxy that loads the version must find the change accepted.
         registry.set_tag(target, names.TAG_CONTRACT_CHANGE, names.CONTRACT_CHANGE_ACCEPTED)
     if before is not None:
         registry.set_alias(names.PREVIOUS, before)
@@ -149,7 +149,7 @@ def _flip(
 
 
 def failures(version: Version) -> str:
-    """Return which criteria of the gate a version failed, in words; empty if none."""
+    """Return the gate criteria that a version failed, as text; empty if none."""
     if version.tags.get(GATE_TAG) != GATE_FAILED:
         return ""
     prefix = f"{GATE_TAG}."

@@ -1,4 +1,4 @@
-"""Rehearsals: monitoring makes them by its command; a promotion shows the newest of its version."""
+"""Rehearsals, made by a monitoring command; a promotion shows the newest one of its version."""
 
 import os
 import subprocess
@@ -18,9 +18,10 @@ _YES = ("y", "yes", "s", "sim")
 
 
 def run_monitoring(command: str, options: Sequence[str]) -> int:
-    """Set monitoring to work by one of its commands; return its exit code.
+    """Run a monitoring command as a subprocess; return its exit code.
 
-    Its own words go to this process's output. Under `mlflow run` its run is no part of ours.
+    It prints to this process's output. Without MLFLOW_RUN_ID it logs a run of its own under `mlflow
+    run`.
     """
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_RUN_ID"}
     line = [sys.executable, "-m", f"monitoring.{command}", *options]
@@ -34,17 +35,18 @@ def newest_rehearsal(registry: Registry, version: Version) -> RunRecord | None:
         f"and tags.{names.TAG_REGISTRY_VERSION} = '{version.number}'"
     )
     runs = newest_runs(registry, names.monitoring_experiment(registry.name), filters, most=1)
-    # A number is used again after a deletion.
+    # Version numbers may be reused after a deletion.
     return next((run for run in runs if run.started >= version.created), None)
 
 
 def show_rehearsal(registry: Registry, release: str, *, yes: bool = False) -> None:
-    """Tell what the newest rehearsal of a version found; where there is none, ask whether to go on.
+    """Print the result of a version's newest rehearsal; without one, ask for confirmation.
 
-    Nobody is asked with `yes`, without a terminal, and where no champion could be compared with.
+    No confirmation is asked for with `yes`, without a terminal, or without another champion to
+    compare with.
 
     Raises:
-        Refused: somebody was asked, and did not say yes.
+        Refused: the operator did not confirm.
         UnknownVersion: there is no such release.
     """
     version = registry.by_release(release)
@@ -68,7 +70,7 @@ def show_rehearsal(registry: Registry, release: str, *, yes: bool = False) -> No
 
 
 def look_again(registry: Registry, release: str) -> list[str]:
-    """Return how to list those whom the version before a rollback answered otherwise."""
+    """Return the command that lists whom the version before a rollback answered differently."""
     left = registry.by_alias(names.PREVIOUS)
     if left is None:
         return []

@@ -17,11 +17,11 @@ from mlflow_project.flips.ledger import Ledger, LedgerEntry, this_host
 from mlflow_project.versions.errors import Refused
 
 IN_FLIGHT = timedelta(minutes=2)
-"""How long another host's open entry is left alone: a flip takes less than a second."""
+"""Age up to which another host's open entry is left alone; a flip takes less than a second."""
 
 
 def settle(registry: Registry) -> Ledger:
-    """Bring ledger and aliases into agreement; call it with this host's lock held."""
+    """Reconcile ledger and aliases; call it with this host's lock held."""
     ledger = Ledger(registry)
     flips = ledger.flips()
     if flips and flips[-1].open:
@@ -60,15 +60,16 @@ def refuse_if_in_flight(ledger: Ledger) -> list[LedgerEntry]:
 
 
 def refuse_if_overtaken(ledger: Ledger, own: str, known: Sequence[LedgerEntry]) -> None:
-    """Take our open entry back if somebody began a flip since `known` was read.
+    """Undo our open entry if another flip began since `known` was read.
 
-    Everyone writes first and looks afterwards, so of two at once at least one sees the other.
+    Every command writes its entry before it reads the others', so of two concurrent ones at least
+    one detects the other.
 
     Raises:
-        Refused: somebody did; nothing has been moved.
+        Refused: another flip began; no alias has been moved.
     """
     before = {own, *(entry.run_id for entry in known)}
-    # Whoever began since wrote a later time; an older entry may only have come into sight.
+    # A flip begun since then has a later time; an older entry may only have become visible.
     since = known[-1].when if known else datetime.fromtimestamp(0, UTC)
     flips = [entry for entry in ledger.flips() if entry.when > since]
     others = [entry for entry in flips if entry.run_id not in before]
@@ -86,16 +87,16 @@ def _at_once(other: LedgerEntry) -> Refused:
 
 
 def _in_flight(entry: LedgerEntry) -> bool:
-    """Tell whether an open entry may still be worked on: by another host, a moment ago.
+    """Return whether an open entry may be in progress: another host's, and recent.
 
-    One of this host is not: its author would hold the lock that we hold.
+    One of this host counts as interrupted: its process, if this user's, would hold our lock.
     """
     elsewhere = entry.host not in ("", this_host())
     return elsewhere and datetime.now(UTC) - entry.when < IN_FLIGHT
 
 
 def _recover(registry: Registry, ledger: Ledger, died: LedgerEntry) -> None:
-    """Close a flip that reached `champion`; take back one that moved `previous` alone."""
+    """Close an interrupted flip that moved `champion`; undo one that moved `previous` alone."""
     if str(registry.aliases().get(names.CHAMPION) or "") == died.after:
         ledger.close(died.run_id)
         return
@@ -104,9 +105,9 @@ def _recover(registry: Registry, ledger: Ledger, died: LedgerEntry) -> None:
 
 
 def _clash(flips: Sequence[LedgerEntry]) -> tuple[LedgerEntry, LedgerEntry] | None:
-    """Return two neighbours of which the second did not start where the first had ended.
+    """Return two consecutive flips of which the second did not start where the first had ended.
 
-    What was noted before the last conflict is not told again.
+    Conflicts that were already recorded are not reported again.
     """
     noted = [i for i, entry in enumerate(flips) if entry.action == names.LEDGER_CONFLICT]
     recent = flips[noted[-1] :] if noted else flips

@@ -1,7 +1,7 @@
-"""The list of children in order of risk: a PEDE workbook in, a workbook for people out.
+"""The list of children in order of risk: from a PEDE workbook to an Excel list.
 
-It is a reader of workbooks (`core.sheets.SheetReader`): by `SHEET_READER=mlflow_project.lists` the
-proxy's page makes the list that `python -m mlflow_project.risk_list` writes.
+The package is a sheet reader (`core.sheets.SheetReader`): with `SHEET_READER=mlflow_project.lists`
+the proxy's page makes the list that `python -m mlflow_project.risk_list` writes.
 """
 
 from mlflow_project.lists.workbook import write

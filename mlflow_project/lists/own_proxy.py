@@ -1,4 +1,4 @@
-"""A proxy of the registry's champion for the time of one command, where none is named."""
+"""A temporary proxy of the registry's champion for one command, if no proxy is named."""
 
 import os
 import secrets
@@ -14,7 +14,7 @@ from mlflow_project.lists.scoring import ApiError, ProxyApi
 
 READY_SECONDS = 120.0
 LOOK_SECONDS = 20.0
-"""Time for a proxy to find the alias in the registry; loading its version takes its own."""
+"""Time for a proxy to find the alias in the registry, without the time to load its version."""
 STOP_SECONDS = 60.0
 
 
@@ -26,10 +26,10 @@ class NoProxy(ApiError):
 
 @contextmanager
 def own_proxy() -> Iterator[ProxyApi]:
-    """Yield the API of a proxy on a free port of this machine; it ends, and captures, afterwards.
+    """Yield the API of a proxy on a free local port; afterwards it completes its capture and ends.
 
     Raises:
-        NoProxy: it ended, or had nothing to serve after `READY_SECONDS`.
+        NoProxy: it exited, found no alias, or loaded no version within `READY_SECONDS`.
     """
     port, key = _free_port(), secrets.token_urlsafe(24)
     command = [sys.executable, "-m", "serving", "--host", "127.0.0.1", "--port", str(port)]
@@ -46,7 +46,11 @@ def own_proxy() -> Iterator[ProxyApi]:
 
 
 def _wait(api: ProxyApi, process: subprocess.Popen[bytes]) -> None:
-    """Wait until there is a version, unless the registry is away or has none to give."""
+    """Wait until a version is loaded.
+
+    Raises:
+        NoProxy: as `own_proxy`; no alias is found within `LOOK_SECONDS` of the first response.
+    """
     deadline, first = time.monotonic() + READY_SECONDS, 0.0
     while process.poll() is None and time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""Why a score is high, in words: an input's value beside what is common among the child's peers."""
+"""Reasons for a high score as text: an input's value compared with the child's peers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ PHASE = "fase"
 MOST = 3
 """Most inputs named for one child."""
 FEWEST_PEERS = 10
-"""Known values from which a phase has something that is common in it."""
+"""Least known values from which a phase has a range of its own."""
 QUARTILES = (0.25, 0.75)
 NAMES: Mapping[str, str] = {f.name: re.split(r" \(|[;,]", f.description)[0] for f in FEATURES}
-"""What an input is called in a sentence: its description up to a bracket or a comma."""
+"""Display name of each input: its description up to a bracket, comma or semicolon."""
 PLACES = {
     (-1, True): N_("{name} {value}: below what is common in phase {phase}"),
     (0, True): N_("{name} {value}: as is common in phase {phase}"),
@@ -32,13 +32,13 @@ PLACES = {
 
 @dataclass(frozen=True)
 class Common:
-    """The middle half of the known values of each input, by phase and over the whole list."""
+    """Interquartile range of the known values of each input, by phase and over the whole list."""
 
     ranges: Mapping[tuple[str, float | None], tuple[float, float]]
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> "Common":
-        """Take it from the rows of a list; a phase with few known values has none of its own."""
+        """Compute the ranges from a list's rows; a phase with few known values gets none."""
         phases = {row.get(PHASE) for row in rows}
         found = {}
         for name in NAMES:
@@ -51,7 +51,7 @@ class Common:
         return cls(found)
 
     def sentence(self, name: str, row: Mapping[str, Any]) -> str:
-        """Return an input's value and where it lies among its peers."""
+        """Return an input's value and its position relative to the peers."""
         value, phase = row.get(name), row.get(PHASE)
         called = NAMES.get(name, name)
         if value is None:

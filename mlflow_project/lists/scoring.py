@@ -1,6 +1,6 @@
-"""Scores a sheet through the proxy's API, with no name and no registration number in it.
+"""Score a sheet through the proxy's API, without sending names or registration numbers.
 
-An entity is sent as its pseudonym, or not at all without `PSEUDONYM_KEY`. Labels stay here.
+An entity is sent as its pseudonym, or not at all without `PSEUDONYM_KEY`. Labels are never sent.
 """
 
 import json
@@ -18,20 +18,20 @@ from core.sheets import Result, ScoredSheet, Sheet, Unscored
 from mlflow_project.dataset.risk import ENTITY, LABEL_NAME, SCORE_NAME
 
 CHUNK = 200
-"""Children in one request, below every limit that a proxy has by default."""
+"""Children per request, below every default limit of a proxy."""
 TIMEOUT_SECONDS = 120.0
 UNPROCESSABLE = 422
 
 
 class ApiError(ProjectError):
-    """The API cannot be reached or does not answer as asked."""
+    """The API cannot be reached or its response is not as expected."""
 
     code = "api"
     message = N_("the API at {url} does not answer: {reason}")
 
 
 class RequestRefused(ApiError):
-    """The API answered with an error; `details` are its problems, by instance."""
+    """The API returned an error status; `details` are its problems, by instance."""
 
     message = N_("the API at {url} answered {status}: {reason}")
 
@@ -42,18 +42,18 @@ class RequestRefused(ApiError):
 
 
 class ProxyApi:
-    """The API of a proxy."""
+    """Client of a proxy's API."""
 
     def __init__(self, url: str, key: str = "") -> None:
-        """Take its address, and the key that it asks for, if any."""
+        """Store the base URL and the API key, if any."""
         self.url = url.rstrip("/")
         self._headers = {"Content-Type": "application/json", **({"X-API-Key": key} if key else {})}
 
     def call(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the answer to a GET, or to a POST of a body.
+        """Return the JSON response to a GET, or to a POST of a body.
 
         Raises:
-            ApiError: there is none, or it is an error.
+            ApiError: there is no JSON response, or it is an error (`RequestRefused`).
         """
         data = None if body is None else json.dumps(body).encode()
         try:
@@ -70,7 +70,7 @@ class ProxyApi:
 
 
 def _told(exc: urllib.error.HTTPError) -> tuple[list[dict[str, Any]], str]:
-    """Return what an error's body says: its details and its sentence."""
+    """Return details and message of an error response."""
     try:
         error = json.load(exc)["error"]
         return list(error["details"]), str(error["message"])
@@ -83,11 +83,11 @@ def score_sheet(api: ProxyApi, sheet: Sheet, key: str) -> ScoredSheet:
 
     Args:
         api: scores, and captures with the role `batch` and the sheet's year as period.
-        sheet: rows and what names them.
-        key: of the pseudonyms; empty: no entity is sent.
+        sheet: rows and their labels.
+        key: for pseudonyms; if empty, no entity is sent.
 
     Raises:
-        ApiError: the API fails, or another version is served in the middle of the list.
+        ApiError: the API fails, or the served version changes between requests.
     """
     metadata = api.call("/metadata")
     known = {feature["name"] for feature in metadata["features"]}
@@ -117,9 +117,10 @@ def score_sheet(api: ProxyApi, sheet: Sheet, key: str) -> ScoredSheet:
 def _score(
     api: ProxyApi, sheet: Sheet, places: list[int], known: set[str], key: str
 ) -> tuple[list[int], dict[str, Any], dict[int, str]]:
-    """Score rows at once; return the places of those that fit, the answer, and why not the others.
+    """Score rows in one request; return valid positions, response and reasons of the others.
 
-    The API refuses a request for one row that does not fit, and says which: it is left out.
+    The API refuses a request for one invalid row and names it: the row is removed and the request
+    repeated.
     """
     refused: dict[int, str] = {}
     while places:
@@ -137,9 +138,9 @@ def _score(
 
 
 def instance(row: Mapping[str, Any], year: int | None, known: set[str], key: str) -> dict[str, Any]:
-    """Return what is sent of a row: the inputs that the version knows, the year in their names.
+    """Return the instance to send for a row: the version's inputs, the year in their names.
 
-    An input without a value is sent as null, so that each says the year.
+    An input without a value is sent as null, so that every name of the instance states the year.
     """
     suffix = "" if year is None else f"_{year}"
     sent = {f"{name}{suffix}": value for name, value in row.items() if name in known}

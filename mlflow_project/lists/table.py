@@ -1,4 +1,4 @@
-"""The list as a table: a line a child, in order of risk, and the facts that stand above it."""
+"""The list as a table: one line per child, in order of risk, and the facts of its heading."""
 
 import csv
 from collections import Counter
@@ -19,12 +19,12 @@ NOT = (
     N_("A reason says what moved the model's answer, not what causes the child's difficulty."),
     N_("Not for grades, admission, discipline or exclusion; not to be shown to other families."),
 )  # fmt: skip
-"""What the list is not, a sentence each."""
+"""Disclaimers of the list, one sentence each."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A child: `labels` as the workbook has them, what the model says, and why."""
+    """A child: `labels` as in the workbook, the model's score and flag, and the reasons."""
 
     labels: dict[str, str]
     score: float
@@ -65,9 +65,9 @@ def cells(order: int, line: Line, names: Sequence[str]) -> list[str | float | in
 
 
 def write_csv(scored: ScoredSheet) -> bytes:
-    """Return the list as CSV for spreadsheets in Portuguese; nothing in it begins a formula.
+    """Return the list as CSV for spreadsheets in Portuguese; no cell begins a formula.
 
-    That is semicolons, decimal commas, and UTF-8 with a mark.
+    That is semicolons, decimal commas, and UTF-8 with a byte order mark.
     """
     names = label_names(scored)
     file = StringIO(newline="")
@@ -82,7 +82,7 @@ def write_csv(scored: ScoredSheet) -> bytes:
 
 
 def facts(scored: ScoredSheet) -> Iterator[tuple[str, str]]:
-    """Yield what the list was made of and by what, as title and text."""
+    """Yield the list's facts as title and text: version, date, threshold, counts and problems."""
     sheet, total = scored.sheet, len(scored.results)
     yield _("Version"), f"{scored.model_name} {scored.release}"
     yield _("Date"), moment(scored.when)

@@ -1,4 +1,4 @@
-"""The list as an Excel workbook: what it is, the children, and who could not be scored."""
+"""The list as an Excel workbook: summary, children in order of risk, and rows not scored."""
 
 from collections.abc import Iterable, Sequence
 from io import BytesIO
@@ -19,11 +19,12 @@ from mlflow_project.lists.table import NOT, cells, facts, header, label_names, l
 BOLD = Font(bold=True)
 FLAGGED = PatternFill("solid", start_color="FFFDE9D9")
 WIDE = 60
-"""Characters of a column of the summary."""
+"""Width of a column of the summary, in characters."""
 WIDEST = 34
-"""Characters of the widest column of a table; longer text wraps, so that a row fits on a page."""
+"""Greatest width of a table's column, in characters; longer text wraps, so that a row fits a
+page."""
 LINE = 15
-"""Points of a line of text."""
+"""Height of a line of text, in points."""
 SCORE = "0.000"
 
 
@@ -61,7 +62,7 @@ def about(page: Worksheet, scored: ScoredSheet) -> None:
 
 
 def children(page: Worksheet, scored: ScoredSheet) -> None:
-    """Fill the list: a row a child, in order of risk."""
+    """Fill the list: one row per child, in order of risk."""
     names = label_names(scored)
     found = lines(scored)
     titles = header(names)
@@ -76,19 +77,19 @@ def children(page: Worksheet, scored: ScoredSheet) -> None:
 
 
 def left_out(page: Worksheet, scored: ScoredSheet) -> None:
-    """Fill the sheet of those without a score, each with the reason."""
+    """Fill the sheet of rows without a score, each with its reason."""
     names = label_names(scored)
     rows = [[*(r.labels.get(n, "") for n in names), r.reason] for r in scored.sheet.unscored]
     table(page, [*names, _("Reason")], rows)
 
 
 def table(page: Worksheet, titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write a header that stays in sight, and rows that can be filtered."""
+    """Write a frozen header row, and rows that can be filtered."""
     for place, row in enumerate([titles, *rows], 1):
         put(page, place, row)
         height = 1
         for cell in page[place]:
-            # A few characters of each line are lost to whole words.
+            # Word wrap leaves a few characters of each line unused.
             height = max(height, ceil(length(cell.value) / (WIDEST - 8)))
             cell.alignment = Alignment(wrap_text=length(cell.value) > WIDEST, vertical="top")
         page.row_dimensions[place].height = LINE * height
@@ -109,7 +110,7 @@ def length(value: Any) -> int:
 
 
 def printed(page: Worksheet, orientation: Literal["portrait", "landscape"]) -> None:
-    """Print all columns on one page's width: a row torn in two is read as another child's."""
+    """Fit all columns on one page's width: a row split over pages could be read as two."""
     page.page_setup.orientation = orientation
     page.page_setup.paperSize = page.PAPERSIZE_A4
     page.page_setup.fitToHeight = 0
@@ -117,7 +118,7 @@ def printed(page: Worksheet, orientation: Literal["portrait", "landscape"]) -> N
 
 
 def put(page: Worksheet, row: int, values: Iterable[Any]) -> None:
-    """Write a row's cells; text that begins with = + - @ is no formula, now and when edited."""
+    """Write a row's cells; text that begins with = + - @ is no formula, even after an edit."""
     for column, value in enumerate(values, 1):
         text = isinstance(value, str)
         cell = page.cell(row, column, ILLEGAL_CHARACTERS_RE.sub("", value) if text else value)
