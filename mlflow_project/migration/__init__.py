@@ -1,1 +1,1 @@
-"""Versions from elsewhere: old files, other servers."""
+"""Import and conversion of versions: old files, pickles, other servers."""

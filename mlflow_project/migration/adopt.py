@@ -1,7 +1,7 @@
-"""An old `model.joblib` becomes a registered version: read once, by consent, and verified equal.
+"""Register an old `model.joblib` as a version: unpickled once, by consent, and verified equal.
 
-A joblib file is a pickle, and reading a pickle runs whatever program is in it. After this it is
-data: skops, with a contract made from the files that stood beside it.
+A joblib file is a pickle, and reading a pickle may run any program. The version is data (skops)
+unless `keep_pickle` is given, with a contract made from the files beside the old model.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ from mlflow_project.versions.trial import frame_of
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to adopt. `release`, `threshold` and `example` win over what the files say."""
+    """What to adopt; `release`, `threshold` and `example` override the files."""
 
     model: Path
     metadata: Path
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """The new version, how its model is stored (`skops` or `cloudpickle`), what to know of it.
+    """Result of an adoption: version, storage (`skops` or `cloudpickle`) and warnings.
 
     `renamed` maps old names of inputs to the year-free ones, where they differ.
     """
@@ -64,9 +64,9 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     """Register an old model as a version; no alias moves.
 
     Raises:
-        Refused: there is no consent; the files do not tell release, threshold or inputs; the model
-            is no binary classifier over these inputs; it cannot be stored as data and
-            `keep_pickle` is not given; or the stored one does not score alike.
+        Refused: there is no consent; the files do not state release, threshold or inputs; the model
+            is no binary classifier over these inputs; it cannot be stored as data and `keep_pickle`
+            is not given; or the stored model scores differently.
     """
     if not request.trust_pickle:
         raise Refused(CONSENT, path=request.model)
@@ -88,7 +88,7 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     stored, kind = as_data(new, keep_pickle=request.keep_pickle)
     _compare(old, stored, contract)
     with exclusive(registry):
-        next_release(registry, release)  # nobody took it since
+        next_release(registry, release)  # still free
         version = _register(registry, request, stated.metrics, contract, stored, kind)
         facts = {"name": request.model.name, "digest": digest_of(request.model)[:16]}
         why = _("{name} (SHA-256 {digest}), pickle read once", **facts)
@@ -100,7 +100,7 @@ def adopt(registry: Registry, request: Request) -> Adopted:
 def _contract(
     estimator: OldEstimator, release: str, threshold: float, example: Path | None
 ) -> ModelContract:
-    """Make the contract; a feature is nullable where the model itself scores a null."""
+    """Build the contract; a feature is nullable where the model scores a null."""
     old = estimator.old
     invented = read_example(example, old.columns) if example else invent_example(old.features)
     try:
@@ -131,7 +131,7 @@ def _contract(
 
 
 def _compare(old: OldEstimator, stored: Any, contract: ModelContract) -> None:
-    """Refuse unless old and stored model score 256 invented rows alike, nulls among them."""
+    """Refuse unless old and stored model give equal scores for 256 synthetic rows with nulls."""
     assert contract.example is not None  # noqa: S101 (made with one)
     frame = invent_rows(contract.features, contract.example.instance)
     asked = frame if hasattr(stored, "feature_names_in_") else frame.to_numpy()
@@ -170,7 +170,7 @@ def _register(
                 "serialization": kind,
             }
         )
-        # Not `test_...`: nobody here measured them, and nobody can repeat them.
+        # Not `test_...`: they were not measured here and cannot be reproduced.
         mlflow.log_metrics({f"reported_{name}": value for name, value in metrics.items()})
         mlflow.log_artifact(str(request.metadata), "adopted")
         info = _log(model, contract, kind)

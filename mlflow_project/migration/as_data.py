@@ -1,6 +1,6 @@
-"""A scikit-learn model as data, not as a program: stored by skops with known types, and recognized.
+"""Store a scikit-learn model as data (skops with known types), and recognise one stored so.
 
-What comes from outside is asked here before anything of it is loaded.
+Models from outside are checked here before any part of them is loaded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,14 +18,14 @@ from core.messages import N_, _
 from mlflow_project.versions.errors import Refused
 
 EQUAL = 1e-12
-"""How far an answer of the stored model may lie from the old one's."""
+"""Largest accepted difference between outputs of the stored model and of the old one."""
 
 
 def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
-    """Return the model as it will be loaded, and how it is stored: `skops` or `cloudpickle`.
+    """Return the model as it will be loaded, and its storage format: `skops` or `cloudpickle`.
 
     Raises:
-        Refused: skops cannot hold it as data, and `keep_pickle` is not given.
+        Refused: skops cannot store it as data, and `keep_pickle` is not given.
     """
     try:
         content = skops.io.dumps(model)
@@ -35,7 +35,7 @@ def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
             return skops.io.loads(content, trusted=sorted(asked)), "skops"
         reason = _("uses types outside the accepted list: {types}", types=", ".join(foreign))
     except Exception as exc:
-        # skops refuses what it cannot describe (a lambda, a class of a script) in many ways.
+        # skops raises many exceptions for what it cannot store (a lambda, a class of a script).
         reason = _("skops does not describe it ({kind})", kind=type(exc).__name__)
     if not keep_pickle:
         text = N_(
@@ -47,7 +47,7 @@ def as_data(model: Any, *, keep_pickle: bool = False) -> tuple[Any, str]:
 
 
 def log_stored(model: Any, kind: str, **options: Any) -> Any:
-    """Log a model to the current run, stored as `as_data` says; return MLflow's facts of it."""
+    """Log a model to the current run in the format of `as_data`; return MLflow's model info."""
     trusted = {"skops_trusted_types": sorted(PLAIN_TYPES)} if kind == "skops" else {}
     return mlflow.sklearn.log_model(
         model, name="model", serialization_format=kind, **trusted, **options
@@ -55,7 +55,7 @@ def log_stored(model: Any, kind: str, **options: Any) -> Any:
 
 
 def program_parts(folder: Path) -> list[str]:
-    """Return why loading this MLflow model would run a program that it brings; empty if it is data.
+    """Return why loading this MLflow model would run code that it contains; empty if it is data.
 
     Data is scikit-learn saved by skops, of types known to be harmless. The list of types that
     MLflow's own loader trusts comes from the model itself, so it is checked too.
@@ -89,7 +89,7 @@ def _foreign_types(folder: Path, flavor: Mapping[str, Any]) -> Iterator[str]:
     try:
         asked = set(foreign_types(file))
     except Exception as exc:
-        # skops reads a zip file of unknown content: anything may be wrong with it.
+        # The zip file is untrusted, so reading it may raise any exception.
         yield _("has a model file that cannot be read ({kind})", kind=type(exc).__name__)
         return
     stated = set(flavor.get("skops_trusted_types") or ()) - PLAIN_TYPES

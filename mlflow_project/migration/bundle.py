@@ -1,7 +1,7 @@
 """A bundle: one zip file with a manifest that names every file, its size and its SHA-256.
 
-It is read as something a stranger may have made: only what the manifest names is unpacked, nowhere
-but below the folder given, never more bytes than it says, and each file only if its digest agrees.
+It is untrusted input: only files that the manifest names are unpacked, only below the given folder,
+never more bytes than stated, and each is accepted only if its digest matches.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from mlflow_project.versions.errors import Refused
 MANIFEST = "manifest.json"
 FORMAT = 1
 MOST_BYTES = 4 * 2**30
-"""What a bundle may unpack to."""
+"""Most bytes that a bundle may unpack to."""
 _MANIFEST_LIMIT = 16 << 20
 
 
 def write_bundle(folder: Path, facts: Mapping[str, Any], target: Path) -> str:
-    """Pack every file below `folder`; return the manifest's SHA-256. Whole or not at all.
+    """Pack every file below `folder`, atomically; return the manifest's SHA-256.
 
     Raises:
         Refused: `target` exists already, or cannot be written.
@@ -57,7 +57,7 @@ def read_bundle(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
     """Unpack a bundle into `folder`; return its manifest and the manifest's SHA-256.
 
     Raises:
-        Refused: it is no bundle, or damaged, or made up; names the file in it that is wrong.
+        Refused: it is no bundle, damaged or forged; names the invalid file in it.
     """
     try:
         check_archive(path, MOST_BYTES)
@@ -73,12 +73,12 @@ def read_bundle(path: Path, folder: Path) -> tuple[dict[str, Any], str]:
     except Refused:
         raise
     except Exception as exc:
-        # zipfile and zlib raise half a dozen kinds for bytes that are not what they should be.
+        # zipfile and zlib raise many exceptions for invalid bytes.
         raise Refused(N_("{path} is no bundle, or is damaged."), path=path) from exc
 
 
 def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, Any], str]:
-    """Read the manifest; refuse a name that is not in both, or that leads out of the folder."""
+    """Read the manifest; refuse names that are not in both, repeated, or outside the folder."""
     held = archive.namelist()
     try:
         with archive.open(MANIFEST) as file:
@@ -106,7 +106,7 @@ def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[dict[str, Any], str
 def _unpack(
     archive: zipfile.ZipFile, name: str, stated: Mapping[str, Any], folder: Path, path: Path
 ) -> None:
-    """Write one file below the folder and compare it with what the manifest says of it.
+    """Write one file below the folder and compare it with size and digest in the manifest.
 
     zipfile writes no more bytes than the archive states, so those are compared first.
     """
@@ -115,7 +115,7 @@ def _unpack(
             digest_of(Path(archive.extract(name, folder))) == stated["sha256"]
         )
     except Exception:
-        whole = False  # whatever zlib and zipfile call it
+        whole = False  # any exception of zlib and zipfile
     if not whole:
         text = N_("{path}: {name} is damaged or was changed; nothing was imported.")
         raise Refused(text, path=path, name=name)

@@ -1,9 +1,9 @@
-"""A registered version that is a pickle becomes another one that is data: same model, skops.
+"""Convert a pickled version into a new version of the same model that is data (skops).
 
-Reading a pickle runs whatever program is in it, so it is read once, here, by consent; the proxy
-then serves the new version without `ALLOW_PICKLE`. Since both answer alike, what was described of
-the old version, measured of it and kept to judge it by is true of the new one and comes along. A
-baseline and verdicts do not: they belong to what one version answered.
+Reading a pickle may run any program, so it is read once, here, by consent; the proxy then serves
+the new version without `ALLOW_PICKLE`. Both predict the same, so description, metrics and evidence
+of the old version are valid for the new one and are copied. Baseline and verdicts are not: they
+belong to one version's predictions.
 """
 
 import shutil
@@ -43,11 +43,11 @@ def convert(
     """Register a pickled version anew, as data; no alias moves. Return the new version.
 
     `new` is its release; without one a version that has a release of its own gets the next minor,
-    any other is known by its number.
+    any other is identified by its number.
 
     Raises:
-        Refused: there is no consent, it is data already or no scikit-learn model, skops cannot hold
-            it, the release is taken, or what was stored answers otherwise.
+        Refused: there is no consent, it is data already or no scikit-learn model, skops cannot
+            store it, the release is taken, or the stored model predicts differently.
     """
     version = registry.by_release(release)
     with scratch_folder("version") as folder:
@@ -80,10 +80,10 @@ def convert(
 
 
 def _compare(old: Any, stored: Any, package: Package, contract: ModelContract) -> None:
-    """Refuse unless both answer alike: MLflow's input example where there is one, invented rows.
+    """Compare predictions for MLflow's input example, if there is one, and for synthetic rows.
 
     Raises:
-        Refused: they differ, or neither answers any row.
+        Refused: they differ, or the old model predicts for no row.
     """
     example = Model.load(str(package.folder)).load_input_example(str(package.folder))
     known = contract.example.instance if contract.example else _plain(contract)
@@ -122,7 +122,7 @@ def _register(
     model: Any,
     new: str | None,
 ) -> Version:
-    """Log and register what the old version was, stored as data."""
+    """Log and register the old version's model, stored as data."""
     logged = Model.load(str(package.folder))
     metadata, tags = dict(package.metadata), {"converted_from": str(old.number)}
     stated = names.METADATA_CONTRACT in metadata
@@ -151,7 +151,7 @@ def _register(
 def _copy_knowledge(
     registry: Registry, old: Version, package: Package, model_id: str
 ) -> dict[str, str]:
-    """Put description and evidence of the old version beside a model; return the tag for them."""
+    """Copy description and evidence of the old version to a model; return the tag for them."""
     digest = old.tags.get(names.TAG_DESCRIPTION)
     with scratch_folder("evidence") as folder:
         for artifact in _EVIDENCE:

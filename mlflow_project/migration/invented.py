@@ -1,4 +1,4 @@
-"""Invented rows for a model whose data we do not have: one to check it by, many to compare by."""
+"""Synthetic rows for a model without data: one as its example, many to compare scores."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from mlflow_project.versions.errors import Refused
 
 
 def read_example(path: Path, columns: Mapping[str, str]) -> dict[str, Any]:
-    """Return the instance in a JSON file; `columns` maps our names to the old ones it may use.
+    """Return the instance in a JSON file; `columns` maps names to the old ones it may use.
 
     Raises:
         Refused: it is no JSON object, or a feature is not in it.
@@ -33,7 +33,7 @@ def read_example(path: Path, columns: Mapping[str, str]) -> dict[str, Any]:
 
 
 def invent_example(features: Sequence[Feature]) -> dict[str, Any]:
-    """Return one instance within the ranges; never a row out of anybody's data.
+    """Return one synthetic instance within the ranges, never a row of real data.
 
     Raises:
         Refused: a text feature has no known values.
@@ -62,7 +62,7 @@ def _invented(feature: Feature) -> Any:
 
 
 def invent_rows(features: Sequence[Feature], example: Mapping[str, Any]) -> pd.DataFrame:
-    """Return 256 rows over the features' ranges, a tenth of what may be missing missing."""
+    """Return 256 random rows within the features' ranges, a tenth of nullable numbers missing."""
     rng = np.random.default_rng(0)
     return pd.DataFrame({f.name: _column(f, example[f.name], 256, rng) for f in features})
 

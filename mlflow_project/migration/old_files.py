@@ -1,8 +1,8 @@
-"""The JSON files that stood beside `model.joblib` in the file-based service, read with tolerance.
+"""The JSON files beside `model.joblib` in the file-based service, read with tolerance.
 
-`model_metadata.json` gave version, threshold and metrics, `model_signature.json` the inputs. Both
-were written by hand-made code, so several spellings of each are known; what cannot be found is said
-with the names under which it was looked for.
+`model_metadata.json` holds version, threshold and metrics, `model_signature.json` the inputs. Both
+were written by hand-made code, so several spellings of each key are known; the error for missing
+inputs lists the keys that were tried.
 """
 
 import json
@@ -32,17 +32,17 @@ _TYPES: Mapping[FeatureType, tuple[str, ...]] = {
     "double": ("int", "long", "float", "double", "num"),
     "string": ("obj", "str", "categ"),
 }
-"""Beginnings of the types' names. Whole numbers are `double`: JSON knows one kind of number, and a
-`double` may be missing."""
+"""Prefixes of type names. Whole numbers are `double`: JSON has one type of number, and a `double`
+may be missing."""
 _YEAR = re.compile(r"(.+)_(?:19|20)\d\d")
 
 
 @dataclass(frozen=True, slots=True)
 class OldModel:
-    """What the two files say.
+    """Contents of the two files.
 
     `features` are year-free, `columns` maps each to its name in the model file; `release` and
-    `threshold` are None where the files do not tell.
+    `threshold` are None if not stated.
     """
 
     release: str | None
@@ -59,7 +59,7 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
     """Read both files.
 
     Raises:
-        Refused: one is no JSON object, or the inputs are not in them in a way known here.
+        Refused: one is no JSON object, or no known key holds the inputs.
     """
     metadata, signature = _object(metadata_path), _object(signature_path)
     listed = _inputs(signature, signature_path) or _named(metadata)
@@ -92,9 +92,9 @@ def read_old_files(metadata_path: Path, signature_path: Path) -> OldModel:
 
 
 def year_free(names: Iterable[str]) -> dict[str, str]:
-    """Map each name without its trailing year to the name as it is.
+    """Map each name without its trailing year to the original name.
 
-    A name keeps its year where two would become one, and where it ends in two years.
+    A name keeps its year if two names would become one, or if it ends in two years.
     """
     given = list(names)
     bare = [match.group(1) if (match := _YEAR.fullmatch(name)) else name for name in given]
@@ -125,12 +125,12 @@ def _parsed(text: str | bytes, path: Path) -> Any:
     except json.JSONDecodeError as exc:
         text = N_("{path} is no JSON from line {line}, column {column} on.")
         raise Refused(text, path=path, line=exc.lineno, column=exc.colno) from exc
-    except ValueError as exc:  # bytes of no encoding that JSON may have
+    except ValueError as exc:  # bytes in no encoding of JSON
         raise Refused(N_("{path} is no JSON."), path=path) from exc
 
 
 def _inputs(signature: Mapping[str, Any], path: Path) -> list[tuple[str, Any]]:
-    """Return (name, facts) of `{name: type}`, `{name: {...}}`, `[{"name": ...}]` or `[name]`."""
+    """Return (name, facts) from `{name: type}`, `{name: {...}}`, `[{"name": ...}]` or `[name]`."""
     found: Any = next((signature[key] for key in _INPUTS if signature.get(key)), None)
     if isinstance(found, str):  # as MLflow writes a signature: JSON inside JSON
         found = _parsed(found, path)
@@ -206,7 +206,7 @@ def _metrics(metadata: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _outputs(signature: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the names of score and label: the answers of the old service, if it names them."""
+    """Return the names of score and label in the old service's responses, or the defaults."""
     outputs = signature.get("output_schema") or signature.get("outputs") or {}
     names = list(outputs) if isinstance(outputs, dict) else []
     score = next((name for name in names if "score" in name), "risk_score")

@@ -1,4 +1,4 @@
-"""The old model itself: a pickle that is read once, and asked under our names of its columns."""
+"""The old model: a pickle that is read once, and called with the contract's feature names."""
 
 import re
 import warnings
@@ -27,7 +27,7 @@ _HOLDERS = ("model", "pipeline", "estimator", "classifier")
 
 @dataclass(frozen=True, slots=True)
 class OldEstimator:
-    """The fitted classifier, what its files say of it, and what scikit-learn warned of."""
+    """The fitted classifier, the contents of its files, and scikit-learn's warnings."""
 
     model: Any
     old: OldModel
@@ -35,32 +35,32 @@ class OldEstimator:
 
     @property
     def positive(self) -> int:
-        """Return which of the two classes is the risk: the one that is 1, true or named last."""
+        """Return the index of the positive class: the one that is 1 or true, else the last."""
         classes = [str(one).lower() for one in self.model.classes_]
         return next((i for i, one in enumerate(classes) if one in ("1", "1.0", "true")), 1)
 
     def scores(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the scores of a frame with our names and order of columns; (n,)."""
+        """Return the scores of a frame with the contract's names and order of columns; (n,)."""
         asked = frame.rename(columns=dict(self.old.columns))
         named = hasattr(self.model, "feature_names_in_")
         rows = asked if named else asked.to_numpy()
         return np.asarray(self.model.predict_proba(rows))[:, self.positive]
 
     def takes_null(self, row: pd.DataFrame, feature: Feature) -> bool:
-        """Tell whether the model scores a row (1, k) in which this feature is missing."""
+        """Return whether the model scores a row (1, k) in which this feature is missing."""
         numeric = feature.type == "double"
         column = pd.Series([np.nan if numeric else None], dtype="float64" if numeric else "object")
         try:
             scores = self.scores(row.assign(**{feature.name: column}))
         except Exception:
-            return False  # whatever the model has to say against a null
+            return False  # any exception: nulls are not supported
         return bool(np.isfinite(scores).all())
 
 
 def read_pickle(path: Path, old: OldModel) -> OldEstimator:
-    """Read the classifier in a joblib file, by consent (`CONSENT`).
+    """Read the classifier in a joblib file, after consent (`CONSENT`).
 
-    The features come in the order it was fitted with.
+    The features are returned in the order it was fitted with.
 
     Raises:
         Refused: it is no binary classifier over these features.
@@ -105,9 +105,9 @@ def _load(path: Path) -> Any:
 
 
 def _writer(path: Path) -> str | None:
-    """Return the version of scikit-learn that a pickle says it was written by, without reading it.
+    """Return the version of scikit-learn that a pickle states, without unpickling it.
 
-    None where it does not say, or is compressed.
+    None if it states none, or is compressed.
     """
     found = re.search(rb"_sklearn_version\W{1,12}(\d+\.\d+(?:\.\w+)*)", path.read_bytes())
     return found[1].decode() if found else None

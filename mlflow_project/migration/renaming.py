@@ -1,8 +1,8 @@
-"""New names for the input columns of a fitted scikit-learn estimator, all through its parts.
+"""Rename the input columns of a fitted scikit-learn estimator and of all its parts.
 
-scikit-learn has no such operation, so the names are replaced where it keeps them: in lists and
-arrays of names (`feature_names_in_`, the columns of a `ColumnTransformer`). Whoever uses this must
-compare the scores before and after.
+scikit-learn has no such operation, so the names are replaced in its attributes: in lists and arrays
+of names (`feature_names_in_`, the columns of a `ColumnTransformer`). The caller must compare the
+scores before and after.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import pandas as pd
 
 
 def rename_inputs(estimator: Any, names: Mapping[str, str]) -> None:
-    """Replace column names by `names` (old → new) in an estimator and all that it holds."""
+    """Replace column names by `names` (old → new) in an estimator and all its parts."""
     _visit(estimator, names, set())
 
 

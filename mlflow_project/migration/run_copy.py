@@ -1,4 +1,4 @@
-"""An MLflow run as plain data and files, and back again on another server."""
+"""Save an MLflow run as plain data and files, and recreate it on another server."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ from core.registry.runs import experiment_id
 from core.registry.versions import Registry
 
 _BOUND = ("mlflow.log-model.history", "mlflow.parentRunId", "mlflow.rootRunId")
-"""Run tags that name other runs and models of the server they were made on."""
+"""Run tags that refer to other runs and models of their server."""
 _AT_ONCE = 100
-"""What MLflow takes of one kind in one request."""
+"""Most entities of one kind that MLflow accepts in one request."""
 
 
 def save_run(client: Client, run_id: str, folder: Path) -> None:
@@ -46,9 +46,9 @@ def save_run(client: Client, run_id: str, folder: Path) -> None:
 
 @contextmanager
 def loaded_run(registry: Registry, folder: Path, experiment: str) -> Iterator[str]:
-    """Make a run in `experiment` (by name) from what `save_run` wrote; yield its id.
+    """Recreate a run in `experiment` (by name) from the files of `save_run`; yield its id.
 
-    When the block ends well it is closed, at the time at which the saved one ended.
+    If the block succeeds the run is ended, at the time at which the saved one ended.
     """
     client = registry.client
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Moving a version between MLflow servers: everything that hangs on it, in one bundle.
+"""Move a version between MLflow servers, with all its related data in one bundle.
 
 The bundle holds the model folder (weights, signature, contract), the source run and the baseline's
 run with their artifacts, the version's tags and description, and its ledger entries.
@@ -35,16 +35,16 @@ from mlflow_project.versions.registration import register_tried
 from mlflow_project.versions.trial import check_example
 
 _STAYS = (names.TAG_BASELINE_RUN_ID, names.TAG_DRIFT_STATUS, names.TAG_PERFORMANCE_STATUS)
-"""Version tags that speak of the server they were set on."""
+"""Version tags that are valid only on the server they were set on."""
 _SERVERS_OWN = ("model_id", "run_id", "artifact_path")
-"""Entries of an `MLmodel` file that another server gives anew."""
+"""Entries of an `MLmodel` file that each server assigns."""
 _FACTS = ("release", "model_name", "number", "tags", "description", "ledger")
-"""What a manifest must say of its version."""
+"""Required keys of the version in a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """What was exported or imported; `sha256` is the manifest's, which fixes all the rest."""
+    """Result of an export or import; `sha256` is the manifest's, which covers all files."""
 
     release: str
     number: int
@@ -53,11 +53,11 @@ class Transferred:
 
 
 def export_version(registry: Registry, release: str, target: Path) -> Transferred:
-    """Write a version and all that hangs on it to a bundle.
+    """Write a version and its related data to a bundle.
 
     Raises:
         UnknownVersion: there is no such release.
-        UnreadableContract: nobody can tell what it takes and gives.
+        UnreadableContract: its inputs and outputs cannot be determined.
         Refused: `target` exists, or cannot be written.
     """
     version = registry.by_release(release)
@@ -65,7 +65,7 @@ def export_version(registry: Registry, release: str, target: Path) -> Transferre
     with scratch_folder() as folder:
         _download_model(registry, version, folder / "model")
         for part, run_id in _runs(version):
-            with suppress(NotFound):  # deleted; the version needs it no more
+            with suppress(NotFound):  # deleted; the version does not need it
                 save_run(registry.client, run_id, folder / part)
         found = registry.client.get_model_version(version.name, str(version.number))
         facts = {
@@ -89,7 +89,7 @@ def import_version(
     version is removed. A release that exists here is left as it is.
 
     Raises:
-        Refused: the bundle is damaged or another than `sha256` says, the model is a program and
+        Refused: the bundle is damaged or another than `sha256` says, the model may run code and
             `trust_pickle` is not given, it does not give its example's score, or another version
             has its release.
     """
@@ -120,7 +120,7 @@ def import_version(
 
 
 def _runs(version: Version) -> Iterator[tuple[str, str]]:
-    """Yield the part of the bundle that holds a run, and its id: source run, baseline's run."""
+    """Yield folder in the bundle and id of the source run and of the baseline's run."""
     if version.run_id:
         yield "run", version.run_id
     if baseline := version.tags.get(names.TAG_BASELINE_RUN_ID):
@@ -128,10 +128,10 @@ def _runs(version: Version) -> Iterator[tuple[str, str]]:
 
 
 def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Return what a manifest says of its version, unless it contradicts itself.
+    """Return the facts of the version in a manifest.
 
     Raises:
-        Refused: it does, or says nothing of a version.
+        Refused: they are missing, invalid or contradictory.
     """
     try:
         stated: dict[str, Any] = manifest["version"]
@@ -146,7 +146,7 @@ def _facts(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _wrong(tags: Any, release: str) -> str | None:
-    """Return the tag that contradicts the version, or that no command would set."""
+    """Return the name of a tag that contradicts the version or is invalid; None if none is."""
     if not (isinstance(tags, dict) and all(isinstance(value, str) for value in tags.values())):
         return "tags"
     if tags.get(names.TAG_RELEASE, release) != release:
@@ -185,7 +185,7 @@ def _check_model(
 
 
 def _compare(registry: Registry, present: Version, model: Path) -> None:
-    """Refuse a release that is taken by another model than the one in a folder."""
+    """Refuse a release that exists here with another model than the one in a folder."""
     with scratch_folder() as folder:
         _download_model(registry, present, folder / "model")
         if fingerprint(folder / "model") == fingerprint(model):
@@ -197,7 +197,7 @@ def _compare(registry: Registry, present: Version, model: Path) -> None:
 
 
 def fingerprint(folder: Path) -> str:
-    """Return a digest of a model folder that does not depend on the server that keeps it."""
+    """Return a digest of a model folder that does not depend on its server."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -211,7 +211,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def _register(registry: Registry, facts: dict[str, Any], folder: Path, digest: str) -> Version:
-    """Upload runs, model and baseline; the version comes last, with all its tags at once."""
+    """Upload runs, model and baseline; register the version last, with all its tags at once."""
     release, experiment = facts["release"], f"{registry.name}-training"
     if (folder / "run").is_dir():
         with loaded_run(registry, folder / "run", experiment) as run_id:
@@ -240,9 +240,10 @@ def _upload_model(registry: Registry, run_id: str, folder: Path) -> str:
 
 
 def _bind(folder: Path, model_id: str | None, run_id: str | None, place: str | None) -> None:
-    """Write into a model folder to which server's entities it belongs; None to none.
+    """Set model, run and location in a folder's `MLmodel` file; None for none.
 
-    MLflow asks its server for the model that a folder names, and it would be another server's.
+    MLflow requests the model that a folder names from its server, where another server's id is
+    unknown.
     """
     stated = Model.load(str(folder))
     stated.model_id, stated.run_id, stated.artifact_path = model_id, run_id, place
@@ -250,16 +251,16 @@ def _bind(folder: Path, model_id: str | None, run_id: str | None, place: str | N
 
 
 def _download_model(registry: Registry, version: Version, folder: Path) -> None:
-    """Fetch a version's model folder, without the file that names the registry it came from."""
+    """Download a version's model folder, without the file that names its registry."""
     folder.mkdir()
     download(registry, version.number, folder, evidence=True)
     (folder / "registered_model_meta").unlink(missing_ok=True)
 
 
 def _told(registry: Registry, version: Version) -> list[dict[str, Any]]:
-    """Return the ledger's entries that speak of a version, as plain data.
+    """Return the ledger's entries about a version, as plain data.
 
-    Versions are given by release: numbers mean nothing elsewhere.
+    Versions are given by release, since numbers are valid on one server only.
     """
     releases = {str(v.number): v.release for v in registry.versions()}
     told = []

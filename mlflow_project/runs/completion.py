@@ -1,8 +1,8 @@
-"""From a logged model to a finished version, such that an interruption leaves none to promote.
+"""Complete the registration of a logged model; an interruption leaves no version to promote.
 
-A version is born refused, with the reason that its registration is not finished; only when its
-baseline is built and its alias set does it get the gate's verdict. Whoever repeats the training
-finishes what was begun.
+A version is registered as failed, with the reason that its registration is unfinished, and gets the
+gate's verdict only when its baseline is built and its alias set. Repeating the training completes
+an interrupted registration.
 """
 
 from collections.abc import Sequence
@@ -25,21 +25,21 @@ from mlflow_project.modelling.rows import TrainingError
 from mlflow_project.runs.run_log import REPORT_ARTIFACT
 
 UNFINISHED = f"{GATE_TAG}.registration"
-"""Version tag: there until the version has all that it needs; why it cannot be promoted yet."""
+"""Version tag until the registration is complete; its value says why promotion is refused."""
 NOTE = "mlflow.note.content"
 """Run tag that the MLflow UI shows as the run's description."""
 TAG_TRAINING = "training_digest"
-"""Version tag: digest of all that the training depended on."""
+"""Version tag: digest of the training's data, parameters, code and packages."""
 REPORTS = Path("artifacts")
-"""Where the runbook reads reports."""
+"""Folder in which the runbook expects reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The version that a training ended with, and whether it may be promoted.
+    """Result of a training: its version, and whether that may be promoted.
 
-    `existing`: nothing was trained, since this version came of the same data, code and parameters.
-    `question`: what a person may decide where only the capacity stands against a promotion.
+    `existing`: nothing was trained, since this version has the same data, code and parameters.
+    `question`: the decision left to a person if only the capacity criterion failed.
     """
 
     release: str
@@ -58,7 +58,7 @@ def register(
     criteria: Sequence[Criterion],
     digest: str,
 ) -> Version:
-    """Register a logged model as an unfinished version; its tags come with it, in one request."""
+    """Register a logged model as an unfinished version, with all its tags in one request."""
     tags = {
         names.TAG_RELEASE: release,
         TAG_TRAINING: digest,
@@ -72,18 +72,18 @@ def register(
 
 
 def is_unfinished(version: Version) -> bool:
-    """Return whether the registration of a version stopped half-way."""
+    """Return whether the registration of a version was interrupted."""
     return UNFINISHED in version.tags
 
 
 def finish(registry: Registry, version: Version) -> bool:
-    """Build the first baseline, set `challenger`, then give the verdict; return whether it passed.
+    """Build the first baseline, set `challenger`, then the verdict; return whether it passed.
 
-    Every step may be repeated. The verdict comes before the reason goes, so that at no moment the
-    version looks finished and is not. A finished version is left as it is.
+    Every step may be repeated. The verdict is set before the tag `UNFINISHED` is deleted, so that
+    the version never looks complete too early. A complete version is left unchanged.
 
     Raises:
-        TrainingError: the baseline failed; its own words were printed.
+        TrainingError: building the baseline failed; its output was printed.
     """
     if not is_unfinished(version):
         return version.tags.get(GATE_TAG) == GATE_PASSED
@@ -102,7 +102,7 @@ def finish(registry: Registry, version: Version) -> bool:
 def outcome(
     registry: Registry, version: Version, passed: bool, report: str, existing: bool = False
 ) -> Registered:
-    """Return what a training ended with; its report is written where the command was started."""
+    """Write the report below the working directory; return the result of the training."""
     path = REPORTS / f"model_report_{version.release}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(report, encoding="utf-8")
@@ -111,7 +111,7 @@ def outcome(
 
 
 def described(registry: Registry, version: Version) -> str:
-    """Return the line that says all of a version.
+    """Return a version's one-line summary.
 
     It is the version's description or, before it has one, the note of its run.
     """
@@ -121,14 +121,14 @@ def described(registry: Registry, version: Version) -> str:
 
 
 def read_report(registry: Registry, version: Version) -> str:
-    """Return the report that was logged in the version's run; its headline where that is gone."""
+    """Return the report logged in the version's run, or the one-line summary if it is gone."""
     with scratch_folder() as folder:
         path = fetch(registry, version.run_id, REPORT_ARTIFACT, folder)
         return path.read_text("utf-8") if path else described(registry, version) + "\n"
 
 
 def same_training(registry: Registry, digest: str) -> Version | None:
-    """Return the newest version of the same digest, a finished one if there is any.
+    """Return the newest version with the same training digest, preferably a complete one.
 
     An unfinished one counts only while the champion that it was judged against is still served.
     """
@@ -147,14 +147,14 @@ def champion_release(registry: Registry) -> str:
 
 
 def _failed(version: Version) -> set[str]:
-    """Return the gate's criteria that a version failed; that it is unfinished is none."""
+    """Return the gate criteria that a version failed; the tag `UNFINISHED` is not one."""
     prefix = f"{GATE_TAG}."
     failed = {k for k, v in version.tags.items() if not v.startswith(GATE_PASSED)}
     return {k.removeprefix(prefix) for k in failed - {UNFINISHED} if k.startswith(prefix)}
 
 
 def _describe_model(registry: Registry) -> None:
-    """Give the registered model a description, unless somebody wrote one."""
+    """Set the registered model's description, unless it has one."""
     found = registry.client.get_registered_model(registry.name)
     if not found.description:
         text = _(
@@ -167,7 +167,7 @@ def _describe_model(registry: Registry) -> None:
 
 
 def open_question(registry: Registry, version: Version) -> str:
-    """Return what a person may decide of a version that only its capacity stands against."""
+    """Return the question for a person if only the capacity criterion failed; else empty."""
     if _failed(version) != {"share_flagged"}:
         return ""
     run = read_run(registry, version.run_id)
@@ -177,10 +177,10 @@ def open_question(registry: Registry, version: Version) -> str:
 
 
 def _build_baseline(release: str) -> None:
-    """Ask monitoring for the first baseline by its command: training does not import it.
+    """Build the first baseline by monitoring's command, since training does not import it.
 
     Raises:
-        TrainingError: the command failed; its own words were printed.
+        TrainingError: the command failed; its output was printed.
     """
     say(_("building the first baseline"))
     if run_monitoring("build_baseline", ["--model_version", release]):

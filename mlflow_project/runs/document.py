@@ -1,4 +1,4 @@
-"""A document of Markdown as a page for people with a browser."""
+"""Markdown documents as HTML pages."""
 
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -13,10 +13,10 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def page(text: str) -> str:
-    """Return a document as one HTML page that loads nothing from elsewhere.
+    """Return a Markdown document as one HTML page without external resources.
 
-    Its title is its first line; in a line `*emphasis*`, `**bold**` and `code` in backticks are the
-    only marks: neither a tag nor a link of somebody's text becomes one.
+    Its title is its first line. Inline markup is limited to `*emphasis*`, `**bold**` and `code` in
+    backticks: HTML tags and links in inserted text remain text.
     """
     converter = Markdown(extensions=["tables"])
     converter.preprocessors.deregister("html_block")
@@ -35,7 +35,7 @@ def page(text: str) -> str:
 
 
 class _TableHeadings(Treeprocessor):
-    """Says what a table's headings are of, and lets the keyboard reach what scrolls by itself."""
+    """Accessible tables: scopes of header cells, and keyboard focus for scrolling."""
 
     def run(self, root: Element) -> None:
         for found in root.iter("table"):

@@ -1,4 +1,4 @@
-"""What a training depends on, as one digest: the same digest means the same version again."""
+"""Digest of all that a training depends on; the same digest gives the same version again."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ ROOMS = (
     "mlflow_project/dataset",
     "mlflow_project/modelling",
 )
-"""What decides what a training yields. Other rooms move, show or store it: a change there makes no
-other version."""
+"""Folders whose code determines the result of a training. Others only move, show or store it: a
+change there makes no new version."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 

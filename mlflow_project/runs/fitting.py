@@ -1,4 +1,4 @@
-"""What is known of a training before anything is registered: both fits, splits and the gate."""
+"""The steps of a training before registration: both fits, repeated splits and the gate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """What fitting gave; all metrics are of the threshold that is served."""
+    """Results of both fits, splits and gate; the evaluation is at the served threshold."""
 
     evaluation: Evaluation
     splits: pd.DataFrame
@@ -37,10 +37,10 @@ class Fits:
 
 
 def fit_and_judge(registry: Registry, dataset: pd.DataFrame, clock: Clock) -> Fits:
-    """Fit for serving and for evaluation, repeat on children held out, and ask the gate.
+    """Fit for serving and for evaluation, run the repeated splits, and judge by the gate.
 
     Raises:
-        PolicyUnmetError: no threshold is worth serving.
+        PolicyUnmetError: no threshold satisfies the policy.
     """
     policy, absent = ThresholdPolicy(), absent_text(dataset)
     if absent:
@@ -65,6 +65,6 @@ def fit_and_judge(registry: Registry, dataset: pd.DataFrame, clock: Clock) -> Fi
 
 
 def _begin(title: str, pieces: int) -> Bar:
-    """Say what begins, and return the bar that fills with it."""
+    """Print the step's title; return its progress bar."""
     say(title)
     return Bar(_("fits"), pieces)

@@ -1,4 +1,4 @@
-"""The model card: what a director and an operator read before a version is served."""
+"""The model card, for a director and an operator to read before a version is served."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,14 +30,15 @@ _OF_CHILDREN: Mapping[str, tuple[str, str]] = {
     "pr_auc": (N_("PR-AUC"), N_("mean precision over all thresholds")),
     "positive_rate": (N_("Share at risk"), N_("of all children")),
 }
-"""Names and meanings of metrics where what they say in general can be said of children."""
+"""Names and meanings of metrics that the card states in terms of children."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """What the report states.
+    """Facts that the model card states.
 
-    `pairs` holds for each reference year its students, those found again and the share at risk.
+    `pairs` is the result of `count_pairs`: per reference year its students, the share reappearing
+    and the share at risk.
     """
 
     contract: ModelContract
@@ -52,7 +53,7 @@ class ReportFacts:
 
 
 def headline(release: str, evaluation: Evaluation) -> str:
-    """Return one line that says it all; the UI's list of versions shows it raw."""
+    """Return a one-line summary; the UI's list of versions shows it unformatted."""
     m = evaluation.metrics
     return _(
         "{release}: recall {recall}, precision {precision}, flags {share}, ROC-AUC {auc} in the "
@@ -67,7 +68,7 @@ def headline(release: str, evaluation: Evaluation) -> str:
 
 
 def model_card(facts: ReportFacts, clock: Clock) -> str:
-    """Return the model card, what a director reads first, as Markdown; `clock` is its end."""
+    """Return the model card as Markdown; it ends with the times of `clock`."""
     evaluation, groups = facts.fits.evaluation, facts.groups
     template = environment(TEMPLATES).get_template("model_card.md")
     return template.render(
@@ -94,7 +95,7 @@ def model_card(facts: ReportFacts, clock: Clock) -> str:
 
 
 def split_text(evaluation: Evaluation) -> str:
-    """Return how training and test rows were parted."""
+    """Return a description of the split into training and test rows."""
     train, test = (", ".join(f"{year}→{year + 1}" for year in years) for years in evaluation.years)
     if evaluation.by_year:
         return _("by time: trained on {train}, tested on {test}", train=train, test=test)

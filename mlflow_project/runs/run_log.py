@@ -1,4 +1,4 @@
-"""What a training run holds in MLflow: metrics, dataset, plots, scores, reference, model."""
+"""Log a training run to MLflow: metrics, dataset, plots, scores, drift reference, model."""
 
 import json
 from collections.abc import Mapping
@@ -38,9 +38,9 @@ REPORT_ARTIFACT, REPORT_PAGE = "model_report.md", "model_report.html"
 
 
 def log_times(client: MlflowClient, run_id: str, clock: Clock, card: str) -> None:
-    """Log to an ended run where the time went, and the finished model card.
+    """Log the time of each step and the finished model card to an ended run.
 
-    The times are a file, since a metric per step would bury what versions are compared by.
+    Times are a file, since a metric per step would hide the metrics by which versions are compared.
     """
     client.log_dict(run_id, {"seconds": clock.seconds}, TIMES_ARTIFACT)
     client.log_text(run_id, card, REPORT_ARTIFACT)
@@ -50,9 +50,9 @@ def log_times(client: MlflowClient, run_id: str, clock: Clock, card: str) -> Non
 def log_evaluation(evaluation: Evaluation, splits: pd.DataFrame, seed: int) -> None:
     """Log the metrics of the test and of the repeated splits, and the plots.
 
-    Metrics: `test_`, `oof_` (training rows out of the sample) and `persistence_`, all at the
-    threshold that is served; `splits_<metric>_mean`, `_sd`, `_worst`; and `year_change_error_`,
-    what came true minus what the scores promised when the year last changed, if it did.
+    Metrics: `test_`, `oof_` (out-of-fold on training rows) and `persistence_`, all at the threshold
+    that is served; `splits_<metric>_mean`, `_sd`, `_worst`; and `year_change_error_`, observed
+    minus expected metrics at the last change of year, if there was one.
     """
     for prefix, metrics in (
         ("test", evaluation.metrics),
@@ -89,13 +89,13 @@ def log_evidence(
     evaluation: Evaluation,
     served: ServedFit,
 ) -> None:
-    """Put what the version is judged by among its own files, and into its run for the UI.
+    """Log the version's evidence to its model artifacts, and to its run for the UI.
 
-    That is: scores of test rows, digests of training rows, the reference of drift.
+    That is: scores of test rows, digests of training rows, the drift reference, year-change errors.
     """
     features = list(FEATURE_NAMES)
-    # The served model's own scores: a proxy must give the same to the same student. They are of
-    # rows that it was fitted on, so no performance is read from them.
+    # The served model's scores of its training rows, which a proxy must reproduce. They are
+    # in-sample, so no performance is computed from them.
     own = served.model.predict_proba(dataset[features])[:, 1]
     seen = pd.DataFrame({"row": row_digests(dataset), YEAR: dataset[YEAR], "served_score": own})
     reference = dataset[features].astype("float64")
@@ -121,7 +121,7 @@ def example_frame() -> pd.DataFrame:
 
 
 def log_model(model: Pipeline, contract: ModelContract) -> ModelInfo:
-    """Log the model with its contract as metadata, by skops, without a line of our own code."""
+    """Log the model in skops format, its contract as metadata, without code of this project."""
     metadata: Mapping[str, Any] = {names.METADATA_CONTRACT: contract.to_dict()}
     return mlflow.sklearn.log_model(
         model,

@@ -1,4 +1,4 @@
-"""One training as one MLflow run: fit, judge, log, register; or the same version again."""
+"""One training as one MLflow run: fit, judge, log, register; or return the existing version."""
 
 import json
 import os
@@ -67,18 +67,18 @@ def train(
 ) -> Registered:
     """Train on a modelling dataset and register the result as `challenger`.
 
-    The same data, code and parameters as an existing version's give that version again, finished
-    if its registration had been interrupted; `force` trains anew.
+    If a version has the same data, code and parameters, it is returned, its registration completed
+    if it was interrupted; `force` trains anew.
 
     Args:
         source: Parquet file that `make_dataset` wrote, its reading report beside it.
         requested: the release to give, or None for the next minor.
         force: train even if a version of the same digest exists.
-        clock: where the time of each step is added up.
+        clock: adds up the time of each step.
 
     Raises:
         TrainingError: the dataset cannot be trained on, or the first baseline failed.
-        PolicyUnmetError: no threshold is worth serving.
+        PolicyUnmetError: no threshold satisfies the policy.
         RegistryError: the registry does not answer or refuses the release.
     """
     clock = clock or Clock()
@@ -113,7 +113,7 @@ def _dataset(source: Path) -> pd.DataFrame:
 
 
 def _settings() -> dict[str, Any]:
-    """Return the parameters of a training that its data do not give."""
+    """Return the training's parameters: seed, threshold policy and gate limits."""
     return {
         "seed": SEED,
         **asdict(ThresholdPolicy()),
@@ -122,7 +122,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _reading(source: Path) -> dict[str, Any]:
-    """Return what reading the workbook cost, if `make_dataset` left it beside the dataset."""
+    """Return the reading report that `make_dataset` wrote beside the dataset; empty if none."""
     path = report_path(source)
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return found
@@ -146,7 +146,7 @@ def _train_anew(
             log_evaluation(fits.evaluation, fits.splits, SEED)
             log_dataset(dataset)
         with exclusive(registry), clock.step("log"):
-            # Somebody may have trained the same while we did.
+            # Another process may have registered the same training meanwhile.
             same = None if force else same_training(registry, digest)
             if same is None:
                 contract = _contract(registry, requested, fits.served)
@@ -168,7 +168,7 @@ def _train_anew(
 
 
 def _again(registry: Registry, version: Version) -> Registered:
-    """Return an existing version, finished now if it was not, with its report as it was logged."""
+    """Complete an existing version's registration if needed; return it with its logged report."""
     release = version.release
     say(
         _(
@@ -187,7 +187,7 @@ def _again(registry: Registry, version: Version) -> Registered:
 
 
 def _contract(registry: Registry, requested: str | None, served: ServedFit) -> ModelContract:
-    """Build the contract; the release is the next major where clients of the newest one break."""
+    """Build the contract; its release is the next major if it breaks the newest one's clients."""
     policy = {
         **asdict(ThresholdPolicy()),
         "rule": "best_f_beta",
@@ -205,7 +205,7 @@ def _contract(registry: Registry, requested: str | None, served: ServedFit) -> M
 def _params(
     dataset: pd.DataFrame, contract: ModelContract, fits: Fits, digest: str
 ) -> dict[str, str | int | float]:
-    """Return the parameters of a run: the same names whatever was chosen, so versions compare."""
+    """Return the parameters of a run, with the same names in all runs, so versions compare."""
     policy = ThresholdPolicy()
     return {
         "release": contract.release,
@@ -233,9 +233,9 @@ def _log_result(
     reading: Mapping[str, Any],
     run_id: str,
 ) -> ReportFacts:
-    """Log parameters, cost and gate; the run is named for its release, as the UI lists it.
+    """Log parameters, intervals, groups and gate; return the facts of the model card.
 
-    Return what the report states.
+    The run is named after its release, as the UI lists it.
     """
     evaluation = fits.evaluation
     row_ms = 1000 * one_row_seconds(fits.served.model, example_frame())

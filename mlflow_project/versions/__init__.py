@@ -1,1 +1,1 @@
-"""Registered versions: a model becomes one, is tried, compared and described."""
+"""Registered versions: registration, trial, comparison and command-line arguments."""

@@ -1,4 +1,4 @@
-"""What can be typed after `python -m mlflow_project.registry`."""
+"""Command-line arguments of `python -m mlflow_project.registry`."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ _MOST = 100_000
 
 
 def build_parser() -> Parser:
-    """Return the parser; it needs no MLflow, so a typing error is answered at once."""
+    """Return the parser; it imports no MLflow, so that usage errors are reported at once."""
     root = parser(
         "mlflow_project.registry",
         _("Versions of the model: list, promote, roll back, change the threshold."),
@@ -47,7 +47,7 @@ def _add_flips(commands: "argparse._SubParsersAction[Parser]") -> None:
     commands.add_parser(
         "rehearse",
         help=_("what a version would change in captured rows (monitoring.rehearsal)"),
-        add_help=False,  # all that follows is for that command
+        add_help=False,  # further arguments are that command's
     )
     rollback = commands.add_parser("rollback", help=_("go back to the previous version"))
     text = _("where to (default: %(default)s)")
@@ -181,7 +181,7 @@ def _add_reason(command: Parser, *, required: bool = True) -> None:
 
 
 def number(text: str) -> float:
-    """Read a number with a point or a comma (an argparse type)."""
+    """Parse a number with a point or a comma (an argparse type)."""
     try:
         return read_number(text)
     except NumberError as exc:

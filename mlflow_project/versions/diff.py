@@ -1,4 +1,4 @@
-"""What differs between two versions: metrics, parameters, threshold, features, digests."""
+"""Differences between two versions: metrics, parameters, threshold, features, digests."""
 
 import math
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ Facts = Mapping[str, str | float]
 
 
 def diff(registry: Registry, first: str, second: str) -> str:
-    """Return the differences of two releases as a table, what is equal left out.
+    """Return a table of the differences between two releases.
 
     Raises:
         UnknownVersion: there is no such release.
-        UnreadableContract: nobody can tell what one of them takes and gives.
+        UnreadableContract: inputs and outputs of one of them cannot be determined.
     """
     versions = [registry.by_release(first), registry.by_release(second)]
     contracts = [read_contract(registry, version) for version in versions]
@@ -76,7 +76,7 @@ def _change(old: str | float | None, new: str | float | None) -> str:
         change = float(new) - float(old)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ""
-    if not math.isfinite(change):  # digests with one letter, an e
+    if not math.isfinite(change):  # a digest such as 12e345 is read as infinity
         return ""
     counts = isinstance(old, str) and change.is_integer()
     return ("+" if change > 0 else "") + number(change, 0 if counts else 4)

@@ -1,9 +1,9 @@
-"""What the registry's commands refuse to do."""
+"""Errors of the registry's commands."""
 
 from core.mlflow_client.errors import RegistryError
 
 
 class Refused(RegistryError):
-    """What was asked for would leave the registry wrong; the message says why."""
+    """The requested change is invalid and was not made; the message states the reason."""
 
     code = "refused"

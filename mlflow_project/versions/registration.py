@@ -1,4 +1,4 @@
-"""A model becomes a version: under a free release, whole and tried, or not at all."""
+"""Register a model as a version under a free release; it is removed if its trial fails."""
 
 import contextlib
 import io
@@ -43,7 +43,7 @@ def register_tried(
     Raises:
         Refused: it does not load or does not give its example's score; it is removed again.
     """
-    # What MLflow prints there is for whoever called it, and that is not the operator.
+    # MLflow's messages on stderr are meant for its caller, not for the operator.
     with contextlib.redirect_stderr(io.StringIO()):
         number = register(registry, model_uri, tags)
     try:

@@ -1,4 +1,4 @@
-"""Trying a version before anyone is served by it: its contract, its score of its own example."""
+"""Trial of a version before it is served: load it, read its contract, score its own example."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TOLERANCE = 1e-6
-"""How far a reloaded model's score of its own example may lie from the logged one."""
+"""Largest accepted difference between the reloaded model's score of its example and the logged
+one."""
 
 
 def try_version(registry: Registry, version: Version) -> ModelContract:
@@ -26,7 +27,7 @@ def try_version(registry: Registry, version: Version) -> ModelContract:
 
     Raises:
         Refused: it does not load, or its score differs.
-        UnreadableContract: nobody can tell what it takes and gives.
+        UnreadableContract: its inputs and outputs cannot be determined.
     """
     with scratch_folder("version") as folder:
         with readable(version):
@@ -39,7 +40,8 @@ def try_version(registry: Registry, version: Version) -> ModelContract:
 def check_example(package: Package, contract: ModelContract) -> None:
     """Load a model and check that it scores its contract's example as logged.
 
-    One whose contract has no example must answer MLflow's input example, where it has one.
+    Without an example in the contract, the model must predict on MLflow's input example, if there
+    is one.
 
     Raises:
         Refused: it does not load, or its score differs.
