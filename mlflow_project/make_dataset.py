@@ -1,8 +1,8 @@
-"""From a PEDE workbook to the modelling dataset: one row per student and pair of years t → t+1.
+"""Make the modelling dataset of a PEDE workbook: one row per student and pair of years t → t+1.
 
 `python -m mlflow_project.make_dataset --source PEDE.xlsx` writes the Parquet file and, beside it,
-what reading the workbook cost. Features are what year t's sheet says; the target alone is from t+1.
-`--labels PEDE2025.xlsx` writes the late labels that monitoring waits for instead (`late_labels`).
+the reading report. Features come from year t's sheet; only the target is from t+1. `--labels
+PEDE2025.xlsx` writes the late labels for monitoring instead (`late_labels`).
 """
 
 import json
@@ -27,7 +27,7 @@ READING_ARTIFACT = "data/reading_report.json"
 
 
 def make_dataset(source: Path, output: Path, pseudonym_key: str | None) -> ReadingReport:
-    """Read the workbook, write the dataset and its report; each appears whole or not at all.
+    """Read the workbook; write the dataset and its report, each atomically.
 
     Raises:
         DataError: the workbook cannot be read, no student has two consecutive years, or the files
@@ -48,12 +48,12 @@ def make_dataset(source: Path, output: Path, pseudonym_key: str | None) -> Readi
 
 
 def report_path(output: Path) -> Path:
-    """Return where the reading report of a dataset lies: `<name>.report.json` beside it."""
+    """Return the path of a dataset's reading report: `<name>.report.json` beside it."""
     return output.with_name(f"{output.stem}.report.json")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0, or 2 where the data cannot be had."""
+    """Run the command; return its exit code: 0, or 2 if the data cannot be read or written."""
     options = _parser().parse_args(argv)
     if options.labels is not None:
         output = options.output or DEFAULT_LABELS
@@ -104,7 +104,7 @@ def _summary(pairs: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _log_to_run(run_id: str | None, content: dict[str, Any]) -> None:
-    """Log the report to the run that `mlflow run` started; alone the command needs no MLflow."""
+    """Log the report to the run that `mlflow run` started; otherwise MLflow is not needed."""
     if not run_id:
         return
     configure_mlflow_environment()

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 _FIRST = ("import", "adopt")
-"""Commands that may make the registered model."""
+"""Commands that may create the registered model."""
 
 
 def run(args: argparse.Namespace) -> None:
-    """Carry out one command, and tell the operator line by line."""
+    """Run one command and print its result lines for the operator."""
     from core.registry.versions import open_registry
     from mlflow_project.flips.adoption import wait_until_adopted
 
@@ -229,7 +229,7 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code.
 
-    0 done, 1 refused or unreachable, 3 done and not in service at every proxy (`--wait`).
+    0 done, 1 refused or unreachable, 3 done but not adopted by every proxy (`--wait`).
     """
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)

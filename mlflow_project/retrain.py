@@ -1,4 +1,4 @@
-"""The whole routine: workbook → dataset → training → registry → baseline → gate → promotion.
+"""Retraining: workbook → dataset → training → registry → baseline → gate → promotion.
 
 `python -m mlflow_project.retrain --source PEDE.xlsx`, the main entry point of `mlflow run`.
 """
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool = False) -> None:
-    """Train on a workbook and promote the result if the gate lets it through.
+    """Train on a workbook and promote the result if it passes the gate and breaks no client.
 
     A version that fails stays `challenger`, its reasons in its tags; that is no error. An existing
-    version of the same data, code and parameters is promoted only if it never was: whoever rolled
-    it back had a reason.
+    version of the same data, code and parameters is promoted only if it never was, so that a
+    rollback is not undone.
 
     Raises:
-        DataError, TrainingError, RegistryError: what a person can mend.
+        DataError, TrainingError, RegistryError: errors that the operator can correct.
     """
     say(_("reading {source}", source=source))
     clock = Clock()
@@ -68,8 +68,8 @@ def retrain(source: Path, dataset: Path, requested: str | None, *, force: bool =
 def was_served(registry: "Registry", version: "Version") -> bool:
     """Return whether a version was ever champion, by the ledger.
 
-    An entry older than the version speaks of a deleted model's version of the same number; an hour
-    is allowed for clocks that differ, since the ledger's time is the client's.
+    An entry older than the version refers to a deleted model's version of the same number; one hour
+    of clock difference is allowed, since the ledger's time is the client's.
     """
     from mlflow_project.flips.ledger import Ledger
 

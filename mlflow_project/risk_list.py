@@ -1,8 +1,8 @@
-"""`python -m mlflow_project.risk_list`: a PEDE workbook in, the children in order of risk out.
+"""List children in order of risk from a PEDE workbook: `python -m mlflow_project.risk_list`.
 
-It reads the newest year's sheet, has it scored through the proxy's API (`--url`) or, without it, by
-the registry's champion in a proxy of its own, and writes an Excel list, or CSV. Names and
-registration numbers stay in that file.
+Reads the newest year's sheet, scores it through a proxy's API (`--url`; by default a temporary
+proxy of the registry's champion) and writes an Excel list, or CSV. Names and registration numbers
+are written to that file alone.
 """
 
 import argparse
@@ -23,7 +23,7 @@ SUFFIXES = (".xlsx", ".csv")
 
 
 class ListError(ProjectError):
-    """The workbook cannot be read, or the list not be written, where it was said."""
+    """The workbook cannot be read, or the list cannot be written."""
 
     code = "list"
     exit_code = 2
@@ -37,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_list(options: argparse.Namespace) -> None:
-    """Read, score and write; say what was read, flagged and not scored.
+    """Read, score and write; print how many rows were scored, flagged and not scored.
 
     Raises:
-        ProjectError: one of the three is not possible.
+        ProjectError: reading, scoring or writing failed.
     """
     from mlflow_project.lists import read, write
     from mlflow_project.lists.scoring import score_sheet
@@ -68,7 +68,7 @@ def make_list(options: argparse.Namespace) -> None:
 
 
 def _api(url: str | None) -> "AbstractContextManager":
-    """Return the API that is named, or one of this command's own."""
+    """Return the API at `url`, or that of a temporary proxy."""
     from mlflow_project.lists.own_proxy import own_proxy
     from mlflow_project.lists.scoring import ProxyApi
 
@@ -79,7 +79,7 @@ def _api(url: str | None) -> "AbstractContextManager":
 
 
 def summary(scored: ScoredSheet) -> list[str]:
-    """Return what the list was made of, without naming anybody."""
+    """Return summary lines of the list without personal data."""
     sheet = scored.sheet
     lines = [
         _("{model} {release}, sheet of {year}", model=scored.model_name, release=scored.release,

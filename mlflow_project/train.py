@@ -38,12 +38,12 @@ def add_training_options(parser: arguments.Parser) -> None:
 
 
 def _release(text: str) -> str | None:
-    """Read the release asked for (an argparse type); `auto` and nothing mean the next minor."""
+    """Parse the requested release (an argparse type); `auto` or empty means the next minor."""
     return None if text in ("", "auto") else text
 
 
 def report_result(result: "Registered") -> None:
-    """Print the outcome, what a person may still decide, and where to read more."""
+    """Print the result, any decision left to a person, and the path of the report."""
     passed, not_passed = _("passes the criteria"), _("does not pass; it stays challenger")
     verdict = passed if result.passed else not_passed
     if result.existing:
@@ -62,9 +62,9 @@ def report_result(result: "Registered") -> None:
 
 
 def guarded(work: Callable[[], None]) -> int:
-    """Run `work`; turn what a person can mend into one line and an exit code."""
+    """Run `work`; report errors that the operator can correct as one line and an exit code."""
     # A fit of a thousand rows is slower on many threads than on one, and on a busy machine OpenMP's
-    # spinning threads made it seventy times slower; it reads this when scikit-learn is imported.
+    # spinning threads made it seventy times slower; it reads this at the import of scikit-learn.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     uri = names.configure_mlflow_environment()
     return arguments.run_command(translated(uri)(work))

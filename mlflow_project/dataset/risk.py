@@ -1,4 +1,4 @@
-"""The prediction task on PEDE data: lag in year t+1, its persistence rule and its contract."""
+"""The prediction task on PEDE data: lag in year t+1, persistence, and the version's contract."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ EXAMPLE_INSTANCE = EXAMPLE
 
 
 def persistence(frame: pd.DataFrame) -> np.ndarray:
-    """Return bool flags (n,) of the persistence rule "lagging now, so lagging next year"."""
+    """Return flags (n,) of "lagging now, so lagging next year", the baseline of every model."""
     return (frame["defasagem"] < 0).to_numpy()
 
 

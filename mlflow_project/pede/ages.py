@@ -2,8 +2,7 @@
 
 The model's age is that on 30 June of the reference year; without the day of birth it is estimated
 from year, birth year and the sheet's age. Ideal phases were set by the age at the end of 2023 and
-by that at about 30 June 2024, so the half of the year in which a child was born decides about a
-phase.
+by that at about 30 June 2024, so the half-year of birth decides about a phase.
 """
 
 import re

@@ -46,8 +46,8 @@ class Input:
         """Refuse a row that the reader or the contract could not use.
 
         Raises:
-            ValueError: neither headers nor a computation, or both; no range, or an example outside
-                it.
+            ValueError: neither or both of headers and a computation, no range, or an example
+                outside it.
         """
         name, low, high = self.feature.name, self.feature.min, self.feature.max
         if bool(self.headers) == bool(self.computed):
