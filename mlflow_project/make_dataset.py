@@ -1,8 +1,8 @@
 """Make the modelling dataset of a PEDE workbook: one row per student and pair of years t → t+1.
 
 `python -m mlflow_project.make_dataset --source PEDE.xlsx` writes the Parquet file and, beside it,
-the reading report. Features come from year t's sheet; only the target is from t+1. `--labels
-PEDE2025.xlsx` writes the late labels for monitoring instead (`late_labels`).
+the reading report. Features come from year t's sheet; only the target is from t+1.
+With `--labels PEDE2025.xlsx` it writes the late labels for monitoring instead (`late_labels`).
 """
 
 import json

@@ -158,8 +158,7 @@ def this_host() -> str:
 def exclusive(registry: Registry) -> Iterator[None]:
     """Hold this user's lock on the model's aliases; block until it is free.
 
-    Another user has another lock, as another host has: their concurrent changes are reconciled by
-    the ledger.
+    Other users and hosts have other locks; concurrent changes are reconciled by the ledger.
     """
     key = hashlib.sha256(f"{registry.place} {registry.name}".encode()).hexdigest()[:16]
     with locked(lock_folder() / f"flip-{key}.lock"):

@@ -20,8 +20,7 @@ _YES = ("y", "yes", "s", "sim")
 def run_monitoring(command: str, options: Sequence[str]) -> int:
     """Run a monitoring command as a subprocess; return its exit code.
 
-    It prints to this process's output. Without MLFLOW_RUN_ID it logs a run of its own under `mlflow
-    run`.
+    It prints to this process's output. Under `mlflow run` it logs a run of its own, not ours.
     """
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_RUN_ID"}
     line = [sys.executable, "-m", f"monitoring.{command}", *options]

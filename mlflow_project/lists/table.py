@@ -65,7 +65,7 @@ def cells(order: int, line: Line, names: Sequence[str]) -> list[str | float | in
 
 
 def write_csv(scored: ScoredSheet) -> bytes:
-    """Return the list as CSV for spreadsheets in Portuguese; no cell begins a formula.
+    """Return the list as CSV for spreadsheets in Portuguese; no cell is read as a formula.
 
     That is semicolons, decimal commas, and UTF-8 with a byte order mark.
     """

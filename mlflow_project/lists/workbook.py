@@ -21,8 +21,7 @@ FLAGGED = PatternFill("solid", start_color="FFFDE9D9")
 WIDE = 60
 """Width of a column of the summary, in characters."""
 WIDEST = 34
-"""Greatest width of a table's column, in characters; longer text wraps, so that a row fits a
-page."""
+"""Largest width of a table's column, in characters; longer text wraps, so a row fits a page."""
 LINE = 15
 """Height of a line of text, in points."""
 SCORE = "0.000"

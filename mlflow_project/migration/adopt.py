@@ -88,7 +88,7 @@ def adopt(registry: Registry, request: Request) -> Adopted:
     stored, kind = as_data(new, keep_pickle=request.keep_pickle)
     _compare(old, stored, contract)
     with exclusive(registry):
-        next_release(registry, release)  # still free
+        next_release(registry, release)  # checked again under the lock
         version = _register(registry, request, stated.metrics, contract, stored, kind)
         facts = {"name": request.model.name, "digest": digest_of(request.model)[:16]}
         why = _("{name} (SHA-256 {digest}), pickle read once", **facts)

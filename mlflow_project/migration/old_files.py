@@ -32,8 +32,8 @@ _TYPES: Mapping[FeatureType, tuple[str, ...]] = {
     "double": ("int", "long", "float", "double", "num"),
     "string": ("obj", "str", "categ"),
 }
-"""Prefixes of type names. Whole numbers are `double`: JSON has one type of number, and a `double`
-may be missing."""
+"""Prefixes of type names. Whole numbers are `double`: JSON has one number type, and it may be
+null."""
 _YEAR = re.compile(r"(.+)_(?:19|20)\d\d")
 
 

@@ -20,7 +20,7 @@ TITLES: Mapping[str, str] = {
 FAIR = GROUPS
 """Columns across whose groups recall must be similar: neither children nor schools choose them."""
 MIN_SHOWN = 10
-"""Least rows of a reported group: a share of one or two children would disclose their outcomes."""
+"""Least rows of a reported group: a share of one or two children would disclose outcomes."""
 SHOWN = ("recall", "precision", "share_flagged", "roc_auc", "brier")
 
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TOLERANCE = 1e-6
-"""Largest accepted difference between the reloaded model's score of its example and the logged
-one."""
+"""Largest accepted difference between the reloaded and the logged model's score of its example."""
 
 
 def try_version(registry: Registry, version: Version) -> ModelContract:
