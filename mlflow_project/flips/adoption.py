@@ -39,7 +39,7 @@ def wait_until_adopted(registry: Registry, seconds: float) -> str:
 
 
 def _settled(fleet: Fleet) -> bool:
-    """Return whether each proxy has adopted or refused the version, so that no change is pending."""
+    """Return whether each proxy has adopted or refused the version, so no change is pending."""
     refused = [r for r in fleet.refusing if r.state.code == VersionRefused.code]
     return bool(fleet.following) and len(fleet.adopted) + len(refused) == len(fleet.following)
 

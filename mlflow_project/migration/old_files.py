@@ -32,8 +32,8 @@ _TYPES: Mapping[FeatureType, tuple[str, ...]] = {
     "double": ("int", "long", "float", "double", "num"),
     "string": ("obj", "str", "categ"),
 }
-"""Prefixes of type names. Whole numbers are `double`: JSON has one number type, and it may be
-null."""
+"""Prefixes of type names. Whole numbers are `double`: JSON has one number type, and a `double` may
+be missing."""
 _YEAR = re.compile(r"(.+)_(?:19|20)\d\d")
 
 
