@@ -26,7 +26,7 @@ EXAMPLE_INSTANCE = EXAMPLE
 
 
 def persistence(frame: pd.DataFrame) -> np.ndarray:
-    """Return flags (n,) of "lagging now, so lagging next year", the baseline of every model."""
+    """Return bool flags (n,) of "lagging now, so lagging next year", every model's baseline."""
     return (frame["defasagem"] < 0).to_numpy()
 
 
