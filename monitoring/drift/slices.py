@@ -53,8 +53,9 @@ def by_slice(
 ) -> tuple[SliceDrift, ...]:
     """Compare the rows of a window with those of a reference, by each value of a column.
 
-    Both have features and, if there is one, `score` as columns, one row per instance; rows without a
-    value form a slice of their own. The policy is that of the whole report, the runbook's by default.
+    Both have features and, if there is one, `score` as columns, one row per instance; rows without
+    a value form a slice of their own. The policy is that of the whole report, the runbook's by
+    default.
 
     Raises:
         TableError: the column has more than `MOST_SLICES` values.
