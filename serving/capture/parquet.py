@@ -31,7 +31,9 @@ def collect(store: Store) -> Iterator[tuple[Path, Exception | None]]:
             try:
                 convert(path, store)
             except FileDamaged as exc:
-                _put_aside(store, path, exc)
+                # Of a damaged compacted file it is not known whether it holds this journal's rows.
+                if exc.facts["path"] == path:
+                    _put_aside(store, path, exc)
                 wrong = exc
             except (StoreUnreachable, OSError, pa.ArrowException) as exc:
                 wrong = exc

@@ -15,13 +15,13 @@ import pytest
 from core.captured.reader import Captures
 from core.captured.selection import Selection
 from core.files import whole
-from core.store.errors import StoreBusy
+from core.store.errors import FileDamaged, StoreBusy
 from core.store.filesystem import Store
 from core.store.listing import list_store
 from core.store.schema import REPLACED_KEY
 from core.upkeep.compaction import Compaction, compact
 from monitoring.compact import main
-from serving.capture.parquet import convert
+from serving.capture.parquet import collect, convert
 from tests.stored import flip_a_page
 
 FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
@@ -180,6 +180,24 @@ def test_a_journal_that_outlived_its_file_counts_once(writer: Any) -> None:
     assert not journal.exists()
     assert len(list(writer.folder.glob("*.parquet"))) == 1
     assert len(temperatures(writer.store)) == 20
+
+
+def test_a_journal_waits_for_a_damaged_compacted_file(writer: Any) -> None:
+    """Whether that file has its rows is unknown, and the journal itself is sound: it stays."""
+    now = datetime.now(UTC)
+    fill(writer)
+    compact(writer.store)
+    (merged,) = writer.folder.glob("*compacted*")
+    journal = writer.journal(rows(10), age=now - NOON + timedelta(days=2))
+    sound = merged.read_bytes()
+    merged.write_bytes(sound[:-40])
+    ((path, error),) = collect(writer.store)
+    assert (path, journal.exists()) == (journal, True)
+    assert isinstance(error, FileDamaged) and error.facts["path"] == merged
+    assert not list(journal.parent.glob("quarantine/*"))
+    merged.write_bytes(sound)
+    assert list(collect(writer.store)) == [(journal, None)]
+    assert len(temperatures(writer.store)) == 50
 
 
 def test_two_at_once_are_refused(writer: Any) -> None:
