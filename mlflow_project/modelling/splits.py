@@ -19,6 +19,7 @@ FOLDS = 5
 """Folds of the single shuffle that each split's threshold comes from."""
 HELD = 0.3
 """Share of the students held out in each split."""
+_LESS_IS_BETTER = frozenset({"brier", "ece", "share_flagged"})
 SHOWN = ("roc_auc", "f2", "recall", "precision", "brier", "ece", "share_flagged")
 
 
@@ -54,12 +55,12 @@ def held_out(dataset: pd.DataFrame, rng: np.random.Generator) -> tuple[pd.DataFr
 def summary(splits: pd.DataFrame) -> Mapping[str, float]:
     """Return `<metric>_mean`, `<metric>_sd` and `<metric>_worst` over the splits.
 
-    Worst is the minimum, except for the Brier score and the calibration error.
+    Worst is the minimum, or the maximum where less is better (`_LESS_IS_BETTER`).
     """
     found: dict[str, float] = {}
     for name in splits.columns.drop("rows"):
         values = splits[name]
         found[f"{name}_mean"] = float(values.mean())
         found[f"{name}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-        found[f"{name}_worst"] = float(values.max() if name in ("brier", "ece") else values.min())
+        found[f"{name}_worst"] = float(values.max() if name in _LESS_IS_BETTER else values.min())
     return found

@@ -90,7 +90,8 @@ def within_capacity(
 
     Scores of the newest year by a fit on older ones are distributed differently from out-of-fold
     scores of all years, so a threshold planned within the capacity may exceed it in that year. If
-    more than `share` were at risk the threshold is not raised: a person decides.
+    more than `share` were at risk, or have the highest score of all, the threshold is not raised: a
+    person decides.
 
     Args:
         threshold: chosen by the policy.

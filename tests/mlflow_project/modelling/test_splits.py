@@ -31,5 +31,6 @@ def test_splits_are_summed_up(dataset: pd.DataFrame, monkeypatch: pytest.MonkeyP
     said = summary(found)
     assert said["roc_auc_worst"] == found["roc_auc"].min()
     assert said["ece_worst"] == found["ece"].max()
+    assert said["share_flagged_worst"] == found["share_flagged"].max()
     assert said["f2_mean"] == pytest.approx(found["f2"].mean())
     assert "rows_mean" not in said
