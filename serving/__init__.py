@@ -1,1 +1,1 @@
-"""The proxy that serves the registry alias of any MLflow scikit-learn model with a contract."""
+"""Proxy that serves the registry alias of any MLflow scikit-learn model with a contract."""

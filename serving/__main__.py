@@ -17,13 +17,13 @@ _DRAIN_SECONDS = 30
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop; return the exit code."""
+    """Serve until a signal stops the server; return the exit code."""
     options = _parser().parse_args(arguments)
-    # A small model gains nothing from more threads, and workers would fight over the cores. This
-    # must be set before NumPy and scikit-learn are imported.
+    # A small model gains nothing from more threads, and workers would compete for the cores. Must
+    # be set before NumPy and scikit-learn are imported.
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
-    # Arrow's own allocator keeps what it once held; a worker's memory should stay flat.
+    # Arrow's default allocator retains freed memory; a worker's memory should stay flat.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     return run_command(lambda: _run(options))
 
@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> int | None:
     url = f"http://{options.host}:{sock.getsockname()[1]}"
     say(_("API at {url} (Ctrl-C ends it)", url=url))
     with scratch_folder("serving-workers") as folder:
-        # Of this start and no other: counters begin at zero, as Prometheus expects.
+        # A new folder per start, so that counters begin at zero, as Prometheus expects.
         os.environ["WORKERS_DIR"] = str(folder)
         if not os.environ.get("PROXY_NAME"):
             host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:70]
@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int | None:
 
 def _serve(sock: socket.socket, workers: int, backlog: int) -> None:
     """Run the server on a listening socket until a signal ends it."""
-    # The server raises its signal again after the shutdown; by then it only means "done".
+    # uvicorn raises the signal again after a graceful shutdown; the exit code must then be 0.
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(0))
     import uvicorn
     from uvicorn.supervisors import Multiprocess

@@ -1,4 +1,4 @@
-"""The application: the parts, put together; the lifespan starts and ends what runs beside it."""
+"""Application factory; its lifespan starts and stops the background threads."""
 
 import asyncio
 import multiprocessing
@@ -43,9 +43,9 @@ from serving.telemetry.logs import JsonLog
 from serving.telemetry.memory import share_one_arena
 
 _SWITCH_SECONDS = 0.0001
-"""Longest time that the event loop waits for a thread: once for nearly every call of a socket."""
+"""GIL switch interval: longest wait of the event loop for a thread, at nearly each socket call."""
 _END_SECONDS = 120.0
-"""Longest time that a worker drains and converts once its master is gone."""
+"""Longest time that a worker drains and converts after its master process has ended."""
 _SCORING = (PredictEndpoint, InvocationsEndpoint)
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     deployments = [Deployment(one, log, metrics) for one in models]
     main, *others = deployments
-    # The protocol of each connection, and whoever reads a body, find them there.
+    # Lifespan state, read by the protocol of each connection and by the body readers.
     state = {"connections": Connections(room, metrics.closed), "bodies": bodies}
     # FastAPI's own /docs loads its scripts from the internet.
     app = FastAPIOffline(
@@ -93,19 +93,19 @@ def create_app(settings: Settings) -> FastAPI:
         routes += _under(prefix, _routes_of(one, metrics))
     app.router.routes += routes
     app.add_exception_handler(HTTPException, _hand_over)
-    # In place of FastAPI's outer layers, which would watch every message for what ours answers.
+    # Replaces FastAPI's outer layers, which would wrap every message for errors handled here.
     app.middleware_stack = RequestMiddleware(
         ExceptionMiddleware(AsyncExitStackMiddleware(app.router), app.exception_handlers),
         log=log,
         keys=ApiKeys(settings.api_keys, pages_of(app.routes)),
         paths={path for route in app.routes if (path := getattr(route, "path", None))},
-        # The router would cost as much again as all the rest of a small request.
+        # Routing would double the cost of a small request.
         hot={("POST", r.path): r.endpoint for r in routes if isinstance(r.endpoint, _SCORING)},
         observe=metrics.request,
         root=settings.root_path,
         client=settings.log_client,
     )
-    # A flip may change what `/predict` takes, so the document is made anew for each request.
+    # A flip may change the schema of `/predict`, so the document is rebuilt for each request.
     app.openapi = lambda: describe(app, deployments)  # type: ignore[method-assign]
     return app
 
@@ -113,7 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _routes_of(
     deployment: Deployment, metrics: Metrics, others: Sequence[Deployment] = ()
 ) -> list[Route]:
-    """Return the routes of one model, as they are where it is the first or the only one."""
+    """Return the routes of one model without a prefix, as for the first or only model."""
     return [
         Route("/predict", PredictEndpoint(deployment, deployment.batcher), methods=["POST"]),
         Route("/predict/batch", PredictEndpoint(deployment, deployment.batch), methods=["POST"]),
@@ -125,7 +125,7 @@ def _routes_of(
 
 
 def _under(prefix: str, routes: Sequence[Route]) -> list[Route]:
-    """Return the same routes, and those of documents that their pages link to, under a prefix."""
+    """Return these routes, and those of the documents that their pages link to, under a prefix."""
     return [
         Route(prefix + one.path, one.endpoint, methods=list(one.methods or ()))
         for one in (*routes, *document_routes())
@@ -133,12 +133,12 @@ def _under(prefix: str, routes: Sequence[Route]) -> list[Route]:
 
 
 def app_from_environment() -> FastAPI:
-    """Return the proxy for this process's environment; the server calls it in each worker."""
+    """Return the proxy for this process's environment; uvicorn calls it in each worker."""
     if (master := multiprocessing.parent_process()) is not None and master.pid is not None:
-        # What has been accepted is answered, as in any end; whoever hangs is ended.
+        # Accepted requests are served first, as in any shutdown; a worker that hangs gets SIGKILL.
         end_with_parent(master.pid, signal.SIGTERM, _END_SECONDS)
     share_one_arena()
-    # A thread that polls the registry or loads a version lets requests in after this long.
+    # A thread that polls the registry or loads a version yields the GIL after this long.
     sys.setswitchinterval(_SWITCH_SECONDS)
     return create_app(Settings.from_env())
 
@@ -146,7 +146,7 @@ def app_from_environment() -> FastAPI:
 def _lifespan(
     log: JsonLog, metrics: Metrics, deployments: Sequence[Deployment], state: dict[str, Any]
 ) -> Any:
-    """Return the lifespan that starts the parts, ends them in reverse, and hands on `state`."""
+    """Return the lifespan that starts the parts, stops them in reverse, and yields `state`."""
 
     def end() -> None:
         for deployment in deployments:
@@ -155,7 +155,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         metrics.start()
-        # The server itself looks after the start.
+        # uvicorn acts on signals only after startup.
         with also_tells(end):
             await asyncio.gather(*(deployment.start() for deployment in deployments))
         metrics.serving()
@@ -173,5 +173,5 @@ def _lifespan(
 
 
 def _hand_over(_request: Request, exc: Any) -> NoReturn:
-    """Turn the router's own refusals, of `HTTPException`, into ours: the middleware answers."""
+    """Raise RouteError for the router's `HTTPException`: the middleware sends the response."""
     raise RouteError(exc.status_code, exc.headers) from None

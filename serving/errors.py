@@ -1,17 +1,17 @@
-"""Errors of the proxy, as facts. None of them repeats a value that a client sent.
+"""Error types of the proxy. None of them repeats a value that a client sent.
 
 ServingError
 ├── SettingsError               the process cannot start as configured
-├── ChildFailed                 a process of ours ended before it was done
-│   ├── ConversionFailed        that which converts journals
-│   └── CompactionFailed        that which compacts the store
-├── ChildHung                   it said nothing for too long and was ended
+├── ChildFailed                 a child process ended before it was done
+│   ├── ConversionFailed        the conversion of journals
+│   └── CompactionFailed        the compaction of the store
+├── ChildHung                   a child process without a sign of progress was ended
 │   ├── ConversionHung
 │   └── CompactionHung
 ├── CompactionUndone            the store could not be compacted
-├── CacheDamaged                the local copy of the last good version is not what was kept
-├── FileRefused                 a file to be scored cannot be read, or holds what cannot be scored
-└── RequestError                an answer to the client; its kinds stand by their status
+├── CacheDamaged                the local copy of the last good version fails its digest
+├── FileRefused                 a file to be scored cannot be read, or has invalid rows
+└── RequestError                an error response; its subclasses are in order of status
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,23 +22,23 @@ from core.messages import N_, _, ngettext
 
 
 class ServingError(ProjectError):
-    """Root of the proxy's own errors."""
+    """Base class of the proxy's errors."""
 
 
 class SettingsError(ServingError):
-    """An environment variable that cannot be used; `problem` says what it must be."""
+    """An environment variable with an invalid value; `problem` states what it must be."""
 
     code = "invalid_setting"
     message = N_("invalid configuration: {variable} {problem} (see .env.example)")
 
 
 class ChildFailed(ServingError):
-    """A process of ours ended before it was done."""
+    """A child process ended before it was done."""
 
     by_signal = ""
 
     def __init__(self, code: int) -> None:
-        """Name its exit code, or the signal that ended it."""
+        """Keep the exit code, or the signal's number where `code` is negative."""
         super().__init__(number=abs(code))
         if code < 0:
             self.message = self.by_signal
@@ -61,11 +61,11 @@ class CompactionFailed(ChildFailed):
 
 
 class ChildHung(ServingError):
-    """A process of ours said nothing for `seconds` and was ended."""
+    """A child process gave no sign of progress for `seconds` and was ended."""
 
 
 class CompactionHung(ChildHung):
-    """The process that compacts the store said nothing for `seconds` and was ended."""
+    """The process that compacts the store gave no sign of progress for `seconds` and was ended."""
 
     code = "compaction_hung"
     message = N_(
@@ -81,7 +81,7 @@ class CompactionUndone(ServingError):
 
 
 class ConversionHung(ChildHung):
-    """The process that converts journals said nothing for `seconds` and was ended."""
+    """The process that converts journals gave no sign of progress for `seconds` and was ended."""
 
     code = "conversion_hung"
     message = N_(
@@ -91,13 +91,13 @@ class ConversionHung(ChildHung):
 
 
 class CacheDamaged(ServingError):
-    """Files of the local cache that are gone or changed."""
+    """Files of the local cache are missing or changed."""
 
     code = "cache_damaged"
     message = N_("the local copy in {folder} is not what was kept")
 
     def __init__(self, folder: object) -> None:
-        """Name the folder."""
+        """Keep the folder."""
         super().__init__(folder=folder)
 
 
@@ -109,26 +109,26 @@ class FileRefused(ServingError):
 
 
 class RequestError(ServingError):
-    """An answer other than 200: HTTP status, stable code, message for people, details."""
+    """An error response: HTTP status, stable code, human-readable message, details."""
 
     status = 500
     code = "internal_error"
     headers: Mapping[str, str] = {}
 
     def __init__(self, details: Sequence[Mapping[str, Any]] = (), **facts: Any) -> None:
-        """Keep the details, each plain data, and the facts of the message."""
+        """Keep the details, each JSON-serialisable, and the facts of the message."""
         super().__init__(**facts)
         self.details = details
 
 
 class MalformedBody(RequestError):
-    """The body is not JSON; `position` says where, never what."""
+    """The body is not JSON; `position` is where, and the content is never repeated."""
 
     status, code = 400, "invalid_json"
     message = N_("the body is not valid JSON in UTF-8; expected: {expected}")
 
     def __init__(self, position: int | None = None) -> None:
-        """Say where, never what."""
+        """Keep the position, where it is known."""
         super().__init__(position=position, expected='{"instances": [{...}]}')
         if position is not None:
             self.message = N_(
@@ -138,19 +138,19 @@ class MalformedBody(RequestError):
 
 
 class DuplicateKey(RequestError):
-    """An object of the body has a key twice: readers differ in which one counts."""
+    """An object of the body repeats a key: JSON parsers differ in which value they keep."""
 
     status, code = 400, "duplicate_key"
     message = N_("the body gives {field} twice in one object; give each key once")
 
     def __init__(self, field: str) -> None:
-        """Name the key as far as it can be shown (`serving.protocol.problems`)."""
+        """Keep the key as far as it may be shown (`serving.protocol.problems`)."""
         problem = {"problem": _("given twice"), "allowed": _("each key once")}
         super().__init__([{"instance": None, "field": field, **problem}], field=field)
 
 
 class Unauthorized(RequestError):
-    """The key is missing or unknown."""
+    """The API key is missing or unknown, or there are several."""
 
     status, code = 401, "unauthorized"
     message = N_(
@@ -158,7 +158,7 @@ class Unauthorized(RequestError):
     )
 
     def __init__(self, *, browser: bool = False, several: bool = False) -> None:
-        """Say how a key is sent; for a page of a browser, in the way that makes it ask."""
+        """Set `WWW-Authenticate`: Basic for a browser's page, so that it prompts; else Bearer."""
         if several:
             self.message = N_("send one key, in one header")
         scheme = 'Basic realm="painel", charset="UTF-8"' if browser else "Bearer"
@@ -167,7 +167,7 @@ class Unauthorized(RequestError):
 
 
 class RouteError(RequestError):
-    """The router has no such path or method."""
+    """The router has no such path, or the path no such method."""
 
     def __init__(self, status: int, headers: Mapping[str, str] | None = None) -> None:
         """Keep the router's status and its headers."""
@@ -207,7 +207,7 @@ class UnsupportedMediaType(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    """The body is compressed: nobody could say how long it is before it was unpacked."""
+    """The body is compressed: its length is not known before it is decompressed."""
 
     status, code = 415, "unsupported_content_encoding"
     headers = {"Accept-Encoding": "identity"}  # noqa: RUF012 (never changed)
@@ -215,17 +215,17 @@ class UnsupportedEncoding(RequestError):
 
 
 class InvalidInstances(RequestError):
-    """Instances that do not fit the contract; all problems at once, up to a limit."""
+    """Instances that violate the contract; all problems are reported, up to a limit."""
 
     status, code = 422, "validation_failed"
 
     def __init__(self, details: Sequence[Mapping[str, Any]], total: int) -> None:
-        """Count the problems; the details may be only the first of them."""
+        """Keep the total of problems; `details` may hold only the first of them."""
         super().__init__(details)
         self.total = total
 
     def __str__(self) -> str:
-        """Return the count."""
+        """Return the number of problems, and how many of them are in the details."""
         text = ngettext("{n} problem in the request", "{n} problems in the request", self.total)
         if self.total == len(self.details):
             return text
@@ -246,18 +246,18 @@ class ScoringFailed(RequestError):
     message = N_("the model failed to score ({kind})")
 
     def __init__(self, kind: str) -> None:
-        """Name the kind of failure, not its text, which may hold data."""
+        """Keep the kind of failure, not its text, which may contain data."""
         super().__init__(kind=kind)
 
 
 class InternalError(RequestError):
-    """Anything unforeseen."""
+    """An unexpected exception."""
 
     message = N_("internal error; look for the request_id in the log")
 
 
 class NotReady(RequestError):
-    """No version is loaded yet; `reason` says what is being waited for."""
+    """No version is loaded yet; `reason` states why."""
 
     status, code = 503, "not_ready"
     headers = {"Retry-After": "1"}  # noqa: RUF012 (never changed)
@@ -265,7 +265,7 @@ class NotReady(RequestError):
 
 
 class Overloaded(RequestError):
-    """More rows wait than `MAX_PENDING_ROWS` allows."""
+    """More rows wait than `MAX_PENDING_ROWS` allows, or bodies exceed a worker's limits."""
 
     status, code = 503, "overloaded"
     headers = {"Retry-After": "1"}  # noqa: RUF012 (never changed)
@@ -273,7 +273,7 @@ class Overloaded(RequestError):
 
 
 class HistoryUnavailable(RequestError):
-    """What MLflow keeps cannot be read now."""
+    """MLflow's runs and versions cannot be read now."""
 
     status, code = 503, "registry_unreachable"
     headers = {"Retry-After": "5"}  # noqa: RUF012 (never changed)
@@ -281,7 +281,7 @@ class HistoryUnavailable(RequestError):
 
 
 class CaptureFailed(RequestError):
-    """The answer cannot be captured, and `CAPTURE_REQUIRED` asks that every answer be."""
+    """The response cannot be captured, and `CAPTURE_REQUIRED` is set."""
 
     status, code = 503, "capture_failed"
     headers = {"Retry-After": "5"}  # noqa: RUF012 (never changed)

@@ -1,7 +1,8 @@
-"""`python -m serving.score`: score a file with the served version, like the API would.
+"""`python -m serving.score`: score a file with the served version, as the API does.
 
-The whole file is checked first; if a row does not fit the contract nothing is scored, and every
-problem is listed by row and field. What is scored is captured with the role `batch`.
+The whole file is validated first: if a row violates the contract nothing is scored, and every
+problem is listed by row and field. Rows scored by the local engine are captured with the role
+`batch`, those scored on Spark are not captured.
 """
 
 import argparse
@@ -71,7 +72,7 @@ def _on_spark(model: "ServedModel", registry: Any, options: argparse.Namespace) 
 
 
 def _here(model: "ServedModel", options: argparse.Namespace, settings: Any, log: Any) -> None:
-    """Score on this machine and capture."""
+    """Score on this machine and capture the rows."""
     from core.store.schema import ROLE_BATCH
     from core.tables.parquet_folder import source_of
     from core.tables.writing import check_output
