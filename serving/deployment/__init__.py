@@ -1,1 +1,1 @@
-"""What one served model consists of, its shadow included."""
+"""The serving stack of one model, its canary and its shadow included."""

@@ -1,8 +1,8 @@
-"""A second version answers a share of the requests, is compared with the first, and stops itself.
+"""Canary: a second version that serves a share of the requests and is stopped if it is worse.
 
-The event loop only chooses and counts. All else is done by a thread: whether there is a canary that
-may answer, what the champion would have said in its place, and whether it is worse than tolerated.
-A canary that is refused, or that fails to score, costs nobody an answer: the champion gives it.
+The event loop only routes and counts. A thread does the rest: it determines whether there is a
+canary that may serve, scores its requests with the champion too, and tests whether it is worse than
+tolerated. Where the canary is refused or fails to score, the champion serves the request.
 """
 
 import threading
@@ -34,16 +34,16 @@ from serving.telemetry.logs import JsonLog, location
 _LOOK_SECONDS = 0.25
 _BUSY_SECONDS = 30.0
 _WAITING = 256
-"""Most answers of the canary that wait for the champion's; of more, the newest are compared."""
+"""Most canary responses queued for comparison with the champion's; the oldest are dropped."""
 
 
 class Canary:
-    """Follows the alias `canary` and answers its share."""
+    """Follower of the alias `canary` that serves its share of the requests."""
 
     def __init__(
         self, settings: Settings, champion: Follower, metrics: Metrics, log: JsonLog
     ) -> None:
-        """Remember what to follow and what to compare with; `start` begins."""
+        """Set up the follower and the state; the threads begin with `start`."""
         self._settings, self._champion, self._metrics = settings, champion, metrics
         self._log, self.alias = log, settings.canary
         registry = registry_of(settings, settings.canary)
@@ -61,17 +61,17 @@ class Canary:
         self._thread = threading.Thread(target=self._run, name="canary", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow and to watch."""
+        """Start the follower and the monitoring thread."""
         self.follower.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing more, in either thread."""
+        """Signal both threads to stop, without waiting for them."""
         self.follower.stop()
         self._over.set()
 
     def close(self) -> None:
-        """Stop both."""
+        """Stop both threads."""
         self.stop()
         self.follower.close()
         if self._thread.is_alive():
@@ -79,11 +79,11 @@ class Canary:
         self._heart.rest()
 
     async def score(self, job: Job, batcher: Batcher) -> Job:
-        """Score a request by the version that it is given to; return the job that holds the answer.
+        """Score a request with the version it is routed to; return the job that holds the response.
 
         Raises:
             ScoringFailed: the champion raised.
-            CaptureFailed: the scores could not be recorded, and must be.
+            CaptureFailed: the scores could not be captured, and `CAPTURE_REQUIRED` is set.
         """
         trial = self.trial
         plain = job.params in (None, job.model.version.params.defaults)
@@ -140,7 +140,7 @@ class Canary:
         return trials.measures(counts, trial.share, self._settings)
 
     def report(self) -> dict[str, str]:
-        """Return the fields of a proxy's report about it; none where there is no canary."""
+        """Return the canary's fields of a proxy's report; none where there is no canary."""
         served, trial, stopped = self.follower.served, self.trial, self.stop_in_force()
         if not (trial or stopped or self.refusal):
             return {}
@@ -154,7 +154,7 @@ class Canary:
         }
 
     def stop_in_force(self) -> tuple[str, str] | None:
-        """Return which start was stopped and why, if the alias still names it; else None."""
+        """Return the start that was stopped and why, if the alias still names it; else None."""
         served, stopped = self.follower.served, self.stopped
         same = served and stopped and served.tags.get(names.TAG_CANARY_BEGUN, "") == stopped[0]
         return stopped if same else None
@@ -184,7 +184,7 @@ class Canary:
                 self.trial = None
 
     def look(self) -> None:
-        """See what the canary is now, compare its last answers, and stop it if it is worse."""
+        """Refresh the trial, compare the latest canary responses, and stop the canary if worse."""
         trial, self.refusal = self._now()
         self.trial = trial
         if trial is None:
@@ -193,14 +193,14 @@ class Canary:
         self._judge(trial)
 
     def _now(self) -> tuple[Trial | None, str | None]:
-        """Return the canary that may answer now; else None, and why if there is one."""
+        """Return the trial of a canary that may serve now; else None, and why a canary may not."""
         served, champion = self.follower.served, self._champion.served
         following = self.follower.following
         problem = following.problem if following.reachable else None
         if served is None or champion is None:
             return None, problem
         if following.alias_version not in (None, served.version.number):
-            return None, problem  # the new one loads, or is refused
+            return None, problem  # the new version is loading, or refused
         begun = served.tags.get(names.TAG_CANARY_BEGUN, "")
         if self.stop_in_force() or served.version.target.is_version_of(champion.version.target):
             return None, None
@@ -217,7 +217,7 @@ class Canary:
         return Trial(champion, served, share, begun, self._settings.pseudonym_key), None
 
     def _compare(self, trial: Trial) -> None:
-        """Let the champion score what the canary answered, and count labels that differ."""
+        """Score the canary's requests with the champion, and count the labels that differ."""
         waiting = [self._answered.popleft() for _turn in range(len(self._answered))]
         pairs = [
             (Job(trial.champion, Instances(job.instances.rows[:1], (None,)), job.context), said)
@@ -231,7 +231,7 @@ class Canary:
         self.tally.compared(trial, CANARY, len(same), same.count(False))
 
     def _judge(self, trial: Trial) -> None:
-        """Stop the canary if a measure says so, or another worker of this server did."""
+        """Stop the canary if a measure has enough evidence, or if another worker stopped it."""
         if not self._settings.canary_stop:
             return
         numbers = added(self._metrics.parts())
@@ -249,7 +249,7 @@ class Canary:
 
 
 def _share(text: str) -> float | None:
-    """Return the share that a tag says in percent; None if it is none."""
+    """Return the share, at most 1, that a tag gives in percent; None if it is no percentage."""
     try:
         percent = read_number(text)
     except NumberError:

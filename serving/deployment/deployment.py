@@ -1,4 +1,4 @@
-"""Deployment: one registered model under one alias, and all that serves it in this process."""
+"""Deployment: one registered model under one alias, and the parts that serve it in a process."""
 
 import asyncio
 import threading
@@ -23,22 +23,22 @@ from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog
 
 _FIRST_LOOK_SECONDS = 90.0
-"""Longest time that a worker loads its first version before it answers without one.
+"""Longest wait for a worker's first version; after it the worker serves without one.
 
-A registry that does not answer ends the wait sooner: each call to it has its own deadline.
+An unreachable registry ends the wait sooner: each call to it has its own timeout.
 """
 _LOOK_AROUND_SECONDS = 0.2
-"""Pause of a worker without a version before it looks again whether others serve."""
+"""Interval at which a worker without a version checks whether other workers serve one."""
 
 
 class Deployment:
-    """What follows the alias, what scores, what captures, and the shadow beside them.
+    """Follower, batchers, capture, canary and shadow of one model.
 
-    `batcher` answers requests; `batch` scores lists, captured with the role `batch`.
+    `batcher` scores requests; `batch` scores lists, captured with the role `batch`.
     """
 
     def __init__(self, settings: Settings, log: JsonLog, metrics: Metrics) -> None:
-        """Put the parts together; nothing is read, opened or started before `start`."""
+        """Assemble the parts; nothing is read, opened or started before `start`."""
         self.settings, self._log, self._metrics = settings, log, metrics
         self.name, self.alias = settings.model_name, settings.model_alias
         self.registry = registry_of(settings, self.alias)
@@ -55,11 +55,11 @@ class Deployment:
         self._ending = threading.Event()
         self._batch_begun = False
         self._beginning = threading.Lock()
-        # Fields that a model does not have and that were left out; counted on the event loop.
+        # Fields outside the contract that were dropped; counted on the event loop.
         self.ignored_fields = 0
 
     async def start(self) -> None:
-        """Start all parts; return when there is a version, or nobody else who serves one."""
+        """Start all parts; return once a version is loaded, or no other worker serves one."""
         following = _("process started; follows {name}@{alias}", name=self.name, alias=self.alias)
         self._log.event("INFO", following)
         self.capture.start()
@@ -68,11 +68,11 @@ class Deployment:
             part.start()
         self.reporter.start()
         self.compactor.start()
-        # Until then the sockets wait, so that a worker that starts beside others refuses nobody.
+        # No connection is accepted until then, so a worker that starts beside others sends no 503.
         await asyncio.to_thread(self._wait_for_version)
 
     def _wait_for_version(self) -> None:
-        """Wait for the first look; without a version, go on waiting as long as others serve."""
+        """Wait for the first poll; without a version, keep waiting while other workers serve."""
         until = time.monotonic() + _FIRST_LOOK_SECONDS
         while not self._ending.is_set() and time.monotonic() < until:
             if self.follower.looked.wait(_LOOK_AROUND_SECONDS):
@@ -82,17 +82,17 @@ class Deployment:
                 return
 
     def stop(self) -> None:
-        """Let `start` return without a version, and what asks MLflow begin nothing more.
+        """Let `start` return without a version, and signal the threads that call MLflow to stop.
 
-        Of several deployments all are told before any is waited for: threads that a silent server
-        holds are then held together, and not one after the other.
+        All deployments are signalled before any is joined: threads blocked by an unresponsive
+        server then wait for their timeouts concurrently, not one after the other.
         """
         self._ending.set()
         for part in (self.reporter, self.follower, *self._beside):
             part.stop()
 
     def close(self) -> None:
-        """Stop all parts; what was answered is captured first."""
+        """Stop all parts; requests that were served are captured first."""
         self.stop()
         self.compactor.close()
         self.reporter.close()
@@ -108,13 +108,13 @@ class Deployment:
             self.batch_capture.close()
 
     async def answer(self, job: Job, batcher: Batcher) -> Job:
-        """Score a request; return the job that holds the answer, which may be the canary's.
+        """Score a request; return the job that holds the response, which may be the canary's.
 
         A list is scored by one version, so its batcher has no canary.
 
         Raises:
             ScoringFailed: the model raised on these instances.
-            CaptureFailed: the scores could not be recorded, and must be.
+            CaptureFailed: the scores could not be captured, and `CAPTURE_REQUIRED` is set.
         """
         if self.canary is None or self.canary.trial is None or batcher is not self.batcher:
             await batcher.score(job)
@@ -122,7 +122,7 @@ class Deployment:
         return await self.canary.score(job, batcher)
 
     def captured(self) -> CaptureCounters:
-        """Return what was captured of answers and of lists."""
+        """Return the capture counters of requests and of lists together."""
         one, other = self.capture.counters(), self.batch_capture.counters()
         return CaptureCounters(
             one.captured + other.captured,
@@ -132,18 +132,18 @@ class Deployment:
         )
 
     def hearts(self) -> list[Heartbeat]:
-        """Return the heartbeats of all that works in the background."""
+        """Return the heartbeats of all background threads and processes."""
         own = [self.follower.heart, self.reporter.heart, self.compactor.heart]
         captures = [*self.capture.hearts, *self.batch_capture.hearts]
         beside = [heart for part in self._beside for heart in part.hearts]
         return [*own, *captures, *beside, self._metrics.heart]
 
     def alarms(self) -> list[str]:
-        """Return what someone should look at, for people, of this model and this worker."""
+        """Return the alarms of this model and this worker, as messages for the operator."""
         return [*self.own_alarms(), *self._metrics.problems()]
 
     def own_alarms(self) -> list[str]:
-        """Return the same of this model alone."""
+        """Return the alarms of this model alone."""
         served = self.follower.served
         found = [self.follower.following.problem, served and served.warning]
         # A part that hangs is an alarm, also one of the shadow.
@@ -153,7 +153,7 @@ class Deployment:
         return [text for text in found if text]
 
     def notes(self) -> list[str]:
-        """Return what is worth saying and no alarm: that the environment sets the threshold."""
+        """Return messages that are no alarms: that the environment overrides the threshold."""
         served = self.follower.served
         if served is None or served.threshold is None or served.threshold_source != "env":
             return []
@@ -166,7 +166,7 @@ class Deployment:
             self.shadow.offer(jobs)
 
     def _record_batch(self, jobs: Sequence[Job]) -> None:
-        """Record what is scored for a list; its capture begins with the first one."""
+        """Capture and count the scored rows of a list; capture starts with the first list."""
         with self._beginning:
             if not self._batch_begun:
                 self._batch_begun = True

@@ -1,4 +1,4 @@
-"""What `/metrics` reads of a worker rather than counts: its versions, its capture, its health."""
+"""Metrics that are read from a worker's parts, not counted: versions, capture, health."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ def gauges(
 ) -> dict[str, Mapping[Labels, float]]:
     """Return this worker's gauges, and capture's and the shadows' counters, by metric name.
 
-    `shed_before` requests were refused for the room of their bodies.
+    `shed_before` is the number of requests refused because their bodies had no room.
     """
     shed = shed_before + sum(d.batcher.shed + d.batch.shed for d in deployments)
     counters = [d.captured() for d in deployments]
@@ -20,7 +20,7 @@ def gauges(
     canaries = [d.canary for d in deployments if d.canary]
     serving = [(d.follower.served, d.alias) for d in deployments]
     serving += [(served, s.alias) for s in shadows if (served := s.follower.served)]
-    # Another thread may end a trial between two looks at it.
+    # Another thread may end a trial between two reads of it.
     serving += [(trial.model, c.alias) for c in canaries if (trial := c.trial)]
     return {
         "capture_rows": {(): sum(c.captured for c in counters)},
@@ -47,7 +47,7 @@ def gauges(
 
 
 def _ages(deployments: Sequence[Deployment]) -> dict[Labels, float]:
-    """Return the age of each part's last sign of life, of the model where it is greatest."""
+    """Return the seconds since each part's last heartbeat, the maximum over the models."""
     found: dict[Labels, float] = {}
     for heart in (heart for d in deployments for heart in d.hearts()):
         found[heart.part,] = max(heart.age(), found.get((heart.part,), 0.0))
@@ -62,7 +62,7 @@ def _identity(served: ServedModel | None, alias: str) -> Labels:
 
 
 def _refusal(deployment: Deployment) -> Labels | None:
-    """Return which version the alias names that is not served, and why; None if it is served."""
+    """Return the labels of the alias's version if it is not served, with the reason; else None."""
     following = deployment.follower.following
     if not following.code:
         return None

@@ -1,8 +1,8 @@
-"""Reports to MLflow what this server serves, for all its workers: on change, and every few minutes.
+"""Reporter: records in MLflow what a server's workers serve, on change and every few minutes.
 
-One worker of a server reports, the one that holds a lock; when it ends, another takes over. What
-the workers serve is read from the numbers that they publish for `/metrics`, so nothing of this is
-on the way of a request, and a report that cannot be written changes nothing but a log line.
+One worker of a server reports, the one that holds a lock; when it ends, another takes over. The
+workers' state is read from the numbers that they publish for `/metrics`, so reporting is off the
+request path, and a failure to write a report is only logged.
 """
 
 import contextlib
@@ -28,21 +28,21 @@ from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog, location
 
 LOOK_SECONDS = 0.5
-"""Pause between two looks at what the workers serve."""
+"""Interval between two reads of the workers' state."""
 _AGAIN_SECONDS = 10.0
-"""Pause after a report that could not be written."""
+"""Delay before the retry of a report that could not be written."""
 _END_SECONDS = 2.0
-"""Longest time that the end of a server waits for its report to be taken away."""
+"""Longest time that shutdown waits for the server's report to be ended."""
 _HEED_SECONDS = 5.0
-"""Pause between two looks at what other proxies say of the canary."""
+"""Interval between two reads of other proxies' reports on the canary."""
 _WRITE_SECONDS = 60.0
 _RUN = "run"
-"""File in which the workers of a server find the run of their report."""
+"""File, shared by the workers of a server, with the run id of their report."""
 _UPKEEP_SECONDS = 3600.0
 
 
 class Reporter:
-    """Keeps the report of one server up to date."""
+    """Publisher of one server's report."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Reporter:
         log: JsonLog,
         canary: Canary | None,
     ) -> None:
-        """Remember what is reported."""
+        """Keep the parts whose state is reported."""
         self._settings, self._registry, self._log = settings, registry, log
         self._follower, self._metrics, self._canary = follower, metrics, canary
         self.heart = Heartbeat("reporting")
@@ -67,7 +67,7 @@ class Reporter:
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
     def start(self) -> None:
-        """Begin to report, if the proxy has a name."""
+        """Start the reporting thread, if the proxy has a name."""
         if not self._settings.proxy_name:
             return
         if self._folder is not None:
@@ -78,18 +78,18 @@ class Reporter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin no other report; the last one is taken away."""
+        """Signal the thread to stop; the last worker's thread then ends the report."""
         self._stop.set()
 
     def close(self) -> None:
-        """Take the report away if no other worker goes on serving; wait little for it."""
+        """End the report if no other worker still serves; wait up to `_END_SECONDS` for it."""
         self.stop()
         if self._thread.is_alive():
             self._thread.join(_END_SECONDS)
         self.heart.rest()
 
     def state(self) -> ProxyState:
-        """Return what the workers of this server do now."""
+        """Return the current state of this server's workers."""
         settings, following = self._settings, self._follower.following
         numbers = added(self._metrics.parts())
         served = {
@@ -120,7 +120,7 @@ class Reporter:
         )
 
     def _run(self) -> None:
-        # At the first look most workers are still loading; that is no news for anyone.
+        # Wait before the first report: at start most workers are still loading.
         while not self._stop.wait(LOOK_SECONDS):
             self.heart.beat(_WRITE_SECONDS)
             try:
@@ -131,7 +131,7 @@ class Reporter:
             self._end()
 
     def _end(self) -> None:
-        """Take the report away as the last worker of the server."""
+        """End the report in MLflow if this is the last worker of the server."""
         run_id = self._report.run_id if self._report else ""
         if self._folder is not None:
             if not lock(self._attendance):
@@ -141,8 +141,8 @@ class Reporter:
             proxies.end_report(self._registry, run_id)
 
     def _file(self, name: str) -> Path:
-        """Return a file in which the workers that serve this model meet."""
-        assert self._folder is not None  # noqa: S101 (a server of one meets nobody)
+        """Return the path of a file shared by the workers that serve this model."""
+        assert self._folder is not None  # noqa: S101 (a single worker shares no file)
         return self._folder / f"report-{file_word(self._registry.name)}.{name}"
 
     def _look(self) -> None:
@@ -168,14 +168,14 @@ class Reporter:
             proxies.remove_forgotten(self._registry)
 
     def _heed_others(self) -> None:
-        """Let the canary see whether another proxy has stopped it."""
+        """Pass the other proxies' reports to the canary, in case one of them has stopped it."""
         now = time.monotonic()
         if self._canary and self._canary.trial and now - self._heeded_at >= _HEED_SECONDS:
             self._heeded_at = now
             self._canary.heed(proxies.read_reports(self._registry))
 
     def _fail(self, exc: Exception) -> None:
-        """Say once why nobody can read what this proxy serves."""
+        """Log, once per cause, why the report could not be written."""
         reason = exc if isinstance(exc, ProjectError) else location(exc)
         text = _("what is served could not be reported to MLflow: {reason}", reason=reason)
         if text != self._problem:

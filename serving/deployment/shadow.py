@@ -1,7 +1,7 @@
-"""A second alias scores the same rows beside the answers, so that it can be compared on real input.
+"""Shadow: the version of a second alias scores served rows too, for comparison on real input.
 
-Nothing of it is on the way of an answer: jobs that were answered wait in a bounded queue for a
-thread of low priority, which rests as long as it worked. What finds no room is counted as dropped.
+It is off the request path: served jobs wait in a bounded queue for a thread of low priority, which
+sleeps as long as it worked. Rows that find the queue full are counted as dropped.
 """
 
 import contextlib
@@ -26,21 +26,21 @@ from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import JsonLog, location
 
 WAITING_JOBS = 2000
-"""Most answered requests that wait for the shadow."""
+"""Capacity of the queue, in served requests."""
 GATHERED_ROWS = 256
-"""Rows after which the shadow stops gathering and scores."""
+"""Rows at which a batch is complete and is scored."""
 _NICENESS = 10
 _DRAIN_SECONDS = 5.0
 _SCORE_SECONDS = 30.0
-"""Time after which scoring a batch hangs."""
+"""Time after which the scoring of a batch counts as hung."""
 
 
 class Shadow:
-    """Follows `SHADOW_ALIAS` and captures what it would have answered, with the role `shadow`."""
+    """Follower of `SHADOW_ALIAS` that captures its scores with the role `shadow`."""
 
     def __init__(self, settings: Settings, log: JsonLog) -> None:
-        """Remember what to follow; `start` begins."""
-        # THRESHOLD is for what answers; losing a comparison must refuse no request.
+        """Set up follower and capture; the threads begin with `start`."""
+        # THRESHOLD is for the served version; the loss of a shadow row must refuse no request.
         settings = settings.model_copy(update={"threshold": None, "capture_required": False})
         self.alias, news = settings.shadow_alias, N_("in the shadow: {name} version {number}")
         registry = registry_of(settings, self.alias)
@@ -55,17 +55,17 @@ class Shadow:
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow and to score."""
+        """Start capture, follower and scoring thread."""
         self.capture.start()
         self.follower.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Follow no longer; what waits is still scored."""
+        """Signal the follower to stop; queued jobs are still scored."""
         self.follower.stop()
 
     def close(self) -> None:
-        """Score what waits, then stop."""
+        """Score the queued jobs within a timeout, then stop."""
         self.follower.close()
         with contextlib.suppress(queue.Full):
             self._waiting.put(None, timeout=_DRAIN_SECONDS)
@@ -73,12 +73,12 @@ class Shadow:
         self.capture.close()
 
     def offer(self, jobs: Sequence[Job]) -> None:
-        """Take answered jobs, if there is a shadow, it is another version, and there is room."""
+        """Queue served jobs if the shadow has another version than theirs and there is room."""
         served = self.follower.served
         if served is None or served.version.target.is_version_of(jobs[0].model.version.target):
             return
         for job in jobs:
-            if job.params:  # the other version would answer another question
+            if job.params:  # the shadow scores without parameters: not comparable
                 continue
             try:
                 self._waiting.put_nowait(job)
@@ -99,7 +99,7 @@ class Shadow:
             time.sleep(time.monotonic() - began)
 
     def _gather(self, first: Job) -> tuple[list[Job], bool]:
-        """Return waiting jobs up to a batch, and whether the last of all was among them."""
+        """Return queued jobs up to a batch, and whether the end of the queue was reached."""
         jobs, rows = [first], len(first.instances.rows)
         with contextlib.suppress(queue.Empty):
             while rows < GATHERED_ROWS:
@@ -129,7 +129,7 @@ class Shadow:
 
 
 def translated(job: Job, model: ServedModel) -> Instances:
-    """Return a job's rows in the order of another version's features; what it lacks is null."""
+    """Return a job's rows in another version's feature order; features that it lacks are null."""
     before = job.model.version.contract.feature_names
     after = model.version.contract.feature_names
     if before == after:

@@ -1,23 +1,23 @@
-"""What became of the requests that a canary and its champion answered, counted in a worker."""
+"""Outcome counts of the requests that a canary and its champion served, per worker."""
 
 from serving.deployment.trial import COMPARED, DIFFERING, ERRORS, FLAGGED, REQUESTS, SLOW, Trial
 from serving.engine.job import Job
 
 _PERSONS = 50_000
-"""Most persons that are remembered, so that each counts once."""
+"""Most persons that are remembered, so that each counts once; the oldest are evicted."""
 
 
 class Tally:
     """Counts by trial, arm and outcome. Requests are counted on the event loop only."""
 
     def __init__(self, slow_seconds: float) -> None:
-        """Start at zero; an answer that takes longer than `slow_seconds` is slow."""
+        """Start at zero; a response that takes longer than `slow_seconds` is slow."""
         self.counts: dict[tuple[str, str, str], int] = {}
         self._slow_seconds = slow_seconds
         self._trial, self._persons = "", dict[str, None]()
 
     def first(self, trial: Trial, person: str | None) -> bool:
-        """Tell whether a request counts: of a person's only the first does."""
+        """Return whether a request counts: of a person's requests only the first does."""
         if self._trial != trial.name:
             self._trial = trial.name
             self._persons.clear()
@@ -31,7 +31,7 @@ class Tally:
         return True
 
     def answered(self, trial: Trial, arm: str, job: Job, seconds: float) -> None:
-        """Count an answer and how long it took; of several rows the first stands for all."""
+        """Count a response and its latency; of several rows only the first one's label counts."""
         self._add(trial, arm, REQUESTS)
         if seconds > self._slow_seconds:
             self._add(trial, arm, SLOW)
@@ -39,12 +39,12 @@ class Tally:
             self._add(trial, arm, FLAGGED)
 
     def failed(self, trial: Trial, arm: str) -> None:
-        """Count a request that a version did not score."""
+        """Count a request that a version failed to score."""
         self._add(trial, arm, REQUESTS)
         self._add(trial, arm, ERRORS)
 
     def compared(self, trial: Trial, arm: str, compared: int, differing: int) -> None:
-        """Count answers whose label the other version gave too, or did not."""
+        """Count the responses that were compared, and those whose label differs."""
         self._add(trial, arm, COMPARED, compared)
         self._add(trial, arm, DIFFERING, differing)
 

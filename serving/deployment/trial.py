@@ -1,9 +1,9 @@
-"""Which requests a canary answers, what is counted of both versions, and when that is enough.
+"""Trial of a canary: which requests it serves, the comparisons, and the evidence that stops it.
 
-A request is given to the canary by a hash, so within a moment of the day the two versions meet the
-same clients. Of all bad events (errors, slow answers, flags) the canary's part can then be at most
-`core.metrics.sequential.trials_share`, whatever their rate is at that hour: each is tested on the
-events alone. A person counts once, since all their requests go to the same version.
+Requests are routed by a hash, so at any time of day both versions serve the same population. Of all
+bad events (errors, slow responses, flags) the share of a tolerable canary is then at most
+`core.metrics.sequential.trials_share`, whatever the event rate of the hour: each test conditions on
+the number of events. A person counts once, since all their requests go to the same version.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ REQUESTS, ERRORS, SLOW, FLAGGED = "requests", "errors", "slow", "flagged"
 COMPARED, DIFFERING = "compared", "differing"
 
 ENOUGH_TESTS = 5
-"""Tests that share α: flagged is one of too many and one of too few."""
+"""Tests that share α (Bonferroni): `flagged` is two, of too many and of too few."""
 
 Counts = Mapping[tuple[str, str], int]
-"""How many requests, by arm and outcome."""
+"""Number of requests by arm and outcome."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A canary that answers a share of the requests now, beside the champion that it fits to.
+    """A canary that serves a share of the requests, and the champion that it is compared with.
 
-    `begun` tells which start of a canary this is; `key` is that of the pseudonyms.
+    `share` is at most 1; `begun` identifies this start of a canary; `key` is the pseudonyms' key.
     """
 
     champion: ServedModel
@@ -46,20 +46,20 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Return what is counted apart: a start of a canary beside one champion."""
+        """Return the name under which outcomes are counted: one start of a canary, one champion."""
         return f"{self.model.version.name} {self.begun} no. {self.champion.version.number}"
 
     def person(self, job: Job) -> str | None:
-        """Return the pseudonym of a request about one person; None for any other."""
+        """Return the pseudonym of a request with one row; None for any other request."""
         if len(job.instances.rows) != 1:
             return None
         prefix = job.model.version.contract.entity_prefix
         return stored(job.instances.entities[0], self.key, prefix)
 
     def takes(self, identity: str) -> bool:
-        """Tell whether what has this identity is the canary's; a greater share keeps the smaller.
+        """Return whether an identity is routed to the canary; a greater share includes a smaller.
 
-        The hash is over the version too, so that another canary meets others.
+        The hash covers the version too, so that another canary gets other identities.
         """
         target = self.model.version.target
         text = f"{target.number} {target.created_ms} {identity}".encode()
@@ -71,8 +71,8 @@ class Trial:
 class Measure:
     """One comparison of the two versions.
 
-    `champion` and `canary` are rates, None without trials; `evidence` is ln of the e-value that the
-    canary is worse than tolerated, `enough` that from which it is stopped.
+    `champion` and `canary` are rates, None without trials; `evidence` is ln of the e-value for the
+    canary being worse than tolerated, `enough` the evidence at which it is stopped.
     """
 
     name: str
@@ -83,12 +83,12 @@ class Measure:
 
     @property
     def weight(self) -> float:
-        """Return the part of the evidence that is enough, from 0 to 1."""
+        """Return the evidence as a fraction of `enough`, from 0 to 1."""
         return min(max(self.evidence / self.enough, 0.0), 1.0)
 
 
 def measures(counts: Counts, share: float, settings: Settings) -> list[Measure]:
-    """Return the comparisons that decide about a canary."""
+    """Return the comparisons by which a canary is judged."""
 
     def count(arm: str, outcome: str) -> int:
         return counts.get((arm, outcome), 0)
@@ -101,7 +101,7 @@ def measures(counts: Counts, share: float, settings: Settings) -> list[Measure]:
         one, other = (_rate(count(arm, outcome), count(arm, REQUESTS)) for arm in ARMS)
         return one, other
 
-    # An answer by everybody's canary has no champion beside it.
+    # At a share of 1 no request is the champion's; the tests need a probability below 1.
     part = min(share, 1 - 1e-9)
     more, fewer = against(FLAGGED, CANARY, part), against(FLAGGED, CHAMPION, 1 - part)
     compared, differing = count(CANARY, COMPARED), count(CANARY, DIFFERING)
@@ -118,12 +118,12 @@ def measures(counts: Counts, share: float, settings: Settings) -> list[Measure]:
 
 
 def worst(found: list[Measure]) -> Measure:
-    """Return the measure with most evidence."""
+    """Return the measure with the most evidence."""
     return max(found, key=lambda one: one.evidence)
 
 
 def reason(measure: Measure) -> str:
-    """Say what a measure has found."""
+    """Return a measure's name and rates as text for the operator."""
     facts = {"name": _(measure.name), "canary": percent(measure.canary)}
     if measure.champion is None:
         return _("{name} {canary}", **facts)
