@@ -1,1 +1,1 @@
-"""The runbook and the documents that it names, as pages."""
+"""The runbook and the documents that it links to, as HTML pages."""

@@ -1,4 +1,4 @@
-"""Markdown of the project's documents to HTML whose links lead to pages of the proxy. Pure."""
+"""Conversion of the project's Markdown to HTML with links to pages of the proxy. Pure."""
 
 import re
 from collections.abc import Container
@@ -9,15 +9,16 @@ from xml.etree.ElementTree import Element
 
 _SECTION = re.compile(r"(\d+(?:\.\d+)*)\.?\s")
 _TAB = 3
-"""Spaces that what belongs to an item of a numbered list is indented by."""
+"""Indentation, in spaces, of the content of an item of a numbered list."""
 
 
 def html_of(text: str, name: str, known: Container[str], above: str) -> str:
     """Return a document as HTML.
 
-    A heading with a number has it as its anchor (`#3.4`), another one what GitHub would give it.
-    Relative links start from the document's `name`, its path from the project's folder. One to a
-    `known` file, which is served, goes to its path below `above`; another one becomes its text.
+    The anchor of a numbered heading is its number (`#3.4`), of any other the one GitHub generates.
+    Relative links are resolved from the document's `name`, its path from the project's folder. A
+    link to a `known` file, which is served, is rewritten to its path below `above`; any other link
+    is replaced by its text.
     """
     import markdown
     from markdown.treeprocessors import Treeprocessor
@@ -33,7 +34,7 @@ def html_of(text: str, name: str, known: Container[str], above: str) -> str:
         tab_length=_TAB,
     )
     converter.treeprocessors.register(LinkFollower(converter), "links", 0)
-    # What scrolls by itself must be reachable with the keyboard.
+    # Scrollable elements must be focusable by keyboard.
     made = str(converter.convert(text)).replace("<pre>", '<pre tabindex="0">')
     return made.replace("<table>", '<table tabindex="0">')
 
@@ -46,7 +47,7 @@ def _anchor(heading: str, _separator: str) -> str:
 
 
 def _follow(element: Element, name: str, known: Container[str], above: str) -> None:
-    """Let one element's link lead to a page of the proxy; give a table's headings their scope."""
+    """Rewrite one element's link to a page of the proxy; set the scope of a table's headings."""
     if element.tag == "th":
         element.set("scope", "col")
     attribute = {"a": "href", "img": "src"}.get(element.tag)
@@ -70,7 +71,7 @@ def linked(text: str, base: str) -> Any:
 
 
 def linked_page(html: str, base: str) -> str:
-    """Return a page whose texts' section marks are links; tags and style sheet stay as they are."""
+    """Return a page with the section marks of its text as links; tags and styles are unchanged."""
     return _TEXT.sub(lambda part: _marks_linked(part[0], base), html)
 
 

@@ -1,4 +1,4 @@
-"""`/runbook`: what operators do, section by section, and the documents and pictures it names."""
+"""`/runbook`: the runbook as a page, and the documents and pictures that it links to."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _LINK = re.compile(r"\]\(([^)#\s]+)")
 
 
 def document_routes() -> list[Route]:
-    """Return the routes of the runbook and of what it links to."""
+    """Return the routes of the runbook and of the files that it links to."""
 
     def document(request: Request) -> Response:
         path = request.path_params.get("path")
@@ -36,10 +36,10 @@ def document_routes() -> list[Route]:
 def answer(name: str, root: str) -> Response:
     """Return a document of the project's folder as a page, or a picture.
 
-    `root` is the way from its address up to the proxy's first page.
+    `root` is the relative path from its URL up to the proxy's root.
 
     Raises:
-        RouteError: it is none of those that are served, or not here.
+        RouteError: 404; it is not among the served files.
     """
     path = served_files().get(name)
     if path is None:
@@ -62,7 +62,7 @@ def served_files() -> Mapping[str, Path]:
 
 @cache
 def render(name: str, root: str) -> str:
-    """Return a document's page."""
+    """Return a document's page as HTML."""
     text = served_files()[name].read_text(encoding="utf-8")
     body = html_of(text, name, served_files(), f"{root}runbook/")
     return filled(
