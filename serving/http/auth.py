@@ -10,20 +10,20 @@ from serving.config.model_paths import plain
 from serving.errors import Unauthorized
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/ping"})
-"""Paths that need no key, so that a load balancer can look."""
+"""Paths that need no key, for the health checks of load balancers."""
 
 DOCS, OPENAPI, DOCS_FILES = "/docs", "/openapi.json", "/static-offline-docs"
-"""The API's documentation, and what its page fetches."""
+"""Paths of the API's documentation, and of what its page fetches."""
 NAME_DIGITS = 8
-"""Digits of a key's SHA-256 that stand for it in the log."""
+"""Hexadecimal digits of a key's SHA-256 that identify it in the log."""
 
 
 class ApiKeys:
-    """The accepted keys, as SHA-256 digests; none leaves everything open.
+    """The accepted keys, as SHA-256 digests; without any, no path needs a key.
 
-    Browsers send no header of their own, so `pages`, the API's documentation and what is under them
-    also take the key as the password of HTTP Basic. Nothing else does: a browser sends those by
-    itself.
+    Browsers cannot add a header to a page's request, so `pages`, the API's documentation and the
+    paths below them also accept the key as the password of HTTP Basic. No other path does: a
+    browser attaches such credentials by itself.
     """
 
     def __init__(self, digests: Sequence[bytes], pages: Iterable[str] = ()) -> None:
@@ -32,10 +32,10 @@ class ApiKeys:
         self._pages = (*pages, DOCS, OPENAPI, DOCS_FILES)
 
     def check(self, path: str, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-        """Let a request pass; return what its key is called in the log, None without one.
+        """Authenticate a request; return the log's id of its key, None where no key is needed.
 
         Raises:
-            Unauthorized: the path needs a key, and none of the accepted ones or several came.
+            Unauthorized: the path needs a key, and the request has no accepted key, or several.
         """
         path = plain(path)
         if not self._digests or path in OPEN_PATHS:
@@ -45,14 +45,14 @@ class ApiKeys:
         if len(presented) > 1:
             raise Unauthorized(browser=browser, several=True)
         given = hashlib.sha256(b"".join(presented)).digest()
-        # All are compared, so the time does not tell which one came close.
+        # All digests are compared, so that the time does not reveal which one matched.
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if not any(matches):
             raise Unauthorized(browser=browser)
         return given.hex()[:NAME_DIGITS]
 
     def _is_page(self, path: str) -> bool:
-        """Tell whether a path is one that browsers open, or fetch for a page."""
+        """Return whether a path is one that browsers open, or fetch for a page."""
         return any(path == page or path.startswith(f"{page}/") for page in self._pages)
 
 
@@ -69,7 +69,7 @@ def _presented(headers: Sequence[tuple[bytes, bytes]], *, basic: bool) -> list[b
 
 
 def _password(token: bytes) -> bytes:
-    """Return the password of Basic credentials; any user name will do."""
+    """Return the password of Basic credentials; any user name is accepted."""
     try:
         return base64.b64decode(token.strip(), validate=True).partition(b":")[2].strip()
     except binascii.Error:

@@ -1,4 +1,4 @@
-"""Bodies of requests as they arrive: how long, how slowly, and how much of all of them at once."""
+"""Reception of request bodies, with limits on size, time and the total of a worker."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,47 +9,47 @@ from starlette.types import Receive, Scope
 from serving.errors import BodyTooLarge, BodyTooSlow, Overloaded, UnsupportedEncoding
 
 BODY_SECONDS = 30.0
-"""Longest time that a body may take to arrive, so that idle senders do not pile up."""
+"""Longest time that a body may take to arrive, so that idle senders do not accumulate."""
 INLINE_BYTES = 128 * 1024
-"""Length up to which a body is parsed on the event loop as soon as it is there."""
+"""Length up to which a body is parsed on the event loop as soon as it is complete."""
 MOST_BYTES = 128 * 2**20
-"""Most bytes of bodies, unfinished or waiting to be parsed, that a worker keeps at a time."""
+"""Most bytes of bodies, incomplete or waiting to be parsed, that a worker holds at a time."""
 WHOLE = "whole_body"
-"""Key of the state in a request's scope once all of its body is there."""
+"""Key in the state of a request's scope, set once its body is complete."""
 _CROWDED = 0.0
-"""Time of the loop, long past, at which a body ends that others leave no room."""
+"""Deadline in the past, in event loop time, that marks a body ended for want of room."""
 
 
 class Bodies:
-    """The bodies of one worker that are not parsed yet, but for those that come in one piece.
+    """Byte count of one worker's bodies that are incomplete or wait to be parsed.
 
-    Where they are too much, the oldest unfinished one ends: whoever sends as clients do is done
-    within milliseconds.
+    Above the limit the oldest incomplete one is ended, since an ordinary client has sent its body
+    within milliseconds. A short body that arrives in one piece is not counted.
     """
 
     def __init__(self, most: int = MOST_BYTES) -> None:
-        """Begin without any."""
+        """Start without any."""
         self._most, self._total = most, 0
         self.shed = 0
         self._unfinished: dict[asyncio.Timeout, int] = {}
 
     def take(self, clock: asyncio.Timeout, size: int) -> None:
-        """Count a piece of the body whose time `clock` measures; end the oldest if need be."""
+        """Count a chunk of the body with timeout `clock`; above the limit, end the oldest body."""
         self._unfinished[clock] = self._unfinished.get(clock, 0) + size
         self._total += size
         if self._total > self._most:
             oldest = next(iter(self._unfinished))
-            # It leaves at a later turn of the event loop; until then nobody else has to.
+            # It is released in a later iteration of the event loop; end no other until then.
             if not oldest.expired():
                 oldest.reschedule(_CROWDED)
 
     def leave(self, clock: asyncio.Timeout) -> None:
-        """Forget a body: it is whole, or its sender has gone."""
+        """Release a body: it is complete, or its reception has ended otherwise."""
         self._total -= self._unfinished.pop(clock, 0)
 
     @contextmanager
     def waiting(self, body: bytes) -> Iterator[None]:
-        """Count a whole body as long as it waits to be parsed.
+        """Count a complete body while it waits to be parsed.
 
         Raises:
             Overloaded: there is no room for it.
@@ -65,25 +65,25 @@ class Bodies:
 
 
 def bodies_of(scope: Scope) -> Bodies:
-    """Return the bodies of the worker that answers."""
+    """Return the body count of this worker."""
     found: Bodies = scope["state"]["bodies"]
     return found
 
 
 def stated_length(scope: Scope) -> int:
-    """Return what a request says of the length of its body, in bytes; 0 where it says nothing."""
+    """Return the length in bytes that `Content-Length` states; 0 where it is missing."""
     said = (value for name, value in scope["headers"] if name == b"content-length")
     return max((int(value) for value in said if value.isdigit()), default=0)
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return the whole body.
+    """Return the complete body.
 
     Raises:
         UnsupportedEncoding: it is compressed.
-        BodyTooLarge: it is longer than `limit` bytes, said or found; the rest is not read.
-        BodyTooSlow: it has not come whole within `BODY_SECONDS`.
-        Overloaded: others came meanwhile, and all of them were too much.
+        BodyTooLarge: it is longer than `limit` bytes, stated or received; the rest is not read.
+        BodyTooSlow: it is not complete within `BODY_SECONDS`.
+        Overloaded: it was ended because the worker's bodies exceeded their limit.
     """
     if stated_length(scope) > limit:
         raise BodyTooLarge(limit=limit)
@@ -91,7 +91,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise UnsupportedEncoding
     if WHOLE in scope.get("state", ()):
-        # A timer for what needs no wait would cost more than to parse it.
+        # The body is here: a timer would cost more than parsing it.
         message = await receive()
         body: bytes = message.get("body", b"")
     else:
@@ -102,7 +102,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 
 async def _arriving(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Return a body that is on its way, or as much of it as shows that it is too long."""
+    """Return an arriving body; of one that is too long, only a part longer than `limit`."""
     clock = asyncio.timeout(BODY_SECONDS)
     try:
         async with clock:
@@ -121,7 +121,7 @@ async def _arriving(scope: Scope, receive: Receive, limit: int) -> bytes:
 async def _rest(
     first: bytes, receive: Receive, limit: int, clock: asyncio.Timeout, bodies: Bodies
 ) -> bytes:
-    """Return the body that begins so, or as much of it as shows that it is too long."""
+    """Return the body that begins with `first`; of one too long, a part longer than `limit`."""
     parts, size, more = [first], len(first), True
     bodies.take(clock, size)
     try:

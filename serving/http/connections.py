@@ -1,10 +1,11 @@
-"""What a client may hold: uvicorn's protocol with limits on headers, time and connections.
+"""uvicorn's HTTP protocol with limits on headers, time and connections.
 
-uvicorn offers `timeout_keep_alive` and `backlog`, which are used. Its `limit_concurrency` answers
-503 to health checks as well and knows no idle connection; `h11_max_incomplete_event_size` belongs
-to its slower protocol; httptools, the fast one, has no limit, and hands the trailers of a chunked
-body over as headers. So this counts bytes before they are parsed, and looks at all connections once
-a second: a request pays for some attributes, no timer.
+uvicorn offers `timeout_keep_alive` and `backlog`, which are used. Its `limit_concurrency` also
+rejects health checks with 503 and does not distinguish idle connections;
+`h11_max_incomplete_event_size` belongs to its slower protocol; httptools, the fast one, has no
+limit, and reports the trailers of a chunked body as headers. So this protocol counts bytes before
+they are parsed, and checks all connections once a second: a request costs some attributes, no
+timer.
 """
 
 import asyncio
@@ -22,40 +23,40 @@ from serving.http.bodies import BODY_SECONDS, WHOLE
 from serving.http.middleware import error_body
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Longest request line and headers; as long may be what a body sends besides data."""
+"""Longest request line and headers; also the most bytes of a body in a row that are no data."""
 HEAD_SECONDS = 10.0
-"""Longest time in which the headers arrive, from the connection or their first byte on."""
+"""Longest time for the headers to arrive, from the connection or their first byte on."""
 KEEP_ALIVE_SECONDS = 75.0
 """Longest time that a connection stays open without a request."""
 BACKLOG = 2048
-"""Connections that the system keeps until they are accepted; all of them may be at once."""
+"""Connections that the system queues until they are accepted, possibly all at once."""
 
 _GRACE_SECONDS = 2.0
-"""Time for an answer that says that the connection is closed."""
+"""Time for sending a response that closes the connection."""
 _DROPPED_BYTES = 1024 * 1024
-"""Most bytes that are read and dropped meanwhile."""
+"""Most bytes that are read and discarded during that time."""
 _PIECE_BYTES = 64 * 1024
 _LOOK_SECONDS = 1.0
 _OTHER_FILES = 256
-"""Files that are no connections: journals, logs, downloads, pipes."""
+"""Open files that are no connections: journals, logs, downloads, pipes."""
 
 
 class Connections:
     """The connections of one worker.
 
-    At `most` the one that has been idle longest is closed; `closed` is told the reason of each that
-    is closed for a limit.
+    Above `most` the one that has been idle longest is closed; `closed` is called with the reason of
+    each connection that is closed for a limit.
     """
 
     def __init__(self, most: int, closed: Callable[[str], None]) -> None:
-        """Begin without any."""
+        """Start without any."""
         self.most, self.closed = most, closed
         self.all: set[LimitedProtocol] = set()
         self.idle: dict[LimitedProtocol, None] = {}
         self._looks = False
 
     def enter(self, one: "LimitedProtocol", loop: asyncio.AbstractEventLoop) -> None:
-        """Take a new connection; where there is no room, the longest idle one goes, or itself."""
+        """Add a new connection; above the limit, close the longest idle one, or the new one."""
         self.all.add(one)
         if len(self.all) > self.most:
             next(iter(self.idle), one).end("crowded")
@@ -66,7 +67,7 @@ class Connections:
             loop.call_later(_LOOK_SECONDS, self._look, loop)
 
     def leave(self, one: "LimitedProtocol") -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         self.all.discard(one)
         self.idle.pop(one, None)
 
@@ -80,30 +81,30 @@ class Connections:
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. Its `due` is the loop's time at which it is closed."""
+    """One connection; `due` is its timeout, in event loop time."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Find the worker's connections, which the application's lifespan has made."""
+        """Take the worker's connections from the state of the application's lifespan."""
         super().__init__(*args, **options)
         self._shared: Connections = self.app_state["connections"]
         self.due = math.inf
         self._in_head, self._refused, self._progress = True, False, False
-        # Bytes of the head so far, or of a body since its last data; heads that were whole.
+        # Bytes of the head so far, or of a body since its last data; number of complete heads.
         self._unused = self._heads = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for headers."""
+        """Start the timeout of the headers."""
         super().connection_made(transport)
         self.due = self.loop.time() + HEAD_SECONDS
         self._shared.enter(self, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection."""
         self._shared.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come, no more of a head than it may have."""
+        """Parse the received bytes, of a head no more than `MAX_HEAD_BYTES`."""
         if self._refused:
             self._unused += len(data)
             if self._unused > _DROPPED_BYTES:
@@ -125,12 +126,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; what comes after the body (a trailer) is none."""
+        """Accept a header; drop trailers, which follow the body."""
         if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, and to wait for the body."""
+        """Start the request's processing, and the timeout of the body."""
         self._in_head = False
         self._heads += 1
         self.due = self.loop.time() + BODY_SECONDS + _GRACE_SECONDS
@@ -138,12 +139,12 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Accept a chunk of the body."""
         self._progress = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for nothing more while the request is answered."""
+        """Suspend the timeout while the request is processed."""
         self._in_head = True
         self.due = math.inf
         self.scope["state"][WHOLE] = True
@@ -151,7 +152,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._rest_if_idle()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
+        """Start the timeout of an idle connection."""
         super().on_response_complete()
         self._rest_if_idle()
 
@@ -162,12 +163,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._shared.idle[self] = None
 
     def overdue(self) -> None:
-        """Close the connection: what was due has not come."""
+        """Close the connection after a timeout, unless a complete request is being processed."""
         answering = self.cycle is not None and not self.cycle.response_complete
         if self._refused:
             self.end(None)
         elif self.pipeline or (answering and self._in_head):
-            # What comes after a request that is being answered is not read meanwhile.
+            # Pipelined data is not read while a request is being processed.
             self.due = math.inf
         elif self._in_head:
             self.end("idle" if self._heads and not self._unused else "head_too_slow")
@@ -175,14 +176,14 @@ class LimitedProtocol(HttpToolsProtocol):
             self.end("body_too_slow")
 
     def end(self, reason: str | None) -> None:
-        """Close the connection at once, and count it under a reason."""
+        """Close the connection at once, and count it under `reason` unless that is None."""
         if reason is not None:
             self._shared.closed(reason)
         self._shared.leave(self)
         self.transport.abort()
 
     def _refuse(self) -> None:
-        """Answer 431, unless an answer is under way, and take nothing more."""
+        """Respond 431, unless a response is under way, and accept no more data."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.end("head_too_large")
             return
@@ -193,15 +194,15 @@ class LimitedProtocol(HttpToolsProtocol):
         body = msgspec.json.encode(error_body(error, RequestContext(None)))
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
         self.transport.write(STATUS_LINE[error.status] + head % len(body) + body)
-        # What is on its way is read and dropped for a while: a reset would take the answer along.
+        # Data in flight is read and discarded for a while: a TCP reset could discard the response.
         self.transport.write_eof()
         self._refused, self.due = True, self.loop.time() + _GRACE_SECONDS
 
 
 def room_for(connections: int) -> tuple[int, int]:
-    """Raise the limit of open files for so many connections, as far as this user may.
+    """Raise the limit of open files for `connections`, up to the hard limit.
 
-    Returns how many there may be, and how many may wait to be accepted.
+    Returns the connections that it allows, and the listen backlog.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + BACKLOG + _OTHER_FILES

@@ -1,7 +1,7 @@
 """`/invocations`, `/ping` and `/version`, as MLflow's own scoring server defines them.
 
-A client written for `mlflow models serve` needs no change. Instances are checked by the served
-contract, captured and logged like those of `/predict`; errors have the proxy's one shape.
+A client written for `mlflow models serve` needs no change. Instances are validated by the served
+contract, captured and logged like those of `/predict`; errors have the proxy's schema.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from serving.protocol.mlflow_input import PARQUET, is_json, read_sent
 from serving.protocol.params import Params
 
 MOST_LONG = 4
-"""Most requests of a worker whose bodies are longer than `MAX_BODY_BYTES`."""
+"""Most concurrent requests of a worker with bodies longer than `MAX_BODY_BYTES`."""
 
 
 class InvocationsEndpoint:
-    """Answers `{"predictions": ...}` with the outputs that pyfunc gives, in its shape."""
+    """Endpoint that returns `{"predictions": ...}` with pyfunc's outputs, in pyfunc's shape."""
 
     def __init__(self, deployment: Deployment) -> None:
-        """Keep the parts that answer."""
+        """Keep the deployment's parts."""
         self._follower, self._batcher = deployment.follower, deployment.batcher
         self._deployment, settings = deployment, deployment.settings
         self._usual = settings.max_body_bytes
@@ -45,10 +45,10 @@ class InvocationsEndpoint:
         self._one_reads = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; every error goes to the middleware."""
+        """Handle one request; every error is raised to the middleware."""
         self._batcher.admit(0)
         if stated_length(scope) <= self._usual:
-            # One that does not say how long it is may not be long.
+            # A body without a Content-Length must keep to the usual limit.
             await self._answer(scope, receive, send, self._usual)
             return
         if self._long >= MOST_LONG:
@@ -86,7 +86,7 @@ class InvocationsEndpoint:
     def _read(
         self, version: LoadedVersion, body: bytes, kind: str
     ) -> tuple[Instances, Params | None, int]:
-        """Return the rows, the parameters, and how many fields were left out."""
+        """Return the rows, the parameters, and how many fields were dropped."""
         exact = version.reader.read_frame(body) if is_json(kind) else None
         if exact is not None:
             return exact, version.params.defaults or None, 0
@@ -111,15 +111,15 @@ class InvocationsEndpoint:
 
 
 async def mlflow_version(_request: Request) -> Response:
-    """Answer with the version of MLflow.
+    """Return the installed version of MLflow.
 
-    The body is what MLflow's server sends; that one calls it JSON, which it is not.
+    The body is that of MLflow's server, which labels it as JSON although it is not.
     """
     return Response(installed_version("mlflow"), media_type="text/plain")
 
 
 def ping_route(deployment: Deployment) -> Route:
-    """Return the route that answers 200 with a model, 404 without one, as MLflow's server does."""
+    """Return the route that responds 200 with a model, 404 without, as MLflow's server does."""
 
     async def ping(_request: Request) -> Response:
         status = 404 if deployment.follower.served is None else 200

@@ -1,4 +1,4 @@
-"""Around every request: its id, its key, its errors in one shape, its line in the log."""
+"""Request middleware: request id, authentication, error responses, log record."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -25,16 +25,17 @@ _PROBE = "/ready"
 
 
 class RequestMiddleware:
-    """Outermost part of the app, in plain ASGI since every request pays for it.
+    """Outermost layer of the app, in plain ASGI since every request passes through it.
 
     Args:
-        app: what answers; it finds the `RequestContext` in `scope["context"]`.
-        root: path prefix under which a reverse proxy publishes this one; empty: none, or what
-            `X-Forwarded-Prefix` says.
-        client: what the log says of who asked: a short digest of the key, the address, or nothing.
-        observe: called with each request's line for the log.
+        app: the wrapped app; the `RequestContext` is in its `scope["context"]`.
+        root: path prefix under which a reverse proxy publishes this one; empty: none, or the value
+            of `X-Forwarded-Prefix`.
+        client: what identifies a client in the log: a short digest of the key, the address, or
+            nothing.
+        observe: called with each request's log record.
         paths: the app's own paths; the log shows no other, since a client may put data in a path.
-        hot: by method and path, what answers without going through `app` and its router.
+        hot: by method and path, the endpoints that bypass `app` and its router.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class RequestMiddleware:
         self.hot, self._root, self._client = dict(hot), root, client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -76,7 +77,7 @@ class RequestMiddleware:
 
         try:
             if self._client == "address" and scope.get("client"):
-                # From behind a trusted proxy the one that it names, which is uvicorn's work.
+                # Behind a trusted proxy uvicorn has replaced it by the forwarded address.
                 context.client = scope["client"][0]
             key = self._keys.check(scope["path"], headers)
             if self._client == "key":
@@ -96,7 +97,7 @@ class RequestMiddleware:
             self._observe(record)
 
     def _translate(self, context: RequestContext, exc: Exception) -> RequestError:
-        """Return the error to answer with, and note in the context what the log should say."""
+        """Return the error to send, and set the context's message for the log."""
         if not isinstance(exc, RequestError):
             context.message = _("internal error: {where}", where=location(exc))
             return InternalError()
@@ -109,7 +110,7 @@ class RequestMiddleware:
     def _record(self, scope: Scope, context: RequestContext) -> RequestRecord:
         path = scope["path"]
         level = "INFO"
-        # A probe that is told to wait, as at every start, is nothing to look at.
+        # A readiness probe gets 503 at every start, which deserves no warning.
         if context.status >= 400 and plain(path) != _PROBE:
             level = "WARNING" if context.status < 500 else "ERROR"
         return RequestRecord(
@@ -128,18 +129,18 @@ class RequestMiddleware:
 
 
 def _as_get(scope: Scope) -> Scope:
-    """Return a HEAD request as the GET that it asks about; the server sends no body of it."""
+    """Return a HEAD request as the corresponding GET; the server omits the body."""
     return {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
 
 def error_body(error: RequestError, context: RequestContext) -> dict[str, object]:
-    """Return an error in the one shape that all of them have."""
+    """Return the response body of an error, in the schema of all errors."""
     found = {"code": error.code, "message": str(error), "details": error.details}
     return {"error": found, "request_id": context.request_id}
 
 
 async def send_error(error: RequestError, context: RequestContext, send: Send) -> None:
-    """Send an error."""
+    """Send an error response."""
     body = msgspec.json.encode(error_body(error, context))
     extra = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     await send_json(error.status, body, send, extra)
@@ -148,7 +149,7 @@ async def send_error(error: RequestError, context: RequestContext, send: Send) -
 async def send_json(
     status: int, body: bytes, send: Send, headers: Collection[tuple[bytes, bytes]] = ()
 ) -> None:
-    """Send a whole answer whose body is JSON already."""
+    """Send a complete response whose body is encoded JSON."""
     fixed = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -1,4 +1,4 @@
-"""OpenAPI of what no static type says: served contract, MLflow protocol, errors, keys."""
+"""OpenAPI beyond the static types: served contract, MLflow protocol, errors, keys."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -50,9 +50,9 @@ _SCHEMAS = {
 
 
 def describe(app: FastAPI, deployments: Sequence[Deployment]) -> dict[str, Any]:
-    """Describe the API as it is now: FastAPI's document, completed by the served versions.
+    """Return the current OpenAPI document: FastAPI's, completed by the served versions.
 
-    The first model is at the usual paths, each of several under its prefix as well.
+    The first model is at the unprefixed paths, each of several under its prefix as well.
     """
     main = deployments[0]
     served, settings = main.follower.served, main.settings
@@ -83,7 +83,7 @@ def describe(app: FastAPI, deployments: Sequence[Deployment]) -> dict[str, Any]:
 
 
 def _scoring(deployment: Deployment, prefix: str = "", suffix: str = "") -> dict[str, Any]:
-    """Describe the paths of a model that score; a suffix tells its operations from others'."""
+    """Return a model's scoring paths; `suffix` makes its operation ids unique."""
     served, settings = deployment.follower.served, deployment.settings
     contract = served.version.contract if served else None
     threshold = served.threshold if served else None
@@ -97,7 +97,7 @@ def _scoring(deployment: Deployment, prefix: str = "", suffix: str = "") -> dict
 
 
 def _translate(document: dict[str, Any]) -> None:
-    """Put what FastAPI takes from names and docstrings into the reader's language."""
+    """Replace the texts that FastAPI takes from names and docstrings by translated messages."""
     for path, summary in _SUMMARIES.items():
         operation = document["paths"][path]["get"]
         operation["summary"] = operation["responses"]["200"]["description"] = _(summary)
@@ -147,7 +147,7 @@ def _predict(
 
 
 def _answer_example(contract: ModelContract, example: Example, threshold: float) -> dict[str, Any]:
-    """Return what the served version answers to the contract's example."""
+    """Return the served version's response to the contract's example."""
     prediction = {
         contract.score_name: example.score,
         contract.label_name: int(example.score >= threshold),
@@ -194,7 +194,7 @@ def _post(
     answers: dict[str, Any],
     *errors: str,
 ) -> dict[str, Any]:
-    """Describe an operation that scores: what is sent and answered, by media type."""
+    """Return an operation that scores: request and response content by media type."""
     return {
         "summary": summary,
         "operationId": operation,
@@ -222,7 +222,7 @@ def _error(status: str) -> dict[str, Any]:
 
 
 def error_schema() -> dict[str, Any]:
-    """Return the shape that every error has."""
+    """Return the schema of every error response."""
     detail = {
         "instance": {"type": ["integer", "null"]},
         "field": {"type": ["string", "null"]},

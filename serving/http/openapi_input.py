@@ -1,7 +1,8 @@
-"""Schemas of what may be sent: instances by the served contract, MLflow's bodies, CSV.
+"""Schemas of request bodies: instances by the served contract, MLflow's formats, CSV.
 
-What a schema allows of JSON is accepted. Some of what is accepted no schema can say (a year at the
-end of a name, but not two years; columns of one length; CSV); descriptions and examples tell it.
+JSON that a schema allows is accepted. Some accepted input cannot be expressed in JSON Schema (a
+year at the end of a name, but not two years; columns of equal length; CSV): descriptions and
+examples document it.
 """
 
 import csv
@@ -35,7 +36,7 @@ def predict_body(
 ) -> dict[str, Any]:
     """Return the schema of a body of `/predict`; without a contract, only its outline.
 
-    `more_fields` says that fields which the model does not have are left out.
+    `more_fields` is whether fields outside the contract are accepted, and dropped.
     """
     explain: dict[str, Any] = {"type": "boolean", "default": False}
     explain["description"] = _("adds to each prediction the features that changed its score most")
@@ -58,7 +59,7 @@ def invocations_content(
     instance = _instance(contract, more_fields)
     records = _several(instance, max_instances)
     if more_fields:
-        # A list among the values of one object makes it columns.
+        # An object with a list among its values is read as columns.
         instance = {**instance, "additionalProperties": {"type": _NO_LIST}}
     tensor: dict[str, Any] = {"type": ["array", "object"]}
     split: dict[str, Any] = {
@@ -128,7 +129,7 @@ def _instance(contract: ModelContract | None, more_fields: bool = False) -> dict
 
 
 def period_text(contract: ModelContract) -> str:
-    """Say what period a row is of, who states it, and how far ahead the score looks."""
+    """Return a description of how a row states its period, and of the score's horizon."""
     said = []
     if contract.year_suffixes:
         said.append(

@@ -1,4 +1,4 @@
-"""What the proxy's pages share: routes, one style sheet, a policy that lets nothing else in."""
+"""Common parts of the proxy's pages: routes, style sheet, content security policy."""
 
 import base64
 import hashlib
@@ -12,16 +12,16 @@ from starlette.routing import BaseRoute, Route
 from core.pages.templates import environment, style
 
 PAGE, LIST, RUNBOOK = "/painel", "/lista", "/runbook"
-"""The operators' page, the one that takes workbooks, and the runbook."""
+"""Paths of the operators' page, the page for workbooks, and the runbook."""
 REPORT_PATH = f"{PAGE}/{{job}}/{{run_id}}"
-"""A report that the page links to."""
+"""Path of a report that the operators' page links to."""
 _STYLE = Path(__file__).with_name("templates") / "style.css"
 
 
 class TextRoute(Route):
-    """A route that answers GET with text, as OpenAPI names it: its operation and its summary.
+    """Route that responds to GET with text, with its operation and summary in OpenAPI.
 
-    One of HTML is a page: browsers open it, and can send the key (`serving.http.auth`).
+    A route of HTML is a page: browsers open it, and can send the key (`serving.http.auth`).
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class TextRoute(Route):
         media_type: str = "text/html",
         methods: Sequence[str] = ("GET",),
     ) -> None:
-        """Keep what OpenAPI says; the summary is marked for the catalogue."""
+        """Keep the fields of OpenAPI; `summary` is marked for the message catalogue."""
         super().__init__(path, endpoint, methods=list(methods))
         self.operation, self.summary, self.media_type = operation, summary, media_type
 
 
 def text_routes(routes: Iterable[BaseRoute]) -> list[TextRoute]:
-    """Return those of an app's routes that OpenAPI is told of here."""
+    """Return those of an app's routes that are described in OpenAPI as text."""
     return [route for route in routes if isinstance(route, TextRoute)]
 
 
@@ -49,13 +49,13 @@ def pages_of(routes: Iterable[BaseRoute]) -> frozenset[str]:
 
 
 def page_answer(text: str, script: str = "", *, pictures: bool = False) -> HTMLResponse:
-    """Return a page as an answer under its policy."""
+    """Return a page as a response with its content security policy."""
     policy = page_policy(script, pictures=pictures)
     return HTMLResponse(text, headers={"Content-Security-Policy": policy})
 
 
 def filled(template: Path, **values: Any) -> str:
-    """Return a page made from its template; it needs no other file and no network."""
+    """Return a page rendered from its template, with its style sheet inline."""
     return (
         environment(template.parent)
         .get_template(template.name)
@@ -66,7 +66,7 @@ def filled(template: Path, **values: Any) -> str:
 def page_policy(script: str = "", *, pictures: bool = False) -> str:
     """Return a page's content security policy: its own style sheet and script, by digest.
 
-    With a script it may ask this server, and nobody else; pictures come from it, too.
+    With a script it may send requests to this server only; `pictures` are from this server, too.
     """
     rules = ["default-src 'none'", f"style-src {_source(style(_STYLE))}"]
     if script:

@@ -1,6 +1,6 @@
-"""`POST /predict`: read the body, validate, score, record, answer.
+"""`POST /predict`: read the body, validate, score, capture, respond.
 
-Plain ASGI: a framework's own body parsing and answer building would cost more than the model.
+Plain ASGI: a framework's body parsing and response building would cost more than the model.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from serving.protocol.validation import Validator, decode
 
 
 class PredictEndpoint:
-    """Answers with the scores of the version that is served when the body has arrived."""
+    """Endpoint that scores with the version that is served when the body has arrived."""
 
     def __init__(self, deployment: Deployment, batcher: Batcher) -> None:
-        """Keep the parts that answer; `batcher` is the deployment's for requests or for lists."""
+        """Keep the deployment's parts; `batcher` is its batcher for requests or for lists."""
         self._follower, self._limit = deployment.follower, deployment.settings.max_body_bytes
         self._deployment, self._batcher = deployment, batcher
         self._ignore = deployment.settings.unknown_fields == "ignore"
@@ -33,7 +33,7 @@ class PredictEndpoint:
         self._one_reads = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; every error goes to the middleware."""
+        """Handle one request; every error is raised to the middleware."""
         context = scope["context"]
         self._batcher.admit(0)
         body = await read_body(scope, receive, self._limit)
@@ -51,9 +51,9 @@ class PredictEndpoint:
         await send_json(200, self._encoder.encode(answer(job, predictions)), send)
 
     async def _read_in_turn(self, version: LoadedVersion, body: bytes, bodies: Bodies) -> Instances:
-        """Parse a body; of long ones, one in a turn of the event loop.
+        """Parse a body; of long ones, one per iteration of the event loop.
 
-        Those that arrive together would else hold up whoever asks for little.
+        Long bodies that arrive together would otherwise block small requests.
         """
         if len(body) <= INLINE_BYTES:
             return self._read(version, body)
@@ -76,12 +76,12 @@ class PredictEndpoint:
 
 
 def _known_fields(body: bytes, validator: Validator) -> tuple[bytes, int]:
-    """Return a body with known fields only, and how many were left out; raises MalformedBody."""
+    """Return a body with known fields only, and how many were dropped; raises MalformedBody."""
     document = decode(body)
     if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
         return body, 0
     instances, left_out = validator.known_fields(document["instances"])
-    # Not msgspec's encoder: it would write NaN as null, and the client should hear of it.
+    # Not msgspec's encoder: it writes NaN as null, and NaN must be reported to the client.
     return json.dumps({**document, "instances": instances}).encode() if left_out else body, left_out
 
 
@@ -98,7 +98,7 @@ def prediction_rows(job: Job) -> list[dict[str, object]]:
 
 
 def answer(job: Job, predictions: list[dict[str, object]]) -> dict[str, object]:
-    """Return the body of a job's answer; each prediction also names the release."""
+    """Return the body of a job's response; each prediction also names the release."""
     release = job.model.release
     for prediction in predictions:
         prediction["model_version"] = release

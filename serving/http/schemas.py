@@ -1,4 +1,4 @@
-"""What the API says about itself and about a version: the shapes of its answers."""
+"""Response schemas of the status endpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from core.contract.model import Feature
 
 @dataclass(frozen=True, slots=True)
 class CaptureState:
-    """Captured rows of the answering worker since it started."""
+    """Captured rows of the responding worker since it started."""
 
     captured: int
     pending: int
@@ -18,7 +18,7 @@ class CaptureState:
 
 @dataclass(frozen=True, slots=True)
 class ShadowState:
-    """What scores beside the answers, and how many rows it did or had no room for."""
+    """The shadow's version, and how many rows it scored and dropped."""
 
     alias: str
     model_version: str | None
@@ -30,9 +30,9 @@ class ShadowState:
 
 @dataclass(frozen=True, slots=True)
 class CanaryState:
-    """The version that answers a share of the requests; `share` is in percent, null for none.
+    """The version that serves a share of the requests; `share` is in percent, null for none.
 
-    `stopped` says why it was found worse than tolerated, `problem` why it may not answer.
+    `stopped` is why it was found worse than tolerated, `problem` why it may not serve.
     """
 
     alias: str
@@ -45,7 +45,7 @@ class CanaryState:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Answer of `GET /health`, always 200: `degraded` says that someone should look."""
+    """Response of `GET /health`, always 200; `degraded` means that an alarm is raised."""
 
     status: Literal["healthy", "degraded"]
     model_loaded: bool
@@ -65,7 +65,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """One model of `GET /models`: what it serves, and why someone should look."""
+    """One model of `GET /models`: the release that is served, and the alarms."""
 
     name: str
     path: str
@@ -77,14 +77,14 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Answer of `GET /models`, the first model first."""
+    """Response of `GET /models`, the first model first."""
 
     models: list[ModelState]
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Answer of `GET /ready` once a model is loaded; 503 before."""
+    """Response of `GET /ready` once a model is loaded; 503 before."""
 
     status: Literal["ready"]
     model_version: str
@@ -92,7 +92,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Answer of `GET /metadata`: the served version and where it comes from.
+    """Response of `GET /metadata`: the served version and its origin.
 
     `horizon` is how many years after a row's period its target lies; `period_field` and
     `year_suffixes` are how a row may state its period.

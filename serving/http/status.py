@@ -1,4 +1,4 @@
-"""Read-only status endpoints: health, readiness, metadata. They translate; they decide nothing."""
+"""Read-only status endpoints: health, readiness, metadata. They only map state to schemas."""
 
 import time
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from serving.http.schemas import (
 )
 
 MODELS = "/models"
-"""Lists the models of a server."""
+"""Path of the list of a server's models."""
 
 
 def add_status(
@@ -29,7 +29,7 @@ def add_status(
 ) -> None:
     """Add a deployment's read-only status endpoints; `/health` covers the others too.
 
-    Those under a prefix are the same, and are not described.
+    Under a prefix the same endpoints are left out of OpenAPI.
     """
     started, shown = time.monotonic(), not prefix
 
@@ -47,7 +47,7 @@ def add_status(
 
 
 def add_models(app: FastAPI, deployments: Sequence[Deployment]) -> None:
-    """Add the route that lists the models of this server."""
+    """Add the endpoint that lists the models of this server."""
 
     @app.get(MODELS)
     async def models() -> Models:
@@ -55,7 +55,7 @@ def add_models(app: FastAPI, deployments: Sequence[Deployment]) -> None:
 
 
 def model_of(deployment: Deployment) -> ModelState:
-    """Say in short how one of several models is."""
+    """Return the summary state of one model."""
     served, alarms = deployment.follower.served, deployment.own_alarms()
     return ModelState(
         name=deployment.name,
@@ -68,7 +68,7 @@ def model_of(deployment: Deployment) -> ModelState:
 
 
 def health_of(deployment: Deployment, uptime: float, others: Sequence[Deployment] = ()) -> Health:
-    """Put together what is known; only an override of the threshold is said without alarm."""
+    """Return a deployment's health; an overridden threshold is a reason without an alarm."""
     served, following = deployment.follower.served, deployment.follower.following
     counters, alarms = deployment.captured(), deployment.alarms()
     alarms += [f"{one.name}: {reason}" for one in others for reason in one.own_alarms()]
@@ -91,7 +91,7 @@ def health_of(deployment: Deployment, uptime: float, others: Sequence[Deployment
 
 
 def shadow_of(shadow: Shadow) -> ShadowState:
-    """Say how the shadow does; its problems are no alarm, since no answer depends on it."""
+    """Return the shadow's state; its problems are no alarm, since no response depends on it."""
     served = shadow.follower.served
     return ShadowState(
         alias=shadow.alias,
@@ -104,7 +104,7 @@ def shadow_of(shadow: Shadow) -> ShadowState:
 
 
 def canary_of(canary: Canary) -> CanaryState | None:
-    """Say how the canary does, if there is one; its problems are no alarm of this proxy."""
+    """Return the canary's state, None without one; its problems are no alarm of this proxy."""
     served, trial, stopped = canary.follower.served, canary.trial, canary.stop_in_force()
     if served is None and trial is None and canary.refusal is None:
         return None
@@ -119,7 +119,7 @@ def canary_of(canary: Canary) -> CanaryState | None:
 
 
 def metadata_of(deployment: Deployment) -> Metadata:
-    """Describe the served version.
+    """Return the served version's metadata.
 
     Raises:
         NotReady: there is none.
