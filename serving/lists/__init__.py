@@ -1,1 +1,1 @@
-"""A workbook in, the scored list out."""
+"""Scoring of an uploaded workbook, returned as a list."""

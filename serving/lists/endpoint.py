@@ -1,7 +1,8 @@
-"""`/lista`: a page, and a workbook as the body of a POST, answered with the scored list.
+"""`/lista`: the upload page, and a POST of a workbook that returns the scored list.
 
-Nothing is kept on disk. With `Accept: application/x-ndjson` the answer is a line of JSON per slice
-scored, and a last one with the summary and the file, for a page that shows progress.
+Neither workbook nor list is written to disk. With `Accept: application/x-ndjson` the response is a
+JSON line per scored slice, and a last one with the summary and the file, so that the page can show
+progress.
 """
 
 import asyncio
@@ -33,27 +34,27 @@ Event = dict[str, Any]
 
 
 class SheetRefused(RequestError):
-    """The workbook cannot be read; the reader says why."""
+    """The workbook cannot be read; `reason` is the reader's."""
 
     status, code = 422, "unreadable_sheet"
     message = "{reason}"
 
 
 class ListEndpoint:
-    """Answers GET with the page, and a workbook with its list, one at a time in a worker."""
+    """Endpoint of the page (GET) and of workbooks (POST), one at a time in a worker."""
 
     def __init__(self, deployment: Deployment) -> None:
         """Load the reader.
 
         Raises:
-            SettingsError: its name leads nowhere.
+            SettingsError: its name cannot be imported, or names no reader.
         """
         self._deployment = deployment
         self._named = named_reader(deployment.settings.sheet_reader)
         self._turn = asyncio.Semaphore(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; an error before the first byte goes to the middleware."""
+        """Handle one request; an error before the first byte is raised to the middleware."""
         if scope["method"] == "GET":
             text = await asyncio.to_thread(render, self._deployment)
             await page_answer(text, script())(scope, receive, send)
@@ -72,7 +73,7 @@ class ListEndpoint:
         context.model_version = model.release
         if model.threshold is None:
             raise ScoringFailed(_("the model has no score"))
-        # A workbook stays until its list is made.
+        # A workbook is held in memory, and counted, until its list is made.
         with bodies_of(scope).waiting(body):
             async with self._turn:
                 events = self._events(model, body, year, context)
@@ -84,7 +85,7 @@ class ListEndpoint:
     async def _events(
         self, model: ServedModel, body: bytes, year: int | None, context: RequestContext
     ) -> AsyncIterator[Event]:
-        """Yield how far it is after each slice, and at last the summary and the file."""
+        """Yield the progress after each slice, and at last the summary and the file."""
         reader = reader_for(self._named, model.version.contract)
         sheet = await asyncio.to_thread(_read, reader, body, year)
         sheet, instances = await asyncio.to_thread(accepted, sheet, model)
@@ -101,7 +102,7 @@ class ListEndpoint:
 
 
 def list_route(deployment: Deployment) -> Route:
-    """Return the route of the page and of what it sends to."""
+    """Return the route of the page and of its uploads."""
     return TextRoute(
         LIST,
         ListEndpoint(deployment),
@@ -128,7 +129,7 @@ async def _whole(events: AsyncIterator[Event], send: Send) -> None:
 
 
 async def _stream(events: AsyncIterator[Event], context: RequestContext, send: Send) -> None:
-    """Send each event as a line; an error after the first one is a line, too."""
+    """Send each event as a JSON line; an error after the first event is a line, too."""
     first = await anext(events)
     headers = [(b"content-type", NDJSON.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -145,13 +146,13 @@ async def _stream(events: AsyncIterator[Event], context: RequestContext, send: S
 
 
 async def _line(event: Event, send: Send) -> None:
-    # The file, which is bytes, becomes base64.
+    # msgspec encodes the file's bytes as base64.
     body = msgspec.json.encode(event) + b"\n"
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 def _year(query: bytes) -> int | None:
-    """Return the year that the query asks for, None for the newest; raises InvalidInstances."""
+    """Return the query's year, None for the newest; raises InvalidInstances."""
     text = parse_qs(query.decode("latin-1")).get("year", [""])[-1]
     year = year_of(text)
     if text and year is None:

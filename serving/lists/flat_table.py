@@ -1,4 +1,4 @@
-"""The reader without a name: a flat table whose columns are the contract's; others name the row."""
+"""Default reader: a flat table with the contract's columns; other columns label the row."""
 
 import io
 from collections.abc import Iterable
@@ -19,18 +19,18 @@ _RAISING = 3
 
 
 class FlatTable:
-    """Reads a table with a header (`core.tables.reading`)."""
+    """Reader and writer of a table with a header (`core.tables.reading`)."""
 
     def __init__(self, contract: ModelContract) -> None:
-        """Keep the contract, whose columns become the rows."""
+        """Keep the contract, whose columns are read as instances."""
         self._contract = contract
         self._known = Validator(contract, 1).known
 
     def read(self, content: bytes, year: int | None = None) -> Sheet:
-        """Return the table's rows; what is no column of the contract names the row.
+        """Return the table's rows; columns outside the contract become row labels.
 
         Raises:
-            SheetError: it is no such table.
+            SheetError: the content is no such table, or has more than `MOST_ROWS` rows.
         """
         try:
             table = open_table(content)
@@ -58,7 +58,7 @@ class FlatTable:
         return found
 
     def write(self, scored: ScoredSheet) -> bytes:
-        """Return a workbook: what the list is about, and a row for each row, the riskiest first."""
+        """Return a workbook: a sheet about the list, and the scored rows, highest score first."""
         from openpyxl import Workbook
 
         book = Workbook()
@@ -78,7 +78,7 @@ class FlatTable:
         for sheet in book.worksheets:
             for cell in (cell for row in sheet.iter_rows() for cell in row):
                 if isinstance(cell.value, str):
-                    # Text that begins like a formula stays text.
+                    # Text that begins like a formula must stay text.
                     cell.data_type = "s"
         file = io.BytesIO()
         book.save(file)
@@ -97,7 +97,7 @@ def _about(scored: ScoredSheet) -> Iterable[tuple[str, str]]:
 
 
 def _year(value: Any) -> Any:
-    """Return a cell's value, the year of a date in place of it."""
+    """Return a cell's value; of a date, its year."""
     return value.year if isinstance(value, datetime) else value
 
 

@@ -1,4 +1,4 @@
-"""`GET /lista`: the page for those without a terminal. Its script sends the workbook and waits."""
+"""`GET /lista`: the upload page, whose script sends the workbook and shows the progress."""
 
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ _TEMPLATE = Path(__file__).with_name("templates") / "lista.html"
 
 
 def render(deployment: Deployment) -> str:
-    """Return the page."""
+    """Return the page as HTML."""
     served = deployment.follower.served
     return filled(
         _TEMPLATE,

@@ -1,4 +1,4 @@
-"""The reader of workbooks that `SHEET_READER` names, and what is asked of every workbook."""
+"""Loading of the workbook reader that `SHEET_READER` names, and the size check of workbooks."""
 
 import importlib
 import zipfile
@@ -10,19 +10,19 @@ from core.sheets import SheetReader
 from serving.errors import BodyTooLarge, SettingsError
 
 MAX_UNPACKED = 128 * 2**20
-"""Most bytes that an .xlsx file, which is an archive, may unpack to."""
+"""Most uncompressed bytes of an .xlsx file, which is a ZIP archive."""
 MAX_MEMBERS = 2_000
 
 
 class SheetTooLarge(BodyTooLarge):
-    """The workbook unpacks to more than any workbook of rows needs."""
+    """The workbook unpacks to more bytes or members than any workbook of rows needs."""
 
     code = "sheet_too_large"
     message = N_("the workbook unpacks to more than {limit} bytes, or to too many parts")
 
 
 def named_reader(name: str) -> SheetReader | None:
-    """Return what `package.module` or `package.module:object` names; None for no name.
+    """Return the reader named `package.module` or `package.module:object`; None for no name.
 
     Raises:
         SettingsError: it cannot be imported, or has no `read` and `write`.
@@ -45,17 +45,17 @@ def reader_for(named: SheetReader | None, contract: ModelContract) -> SheetReade
     """Return the named reader, or one of flat tables with the contract's columns."""
     if named is not None:
         return named
-    # A worker that makes no such list loads no reader of Parquet.
+    # Imported here: a worker that makes no such list does not load the Parquet reader.
     from serving.lists.flat_table import FlatTable
 
     return FlatTable(contract)
 
 
 def check_size(content: bytes) -> None:
-    """Refuse an archive by its directory, before anything is unpacked.
+    """Check an archive's size in its central directory, before anything is unpacked.
 
     Raises:
-        SheetTooLarge: it would unpack to too much. No archive is left to the reader to refuse.
+        SheetTooLarge: it would unpack to too much. What is no archive is left to the reader.
     """
     if not content.startswith(b"PK"):
         return

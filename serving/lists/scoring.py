@@ -1,4 +1,4 @@
-"""Scores a sheet through the engine, a slice at a time, and captures it with the role `batch`."""
+"""Scoring of a sheet, slice by slice, captured with the role `batch`."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -16,12 +16,11 @@ from serving.following.served import ServedModel
 from serving.protocol.instances import Instances
 
 SLICE_ROWS = 200
-"""Rows that are scored in one call: more than the event loop scores itself, few enough that whoever
-waits sees that it goes on."""
+"""Rows per call: more than are scored on the event loop, few enough to show progress."""
 
 
 def accepted(sheet: Sheet, model: ServedModel) -> tuple[Sheet, Instances]:
-    """Return the rows that fit the contract; the others join the sheet's unscored ones."""
+    """Return the sheet's rows that fit the contract, and their instances; others are unscored."""
     kept, read = [], list[Instances]()
     unscored = list(sheet.unscored)
     for row, labels in zip(sheet.rows, sheet.labels, strict=True):
@@ -55,11 +54,11 @@ def _reasons(exc: InvalidInstances) -> str:
 async def score_slices(
     deployment: Deployment, model: ServedModel, instances: Instances, run: str
 ) -> AsyncIterator[Sequence[Result]]:
-    """Yield the results of each slice; as part of the list `run` it is captured by itself.
+    """Yield the results of each slice; each has its own request id under the list `run`.
 
     Raises:
         ScoringFailed: the model raised on these rows.
-        CaptureFailed: the scores could not be recorded, and must be.
+        CaptureFailed: the scores could not be captured, and `CAPTURE_REQUIRED` is set.
     """
     for number, start in enumerate(range(0, len(instances.rows), SLICE_ROWS)):
         part = slice(start, start + SLICE_ROWS)
@@ -75,7 +74,7 @@ async def score_slices(
 
 
 def finished(sheet: Sheet, model: ServedModel, results: Sequence[Result]) -> ScoredSheet:
-    """Put a sheet and its results together."""
+    """Return a sheet with its results and the served version's name, release and threshold."""
     return ScoredSheet(
         sheet,
         results,
@@ -87,7 +86,7 @@ def finished(sheet: Sheet, model: ServedModel, results: Sequence[Result]) -> Sco
 
 
 def summary(scored: ScoredSheet) -> dict[str, Any]:
-    """Return what a page says of a list: counts, and problems by sheet and column; no row."""
+    """Return a list's summary for the page: counts, problems by sheet and column; no rows."""
     sheet = scored.sheet
     reasons = Counter(left.reason for left in sheet.unscored)
     return {
