@@ -1,1 +1,1 @@
-"""What workers count, its exposition for Prometheus, and the service levels."""
+"""Metrics of the workers, their exposition for Prometheus, and the service levels."""

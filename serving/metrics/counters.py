@@ -1,7 +1,7 @@
-"""What a worker counts: plain numbers in its memory, published to a file that its siblings read.
+"""Counters of a worker: plain numbers in its memory, published to a file for the other workers.
 
 Counting costs about a microsecond a request. Every worker writes its numbers to a file of its own
-twice a second, and whichever worker is asked for `/metrics` adds them up
+twice a second, and the worker that serves a `/metrics` request adds them up
 (`serving.metrics.exposition`).
 """
 
@@ -30,17 +30,17 @@ from serving.telemetry.heartbeat import Heartbeat
 from serving.telemetry.logs import RequestRecord
 
 PUBLISH_SECONDS = 0.5
-"""Longest time that a number of another worker lags behind, in seconds."""
+"""Interval of publication, in seconds: the lag of another worker's numbers."""
 
 SILENT_SECONDS = 10.0
-"""Age from which the numbers of a living worker say that it, or its thread, stands still."""
+"""Age, in seconds, from which a running worker's numbers mean that it, or its thread, hangs."""
 
 SCORING_PATHS = ("/predict", "/invocations")
-"""Routes whose answers the service levels are about."""
+"""Routes whose responses the service levels cover."""
 
 
 class WorkerNumbers(msgspec.Struct, omit_defaults=True):
-    """What one worker counted, as its file has it: `at` a monotonic time; and whether it lives."""
+    """One worker's numbers as in its file; `at` is monotonic seconds, `alive` whether it runs."""
 
     numbers: dict[str, Any]
     slices: Slices
@@ -49,7 +49,7 @@ class WorkerNumbers(msgspec.Struct, omit_defaults=True):
 
 
 class BucketCounts:
-    """Counts by upper bound (inclusive), the last one open, and the sum of the values."""
+    """Histogram: counts by inclusive upper bound, the last one open, and the sum of the values."""
 
     __slots__ = ("_bounds", "counts", "total")
 
@@ -66,14 +66,14 @@ class BucketCounts:
 
 
 class Metrics:
-    """The numbers of one worker.
+    """The metrics of one worker.
 
     Args:
-        folder: where the workers of one server meet; None for a server of one that tells nobody.
-        state: returns what is read rather than counted (gauges and capture's counters), by metric
-            name and label values.
-        ready: tells whether requests can be answered.
-        kept: where service levels outlive the server; None: nowhere.
+        folder: shared by the workers of one server; None: nothing is published.
+        state: returns the values that are read rather than counted (gauges and capture's counters),
+            by metric name and label values.
+        ready: returns whether requests can be served.
+        kept: keeps service levels across restarts; None: they are not kept.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Metrics:
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     def request(self, record: RequestRecord) -> None:
-        """Count an answered request."""
+        """Count a request that was responded to."""
         method, path = record.method, record.path
         self._requests[(method, path, str(record.status_code))] += 1
         self._latency[(method, path)].observe(record.latency_ms / 1000)
@@ -130,27 +130,27 @@ class Metrics:
             "serving_down_seconds": {(): self._watch.down},
             **self._state(),
         }
-        # A copy first: requests go on counting while this is written down in another thread.
+        # A copy first: requests are counted while another thread takes the snapshot.
         return {
             name: [[list(labels), _plain(value)] for labels, value in list(series.items())]
             for name, series in counted.items()
         }
 
     def start(self) -> None:
-        """Begin to publish, if there is a place to."""
+        """Start the thread; it publishes only if there is a folder."""
         if self._folder is not None:
             self._path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.json"
-            # The lock tells siblings that this worker lives, whatever becomes of its number.
+            # The lock shows that this worker runs; its process id might be reused.
             self._fd = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o640)
             lock(self._fd)
         self._thread.start()
 
     def serving(self) -> None:
-        """Say that requests are taken from now on: time without a model counts as down."""
+        """Start to measure availability: from now on time without a model counts as down."""
         self._watch.begin()
 
     def close(self) -> None:
-        """Publish the last numbers; the counters of a worker that has ended still count."""
+        """Publish the last numbers; the counters of an ended worker stay in the sums."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -164,18 +164,18 @@ class Metrics:
             self._fd = -1
 
     def publish(self) -> None:
-        """Write the numbers for the siblings; they are missed, not waited for, when that fails."""
+        """Write the numbers for the other workers; a failed write waits for the next interval."""
         if self._path is None:
             return
         with contextlib.suppress(OSError), replacing(self._path, durable=False) as temporary:
             temporary.write_bytes(msgspec.json.encode(self._own()))
 
     def parts(self) -> list[WorkerNumbers]:
-        """Return what this worker counted, then what the others published."""
+        """Return this worker's numbers, then those that the others published."""
         return [self._own(), *self.siblings()]
 
     def siblings(self) -> list[WorkerNumbers]:
-        """Return what the other workers published."""
+        """Return the numbers that the other workers published."""
         if self._folder is None:
             return []
         found = []
@@ -192,7 +192,7 @@ class Metrics:
         return WorkerNumbers(self.snapshot(), self._watch.slices, time.monotonic())
 
     def others_serve(self, model: str) -> bool:
-        """Tell whether another worker of this server takes requests, and has a version of it."""
+        """Return whether another running worker accepts requests and has a version of `model`."""
         return any(
             one.alive
             and any(seconds for _labels, seconds in one.numbers["serving_lived_seconds"])
@@ -208,13 +208,13 @@ class Metrics:
             self.heart.beat(SILENT_SECONDS)
 
     def problems(self) -> list[str]:
-        """Return what someone should look at, for people."""
+        """Return the alarms, as messages for the operator."""
         if self._failing.still(time.monotonic()):
             return [_("every scoring request fails with 500; the log says why")]
         return []
 
     def _look(self) -> None:
-        """Let the watch see what the counters say of the scoring routes."""
+        """Update the watch with the counters of the scoring routes, and keep finished slices."""
         requests = errors = failed = 0
         for (_method, path, status), count in list(self._requests.items()):
             if plain(path) in SCORING_PATHS:
@@ -235,7 +235,7 @@ class Metrics:
 
 
 def _note_silence(read: WorkerNumbers) -> None:
-    """Let what a sibling published say how old it is, since a part that hangs cannot."""
+    """Add the age of another worker's stale numbers to them: a hung thread cannot report it."""
     silent = time.monotonic() - read.at
     if silent > SILENT_SECONDS:
         read.numbers["serving_degraded_workers"] = [[[], 1]]
@@ -244,7 +244,7 @@ def _note_silence(read: WorkerNumbers) -> None:
 
 
 def _series(family: MetricSpec) -> defaultdict[Labels, Any]:
-    """Return the numbers of a family by its labels; without labels it begins with a zero."""
+    """Return a new series of a family, by label values; one without labels starts at zero."""
     new = int if family.kind != "histogram" else lambda: BucketCounts(family.bounds)
     return defaultdict[Labels, Any](new, {} if family.labels else {(): new()})
 

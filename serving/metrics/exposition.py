@@ -22,9 +22,9 @@ Numbers = dict[Labels, Any]
 
 
 def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers with the numbers of all workers since the server started."""
+    """Return the endpoint that responds with the sums of all workers since the server started."""
 
-    # On the event loop: milliseconds there, but a thread waits long for its turn under overload.
+    # On the event loop it takes milliseconds; a thread would wait long for the GIL under overload.
     async def scrape(_: Request) -> Response:
         text = generate_latest(_Sum(added(metrics.parts())))
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -33,7 +33,7 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
 
 
 class _Sum(Collector):
-    """Added numbers as metric families."""
+    """Collector of the sums as metric families."""
 
     def __init__(self, numbers: Mapping[str, Numbers]) -> None:
         self._numbers = numbers

@@ -1,4 +1,4 @@
-"""The table of `/metrics`: each number that a worker counts or reads, and what it says."""
+"""The table of `/metrics`: each metric that a worker counts or reads, and its help text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ LATENCY_BOUNDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2),
     *(0.3, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-"""Upper bounds in seconds; 0.2 and 0.5 are those that the runbook judges by."""
+"""Upper bounds in seconds; 0.2 and 0.5 are the runbook's thresholds."""
 BATCH_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 Labels = tuple[str, ...]
@@ -16,14 +16,14 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """One metric: its kind, what it says, and the names of its labels."""
+    """One metric: its kind, its help text, and the names of its labels."""
 
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
     bounds: Sequence[float] = ()
     most: bool = False
-    """Whether the greatest of the workers' values counts, in place of their sum."""
+    """Whether the maximum over the workers counts, in place of their sum."""
 
 
 FAMILIES: Mapping[str, MetricSpec] = {
@@ -92,5 +92,5 @@ FAMILIES: Mapping[str, MetricSpec] = {
         most=True,
     ),
 }
-"""`Metrics` keeps the numbers of every line from its start; what `serving.deployment.gauges` reads
-of the parts takes their place."""
+"""`Metrics` keeps a series for every entry from its start; the values that
+`serving.deployment.gauges` reads replace them."""

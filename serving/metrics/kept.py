@@ -1,7 +1,7 @@
-"""Service levels on disk, so that their trend outlives the server: a line per worker and slice.
+"""Service levels on disk, so that their trend outlasts the server: a line per worker and slice.
 
-Each worker appends what it saw in a slice of five minutes when that is over, and at its end; a
-worker that is killed loses its slice under way. The page adds the lines of a day up.
+Each worker appends its tally of a slice of five minutes when that is over, and at shutdown; a
+worker that is killed loses its current slice. The page adds up the lines of a day.
 """
 
 import contextlib
@@ -23,24 +23,24 @@ _NAME = "levels-{day}.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class DayLevels:
-    """What all workers saw on one day, in the machine's zone."""
+    """The tally of all workers on one day, in the machine's time zone."""
 
     day: date
     tally: ServiceTally
 
 
 class KeptLevels:
-    """Writes one worker's slices into a folder that all servers of a machine may share."""
+    """Writer of one worker's slices to a folder that all servers of a machine may share."""
 
     def __init__(self, folder: Path) -> None:
-        """Remember the folder; it is made with the first line."""
+        """Keep the folder; it is created with the first line."""
         self._folder = folder
         self._written: set[int] = set()
 
     def keep(self, slices: Slices, *, all_of_it: bool = False, today: date | None = None) -> None:
-        """Append the slices that are over; `all_of_it`: the one under way, too.
+        """Append the finished slices; `all_of_it`: the current one, too.
 
-        What cannot be written is missed in the trend, and no more than that.
+        A line that cannot be written is missing in the trend, without further effect.
         """
         newest = max(slices.tallies, default=0)
         over = {n for n in slices.tallies if n < newest or all_of_it}
@@ -60,14 +60,14 @@ class KeptLevels:
             file.write(msgspec.json.encode(tally) + b"\n")
 
     def _forget(self, last: str) -> None:
-        """Remove the files up to one: they are shown no more."""
+        """Remove the files up to `last`, which are no longer shown."""
         for path in self._folder.glob(_NAME.format(day="*")):
             if path.name <= last:
                 path.unlink(missing_ok=True)
 
 
 def days(folder: Path, today: date | None = None) -> list[DayLevels]:
-    """Return what is kept, newest day first; days on which no server ran are left out."""
+    """Return the kept days, newest first; days on which no server ran are left out."""
     newest = today or _today()
     dates = [newest - timedelta(days=back) for back in range(DAYS)]
     read = [(day, _read(folder / _NAME.format(day=day))) for day in dates]
@@ -79,7 +79,7 @@ def _today() -> date:
 
 
 def _read(path: Path) -> ServiceTally | None:
-    """Return the sum of a file's lines; None without a file. A line cut short is left out."""
+    """Return the sum of a file's lines; None without a file. A truncated line is skipped."""
     total = ServiceTally()
     try:
         lines = path.read_bytes().splitlines()

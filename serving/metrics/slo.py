@@ -1,13 +1,13 @@
 """Service levels over the last hour and day, against the targets of runbook §5.2.
 
-A request pays nothing for this. A thread of each worker looks twice a second at counters that are
-kept anyway, and adds what they grew by to the slice of five minutes that is under way. Slices of
-all workers are added up when someone asks, those of workers that have ended too.
+This costs a request nothing. A thread of each worker reads the existing counters twice a second and
+adds their increments to the current slice of five minutes. The slices of all workers, also of those
+that have ended, are added up when they are read.
 
-Availability is time, since few requests a day say little by their number: the share of the seconds
-that the workers lived in which they could answer. A second is down when no model is loaded, when
-the process did not run, and while scoring requests fail with 5xx and none succeeds, for at most a
-minute after the last failure. What nobody lived to see, a stopped server, is in no number here.
+Availability is measured in time, since a few requests a day are too few for a rate: the share of
+the workers' running seconds in which they could serve. A second is down when no model is loaded,
+when the process stalled, and while scoring requests fail with 5xx and none succeeds, for at most a
+minute after the last failure. The downtime of a stopped server is not measured.
 """
 
 import math
@@ -27,13 +27,13 @@ AVAILABILITY_TARGET = 0.99
 """Targets of runbook §5.2: p95 in seconds, share of 5xx, share of time."""
 
 _STALL_SECONDS = 5.0
-"""A look that comes later than this after the one before says that the process stood still."""
+"""Longest time between two reads of the counters; beyond it the process counts as stalled."""
 _FAILING_SECONDS = 60.0
 """How long a failure of all requests counts after the last of them."""
 
 
 class ServiceTally(msgspec.Struct, frozen=True, array_like=True):
-    """Scoring requests, those answered 5xx, seconds lived and down, and latencies by bound."""
+    """Scoring requests, those with a 5xx response, seconds running and down, latencies by bound."""
 
     requests: int = 0
     errors: int = 0
@@ -54,7 +54,7 @@ class ServiceTally(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Slices(msgspec.Struct, frozen=True):
-    """When a worker began to serve, and its tallies by number of slice; fit for JSON.
+    """When a worker began to serve, and its tallies by number of slice; JSON-serialisable.
 
     Times are of the machine's monotonic clock, which its processes share.
     """
@@ -64,42 +64,42 @@ class Slices(msgspec.Struct, frozen=True):
 
 
 class Failing:
-    """Whether all requests fail: since a look at which every new one had, for a minute."""
+    """Whether all requests fail: for a minute after a read at which every new one had failed."""
 
     def __init__(self) -> None:
-        """Nothing has failed yet."""
+        """Start without a failure."""
         self._before, self._at = (0, 0), -math.inf
 
     def look(self, requests: int, failed: int, now: float) -> None:
-        """See what has been counted until `now`, in monotonic seconds."""
+        """Update from the counts up to `now`, in monotonic seconds."""
         before, self._before = self._before, (requests, failed)
         if new := requests - before[0]:
             self._at = now if new == failed - before[1] else -math.inf
 
     def still(self, now: float) -> bool:
-        """Tell whether they fail."""
+        """Return whether all requests fail at `now`, in monotonic seconds."""
         return now - self._at < _FAILING_SECONDS
 
 
 class Watch:
-    """Looks at one worker's counters and keeps its slices of the last day."""
+    """One worker's slices of the last day, made from its counters."""
 
     def __init__(self) -> None:
-        """Nothing is counted before `begin`."""
+        """Start empty; nothing is counted before `begin`."""
         self.slices = Slices()
         self.lived = self.down = 0.0
         self._at = 0.0
         self._before, self._failing = ServiceTally(), Failing()
 
     def begin(self, now: float | None = None) -> None:
-        """Requests are taken from now on: seconds count."""
+        """Start counting seconds: requests are accepted from now on."""
         self._at = time.monotonic() if now is None else now
         self.slices = Slices(self._at)
 
     def look(self, counted: ServiceTally, ready: bool, now: float | None = None) -> None:
-        """Add what happened since the last look, given what is counted since the worker started.
+        """Add the increments since the last call, given the counts since the worker started.
 
-        `ready` is whether a model is loaded; `now` monotonic seconds, None asks the clock.
+        `ready` is whether a model is loaded; `now` monotonic seconds, None for the clock's.
         """
         if self.slices.since is None:
             return
@@ -126,7 +126,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class LevelWindow:
-    """What was seen of the last `seconds` (and up to a slice more): `covered` of them."""
+    """The tally of the last `seconds` (and up to a slice more); `covered` of them were observed."""
 
     seconds: int
     covered: float
@@ -134,7 +134,7 @@ class LevelWindow:
 
     @property
     def complete(self) -> bool:
-        """Tell whether the server has run for as long as the window is."""
+        """Return whether the server has run for the whole window."""
         return self.covered >= self.seconds
 
 
@@ -157,11 +157,11 @@ class Levels:
 
 
 def window(workers: Sequence[Slices], now: float, seconds: int) -> LevelWindow:
-    """Add up the workers' slices that reach into the last `seconds`."""
+    """Return the sum of the workers' slices that reach into the last `seconds`."""
     first = int((now - seconds) // SLICE_SECONDS)
     total = ServiceTally()
     for worker in workers:
-        for number, tally in list(worker.tallies.items()):  # its worker may add one meanwhile
+        for number, tally in list(worker.tallies.items()):  # its worker may add one concurrently
             if number >= first:
                 total += tally
     begun = [worker.since for worker in workers if worker.since is not None]
@@ -170,7 +170,7 @@ def window(workers: Sequence[Slices], now: float, seconds: int) -> LevelWindow:
 
 
 def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
-    """Judge a window; `bounds` are those of the latencies, in seconds."""
+    """Compare a window with the targets; `bounds` are those of the latencies, in seconds."""
     tally = over.tally
     p95 = percentile_95(tally.latencies, bounds)
     share = tally.errors / tally.requests if tally.requests else None
@@ -183,9 +183,9 @@ def levels(over: LevelWindow, bounds: Sequence[float]) -> Levels:
 
 
 def _availability(over: LevelWindow) -> Level:
-    """Judge the time; a young server that was down for a moment is not judged before its time.
+    """Compare the availability with its target; early in a window a miss is left undecided.
 
-    It has missed the target when no rest of the window could make up for what is lost.
+    The target is missed when even an uninterrupted rest of the window could not meet it.
     """
     tally = over.tally
     if tally.lived <= 0:
@@ -200,8 +200,8 @@ def _availability(over: LevelWindow) -> Level:
 def percentile_95(counts: Sequence[int], bounds: Sequence[float]) -> float | None:
     """Return the p95 of counts by upper bound, as Prometheus's `histogram_quantile` does.
 
-    Linear within a bound; infinite where it lies beyond the last bound, which nobody measured.
-    None without counts.
+    Linear within a bound; infinite beyond the last bound, where Prometheus returns that bound. None
+    without counts.
     """
     sums = list(accumulate(counts))
     if not sums or not sums[-1]:
