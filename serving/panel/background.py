@@ -1,4 +1,4 @@
-"""What takes long to read is read in a thread, at most every few seconds; a page waits little."""
+"""Cache of slow reads: a thread reads at most every few seconds, and a page's wait is bounded."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """The newest value there is, when it was read, and why there is no newer one."""
+    """The newest value, when it was read, and why there is no newer one."""
 
     value: T
     when: datetime | None = None
@@ -27,14 +27,15 @@ class Reading(Generic[T]):
 
 
 class BackgroundReader(Generic[T]):
-    """Caches what a slow reader returns; one read at a time, in the background.
+    """Cache of a slow function's result; one read at a time, in the background.
 
-    What it reads may block or fail. `first` stands until then, a value for `kept` seconds; `slow`
-    is the message for when it takes longer than a page waits, and names `{seconds}`.
+    `read` may block or fail. `first` is the value until the first read, `kept` a value's lifetime
+    in seconds; `slow` is the message for a read that takes longer than a page waits, with the
+    placeholder `{seconds}`.
     """
 
     def __init__(self, read: Callable[[], T], first: T, slow: str, kept: float) -> None:
-        """Keep what is read; nothing is asked before the first `latest`."""
+        """Keep the parameters; nothing is read before the first `begin` or `latest`."""
         self._call, self._slow, self._kept = read, slow, kept
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -42,21 +43,21 @@ class BackgroundReader(Generic[T]):
         self._last = Reading(first)
 
     def begin(self) -> threading.Thread | None:
-        """Begin to read if it is time; return the thread that reads, None if none does.
+        """Start a read if the value has expired; return the reading thread, None without one.
 
-        A page begins with all its readers before it asks the first: they wait side by side.
+        A page begins all its reads before it waits for the first: they run concurrently.
         """
         with self._lock:
             now = time.monotonic()
             if self._thread is None and now - self._ended >= self._kept:
                 self._begun = now
-                # A daemon: a server that never answers must not keep the process from ending.
+                # A daemon: an unresponsive server must not keep the process from ending.
                 self._thread = threading.Thread(target=self._read, name="page", daemon=True)
                 self._thread.start()
             return self._thread
 
     def latest(self) -> Reading[T]:
-        """Return what is known; blocks until `PATIENCE_SECONDS` after it began to read, at most."""
+        """Return the newest value; blocks at most until `PATIENCE_SECONDS` after the read began."""
         thread = self.begin()
         if thread is not None:
             thread.join(max(0.0, self._begun + PATIENCE_SECONDS - time.monotonic()))

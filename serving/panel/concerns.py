@@ -1,7 +1,7 @@
-"""What someone has to know or to do, with the section of the runbook. Pure.
+"""Concerns for the operator, each with its section of the runbook. Pure.
 
-What nobody can know comes first: an alarm that cannot ring would else look like silence. Then what
-is worst comes first. The page's color is that of the worst; grey where the worst is not knowing.
+Unknown states come first: missing monitoring would otherwise look like the absence of alarms. Then
+the most severe come first. The page's color is that of the most severe concern.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,12 +19,12 @@ from serving.panel.history import ReportRun
 _RANK: tuple[Color, ...] = ("red", "yellow", "none", "green")
 _GRACE = timedelta(days=1)
 _WEEK = 7.0
-"""Days of the routine of a report that does not say how many it covers (runbook §4.2)."""
+"""Interval, in days, of the routine of a report that states no window (runbook §4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """Something to know or to do."""
+    """One message for the operator; `unknown` is whether it is about an unknown state."""
 
     color: Color
     text: str
@@ -32,13 +32,13 @@ class Concern:
 
 
 def concerns(facts: PanelFacts) -> list[Concern]:
-    """Return all concerns: what is not known, then the worst first."""
+    """Return all concerns: unknown states first, then by severity."""
     found = [*_of_service(facts), *_of_levels(facts), *_of_reports(facts)]
     return sorted(found, key=lambda one: (not one.unknown, _RANK.index(one.color)))
 
 
 def headline(facts: PanelFacts) -> Concern:
-    """Return the worst color and the sentence that sums the page up."""
+    """Return the most severe color and the sentence that sums up the page."""
     found = concerns(facts)
     worst: Color = min((one.color for one in found), key=_RANK.index, default="green")
     sentence = _HEADLINES[worst]
@@ -148,7 +148,7 @@ def _of_reports(facts: PanelFacts) -> Iterator[Concern]:
 
 
 def _of_routine(facts: PanelFacts) -> Iterator[Concern]:
-    """Yield what the routine of runbook §4 left undone, or found out nothing about."""
+    """Yield the failed, inconclusive and overdue reports of the routine (runbook §4)."""
     history = facts.reading.value
     for reports, sentence in (
         (history.drift, N_("The last drift report failed, at {when}.")),
@@ -178,12 +178,12 @@ _UNKNOWING: Mapping[str, Mapping[str | None, str]] = {
 
 
 def _of_age(facts: PanelFacts) -> Iterator[Concern]:
-    """Yield that there is no drift report, or that it is older than its routine."""
+    """Yield a concern where there is no drift report, or it is older than its routine's interval."""
     drift = finished(facts, names.JOB_DRIFT)
     if not drift:
         yield _unknown(_("There is no drift report of the served version yet (§2.1)."))
         return
-    # The routine that runs most often is the one that is missed first.
+    # The routine that runs most often is overdue first.
     newest = min(drift, key=_days)
     age, days = facts.now - newest.when, _days(newest)
     if age > timedelta(days=days) + _GRACE:
@@ -195,7 +195,7 @@ def _of_age(facts: PanelFacts) -> Iterator[Concern]:
 
 
 def _days(report: ReportRun) -> float:
-    """Return how many days a report covers, which is how often its routine makes one."""
+    """Return the days that a report covers, which are its routine's interval."""
     try:
         days = float(report.params["last_n_days"])
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""What the operators' page says of the served version and its service. Pure."""
+"""Texts and colors of the operators' page about the served version and its service. Pure."""
 
 import math
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class PanelFacts:
-    """All that the page is made from.
+    """Input data of the page.
 
-    `health` is of the worker that answers; `capture`, `groups`, `canary` (how it compares with the
+    `health` is of the worker that responds; `capture`, `groups`, `canary` (its comparisons with the
     champion) and `degraded` are of all workers;
-    `since` is when this worker took up the served version, `started` when the server did start.
+    `since` is when this worker loaded the served version, `started` when the server started.
     """
 
     now: datetime
@@ -59,13 +59,13 @@ class PanelFacts:
 
 
 def fleet(facts: PanelFacts) -> Fleet:
-    """Return the proxies by how they stand to the version of this proxy's alias."""
+    """Return the proxies, grouped by their state for the version of this proxy's alias."""
     health = facts.health
     return fleet_of(facts.reading.value.proxies, health.alias, health.alias_version, facts.now)
 
 
 def proxies_told(facts: PanelFacts) -> str:
-    """Say who serves what; empty where nobody reports it."""
+    """Return which proxies serve the alias's version, as text; empty without reports."""
     health, found = facts.health, fleet(facts)
     if not facts.reading.value.proxies:
         return ""
@@ -75,16 +75,16 @@ def proxies_told(facts: PanelFacts) -> str:
 
 
 KNOWING = ("GREEN", "YELLOW", "RED", "OK", "DEGRADED")
-"""Statuses that say something; the others are grey, and replace no earlier verdict."""
+"""Conclusive statuses; the others are grey, and replace no earlier verdict."""
 
 
 def latest(facts: PanelFacts, job: str) -> ReportRun | None:
-    """Return the newest report of a kind about the served version that says something."""
+    """Return the newest conclusive report of a job about the served version; None without one."""
     return next((r for r in finished(facts, job) if r.status in KNOWING), None)
 
 
 def finished(facts: PanelFacts, job: str) -> list[ReportRun]:
-    """Return the finished reports of a kind about the served version, newest first."""
+    """Return the finished reports of a job about the served version, newest first."""
     history = facts.reading.value
     reports = history.drift if job == names.JOB_DRIFT else history.performance
     served = str(facts.health.registry_version)
@@ -92,14 +92,14 @@ def finished(facts: PanelFacts, job: str) -> list[ReportRun]:
 
 
 def flip_of(facts: PanelFacts) -> Change | None:
-    """Return the ledger's entry of the flip that put the served version on; None without one."""
+    """Return the ledger's entry of the flip to the served version; None without one."""
     last = facts.reading.value.flip
     served = str(facts.health.registry_version)
     return last if last is not None and last.after == served else None
 
 
 def whose_flip(facts: PanelFacts) -> str:
-    """Say who put the served version on, or why that is not known."""
+    """Return who flipped the alias to the served version, or why that is unknown, as text."""
     if facts.reading.when is None:
         return _("only MLflow knows who put it into service, and it was not read")
     if facts.health.alias != names.CHAMPION:
@@ -119,7 +119,7 @@ def whose_flip(facts: PanelFacts) -> str:
 
 
 def flip_effect(facts: PanelFacts) -> str:
-    """Say what the flip that put the served version on changed; empty where nobody knows."""
+    """Return the changes of the flip to the served version, as text; empty where unknown."""
     effect = facts.reading.value.effect
     if effect is None or flip_of(facts) is None:
         return ""
@@ -137,7 +137,7 @@ def flip_effect(facts: PanelFacts) -> str:
 
 
 def served_since(facts: PanelFacts) -> datetime | None:
-    """Return when the served version went on: the flip's time, else what this worker saw."""
+    """Return since when the version is served: the flip's time, else when this worker loaded it."""
     flip = flip_of(facts)
     known = flip is not None and flip.action not in names.LEDGER_NOTICED
     ours = facts.health.alias == names.CHAMPION
@@ -145,7 +145,7 @@ def served_since(facts: PanelFacts) -> datetime | None:
 
 
 def threshold_origin(facts: PanelFacts) -> str:
-    """Say where the threshold in force comes from."""
+    """Return the origin of the threshold in force, as text."""
     source = facts.health.threshold_source
     if source == "env":
         return _("from the variable THRESHOLD: it holds for any version")
@@ -163,7 +163,7 @@ def threshold_origin(facts: PanelFacts) -> str:
 
 
 def read_when(facts: PanelFacts) -> str:
-    """Say when the history was read from MLflow, and why not later."""
+    """Return when the history was read from MLflow, and why not later, as text."""
     reading, problem = facts.reading, facts.reading.problem
     if reading.when is None:
         return _("History and reports: {problem}.", problem=problem) if problem else ""
@@ -175,20 +175,20 @@ def read_when(facts: PanelFacts) -> str:
 
 
 def latency(level: Level) -> str:
-    """Return a latency; one beyond the longest time that is told apart is said to be so."""
+    """Return a latency as text; one beyond the last bound as greater than that bound."""
     if level.value is None or math.isfinite(level.value):
         return milliseconds(level.value)
     return f"> {milliseconds(LATENCY_BOUNDS[-1])}"
 
 
 def of_day(day: DayLevels) -> Levels:
-    """Judge a day; it is over, or as much of it as there was."""
+    """Return a day's service levels, over the time that was measured."""
     whole = max(day.tally.lived, 1.0)
     return levels(LevelWindow(int(whole), whole, day.tally), LATENCY_BOUNDS)
 
 
 def covered(levels: Levels) -> str | None:
-    """Say how much of a window was seen, when not all of it was."""
+    """Return the server's age as text where it is shorter than the window; else None."""
     seen = levels.window
     if seen.complete:
         return None
@@ -196,7 +196,7 @@ def covered(levels: Levels) -> str | None:
 
 
 def verdict(level: Level) -> tuple[Color, str]:
-    """Return color and words of a service level's verdict."""
+    """Return color and text of a service level's verdict."""
     if level.met is None:
         return "none", _("No requests") if level.value is None else _("Too early")
     return ("green", _("On target")) if level.met else ("red", _("Off target"))

@@ -1,7 +1,7 @@
-"""How many were scored and flagged this period, from the inference store.
+"""Counts of scored and flagged rows of the current period, from the inference store.
 
-Counted in a process of its own, which is gone once that is done: Arrow would take memory from the
-worker for good. The period is the newest that a row states; where none does, the last year counts.
+Counted in a child process, since Arrow would retain memory in the worker. The period is the newest
+that a row states; where none does, the rows of the last year count.
 """
 
 import json
@@ -34,7 +34,7 @@ class CountFailed(ProjectError):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many were scored, and flagged among them; `group` is a value of the grouping input."""
+    """Numbers of scored and of flagged rows; `group` is a value of the grouping input."""
 
     scored: int
     flagged: int
@@ -46,7 +46,8 @@ class Counts:
     """The served version's counts.
 
     `period` is a year, or None where rows state none; `by` is the grouping input as its contract
-    calls it, None without one; `entity` is the field that tells one row's person from another's.
+    calls it, None without one; `entity` is the field that identifies a row's person, None where
+    identities are not captured.
     """
 
     period: int | None
@@ -57,7 +58,7 @@ class Counts:
 
 
 def counted(deployment: Deployment) -> Counts | None:
-    """Count what the served version scored; None without one.
+    """Return the counts of the served version; None without one.
 
     Raises:
         CountFailed: the store cannot be read.
@@ -74,7 +75,7 @@ def counted(deployment: Deployment) -> Counts | None:
         "model": served.version.name,
         "number": served.version.number,
         "group": {group.column: group.type} if group else {},
-        # The label of a model without a threshold is a class, no flag.
+        # The label of a model without a threshold is a class, not a flag.
         "flags": not contract.outputs,
     }
     command = [sys.executable, "-m", "serving.panel.counts", json.dumps(asked)]
@@ -87,13 +88,13 @@ def counted(deployment: Deployment) -> Counts | None:
     found = json.loads(done.stdout)
     total, *groups = (Count(**count) for count in found["counts"])
     by = group.called if group else None
-    # Without a key no identity is kept, so nobody is told apart.
+    # Without a key no identity is captured, so persons cannot be told apart.
     entity = contract.entity if settings.pseudonym_key else None
     return Counts(found["period"], total, tuple(groups), by, entity)
 
 
 def main() -> int:
-    """Count what is asked for, and write it as JSON."""
+    """Count by the JSON request in the arguments, and write the result as JSON."""
     os.nice(10)
     asked = json.loads(sys.argv[1])
     sys.stdout.write(json.dumps(count(asked)))
@@ -130,7 +131,7 @@ def _count(rows: Any, value: Any) -> dict[str, Any]:
 
 
 def _batches(asked: dict[str, Any]) -> Iterator[Any]:
-    """Yield the needed columns of all rows that the version answered or listed."""
+    """Yield the needed columns of the version's rows, from requests and lists, of the last year."""
     from core.captured.reader import Captures
     from core.captured.selection import Selection
     from core.store.filesystem import Store

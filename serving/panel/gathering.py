@@ -1,4 +1,4 @@
-"""Gathers what the operators' page is made from: this worker's state and all workers' numbers."""
+"""Collection of the operators' page's data: this worker's state and all workers' numbers."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def gather(
     reading: Reading[History],
     counts: Reading[Counts | None],
 ) -> PanelFacts:
-    """Return the facts; reads files of the workers."""
+    """Return the page's data; reads the files that the workers publish."""
     settings, served = deployment.settings, deployment.follower.served
     parts, now = metrics.parts(), time.monotonic()
     numbers, slices = added(parts), [part.slices for part in parts]
@@ -55,7 +55,7 @@ def gather(
 
 
 def _groups(numbers: dict[str, Numbers], model: str, alias: str) -> tuple[Group, ...]:
-    """Return the living workers by the version they serve; the shadow's are left out."""
+    """Return the running workers by served version; shadow and canary are left out."""
     found = numbers["serving_workers"].items()
     return tuple(
         Group(release, int(count))

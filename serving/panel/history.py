@@ -1,7 +1,7 @@
-"""What our commands and the proxies left in MLflow about a model: flips, reports, who serves what.
+"""A model's history in MLflow: the ledger, the monitoring reports, and the proxies' reports.
 
-The ledger and the reports are written by other packages; their names are the contract's. Reading
-them takes several calls to a server that may be away.
+Ledger and monitoring reports are written by other packages; their names are in `core.contract`.
+Reading them takes several calls to a server that may be unreachable.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from core.registry.runs import RunRecord, newest_runs
 from core.registry.versions import Registry, Version
 
 REPORTS = 20
-"""How many past reports of each kind are read."""
+"""Number of past reports of each job that are read."""
 _ENTRIES = 50
 _LIVING = ("FINISHED", "RUNNING")
 
@@ -38,7 +38,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class FlipEffect:
-    """What the last flip changed: releases, thresholds in force, names of inputs."""
+    """The changes of the last flip: releases, thresholds in force, names of inputs."""
 
     before: str
     after: str
@@ -49,7 +49,7 @@ class FlipEffect:
 
 @dataclass(frozen=True, slots=True)
 class ReportRun:
-    """One run of a reporting job; `status` is None for one that failed or is still going on."""
+    """One run of a reporting job; `status` is None for one that failed or is still running."""
 
     job: str
     run_id: str
@@ -67,7 +67,7 @@ class ReportRun:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All of it, newest first; the proxies by name."""
+    """Ledger entries and reports, newest first; the proxies by name; the last flip's effect."""
 
     changes: tuple[Change, ...] = ()
     drift: tuple[ReportRun, ...] = ()
@@ -82,7 +82,7 @@ class History:
 
 
 def read_history(registry: Registry) -> History:
-    """Read the newest entries of the ledger, what the last flip changed, and the newest reports.
+    """Read the newest entries of the ledger, the last flip's effect, and the newest reports.
 
     Raises:
         RegistryUnreachable: the server does not answer as it should.
@@ -95,7 +95,7 @@ def read_history(registry: Registry) -> History:
         return tuple(_report(job, run) for run in found)
 
     found = History(
-        # An entry that holds, and tells of this server's aliases.
+        # Neither failed entries nor those imported with a bundle, about another server's aliases.
         tuple(
             _change(run)
             for run in ledger
@@ -109,7 +109,7 @@ def read_history(registry: Registry) -> History:
 
 
 def _effect(registry: Registry, flip: Change | None) -> FlipEffect | None:
-    """Return what a flip changed; None where one of its versions is gone or says nothing."""
+    """Return a flip's changes; None where one of its versions is gone or has no contract."""
     if flip is None or not (flip.before.isdecimal() and flip.after.isdecimal()):
         return None
     old, new = (_known(registry, int(number)) for number in (flip.before, flip.after))
@@ -141,7 +141,7 @@ def _known(registry: Registry, number: int) -> tuple[Version, ModelContract] | N
 def _contract(
     registry: Registry, number: int, _created_ms: int, _described: str | None
 ) -> ModelContract | None:
-    """Return a version's contract, which changes only when it is described anew."""
+    """Return a version's contract; cached, as it changes only with the description's tag."""
     version = registry.find(number)
     return None if version is None else read_contract(registry, version)
 

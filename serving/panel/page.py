@@ -1,7 +1,7 @@
 """`/painel`: the operators' page, and the reports that it links to.
 
-Routes are plain functions, so they run in threads: MLflow is never waited for on the event loop.
-The page has no script, and its policy lets the browser take nothing but its own style sheet.
+Endpoints are plain functions, so they run in the thread pool: calls to MLflow never block the event
+loop. The page has no script, and its content security policy allows only its own style sheet.
 """
 
 import re
@@ -35,19 +35,19 @@ from serving.panel.trend import cause_of, trend
 
 _TEMPLATE = Path(__file__).with_name("templates") / "painel.html"
 HISTORY_SECONDS, COUNT_SECONDS = 10.0, 60.0
-"""How long what MLflow said, and a count of the store, is shown before it is asked for again."""
+"""Lifetimes, in seconds, of the cached history of MLflow and of the cached counts of the store."""
 _LEAST_RENEWAL = 10
 _LARGEST_REPORT = 5 * 1024 * 1024
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _JOBS = (names.JOB_DRIFT, names.JOB_PERFORMANCE)
-# What a report holds was written by whoever may log a run: it gets no script and no origin.
+# A report's content is from anyone who may log a run: it gets no script and no origin.
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
 def panel_routes(
     deployment: Deployment, metrics: Metrics, others: Sequence[Deployment] = ()
 ) -> list[Route]:
-    """Return the routes of the page about a deployment, which links to those of others."""
+    """Return the routes of a deployment's page, which links to those of `others`."""
     registry = deployment.registry
     history = BackgroundReader(
         lambda: read_history(registry),
@@ -88,9 +88,9 @@ def panel_routes(
 
 
 def _renewed(asked: str) -> int | None:
-    """Return the seconds after which the page renews itself; None unless a screen asks for it.
+    """Return the page's refresh interval in seconds; None unless the query asks for one.
 
-    A page that renews itself under the eyes of a reader takes the place that they had reached.
+    There is none by default, since a refresh loses the reader's position on the page.
     """
     return max(int(asked), _LEAST_RENEWAL) if re.fullmatch(r"[0-9]{1,5}", asked) else None
 
@@ -98,7 +98,7 @@ def _renewed(asked: str) -> int | None:
 def render(
     facts: panel.PanelFacts, renewed: int | None = None, others: Sequence[ModelState] = ()
 ) -> str:
-    """Return the page's text."""
+    """Return the page as HTML."""
     history = facts.reading.value
     return filled(
         _TEMPLATE,
@@ -127,36 +127,36 @@ def render(
 
 
 def _verdict(facts: panel.PanelFacts, job: str) -> tuple[ReportRun | None, ReportRun | None]:
-    """Return the report that stands, and a newer one that says nothing."""
+    """Return the newest conclusive report, else the newest; and a newer inconclusive one."""
     newest = next(iter(panel.finished(facts, job)), None)
     standing = panel.latest(facts, job) or newest
     return standing, newest if newest is not standing else None
 
 
 class Links:
-    """Addresses in MLflow's pages; None where MLflow is no server that a browser could open."""
+    """URLs of MLflow's pages; None where MLflow is no server that a browser could open."""
 
     def __init__(self, url: str, model: str, registry_url: str = "") -> None:
-        """Name MLflow's address, the model, and the registry's address where it is another."""
+        """Take MLflow's URL, the model's name, and the registry's URL where it is another."""
         self._base = _page_of(url)
         models = _page_of(registry_url) if registry_url else self._base
         self.model = models and f"{models}/#/models/{quote(model, safe='')}"
 
     def version(self, number: int | None) -> str | None:
-        """Return the page of a version."""
+        """Return the URL of a version's page."""
         return self.model and f"{self.model}/versions/{number}"
 
     def run(self, report: ReportRun) -> str | None:
-        """Return the page of a report's run."""
+        """Return the URL of the page of a report's run."""
         place = f"{quote(report.experiment_id, safe='')}/runs/{quote(report.run_id, safe='')}"
         return self._base and f"{self._base}/#/experiments/{place}"
 
     def report(self, report: ReportRun) -> str:
-        """Return where the proxy shows the report itself, relative to the page."""
+        """Return the proxy's URL of the report itself, relative to the page."""
         return f"painel/{report.job}/{quote(report.run_id, safe='')}"
 
 
 def _page_of(url: str) -> str | None:
-    """Return an address as a page may show it; None where it is no server's."""
+    """Return a URL without credentials or a final slash; None where it is not HTTP."""
     address = without_credentials(url).rstrip("/")
     return address if urlsplit(url).scheme in ("http", "https") else None

@@ -1,8 +1,8 @@
-"""The past drift reports as bars: how far the largest change went, and what it was. Pure.
+"""Bar chart of the past drift reports: size and cause of the largest change. Pure.
 
-Heights are on a scale on which 1 is the warning and 2 the alert, whatever was measured: a change of
-a distribution (PSI beyond chance) or of the share of missing values. A status also needs evidence,
-so a bar never leaves the band of its report's status.
+Heights are scaled so that 1 is the warning and 2 the alert threshold, for changes of a distribution
+(PSI beyond chance) and of the share of missing values alike. A status also needs evidence, so a bar
+is clipped to the band of its report's status.
 """
 
 import math
@@ -18,14 +18,14 @@ from serving.panel.history import ReportRun
 _TOP = 3.0
 _BANDS = {"GREEN": (0.0, 0.94), "YELLOW": (1.06, 1.94), "RED": (2.06, _TOP)}
 _LEAST = 0.08
-"""A report without a change, or without data, still shows that it was made."""
+"""Least height, so that a report without a change or without data is visible."""
 _DATES = 3
-"""About how many dates stand below the bars: what a phone has room for."""
+"""Approximate number of dates below the bars, limited by a phone's width."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrendBar:
-    """One report in the chart; places in a box of 100 by 100, y downwards."""
+    """One report in the chart; coordinates in a box of 100 by 100, y downwards."""
 
     x: float
     y: float
@@ -38,13 +38,13 @@ class TrendBar:
 
     @property
     def middle(self) -> float:
-        """Return where the bar's labels stand."""
+        """Return the x coordinate of the bar's labels."""
         return self.x + self.width / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The bars, oldest first, and the lines of warning and alert with their words."""
+    """The bars, oldest first, and the lines of warning and alert with their labels."""
 
     bars: tuple[TrendBar, ...]
     lines: tuple[tuple[float, str], ...]
@@ -75,7 +75,7 @@ def trend(reports: Sequence[ReportRun]) -> Trend | None:
 
 
 def cause_of(report: ReportRun) -> str:
-    """Return what decided a report's color; nothing for one that is green, or knows nothing."""
+    """Return the largest change of a yellow or red report, as text; empty for any other."""
     if report.status not in ("YELLOW", "RED"):
         return ""
     return max(_changes(report), key=itemgetter(0), default=(0.0, ""))[1]
@@ -88,7 +88,7 @@ def _height(report: ReportRun) -> float:
 
 
 def _changes(report: ReportRun) -> Iterator[tuple[float, str]]:
-    """Yield what the report measured of each feature and of the score: its level, and in words."""
+    """Yield the level and the text of each change that the report measured."""
     for name, value in report.metrics.items():
         kind, _dot, column = name.partition(".")
         if name == "psi_effect_score":
@@ -106,7 +106,7 @@ def _changes(report: ReportRun) -> Iterator[tuple[float, str]]:
 
 
 def _level(report: ReportRun, kind: str, value: float) -> float:
-    """Return a change on the scale of the chart, by the thresholds that the report judged with."""
+    """Return a change on the scale of the chart, by the report's own thresholds."""
     warning, alert = (_limit(report, f"{kind}_{name}") for name in ("warning", "alert"))
     if value < warning:
         return value / warning
@@ -116,7 +116,7 @@ def _level(report: ReportRun, kind: str, value: float) -> float:
 
 
 def _limit(report: ReportRun, name: str) -> float:
-    """Return a threshold; infinite where the report does not say it."""
+    """Return a threshold; infinite where the report's parameters lack it."""
     try:
         return _finite(float(report.params[name])) or math.inf
     except (KeyError, ValueError):
@@ -124,5 +124,5 @@ def _limit(report: ReportRun, name: str) -> float:
 
 
 def _finite(value: float) -> float:
-    """Return a metric that can be drawn; anyone may log anything under its name."""
+    """Return a positive finite metric, else 0: any value may have been logged under its name."""
     return value if math.isfinite(value) and value > 0 else 0.0
