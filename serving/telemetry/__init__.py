@@ -1,1 +1,1 @@
-"""The JSON log, and the memory of a worker."""
+"""The JSON log, the heartbeats, and the memory of a worker."""

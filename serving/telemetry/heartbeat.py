@@ -1,7 +1,7 @@
-"""Signs of life of what works in the background: a part that hangs raises no exception.
+"""Heartbeats of background parts, since a part that hangs raises no exception.
 
-Every thread and child process of a worker has one. Whoever asks for the health of the worker reads
-them; nothing waits for them, so a part that hangs cannot take the answer along.
+Every thread and child process of a worker has one. Health checks read them without waiting, so a
+part that hangs cannot block the response.
 """
 
 import math
@@ -11,30 +11,30 @@ from core.messages import _
 
 
 class Heartbeat:
-    """When a `part` was last seen at work, and when it has to be seen again."""
+    """Time of the last heartbeat of a `part`, and the deadline of its next one."""
 
     __slots__ = ("_at", "_due", "part")
 
     def __init__(self, part: str) -> None:
-        """Expect nothing before the first `beat`; `part` is what `/metrics` and reasons call it."""
+        """Set no deadline before the first `beat`; `part` is its name in `/metrics` and reasons."""
         self.part = part
         self.rest()
 
     def beat(self, within: float) -> None:
-        """Note that the part is alive and will beat again within so many seconds."""
+        """Record a heartbeat; the next one is due within `within` seconds."""
         self._at = time.monotonic()
         self._due = self._at + within
 
     def rest(self) -> None:
-        """Note that the part has nothing to do, or has ended: nothing is expected."""
+        """Clear the deadline: the part is idle, or has ended."""
         self._at = self._due = math.inf
 
     def age(self) -> float:
-        """Return the seconds since the last beat; 0 while it rests."""
+        """Return the seconds since the last beat; 0 while the part rests."""
         return max(0.0, time.monotonic() - self._at)
 
     def problem(self) -> str | None:
-        """Return that the part is overdue, for people; None while it is not."""
+        """Return the message that the part is overdue; None while it is not."""
         if time.monotonic() <= self._due:
             return None
         return _(

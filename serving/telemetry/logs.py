@@ -1,4 +1,4 @@
-"""The JSON log: one object a line, whole lines, from several workers into one file."""
+"""The JSON log: one object a line, written whole, by several workers to one file."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ _STDOUT = Path("-")
 
 
 class EventRecord(msgspec.Struct, omit_defaults=True):
-    """A line about the process."""
+    """Log record of a process event."""
 
     timestamp: str
     level: str
@@ -30,11 +30,11 @@ class EventRecord(msgspec.Struct, omit_defaults=True):
 
 
 class RequestRecord(msgspec.Struct):
-    """A line about one answered request. `path` is the route's, without the query string.
+    """Log record of one request. `path` is the route's, without the query string.
 
-    `latency_ms` goes from the request's headers to the last byte of its answer; `client` is who
-    asked, as `LOG_CLIENT` says. No field has a default: one that nobody fills would be null for
-    ever, and nothing would tell.
+    `latency_ms` is from the request's headers to the last byte of its response; `client` identifies
+    the client, as `LOG_CLIENT` sets. No field has a default: one that no code sets would be null
+    without an error.
     """
 
     timestamp: str
@@ -51,7 +51,7 @@ class RequestRecord(msgspec.Struct):
 
 
 def now() -> str:
-    """Return the present in UTC, ISO 8601 with milliseconds."""
+    """Return the current time in UTC, ISO 8601 with milliseconds."""
     seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
     return f"{_second(seconds)}.{milliseconds:03d}Z"
 
@@ -64,7 +64,7 @@ def _second(seconds: int) -> str:
 def location(exc: BaseException, depth: int = 3) -> str:
     """Return the exception's type and where it came from, innermost first.
 
-    Its text is left out: it may hold a value that a client sent.
+    Its text is left out: it may contain a value that a client sent.
     """
     frames = traceback.extract_tb(exc.__traceback__)[-depth:]
     places = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames)]
@@ -72,14 +72,14 @@ def location(exc: BaseException, depth: int = 3) -> str:
 
 
 class JsonLog:
-    """Appends records to a file; `-` is standard output.
+    """Log that appends records to a file; `-` is standard output.
 
-    Lines written on the event loop are gathered until its next turn and leave in one write; lines
-    from other threads leave at once. The file is reopened when a log rotation has moved it.
+    Lines from the event loop are buffered until its next iteration and written in one call; lines
+    from other threads are written at once. The file is reopened when a log rotation has moved it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Remember the path; nothing is opened before the first line."""
+        """Keep the path; nothing is opened before the first line."""
         self._path = path
         self._fd = 1 if path == _STDOUT else -1
         self._checked = 0.0
@@ -88,15 +88,15 @@ class JsonLog:
         self._encoder = msgspec.json.Encoder()
 
     def event(self, level: str, message: str, model_version: str | None = None) -> None:
-        """Write a line about the process."""
+        """Log a process event."""
         self._put(EventRecord(now(), level, message, model_version))
 
     def request(self, record: RequestRecord) -> None:
-        """Write a line about a request."""
+        """Log a request."""
         self._put(record)
 
     def close(self) -> None:
-        """Write what is gathered and close the file."""
+        """Flush the buffer and close the file."""
         self._flush()
         if self._fd > 1:
             os.close(self._fd)
@@ -125,7 +125,7 @@ class JsonLog:
                 self._reopen()
                 os.write(self._fd, data)
         except OSError as exc:
-            # A full disk must not stop predictions; standard error is what is left.
+            # A full disk must not stop predictions; fall back to standard error.
             text = _("log {path}: {reason}", path=self._path, reason=system_reason(exc))
             sys.stderr.write(f"{text}\n")
 

@@ -1,4 +1,4 @@
-"""What a worker does about its memory: one arena, and what lives as long as it does set apart."""
+"""Memory of a worker: one malloc arena, and long-lived objects kept out of collections."""
 
 import contextlib
 import ctypes
@@ -8,20 +8,20 @@ _M_ARENA_MAX = -8  # <malloc.h>
 
 
 def share_one_arena() -> None:
-    """Let all threads allocate from one arena; called before there are any.
+    """Make all threads allocate from one malloc arena; call it before there are any.
 
-    glibc gives each thread an arena of its own, which keeps what it once held. Threads that take
-    turns at the interpreter gain nothing from it. Another C library has no such thing.
+    glibc gives each thread an arena of its own, which retains freed memory. Threads that share the
+    GIL gain nothing from it. With another C library this has no effect.
     """
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def freeze_loaded() -> None:
-    """Set everything that is loaded now apart from later collections.
+    """Exclude all objects that are loaded now from later garbage collections.
 
-    MLflow and scikit-learn bring some hundred thousand objects. Looking through all of them, as a
-    full collection does every few seconds under load, stops every request for 150 to 250 ms.
+    MLflow and scikit-learn bring some hundred thousand objects. Traversing all of them, as a full
+    collection does every few seconds under load, stops every request for 150 to 250 ms.
     """
     gc.collect()
     gc.freeze()
