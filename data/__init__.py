@@ -1,1 +1,1 @@
-"""How the data got here: the synthetic PEDE workbook generator."""
+"""Generator of synthetic PEDE workbooks."""

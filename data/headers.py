@@ -1,4 +1,4 @@
-"""Headers of the yearly sheets, as the programme writes them; some come twice."""
+"""Headers of the yearly sheets, as the programme writes them; some are repeated."""
 
 from collections.abc import Mapping
 
@@ -31,7 +31,7 @@ HEADERS: Mapping[int, tuple[str, ...]] = {
 
 
 def headers(year: int) -> tuple[str, ...]:
-    """Return the headers of a year's sheet; a later one is 2024's with one more past year each."""
+    """Return the headers of a year's sheet; after 2024, 2024's with one more past year each."""
     if year in HEADERS:
         return HEADERS[year]
     text = _HEADERS_2024.replace("2024", str(year))

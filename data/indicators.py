@@ -1,4 +1,4 @@
-"""What a year's sheet would say of each student: phase, age, notes and indicators."""
+"""Observations of a simulated year: each student's phase, age, grades and indicators."""
 
 import numpy as np
 
@@ -8,10 +8,11 @@ from data.students import LATEST, Column, Traits, Year, ages, ideal_phase
 def observe(
     traits: Traits, student: Column, phase: Column, year: int, rng: np.random.Generator
 ) -> Year:
-    """Return what the year's sheet would say of the students present, before any layout.
+    """Return the year's values of the students present, before any layout.
 
-    `student` holds indices into the traits, `phase` everyone's phase. Besides the sheet's columns:
-    `study`, `effort` and `growth`, the year's standard-normal causes of what the indicators show.
+    `student` holds indices into the traits, `phase` the phase of every student. Besides the sheet's
+    columns: `study`, `effort` and `growth`, the year's latent causes of the indicators, normal with
+    mean 0 and a standard deviation of about 1.
     """
     at = phase[student]
     age, school_age = (value[student] for value in ages(traits, year))
@@ -52,10 +53,10 @@ def observe(
 
 
 def _self_assessment(drawn: Column, year: int, rng: np.random.Generator) -> Column:
-    """Return IAA in steps of half a note; a share did not answer, which the sheets give as 0."""
+    """Return IAA in steps of 0.5; a share of nonresponse, which the sheets give as 0."""
     silent = {2022: 0.04, 2023: 0.18, 2024: 0.02}[min(year, LATEST)]
     answered = np.clip(np.round(2 * (8.8 + drawn)) / 2, 0, 10)
-    # The sheets from 2024 on sum rounded parts, so full marks read 10.002.
+    # The sheets from 2024 on sum rounded parts, so the maximum reads 10.002.
     answered = np.where(answered > 0, answered + (0.002 if year >= 2024 else 0.0), 0.0)
     return np.where(rng.random(len(drawn)) < silent, 0.0, answered)
 
@@ -72,5 +73,5 @@ def _psychosocial(drawn: Column, year: int) -> Column:
 
 
 def turning_point(growth: Column, study: Column, effort: Column) -> Column:
-    """Return what the programme sees of a student's progress; IPV shows it, promotion follows."""
+    """Return the visible progress of students, from which IPV and promotion follow."""
     return 0.85 * growth + 0.25 * study + 0.2 * effort

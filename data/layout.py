@@ -1,8 +1,8 @@
-"""Simulated years written the way the programme's sheets are: their columns and all their mess.
+"""Layout of simulated years as the programme's sheets: their columns and data-quality faults.
 
 Headers, spellings and cell types follow the real workbook year by year: phases as `7`, `FASE 1`
-and `1A`, ages typed into date cells, text dates, formula errors, `INCLUIR` among numbers, empty
-and doubled columns. Written from the sheets, not from the reader, so that each tests the other.
+and `1A`, ages typed into date cells, text dates, formula errors, `INCLUIR` among numbers, empty and
+duplicate columns. Made from the sheets, not from the reader's code, so that each tests the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,12 @@ _DATE_AGES = 0.4
 """Share of the 2023 rows whose age stands in a cell formatted as a date."""
 _MEASURED = ("iaa", "ieg", "ips", "ipp", "ida", "ipv", "mat", "por", "ing")
 _DIGITS = {2022: 1, 2023: 2, 2024: 9}
-"""Decimals that each year's sheet gives."""
+"""Decimals in each year's sheet."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Year:
-    """What a year's sheet is written from; `inde` holds by year each student's index so far."""
+    """Input of a year's sheet; `inde` holds by year, up to this one, each student's INDE."""
 
     number: int
     traits: Traits
@@ -59,10 +59,10 @@ def lay_out(
     numbers: Column,
     streams: Mapping[int, np.random.Generator],
 ) -> dict[str, pd.DataFrame]:
-    """Return the sheets by title, cells as Python values and None; `numbers` holds each RA's.
+    """Return the sheets by title, cells as Python values and None.
 
-    `streams` has the source of chance of each year. Rows come in no order. Every frame has dtype
-    object, and header names may repeat.
+    `numbers` holds the number of each student's RA, `streams` the random generator of each year.
+    Rows are in random order. Every frame has dtype object, and header names may repeat.
     """
     sheets: dict[str, pd.DataFrame] = {}
     inde: dict[int, Column] = {}
@@ -79,7 +79,7 @@ def lay_out(
 
 
 def _frame(year: _Year, cells: Mapping[str, list[Any]]) -> pd.DataFrame:
-    """Put columns in the sheet's order and rows in none; a column nobody filled is empty."""
+    """Return the columns in the sheet's order and the rows shuffled; a missing column is empty."""
     titles, size = headers(year.number), len(year.ra)
     rows = list(zip(*(cells.get(title, [None] * size) for title in titles), strict=True))
     frame = pd.DataFrame([rows[i] for i in year.rng.permutation(size)], dtype="object")
@@ -88,9 +88,10 @@ def _frame(year: _Year, cells: Mapping[str, list[Any]]) -> pd.DataFrame:
 
 
 def _evaluated(number: int, year: Year, rng: np.random.Generator) -> dict[str, Column]:
-    """Round as the sheet does and blank what nobody evaluated: university, half of phase 7.
+    """Round as the sheet does, and blank what the programme did not evaluate.
 
-    Add `defasagem`, the lag, and `ian`, the indicator of it.
+    That is IPP in 2022; from 2023 on the indicators of phases 8 and 9, and in 2023 most of those of
+    about half of phase 7. Add `defasagem`, the lag, and `ian`, its indicator.
     """
     values = {name: np.asarray(column).copy() for name, column in year.items()}
     if number == 2022:
@@ -110,7 +111,7 @@ def _evaluated(number: int, year: Year, rng: np.random.Generator) -> dict[str, C
 
 
 def _notes(values: Mapping[str, Column], blank: str | None = None, **names: str) -> dict[str, Any]:
-    """Return the columns of notes by title, `blank` where there is none."""
+    """Return the columns of grades by title, `blank` where there is none."""
     return {title: cells_of(values[name], blank) for title, name in names.items()}
 
 
@@ -139,7 +140,7 @@ def _common(year: _Year) -> dict[str, list[Any]]:
 
 
 def _sheet_2022(year: _Year) -> dict[str, list[Any]]:
-    """Phases as text digits, birth years, girls and boys, ranks, verdicts in words; no IPP."""
+    """Return 2022's columns: phases as text digits, birth years, verdicts in words; no IPP."""
     values, student, rng, size = year.values, year.student, year.rng, len(year.ra)
     rank = np.argsort(np.argsort(-year.inde[2022][student])) + 1
     judged = ["Mantido na Fase atual", "Promovido de Fase", "Promovido de Fase + Bolsa"]
@@ -173,7 +174,7 @@ def _sheet_2022(year: _Year) -> dict[str, list[Any]]:
 
 
 def _sheet_2023(year: _Year) -> dict[str, list[Any]]:
-    """Phases in words; part of the ages are dates, and the other births are text."""
+    """Return 2023's columns: phases in words; part of the ages as dates, other births as text."""
     values, student, rng = year.values, year.student, year.rng
     born = births(year.traits, student)
     dated = rng.random(len(student)) < _DATE_AGES
@@ -190,9 +191,9 @@ def _sheet_2023(year: _Year) -> dict[str, list[Any]]:
 
 
 def _sheet_2024(year: _Year) -> dict[str, list[Any]]:
-    """Phases as classes, `9` for graduates whose index says INCLUIR, entries not before 2021.
+    """Return the columns of 2024 and of later years.
 
-    Later years are written like this one.
+    Phases are classes, `9` for graduates, whose index is INCLUIR; years of entry start at 2021.
     """
     values, student, rng, phase = year.values, year.student, year.rng, year.values["fase"]
     letters = rng.choice(list("ABCDEFGHKLMN"), len(student))
@@ -220,7 +221,7 @@ _SPECIFIC = {2022: _sheet_2022, 2023: _sheet_2023, 2024: _sheet_2024}
 
 
 def _later(year: _Year) -> dict[str, list[Any]]:
-    """Return what the sheets from 2023 on have in common and 2022 has not."""
+    """Return the columns that the sheets from 2023 on have in common and 2022 lacks."""
     values, student, number = year.values, year.student, year.number
     inde = year.inde[number][student]
     return {
@@ -239,7 +240,7 @@ def _later(year: _Year) -> dict[str, list[Any]]:
 
 
 def _inde(values: Mapping[str, Column]) -> Column:
-    """Return INDE: 0.1 of IAN, IAA, IPS, IPP and 0.2 of IDA, IEG, IPV; without IPP over 0.9."""
+    """Return INDE: 0.1 of IAN, IAA, IPS, IPP and 0.2 of IDA, IEG, IPV; without IPP, over 0.9."""
     tenths = values["ian"] + values["iaa"] + values["ips"]
     fifths = values["ida"] + values["ieg"] + values["ipv"]
     with_ipp = 0.1 * (tenths + values["ipp"]) + 0.2 * fifths

@@ -1,8 +1,8 @@
-"""Simulated students over the years: who enters, learns, is promoted, lags behind, leaves.
+"""Simulation of students over the years: entry, learning, promotion, lag and exit.
 
 Shares, levels and spreads were set by hand so that totals resemble those of the programme's yearly
 sheets; no row of a child is used. A student has lasting traits (learning, engagement, well-being);
-a year adds chance; indicators show both, and promotion to the next phase follows what they show.
+a year adds noise; indicators depend on both, and promotion to the next phase on the same causes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,16 +30,16 @@ _ENTRY_LAG_SHARES: Mapping[int, Sequence[float]] = {
     2023: (0.02, 0.10, 0.47, 0.38, 0.03),
     2024: (0.01, 0.12, 0.57, 0.24, 0.06),
 }
-"""Before those whom phase 0 keeps from lagging so far."""
+"""Shares of the lags at entry, before phase 0 limits the lag of the youngest."""
 _PROMOTED: Mapping[int, Column] = {
     2023: np.array([0.82, 0.70, 0.44, 0.36]),
     2024: np.array([0.90, 0.90, 0.42, 0.45]),
 }
-"""Share promoted into each year by lag before: two phases or more, one, none, ahead."""
+"""Share promoted into each year by the lag before: two phases or more, one, none, ahead."""
 _PULL: Mapping[int, float] = {2023: 7.0, 2024: 8.0}
 _PULL_LATER = 1.5
-"""How strictly promotion follows what the sheets show: more, and the next year is foreseeable. Less
-after 2024, when the rules no longer change and a model has seen more years."""
+"""Weight of the observed causes in promotion: the greater, the more predictable the next year. Less
+after 2024, when the rules no longer change and a model has more years to train on."""
 
 
 def simulate(
@@ -47,8 +47,8 @@ def simulate(
 ) -> tuple[Traits, dict[int, Year]]:
     """Return the students' traits and, for each year, those present with phase and indicators.
 
-    `streams` has the source of chance of each year from the first to `last`. So many students enter
-    until the latest of the programme's own years, and newcomers in each later one.
+    `streams` has the random generator of each year from the first to `last`. `students` enter up to
+    the latest of the programme's own years, and newcomers in each later one.
     """
     traits = draw_traits(first_seen(students), streams[FIRST])
     phase = np.full(students, -1)
@@ -71,7 +71,7 @@ def simulate(
 
 
 def _first_phase(traits: Traits, year: int, rng: np.random.Generator) -> Column:
-    """Place newcomers: most a phase or two below the ideal, the better learners higher."""
+    """Return entry phases: most one or two below the ideal phase, better learners higher."""
     size = len(traits.entry)
     rank = np.argsort(np.argsort(traits.learning + 1.3 * rng.standard_normal(size)))
     edges = np.cumsum(_ENTRY_LAG_SHARES[min(year, LATEST)])[:-1]
@@ -88,17 +88,17 @@ def _next(
     year: int,
     rng: np.random.Generator,
 ) -> tuple[Column, Column]:
-    """Return who is present in `year` among those seen before, and everyone's phase then."""
+    """Return which earlier students are present in `year`, and every student's phase then."""
     student, at = last["student"], last["fase"]
     stay = 0.95 if year == 2023 else 1.15
     logit = stay + 0.6 * last["effort"] + np.where(at >= 8, 2.0, 0.0)
     stays = rng.random(len(student)) < _sigmoid(logit)
-    # Phase 9 is for graduates, who are seen once; the first student keeps small workbooks whole.
+    # Graduates (phase 9) appear once. Student 0 stays, so that a small workbook has every year.
     stays &= at < 9
     stays |= student == 0
     following = np.zeros_like(present)
     following[student[stays]] = True
-    # A few who had left come back after a year away.
+    # A few who had left return after a year or more.
     away = ~present & (traits.entry < year)
     following |= away & (rng.random(len(present)) < 0.03)
 
@@ -110,8 +110,8 @@ def _next(
 def _promoted(traits: Traits, last: Year, year: int, rng: np.random.Generator) -> Column:
     """Return phases gained (0, 1, rarely 2): likelier after growth and for those who lag.
 
-    Catching up is the programme's aim, so the further behind, the likelier; what the sheets show
-    (turning point, learning, engagement) decides among equals.
+    Catching up is the programme's aim, so the probability increases with the lag; at equal lag and
+    phase it depends on the turning point, and slightly on well-being.
     """
     at, lag, student = last["fase"], last["fase"] - last["fase_ideal"], last["student"]
     usual = _PROMOTED[min(year, LATEST)][np.clip(lag, -2, 1) + 2]
@@ -121,7 +121,7 @@ def _promoted(traits: Traits, last: Year, year: int, rng: np.random.Generator) -
     logit = _PULL.get(year, _PULL_LATER) * (0.55 * base + shown + 0.1 * traits.wellbeing[student])
     gained = (rng.random(len(at)) < _sigmoid(logit)).astype(int)
     jump = (lag <= -2) & (gained == 1) & (rng.random(len(at)) < 0.10)
-    # Phase 9 is for graduates, whom the sheets know from 2024 on.
+    # Phase 9 is for graduates, who are in the sheets from 2024 on.
     return np.where((at == 8) & (year < 2024), 0, gained + jump)
 
 

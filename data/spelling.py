@@ -1,4 +1,4 @@
-"""How the sheets spell things: stones, schools, ideal phases, classes, errors for blanks."""
+"""Spellings of the sheets: stones, schools, ideal phases, classes, error values for blanks."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,8 +18,8 @@ _IDEAL_LATER = ("5{o} e 6{o} ano", "7{o} e 8{o} ano", "9{o} ano", "1{o} EM", "2{
 
 
 def cells_of(values: Column, blank: str | None = None) -> list[Any]:
-    """Return cells of numbers, `blank` where there is none."""
-    return [blank if value != value else value for value in values.tolist()]  # NaN is not itself
+    """Return cells of numbers, `blank` in place of NaN."""
+    return [blank if value != value else value for value in values.tolist()]  # NaN != NaN
 
 
 def stones(inde: Column) -> list[str | None]:
@@ -29,12 +29,12 @@ def stones(inde: Column) -> list[str | None]:
 
 
 def names_of(ra: Sequence[str]) -> list[str]:
-    """Return the names that go with identities; like the RAs, they are invented."""
+    """Return the names of RAs; both are invented."""
     return [identity.replace("RA-", "Aluno-") for identity in ra]
 
 
 def ideal_label(phase: int, first: tuple[str, str], ordinal: str) -> str:
-    """Return a phase with the school years it is for; `ordinal` is the sign the year used."""
+    """Return a phase with its school years; `ordinal` is the ordinal sign of the year's sheet."""
     if phase < 2:
         return first[phase]
     if phase == 8:
@@ -43,14 +43,14 @@ def ideal_label(phase: int, first: tuple[str, str], ordinal: str) -> str:
 
 
 def class_2024(phase: int, letter: str) -> str | int:
-    """Return phase and class in one, as 2024 wrote them."""
+    """Return phase and class as one value, as in the sheet of 2024."""
     if phase in (0, 9):
         return "ALFA" if phase == 0 else 9
     return f"{phase}{letter}"
 
 
 def school_labels(private: Column, phase: Column) -> list[str]:
-    """Return the kind of school in the words of 2023 and 2024."""
+    """Return the kind of school as spelled in 2023 and 2024."""
     usual = np.where(private, "Privada - Programa de Apadrinhamento", "Pública")
     usual = np.where(phase == 8, "Privada *Parcerias com Bolsa 100%", usual)
     return np.where(phase == 9, "Bolsista Universitário *Formado (a)", usual).tolist()

@@ -1,4 +1,4 @@
-"""Invented students: what stays with each of them, how old they are, where they should be."""
+"""Invented students: lasting traits, ages and ideal phases."""
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
@@ -6,28 +6,29 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 FIRST, LATEST = 2022, 2024
-"""Years of the programme's own sheets; later ones are simulated and written as the latest."""
+"""First and latest year of the programme's own sheets; later years have the latest's layout."""
 Column = np.ndarray
 Year = Mapping[str, Column]
-"""One year's students by column: `student` (index into the traits), and what is known of them."""
+"""One year's students by column: `student` (index into the traits), and their observed values."""
 _ENTRY_SHARES = (0.51, 0.25, 0.24)
-"""Share of all students who are first seen in each of these years; of as many more in each later
-one as in the last."""
+"""Share of all students who are first seen in each of these years; each later year adds as many as
+the last."""
 _AGES = np.arange(7, 20)
 _AGE_SHARES = np.array([5, 9, 12, 14, 12, 12, 12, 9, 7, 5, 4, 2, 1]) / 104
 _YEARS_BEFORE_SHARES = (0.48, 0.15, 0.07, 0.16, 0.07, 0.04, 0.03)
-"""How many years before 2022 its students had entered: 0, 1, 2, ..."""
+"""Shares of 2022's students by the years since their entry: 0, 1, 2, ..."""
 _LAST_BIRTHDAY_COUNTED = 300
-"""Day of the year on which ages are taken (in 2022 the whole year counted)."""
+"""Day of the year on which ages are taken (in 2022 the last day)."""
 _SCHOOL_CUTOFF = 150
-"""From 2024 on the ideal phase goes by the age on this day of the year."""
+"""From 2024 on the ideal phase depends on the age on this day of the year."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What stays with a student; arrays of shape (students,). Learning etc. are standard normal.
+    """Lasting traits of students; arrays of shape (students,).
 
-    `entry` is the first year in the sheets, `joined` the year of entry into the programme.
+    `entry` is the first year in the sheets, `joined` the year of entry into the programme;
+    `learning`, `engagement` and `wellbeing` are standard normal.
     """
 
     entry: Column
@@ -42,8 +43,8 @@ class Traits:
 
 
 def first_seen(students: int) -> Column:
-    """Return the year in which each of so many students enters; the first of them is never new."""
-    # By quota, not by chance: few students must still fill each year.
+    """Return the year in which each student enters; student 0 enters in the first year."""
+    # By quota, not at random, so that few students still fill each year.
     position = (np.arange(students) + 0.5) / students
     entry = FIRST + np.digitize(position, np.cumsum(_ENTRY_SHARES)[:2])
     entry[0] = FIRST
@@ -51,12 +52,12 @@ def first_seen(students: int) -> Column:
 
 
 def newcomers(students: int) -> int:
-    """Return how many enter in a year after the latest sheet, at a cohort of so many."""
+    """Return how many enter in each year after the latest sheet, for a cohort of `students`."""
     return round(_ENTRY_SHARES[-1] * students)
 
 
 def draw_traits(entry: Column, rng: np.random.Generator) -> Traits:
-    """Return new students by the year in which each enters."""
+    """Return the random traits of new students; `entry` is the year in which each enters."""
     students = len(entry)
     learning = rng.standard_normal(students)
     engagement = 0.55 * learning + 0.835 * rng.standard_normal(students)

@@ -1,7 +1,7 @@
-"""A synthetic PEDE workbook: invented students, the real workbook's layout and its mess.
+"""Synthetic PEDE workbook: invented students, with the real workbook's layout and faults.
 
-`python -m data.synthetic --students 1200 --seed 7 --output data/raw/pede_synthetic.xlsx` gives
-newcomers and tests something to train on that is about as hard as the real thing.
+`python -m data.synthetic --students 1200 --seed 7 --output data/raw/pede_synthetic.xlsx` writes
+training data for newcomers and tests, about as hard to predict as the real data.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _DATE_FORMAT = "mm-dd-yy"
 
 
 class SyntheticError(ProjectError):
-    """The workbook cannot be made as asked."""
+    """The workbook cannot be made as requested."""
 
     code = "synthetic"
     exit_code = 2
@@ -41,11 +41,11 @@ class SyntheticError(ProjectError):
 def generate_workbook(
     students: int, seed: int, years: Sequence[int] = range(FIRST, LATEST + 1)
 ) -> dict[str, pd.DataFrame]:
-    """Return the sheets by title for so many distinct students over 2022, 2023 and 2024.
+    """Return the sheets by title for `students` distinct students over 2022, 2023 and 2024.
 
     In each later year about a quarter as many enter. Cells are Python values of dtype object, None
     for an empty cell, and headers may repeat. The same students and seed give the same cells in
-    each year, whatever the others: a workbook with one year more is the same one continued.
+    each year, whatever the other years: one more year continues the same workbook.
 
     Raises:
         SyntheticError: fewer than one student, or a year before 2022.
@@ -70,8 +70,8 @@ def generate_workbook(
 
 
 def write_workbook(sheets: Mapping[str, pd.DataFrame], path: Path) -> None:
-    """Write the sheets as .xlsx; the file appears whole or not at all."""
-    # The file first: a workbook that is begun and never saved complains when it is forgotten.
+    """Write the sheets as .xlsx, by an atomic rename."""
+    # The file first: an openpyxl workbook that is never saved warns when it is collected.
     with replacing(path) as temporary:
         workbook = openpyxl.Workbook(write_only=True)
         for title, frame in sheets.items():
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def years(text: str) -> range:
-    """Read `2022-2025`, or one year (an argparse type)."""
+    """Parse `2022-2025`, or one year (an argparse type)."""
     found = re.fullmatch(r"(20\d\d)(?:-(20\d\d))?", text)
     if not found or int(found[2] or found[1]) < int(found[1]):
         raise argparse.ArgumentTypeError(_("consecutive years, for example 2022-2025"))
@@ -111,7 +111,7 @@ def years(text: str) -> range:
 
 
 def _cells(sheet: WriteOnlyWorksheet, row: Sequence[Any]) -> Iterator[Any]:
-    """Give dates the real sheets' format; everything else goes as it is."""
+    """Yield the cells, dates with the number format of the real sheets."""
     for value in row:
         if isinstance(value, datetime):
             cell = WriteOnlyCell(sheet, value)

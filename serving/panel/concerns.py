@@ -178,7 +178,7 @@ _UNKNOWING: Mapping[str, Mapping[str | None, str]] = {
 
 
 def _of_age(facts: PanelFacts) -> Iterator[Concern]:
-    """Yield a concern where there is no drift report, or it is older than its routine's interval."""
+    """Yield a concern if there is no drift report, or it is older than its routine's interval."""
     drift = finished(facts, names.JOB_DRIFT)
     if not drift:
         yield _unknown(_("There is no drift report of the served version yet (§2.1)."))
