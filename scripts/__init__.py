@@ -1,1 +1,1 @@
-"""What starts, prepares and rehearses the system; run as `python -m scripts.<name>`."""
+"""Commands that start, prepare, back up and drill the system: `python -m scripts.<name>`."""

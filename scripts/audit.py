@@ -1,6 +1,6 @@
-"""`make audit`: known advisories about the locked packages, asked by uv, where one can be asked.
+"""`make audit`: query known advisories about the locked packages with uv, where it has network.
 
-uv audits a project of its own kind, so one is made whose dependencies are the lock's own pins.
+uv audits uv projects only, so a temporary one is made whose dependencies are the lock's pins.
 """
 
 import json
@@ -19,7 +19,7 @@ _PIN = re.compile(r"^([a-z0-9._-]+(?:\[[a-z0-9,._-]+\])?==[^\\\n]+?)\s*\\?$", re
 _PREVIEW = ("--preview-features", "audit-command")
 _SECONDS = 240
 _UNREACHED = ("Request failed", "dns error", "error sending request", "Failed to fetch")
-"""What uv says where it reaches nobody: neither is a finding."""
+"""Parts of uv's messages where no source of advisories is reachable, which is no finding."""
 
 
 def pins(lock: str) -> list[str]:
@@ -28,7 +28,7 @@ def pins(lock: str) -> list[str]:
 
 
 def project(requirements: Sequence[str]) -> str:
-    """Return the `pyproject.toml` of a project that needs exactly these."""
+    """Return the `pyproject.toml` of a project with exactly these dependencies."""
     return (
         '[project]\nname = "audited"\nversion = "0"\nrequires-python = "==3.11.*"\n'
         f"dependencies = {json.dumps(list(requirements))}\n[tool.uv]\npackage = false\n"
@@ -36,7 +36,7 @@ def project(requirements: Sequence[str]) -> str:
 
 
 def main(lock: Path = ROOT / "requirements.lock") -> int:
-    """Print what is known; return 1 where an advisory was found, 0 where nobody could be asked."""
+    """Print uv's findings; return 1 on an advisory or a failure of uv, else 0, also offline."""
     uv = Path(sys.executable).with_name("uv")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pyproject.toml").write_text(project(pins(lock.read_text())), "utf-8")
@@ -51,7 +51,7 @@ def main(lock: Path = ROOT / "requirements.lock") -> int:
 
 
 def _run(command: Sequence[str], folder: str) -> tuple[int, str]:
-    """Return a command's exit code and all that it said; -1 where it took too long."""
+    """Return a command's exit code and its output; -1 and no output after a timeout."""
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False

@@ -1,10 +1,11 @@
-"""Back up what nobody can make again (`make backup DEST=...`), while the system runs.
+"""Back up the data that cannot be reproduced (`make backup DEST=...`), while the system runs.
 
 One archive: MLflow's database, its artifacts, captured rows, journals, `.env` and the key of the
 pseudonyms; in compose's `backup` container a dump and a bucket (scripts/backups/containers.py). The
-database is copied first, by SQLite's own online copy, so that every artifact it names is there to
-be copied afterwards; journals before Parquet files, since a journal becomes a file of its own name
-and whoever reads both counts it once. So each row answered before the command began is in it, once.
+database is copied first, by SQLite's online backup, so that every artifact that it references
+exists when artifacts are copied; journals before Parquet files, since a journal is converted to a
+file of its own name and readers of both count it once. So each row that was served before the
+command began is in the archive, once.
 """
 
 import json
@@ -49,7 +50,7 @@ def copy_database(database: Path, copy: Path) -> str:
     """Copy a SQLite database that may be in use; return MLflow's revision of its tables.
 
     Raises:
-        BackupError: it is none, or is not MLflow's.
+        BackupError: it is no SQLite database, or is not MLflow's.
     """
     with (
         suppress(sqlite3.Error),
@@ -68,7 +69,7 @@ def back_up(destination: Path) -> Path:
     Raises:
         BackupError: there is nothing to back up here.
         StoreBusy: a job changes the store; try again when it has ended.
-        OSError: it cannot be written; nothing of it is left.
+        OSError: it cannot be written; no partial file is left.
     """
     if containers.dumps() is None and not (ROOT / DATABASE).exists():
         message = N_("there is no {path} here; with containers see RUNBOOK §10")
@@ -76,7 +77,7 @@ def back_up(destination: Path) -> Path:
     store, now = captured(), datetime.now(UTC)
     make_folder(destination)
     target = destination / f"backup-{now:%Y%m%dT%H%M%SZ}.tar"
-    # Dereferenced: of two files that are hard links of one another tar would keep one.
+    # Dereferenced: tar would store only one of two files that are hard links of one another.
     with (
         replacing(target, mode=PRIVATE) as path,
         tarfile.open(path, "w", dereference=True) as tar,
@@ -89,7 +90,7 @@ def back_up(destination: Path) -> Path:
 
 
 def _fill(archive: Archive, store: Store, scratch: Path) -> dict[str, Any]:
-    """Add everything; return what the manifest says of it."""
+    """Add all parts; return their facts for the manifest."""
     with ExitStack() as stack:
         temporary = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch, prefix=".backup-"))
         tables, artifacts = _add_registry(archive, Path(temporary) / "copy")
@@ -111,7 +112,7 @@ def _fill(archive: Archive, store: Store, scratch: Path) -> dict[str, Any]:
 
 
 def _add_registry(archive: Archive, copy: Path) -> tuple[str, int]:
-    """Add MLflow's database, then its artifacts; return what its tables are and how many files."""
+    """Add MLflow's database, then its artifacts; return revision or dump name, and file count."""
     if (folder := containers.dumps()) is None:
         tables = copy_database(ROOT / DATABASE, copy)
         archive.add("mlflow.db", copy)
@@ -127,7 +128,7 @@ def _add_registry(archive: Archive, copy: Path) -> tuple[str, int]:
 
 
 def tell(path: Path) -> None:
-    """Say what is in the archive and what it means to have it."""
+    """Print what is in the archive, and how it has to be kept."""
     size = number(path.stat().st_size / 2**20, 1)
     say(_("written: {path} ({size} MB), for your eyes only", path=path, size=size))
     if (store := captured()).folder is None:

@@ -1,4 +1,4 @@
-"""Refuse to start on the secrets of `.env.example`; `--new` prints a `.env` with fresh ones.
+"""Reject the secrets of `.env.example` before a start; `--new` prints a `.env` with fresh ones.
 
 Standard library only: it runs before anything is installed, and as the first container.
 """
@@ -31,7 +31,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def problems(environ: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the secrets, one line each; no line repeats a secret."""
+    """Return the problems of secrets and address, one line each; no line repeats a secret."""
     found = []
     values = {name: environ.get(name, "").strip() for name in SECRETS}
     times = Counter(value for value in values.values() if value)

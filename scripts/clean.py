@@ -1,7 +1,7 @@
-"""Remove what running left behind (`make clean`); with `--all` the registry and the answers too.
+"""Remove generated files (`make clean`); with `--all` the registry and the captured rows too.
 
-What people put here stays in both: workbooks in data/raw, `.env`. Standard library only, since it
-removes the environment that it could run in.
+Files that users put here stay in both cases: workbooks in data/raw, `.env`. Standard library only,
+since it removes the virtual environment that it could run in.
 """
 
 import shutil
@@ -19,27 +19,27 @@ REMADE = (
     *(".venv", "logs", "artifacts", "mlruns", "data/processed", "data/raw/pede_synthetic.xlsx"),
     *("monitoring/reports", "var/*.log", "var/model-cache"),
 )
-"""What commands make again, as patterns under the project's folder."""
+"""Reproducible files, as glob patterns under the project's folder."""
 KEPT = {
     "data/raw": N_("workbooks"),
     "var": N_("registry: versions, runs, aliases"),
     "monitoring/inference_store": N_("captured answers"),
     "backups": N_("backups"),
 }
-"""What `make clean` leaves where it is, and what it is."""
+"""Folders whose content `make clean` keeps, with their descriptions."""
 PRECIOUS = ("var", "monitoring/inference_store")
-"""What nobody can make again, and only `--all` removes."""
+"""Data that cannot be reproduced, and only `--all` removes."""
 YES = ("sim", "yes")
 
 
 class CleanError(ProjectError):
-    """Something could not be removed, or nobody agreed to it."""
+    """Something could not be removed, or the removal was not confirmed."""
 
     code = "clean_failed"
 
 
 def found(patterns: Iterable[str]) -> list[Path]:
-    """Return what there is of these patterns, in order."""
+    """Return the existing paths that match these patterns, in order."""
     return [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
 
 
@@ -47,7 +47,7 @@ def remove(path: Path) -> None:
     """Remove a file, a link or a folder.
 
     Raises:
-        CleanError: the system does not let us.
+        CleanError: the system refuses it.
     """
     try:
         if path.is_dir() and not path.is_symlink():
@@ -62,7 +62,7 @@ def remove(path: Path) -> None:
 
 
 def consent(paths: Sequence[Path]) -> None:
-    """Say what would be lost for ever, and ask.
+    """Print what would be lost for ever, and ask for confirmation.
 
     Raises:
         CleanError: the answer was not a typed yes.
@@ -76,7 +76,7 @@ def consent(paths: Sequence[Path]) -> None:
 
 
 def clean(everything: bool) -> None:
-    """Remove what can be made again, and with `everything` what cannot; say what stays."""
+    """Remove reproducible files, with `everything` the others too; print what is kept."""
     if everything and (paths := found(PRECIOUS)):
         consent(paths)
     for path in found((*REMADE, *(PRECIOUS if everything else ()))):

@@ -1,7 +1,7 @@
 """Cause one of the runbook's symptoms on purpose (RUNBOOK §9), on a system made for rehearsing.
 
-What it sends is answered, captured and counted like any client's, so it only talks to this machine,
-and only to a system whose store nobody needs.
+Its requests are served, captured and counted like any client's, so it connects to this machine
+only; use it only where the inference store is not needed.
 """
 
 import argparse
@@ -32,10 +32,10 @@ HEAVY_REQUESTS, HEAVY_ROWS, HEAVY_AT_ONCE = 48, 1000, 8
 
 
 class LocalApi:
-    """The API on this machine."""
+    """Client of the API on this machine."""
 
     def __init__(self, url: str) -> None:
-        """Take its address.
+        """Keep the API's address.
 
         Raises:
             ProjectError: it is on another machine.
@@ -48,7 +48,7 @@ class LocalApi:
         """Return the served version's features by name.
 
         Raises:
-            ProjectError: no API answers there, or one without a version.
+            ProjectError: no API responds there, or it has no version.
         """
         status, body = self._ask("/metadata")
         if status != 200:
@@ -57,10 +57,10 @@ class LocalApi:
         return {feature["name"]: feature for feature in json.loads(body)["features"]}
 
     def post(self, instances: Rows, **more: Any) -> int:
-        """Ask for predictions; return the status code.
+        """Request predictions; return the status code.
 
         Raises:
-            ProjectError: no API answers there.
+            ProjectError: no API responds there.
         """
         return self._ask("/predict", {"instances": instances, **more})[0]
 
@@ -76,16 +76,16 @@ class LocalApi:
             raise ProjectError(message, url=self._url) from exc
 
     def post_all(self, rows: Rows) -> Counter[int]:
-        """Send rows in requests of `PER_REQUEST`; return how often each status came."""
+        """Send rows in requests of `PER_REQUEST`; return the count of each status code."""
         starts = range(0, len(rows), PER_REQUEST)
         return Counter(self.post(rows[start : start + PER_REQUEST]) for start in starts)
 
 
 def read_rows(path: Path, names: Iterable[str]) -> Rows:
-    """Return the features of a dataset's newest year in random order, as a baseline is of one.
+    """Return the features of a dataset's newest year, shuffled; a baseline is of one year, too.
 
     Raises:
-        ProjectError: there is no such dataset.
+        ProjectError: there is no Parquet file that can be read.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -124,12 +124,12 @@ def yellow(api: LocalApi, rows: Rows, feature: Facts) -> Counter[int]:
 
 
 def errors(api: LocalApi, _rows: Rows, _feature: Facts) -> Counter[int]:
-    """Send requests with a field that no version knows."""
+    """Send requests with a field that no version has."""
     return Counter(api.post([{"campo_inexistente": 1}]) for _number in range(BAD_REQUESTS))
 
 
 def latency(api: LocalApi, rows: Rows, _feature: Facts) -> Counter[int]:
-    """Send many of the largest and dearest requests at once: a thousand rows, each explained."""
+    """Send many of the most expensive requests at once: a thousand rows, each explained."""
     heavy = (rows * (HEAVY_ROWS // len(rows) + 1))[:HEAVY_ROWS]
     with ThreadPoolExecutor(HEAVY_AT_ONCE) as pool:
         jobs = [pool.submit(api.post, heavy, explain=True) for _number in range(HEAVY_REQUESTS)]
@@ -143,11 +143,11 @@ DRILLS: dict[str, tuple[Callable[[LocalApi, Rows, Facts], Counter[int]], tuple[s
     "erros": (errors, ()),
     "latencia": (latency, ("rows",)),
 }
-"""Each with the options that it needs."""
+"""The drills by name, each with the options that it needs."""
 
 
 def build_parser() -> Parser:
-    """Return the command's options."""
+    """Return the command's parser."""
     arguments = parser(
         "scripts.drill", _("Cause a symptom of the RUNBOOK on purpose, on a system for rehearsing.")
     )
@@ -173,10 +173,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Run the drill and say how often each status came.
+    """Run the drill and print the count of each status code.
 
     Raises:
-        ProjectError: the served version does not have the feature that suffers.
+        ProjectError: the served version does not have the feature to be changed.
     """
     api, (drill, needed) = LocalApi(args.url), DRILLS[args.drill]
     features = api.features() if needed else {}

@@ -1,7 +1,7 @@
-"""Make what the services need and cannot make themselves: buckets, and MLflow's two users.
+"""Create what the services need and cannot create themselves: buckets, and MLflow's two users.
 
-Run by the `setup` container at each start, as MLflow's administrator; what exists stays as it is,
-but for the users' passwords, which become those of the environment.
+Run by the `setup` container at each start, as MLflow's administrator; what exists is unchanged,
+except that the users' passwords are set to those of the environment.
 """
 
 import os
@@ -14,9 +14,9 @@ from core.messages import _
 ARTIFACTS = "mlflow"
 """Bucket of MLflow's artifacts, as docker-compose.yml names it."""
 USERS = {"jobs": "MLFLOW_JOBS_PASSWORD", "reader": "MLFLOW_READER_PASSWORD"}
-"""MLflow users and where their passwords are: `jobs` train and monitor, `reader` is the proxy's.
+"""MLflow users and their passwords' variables: `jobs` train and monitor, `reader` is the proxy's.
 
-By MLflow's rules whoever makes a model or an experiment may change it, and others may read it."""
+In MLflow the creator of a model or an experiment may change it, and others may read it."""
 
 
 def buckets() -> list[str]:
@@ -26,7 +26,7 @@ def buckets() -> list[str]:
 
 
 def make_buckets(names: list[str]) -> list[str]:
-    """Make the buckets that do not exist; return those made."""
+    """Create the buckets that do not exist; return those created."""
     import boto3  # type: ignore[import-untyped]
 
     s3 = boto3.client("s3")
@@ -38,7 +38,7 @@ def make_buckets(names: list[str]) -> list[str]:
 
 
 def make_users(uri: str) -> list[str]:
-    """Make the users that do not exist, set the passwords of the others; return those made."""
+    """Create the users that do not exist, set the passwords of the others; return those created."""
     from mlflow.exceptions import MlflowException
     from mlflow.server.auth.client import AuthServiceClient
 
@@ -56,7 +56,7 @@ def make_users(uri: str) -> list[str]:
 
 
 def main() -> int:
-    """Make all of it; return the exit code."""
+    """Create buckets and users; return the exit code."""
     made = make_buckets(buckets())
     made += make_users(os.environ["MLFLOW_TRACKING_URI"])
     say(_("ready; made now: {names}", names=", ".join(made) or _("none")))

@@ -1,4 +1,4 @@
-"""Exit with 0 when a URL answers 200: the containers' health check (a slim image has no curl)."""
+"""Exit with 0 when a URL returns 200: the containers' health check (a slim image has no curl)."""
 
 import sys
 import urllib.request
@@ -7,7 +7,7 @@ TIMEOUT_SECONDS = 4
 
 
 def main(url: str) -> int:
-    """Return 0 when `url` answers 200 in time, else 1."""
+    """Return 0 when `url` returns 200 within `TIMEOUT_SECONDS`, else 1."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             return int(answer.status != 200)

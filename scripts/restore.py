@@ -1,7 +1,7 @@
-"""Restore a backup into an installation that has nothing yet (`make restore FROM=...`).
+"""Restore a backup into an empty installation (`make restore FROM=...`).
 
-The archive is read whole and every digest compared before anything is put into its place, and
-nothing that is there is ever overwritten.
+The archive is read whole and every digest verified before any file is moved into place, and an
+existing file is never overwritten.
 """
 
 import os
@@ -46,7 +46,7 @@ def places(store: Store) -> dict[str, Path]:
 
 
 def taken(store: Store) -> list[object]:
-    """Return the places that hold something already."""
+    """Return the destinations that are not empty."""
     found: list[object] = [
         path
         for path in places(store).values()
@@ -60,7 +60,8 @@ def restore(archive: Path) -> dict[str, Any]:
     """Restore an archive here; return its manifest.
 
     Raises:
-        BackupError: something is here already, the key is another one, or the archive is not whole.
+        BackupError: the installation is not empty, or the archive is missing, not whole, or of
+            another kind of installation or another key.
         OSError: it cannot be read, or a file cannot be written.
     """
     if not archive.is_file():
@@ -86,7 +87,7 @@ def restore(archive: Path) -> dict[str, Any]:
 
 
 def _check_kind(folder: Path, contained: bool) -> None:
-    """Refuse a backup of the other kind: a dump needs PostgreSQL, a SQLite file a folder."""
+    """Reject a backup of the other kind: a dump needs PostgreSQL, a SQLite file a folder."""
     if (folder / DATABASE_DUMP).exists() != contained:
         raise BackupError(
             N_("the backup is of another kind of installation: with containers, or without")
@@ -94,7 +95,7 @@ def _check_kind(folder: Path, contained: bool) -> None:
 
 
 def _check_key(folder: Path, archive: Path) -> None:
-    """Refuse another key than the backup's: with it, nobody captured before is found again."""
+    """Reject a key other than the backup's: the rows captured before could not be found with it."""
     kept = folder / "pseudonym-key"
     mine = os.environ.get(KEY)
     if mine and kept.exists() and mine != kept.read_text():
@@ -117,7 +118,7 @@ def _put(source: Path, place: Path) -> None:
 
 
 def _put_env(folder: Path) -> None:
-    """Write `.env` as it was, with the key if it came from elsewhere."""
+    """Write the backup's `.env`, with the pseudonyms' key added where it lacks one."""
     text = (folder / "env").read_text() if (folder / "env").exists() else ""
     kept = folder / "pseudonym-key"
     if kept.exists() and not dotenv_values(stream=StringIO(text)).get(KEY):
@@ -128,7 +129,7 @@ def _put_env(folder: Path) -> None:
 
 
 def tell(manifest: Mapping[str, Any]) -> None:
-    """Say what came back and what is left to do."""
+    """Print what was restored and what remains to be done."""
     files = manifest["files"]
     text = _(
         "restored, as of {when}: the registry, {artifacts} files of runs and versions, "

@@ -1,7 +1,7 @@
 """`make services`: MLflow, the API and the routines as systemd units, without containers.
 
-Of a user's own manager (`--user`), or of the machine (`--system`, as root), where the hardening
-goes further. Ports and address are those of `.env`, read when the units are written.
+They belong to a user's own manager (`--user`), or to the machine's (`--system`, as root), with more
+hardening. Ports and address are those of `.env`, read when the units are written.
 """
 
 import argparse
@@ -28,10 +28,10 @@ SYSTEM = Path("/etc/systemd/system")
 def units(options: Options, user: str = "") -> dict[str, str]:
     """Return the text of each unit by its name.
 
-    `user` is whose processes a machine's units are; empty for units of a user's own manager.
+    `user` is the account of a machine's units; empty for units of a user's own manager.
     """
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    # A routine of its own compacts.
+    # Compaction is a routine of its own here.
     given = {**child_environment(options), "PATH": path, "COMPACT_HOUR": "none"}
     place = Place(str(ROOT), given, user)
     upgrade = [sys.executable, "-m", "scripts.up", "--upgrade-only"]
@@ -64,7 +64,7 @@ def install(folder: Path, texts: dict[str, str], manager: Sequence[str]) -> None
     """Write the units and start them; without a running systemd they are only written.
 
     Raises:
-        StartError: systemd refused.
+        StartError: systemctl failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -83,7 +83,7 @@ def remove(folder: Path, texts: dict[str, str], manager: Sequence[str]) -> None:
     """Stop and remove the units; data stay.
 
     Raises:
-        StartError: systemd refused.
+        StartError: systemctl failed.
     """
     there = [name for name in texts if (folder / name).exists()]
     if there and _runs(manager):
@@ -96,7 +96,7 @@ def remove(folder: Path, texts: dict[str, str], manager: Sequence[str]) -> None:
 
 
 def _runs(manager: Sequence[str]) -> bool:
-    """Tell whether there is a manager to talk to."""
+    """Return whether the systemd manager is running."""
     if shutil.which(manager[0]) is None:
         return False
     asked = subprocess.run([*manager, "show-environment"], capture_output=True, check=False)

@@ -1,8 +1,8 @@
-"""Take out of an environment what a running proxy does not use: `python slim.py /opt/venv`.
+"""Remove what a running proxy does not use from an environment: `python slim.py /opt/venv`.
 
-For the image alone, and standard library only: it runs before anything of ours is there. What goes
-is data of the packages, never a module that the proxy, a model or its library imports;
-`tests/deploy/test_proxy_image.py` serves from what is left.
+For the image alone, and standard library only: it runs before the project is installed. It removes
+package files, never a module that the proxy, a model or its library imports;
+`tests/deploy/test_proxy_image.py` serves from the rest.
 """
 
 import os
@@ -12,22 +12,22 @@ import sys
 from pathlib import Path
 
 LANGUAGES = ("root", "en", "pt")
-"""Babel has data of 1,100 locales; these and their regions are what APP_LANGUAGE may be."""
+"""Of Babel's 1,100 locales, those, with their regions, that APP_LANGUAGE may be."""
 
 UNUSED = (
-    "**/tests",  # of pandas alone 45 MB
+    "**/tests",  # 45 MB of pandas alone
     "**/test",
-    "**/*.pyx",  # sources of what is compiled beside them
+    "**/*.pyx",  # sources of compiled modules
     "**/*.pxd",
     "**/*.pxi",
     "**/*.c",
     "**/*.h",
     "pyarrow/include",
     "pyarrow/src",
-    "pyarrow/*flight*",  # a protocol between servers; the store is files
-    "pyarrow/libarrow_python*.so",  # the same library a second and a third time
+    "pyarrow/*flight*",  # an RPC protocol; the store is files
+    "pyarrow/libarrow_python*.so",  # duplicates of the same library
     "pyarrow/libarrow_python*.so.*.*",
-    "cryptography*",  # for Databricks' servers alone, as is the next
+    "cryptography*",  # for Databricks only, as are the next two
     "databricks/sdk",
     "databricks_sdk*",
 )

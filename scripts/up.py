@@ -1,8 +1,8 @@
 """Start the whole system on this machine: MLflow server, a champion, the proxy. Ctrl-C stops it.
 
-It starts the project's own commands as processes and watches them; of the project it imports only
-`core`, which is quick. It ends with its terminal and with `make`; if it is killed itself,
-`scripts/starting/guard.py` ends what it has started.
+It runs the project's own commands as child processes and monitors them; of the project's packages
+it imports only `core`, which is quick. It ends with its terminal and with `make`; if it is killed,
+`scripts/starting/guard.py` ends the processes that it started.
 """
 
 import argparse
@@ -30,7 +30,7 @@ STUDENTS, SEED = 1200, 7
 
 
 def has_champion(mlflow_url: str) -> bool:
-    """Ask the registry over REST; importing MLflow for one question would cost seconds."""
+    """Query the registry's alias over REST; importing MLflow for one query would cost seconds."""
     query = urlencode({"name": model_name(), "alias": os.environ.get("MODEL_ALIAS") or CHAMPION})
     url = f"{mlflow_url}/api/2.0/mlflow/registered-models/alias?{query}"
     try:
@@ -41,7 +41,7 @@ def has_champion(mlflow_url: str) -> bool:
 
 
 def workbook(stack: Stack, source: str | None) -> Path:
-    """Return the workbook to train on: the one given, or a synthetic one, made if need be."""
+    """Return the workbook to train on: `source`, or a synthetic one, made if it is missing."""
     if source:
         return Path(source).resolve()
     if not (ROOT / SYNTHETIC).exists():
@@ -54,13 +54,13 @@ def workbook(stack: Stack, source: str | None) -> Path:
 
 
 def training(source: Path) -> list[str]:
-    """Return the command that trains on a workbook, as a person would type it."""
+    """Return the command that trains on a workbook, as typed in a shell."""
     run = ["mlflow", "run", ".", "--env-manager", "local"]
     return [*run, "--experiment-name", f"{model_name()}-training", "-P", f"source={source}"]
 
 
 def upgrade_database(database: Path, stack: Stack) -> None:
-    """Upgrade tables of an older MLflow, on which the one installed does not start; after a backup.
+    """Back up, then upgrade tables of an older MLflow, on which the installed one does not start.
 
     Raises:
         StartError: the tables are of a newer MLflow, or a step failed.
@@ -101,7 +101,7 @@ def api_command(options: Options) -> list[str]:
 
 
 def ensure_champion(options: Options, stack: Stack) -> None:
-    """Train a first version where none is served; else say that nothing is trained.
+    """Train a first version if the alias is not set; else print that nothing is trained.
 
     Raises:
         StartError: the training failed, or its version did not pass the gate.
@@ -129,7 +129,7 @@ def start_api(options: Options, stack: Stack) -> None:
 
 
 def announce(options: Options) -> str:
-    """Return what to look at and what to paste."""
+    """Return the message of a completed start: addresses, and commands to paste."""
     mlflow_url, api_url = options.mlflow_url, options.api_url
     places = {
         _("Panel"): f"{api_url}/painel",
@@ -152,7 +152,7 @@ def announce(options: Options) -> str:
 
 
 def warn(options: Options) -> None:
-    """Say what these settings leave open or make impossible."""
+    """Print warnings on settings that leave the API open or the captured rows without identity."""
     if not os.environ.get("PSEUDONYM_KEY"):
         text = _(
             "PSEUDONYM_KEY is not set: answers are captured without pseudonyms, and what "
@@ -172,7 +172,7 @@ def warn(options: Options) -> None:
 
 
 def build_parser() -> Parser:
-    """Return the options; what is not given comes from the environment."""
+    """Return the parser; options that are not given come from the environment."""
     arguments = parser("scripts.up", _("Start MLflow, train if need be, start the API."))
     arguments.add_argument("--host", help=_("address (default: HOST, BIND_ADDRESS, 127.0.0.1)"))
     arguments.add_argument("--api-port", help=_("port (default: {n})", n="API_PORT, 8000"))
@@ -185,12 +185,12 @@ def build_parser() -> Parser:
 
 
 def child_environment(options: Options) -> dict[str, str]:
-    """Return what the started commands find in their environment beside ours."""
+    """Return the variables that are added to the environment of the started commands."""
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "MLFLOW_TRACKING_URI": options.mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        # `mlflow run` tells in English what the training it runs says itself.
+        # `mlflow run` logs in English what the training that it runs prints itself.
         "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL") or "WARNING",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -200,10 +200,10 @@ def child_environment(options: Options) -> dict[str, str]:
 
 
 def check(options: Options) -> None:
-    """Check what is cheap to check before anything is started.
+    """Check workbook and ports before anything is started.
 
     Raises:
-        StartError: the workbook is not there, or a port is taken.
+        StartError: the workbook does not exist, or a port or address cannot be used.
     """
     if options.source and not Path(options.source).is_file():
         message = N_("the workbook {path} does not exist; correct SOURCE=...")
@@ -234,7 +234,7 @@ def run(args: argparse.Namespace) -> int:
             stack.pause(0.5)
     except Stopped:
         say(_("stopping everything"))
-        return int(args.upgrade_only)  # whoever waits for the upgrade must not go on
+        return int(args.upgrade_only)  # else the unit would start all the same
     finally:
         stack.stop()
 

@@ -1,7 +1,7 @@
-"""MLflow's database brought to the release that is installed, where it is older: compose's step.
+"""Upgrade of MLflow's database to the release that is installed, where it is older, in compose.
 
-Its containers start this before the MLflow server, which refuses older tables, and after a dump of
-the database (service `dump`). An empty database is MLflow's own to fill.
+It runs before the MLflow server, which rejects older tables, and after a dump of the database
+(service `dump`). An empty database is left for MLflow to initialise.
 """
 
 import subprocess

@@ -1,1 +1,1 @@
-"""What a backup holds, and where each part of it is in an installation."""
+"""Content of a backup, and the place of each part in an installation."""

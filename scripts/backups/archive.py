@@ -1,6 +1,6 @@
 """The file of a backup: a tar of plain files, and a manifest with the digest of each.
 
-It is read as something a stranger may have made: only plain files below the folder are written.
+It is unpacked as untrusted input: only plain files below the folder are written.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ from core.messages import N_
 from scripts.backups.installation import BackupError
 
 MANIFEST = "manifest.json"
-"""Last in the archive, so that one that was cut off has none."""
+"""Last in the archive, so that a truncated one has none."""
 FORMAT = 1
 DATABASE_DUMP = "mlflow.dump"
-"""The database where that is PostgreSQL's."""
+"""Name of the database in the archive where it is PostgreSQL's."""
 PRIVATE = 0o600
-"""The archive holds keys and rows of people: for its owner alone."""
+"""Mode of the archive, which contains keys and personal rows: for its owner alone."""
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 class _Hashed:
-    """A file whose digest is taken while it is read."""
+    """A file whose digest is computed while it is read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.digest = file, hashlib.sha256()
@@ -39,15 +39,15 @@ class _Hashed:
 
 
 class Archive:
-    """An archive being written, and the digests of what is in it."""
+    """An archive being written, and the digests of its members."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
-        """Begin with nothing."""
+        """Start without members."""
         self._tar = tar
         self.digests: dict[str, str] = {}
 
     def add(self, name: str, path: Path) -> bool:
-        """Add a file as long as it is now, under a name; False if it is gone."""
+        """Add a file at its current length, under a name; return False if it no longer exists."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -69,17 +69,17 @@ class Archive:
         self.digests[member.name] = content.digest.hexdigest()
 
     def add_files(self, name: str, folder: Path, files: Iterable[Path]) -> int:
-        """Add files of a folder under a name; return how many were there."""
+        """Add files of a folder under a name; return how many still existed."""
         return sum(
             self.add(f"{name}/{path.relative_to(folder).as_posix()}", path) for path in files
         )
 
 
 def unpack(archive: Path, folder: Path) -> dict[str, Any]:
-    """Write an archive's files into a folder and compare their digests; return its manifest.
+    """Write an archive's files into a folder and verify their digests; return its manifest.
 
     Raises:
-        BackupError: it is no backup, is damaged or was cut off, or is of a later format.
+        BackupError: it is no backup, is damaged or truncated, or is of a later format.
     """
     digests: dict[str, str] = {}
     try:

@@ -1,7 +1,7 @@
 """The registry of docker-compose.yml for backups: a dump of PostgreSQL, objects of a bucket.
 
-The variable `DUMPS` says that this is one of its containers, and where the volume of the `dump`
-service is. Objects go through a file one by one: a container's memory holds no model twice.
+The variable `DUMPS` is set only in its containers, to the volume of the `dump` service. Objects are
+copied through a file one by one, so that a container's memory holds no whole model.
 """
 
 import os
@@ -15,11 +15,11 @@ from scripts.prepare_services import ARTIFACTS, make_buckets
 
 DUMPS = "DUMPS"
 PREFIX = f"{ARTIFACTS}/artifacts"
-"""Where docker-compose.yml has MLflow keep its artifacts."""
+"""Bucket and prefix of MLflow's artifacts in docker-compose.yml."""
 
 
 def dumps() -> Path | None:
-    """Return the folder of PostgreSQL's dumps; None where this is no container of compose."""
+    """Return the folder of PostgreSQL's dumps; None outside compose's containers."""
     folder = os.environ.get(DUMPS)
     return Path(folder) if folder else None
 
@@ -34,7 +34,7 @@ def objects() -> list[str]:
 
 
 def fetched(names: list[str], place: Path) -> Iterator[str]:
-    """Write each object to the same place, one after another; yield its name once it is there."""
+    """Download each object to the same file, one after another; yield its name when complete."""
     store = _store()
     for name in names:
         with store.open_input_stream(f"{PREFIX}/{name}") as source, place.open("wb") as file:
@@ -43,7 +43,7 @@ def fetched(names: list[str], place: Path) -> Iterator[str]:
 
 
 def put(folder: Path) -> None:
-    """Write all files of a folder as artifacts, their paths as names."""
+    """Upload all files of a folder as artifacts, named by their relative paths."""
     make_buckets([ARTIFACTS])
     store = _store()
     for path in files_under(folder):

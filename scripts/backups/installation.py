@@ -1,4 +1,4 @@
-"""This installation's folders, as backup and restore see them."""
+"""The folders of this installation that backup and restore use."""
 
 import os
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class BackupError(ProjectError):
 
 
 def in_project(given: Path) -> Path:
-    """Go to the project's folder and take its `.env`; return where a path that was given is."""
+    """Change to the project's folder and load its `.env`; return `given` as an absolute path."""
     given = given.absolute()
     os.chdir(ROOT)
     load_env_file(ROOT / ENV)
@@ -56,9 +56,9 @@ def files_under(folder: Path) -> Iterator[Path]:
 
 
 def rows_under(folder: Path, without: Path | None = None) -> Iterator[Path]:
-    """Yield the files of a store, or of its journals, but for those within `without`.
+    """Yield the files of a store, or of its journals, except those within `without`.
 
-    A hidden one is half written, or a lock; a request is of the moment.
+    Hidden files (incomplete, or locks) and requests for rotation are left out.
     """
     for path in files_under(folder):
         inside = path.relative_to(folder).parts

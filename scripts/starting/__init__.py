@@ -1,1 +1,1 @@
-"""What `make up` and the services are made of: addresses, processes, units, the database."""
+"""Parts of `make up` and of the services: addresses, processes, units, the database."""

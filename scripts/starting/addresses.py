@@ -1,4 +1,4 @@
-"""Where `make up` listens, by command line, environment, `.env` and default, in this order."""
+"""Addresses of `make up`, by command line, environment, `.env` and default, in this order."""
 
 import argparse
 import errno
@@ -16,14 +16,15 @@ from scripts.starting.processes import StartError
 
 LOOPBACK = "127.0.0.1"
 NOT_FROM_FILE = ("SOURCE",)
-"""A workbook is named for one start; in an older `.env` this was that of compose's retraining."""
+"""Ignored in `.env`: a workbook is for one start, and an older `.env` has that of compose's
+retraining here."""
 _EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104
 _TAKEN = (errno.EADDRINUSE, errno.EACCES)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one start was asked for."""
+    """Options of one start."""
 
     host: str
     api_port: int
@@ -39,17 +40,17 @@ class Options:
 
     @property
     def mlflow_url(self) -> str:
-        """Return MLflow's address: always this machine's own, since nobody has to log in there."""
+        """Return MLflow's address: always loopback, since the server has no authentication."""
         return f"http://{LOOPBACK}:{self.mlflow_port}"
 
     @property
     def is_open(self) -> bool:
-        """Tell whether other machines reach the API."""
+        """Return whether other machines reach the API."""
         return not (self.host == "localhost" or self.host == "::1" or self.host.startswith("127."))
 
 
 def load_env_file(path: Path) -> None:
-    """Take the variables of a `.env` file into the environment, where it has none of that name."""
+    """Set the variables of a `.env` file that the environment does not have."""
     for name, value in dotenv_values(path).items():
         if value is not None and name not in NOT_FROM_FILE:
             os.environ.setdefault(name, value)
@@ -59,7 +60,7 @@ def read_options(args: argparse.Namespace, environ: Mapping[str, str]) -> Option
     """Return the options of the command line, completed by the environment.
 
     Raises:
-        StartError: one of them is no number in its range; names the variable.
+        StartError: one is no number in its range (names the variable), or the ports are equal.
     """
     host = args.host or environ.get("HOST") or environ.get("BIND_ADDRESS") or LOOPBACK
 
@@ -80,7 +81,7 @@ def read_options(args: argparse.Namespace, environ: Mapping[str, str]) -> Option
 
 
 def check_port(host: str, port: int, variable: str) -> None:
-    """Raise StartError when the port is taken, or the address is none of this machine's."""
+    """Raise StartError when the port is taken, or the address is not this machine's."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

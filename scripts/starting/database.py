@@ -1,7 +1,7 @@
-"""MLflow's database and the MLflow that is installed: whether its tables have to be upgraded.
+"""Revision of MLflow's database against the installed MLflow: whether it has to be upgraded.
 
-MLflow does not start on tables of an older release. Which revision it wants stands in the scripts
-that it brings; they are read as text, since loading them imports all of MLflow.
+MLflow does not start on tables of an older release. The revision that it requires is in its
+migration scripts; they are read as text, since loading them imports all of MLflow.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ _LINE = re.compile(r"""^(revision|down_revision) *(?::.*?)?= *["'](\w+)["']""", 
 
 @cache
 def steps() -> dict[str, str | None]:
-    """Return MLflow's revisions, each with the one before it."""
+    """Return MLflow's revisions, each with its predecessor."""
     spec = importlib.util.find_spec("mlflow")
     if spec is None or spec.origin is None:
         return {}
@@ -26,7 +26,7 @@ def steps() -> dict[str, str | None]:
 
 
 def newest() -> str | None:
-    """Return the revision that the installed MLflow wants; None if that cannot be told."""
+    """Return the revision that the installed MLflow requires; None if it cannot be determined."""
     before = set(steps().values())
     heads = [revision for revision in steps() if revision not in before]
     return heads[0] if len(heads) == 1 else None
@@ -43,11 +43,11 @@ def revision(database: Path) -> str | None:
 
 
 def older(has: str | None) -> bool:
-    """Tell whether a revision is one that the MLflow installed here would upgrade."""
+    """Return whether a revision is one that the installed MLflow would upgrade."""
     wants = newest()
     return None not in (has, wants) and has != wants and has in steps()
 
 
 def newer(has: str | None) -> bool:
-    """Tell whether a revision is one that the MLflow installed here does not know."""
+    """Return whether a revision is missing in the installed MLflow, and so of a newer one."""
     return has is not None and newest() is not None and has not in steps()

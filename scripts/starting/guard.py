@@ -1,7 +1,7 @@
-"""Ends the processes that `scripts.up` started once it has ended, for whatever reason.
+"""Guard process: ends the processes that `scripts.up` started once that has ended in any way.
 
-`scripts.up` alone holds the other end of this process's input, and writes a line for each process
-group that it starts (`+123`) or has ended (`-123`). The input ends with it.
+`scripts.up` alone holds the write end of this process's stdin, and writes a line for each process
+group that it starts (`+123`) or has ended (`-123`). The end of the input means that it has ended.
 """
 
 import os
@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 20.0
 
 
 def left(lines: Iterable[str]) -> set[int]:
-    """Return the process groups that were started and not ended, when the lines are over."""
+    """Return the process groups that were started and not ended at the end of the lines."""
     groups: set[int] = set()
     for line in lines:
         (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
@@ -24,7 +24,7 @@ def left(lines: Iterable[str]) -> set[int]:
 
 
 def end(groups: Iterable[int], patience: float = PATIENCE_SECONDS) -> None:
-    """End process groups: politely, then for certain."""
+    """End process groups: SIGTERM, then SIGKILL after at most `patience` seconds."""
     groups = list(groups)
     for group in groups:
         with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The servers and jobs that `make up` starts, each in a group of its own, and how they end."""
+"""The servers and jobs that `make up` starts, each in its own process group, and their end."""
 
 import os
 import signal
@@ -20,22 +20,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class StartError(ProjectError):
-    """The system cannot start; the message says what to do."""
+    """The system cannot start; the message states what to do."""
 
     code = "start_failed"
 
 
 class Stopped(Exception):
-    """Somebody asked us to stop."""
+    """A request to stop: a signal, or the end of `make`."""
 
 
 class Stack:
-    """The processes that were started, each in its own group so that all of it can be stopped."""
+    """The started processes, each in its own group so that its children can be stopped too."""
 
     def __init__(self, env: Mapping[str, str], patience: float = PATIENCE_SECONDS) -> None:
         """Add `env` to the environment that every process gets.
 
-        `patience` is how many seconds they have to end politely once this process is gone.
+        `patience` is the seconds from SIGTERM to SIGKILL if this process ends without `stop`.
         """
         self._env = {**os.environ, **env}
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
@@ -49,22 +49,22 @@ class Stack:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Only note it: an exception here could come between a start and its record."""
+        """Set a flag only: an exception here could come between a start and its registration."""
         self._stopping = True
 
     def pause(self, seconds: float) -> None:
-        """Sleep a little, then raise Stopped if somebody asked us to stop."""
+        """Sleep, then raise Stopped after a signal or once `make` has ended."""
         time.sleep(seconds)
         if self._stopping or (self._parent is not None and os.getppid() != self._parent):
             raise Stopped
 
     def _tell_guard(self, line: str) -> None:
-        """Tell the guard of a process group; without a guard it goes on."""
+        """Report a process group to the guard; a guard that has ended is ignored."""
         with suppress(OSError):
             os.write(self._guard.stdin.fileno(), f"{line}\n".encode())  # type: ignore[union-attr]
 
     def start(self, name: str, command: Sequence[str], log: Path) -> None:
-        """Start a server in the background; what it prints goes to `log`."""
+        """Start a server in the background; its output goes to `log`."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
             process = subprocess.Popen(
@@ -74,7 +74,7 @@ class Stack:
         self._processes.append((name, process))
 
     def run(self, what: str, command: Sequence[str]) -> None:
-        """Run a job in the foreground, its words on the terminal.
+        """Run a job in the foreground, with its output on the terminal.
 
         Raises:
             StartError: it failed.
@@ -91,7 +91,7 @@ class Stack:
             raise StartError(message, what=what, code=code)
 
     def wait_for(self, name: str, url: str, seconds: float, log: Path) -> None:
-        """Wait until `url` answers 200.
+        """Wait until `url` returns 200.
 
         Raises:
             StartError: the process ended or the time is over; names the log.
@@ -120,13 +120,13 @@ class Stack:
                 raise StartError(message, name=name, code=process.returncode)
 
     def stop(self) -> None:
-        """Stop everything, last started first: politely, then for certain."""
+        """Stop everything, last started first: SIGTERM, then SIGKILL."""
         for _name, process in reversed(self._processes):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(20)
-            # A server that has gone may have left children in its group.
+            # A server that has ended may have left children in its group.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -1,4 +1,4 @@
-"""What systemd is told: a unit for MLflow, one for the API, and a unit with a timer per routine."""
+"""Texts of systemd's units: MLflow, the API, and a service with a timer per routine."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 PREFIX = "risco"
 MLFLOW, API = f"{PREFIX}-mlflow.service", f"{PREFIX}-api.service"
 MEMORY = "2G"
-"""Most memory of each, as systemd writes it."""
+"""Memory limit of each service, in systemd's notation."""
 
-# What a kernel without privileges grants to a user's own manager, too.
+# Hardening that a user's own manager can apply too, without privileges.
 _ANYWHERE = """NoNewPrivileges=yes
 UMask=0077
 LockPersonality=yes
@@ -45,9 +45,9 @@ RemoveIPC=yes
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the project lies, and what each process finds beside `.env`, which it reads first.
+    """The project's folder, and the variables of each process, which override those of `.env`.
 
-    `user` is who runs a unit of the machine; empty for a unit of a user's own manager.
+    `user` is the account of a unit of the machine; empty for a unit of a user's own manager.
     """
 
     folder: str
@@ -76,7 +76,7 @@ def service(
 def server(
     place: Place, about: str, command: Sequence[str], unit: str, first: Sequence[str] = ()
 ) -> str:
-    """Return the unit of a server, started after `first` and again whatever ended it."""
+    """Return the unit of a server, started after the command `first` and always restarted."""
     more = "Restart=always\nRestartSec=5\nTimeoutStopSec=60\nKillMode=mixed\n"
     if first:
         more = f"ExecStartPre={_line(place, first)}\nTimeoutStartSec=1800\n{more}"
@@ -86,13 +86,13 @@ def server(
 
 def _line(place: Place, command: Sequence[str]) -> str:
     """Return a command line in the place's environment."""
-    # By env(1): what stands in EnvironmentFile would win over Environment.
+    # By env(1), since EnvironmentFile overrides Environment.
     variables = [f"{name}={value}" for name, value in sorted(place.environment.items())]
     return " ".join(map(_quoted, ["/usr/bin/env", *variables, *command]))
 
 
 def timer(about: str, when: Mapping[str, str]) -> str:
-    """Return a timer for the service of the same name; what was missed while off is made up for.
+    """Return a timer for the service of the same name; a run missed while off is made up for.
 
     `when` has fields of a crontab: `hour`, `minute`, and a `day` of the month or `day_of_week`.
     """
@@ -113,7 +113,7 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a word of a command line as systemd reads it: no specifier, no variable in it."""
+    """Return a command-line word quoted for systemd, its specifiers and variables escaped."""
     plain = _escaped(text).replace("$", "$$")
     if shlex.quote(plain) == plain:
         return plain
