@@ -53,7 +53,7 @@ def observe(
 
 
 def _self_assessment(drawn: Column, year: int, rng: np.random.Generator) -> Column:
-    """Return IAA in steps of 0.5; a share of nonresponse, which the sheets give as 0."""
+    """Return IAA in steps of 0.5; a share is nonresponse, which the sheets give as 0."""
     silent = {2022: 0.04, 2023: 0.18, 2024: 0.02}[min(year, LATEST)]
     answered = np.clip(np.round(2 * (8.8 + drawn)) / 2, 0, 10)
     # The sheets from 2024 on sum rounded parts, so the maximum reads 10.002.

@@ -30,7 +30,7 @@ from data.spelling import (
 from data.students import LATEST, Column, Traits, Year
 
 _DATE_AGES = 0.4
-"""Share of the 2023 rows whose age stands in a cell formatted as a date."""
+"""Share of the 2023 rows whose age is in a cell formatted as a date."""
 _MEASURED = ("iaa", "ieg", "ips", "ipp", "ida", "ipv", "mat", "por", "ing")
 _DIGITS = {2022: 1, 2023: 2, 2024: 9}
 """Decimals in each year's sheet."""

@@ -1,4 +1,4 @@
-"""`make audit`: query known advisories about the locked packages with uv, where it has network.
+"""`make audit`: check the locked packages against known advisories with uv.
 
 uv audits uv projects only, so a temporary one is made whose dependencies are the lock's pins.
 """

@@ -62,7 +62,7 @@ def remove(path: Path) -> None:
 
 
 def consent(paths: Sequence[Path]) -> None:
-    """Print what would be lost for ever, and ask for confirmation.
+    """Print what would be lost permanently, and ask for confirmation.
 
     Raises:
         CleanError: the answer was not a typed yes.

@@ -4,8 +4,8 @@ This costs a request nothing. A thread of each worker reads the existing counter
 adds their increments to the current slice of five minutes. The slices of all workers, also of those
 that have ended, are added up when they are read.
 
-Availability is measured in time, since a few requests a day are too few for a rate: the share of
-the workers' running seconds in which they could serve. A second is down when no model is loaded,
+Availability is measured in time, since a few requests a day give no reliable rate: the share of the
+workers' running seconds in which they could serve. A second is down when no model is loaded,
 when the process stalled, and while scoring requests fail with 5xx and none succeeds, for at most a
 minute after the last failure. The downtime of a stopped server is not measured.
 """

@@ -85,7 +85,7 @@ def read_history(registry: Registry) -> History:
     """Read the newest entries of the ledger, the last flip's effect, and the newest reports.
 
     Raises:
-        RegistryUnreachable: the server does not answer as it should.
+        RegistryUnreachable: the server does not respond, or not with a valid response.
     """
     ledger = newest_runs(registry, names.ledger_experiment(registry.name), most=_ENTRIES)
     experiment = names.monitoring_experiment(registry.name)
