@@ -8,7 +8,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
@@ -77,11 +78,24 @@ def restore(archive: Path) -> dict[str, Any]:
         manifest = unpack(archive, folder)
         _check_kind(folder, contained)
         _check_key(folder, archive)
-        for name, place in places(store).items():
-            _put(folder / name, place)
-        if contained:
-            containers.put(folder / "artifacts")
-        elif not (ROOT / ENV).exists():
+        moves = {
+            source: target
+            for name, place in places(store).items()
+            for source, target in _moves(folder / name, place)
+        }
+        try:
+            for source, target in moves.items():
+                make_folder(target.parent)
+                shutil.move(source, target)
+            if contained:
+                containers.put(folder / "artifacts")
+        except Exception:
+            # All of it was empty: half of a backup would be in the way of the next attempt.
+            for target in moves.values():
+                with suppress(OSError):
+                    target.unlink()
+            raise
+        if not contained and not (ROOT / ENV).exists():
             _put_env(folder)
     return manifest
 
@@ -105,16 +119,12 @@ def _check_key(folder: Path, archive: Path) -> None:
         raise BackupError(message, command=f"tar -xOf {archive} pseudonym-key")
 
 
-def _put(source: Path, place: Path) -> None:
-    """Move a file, or the files of a folder, to where they belong."""
+def _moves(source: Path, place: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a file, or each file of a folder, with its destination."""
     if source.is_file():
-        make_folder(place.parent)
-        shutil.move(source, place)
-        return
+        yield source, place
     for path in files_under(source) if source.is_dir() else ():
-        target = place / path.relative_to(source)
-        make_folder(target.parent)
-        shutil.move(path, target)
+        yield path, place / path.relative_to(source)
 
 
 def _put_env(folder: Path) -> None:

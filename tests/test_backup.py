@@ -141,7 +141,7 @@ def test_another_key_is_refused(made: tuple[Installation, Path, str], empty: Ins
     assert not (empty.folder / "var").exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "other", "outside"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "other", "outside", "manifest"])
 def test_what_is_not_a_whole_backup_is_refused(
     made: tuple[Installation, Path, str], empty: Installation, tmp_path: Path, damage: str
 ) -> None:
@@ -158,10 +158,27 @@ def test_what_is_not_a_whole_backup_is_refused(
     if damage == "outside":
         with tarfile.open(path, "a") as tar:
             tar.add(__file__, "../escaped")
+    if damage == "manifest":
+        (tmp_path / "manifest.json").write_text('{"made": "today"}')
+        with tarfile.open(path, "w") as tar:
+            tar.add(tmp_path / "manifest.json", "manifest.json")
     said = empty.run("scripts.restore", str(path), code=1)
     assert "Traceback" not in said and len(said.splitlines()) == 1
     assert not (empty.folder / "var").exists() and not (empty.folder / STORE).exists()
     assert not (tmp_path / "escaped").exists()
+
+
+def test_a_restore_that_fails_leaves_nothing_in_the_way(
+    made: tuple[Installation, Path, str], empty: Installation
+) -> None:
+    """A folder that cannot be made: what was moved before is removed, and the next one succeeds."""
+    (empty.folder / "var").write_text("in the way")
+    said = empty.run("scripts.restore", str(made[1]), code=1)
+    assert "Traceback" not in said
+    assert not [path for path in (empty.folder / STORE).rglob("*") if path.is_file()]
+    (empty.folder / "var").unlink()
+    empty.run("scripts.restore", str(made[1]))
+    assert empty.rows() == 42
 
 
 def test_without_a_registry_or_a_key_it_is_said(tmp_path: Path, empty: Installation) -> None:

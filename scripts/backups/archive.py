@@ -90,11 +90,15 @@ def unpack(archive: Path, folder: Path) -> dict[str, Any]:
         raise BackupError(N_("{path} is not a whole backup"), path=archive) from exc
     if digests.pop(MANIFEST, None) is None:
         raise BackupError(N_("{path} was cut off: its end is missing"), path=archive)
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-    if manifest["format"] != FORMAT:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        form, written = manifest["format"], manifest["sha256"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise BackupError(N_("{path} is not a whole backup"), path=archive) from exc
+    if form != FORMAT:
         message = N_("{path} was made by a later version of this project")
         raise BackupError(message, path=archive)
-    if wrong := sorted(digests.items() ^ manifest["sha256"].items()):
+    if wrong := sorted(digests.items() ^ written):
         message = N_("{path} is damaged: {name} is not as it was written")
         raise BackupError(message, path=archive, name=wrong[0][0])
     return manifest

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.errors import ProjectError
 from core.files.locks import lock, share
+from core.files.whole import replacing
 from core.messages import _
 from core.registry import proxies
 from core.registry.proxies import ProxyReport, ProxyState
@@ -162,7 +163,8 @@ class Reporter:
         self._report = proxies.write_report(self._registry, ProxyReport(state, since, moment))
         self._problem = None
         if self._folder is not None:
-            self._file(_RUN).write_text(self._report.run_id, encoding="utf-8")
+            with replacing(self._file(_RUN), durable=False) as temporary:
+                temporary.write_text(self._report.run_id, encoding="utf-8")
         if now - self._tidied_at >= _UPKEEP_SECONDS:
             self._tidied_at = now
             proxies.remove_forgotten(self._registry)

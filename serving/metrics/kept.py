@@ -40,14 +40,14 @@ class KeptLevels:
     def keep(self, slices: Slices, *, all_of_it: bool = False, today: date | None = None) -> None:
         """Append the finished slices; `all_of_it`: the current one, too.
 
-        A line that cannot be written is missing in the trend, without further effect.
+        A line that cannot be written is tried again, and missing in the trend until then.
         """
         newest = max(slices.tallies, default=0)
         over = {n for n in slices.tallies if n < newest or all_of_it}
         for number in sorted(over - self._written):
-            self._written.add(number)
             with contextlib.suppress(OSError):
                 self._append(slices.tallies[number], today or _today())
+                self._written.add(number)
         self._written &= slices.tallies.keys()
 
     def _append(self, tally: ServiceTally, today: date) -> None:

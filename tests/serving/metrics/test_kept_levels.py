@@ -35,8 +35,12 @@ def test_what_cannot_be_written_or_read_is_missed_and_stops_nobody(tmp_path: Pat
     with file.open("ab") as stream:
         stream.write(b"[10,1,3")
     assert days(tmp_path, TODAY)[0].tally == ONE
-    KeptLevels(file).keep(Slices(0.0, {7: ONE}), today=TODAY, all_of_it=True)
+    kept = KeptLevels(file)
+    kept.keep(Slices(0.0, {7: ONE}), today=TODAY, all_of_it=True)
     assert days(file, TODAY) == []
+    file.unlink()
+    kept.keep(Slices(0.0, {7: ONE}), today=TODAY, all_of_it=True)
+    assert days(file, TODAY)[0].tally == ONE, "tried again"
 
 
 def test_days_come_newest_first_and_old_files_go(tmp_path: Path) -> None:
