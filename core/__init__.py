@@ -1,1 +1,1 @@
-"""What training, serving and monitoring share; imports none of the three packages."""
+"""Code shared by training, serving and monitoring; imports none of the three packages."""

@@ -1,6 +1,6 @@
-"""The root of all errors that a person can meet: a stable code, facts, and a sentence for them.
+"""Base class of all errors shown to users: a stable code, facts, and a localized message.
 
-The sentence is made when it is shown, in the reader's language. A subclass states its `message`, an
+The message is formatted when shown, in the process's language. A subclass states its `message`, an
 English source string (`core.messages`), and takes its facts by name:
 
     class UnknownVersion(RegistryError):
@@ -9,11 +9,11 @@ English source string (`core.messages`), and takes its facts by name:
 
     raise UnknownVersion(model=name, wanted=release, known=", ".join(known))
 
-Where one class serves many sentences, the sentence comes first:
+Where one class has several messages, the message is the first argument:
 
     raise ContractError(N_("feature {name} is listed twice"), name=name)
 
-Rooms draw their own trees below this one. Facts never hold a child's values.
+Each subpackage defines its own hierarchy below this class. Facts never hold a child's values.
 """
 
 from typing import Any
@@ -22,24 +22,24 @@ from core.messages import _
 
 
 class ProjectError(Exception):
-    """What was wrong, where, and what to do."""
+    """An error shown to users: what was wrong, where, and what to do."""
 
     code = "error"
     message = "{reason}"
 
     def __init__(self, message: str | None = None, /, **facts: Any) -> None:
-        """Keep the facts that the message names; `message` replaces the class's own."""
+        """Store the facts that the message names; `message` overrides the class's own."""
         super().__init__()
         if message is not None:
             self.message = message
         self.facts = facts
 
     def __str__(self) -> str:
-        """Return the sentence in this process's language."""
+        """Return the message in this process's language."""
         return _(self.message, **self.facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as class, message and facts, for errors that cross a process."""
+        """Pickle as class, message and facts, so that errors can cross process boundaries."""
         return _restored, (type(self), self.message, self.facts)
 
 

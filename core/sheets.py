@@ -1,8 +1,8 @@
-"""A workbook to be scored: what its reader gives to whoever scores it, and what is written after.
+"""Interface between a workbook's reader and its scorer: rows to score, and the list written back.
 
-Whoever knows the workbook provides a module (or object) with the two functions of `SheetReader`;
-the proxy is told its name (`SHEET_READER=package.module` or `package.module:object`) and knows
-nothing of what the rows are about. A command may do the same without a proxy.
+A domain module (or object) implements the two functions of `SheetReader`; the proxy loads it by
+name (`SHEET_READER=package.module` or `package.module:object`) and is itself independent of the
+domain. A command may use a reader without a proxy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from core.errors import ProjectError
 
 
 class SheetError(ProjectError):
-    """A workbook that a reader cannot read; readers draw their own below this one."""
+    """A workbook that cannot be read; base class of the readers' own errors."""
 
     code = "unreadable_sheet"
 
 
 @dataclass(frozen=True, slots=True)
 class SheetProblem:
-    """What was converted, dropped, unreadable or absent: how many values, never which."""
+    """A count of values converted, dropped, unreadable or absent, without the values."""
 
     sheet: str
     column: str
@@ -31,7 +31,7 @@ class SheetProblem:
 
 @dataclass(frozen=True, slots=True)
 class Unscored:
-    """A row that gets no score, by what names it, and why, in the reader's language."""
+    """A row without a score: its labels, and the reason in the user's language."""
 
     labels: Mapping[str, str]
     reason: str
@@ -42,10 +42,10 @@ class Sheet:
     """Rows to be scored.
 
     Attributes:
-        rows: a mapping a row, ready for the contract: its features (None for null) and its entity.
-        labels: what names each row on the list, in the same order; it is never sent or captured.
-        year: the period of the rows; None where the workbook does not say.
-        problems: what became of values on the way here.
+        rows: one mapping per row, as the contract expects: features (None for null) and entity.
+        labels: display labels of each row on the list, in the same order; never sent or captured.
+        year: the period of the rows; None where the workbook does not state it.
+        problems: values that were converted, dropped, unreadable or absent.
         unscored: rows that cannot be scored.
     """
 
@@ -58,7 +58,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One row's score and label; `explanation` as `/predict` gives it with `explain`."""
+    """One row's score and label; `explanation` as `/predict` returns it with `explain`."""
 
     score: float
     label: int
@@ -67,7 +67,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ScoredSheet:
-    """A sheet with a result per row of `sheet.rows`, in order, and the version that gave them."""
+    """A sheet with a result per row of `sheet.rows`, in order, and the version that scored it."""
 
     sheet: Sheet
     results: Sequence[Result]
@@ -78,18 +78,18 @@ class ScoredSheet:
 
     @property
     def flagged(self) -> int:
-        """Return how many rows have the label 1."""
+        """Return the number of rows with label 1."""
         return sum(result.label for result in self.results)
 
 
 class SheetReader(Protocol):
-    """Reads one kind of workbook and writes its list, an .xlsx file. Both take and give bytes."""
+    """A reader of one kind of workbook and writer of its list (.xlsx); both work on bytes."""
 
     def read(self, content: bytes, year: int | None = None) -> Sheet:
-        """Return the rows of a workbook's newest sheet, or of a year's.
+        """Return the rows of a workbook's newest sheet, or of the sheet of `year`.
 
         Raises:
-            SheetError: it cannot be read; the message says what to do and holds no value.
+            SheetError: it cannot be read; the message states the remedy and holds no cell value.
         """
         ...
 

@@ -1,1 +1,1 @@
-"""Captured rows as jobs read them: a selection, what there is of it, the latest of each entity."""
+"""Captured rows as jobs read them: selection, sources, and the latest row of each entity."""

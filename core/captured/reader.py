@@ -1,4 +1,4 @@
-"""Read what a version answered from the inference store, and find the latest row of each entity."""
+"""Read a version's captured rows from the inference store, reduced to the latest per entity."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -22,13 +22,13 @@ SCORE = "score"
 
 
 class Captures:
-    """Streams the selected rows and counts them on the way.
+    """A stream of the selected rows, counted as they are read.
 
     Attributes:
-        n_instances: rows selected, every scoring of one entity counted.
-        n_entities: rows after that: the latest of each entity, and every row without one.
+        n_instances: rows selected; repeated scorings of one entity all count.
+        n_entities: rows kept: the latest of each entity, and every row without one.
         n_requests: requests among the rows selected, counted by their first instance.
-        quarantined: files that cannot be read, whose rows of the selection are missing.
+        quarantined: unreadable files that may hold rows of the selection, which are missing.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class Captures:
     ) -> None:
         """Select rows of `store`.
 
-        `features` maps columns to contract types. Of `classes` the probabilities may be asked for
-        besides, where capture keeps them (`probability_columns`).
+        `features` maps columns to contract types. The probability columns that capture keeps for
+        so many `classes` (`probability_columns`) can be requested as `extra` columns.
         """
         self._store, self._selection = store, selection
         self._columns = (*features, SCORE)
@@ -49,12 +49,12 @@ class Captures:
     def batches(self, extra: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the features, `score` and `extra` columns of the latest row of each entity.
 
-        Rows without an entity all count. Memory does not grow with the store, but for what finding
-        the latest takes where there are entities (`LatestPerEntity`). What cannot be read is put
-        aside and left out (`quarantined`).
+        All rows without an entity are kept. Memory does not grow with the store, except for the
+        index of latest rows where there are entities (`LatestPerEntity`). Unreadable files are
+        quarantined and skipped (`quarantined`).
 
         Raises:
-            StoreChanged: files were replaced meanwhile.
+            StoreChanged: files were replaced while they were read.
             StoreUnreachable: the bucket does not answer.
         """
         columns = [*self._columns, *extra]
@@ -80,15 +80,15 @@ class Captures:
         """Yield columns of every selected row, each scoring of an entity included.
 
         Raises:
-            StoreChanged: files were replaced meanwhile.
+            StoreChanged: files were replaced while they were read.
             StoreUnreachable: the bucket does not answer.
         """
         yield from self._sources.by_file(self._sources.look(), columns)
 
     def plan(self, extra: Sequence[str] = (), *, verify: bool = False) -> ReadingPlan:
-        """Look at the store once; return how to read the features, `score` and `extra` columns.
+        """Return the plan for reading the features, `score` and `extra` columns.
 
-        Footers are read here; pages only with `verify`, since another engine is there to read them.
+        Footers are read here; pages only with `verify`, since another engine reads them later.
 
         Raises:
             StoreUnreachable: the bucket does not answer.
@@ -108,7 +108,7 @@ class Captures:
 
     @property
     def quarantined(self) -> tuple[Quarantined, ...]:
-        """Return what was put aside and may hold rows of the selection, in this run or before."""
+        """Return quarantined files, of this run or earlier, that may hold rows of the selection."""
         return tuple(
             one for one in self._sources.left_out.all() if self._selection.may_hold(one.name)
         )
@@ -116,10 +116,10 @@ class Captures:
     def _rows_and_latest(
         self, columns: Sequence[str]
     ) -> tuple[Iterator[pa.RecordBatch], npt.NDArray[np.bool_] | None]:
-        """Return the selected rows and, where there are entities, which to keep.
+        """Return the selected rows and, where there are entities, the mask of rows to keep.
 
-        To find the latest everything is read once before; a file that cannot be is put aside then,
-        and the look begun anew, since an earlier row may be the latest without it.
+        Finding the latest rows takes a first pass over all of them; an unreadable file is
+        quarantined then and the pass restarted, since without it an earlier row may be the latest.
         """
         needed = _each_once(*columns, "entity", "timestamp")
         while True:
@@ -138,7 +138,7 @@ def _each_once(*names: str) -> list[str]:
 
 
 def _has_entities(source: ds.Dataset) -> bool:
-    """Tell whether a row may have an entity: by the files' footers, which the scan needs anyway."""
+    """Return whether any row may have an entity, by the footers, which the scan needs anyway."""
     if not isinstance(source, ds.FileSystemDataset):
         batches = source.to_batches(columns=["entity"])
         return any(batch.column(0).null_count < len(batch) for batch in batches)

@@ -1,4 +1,4 @@
-"""Which captured rows a job is about, and what there is to read of them."""
+"""Selection of captured rows for a job, and the plan for reading them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from core.store.schema import ANSWERED, ROLE_PRIMARY, JournalHeader, moment_of, 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows: those that a version scored in a role within [start, end] (aware times).
+    """The rows that a version scored in a role within [start, end] (aware times).
 
-    Without a `registry_version`, those of every version of the model. What was answered to a list
-    or a file (`batch`) is an answer like any other, so it goes with the role `primary`.
+    Without a `registry_version`, the rows of every version of the model. Scores of a list or a
+    file (`batch`) were returned to a client as well, so the role `primary` includes them.
     """
 
     model_name: str
@@ -45,10 +45,10 @@ class Selection:
         return (pc.field("registry_version") == self.registry_version) & wanted
 
     def may_hold(self, name: str) -> bool:
-        """Tell by the name of a file or journal whether it may hold rows of the selection.
+        """Return whether a file or journal may hold rows of the selection, by its name.
 
-        A file holds what was answered within an hour of its moment, a compacted one within its day
-        (UTC); so whole days are compared, with one more before and after.
+        A file holds rows scored within an hour of the time in its name, a compacted one those of
+        its day (UTC); so whole days are compared, with a margin of one day on either side.
         """
         named = version_of(name)
         if None not in (named, self.registry_version) and named != self.registry_version:
@@ -60,7 +60,7 @@ class Selection:
         return first.date() <= moment.date() <= last.date()
 
     def wants(self, header: JournalHeader) -> bool:
-        """Return whether a journal's constants allow rows of the selection."""
+        """Return whether a journal's header constants match the selection."""
         constants = header.constants
         return (
             self.registry_version in (None, constants.get("registry_version"))
@@ -71,7 +71,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class ReadingPlan:
-    """What to read and how, for an engine that reads elsewhere than in this process.
+    """A read plan for an engine outside this process.
 
     `sources` are in the order of reading; `types` maps every column to its contract type, and
     `schema` to its Arrow type.

@@ -1,7 +1,7 @@
-"""What there is to read of the store: files and journals, without those that cannot be read.
+"""The readable files and journals of the store; unreadable ones are quarantined.
 
-The order of looking (journals, then the list of Parquet files) is the store's protocol; it makes
-every row that was answered before the job started appear exactly once.
+The store's protocol fixes the order (read the journals, then list the Parquet files), so that
+every row captured before the job started appears exactly once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,27 +20,27 @@ from core.store.filesystem import Store, unlike_captures
 from core.store.quarantine import Unreadable
 
 _ROWS_HELD = 262_144
-"""Rows of one file that are held until all of them are read: some thirty megabytes."""
+"""Rows of one file that are buffered until all of them are read: about 30 MB."""
 _FILES_AT_ONCE = 8
-"""Arrow reads ahead of a slow reader, up to a gigabyte, but not beyond the files it was given."""
+"""Files per dataset, which limits Arrow's read-ahead of up to a gigabyte."""
 
 
 class Sources:
-    """Where a selection's rows are.
+    """The files and journals that may hold a selection's rows.
 
     Attributes:
         schema: the Arrow types under which every source is read.
-        left_out: what cannot be read.
+        left_out: the unreadable files and journals, which are skipped.
     """
 
     def __init__(self, store: Store, selection: Selection, types: Mapping[str, str]) -> None:
-        """Remember where to look, and for which columns."""
+        """Store the selection and its column types; nothing is read yet."""
         self._store, self._selection = store, selection
         self.schema = arrow_schema(types)
         self.left_out = Unreadable(store)
 
     def look(self) -> list[ds.Dataset]:
-        """Look at the store once; its footers can be read, and are those of captured rows."""
+        """Return a snapshot of the store whose footers were verified to be of captured rows."""
         while True:
             journals = dict(self._journals())
             files = self.left_out.files(self._selection.may_hold)
@@ -53,7 +53,7 @@ class Sources:
                 return [*sources, *stored]
 
     def _has_sound_footers(self, source: ds.Dataset) -> bool:
-        """Read the footers of a group of files; put aside those that cannot be."""
+        """Return whether all footers of a group are valid; quarantine files where they are not."""
         sound = True
         for part in source.get_fragments():
             try:
@@ -73,7 +73,7 @@ class Sources:
     def again(
         self, sources: Sequence[ds.Dataset], columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield rows of sources that were read before."""
+        """Yield rows of sources that were read before; an error means that the store changed."""
         for source in sources:
             try:
                 yield from self._batches(source, columns)
@@ -83,9 +83,9 @@ class Sources:
     def by_file(
         self, sources: Sequence[ds.Dataset], columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield rows as they are read for the first time: all of a file, or none of it.
+        """Yield rows on first reading: all of a file, or none of it.
 
-        What cannot be read is put aside.
+        Unreadable files are quarantined.
         """
         for source in sources:
             paths = list(getattr(source, "files", ()))
@@ -103,9 +103,9 @@ class Sources:
     def _whole_files(
         self, source: ds.Dataset, columns: Sequence[str], paths: list[str]
     ) -> Iterator[pa.RecordBatch]:
-        """Yield each file's rows once all of them are read, and strike it from `paths` then.
+        """Yield each file's rows once all of them are read, then remove it from `paths`.
 
-        Files too large to hold are read twice.
+        Files too large to buffer are read twice.
         """
         if any(part.metadata.num_rows > _ROWS_HELD for part in source.get_fragments()):
             for _batch in self._batches(source, columns):
@@ -132,7 +132,7 @@ class Sources:
             yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
     def _leave_out_damaged(self, paths: Sequence[str], cause: Exception) -> None:
-        """Put aside those of some files that cannot be read, each judged by its own reading."""
+        """Quarantine the damaged ones among `paths`; each is read separately to find them."""
         found = False
         for path in paths:
             problem = self._store.damage(PurePath(path)) or self._misfit(path)
@@ -145,7 +145,7 @@ class Sources:
             raise StoreChanged(store=self._store) from cause
 
     def _misfit(self, path: str) -> str | None:
-        """Return what is wrong with a sound file whose columns are not those of the model."""
+        """Return the problem of an intact file whose column types are not the model's, or None."""
         try:
             for _batch in self._batches(self._stored([path]), self.schema.names):
                 pass
@@ -159,7 +159,7 @@ class Sources:
         return stored_files(paths, self.schema, self._store.filesystem)
 
     def _journals(self) -> Iterator[tuple[str, pa.Table]]:
-        """Yield the wanted journals by stem, each as a table of the store's schema."""
+        """Yield the selected journals by stem, each as a table of the store's schema."""
         for path in journals_of(self._store.journals):
             if path.name in self.left_out or not self._selection.may_hold(path.name):
                 continue
@@ -171,12 +171,12 @@ class Sources:
                 if table is not None and table.num_rows:
                     yield path.stem, self._fitted(path, table)
             except FileNotFoundError:
-                continue  # It has become a Parquet file, which the listing that follows will show.
+                continue  # Converted to a Parquet file, which the listing that follows includes.
             except FileDamaged as damage:
                 self.left_out.add(damage)
 
     def _fitted(self, path: Path, table: pa.Table) -> pa.Table:
-        """Return a journal's rows under the selection's schema; a column that it lacks is null."""
+        """Return a journal's rows under the selection's schema; missing columns are null."""
         rows = table.num_rows
         columns = [
             table[field.name] if field.name in table.column_names else pa.nulls(rows)
@@ -185,7 +185,7 @@ class Sources:
         try:
             return pa.table(columns, names=self.schema.names).cast(self.schema)
         except pa.ArrowException:
-            # The text of the error may quote a value.
+            # The error's message may quote a value.
             reason = _("a column has another type than the model's")
             raise FileDamaged(path=path, reason=reason) from None
 

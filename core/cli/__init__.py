@@ -1,1 +1,1 @@
-"""What commands on a terminal share."""
+"""Code shared by the command-line programs."""

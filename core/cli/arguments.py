@@ -1,8 +1,8 @@
-"""The command line of every command: one parser, one way to say what went wrong, in one language.
+"""Argument parsing and error reporting of every command, in the process's language.
 
 A command builds its parser with `parser(...)` and ends in `run_command(work)`. Every option is
-accepted with underscores and with hyphens (`--last_n_days`, `--last-n-days`); both stand in the
-help, the documented one first. Exit codes: 0 done, 1 failed, 2 a typing error, 130 interrupted; an
+accepted with underscores and with hyphens (`--last_n_days`, `--last-n-days`); the help shows both,
+the documented one first. Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted; an
 error class may state its own in `exit_code`.
 """
 
@@ -23,14 +23,14 @@ EXIT_INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that speaks the reader's language and accepts both spellings."""
+    """A localized argument parser that accepts options with hyphens and with underscores."""
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
         """Add an option under its name and under the same one with hyphens or underscores."""
         return super().add_argument(*both_spellings(names), **options)
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and what is wrong; exit with 2."""
+        """Print usage and the error; exit with status 2."""
         self.print_usage(sys.stderr)
         complain(message)
         self.exit(EXIT_USAGE)
@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser(command: str, description: str, **options: Any) -> Parser:
     """Return the parser of `python -m <command>`; `description` is translated already."""
-    # argparse looks up its own words in our catalogue.
+    # argparse translates its own messages with our catalogue.
     argparse._ = _  # type: ignore[attr-defined]
     argparse.ngettext = _argparse_ngettext  # type: ignore[attr-defined]
     return Parser(prog=f"python -m {command}", description=description, **options)
@@ -57,14 +57,14 @@ def both_spellings(names: tuple[str, ...]) -> list[str]:
 
 
 def release(text: str) -> str:
-    """Read a release such as `v1.2.0` (an argparse type)."""
+    """Parse a release such as `v1.2.0` (an argparse type)."""
     if not RELEASE.fullmatch(text):
         raise argparse.ArgumentTypeError(_("{text!r} is not of the form v1.2.0", text=text))
     return text
 
 
 def year(text: str) -> int | None:
-    """Read a year (an argparse type); `auto`, as MLproject says it, is none given."""
+    """Parse a year (an argparse type); `auto`, MLproject's default, is None."""
     if text == "auto":
         return None
     if not re.fullmatch(r"[12][0-9]{3}", text):
@@ -73,18 +73,18 @@ def year(text: str) -> int | None:
 
 
 def say(*lines: str) -> None:
-    """Print lines for the operator, at once."""
+    """Print lines to standard output and flush."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
 
 
 def complain(text: str) -> None:
-    """Print one line about an error."""
+    """Print one line about an error to standard error."""
     sys.stderr.write(_("error: {text}", text=text) + "\n")
 
 
 def run_command(work: Callable[[], int | None]) -> int:
-    """Run a command's work; return its exit code. An error that a person can meet is one line."""
+    """Run a command's work; return its exit code. An expected error is printed as one line."""
     try:
         return work() or 0
     except ProjectError as exc:
@@ -92,7 +92,7 @@ def run_command(work: Callable[[], int | None]) -> int:
         return getattr(exc, "exit_code", EXIT_FAILED)
     except OSError as exc:
         if exc.filename is None or exc.strerror is None:
-            raise  # not of a file that somebody could make readable or writable
+            raise  # not about a file whose path or permissions the operator could correct
         complain(f"{exc.filename}: {system_reason(exc)}")
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -118,7 +118,7 @@ _ARGPARSE = (
     N_("not allowed with argument %s"),
     N_("one of the arguments %s is required"),
 )
-"""The standard library's own words, so that the catalogue has them."""
+"""The standard library's own messages, marked for the catalogue."""
 
 
 def _argparse_ngettext(one: str, many: str, n: int) -> str:

@@ -1,7 +1,7 @@
-"""Ending a child process when its parent has ended, for whatever reason.
+"""End a child process when its parent process has ended, for whatever reason.
 
-Linux sends the signal itself. Elsewhere, and where the parent was gone before that was asked for,
-a thread looks.
+Linux sends the signal itself. Elsewhere, and where the parent had ended before that was requested,
+a thread polls.
 """
 
 import ctypes
@@ -16,9 +16,9 @@ _LOOK_SECONDS = 1.0
 
 
 def end_with_parent(parent: int, number: int, patience: float = 0.0) -> None:
-    """Send this process the signal `number` when process `parent` is gone; it may be already.
+    """Send this process the signal `number` when process `parent` has ended, even before the call.
 
-    If it lives on for `patience` seconds, SIGKILL follows.
+    SIGKILL follows if this process is still running after `patience` seconds.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)

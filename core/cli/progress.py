@@ -1,4 +1,4 @@
-"""Telling whoever waits what is being done, how far it is, and afterwards where the time went."""
+"""Progress output of commands: the current step, a progress bar, and the time per step."""
 
 import sys
 import time
@@ -23,16 +23,16 @@ STEPS: Mapping[str, str] = {
     "baseline": N_("baseline"),
     "promote": N_("promote"),
 }
-"""Steps of a retraining: the name that metrics carry, and what people read."""
+"""Steps of a retraining: the name used in metrics, and the text shown to the operator."""
 
 
 def say(text: str) -> None:
-    """Print one step, at once."""
+    """Print one step and flush."""
     arguments.say(f"→ {text}")
 
 
 class Clock:
-    """Seconds per named step of one command, in the order in which they were begun."""
+    """Seconds per named step of one command, in the order in which they were started."""
 
     def __init__(self) -> None:
         """Begin with no step."""
@@ -40,7 +40,7 @@ class Clock:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to a step's; `name` is one of `STEPS`."""
+        """Add the time spent in the block to a step's; `name` is one of `STEPS`."""
         begun = time.perf_counter()
         try:
             yield
@@ -49,32 +49,32 @@ class Clock:
             self.seconds[name] = self.seconds.get(name, 0.0) + spent
 
     def __str__(self) -> str:
-        """Return the whole and each step's share, as one line."""
+        """Return the total time and each step's share, as one line."""
         shares = ", ".join(
             f"{_(STEPS[name])} {percent(share, 0)}" for name, share in self.shares().items()
         )
         return f"{sum(self.seconds.values()):.0f} s ({shares})"
 
     def shares(self) -> dict[str, float]:
-        """Return each step's share of the whole; empty before the first step."""
+        """Return each step's share of the total time; empty before the first step."""
         whole = sum(self.seconds.values())
         return {name: spent / whole for name, spent in self.seconds.items()} if whole else {}
 
 
 class Bar:
-    """A line that fills while a known number of pieces is done.
+    """A progress bar over a known number of work items.
 
-    On a terminal the line is rewritten; into a file it is written once, when it is full, so that a
-    log is not a hundred lines of the same bar.
+    On a terminal the line is redrawn; in a file it is written once, when it is complete, so that a
+    log does not repeat it.
     """
 
     def __init__(self, title: str, pieces: int) -> None:
-        """Begin an empty bar of `pieces`."""
+        """Start an empty bar of `pieces` items."""
         self._title, self._pieces, self._done = title, pieces, 0
         self._begun = time.perf_counter()
 
     def tick(self) -> None:
-        """Count one piece as done."""
+        """Count one item as done."""
         self._done += 1
         full = self._done >= self._pieces
         if not (full or sys.stdout.isatty()):

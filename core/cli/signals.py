@@ -1,4 +1,4 @@
-"""Callbacks that run at SIGINT and SIGTERM, before the handlers that are installed."""
+"""Callbacks that run at SIGINT and SIGTERM, before the installed handlers."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ from typing import Any
 def also_tells(tell: Callable[[], None]) -> Iterator[None]:
     """Call `tell` at SIGINT and SIGTERM inside the block, then the previous handler."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # Signals reach only that one.
+        yield  # Only the main thread handles signals.
         return
 
     def told(before: Callable[..., Any], number: int, frame: FrameType | None) -> None:

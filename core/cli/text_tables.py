@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return left-aligned columns under a ruled head; every row as wide as `head`."""
+    """Return left-aligned columns under a ruled head; each row has as many cells as `head`."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

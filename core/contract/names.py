@@ -129,7 +129,7 @@ def registry_uri() -> str:
 
 
 def is_server(uri: str) -> bool:
-    """Tell whether an address could be that of a server: http or https, a host, a port if any."""
+    """Return whether an address could be that of a server: http or https, a host, a port if any."""
     try:
         parts = urlsplit(uri)
         known = parts.scheme in ("http", "https") and bool(parts.hostname)

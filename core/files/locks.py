@@ -83,7 +83,7 @@ def owned(path: Path) -> Iterator[bool]:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a living process holds a lock file.
+    """Return whether a living process holds a lock file.
 
     Raises:
         OSError: there is none.
@@ -93,7 +93,7 @@ def is_held(path: Path) -> bool:
 
 
 def is_linked(path: Path, fd: int) -> bool:
-    """Tell whether an open file is still the one at `path`."""
+    """Return whether an open file is still the one at `path`."""
     try:
         return os.path.samestat(path.stat(), os.fstat(fd))
     except FileNotFoundError:

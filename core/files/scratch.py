@@ -49,7 +49,7 @@ def _remove_dead() -> None:
 
 
 def _is_old_and_ours(found: os.stat_result) -> bool:
-    """Tell whether a path is a folder that this user made for itself a while ago."""
+    """Return whether a path is a folder that this user made for itself a while ago."""
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
     private = stat.S_IMODE(found.st_mode) == 0o700  # as `tempfile` makes them
     return ours and private and time.time() - found.st_mtime > _AGE_SECONDS

@@ -62,7 +62,7 @@ class Journal:
         self.rows += rows
 
     def is_there(self) -> bool:
-        """Tell whether the file still has a name; one that was removed takes its rows with it."""
+        """Return whether the file still has a name; one that was removed takes its rows with it."""
         return os.fstat(self._fd).st_nlink > 0
 
     def close(self) -> None:

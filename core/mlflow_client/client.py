@@ -74,7 +74,7 @@ class Client:
 
     @property
     def is_split(self) -> bool:
-        """Tell whether versions are registered elsewhere than runs are tracked."""
+        """Return whether versions are registered elsewhere than runs are tracked."""
         return self.place != self.uri
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

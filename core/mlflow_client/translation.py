@@ -45,7 +45,7 @@ def translate(uri: str, call: str, exc: BaseException) -> RegistryError:
 
 
 def is_foreign(exc: BaseException) -> bool:
-    """Tell whether an error comes of talking to a server, and not of our own code or disk."""
+    """Return whether an error comes of talking to a server, and not of our own code or disk."""
     origin = type(exc).__module__.split(".")[0]
     ours = (DeadlineError, ConnectionError, TimeoutError)
     return origin in ("mlflow", "requests", "urllib3", "urllib") or isinstance(exc, ours)

@@ -12,12 +12,12 @@ UNITY = "databricks-uc"
 
 
 def is_unity(uri: str) -> bool:
-    """Tell whether an address is that of a Unity Catalog on Databricks."""
+    """Return whether an address is that of a Unity Catalog on Databricks."""
     return uri == UNITY or uri.startswith(f"{UNITY}://")
 
 
 def is_registry(uri: str) -> bool:
-    """Tell whether an address could be that of a registry that our client speaks with."""
+    """Return whether an address could be that of a registry that our client speaks with."""
     return is_unity(uri) or names.is_server(uri)
 
 

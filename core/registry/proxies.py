@@ -74,7 +74,7 @@ class ProxyReport:
     run_id: str = ""
 
     def silent(self, now: datetime) -> bool:
-        """Tell whether it is stale."""
+        """Return whether it is stale."""
         return now - self.seen > SILENT
 
 
@@ -167,7 +167,7 @@ class Fleet:
 
     @property
     def complete(self) -> bool:
-        """Tell whether all that follow the alias, at least one, answer with the version."""
+        """Return whether all that follow the alias, at least one, answer with the version."""
         return bool(self.following) and len(self.adopted) == len(self.following)
 
 

@@ -78,7 +78,7 @@ class Version:
             return contract.threshold
 
     def is_version_of(self, other: "Version") -> bool:
-        """Tell whether both are one version, described alike.
+        """Return whether both are one version, described alike.
 
         A number alone is used again after a deletion.
         """

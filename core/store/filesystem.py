@@ -73,7 +73,7 @@ class Store:
         return self._opened[0]
 
     def exists(self) -> bool:
-        """Tell whether there is a folder of files or journals, or a bucket's prefix with files."""
+        """Return whether there is a folder of files or journals, or a bucket's prefix with files."""
         there = self.folder.is_dir() if self.folder else bool(self.files())
         return there or self.journals.is_dir()
 
@@ -82,7 +82,7 @@ class Store:
         return self.listed(wanted=lambda name: name.endswith(PARQUET_SUFFIX) and wanted(name))
 
     def has(self, stem: str) -> bool:
-        """Tell whether there is a Parquet file of the stem."""
+        """Return whether there is a Parquet file of the stem."""
         with self.reaching():
             return bool(self.filesystem.get_file_info(self.path(f"{stem}{PARQUET_SUFFIX}")).is_file)
 
@@ -248,7 +248,7 @@ def unlike_captures(schema: pa.Schema) -> str | None:
 
 
 def _is_arrows_own(exc: BaseException | None) -> bool:
-    """Tell whether Arrow found fault with a file's bytes, and neither the system nor a bucket."""
+    """Return whether Arrow found fault with a file's bytes, and neither the system nor a bucket."""
     if isinstance(exc, OSError):
         return exc.errno == errno.EIO or (exc.errno is None and not _CODE.search(str(exc)))
     return isinstance(exc, pa.ArrowException) and not isinstance(exc, MemoryError)

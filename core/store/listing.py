@@ -26,7 +26,7 @@ class StoreFiles:
     listed: Mapping[str, StoredFile]
 
     def holds(self, stem: str) -> bool:
-        """Tell whether a live file has a stem's rows: its own or a compacted one."""
+        """Return whether a live file has a stem's rows: its own or a compacted one."""
         return stem in self.listed or stem in self.replaced
 
 
@@ -46,7 +46,7 @@ def list_store(store: Store, wanted: Callable[[str], bool] = any_name) -> StoreF
 
 
 def is_replaced(store: Store, stem: str) -> bool:
-    """Tell whether a compacted file holds a stem's rows; it bears the same day.
+    """Return whether a compacted file holds a stem's rows; it bears the same day.
 
     Raises:
         FileDamaged: a compacted file's footer cannot be read; names it.

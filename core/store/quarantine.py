@@ -37,7 +37,7 @@ class Unreadable:
         self._found: dict[str, Quarantined] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether this job leaves out a file."""
+        """Return whether this job leaves out a file."""
         return name in self._found
 
     def __len__(self) -> int:

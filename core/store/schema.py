@@ -124,7 +124,7 @@ def version_of(name: str) -> int | None:
 
 
 def is_compacted(stem: str) -> bool:
-    """Tell whether a file of this stem replaces others."""
+    """Return whether a file of this stem replaces others."""
     return f"-{COMPACTED}-" in stem
 
 

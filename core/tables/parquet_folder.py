@@ -22,7 +22,7 @@ _HIDDEN = ("_", ".")
 
 
 def is_bucket(source: object) -> bool:
-    """Tell whether an input is a bucket's address."""
+    """Return whether an input is a bucket's address."""
     return str(source).startswith(_BUCKET)
 
 
@@ -49,12 +49,12 @@ class ParquetPlace:
 
     @property
     def is_folder(self) -> bool:
-        """Tell whether it is there and a folder."""
+        """Return whether it is there and a folder."""
         return self._is_folder(self.path)
 
     @property
     def is_delta(self) -> bool:
-        """Tell whether it is a Delta table."""
+        """Return whether it is a Delta table."""
         return self._is_folder(f"{self.path}/{DELTA_LOG}")
 
     def plain_files(self) -> list[str]:
