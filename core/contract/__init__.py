@@ -1,6 +1,6 @@
-"""What training, serving and monitoring agree on about a model version. Standard library only.
+"""The contract of a model version, shared by training, serving and monitoring. Standard library.
 
-`names` holds the names that both sides of the registry use, `model` what a version says about
-itself, `derived` the same for a version that states nothing, `compatibility` whether one contract
-may follow another, and `pseudonym` how a person's identity is stored.
+`names` holds the names shared by all packages, `model` the contract that a version states,
+`derived` the contract of a version that states none, `compatibility` whether one contract may
+replace another, and `pseudonym` how a person's identity is stored.
 """

@@ -1,4 +1,4 @@
-"""Does a new contract still accept and answer what clients of the old one send and read?"""
+"""Backward compatibility of contracts: the requests and responses of existing clients."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,9 @@ from core.messages import _
 
 
 def incompatible_changes(old: ModelContract, new: ModelContract) -> list[str]:
-    """Return what could break a client of `old` when `new` is served, in words; empty if nothing.
+    """Return the changes that could break a client of `old` when `new` is served, as text.
 
-    A new feature that may be absent, a wider range, a new text or order breaks nobody.
+    A new optional feature, a wider range, new categories, descriptions or order break no client.
     """
     return [*_input_changes(old, new), *_output_changes(old, new)]
 

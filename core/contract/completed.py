@@ -1,8 +1,8 @@
-"""A contract completed from outside: what people know of a version that its files do not say.
+"""A contract completed by a description: facts on a version that its model files do not state.
 
-A version that anybody registered has a signature and no more. What else is known of it (threshold,
-positive class, entity, period, ranges, units, descriptions) is kept as one JSON object beside its
-files, named by a tag, and laid over the contract that it states or that its signature amounts to.
+A version of any origin may have a signature only. Further facts (threshold, positive class, entity,
+period, ranges, units, descriptions) are kept as one JSON object beside its files, referenced by a
+tag, and override the contract that it states or that is derived from its signature.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ Knowledge = Mapping[str, Any]
 
 
 def completed(contract: ModelContract, known: Knowledge) -> ModelContract:
-    """Return a contract with what is known beside it.
+    """Return the contract with the fields of a description applied.
 
-    With a threshold, a model whose outputs were only named has a score: the positive class's
-    element of a row of outputs, or the one value.
+    With a threshold, a model that only named its outputs gets a score: the positive class's element
+    of an output row, or its single value.
 
     Raises:
-        ContractError: a field or feature is not known, or the result could not be served.
+        ContractError: a field or feature is unknown, or the resulting contract is invalid.
     """
     fields = dict(known)
     features = fields.pop("features", {})
@@ -52,7 +52,7 @@ def completed(contract: ModelContract, known: Knowledge) -> ModelContract:
 
 
 def merged(before: Knowledge, now: Knowledge) -> dict[str, Any]:
-    """Return what is known after a second description: the newer wins, feature by feature."""
+    """Return two descriptions merged: the newer takes precedence, feature by feature."""
     features = {name: dict(facts) for name, facts in before.get("features", {}).items()}
     for name, facts in now.get("features", {}).items():
         features[name] = {**features.get(name, {}), **facts}
@@ -61,16 +61,16 @@ def merged(before: Knowledge, now: Knowledge) -> dict[str, Any]:
 
 
 def dumped(known: Knowledge) -> tuple[str, str]:
-    """Return a description as JSON text, and the digest that names it: 16 hexadecimal digits."""
+    """Return a description as JSON text, and its digest of 16 hexadecimal digits."""
     text = json.dumps(known, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
     return text, hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def artifact_of(digest: str) -> str:
-    """Return where among a version's model artifacts the description of a digest lies.
+    """Return the path of the description with a digest, among a version's model artifacts.
 
     Raises:
-        ContractError: a tag holds something else.
+        ContractError: `digest`, the value of a tag, is not a digest.
     """
     if not _DIGEST.fullmatch(digest):
         raise ContractError(N_("{text!r} is no digest of a description"), text=digest)

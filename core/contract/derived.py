@@ -1,7 +1,7 @@
 """A contract for a version that states none, derived from its MLflow signature.
 
-The signature says names, types and what is required; it knows no units, ranges or threshold, so the
-outputs are returned as the model gives them.
+The signature has names, types and required inputs, but no units, ranges or threshold, so the
+model's outputs are returned unchanged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,21 +26,21 @@ def contract_of_version(
     outputs: Specs | None,
     method: str = "predict",
 ) -> ModelContract:
-    """Return the contract that a version's metadata state, or the one its signature amounts to.
+    """Return the contract stated in a version's metadata, or else derived from its signature.
 
     Args:
         number: the registry's number of the version.
         tagged: the version's release tag; without a usable one the release is `v0.0.<number>`.
-        metadata: the model's, as its `MLmodel` file has them.
-        inputs: the signature's input schema, as MLflow's `Schema.to_dict` gives it; None: no
+        metadata: the model's metadata in its `MLmodel` file.
+        inputs: the signature's input schema, as returned by MLflow's `Schema.to_dict`; None: no
             signature.
         outputs: its output schema, likewise; None where it has none.
-        method: the estimator's method that pyfunc calls. What is kept as the score of several
-            outputs is the first, of two probabilities the second.
+        method: the estimator's method that pyfunc calls. The first of several outputs is captured
+            as the score, of two probabilities (or an undeclared number) the second.
 
     Raises:
-        ContractError: the stated one cannot be read; or there is none and no signature either, or
-            one with an input of a kind that no flat row can hold, or whose name is no text.
+        ContractError: the stated contract cannot be read; or there is neither contract nor
+            signature; or an input has a type that no flat row can hold, or an unusable name.
     """
     stated = metadata.get(names.METADATA_CONTRACT)
     if stated is not None:
@@ -51,7 +51,7 @@ def contract_of_version(
         release=release_of(number, tagged),
         features=tuple(f for place, spec in enumerate(inputs) for f in _features(place, spec)),
         target="",
-        # No output is compared with it, since the outputs are named.
+        # Not used: a contract with named outputs applies no threshold.
         threshold=0.5,
         positive_class=int(method == "predict_proba" and _width(outputs) in (None, 2)),
         outputs=output_names(outputs),
@@ -60,30 +60,30 @@ def contract_of_version(
 
 
 def release_of(number: int, tagged: str | None) -> str:
-    """Return a version's release: its tag's, or `v0.0.<number>` where that is none."""
+    """Return a version's release: its tag, or `v0.0.<number>` if that is absent or invalid."""
     return tagged if tagged and RELEASE.fullmatch(tagged) else f"v0.0.{number}"
 
 
 def output_names(outputs: Specs | None) -> tuple[str, ...]:
-    """Return a name for each output column, `prediction` where the schema has none."""
+    """Return the names of the output columns; only `prediction` where not all have one."""
     named = [str(spec["name"]) for spec in outputs or [] if spec.get("name")]
     return tuple(named) if named and len(named) == len(outputs or []) else (DEFAULT_OUTPUT,)
 
 
 def output_kind(outputs: Specs | None, method: str) -> str:
-    """Return what a model's outputs are: a number foretold, a class, or empty: not known."""
+    """Return the kind of a model's outputs: `value`, `classes`, or empty where it is unknown."""
     if method == "predict_proba":
         return CLASSES
     if not outputs or _width(outputs) != 1:
         return ""
     tensor = outputs[0].get("tensor-spec")
     kind = of_tensor(str(tensor["dtype"])) if tensor else of_mlflow(str(outputs[0].get("type")))
-    # Labels are whole numbers, texts or booleans; scikit-learn's regressors give doubles.
+    # Class labels are integers, strings or booleans; scikit-learn's regressors return doubles.
     return VALUE if kind == "double" else CLASSES
 
 
 def _width(outputs: Specs | None) -> int | None:
-    """Return how many values a row of outputs has; None where the schema does not say."""
+    """Return the number of values in an output row; None where the schema does not state it."""
     if not outputs or outputs[0].get("type") != "tensor":
         return len(outputs) if outputs else None
     shape = tuple(outputs[0]["tensor-spec"]["shape"])
@@ -92,7 +92,7 @@ def _width(outputs: Specs | None) -> int | None:
 
 
 def label_of(place: int, spec: Mapping[str, Any]) -> str | int:
-    """Return what a frame of MLflow's calls an input column; one without a name has its number."""
+    """Return an input column's label in MLflow's data frames: its name, or else its position."""
     name: str | int | None = spec.get("name")
     return place if name is None else name
 
@@ -108,7 +108,7 @@ def _features(place: int, spec: Mapping[str, Any]) -> list[Feature]:
 
 
 def _columns(tensor: Mapping[str, Any]) -> list[Feature]:
-    """Return `x0`, `x1`, ... for a matrix of numbers of known width."""
+    """Return the features `x0`, `x1`, ... of a numeric matrix of known width."""
     shape, dtype = tuple(tensor["shape"]), str(tensor["dtype"])
     kind = of_tensor(dtype)
     if len(shape) != 2 or shape[1] < 1 or kind is None:

@@ -1,7 +1,7 @@
-"""Kinds of the values of a stated contract: metadata of anybody's training code may hold anything.
+"""Validation of value types in a stated contract, since third-party metadata is not trusted.
 
-Each table maps a field to what it may hold, `?` where it may be null. A number fits a double and is
-no boolean, though Python counts a boolean among the integers.
+Each table maps a field to the kind of its value, with `?` where it may be null. A number is finite
+as a double and not a boolean, although `bool` is a subclass of `int` in Python.
 """
 
 import sys
@@ -65,11 +65,11 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0,
     ),
 }
-"""What each kind is called to people, and whether a value is of it."""
+"""For each kind, its name in messages, and the predicate for its values."""
 
 
 def wrong_kind(data: Mapping[str, Any], kinds: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the first field that holds another kind than it may, and what it must be in words."""
+    """Return the first field whose value has the wrong kind, and the required kind as text."""
     for name, value in data.items():
         kind = kinds.get(name)
         if kind is None or (kind.endswith("?") and value is None):

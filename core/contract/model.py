@@ -1,7 +1,7 @@
-"""What a model version says about itself: features, outputs, threshold, and how to check it.
+"""The contract that a model version states: features, outputs, threshold, and a test example.
 
-A `ModelContract` is logged as MLflow metadata of the version, which is immutable, so it travels
-with the version wherever an alias points.
+A `ModelContract` is logged in the version's MLflow metadata, which is immutable, so a version keeps
+its contract whichever alias points to it.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from core.errors import ProjectError
 from core.messages import N_, _
 
 _NAME = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*")
-"""Any text but what no file can hold and no terminal should show; spreadsheets break lines."""
+"""Text without control characters and surrogates; tabs and line breaks occur in spreadsheets."""
 _TAKEN = RESERVED_COLUMNS | {"explanation"}
-"""Names that neither score nor label may take: columns of the store, fields of an answer."""
+"""Names reserved from score and label: columns of the store, fields of a response."""
 VALUE, CLASSES = "value", "classes"
 OUTPUT_KINDS = ("", VALUE, CLASSES)
 RELEASE = re.compile(r"v\d+\.\d+\.\d+", re.ASCII)
@@ -34,10 +34,10 @@ class ContractError(ProjectError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One input column: MLflow type, unit, inclusive range, and whether null may stand for it.
+    """One input column: MLflow type, unit, inclusive range, and whether it is nullable.
 
-    `values` lists the categories a string feature may take; empty means any. One that is `required`
-    has to be sent, also where it may be null; one that may not be null has to be sent anyway.
+    `values` lists the categories of a string feature; empty means any. A `required` feature must be
+    sent even where it is nullable; one that is not nullable must always be sent.
     """
 
     name: str
@@ -51,10 +51,10 @@ class Feature:
     required: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a feature that could not be stored or checked.
+        """Validate name, type and range.
 
         Raises:
-            ContractError: a name of control characters, unknown type, or an empty range.
+            ContractError: a name with control characters, an unknown type, or an empty range.
         """
         if not _NAME.fullmatch(self.name):
             message = N_("feature name {name!r} is not a usable column name")
@@ -70,18 +70,18 @@ class Feature:
 
     @property
     def column(self) -> str:
-        """Return the column of the inference store that keeps it."""
+        """Return the column of the inference store that stores this feature."""
         return column_of(self.name)
 
     @property
     def called(self) -> str:
-        """Return what people call it, with its name beside it."""
+        """Return the display name: the description and the name, or the name alone."""
         return f"{self.description} ({self.name})" if self.description else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A synthetic instance (never a person's row) and the score this version must give it."""
+    """A synthetic instance (never a person's row) and the score this version must return for it."""
 
     instance: Mapping[str, Any]
     score: float
@@ -89,26 +89,25 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class ModelContract:
-    """Everything a proxy or a job needs to know of a version besides its weights.
+    """Everything that a proxy or a job needs of a version besides its weights.
 
     Attributes:
         release: the operator's name of the version, `v<major>.<minor>.<patch>`.
         features: inputs in the order the pipeline takes them.
         target: what the score predicts.
         threshold: score at or above which the label is 1, in [0, 1].
-        threshold_policy: how the threshold was chosen, for people.
-        score_name, label_name: names of the two outputs in an answer.
-        positive_class: element of the model's output row that is the score.
-        entity: request field that identifies a person; never a feature, never stored in clear.
-        entity_prefix: what stands before the number of a numbered entity: with `RA`, the spellings
-            `RA 12`, `ra-012` and `12` are one person; None: spelt as it comes, but for case.
+        threshold_policy: how the threshold was chosen, for documentation.
+        score_name, label_name: names of the two outputs in a response.
+        positive_class: index of the score in the model's output row.
+        entity: request field that identifies a person; never a feature, never stored in clear text.
+        entity_prefix: prefix of a numbered entity: with `RA`, the spellings `RA 12`, `ra-012` and
+            `12` are one person; None: only case and surrounding space are normalised.
         example: a check that the loaded model is the one that was logged; None skips it.
-        outputs: names of the outputs of a model that has no score and no label, whose answers are
-            what the model returns; then threshold and positive class mean nothing. Empty for one
-            that has.
-        output_kind: what outputs are that have names: `value`, one number foretold, or `classes`,
-            one of several classes or the probability of each; empty where nobody knows.
-        horizon: years from a row's period to the year that the target is about; None: not stated.
+        outputs: names of the outputs of a model without score and label, whose outputs are
+            returned unchanged and compared with no threshold. Empty for a model with a score.
+        output_kind: kind of the named outputs: `value`, a predicted number, or `classes`, one of
+            several classes or the probability of each; empty where it is unknown.
+        horizon: years from a row's period to the target's year; None: not stated.
         period_field: request field that states a row's period, its year; never a feature.
         year_suffixes: whether a field may be sent as `<feature>_<year>`; the year is the period.
     """
@@ -131,7 +130,7 @@ class ModelContract:
     entity_prefix: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no proxy could serve.
+        """Validate the contract.
 
         Raises:
             ContractError: bad release, no or repeated features, threshold outside [0, 1], clashing
@@ -185,18 +184,18 @@ class ModelContract:
 
     @property
     def feature_columns(self) -> tuple[str, ...]:
-        """Return the columns of the inference store that keep the features, in the same order."""
+        """Return the columns of the inference store for the features, in the same order."""
         return tuple(feature.column for feature in self.features)
 
     @property
     def called(self) -> dict[str, str]:
-        """Return what people call each feature, by its name."""
+        """Return the display name of each feature, by feature name."""
         return {feature.name: feature.called for feature in self.features}
 
     def digest(self) -> str:
-        """Return 16 hexadecimal digits that change when what a client may send or gets changes.
+        """Return a digest of the request and response schema, 16 hexadecimal digits.
 
-        Release, threshold and example are left out: two retrained versions of one schema agree.
+        Release, threshold and example are excluded: retrained versions of one schema share it.
         """
         schema: dict[str, Any] = {
             "features": [_of_feature(asdict(feature)) for feature in self.features],
@@ -216,16 +215,16 @@ class ModelContract:
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         data["features"] = [_of_feature(feature) for feature in data["features"]]
         for name in ("outputs", "output_kind", "horizon", "period_field", "entity_prefix"):
-            # Readers older than these fields refuse what they do not know.
+            # Releases older than these fields reject unknown keys.
             if data[name] in (None, [], ""):
                 del data[name]
         if self.year_suffixes:
-            del data["year_suffixes"]  # what its absence means
+            del data["year_suffixes"]  # true is implied by its absence
         return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "ModelContract":
-        """Read what `to_dict` wrote; unknown keys of later writers are refused, not ignored.
+        """Parse the output of `to_dict`; unknown keys of later releases are rejected, not ignored.
 
         Raises:
             ContractError: a key is missing, unknown or of the wrong kind.
@@ -239,7 +238,7 @@ class ModelContract:
             example = data.get("example")
             if example is not None:
                 _check_fields(example, Example, EXAMPLE_KINDS, "example")
-            # Before the field existed every stated contract took years at the end of names.
+            # Contracts that were stated before the field existed all accept year suffixes.
             stated: dict[str, Any] = {"year_suffixes": True, **data}
             stated["features"] = tuple(Feature(**feature) for feature in data["features"])
             stated["example"] = None if example is None else Example(**example)
@@ -252,12 +251,12 @@ class ModelContract:
 
 
 def _of_feature(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a feature as readers older than `required` know it, unless it is."""
+    """Return a feature's fields, `required` only if true: older releases reject the key."""
     return {name: value for name, value in data.items() if name != "required" or value}
 
 
 def _check_fields(data: Any, kind: type, kinds: Mapping[str, str], where: str = "") -> None:
-    """Refuse what is no object of a dataclass's fields, each of its kind, by the field's name."""
+    """Check that `data` maps a dataclass's fields to values of their kinds, else name the field."""
     if not isinstance(data, Mapping):
         raise ContractError(N_("{field} must be an object"), field=where or _("the contract"))
     given = {str(name) for name in data}
@@ -272,10 +271,10 @@ def _check_fields(data: Any, kind: type, kinds: Mapping[str, str], where: str = 
 
 
 def check_kinds(data: Mapping[str, Any], kinds: Mapping[str, str], where: str = "") -> None:
-    """Refuse a value of the wrong kind, by the name of its field.
+    """Check that each value has the kind of its field.
 
     Raises:
-        ContractError: there is one.
+        ContractError: one has not; names its field.
     """
     if wrong := wrong_kind(data, kinds):
         name, words = wrong

@@ -1,8 +1,8 @@
-"""The one reader of numbers that people or other programs wrote as text: tags, settings, options.
+"""The only parser of numbers given as text: tags, settings, options.
 
-Python's own `float` takes `0_0`, Arabic digits, `nan`, and makes 0 of `1e-400`. Here a number is
-digits, at most one decimal point or comma, and an exponent at most; a comma is what Portuguese
-writes, so whoever types `0,35` gets 0.35. There is no thousands separator.
+Python's own `float` accepts `0_0`, Arabic digits and `nan`, and reads `1e-400` as 0. Here a number
+is digits, with at most one decimal point or comma and an optional exponent; the comma is the
+decimal mark in Portuguese, so `0,35` is read as 0.35. There is no thousands separator.
 """
 
 import math
@@ -15,21 +15,21 @@ _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d{1,3})?", re.ASCI
 _LONGEST = 40
 
 NULLS = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None"})
-"""Cells of a table that say that there is no value."""
+"""Table cells that denote a missing value."""
 
 
 class NumberError(ProjectError, ValueError):
-    """A text that is no number, or not one that is wanted; the text is named."""
+    """A text that is not a number or is out of range; the message quotes the text."""
 
     code = "not_a_number"
     message = N_("{text!r} is not a number")
 
 
 def read_number(text: str) -> float:
-    """Return the finite number that a text writes.
+    """Parse a finite number.
 
     Raises:
-        NumberError: it writes none, or one that no double holds.
+        NumberError: the text is not a number, or one that a double cannot represent.
     """
     given = text.strip()
     if len(given) > _LONGEST or not _NUMBER.fullmatch(given):
@@ -42,10 +42,10 @@ def read_number(text: str) -> float:
 
 
 def read_share(text: str) -> float:
-    """Return the number between 0 and 1, inclusive, that a text writes: a threshold, for example.
+    """Parse a number in [0, 1], for example a threshold.
 
     Raises:
-        NumberError: it writes none.
+        NumberError: the text is not a number in [0, 1].
     """
     number = read_number(text)
     if not 0.0 <= number <= 1.0:

@@ -11,10 +11,10 @@ _PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 def pseudonym(identity: str, key: str) -> str:
     """Return HMAC-SHA256 of the identity under `key`, as 64 hexadecimal digits.
 
-    Surrounding space and case do not count, so `ra-12 ` and `RA-12` are one person.
+    Surrounding space and case are ignored, so `ra-12 ` and `RA-12` are one person.
 
     Raises:
-        ValueError: the key is empty; an unkeyed hash of a short identity can be reversed by trying.
+        ValueError: the key is empty; an unkeyed hash of a short identity is open to brute force.
     """
     if not key:
         raise ValueError("PSEUDONYM_KEY is empty: without a key an identity must not be stored")
@@ -22,10 +22,10 @@ def pseudonym(identity: str, key: str) -> str:
 
 
 def stored(entity: str | None, key: str, prefix: str | None) -> str | None:
-    """Return what is stored of an entity: its pseudonym, or None where there is no key.
+    """Return the stored form of an entity: its pseudonym, or None where there is no key.
 
-    `prefix` is the contract's, by which a number has one spelling. What is a pseudonym already, as
-    from a client that sends no identities, is stored as it is.
+    `prefix` is the contract's `entity_prefix`, by which numbered entities are normalised. A value
+    that is a pseudonym already, from a client that sends no identities, is stored unchanged.
     """
     if not entity:
         return None
@@ -37,9 +37,9 @@ def stored(entity: str | None, key: str, prefix: str | None) -> str | None:
 
 
 def spellings(identity: str, prefix: str | None) -> tuple[str, ...]:
-    """Return the spellings that a person's rows may be stored under, each once.
+    """Return the distinct spellings under which a person's rows may be stored.
 
-    Where no prefix is known it is what stands before the typed number.
+    Where no prefix is known, the letters before the typed number are the prefix.
     """
     typed = re.match(r"[^\W\d_]*", identity.strip())
     prefix = prefix or (typed[0].upper() if typed else "")
@@ -47,11 +47,11 @@ def spellings(identity: str, prefix: str | None) -> tuple[str, ...]:
 
 
 def canonical(identity: str, prefix: str) -> str:
-    """Return the one spelling of a numbered identity: `RA 12`, `ra012`, `12` are `RA-12`.
+    """Return the canonical spelling of a numbered identity: `RA 12`, `ra012`, `12` are `RA-12`.
 
-    What is no number after the prefix keeps its own spelling, upper-cased. A pseudonym is made of
-    the canonical spelling wherever the prefix is known; `pseudonym` itself does not normalise,
-    since that would change pseudonyms that are stored.
+    An identity without a number after the prefix keeps its own spelling, upper-cased. A pseudonym
+    is computed from the canonical spelling wherever the prefix is known; `pseudonym` itself does
+    not normalise, since that would change stored pseudonyms.
     """
     text = unicodedata.normalize("NFKC", identity).strip().upper()
     found = re.fullmatch(

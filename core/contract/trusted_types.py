@@ -1,13 +1,13 @@
-"""What a served version may be made of, besides what skops trusts by itself.
+"""Types and functions that a served version may contain, besides those that skops itself trusts.
 
-Modules with names of their types or functions; the comment above says why they are harmless. A type
-is listed if reading it only fills in attributes, and a function if it only computes from its
-arguments: neither imports, reads files, nor calls a name that it is given. A `functools.partial`
-binds arguments of a function that has to be listed here as well, for skops names both.
+Modules with names of their types or functions; the comment above them says why they are safe. A
+type is listed if loading it only sets attributes, and a function if it only computes from its
+arguments: neither imports modules, reads files, nor calls a function given by name. The function
+that a `functools.partial` binds must be listed as well, since skops reports both.
 
-Left out on purpose:
-- distributions of `scipy.stats`, which `exec` a text of their own state while they are read;
-- distances by a Python function, and functions that take another by its name or run processes;
+Excluded on purpose:
+- distributions of `scipy.stats`, which `exec` text of their own state when they are loaded;
+- distances by a Python function, and functions that look up others by name or start processes;
 - bound methods and `operator`'s functions, such as `operator.methodcaller`.
 """
 
@@ -35,19 +35,19 @@ _LISTED: Mapping[str, str] = {
     "sklearn.tree._tree": "Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor": "TreePredictor",
     "sklearn._loss.loss": "HalfTweedieLoss HalfTweedieLossIdentity",
-    # Calibration: two numbers of a curve, and the classifier that it is applied to
+    # Calibration: two parameters of a curve, and the classifier that it is applied to
     "sklearn.calibration": "_CalibratedClassifier _SigmoidCalibration _TemperatureScaling",
-    # Columns: lists and patterns of names, which were filled in by what; the check of an array
+    # Columns: lists and patterns of names, the imputer of each column, validation of an array
     "sklearn.compose._column_transformer": "_RemainderColsList make_column_selector",
     "sklearn.impute._iterative": "IterativeImputer _ImputerTriplet",
     "sklearn.utils.validation": "check_array",
-    # Features: a test of each column, which only fitting uses
+    # Features: a univariate test of each column, used only in fitting
     "sklearn.feature_selection._univariate_selection": (
         "chi2 f_classif f_oneway f_regression r_regression"
     ),
     "sklearn.feature_selection._mutual_info": "mutual_info_classif mutual_info_regression",
-    # Neighbours and clusters: rows and centres in trees, distances by formula (`PyFuncDistance` is
-    # none), and what moves centres, which only fitting does
+    # Neighbours and clusters: rows and centres in trees, distances by formula (which excludes
+    # `PyFuncDistance`), and the update of centres, used only in fitting
     "sklearn.neighbors._kd_tree": "KDTree KDTree32 KDTree64",
     "sklearn.neighbors._ball_tree": "BallTree BallTree32 BallTree64",
     "sklearn.metrics._dist_metrics": " ".join(
@@ -62,14 +62,14 @@ _LISTED: Mapping[str, str] = {
     ),
     "sklearn.gaussian_process._gpc": "_BinaryGaussianProcessClassifierLaplace",
     "sklearn.neural_network._stochastic_optimizers": "AdamOptimizer SGDOptimizer",
-    # Estimators made of estimators: one class, names of arguments, a search and what it found
+    # Meta-estimators: a constant prediction, names of arguments, a search and its results
     "sklearn.multiclass": "_ConstantPredictor",
     "sklearn.utils._bunch": "Bunch",
     "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
     "sklearn.model_selection._search_successive_halving": (
         "HalvingGridSearchCV HalvingRandomSearchCV"
     ),
-    # Ways to split rows and to score predictions, which only fitting uses
+    # Cross-validation splitters and scorers of predictions, used only in fitting
     "sklearn.model_selection._split": (
         "GroupKFold GroupShuffleSplit KFold LeaveOneGroupOut LeaveOneOut LeavePGroupsOut LeavePOut "
         "PredefinedSplit RepeatedKFold RepeatedStratifiedKFold ShuffleSplit StratifiedGroupKFold "
@@ -97,4 +97,4 @@ _LISTED: Mapping[str, str] = {
 PLAIN_TYPES = frozenset(
     f"{module}.{name}" for module, listed in _LISTED.items() for name in listed.split()
 )
-"""Types and functions that skops asks about and that are data or arithmetic of scikit-learn's."""
+"""Types and functions that skops does not trust itself and that are only data or arithmetic."""

@@ -1,6 +1,6 @@
-"""The one table of types: what a contract's or a captured column's type is called elsewhere.
+"""The only table of types: the names of a contract's or a captured column's type elsewhere.
 
-Names only, so that this costs nothing to import; whoever needs the objects resolves them once.
+Names only, so that the import is cheap; callers that need the type objects resolve them once.
 """
 
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ _KINDS: tuple[FeatureType, ...] = get_args(FeatureType)
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """One type under its names.
+    """The names of one type.
 
     Attributes:
-        python: a value's type once it was read.
+        python: type of a parsed value.
         arrow: alias of the Arrow type.
-        pandas: dtype of a pandas column, and of a NumPy one, without nulls.
-        with_nulls: dtype of a pandas column that has some, as pandas itself chooses it.
+        pandas: dtype of a pandas or NumPy column without nulls.
+        with_nulls: dtype that pandas chooses for a column with nulls.
         json: type in a JSON schema.
         spark: type in Spark's DDL.
-        mlflow: types of MLflow's signatures that are read as this one.
-        tensor: first letter of the NumPy dtype, in a tensor's signature, that is read as this one.
+        mlflow: types of MLflow's signatures that map to this one.
+        tensor: first letter of the NumPy dtypes, in a tensor's signature, that map to this one.
     """
 
     python: type
@@ -49,21 +49,21 @@ FEATURE_TYPES: Mapping[str, ColumnType] = {
     ),
     "boolean": ColumnType(bool, "bool", "bool", "object", "boolean", "boolean", ("boolean",), "b"),
     "string": ColumnType(str, "string", "str", "str", "string", "string", ("string",)),
-    # Without a zone, as MLflow's: what was sent with one is kept in UTC.
+    # Without a time zone, as in MLflow; a value sent with one is stored in UTC.
     "datetime": ColumnType(
         datetime, "timestamp[us]", _MOMENT, _MOMENT, "string", "timestamp_ntz", ("datetime",)
     ),
 }
 
 LONG_RANGE = range(-(2**63), 2**63)
-"""What a `long` can hold, which is less than JSON and Python can write."""
+"""Range of a `long`: 64 bits, whereas integers of JSON and Python are unbounded."""
 
 
 def of_mlflow(name: str) -> FeatureType | None:
-    """Return the type of a column of a signature; None for one that no flat row holds."""
+    """Return the type of a signature's column; None for one that no flat row can hold."""
     return next((kind for kind in _KINDS if name in FEATURE_TYPES[kind].mlflow), None)
 
 
 def of_tensor(dtype: str) -> FeatureType | None:
-    """Return the type of a tensor's columns by its NumPy dtype, such as `float32`."""
+    """Return the type of a tensor's columns by its NumPy dtype, such as `float32`, or None."""
     return next((kind for kind in _KINDS if dtype[:1] == FEATURE_TYPES[kind].tensor), None)
