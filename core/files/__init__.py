@@ -1,1 +1,1 @@
-"""Files of a local disk: written whole or not at all, and locked by one process at a time."""
+"""Local files: atomic writes, locks, temporary folders, limits on archives, skops models."""

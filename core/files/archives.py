@@ -1,27 +1,27 @@
-"""Limits on an archive, by its directory, before anything of it is decompressed."""
+"""Size limits on a zip archive, checked by its directory before anything is decompressed."""
 
 import zipfile
 from pathlib import Path
 
 MOST_EXPANSION = 20
-"""How many times its own size a file may unpack to: arrays of numbers rarely reach five."""
+"""Maximum ratio of unpacked size to file size: arrays of numbers rarely reach five."""
 
 FREE_BYTES = 64 * 2**20
-"""Bytes that any file may unpack to."""
+"""Unpacked size in bytes that is allowed whatever the ratio."""
 
 
 class ArchiveTooLarge(Exception):
-    """A file that would unpack to more than it may; `args` holds the bytes."""
+    """An archive whose unpacked size exceeds the limit; `args` holds that size in bytes."""
 
 
 def check_archive(file: Path, most_bytes: int) -> None:
-    """Refuse a zip file whose members together unpack to more than `most_bytes`.
+    """Check that the members of a zip file together unpack to at most `most_bytes`.
 
-    zipfile reads no more of a member than its directory says, so the directory can be believed.
+    zipfile reads no more of a member than the directory states, so the directory can be trusted.
 
     Raises:
-        ArchiveTooLarge: it unpacks to more, or to many times its own size.
-        zipfile.BadZipFile: it is no zip file.
+        ArchiveTooLarge: it unpacks to more, or to too many times its own size.
+        zipfile.BadZipFile: it is not a zip file.
     """
     with zipfile.ZipFile(file) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())

@@ -1,22 +1,22 @@
-"""JSON from outside gives each key once: of two equal ones, one reader takes one, one the other."""
+"""Reject repeated keys in external JSON, since parsers differ in which of the values they keep."""
 
 from typing import Any
 
 
 class RepeatedKey(ValueError):
-    """An object has a key twice; `name` is the key, `position` where it came again, from 1."""
+    """A repeated key in an object; `name` is the key, `position` that of the repetition, from 1."""
 
     def __init__(self, name: str, position: int) -> None:
-        """Keep which, for whoever may show it: it may be a value in a key's place."""
+        """Store the key, which the message omits, since it may be a value in a key's place."""
         super().__init__("a key is given twice")
         self.name, self.position = name, position
 
 
 def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of its pairs: an `object_pairs_hook` of the standard library's decoder.
+    """Return an object's pairs as a dict: an `object_pairs_hook` of the standard library's decoder.
 
     Raises:
-        RepeatedKey: one of them comes again.
+        RepeatedKey: a key occurs twice.
     """
     found = dict(pairs)
     if len(found) < len(pairs):

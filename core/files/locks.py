@@ -1,7 +1,7 @@
 """Locks on files by `flock`, released when the file is closed or its process ends.
 
-A lock belongs to an open file, not to a name: so whoever appends to a journal locks the journal
-itself, and whoever finds it locked knows that its owner lives. docs/decisions/0009 says why this is
+A lock belongs to an open file, not to a name: so the process that appends to a journal locks the
+journal itself, and a locked journal has a running owner. docs/decisions/0009 explains why this is
 not the library `filelock`.
 """
 
@@ -16,10 +16,10 @@ _LOOK_SECONDS = 0.01
 
 
 def lock(fd: int, *, wait: bool = False) -> bool:
-    """Take the lock of an open file until it is closed; False when another has it.
+    """Acquire the lock of an open file until it is closed; return False if it is held elsewhere.
 
     Raises:
-        OSError: the file system knows no locks.
+        OSError: the file system does not support locks.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -29,22 +29,22 @@ def lock(fd: int, *, wait: bool = False) -> bool:
 
 
 def share(fd: int) -> None:
-    """Take a lock of an open file that others may share; `lock` then succeeds for the last holder.
+    """Acquire a shared lock of an open file; `lock` then succeeds for the last remaining holder.
 
-    Of several that ask at the same time exactly one gets it: flock(2) gives the shared lock up
-    before it looks for those of others.
+    Of several holders that call `lock` at the same time exactly one succeeds: flock(2) releases the
+    shared lock before it checks for those of others.
 
     Raises:
-        OSError: the file system knows no locks.
+        OSError: the file system does not support locks.
     """
     fcntl.flock(fd, fcntl.LOCK_SH)
 
 
 def lock_within(fd: int, seconds: float) -> bool:
-    """Take the lock of an open file; False when another has it for longer than `seconds`.
+    """Acquire the lock of an open file; return False if it is still held after `seconds`.
 
     Raises:
-        OSError: the file system knows no locks.
+        OSError: the file system does not support locks.
     """
     until = time.monotonic() + seconds
     while not lock(fd):
@@ -56,10 +56,10 @@ def lock_within(fd: int, seconds: float) -> bool:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True, create: bool = True) -> Iterator[int | None]:
-    """Hold a lock file, made if need be; yield its open file, None if another has the lock.
+    """Hold a lock file, created if absent; yield its descriptor, None if it is held elsewhere.
 
     Raises:
-        OSError: the file cannot be opened or made.
+        OSError: the file cannot be opened or created.
     """
     fd = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o640)
     try:
@@ -70,7 +70,7 @@ def locked(path: Path, *, wait: bool = True, create: bool = True) -> Iterator[in
 
 @contextmanager
 def owned(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file that is there; False when a living owner has it, or it is gone."""
+    """Hold the lock of an existing file; yield False if it has a running owner or is gone."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -83,10 +83,10 @@ def owned(path: Path) -> Iterator[bool]:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether a living process holds a lock file.
+    """Return whether a running process holds a lock file.
 
     Raises:
-        OSError: there is none.
+        OSError: the file does not exist.
     """
     with locked(path, wait=False, create=False) as fd:
         return fd is None

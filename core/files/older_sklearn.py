@@ -1,8 +1,8 @@
-"""Files of scikit-learn's previous minor releases: read where the difference is known.
+"""Loading of model files that were written by scikit-learn's previous minor releases.
 
-Until 1.8 the losses of boosting said that they came from a module `_loss` of no package, and until
-1.7 a `SimpleImputer` did not keep the type that it fills with. Whatever else differs fails as it
-did, and whoever reads the file says which release wrote it.
+Until 1.8 boosting losses were saved under a top-level module `_loss`, and until 1.7 a
+`SimpleImputer` did not store the type that it fills with. Files with any other difference still
+fail to load, and the caller reports the release that wrote them.
 """
 
 import importlib
@@ -15,19 +15,19 @@ _LOSSES = "sklearn._loss._loss"
 
 
 def know_older_names() -> None:
-    """Let files that were written before find the losses of boosting, unless there is a `_loss`."""
+    """Register the module of boosting losses as `_loss`, its older name, unless that exists."""
     if "_loss" not in sys.modules and importlib.util.find_spec("_loss") is None:
         sys.modules["_loss"] = importlib.import_module(_LOSSES)
 
 
 def current_name(name: str) -> str:
-    """Return what a type is called now, by the name under which an older file has it."""
+    """Return the current qualified name of a type, given its name in an older file."""
     module, _, kind = name.rpartition(".")
     return f"{_LOSSES}.{kind}" if module == "_loss" and kind.startswith("CyHalf") else name
 
 
 def mend(estimator: Any) -> Any:
-    """Add what this release expects in an estimator that an older one fitted; return it."""
+    """Add the attributes that this release expects to an older release's estimator; return it."""
     for part in _parts(estimator, set()):
         if type(part).__name__ == "SimpleImputer" and hasattr(part, "_fit_dtype"):
             part.__dict__.setdefault("_fill_dtype", part._fit_dtype)
@@ -35,7 +35,7 @@ def mend(estimator: Any) -> Any:
 
 
 def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the estimators of scikit-learn inside something, itself included."""
+    """Yield the objects of scikit-learn within an object, itself included."""
     if id(thing) in seen:
         return
     seen.add(id(thing))
@@ -52,7 +52,7 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
 
 
 def writer(flavors: Mapping[str, Mapping[str, Any]]) -> tuple[str, str] | None:
-    """Return the release of scikit-learn that wrote a model and the one here, if they differ."""
+    """Return the scikit-learn release that wrote a model and the installed one, if they differ."""
     import sklearn
 
     wrote = flavors.get("sklearn", {}).get("sklearn_version")

@@ -1,7 +1,7 @@
-"""Temporary folders that do not outlive their process, even one that was killed.
+"""Temporary folders that are cleaned up even if their process was killed.
 
-Each is locked by whoever made it. The first one that a process makes removes those of this user
-that nobody holds any more: a version's files, or rows of people.
+Each is locked by the process that created it. When a process creates its first one, it removes this
+user's unlocked ones, which may hold a version's files or rows of people.
 """
 
 import os
@@ -21,12 +21,12 @@ from core.files.locks import lock, owned
 Kind = Literal["version", "scratch", "serving-workers", "evidence"]
 _NAME = re.compile(rf"({'|'.join(get_args(Kind))})-[a-z0-9_]{{8}}")
 _AGE_SECONDS = 60.0
-"""Age below which a folder may be one that is being made, and is not locked yet."""
+"""Age in seconds below which a folder may be newly created and not locked yet."""
 
 
 @contextmanager
 def scratch_folder(kind: Kind = "scratch") -> Iterator[Path]:
-    """Yield a new temporary folder named after its kind, which is removed with all it holds."""
+    """Yield a new temporary folder named after its kind, which is removed with its content."""
     _remove_dead()
     with tempfile.TemporaryDirectory(prefix=f"{kind}-") as name:
         fd = os.open(name, os.O_RDONLY)
@@ -49,24 +49,24 @@ def _remove_dead() -> None:
 
 
 def _is_old_and_ours(found: os.stat_result) -> bool:
-    """Return whether a path is a folder that this user made for itself a while ago."""
+    """Return whether a path is a private folder of this user, older than `_AGE_SECONDS`."""
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
     private = stat.S_IMODE(found.st_mode) == 0o700  # as `tempfile` makes them
     return ours and private and time.time() - found.st_mtime > _AGE_SECONDS
 
 
 def lock_folder() -> Path:
-    """Return the folder of this user's locks, which no other user can enter.
+    """Return the folder of this user's locks, which no other user can access.
 
-    It lies in the home, where a session, a service and a clock find the same one; without a home,
-    in the temporary folder, unless another user has taken its name.
+    It is in the home folder, which login sessions, services and scheduled jobs share; without a
+    home, in the temporary folder, unless another user owns that path.
 
     Raises:
-        PermissionError: there is no place for it.
+        PermissionError: neither place can be used.
     """
     temporary = f"{tempfile.gettempdir()}/mlflow-locks-{os.getuid()}"
     for place in ("~/.cache/mlflow-locks", temporary):
-        with suppress(OSError, RuntimeError):  # of a user without an entry
+        with suppress(OSError, RuntimeError):  # RuntimeError: the user has no home
             folder = Path(place).expanduser()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = folder.lstat()

@@ -1,4 +1,4 @@
-"""skops files: which types one holds that are not listed, or calls while it is read."""
+"""skops files: the types that are not allowed, or that loading would call; and loading."""
 
 import json
 import zipfile
@@ -10,17 +10,17 @@ from core.contract.trusted_types import PLAIN_TYPES
 from core.files.older_sklearn import current_name, know_older_names, mend
 
 _CALLING = ("LossNode", "ConstructorFromReduceNode")
-"""Nodes that skops reads by calling the named type with arguments of the file's own."""
+"""Nodes that skops loads by calling the named type with arguments from the file."""
 
 
 def foreign_types(file: Path, trusted: Collection[str] = ()) -> list[str]:
-    """Return what a file asks for and may not have, sorted; empty for one that can be read.
+    """Return the types of a file that are not allowed, sorted; empty for one that may be loaded.
 
-    It may have what is listed, and what is `trusted` besides. A constructor is only called if it is
-    scikit-learn's: XGBoost's and LightGBM's boosters take the name of a file to read.
+    Allowed are `PLAIN_TYPES` and those in `trusted`. Calls of constructors are allowed for
+    scikit-learn's types only: XGBoost's and LightGBM's boosters accept the name of a file to read.
 
     Raises:
-        Exception: it is no skops file; whatever zipfile, json or skops raise.
+        Exception: it is not a skops file; whatever zipfile, json or skops raise.
     """
     import skops.io
 
@@ -33,7 +33,7 @@ def foreign_types(file: Path, trusted: Collection[str] = ()) -> list[str]:
 
 
 def load_plain(file: Path) -> Any:
-    """Load a file of which `foreign_types` said that it may be read."""
+    """Load a file in which `foreign_types` found none."""
     import skops.io
 
     know_older_names()
@@ -41,7 +41,7 @@ def load_plain(file: Path) -> Any:
 
 
 def _called(node: Any) -> Iterator[str]:
-    """Yield the names of the types that are called, anywhere in a schema."""
+    """Yield the names of the types that loading calls, anywhere in a schema."""
     if isinstance(node, dict):
         if node.get("__loader__") in _CALLING:
             yield f"{node.get('__module__')}.{node.get('__class__')}"

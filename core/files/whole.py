@@ -1,7 +1,7 @@
 """Atomic writes: a reader sees the old file or the new one, never a part.
 
-It is made beside its place under a hidden name, and renamed into it when it is complete. Whatever
-goes wrong before (a full disk, too) removes it and leaves what was there.
+The new file is written beside the target under a hidden name, and renamed to it when it is
+complete. After any failure (including a full disk) it is removed and the old file remains.
 """
 
 import os
@@ -12,24 +12,24 @@ from pathlib import Path
 from core.files.locks import is_linked, lock
 
 FILE_MODE = 0o640
-"""Files with rows of people are read by their owner and the owner's group."""
+"""Mode of files with rows of people: readable by their owner and group."""
 FOLDER_MODE = 0o750
-"""The folders that hold them."""
+"""Mode of the folders that hold them."""
 
 
 @contextmanager
 def replacing(target: Path, *, mode: int = FILE_MODE, durable: bool = True) -> Iterator[Path]:
-    """Yield the path of an empty file to write, which becomes `target` when the block ends well.
+    """Yield the path of an empty file to write, which replaces `target` if the block succeeds.
 
-    A second writer of the same target waits for the first. What a killed one left is written anew.
+    A second writer of the same target waits for the first. The file of a killed one is overwritten.
 
     Args:
-        target: the file's final path; its folder is made if need be.
-        mode: its permissions, less what the process's umask takes away.
-        durable: whether it must survive a power cut once the block has ended.
+        target: the file's final path; its folder is created if absent.
+        mode: its permissions, before the process's umask is applied.
+        durable: whether it is fsynced, to survive a power failure once the block has ended.
 
     Raises:
-        OSError: the file cannot be written; nothing of it is left.
+        OSError: the file cannot be written; the temporary file is removed.
     """
     make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.tmp")
@@ -49,7 +49,7 @@ def replacing(target: Path, *, mode: int = FILE_MODE, durable: bool = True) -> I
 
 
 def _held(path: Path, mode: int) -> int:
-    """Return an open file of no bytes at `path` whose lock is held."""
+    """Return the descriptor of an empty file at `path` whose lock is held."""
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT, mode)
         lock(fd, wait=True)
@@ -60,17 +60,17 @@ def _held(path: Path, mode: int) -> int:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, if it is not there."""
+    """Create a folder and its parents where absent."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
 
 def sync(path: Path) -> None:
-    """Make a file's content, or a folder's list of names, survive a power cut.
+    """Fsync a file's content, or a folder's entries, so that they survive a power failure.
 
     Raises:
-        OSError: the disk says no.
+        OSError: the path cannot be opened, or fsync fails.
     """
     fd = os.open(path, os.O_RDONLY)
     try:

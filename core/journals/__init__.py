@@ -1,1 +1,1 @@
-"""Journals: captured rows before they are Parquet files, as proxies append and jobs read them."""
+"""Journals: captured rows not yet in Parquet files, appended by proxies and read by jobs."""

@@ -1,4 +1,4 @@
-"""The journal: one version's captured rows, appended before their answers leave."""
+"""The journal: one version's captured rows, appended before their responses are sent."""
 
 import os
 import time
@@ -15,7 +15,7 @@ class Journal:
     """One open journal of one version; this process holds its lock until `close`."""
 
     def __init__(self, folder: Path, header: JournalHeader, sync_each: bool = False) -> None:
-        """Create the file, lock it, and write the header; `sync_each` waits for the disk, always.
+        """Create the file, lock it, and write the header; `sync_each` fsyncs every append.
 
         Raises:
             OSError: it cannot be created or written.
@@ -33,7 +33,7 @@ class Journal:
         try:
             lock(self._fd, wait=True)
             self.append(header.to_line(), 0)
-            # Between creation and lock a collector may have taken it for a dead one's.
+            # Between creation and lock a collector may have removed it as abandoned.
             if not is_linked(self.path, self._fd):
                 raise FileNotFoundError(self.path)
             if sync_each:
@@ -47,7 +47,7 @@ class Journal:
         """Append whole lines, all of them or none.
 
         Raises:
-            OSError: they could not be written; the file ends where it ended before.
+            OSError: they could not be written; the file is truncated to its previous length.
         """
         try:
             written = os.write(self._fd, data)
@@ -62,9 +62,9 @@ class Journal:
         self.rows += rows
 
     def is_there(self) -> bool:
-        """Return whether the file still has a name; one that was removed takes its rows with it."""
+        """Return whether the file is still linked; rows appended to a removed one are lost."""
         return os.fstat(self._fd).st_nlink > 0
 
     def close(self) -> None:
-        """Let go of the lock; from now on any collector may convert the file."""
+        """Release the lock; from now on any collector may convert the file."""
         os.close(self._fd)

@@ -1,8 +1,8 @@
-"""A journal's rows as Arrow tables: what becomes a Parquet file, and what jobs read before it does.
+"""A journal's rows as Arrow tables, for conversion to Parquet and for jobs that read journals.
 
-Arrow's CSV reader takes an eighth of the time of decoding: a JSON array without its brackets is a
-line of CSV, but for escapes in its strings. A block that has any, or that Arrow refuses, is decoded
-as the JSON it is.
+Arrow's CSV reader takes an eighth of the time of JSON decoding: a JSON array without its brackets
+is a line of CSV, except for escapes in its strings. A block that has any, or that Arrow rejects, is
+decoded as JSON.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from core.store.errors import FileDamaged
 from core.store.schema import JOURNAL_SUFFIX, JournalHeader
 
 BLOCK_BYTES = 2 << 20
-"""Bytes read at once, ten thousand rows or so: one row group, and all that has to fit in memory."""
+"""Bytes per read, about ten thousand rows: one row group, and the bound on memory."""
 
 _DECODER: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[Any])
 
@@ -30,11 +30,11 @@ def journals_of(folder: Path) -> list[Path]:
 
 
 def read_header(journal: Path) -> JournalHeader | None:
-    """Return a journal's header, None where not even that line is complete.
+    """Return a journal's header, None where that line is incomplete.
 
     Raises:
-        FileNotFoundError: the journal has become a Parquet file.
-        FileDamaged: it is no journal.
+        FileNotFoundError: the journal was converted to a Parquet file.
+        FileDamaged: it is not a journal.
     """
     with journal.open("rb") as file:
         head = file.readline()
@@ -49,13 +49,13 @@ def read_header(journal: Path) -> JournalHeader | None:
 
 
 def read_tables(journal: Path) -> Iterator[pa.Table]:
-    """Yield a journal's complete rows as tables of ten thousand or so, constants included.
+    """Yield a journal's complete rows as tables of about ten thousand, constants included.
 
-    A last line without its end is left out: the process died while writing it, so it was never
-    answered.
+    An unterminated last line is skipped: the process ended while writing it, so no response was
+    sent.
 
     Raises:
-        FileNotFoundError: the journal has become a Parquet file.
+        FileNotFoundError: the journal was converted to a Parquet file.
         FileDamaged: a complete line is damaged; names the file and the line.
     """
     header = read_header(journal)
@@ -72,7 +72,7 @@ def read_whole(journal: Path) -> pa.Table | None:
     """Return all complete rows of a journal as one table, None where it has no header yet.
 
     Raises:
-        FileNotFoundError: the journal has become a Parquet file.
+        FileNotFoundError: the journal was converted to a Parquet file.
         FileDamaged: a complete line is damaged; names the file and the line.
     """
     header = read_header(journal)
@@ -92,7 +92,7 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _from_csv(header: JournalHeader, block: bytes) -> pa.Table | None:
-    """Return a block's rows; None where CSV would read them in another way than JSON."""
+    """Return a block's rows; None where CSV might parse them differently from JSON, or cannot."""
     ends = (block[:1], block[-2:], block.count(b"]\n[") + 1)
     if b"\\" in block or ends != (b"[", b"]\n", block.count(b"\n")):
         return None
@@ -125,7 +125,7 @@ def _from_csv(header: JournalHeader, block: bytes) -> pa.Table | None:
 
 
 def _from_json(journal: Path, header: JournalHeader, block: bytes) -> pa.Table:
-    """Return a block's rows, decoded."""
+    """Return a block's rows, decoded as JSON."""
     width = len(header.columns)
     try:
         rows = _DECODER.decode_lines(block)
@@ -144,13 +144,13 @@ def _column(journal: Path, values: Sequence[Any], kind: str) -> pa.Array:
             return pa.array(values, pa.string()).cast(ARROW_TYPES[kind])
         return pa.array(values, ARROW_TYPES[kind])
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        # The text of the error quotes the value, which may be a person's: leave it out.
+        # The error's message quotes the value, which may be a person's: leave it out.
         reason = _("a value is not a {kind}", kind=kind)
         raise FileDamaged(path=journal, reason=reason) from None
 
 
 def _first_damage(journal: Path, width: int) -> str:
-    """Return which complete line is damaged first, and how."""
+    """Return the number and the problem of the first damaged complete line."""
     for number, line in enumerate(journal.read_bytes().split(b"\n")[1:-1], start=2):
         try:
             given = len(_DECODER.decode(line))
@@ -163,7 +163,7 @@ def _first_damage(journal: Path, width: int) -> str:
 
 
 def _with_constants(header: JournalHeader, columns: dict[str, Any], rows: int) -> pa.Table:
-    """Return the columns of the Parquet file, in file order; what nobody wrote is null."""
+    """Return the columns of the Parquet file, in file order; missing values are null."""
     arrays = [
         columns[name]
         if name in columns

@@ -1,4 +1,4 @@
-"""Journals as jobs see them: rows as columns, and rows taken out of those that nobody holds."""
+"""Journals as used by jobs: reading them, requesting rotation, and removing rows once released."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from core.store.places import ROTATE_REQUEST
 from core.store.row_filters import Rule
 
 PATIENCE_SECONDS = 60.0
-"""How long a proxy may take to let go of a journal: it looks for requests once a second."""
+"""Time in which a proxy must release a journal, in seconds; it polls for requests every second."""
 
 _PAUSE_SECONDS = 0.1
 
@@ -23,15 +23,15 @@ _PAUSE_SECONDS = 0.1
 def read_all(
     folder: Path, damaged: Callable[[FileDamaged], None]
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Yield each journal's stem and its complete rows, held ones too; one that has gone is skipped.
+    """Yield each journal's stem and its complete rows, locked ones included; skip removed ones.
 
-    One that cannot be read is told to `damaged`.
+    `damaged` is called with the error of one that cannot be read.
     """
     for path in journals_of(folder):
         try:
             table = read_whole(path)
         except FileNotFoundError:
-            continue  # It has become a Parquet file.
+            continue  # It was converted to a Parquet file.
         except FileDamaged as damage:
             damaged(damage)
             continue
@@ -40,26 +40,26 @@ def read_all(
 
 
 def rotate(folder: Path) -> list[Path]:
-    """Ask the proxies to let go of their journals; return those there are now.
+    """Request that the proxies release their journals; return the journals that exist now.
 
-    Whatever was answered before this call is in one of them, or in Parquet.
+    Every row captured before this call is in one of them, or in Parquet.
     """
     listed = journals_of(folder)
     if listed:
         with replacing(folder / ROTATE_REQUEST, durable=False):
-            pass  # Its being new is all it says.
+            pass  # Its new modification time is the request; it needs no content.
     return listed
 
 
 def end_rotation(folder: Path) -> None:
-    """Take back the request, once every journal that it was about has been let go of."""
+    """Remove the request, once every journal that it concerned has been released."""
     (folder / ROTATE_REQUEST).unlink(missing_ok=True)
 
 
 def take_out(path: Path, rule: Rule) -> int:
-    """Remove a rule's rows from a journal as soon as nobody holds it; return how many.
+    """Remove a rule's rows from a journal as soon as it is released; return how many.
 
-    A journal that becomes a Parquet file meanwhile has none.
+    A journal that is converted to a Parquet file meanwhile has none.
 
     Raises:
         JournalHeld: a proxy holds it for longer than `PATIENCE_SECONDS`.
@@ -85,7 +85,7 @@ def _rewrite(path: Path, rule: Rule) -> int:
     content = path.read_bytes()
     if removed == 0 and content.endswith(b"\n"):
         return 0
-    # What follows the last newline was never answered; it may be a row of the same person.
+    # An unterminated last line got no response and may be a row of the same person: drop it.
     header, *lines = content.split(b"\n")[:-1]
     kept = [line for line, gone in zip(lines, matches.to_pylist(), strict=True) if not gone]
     if not kept:

@@ -1,4 +1,4 @@
-"""What people read, in their language: English in the code, translations in gettext catalogues.
+"""Localized messages: English source strings in the code, translations in gettext catalogues.
 
     from core.messages import N_, _, ngettext
 
@@ -28,7 +28,7 @@ LANGUAGES = ("pt_BR", "en")
 DEFAULT_LANGUAGE = "pt_BR"
 DOMAIN = "messages"
 _FRACTION = re.compile(r"-?\d+[.,]\d+([eE][-+]?\d+)?")
-"""Neither a count nor a digest of hexadecimal digits is one."""
+"""Matches neither a count nor a hexadecimal digest."""
 
 
 def language() -> str:
@@ -42,7 +42,7 @@ def catalogue(name: str) -> _gettext.NullTranslations:
     """Return the translations of a language; English has none."""
     if name == "en":
         return _gettext.NullTranslations()
-    # Not by a path: what is sent to Spark's executors is read from a zip.
+    # Not by a path: Spark's executors import this package from a zip.
     file = resources.files(__name__) / name / "LC_MESSAGES" / f"{DOMAIN}.mo"
     return _gettext.GNUTranslations(io.BytesIO(file.read_bytes()))
 
@@ -53,7 +53,7 @@ def N_(msgid: str) -> str:  # noqa: N802 (gettext's own name)
 
 
 def _(msgid: str, **facts: Any) -> str:
-    """Return a message in this process's language, its facts filled in by name."""
+    """Return a message in this process's language, with its facts filled in by name."""
     text = catalogue(language()).gettext(msgid) if msgid else ""
     return text.format(**_shown(facts)) if facts else text
 
@@ -68,13 +68,13 @@ def ngettext(one: str, many: str, n: int, **facts: Any) -> str:
 
 
 def decimal(value: float) -> str:
-    """Return a number with the language's decimal separator: six digits, or all before it."""
+    """Return a number in the language's notation: six significant digits, or all of an integer."""
     text = f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:g}"
     return text if language() == "en" else text.replace(".", ",")
 
 
 def decimal_text(text: str) -> str:
-    """Return a fraction that MLflow keeps as text as `decimal` writes it; other text as it is."""
+    """Return a fraction that MLflow stores as text in `decimal`'s format; other text unchanged."""
     return decimal(float(text.replace(",", "."))) if _FRACTION.fullmatch(text) else text
 
 

@@ -1,7 +1,7 @@
-"""How numbers, shares, times and lists are written in the reader's language: one rule each.
+"""Localized formats of numbers, shares, times and lists: one rule each.
 
-Numbers, dates and lists are Babel's; what Babel does not know is the rule that a share is never
-shown as all or nothing when it is neither.
+Babel formats numbers, dates and lists; the rule added here is that a share is never rounded to
+0 % or 100 %.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from babel import dates, lists, numbers
 from core.messages import _, language, ngettext
 
 NONE = "–"
-"""What stands where there is no value."""
+"""Placeholder for a missing value."""
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -21,7 +21,7 @@ def number(value: float | None, digits: int = 0) -> str:
     if value is None:
         return NONE
     pattern = "#,##0" + ("." + "0" * digits if digits else "")
-    # A rounded nothing has no sign.
+    # Adding 0.0 removes the sign of a value that rounds to -0.0.
     return numbers.format_decimal(round(value, digits) + 0.0, pattern, language())
 
 
@@ -32,7 +32,7 @@ def signed(value: float | None, digits: int = 0) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share as a percentage; never 100 % of what is not all, nor 0 % of what is some."""
+    """Return a share as a percentage; 0 % and 100 % only for shares of exactly 0 and 1."""
     if share is None:
         return NONE
     value = 100 * share
@@ -53,12 +53,12 @@ def milliseconds(seconds: float | None) -> str:
 
 
 def joined(words: Sequence[str]) -> str:
-    """Return a list as a sentence has it: `a, b e c`."""
+    """Return a list as prose, for example `a, b e c`."""
     return lists.format_list(list(words), "standard", language()) if words else NONE
 
 
 def moment(value: datetime | str | None) -> str:
-    """Return a date and time in the machine's zone, with the zone."""
+    """Return a date and time in the machine's time zone, with its UTC offset."""
     if value is None:
         return NONE
     local = _local(value)
@@ -68,7 +68,7 @@ def moment(value: datetime | str | None) -> str:
 
 
 def day(value: datetime | str | None) -> str:
-    """Return a moment's date in the machine's zone."""
+    """Return a timestamp's date in the machine's time zone."""
     return NONE if value is None else date(_local(value).date())
 
 

@@ -1,4 +1,4 @@
-"""Verdicts of drift and of performance: their words and colours, the same on every page."""
+"""Drift and performance statuses: their labels and colours, the same on every page."""
 
 from collections.abc import Mapping
 
@@ -16,10 +16,10 @@ _SHOWN: Mapping[str, tuple[str, str]] = {
 
 
 def word(status: str | None) -> str:
-    """Return a verdict in words; one that is not known is shown as it is."""
+    """Return a status's label; an unknown status is returned unchanged."""
     return _(_SHOWN.get(status or "", (status or "", ""))[0]) or "–"
 
 
 def color(status: str | None) -> str:
-    """Return a verdict's colour: green, yellow, red, or none for grey."""
+    """Return a status's colour: green, yellow, red, or none for grey."""
     return _SHOWN.get(status or "", ("", "none"))[1]

@@ -1,4 +1,4 @@
-"""What the operating system says of a file or an address, in the reader's language."""
+"""Localized messages of operating-system errors on files and addresses."""
 
 import errno
 from collections.abc import Mapping
@@ -26,10 +26,10 @@ _SAID: Mapping[int, str] = {
     errno.EPERM: N_("the system does not permit it"),
     errno.EROFS: N_("the disk is read-only"),
 }
-"""The system's own texts are English whatever the language: Python leaves LC_MESSAGES alone."""
+"""The system's own messages are always English, since Python does not set LC_MESSAGES."""
 
 
 def system_reason(exc: OSError) -> str:
-    """Return why the system refused; a reason not known here in its own words, or by its class."""
+    """Return the localized reason of a system error, or else its own message or its class."""
     known = _SAID.get(exc.errno or 0)
     return _(known) if known else exc.strerror or type(exc).__name__

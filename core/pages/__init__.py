@@ -1,1 +1,1 @@
-"""Pages: one look, one skeleton, and the environment that renders their templates."""
+"""Pages: a common style sheet, a base template, and the environment that renders templates."""

@@ -1,4 +1,4 @@
-"""The Jinja environment of every page: escaped, strict, translated, with the formats as filters."""
+"""The Jinja environment of every page: autoescape, strict, translated, with format filters."""
 
 from functools import cache
 from pathlib import Path
@@ -17,18 +17,18 @@ _HERE = Path(__file__).parent
 
 @cache
 def style(own: Path | None = None) -> str:
-    """Return the style sheet of all pages, and what some pages add to it."""
+    """Return the style sheet of all pages, followed by a page's own where given."""
     sheets = [_HERE / "look.css", *([own] if own else [])]
     return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
 @cache
 def environment(folder: Path) -> "jinja2.Environment":
-    """Return the environment of a folder of templates; an unknown name in one is an error.
+    """Return the environment of a folder of templates; an undefined name in one is an error.
 
-    A template that extends `page.html` gives it `style`, and blocks.
+    A template that extends `page.html` is rendered with `style`, and defines blocks.
     """
-    # A worker whose pages nobody opens does without it.
+    # Imported lazily: a worker that renders no page does not need it.
     import jinja2
 
     made = jinja2.Environment(
