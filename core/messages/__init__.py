@@ -68,7 +68,7 @@ def ngettext(one: str, many: str, n: int, **facts: Any) -> str:
 
 
 def decimal(value: float) -> str:
-    """Return a number in the language's notation: six significant digits, or all of an integer."""
+    """Return a number with the language's decimal separator: six digits, or all integer digits."""
     text = f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:g}"
     return text if language() == "en" else text.replace(".", ",")
 

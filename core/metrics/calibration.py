@@ -1,4 +1,4 @@
-"""What scores promise against what happened, in bins of equal width over [0, 1]."""
+"""Calibration: scores against observed rates, in bins of equal width over [0, 1]."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import numpy as np
 from core.metrics.resampling import Floats, Ints, Statistic
 
 BINS = 10
-"""The bins do not depend on the rows, so two samples of one distribution are measured alike."""
+"""Number of bins; their edges are independent of the rows, so that samples are comparable."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Rows of similar score: how many, their mean score, and the share of positives."""
+    """Rows of similar score: their number, mean score, and share of positives."""
 
     n: int
     mean_score: float
@@ -24,7 +24,7 @@ def ece_of(target: Ints, scores: Floats) -> Statistic:
 
     ECE = Σ over bins of (rows of the bin / n) · |share of positives − mean score|: Guo, Pleiss,
     Sun, Weinberger, On Calibration of Modern Neural Networks (2017), equation 3. Never zero in a
-    small sample; its bootstrap leans upwards.
+    small sample; its bootstrap is biased upwards.
     """
     places, gaps = _places(scores), target - scores
     filled = [places == place for place in np.unique(places)]
@@ -38,7 +38,7 @@ def ece_of(target: Ints, scores: Floats) -> Statistic:
 
 
 def calibration(target: Ints, scores: Floats) -> list[CalibrationBin]:
-    """Return the bins that hold rows, lowest scores first: what the ECE is computed of."""
+    """Return the bins that hold rows, lowest scores first, from which the ECE is computed."""
     places = _places(scores)
     return [
         CalibrationBin(int(rows.sum()), float(scores[rows].mean()), float(target[rows].mean()))

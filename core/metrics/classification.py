@@ -1,8 +1,8 @@
-"""Metrics of a target of 0 and 1, scores in [0, 1] and flags; each is defined once, for weights.
+"""Metrics of a target of 0 and 1, scores in [0, 1] and flags; each is defined for weighted rows.
 
 A metric is a statistic of weighted rows (`core.metrics.resampling`), so its value, its bootstrap
-and a paired difference of two models are one formula. `metrics` gives the values of the rows
-themselves and does not depend on their order; training logs them, monitoring compares with them.
+and a paired difference of two models share one formula. `metrics` returns the unweighted values,
+independent of row order; training logs them, monitoring compares with them.
 """
 
 import math
@@ -62,13 +62,13 @@ def f2_of(target: Ints, flagged: Flags) -> Statistic:
 
 
 def share_of(rows: Flags) -> Statistic:
-    """Return the share of these rows as a statistic."""
+    """Return the share of selected rows as a statistic."""
     (chosen,) = _as_floats(rows)
     return lambda weights: ratio(weights @ chosen, weights.sum(axis=1))
 
 
 def brier_of(target: Ints, scores: Floats) -> Statistic:
-    """Return the Brier score as a statistic: the mean squared distance of score and outcome."""
+    """Return the Brier score as a statistic: the mean squared difference of score and outcome."""
     return mean_of((scores - target) ** 2)
 
 
@@ -152,10 +152,10 @@ METRICS: Mapping[str, Metric] = {
     "positive_rate": Metric(
         lambda target, _scores: share_of(target == 1), N_("Share with outcome 1")
     ),
-    # Logged and not shown: where few have outcome 1 it is high for whoever flags nobody.
+    # Logged but not shown: where few rows have outcome 1 it is high even without any flag.
     "accuracy": Metric(lambda target, flagged: share_of((target == 1) == flagged), of_labels=True),
 }
-"""Metrics of a score and its flags, in the order in which people read them."""
+"""Metrics of a score and its flags, in display order."""
 
 
 def statistics(target: Ints, scores: Floats, flagged: Flags) -> dict[str, Statistic]:
@@ -166,13 +166,13 @@ def statistics(target: Ints, scores: Floats, flagged: Flags) -> dict[str, Statis
 def metrics(
     target: npt.ArrayLike, scores: npt.ArrayLike, flagged: npt.ArrayLike
 ) -> dict[str, float]:
-    """Return every metric of the rows, whatever their order; NaN where one is not defined."""
+    """Return every metric of the rows, independent of their order; NaN where one is undefined."""
     rows = _sorted_rows(target, scores, flagged)
     return values_of(statistics(*rows), len(rows[0]))
 
 
 def label_metrics(target: npt.ArrayLike, flagged: npt.ArrayLike) -> dict[str, float]:
-    """Return the metrics of flags; what is not defined is 0, as scikit-learn counts it."""
+    """Return the metrics of flags; an undefined one is 0, as in scikit-learn."""
     flags = np.asarray(flagged, dtype=bool)
     found = values_of(
         statistics_of(METRICS, np.asarray(target, dtype=np.int64), labels=flags), len(flags)
@@ -183,7 +183,7 @@ def label_metrics(target: npt.ArrayLike, flagged: npt.ArrayLike) -> dict[str, fl
 def score_metrics(
     target: npt.ArrayLike, scores: npt.ArrayLike, threshold: float
 ) -> dict[str, float]:
-    """Return every metric at a threshold; what is not defined is 0 (precision without flags).
+    """Return every metric at a threshold; an undefined one is 0 (precision without flags).
 
     Raises:
         ValueError: the target holds one class only, for which no ROC exists.
@@ -224,7 +224,7 @@ def estimates(
 def _sorted_rows(
     target: npt.ArrayLike, scores: npt.ArrayLike, flagged: npt.ArrayLike
 ) -> tuple[Ints, Floats, Flags]:
-    """Return the rows in an order of their own, so that no sum depends on how they came."""
+    """Return the rows in a canonical order, so that sums do not depend on the input order."""
     said = np.asarray(scores, dtype=np.float64)
     came, flags = np.asarray(target, dtype=np.int64), np.asarray(flagged, dtype=bool)
     order = np.lexsort((flags, came, said))
@@ -237,13 +237,13 @@ def _as_floats(*masks: Flags) -> list[Floats]:
 
 
 def _ranking(scores: Floats) -> tuple[Ints | slice, Ints]:
-    """Return the rows' order by rising score, and where in it each distinct score begins."""
+    """Return the order by ascending score, and the start of each distinct score in it."""
     rising = bool((np.diff(scores) >= 0).all())
     order = slice(None) if rising else np.argsort(scores, kind="stable")
     return order, np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
 
 
 def _by_score(weights: Floats, positive: Flags, firsts: Ints) -> tuple[Floats, Floats]:
-    """Return how many positives and negatives each distinct score has, (B, scores) each."""
+    """Return the number of positives and negatives per distinct score, (B, scores) each."""
     up = np.add.reduceat(weights * positive, firsts, axis=1)
     return up, np.add.reduceat(weights, firsts, axis=1) - up

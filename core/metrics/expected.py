@@ -1,14 +1,14 @@
-"""Performance before any label: what calibrated scores say of themselves. Pure arithmetic.
+"""Expected performance without labels, estimated from calibrated scores. Pure arithmetic.
 
 Confidence-based estimation. If the scores are calibrated, a row with score s has label 1 with
-chance s, so it adds s to the expected true positives where it was flagged and 1 - s to the false
-ones, and likewise for the negatives (Guillory et al., Predicting with Confidence on Unseen
+probability s, so it adds s to the expected true positives where it was flagged and 1 - s to the
+false ones, and likewise for the negatives (Guillory et al., Predicting with Confidence on Unseen
 Distributions, 2021, arXiv:2107.03315; the binary case of NannyML's CBPE, compared with others in
 Bialek, Kuberski, Perrakis, Bifet, 2024, arXiv:2401.08348).
 
-The assumption cannot be checked without labels: the inputs may have changed, but what a score means
-must not have. Where the relation between inputs and outcome has changed, the estimate does not see
-it; the performance report does, when labels come.
+The assumption cannot be checked without labels: the distribution of inputs may have changed, but
+not the calibration of the scores. The estimate does not detect concept drift, a changed relation
+between inputs and outcome; the performance report does, once labels are available.
 """
 
 import math
@@ -24,23 +24,23 @@ BINS = 4096
 SEED = 20_240_501
 CONFIDENCE = 0.95
 MIN_ROWS = 30
-"""Fewer rows give no estimate: a window of one has a recall of 1 or an undefined one."""
+"""Minimum rows for an estimate: with one row recall is either 1 or undefined."""
 _DRAWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedPerformance:
-    """What labels should show if the scores are calibrated.
+    """The performance to expect if the scores are calibrated.
 
-    The intervals say where the numbers of this very window would fall in 95 % of the cases, since
-    labels are chance even when every score is right; they do not cover a broken assumption.
+    The intervals contain this window's metrics in 95 % of the cases, since labels are random even
+    where every score is exact; they do not cover a violation of the assumption.
 
     Attributes:
-        n_rows: scored rows that it rests on.
+        n_rows: scored rows on which it is based.
         positive_rate: expected share of label 1.
-        share_flagged: share that was answered 1, which is known.
-        widened_by: how wrong estimates were at the last change of period, by name; the intervals
-            reach so much further.
+        share_flagged: share of rows that were flagged, which is known.
+        widened_by: absolute errors of the estimates at the last change of period, by name; the
+            intervals are widened by them at both ends.
     """
 
     n_rows: int
@@ -53,10 +53,10 @@ class ExpectedPerformance:
     widened_by: Mapping[str, float] = field(default_factory=dict)
 
     def widened(self, errors: Mapping[str, float]) -> "ExpectedPerformance":
-        """Return the estimates with ranges that reach as far again as they were wrong before.
+        """Return the estimates with intervals widened by past errors of such estimates.
 
-        `errors` are what came true minus what was promised for a period that the fit had not seen,
-        by name; their size counts, in both directions.
+        `errors` are observed minus expected values of a period after the training data, by name;
+        their absolute values widen the intervals at both ends.
         """
         known = [name for name in ESTIMATED if math.isfinite(errors.get(name, math.inf))]
         by = {name: abs(errors[name]) for name in known}
@@ -73,7 +73,7 @@ class ExpectedPerformance:
 
 
 ESTIMATED = ("positive_rate", "recall", "precision", "f2", "roc_auc")
-"""Numbers that are foretold."""
+"""Metrics that are estimated."""
 
 
 def _wider(found: Estimate, by: float) -> Estimate:
@@ -84,10 +84,10 @@ def _wider(found: Estimate, by: float) -> Estimate:
 
 
 class Scores:
-    """Sums what the estimate needs, batch after batch; memory does not grow with the rows.
+    """Running sums for the estimate, updated per batch; memory does not grow with the rows.
 
-    Scores are kept in 4,096 bins of [0, 1] with their sums, so all but ROC-AUC are exact, and that
-    is off by less than the share of pairs within one bin.
+    Scores are kept in 4,096 bins of [0, 1] with their sums, so all metrics but ROC-AUC are exact;
+    its error is less than the share of pairs within one bin.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Scores:
         chance = np.clip(score, 0.0, 1.0)
         flagged = flag == 1
         index = np.minimum((chance * BINS).astype(np.int64), BINS - 1)
-        # One pass: the flag chooses which half of the bins a row falls into.
+        # One pass: the flag selects the half of the bins into which a row falls.
         index += BINS * flagged
         self._count += np.bincount(index, minlength=2 * BINS).reshape(2, BINS)
         self._sum += np.bincount(index, chance, minlength=2 * BINS).reshape(2, BINS)
@@ -110,13 +110,13 @@ class Scores:
         self._spread += (float(doubt.sum()) - hits, hits)
 
     def merge(self, other: "Scores") -> None:
-        """Add what another tally summed."""
+        """Add the sums of another instance."""
         self._count += other._count
         self._sum += other._sum
         self._spread += other._spread
 
     def estimate(self) -> ExpectedPerformance | None:
-        """Return the expected performance of the rows so far, or None of too few (`MIN_ROWS`)."""
+        """Return the expected performance of the rows so far; None of fewer than `MIN_ROWS`."""
         n_left, n_flagged = self._count.sum(axis=1)
         n = n_left + n_flagged
         if n < MIN_ROWS:
@@ -126,7 +126,7 @@ class Scores:
         return ExpectedPerformance(int(n), share_flagged=share, roc_auc=roc_auc, **found)
 
     def _roc_auc(self) -> float | None:
-        """Return the expected share of pairs that the score orders rightly, ties half."""
+        """Return the expected share of pairs that the score orders correctly, ties counted half."""
         up = self._sum.sum(axis=0)
         down = self._count.sum(axis=0) - up
         pairs = up.sum() * down.sum()
@@ -140,13 +140,13 @@ def foretold(sums: Floats, spread: Floats, n_flagged: float, n: float) -> dict[s
     """Return recall, precision, F2 and the share of positives with their intervals.
 
     Args:
-        sums: the chances of label 1 summed, of the n - n_flagged rows left and of those flagged.
+        sums: summed probabilities of label 1, of the n - n_flagged unflagged and the flagged rows.
         spread: the variances of these sums.
         n_flagged: rows flagged.
         n: all rows.
     """
     rng = np.random.default_rng(SEED)
-    # Each sum of independent chances is nearly normal (Lindeberg), within what is possible.
+    # A sum of independent Bernoulli labels is nearly normal (Lindeberg); clipped to its range.
     missed, hit = sums
     sd = np.sqrt(np.maximum(spread, 0.0))  # a difference of sums may fall just below 0
     hits = np.clip(rng.normal(hit, sd[1], _DRAWS), 0, n_flagged)
@@ -157,7 +157,7 @@ def foretold(sums: Floats, spread: Floats, n_flagged: float, n: float) -> dict[s
 
 
 def promised(scores: Floats, flagged: Flags) -> dict[str, float]:
-    """Return what the scores promise of flags, by name; NaN where it is not defined; (n,) each."""
+    """Return the metrics of flags expected from scores, NaN where undefined; shape (n,) each."""
     hit, missed = float(scores[flagged].sum()), float(scores[~flagged].sum())
     found = _ratios(np.array([hit]), np.array([missed]), float(flagged.sum()), float(len(scores)))
     return {name: float(values[0]) for name, values in found.items()}

@@ -1,9 +1,9 @@
-"""Performance of several classes before any outcome: what their probabilities say of themselves.
+"""Expected multi-class performance without outcomes, estimated from calibrated probabilities.
 
 The estimate of `core.metrics.expected`, class by class: where the probabilities are calibrated, a
-row answered with class c is right with the probability p(c) of that class, and adds p(c) to the
+row predicted as class c is correct with the probability p(c) of that class, and adds p(c) to the
 expected true positives of c and 1 − p(c) to its false ones (the multi-class case of NannyML's
-CBPE). The log loss to expect of a row is the entropy of its probabilities.
+CBPE). The expected log loss of a row is the entropy of its probabilities.
 """
 
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from core.metrics.resampling import Estimate, Floats, Ints, Z
 
 @dataclass(frozen=True, slots=True)
 class ExpectedClasses:
-    """What outcomes should show if the probabilities of the classes are calibrated.
+    """The performance to expect if the probabilities of the classes are calibrated.
 
     Attributes:
-        n_rows: answered rows with probabilities that it rests on.
+        n_rows: rows with probabilities on which it is based.
         found: estimates by the names of `core.metrics.multiclass`: `accuracy`, `macro_f1` (without
             an interval), `log_loss`, and `recall.0`, `precision.0` of each class.
     """
@@ -41,19 +41,19 @@ class ExpectedClasses:
 
 
 class ClassScores:
-    """Sums what the estimate needs of k classes, batch after batch."""
+    """Running sums for the estimate of k classes, updated per batch."""
 
     def __init__(self, classes: int) -> None:
         """Start with no row."""
-        # By class: rows answered so; then, of the rows not answered so and of those, the
-        # probability and its variance.
+        # Per class: rows predicted as it; then, over the rows not predicted as it and over those
+        # that are, its summed probability and the variance of that sum.
         self._answered = np.zeros(classes)
         self._sums, self._spreads = np.zeros((2, classes)), np.zeros((2, classes))
-        # Sum and spread of a row's log loss: −Σ p ln p, and the variance of −ln p over the classes.
+        # Mean and variance of a row's log loss, summed: −Σ p ln p, and the variance of −ln p.
         self._surprise = np.zeros(2)
 
     def add(self, probabilities: Floats, answered: Ints) -> None:
-        """Add the probabilities of each class, shape (n, k), and the class answered, shape (n,)."""
+        """Add the probabilities of each class, shape (n, k), and predicted classes, shape (n,)."""
         said = np.arange(len(self._answered)) == answered[:, None]
         doubt = probabilities * (1 - probabilities)
         self._answered += said.sum(axis=0)
@@ -66,7 +66,7 @@ class ClassScores:
         self._surprise += (entropy.sum(), spread.sum())
 
     def merge(self, other: "ClassScores") -> None:
-        """Add what another tally summed."""
+        """Add the sums of another instance."""
         self._answered += other._answered
         self._sums += other._sums
         self._spreads += other._spreads
@@ -75,8 +75,8 @@ class ClassScores:
     def estimate(self) -> ExpectedClasses | None:
         """Return the expected performance of the rows so far.
 
-        None of fewer than `MIN_ROWS`, and where no row leaves a doubt: those are classes said
-        without probabilities.
+        None of fewer than `MIN_ROWS`, and where all probabilities of the predicted classes are 0
+        or 1: such classes come from a model without probabilities.
         """
         n, spread = float(self._answered.sum()), float(self._spreads[1].sum())
         if n < MIN_ROWS or spread <= 0:
@@ -97,6 +97,6 @@ class ClassScores:
 
 
 def _mean(total: float, spread: float, n: float, most: float = np.inf) -> Estimate:
-    """Return the mean of n independent terms with its normal interval, within what is possible."""
+    """Return the mean of n independent terms with its normal interval, clipped to [0, `most`]."""
     mean, half = total / n, Z * float(np.sqrt(max(spread, 0.0))) / n
     return Estimate(mean, max(0.0, mean - half), min(most, mean + half))

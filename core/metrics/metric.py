@@ -1,4 +1,4 @@
-"""A metric of a kind of answers: how it is computed, and what people call it."""
+"""A metric of a kind of predictions: its computation, and its display texts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from core.metrics.resampling import Statistic
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One line of a table of metrics; who trains, monitors or shows a model reads it there.
+    """One entry of a table of metrics, which training, monitoring and pages share.
 
     Attributes:
-        of: takes outcomes and answers, arrays of n rows, and returns the statistic.
-        title: what people call it, marked for the catalogue; without one it is not shown to them.
-        meaning: what it says, in a few words, likewise.
-        of_labels: whether the answers are labels (flags, classes), and not scores: such a metric
-            changes with the threshold.
+        of: takes outcomes and predictions, arrays of n rows, and returns the statistic.
+        title: display name, marked for the catalogue; a metric without one is not shown.
+        meaning: short explanation, likewise.
+        of_labels: whether the predictions are labels (flags, classes), and not scores: such a
+            metric depends on the threshold.
     """
 
     of: Callable[[Any, Any], Statistic]
@@ -28,7 +28,7 @@ class Metric:
 def statistics_of(
     metrics: Mapping[str, Metric], target: Any, *, scores: Any = None, labels: Any = None
 ) -> dict[str, Statistic]:
-    """Return by name the metrics of the answers that there are, as statistics."""
+    """Return by name, as statistics, the metrics whose predictions (scores or labels) are given."""
     answers = {True: labels, False: scores}
     return {
         name: metric.of(target, answers[metric.of_labels])

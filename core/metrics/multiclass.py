@@ -1,7 +1,7 @@
-"""Metrics of answers that are one of several classes; each is a statistic of weighted rows.
+"""Metrics of multi-class predictions; each is a statistic of weighted rows.
 
-Classes are positions, 0 to k − 1. Definitions as scikit-learn's; what a class without rows or
-answers does not define is NaN, and a mean over classes leaves it out.
+Classes are indices, 0 to k − 1. Definitions as scikit-learn's; a metric is NaN for a class without
+the rows or predictions that define it, and a mean over classes excludes it.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from core.metrics.resampling import (
 
 
 def macro_f1_of(target: Ints, answered: Ints) -> Statistic:
-    """Return the mean over classes of 2 TP / (2 TP + FP + FN), of those that appear at all."""
+    """Return the mean of 2 TP / (2 TP + FP + FN) over the classes that occur, as a statistic."""
     present = np.union1d(target, answered)
     parts = [
         (
@@ -57,13 +57,13 @@ METRICS: Mapping[str, Metric] = {
         N_("how surprising the outcomes are to the probabilities; lower is better"),
     ),
 }
-"""Metrics of all classes, in the order in which people read them."""
+"""Metrics of all classes, in display order."""
 
 
 def two_of(scores: Floats) -> Floats | None:
-    """Return the probabilities of two classes, (n, 2), where scores are those of the second.
+    """Return the probabilities of two classes, (n, 2), from scores that are those of the second.
 
-    Classes without probabilities have scores, too: their own values, whole numbers. None then.
+    None for a model without probabilities, whose scores are class values, whole numbers.
     """
     if not bool(((scores >= 0) & (scores <= 1)).all() and (scores % 1 > 0).any()):
         return None
@@ -76,9 +76,9 @@ def statistics(
     """Return every metric as a statistic, by name: `recall.0` is that of the first class.
 
     Args:
-        target: what came true, positions of classes, shape (n,).
-        answered: what was answered, likewise.
-        classes: k, how many there are.
+        target: observed classes, as indices, shape (n,).
+        answered: predicted classes, likewise.
+        classes: k, the number of classes.
         probabilities: of each class, shape (n, k); without them there is no log loss.
     """
     found = statistics_of(METRICS, target, scores=probabilities, labels=answered)
@@ -100,7 +100,7 @@ def estimates(
     confidence: float,
 ) -> tuple[dict[str, Estimate], dict[str, Floats]]:
     """Return every metric with its interval, and the bootstrap samples behind the intervals."""
-    # In an order of their own, so that no sum depends on how the rows came.
+    # In a canonical order, so that sums do not depend on the input order.
     keys = () if probabilities is None else tuple(probabilities.T)
     order = np.lexsort((*keys, answered, target))
     chances = None if probabilities is None else probabilities[order]

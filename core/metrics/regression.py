@@ -39,7 +39,7 @@ class Band:
 
 
 def r2_of(target: Floats, foretold: Floats) -> Statistic:
-    """Return 1 − Σ(y − ŷ)² / Σ(y − ȳ)² as a statistic; not defined where all outcomes are one.
+    """Return 1 − Σ(y − ŷ)² / Σ(y − ȳ)² as a statistic; undefined where all outcomes are equal.
 
     The mean ȳ is that of the weighted rows.
     """
@@ -76,7 +76,7 @@ METRICS: Mapping[str, Metric] = {
         N_("mean of output less outcome: above 0 the output is too high"),
     ),
 }
-"""Metrics of a number foretold, in the order in which people read them."""
+"""Metrics of a predicted number, in display order."""
 
 
 def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
@@ -85,7 +85,7 @@ def statistics(target: Floats, foretold: Floats) -> dict[str, Statistic]:
 
 
 def metrics(target: npt.ArrayLike, foretold: npt.ArrayLike) -> dict[str, float]:
-    """Return every metric of the rows, whatever their order; NaN where one is not defined."""
+    """Return every metric of the rows, independent of their order; NaN where one is undefined."""
     rows = _sorted_rows(target, foretold)
     return values_of(statistics(*rows), len(rows[0]))
 
@@ -99,7 +99,7 @@ def estimates(
 
 
 def _sorted_rows(target: npt.ArrayLike, foretold: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Return the rows in an order of their own, so that no sum depends on how they came."""
+    """Return the rows in a canonical order, so that sums do not depend on the input order."""
     came = np.asarray(target, dtype=np.float64)
     said = np.asarray(foretold, dtype=np.float64)
     order = np.lexsort((came, said))
@@ -107,7 +107,7 @@ def _sorted_rows(target: npt.ArrayLike, foretold: npt.ArrayLike) -> tuple[Floats
 
 
 def bands(target: Floats, foretold: Floats) -> list[Band]:
-    """Return up to ten bands of equally many rows, lowest values first; ties stay together."""
+    """Return up to ten quantile bands by prediction, lowest first; ties stay together."""
     if not len(target):
         return []
     edges = np.unique(np.quantile(foretold, np.arange(1, BANDS) / BANDS, method="lower"))

@@ -15,20 +15,20 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Statistic = Callable[[Floats], Floats]
-"""Takes how often each row counts, (B, n), and returns one number per resample, (B,); NaN where it
-is not defined on a resample. Row sums of floats are numpy's own, never a matrix product's: those
-depend on the number of threads, and the same rows must give the same number everywhere."""
+"""Maps row weights, (B, n), to one number per resample, (B,); NaN where it is undefined on a
+resample. Floats are summed by NumPy's `sum`, never by a matrix product, whose result depends on the
+number of threads: equal rows must give equal numbers on every machine."""
 
 RESAMPLES = 2000
 LEVEL = 0.95
 Z = 1.959963984540054
-"""Of a two-sided 95 % interval."""
+"""Normal quantile of a two-sided 95 % interval."""
 _CELLS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its interval; None where it is not defined (no positive, say)."""
+    """A number with its interval; None where it is undefined (for example without positives)."""
 
     value: float | None
     low: float | None = None
@@ -56,12 +56,12 @@ def ratio(part: Floats, whole: Floats) -> Floats:
 
 
 def difference(first: Statistic, second: Statistic) -> Statistic:
-    """Return first minus second, on the same resamples, so that what they share cancels."""
+    """Return first minus second, on the same resamples, so that shared variation cancels."""
     return lambda weights: first(weights) - second(weights)
 
 
 def values_of(statistics: Mapping[str, Statistic], rows: int) -> dict[str, float]:
-    """Return statistics of the rows themselves, each counted once; NaN where one is not defined."""
+    """Return statistics of the rows with unit weights; NaN where one is undefined."""
     once = np.ones((1, rows))
     return {name: float(statistic(once)[0]) for name, statistic in statistics.items()}
 
@@ -69,7 +69,7 @@ def values_of(statistics: Mapping[str, Statistic], rows: int) -> dict[str, float
 def resample(
     statistics: Mapping[str, Statistic], rows: int, resamples: int, seed: int
 ) -> dict[str, Floats]:
-    """Return every statistic, (resamples,) each, on the same samples of rows with replacement."""
+    """Return every statistic, (resamples,) each, on the same bootstrap resamples of rows."""
     rng = np.random.default_rng(seed)
     step, parts = max(1, _CELLS // rows), []
     for start in range(0, resamples, step):
@@ -82,7 +82,7 @@ def resample(
 
 
 def percentiles(samples: Floats, confidence: float) -> tuple[float | None, float | None]:
-    """Return the interval of the samples where they are defined; Nones if nowhere."""
+    """Return the percentile interval of the finite samples; (None, None) if there are none."""
     defined = samples[np.isfinite(samples)]
     if not len(defined):
         return None, None
@@ -92,7 +92,7 @@ def percentiles(samples: Floats, confidence: float) -> tuple[float | None, float
 
 
 def estimate_of(value: float, samples: Floats, confidence: float) -> Estimate:
-    """Return a number with the interval of its samples; nothing where it is not defined."""
+    """Return a number with the interval of its samples; empty where the number is undefined."""
     if not math.isfinite(value):
         return Estimate(None)
     return Estimate(value, *percentiles(samples, confidence))
@@ -104,7 +104,7 @@ def mean_of(values: Floats) -> Statistic:
 
 
 def log_loss_of(given: Floats) -> Statistic:
-    """Return the mean of −ln(the chance given to what happened), at least 2⁻⁵², as a statistic."""
+    """Return the mean of −ln(probability of the outcome, at least 2⁻⁵²) as a statistic."""
     return mean_of(-np.log(np.clip(given, np.finfo(np.float64).eps, 1.0)))
 
 
@@ -143,9 +143,9 @@ def bootstraps(statistics: Mapping[str, Statistic], rows: int, seed: int) -> dic
 
 
 def wilson(hits: int, n: int) -> Estimate:
-    """Return a share with its 95 % interval, which holds for few rows and extreme shares.
+    """Return a share with its 95 % interval, which is valid for few rows and extreme shares.
 
-    A bootstrap of three hits in three would be certain of itself.
+    The bootstrap interval of three hits in three would have zero width.
     """
     if not n:
         return Estimate(None)

@@ -1,5 +1,5 @@
-"""Calls to an MLflow server, each of which ends in time: in an answer, or in an error of ours.
+"""Calls to an MLflow server with a deadline; each returns a result or raises one of our errors.
 
-`client` makes calls that end, `translation` turns what went wrong into `errors`. MLflow is imported
-by the first call, since that takes seconds.
+`client` makes the calls, `translation` converts exceptions into `errors`. MLflow is imported by the
+first call, since the import takes seconds.
 """

@@ -1,8 +1,8 @@
-"""A client of one MLflow server and its registry; every call ends in an answer or our error.
+"""A client of one MLflow server and its registry; every call returns or raises one of our errors.
 
 Calls have one total deadline, whatever the server does (`deadline`), and short retries of our own;
-a `Retry-After` of an hour is not obeyed. Reading is repeated; what changes something is repeated
-only where the server cannot have begun it.
+a `Retry-After` header is ignored. Reads are retried; writes are retried only where the server
+cannot have started them.
 """
 
 import functools
@@ -28,16 +28,16 @@ TRANSFER_SECONDS = 300.0
 REACH_SECONDS = 5.0
 """Longest time that `reach` takes."""
 FIRST_SECONDS = 7.0
-"""Time in which a command's server must have answered a first call: with the start less than 10."""
+"""Time within which a command's first call must succeed: under 10 s with the start-up."""
 _LEAST_SECONDS = 3.0
-"""Time that the first call has even where importing MLflow took the rest."""
+"""Minimum time for the first call, even where importing MLflow used up the rest."""
 _HEALTH_BYTES = 200
 _PAUSES = (0.2, 0.6)
 """Pauses before the second and the third attempt, in seconds."""
 _PASSING = ("reset", "limited", "unavailable", "refused")
-"""Causes that may be gone a moment later."""
+"""Transient causes, after which reads are retried."""
 _UNHEARD = ("limited", "unavailable", "refused")
-"""Causes after which a change was certainly not begun."""
+"""Causes after which the server cannot have started a write, so that it is retried."""
 _READING = ("get_", "search_", "list_", "download_", "load_")
 _TRANSFERS = ("download_artifacts", "log_artifact", "log_artifacts", "log_model_artifacts")
 _MLFLOW = {
@@ -46,35 +46,37 @@ _MLFLOW = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0.1",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
-    # A redirected POST becomes a GET; so the operator is told the address instead.
+    # A redirected POST becomes a GET; so a redirect is reported to the operator instead.
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-"""How MLflow's own HTTP calls behave, those of its fluent functions included."""
+"""Settings of MLflow's own HTTP calls, those of its fluent functions included."""
 
 
 class Client:
-    """MLflow's `MlflowClient` of one server; each of its methods becomes a call that ends.
+    """MLflow's `MlflowClient` of one server, each method with a deadline, retries and our errors.
 
-    `uri` is the tracking server's, `place` the registry's: the same unless another is named.
+    `uri` is the tracking server's address, `place` the registry's: the same unless another is
+    given.
     """
 
     def __init__(self, uri: str, registry_uri: str = "") -> None:
-        """Remember the servers; nothing is imported or asked before the first call."""
+        """Store the addresses; nothing is imported or requested before the first call."""
         self.uri, self.place = uri, registry_uri or uri
         self._client: Any = None
         self._first_by: float | None = None
 
     def expect(self, seconds: float = FIRST_SECONDS) -> None:
-        """Give up a server that has answered no call in so many seconds from now.
+        """Limit calls to so many seconds from now, until one of them is answered.
 
-        A server may say that it is well and answer nothing else: a database that is locked.
+        A server may pass its health check and answer nothing else, for example if its database is
+        locked.
         """
         self._first_by = time.monotonic() + seconds
 
     @property
     def is_split(self) -> bool:
-        """Return whether versions are registered elsewhere than runs are tracked."""
+        """Return whether the registry is not at the tracking server."""
         return self.place != self.uri
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -113,19 +115,19 @@ class Client:
                 return answer
             except Exception as exc:
                 if isinstance(exc, OSError) and not is_foreign(exc):
-                    raise  # no room, no right to write: not the server's doing
-                # Of several failures the last before time ran out says most.
+                    raise  # local, such as a full disk or no permission: not from the server
+                # At the deadline, the failure before it is more informative than the timeout.
                 late = isinstance(exc, DeadlineError) and known
                 error = known = late or translate(self._asked(name), name, exc)
                 cause = error.cause if isinstance(error, RegistryUnreachable) else ""
                 if not cause:
-                    self._first_by = None  # no is an answer
+                    self._first_by = None  # a rejection is a response, too
                 if late or not pauses or cause not in passing:
                     raise error from exc
             time.sleep(pauses.pop(0))
 
     def prepare(self) -> Any:
-        """Import MLflow, configured for this server; return its own client."""
+        """Import MLflow, configured for this server; return MLflow's client."""
         if self._client is None:
             configure_client()
             names.configure_mlflow_environment()
@@ -136,7 +138,7 @@ class Client:
             mlflow.set_registry_uri(self.place if self.is_split else "")
             self._client = mlflow.MlflowClient(self.uri, self.place)
             if self.place.startswith("databricks"):
-                import databricks.sdk  # noqa: F401 (no call should take as long as this)
+                import databricks.sdk  # noqa: F401 (slow: not within a call's deadline)
         return self._client
 
     def _asked(self, name: str) -> str:
@@ -146,16 +148,16 @@ class Client:
 
 
 def configure_client() -> None:
-    """Set how MLflow's HTTP calls behave, where the environment does not say otherwise."""
+    """Set the defaults of MLflow's HTTP calls where the environment has no other values."""
     for name, value in _MLFLOW.items():
         os.environ.setdefault(name, value)
 
 
 def reach(uri: str) -> None:
-    """Ask whether a server is there, before MLflow is imported: that alone takes seconds.
+    """Check that a server responds, before MLflow is imported, which alone takes seconds.
 
     Raises:
-        RegistryUnreachable: nobody answers, or nobody who could be MLflow.
+        RegistryUnreachable: there is no response, or not one of MLflow.
     """
 
     def ask() -> bytes:
@@ -165,20 +167,20 @@ def reach(uri: str) -> None:
 
     try:
         if within(REACH_SECONDS, ask).lstrip().startswith(b"<"):
-            raise RegistryUnreachable(uri, "not_mlflow")  # MLflow says OK, others show a page
+            raise RegistryUnreachable(uri, "not_mlflow")  # MLflow returns OK, others HTML
     except urllib.error.HTTPError as exc:
         if exc.code in (301, 302, 303, 307, 308, 429) or exc.code >= 500:
             raise RegistryUnreachable(uri, cause_of_status(exc.code), status=exc.code) from exc
-        # Somebody answers; whether it is MLflow shows soon.
+        # A server responds; the first call shows whether it is MLflow.
     except Exception as exc:
         raise translate(uri, "health", exc) from exc
 
 
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
-    """Turn what MLflow's own functions raise into our errors, where no `Client` is used.
+    """Convert exceptions of MLflow's own functions into our errors, where no `Client` is used.
 
-    What does not come of talking to the server stays as it is.
+    Exceptions that do not come from a request to the server are re-raised unchanged.
     """
     try:
         yield
@@ -192,7 +194,7 @@ def translated(uri: str) -> Iterator[None]:
 
 
 def paged(ask: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Yield what a search finds, page by page; `ask` takes a page's token, None for the first."""
+    """Yield a search's results, page by page; `ask` takes a page's token, None for the first."""
     token: str | None = None
     while True:
         page = ask(token)

@@ -1,7 +1,7 @@
-"""Calls with a deadline: the work runs in a thread, which is abandoned when time is up.
+"""Calls with a deadline: the work runs in a thread, which is abandoned at the deadline.
 
-A socket's timeout limits the silence between two bytes, so a server that sends one now and then
-holds a caller for ever; only a clock beside the work ends that.
+A socket's timeout limits only the time between two bytes, so a server that sends one now and then
+blocks its caller for ever; only a timer outside the work prevents that.
 """
 
 import threading
@@ -12,18 +12,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _LEFT_BEHIND = threading.BoundedSemaphore(8)
-"""How many pieces of work may hang at once: beyond that nothing new is begun."""
+"""Limit of concurrent calls, abandoned ones included; beyond it no new call is started."""
 
 
 class DeadlineError(Exception):
-    """The work was not done in time; it may go on, and nobody waits for it."""
+    """A missed deadline; the abandoned work may still be running."""
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
     """Return what `work` returns, or raise what it raises.
 
     Raises:
-        DeadlineError: it takes longer than `seconds`, or too much earlier work still hangs.
+        DeadlineError: it takes longer than `seconds`, or too many earlier calls are still running.
     """
     if seconds <= 0 or not _LEFT_BEHIND.acquire(timeout=seconds):
         raise DeadlineError
@@ -37,7 +37,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
         finally:
             _LEFT_BEHIND.release()
 
-    # A daemon, and no executor's: work that hangs must not keep the process from ending.
+    # A daemon thread, not an executor's: hanging work must not keep the process from exiting.
     threading.Thread(target=run, name="mlflow-call", daemon=True).start()
     if not wait([done], timeout=seconds).done:
         raise DeadlineError

@@ -1,18 +1,18 @@
-"""What can go wrong with MLflow, as codes and facts.
+"""Errors of calls to MLflow, as codes and facts.
 
 RegistryError
 ├── NotAServer              MLFLOW_TRACKING_URI names no server
-├── NotARegistry            MLFLOW_REGISTRY_URI names nothing that our client speaks with
-├── NotPortable             the registry's server does not take files from the tracking server
-├── UnityName               a model in Unity Catalog has a name of three parts
-├── RegistryUnreachable     no answer, or none that can be used; worth trying again
-├── CallRejected            MLflow answered and refused the call
-├── NotFound                the run, file or version asked for does not exist (any more)
+├── NotARegistry            MLFLOW_REGISTRY_URI names no supported registry
+├── NotPortable             the registry's server does not accept files of the tracking server
+├── UnityName               a model's name does not have the three parts of Unity Catalog
+├── RegistryUnreachable     no response, or no usable one; a retry may succeed
+├── CallRejected            MLflow responded and rejected the call
+├── NotFound                the requested run, file or version does not exist (any more)
 ├── ModelMissing            no registered model of that name
 ├── AliasMissing            the model has no such alias
 ├── UnknownVersion          no version has this release
-├── UnreadableContract      a version states a contract that cannot be read, and has no signature
-└── VersionRefused          a version that must not or cannot be used; trying again is vain
+├── UnreadableContract      a version has no readable contract, or neither contract nor signature
+└── VersionRefused          a version that must not or cannot be used; a retry is useless
 """
 
 from typing import Any
@@ -39,17 +39,17 @@ CAUSES = {
     "not_mlflow": N_("what answers is not MLflow, perhaps a login page; check the address"),
     "failure": N_("unexpected failure: {kind}"),
 }
-"""Why there is no usable answer, by code, in words that an operator can act on."""
+"""Causes of a missing or unusable response by code, as text that an operator can act on."""
 
 
 class RegistryError(ProjectError):
-    """Root of what can go wrong with the registry."""
+    """Base class of errors of the registry."""
 
     code = "registry_error"
 
 
 class NotAServer(RegistryError):
-    """The tracking URI is a local file or database: its runs keep paths no server can follow."""
+    """A tracking URI of a local file or database: its runs keep paths no server can resolve."""
 
     code = "no_tracking_server"
     message = N_(
@@ -59,7 +59,7 @@ class NotAServer(RegistryError):
 
 
 class NotARegistry(RegistryError):
-    """The registry's address is neither a server nor Unity Catalog."""
+    """A registry address that is neither a server nor Unity Catalog."""
 
     code = "no_registry"
     message = N_(
@@ -69,9 +69,9 @@ class NotARegistry(RegistryError):
 
 
 class NotPortable(RegistryError):
-    """Another MLflow server registers only what lies in a bucket, not behind the tracking server.
+    """Model files that a separate registry cannot accept, since they are not in a bucket.
 
-    MLflow's servers refuse a source that is another server's own, since their users could read it.
+    MLflow's servers reject a source that is another server's own, since their users could read it.
     """
 
     code = "files_not_portable"
@@ -83,7 +83,7 @@ class NotPortable(RegistryError):
 
 
 class UnityName(RegistryError):
-    """A name that Unity Catalog does not know how to read."""
+    """A model name that Unity Catalog does not accept."""
 
     code = "unity_name"
     message = N_(
@@ -93,46 +93,46 @@ class UnityName(RegistryError):
 
 
 class RegistryUnreachable(RegistryError):
-    """The server gives no answer that can be used; `cause` is a key of `CAUSES`."""
+    """A missing or unusable response of the server; `cause` is a key of `CAUSES`."""
 
     code = "registry_unreachable"
     message = N_("MLflow at {uri} does not answer as it should ({reason})")
 
     def __init__(self, uri: str, cause: str, **facts: Any) -> None:
-        """Name the server, without what its address may hold of credentials, and the cause."""
+        """Store the server's address, without credentials, and the cause."""
         super().__init__(uri=without_credentials(uri), cause=cause, **facts)
 
     @property
     def cause(self) -> str:
-        """Return why, a key of `CAUSES`."""
+        """Return the cause, a key of `CAUSES`."""
         return str(self.facts["cause"])
 
     @property
     def reason(self) -> str:
-        """Return why, in words."""
+        """Return the cause as text."""
         return _(CAUSES[self.cause], **self.facts)
 
     def __str__(self) -> str:
-        """Return the sentence in this process's language."""
+        """Return the message in this process's language."""
         return _(self.message, reason=self.reason, **self.facts)
 
 
 class CallRejected(RegistryError):
-    """MLflow understood the call and refused it."""
+    """A call that MLflow understood and rejected."""
 
     code = "registry_rejected"
     message = N_("MLflow refused {call}: {reason}")
 
 
 class NotFound(RegistryError):
-    """What a call names does not exist (any more)."""
+    """A run, file or version that does not exist (any more)."""
 
     code = "registry_not_found"
     message = N_("MLflow does not have what {call} asks for: {reason}")
 
 
 class ModelMissing(RegistryError):
-    """The registered model does not exist (yet)."""
+    """A registered model that does not exist (yet)."""
 
     code = "model_missing"
     message = N_("the registered model {name} does not exist in MLflow yet")
@@ -143,39 +143,39 @@ class ModelMissing(RegistryError):
     )
 
     def __init__(self, name: str, known: str = "") -> None:
-        """Name the model, and those that there are, as one text."""
+        """Store the model's name, and the existing models' names as one text."""
         super().__init__(self.misspelt if known else None, name=name, known=known)
 
 
 class AliasMissing(RegistryError):
-    """The alias does not exist (any more)."""
+    """An alias that does not exist (any more)."""
 
     code = "alias_missing"
     message = N_("the model {name} has no alias {alias}")
 
 
 class UnknownVersion(RegistryError):
-    """No version has this release."""
+    """A release that no version has."""
 
     code = "unknown_version"
     message = N_("The model {model} has no version {wanted}. Known: {known}.")
 
 
 class UnreadableContract(RegistryError):
-    """A version of which nobody can tell what it takes and gives."""
+    """A version whose inputs and outputs are unknown, without a readable contract or signature."""
 
     code = "unreadable_contract"
     message = N_("Version {release} has no readable contract: {reason}")
 
 
 class VersionRefused(RegistryError):
-    """A version that must not or cannot be used, and why: a sentence, or an error that is one."""
+    """A version that must not or cannot be used; `reason` is a text, or an error shown as one."""
 
     code = "version_refused"
     message = N_("version {number} was refused: {reason}")
 
     def __init__(self, number: int, reason: object) -> None:
-        """Name the version and the reason."""
+        """Store the version's number and the reason."""
         super().__init__(number=number, reason=reason)
 
 

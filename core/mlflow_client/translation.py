@@ -1,4 +1,4 @@
-"""What MLflow, its HTTP library or a server raises, as one of our errors. The only such place."""
+"""The only conversion of exceptions of MLflow, its HTTP library or a server into our errors."""
 
 import re
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ _BY_CODE = {"UNAUTHENTICATED": "unauthorized", "PERMISSION_DENIED": "forbidden"}
 _BY_KIND = (
     ("tls", ("SSLError", "SSLCertVerificationError")),
     ("unknown_host", ("gaierror", "NameResolutionError")),
-    # Before timeouts: to urllib3 a refused connection is one.
+    # Before timeouts: urllib3 reports a refused connection as one.
     ("refused", ("ConnectionRefusedError", "Connection refused", "NewConnectionError")),
     ("timeout", ("DeadlineError", "TimeoutError", "ReadTimeoutError", "ConnectTimeoutError")),
     ("reset", ("ConnectionError", "ConnectionResetError", "ProtocolError", "IncompleteRead")),
 )
-"""Classes of the system's, urllib3's and our errors, by cause; also looked for in texts, since
-MLflow gathers the errors of a download as text."""
+"""Classes of the system's, urllib3's and our errors, by cause; also searched for in messages, since
+MLflow collects the errors of a download as text."""
 _LONGEST = 300
 
 
 def translate(uri: str, call: str, exc: BaseException) -> RegistryError:
-    """Return our error for one that a call to the server at `uri` raised.
+    """Return our error for an exception raised by a call to the server at `uri`.
 
-    A `RestException` is MLflow's own answer; anything else is a broken way to it.
+    A `RestException` is a response of MLflow; anything else is a failure on the way to it.
     """
     if isinstance(exc, RegistryError):
         return exc
@@ -45,14 +45,14 @@ def translate(uri: str, call: str, exc: BaseException) -> RegistryError:
 
 
 def is_foreign(exc: BaseException) -> bool:
-    """Return whether an error comes of talking to a server, and not of our own code or disk."""
+    """Return whether an error comes from a request to a server, not from our own code or disk."""
     origin = type(exc).__module__.split(".")[0]
     ours = (DeadlineError, ConnectionError, TimeoutError)
     return origin in ("mlflow", "requests", "urllib3", "urllib") or isinstance(exc, ours)
 
 
 def cause_of_status(status: int) -> str:
-    """Return the cause that an HTTP status other than 200 stands for."""
+    """Return the cause of an HTTP status other than 200."""
     return _BY_STATUS.get(status, "redirect" if 300 <= status < 400 else "failed")
 
 
@@ -71,14 +71,14 @@ def _unreachable(uri: str, call: str, exc: BaseException) -> RegistryError:
     if (
         "not in a valid JSON" in str(exc)
         or isinstance(exc, ValueError | KeyError)
-        or "ParseError" in named  # JSON of another shape, by protobuf
+        or "ParseError" in named  # protobuf's, for JSON of another structure
     ):
         return RegistryUnreachable(uri, "not_mlflow")
     return RegistryUnreachable(uri, "failure", kind=type(exc).__name__)
 
 
 def _status(error: BaseException) -> tuple[int | None, bool]:
-    """Return the HTTP status that an error speaks of, and whether a file was asked for."""
+    """Return the HTTP status in an error, and whether the request was for a file."""
     response = getattr(error, "response", None)
     if response is not None:
         return int(response.status_code), True
@@ -88,7 +88,7 @@ def _status(error: BaseException) -> tuple[int | None, bool]:
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:
-    """Yield an error and all that led to it; some are only arguments of another."""
+    """Yield an error and its causes, some of which are only arguments of another."""
     seen: list[BaseException] = []
     waiting: list[object] = [exc]
     while waiting:
