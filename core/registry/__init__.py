@@ -1,5 +1,5 @@
-"""What is registered and logged in MLflow: versions, aliases, packages, runs, and who serves them.
+"""Records in MLflow: versions, aliases, model files, runs, and reports of the serving proxies.
 
-`versions` finds registered versions, `packages` reads what a version consists of, `runs` its runs
-and their files, `proxies` who serves which.
+`versions` finds registered versions, `packages` reads a version's files, `runs` reads and writes
+runs and their artifacts, `proxies` the reports of which proxy serves which version.
 """

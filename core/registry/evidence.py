@@ -1,7 +1,7 @@
-"""What training kept of a version for those who judge it later: scores of test rows, reference.
+"""Evidence that training stored for the later evaluation of a version: test scores, reference rows.
 
-It lies among the version's own model artifacts, so it goes where the version goes and survives its
-run, which anyone may delete. Versions registered before have it in their run only.
+It is among the version's own model artifacts, so it is copied with the version and survives
+deletion of the run. Versions of older releases have it in their run only.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from core.registry.versions import Registry, Version
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Parameters and metrics of the training of a version; `complete` if its run still tells."""
+    """Parameters and metrics of a version's training; `complete` if its run still exists."""
 
     params: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -28,7 +28,7 @@ class Record:
 def fetch_evidence(
     registry: Registry, version: Version, artifact: str, folder: Path
 ) -> Path | None:
-    """Fetch a file that training kept into a folder; None where version and run lack it."""
+    """Download a file of evidence into a folder; return None where version and run lack it."""
     client = registry.client
     if version.model_id:
         with suppress(NotFound):
@@ -40,7 +40,7 @@ def fetch_evidence(
 
 
 def training_record(registry: Registry, version: Version) -> Record:
-    """Return what the training of a version measured, from its run or else its logged model.
+    """Return the parameters and metrics of a version, from its run or else its logged model.
 
     MLflow keeps the parameters with the model, and deletes the metrics with the run.
     """

@@ -1,4 +1,4 @@
-"""A model's files: fetched by its URI, and what its `MLmodel` file says."""
+"""A model's files: download by URI, and the content of its `MLmodel` file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MLMODEL = "MLmodel"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A version's folder, and what its `MLmodel` file says.
+    """A version's folder, and the content of its `MLmodel` file.
 
     `inputs`, `outputs` and `params` are the signature's, as plain data; None without one.
     """
@@ -37,7 +37,7 @@ class Package:
 
 
 def open_package(client: Client, number: int, folder: Path) -> Package:
-    """Read the `MLmodel` of a version's files; the server is not asked.
+    """Read the `MLmodel` of a version's files, without a request to the server.
 
     Raises:
         VersionRefused: there is no readable one.
@@ -59,9 +59,9 @@ def open_package(client: Client, number: int, folder: Path) -> Package:
 
 
 def trust_older_names(folder: Path) -> None:
-    """Let MLflow read a model folder whose skops file has a loss of scikit-learn's under `_loss`.
+    """Let MLflow load a model folder whose skops file has a loss of scikit-learn's under `_loss`.
 
-    MLflow trusts what the folder's `MLmodel` lists, and there was no need to list it then.
+    MLflow trusts the types that the folder's `MLmodel` lists; older releases did not list these.
     """
     import skops.io
     from mlflow.models import Model
@@ -78,7 +78,7 @@ def trust_older_names(folder: Path) -> None:
 
 
 def stated_release(client: Client, number: int, uri: str) -> str | None:
-    """Return the release that the contract of the version at a URI states; None without one."""
+    """Return the release in the contract of the version at a URI; None without a contract."""
     with scratch_folder("version") as folder:
         try:
             fetch_uri(client, f"{uri}/{MLMODEL}", folder, CALL_SECONDS)
@@ -90,7 +90,7 @@ def stated_release(client: Client, number: int, uri: str) -> str | None:
 
 
 def fetch_uri(client: Client, uri: str, folder: Path, seconds: float) -> Path:
-    """Fetch what a `models:/` URI names into a folder, its path kept; return where it lies.
+    """Download the target of a `models:/` URI into a folder, its path kept; return its local path.
 
     Raises:
         NotFound: there is no such version or file.

@@ -1,4 +1,4 @@
-"""What a person is told about the proxies of a model: one sentence, the same at every place."""
+"""The message about a model's proxies: one sentence, the same on every page and command."""
 
 from core.messages import N_, _, ngettext
 from core.messages.formats import moment
@@ -6,7 +6,7 @@ from core.registry.proxies import Fleet, ProxyReport
 
 
 def told(fleet: Fleet, release: str) -> str:
-    """Return how many proxies serve a release, and all that do anything else, and why."""
+    """Return how many proxies serve a release, and which of them deviate and why, as text."""
     everyone, adopted = len(fleet.following), len(fleet.adopted)
     if not everyone:
         first = _("no proxy reports that it follows the alias")
@@ -22,7 +22,7 @@ def told(fleet: Fleet, release: str) -> str:
 
 
 def departures(fleet: Fleet) -> list[str]:
-    """Return what each proxy that does not simply serve the version does instead."""
+    """Return a phrase for each proxy that deviates from serving the version."""
     refusing = [r for r in fleet.refusing if r not in fleet.adopted]
     behind = [r for r in fleet.following if r not in fleet.adopted and r not in refusing]
     pinned = [r for r in fleet.adopted if r.state.threshold]
@@ -42,7 +42,7 @@ def departures(fleet: Fleet) -> list[str]:
 
 
 def _said(report: ProxyReport, text: str, **facts: str) -> str:
-    """Return a sentence about a proxy; `facts` come besides its own, or in their place."""
+    """Return a message about a proxy; `facts` extend or override those of its report."""
     state = report.state
     own = {
         "proxy": state.proxy,

@@ -1,4 +1,4 @@
-"""What a version consists of: its files, and what its `MLmodel` file says of them."""
+"""A version's files: download, contract, and loading of the model."""
 
 import json
 import shutil
@@ -30,10 +30,10 @@ _EVIDENCE = tuple(
 
 
 def download(registry: Registry, number: int, folder: Path, *, evidence: bool = False) -> Package:
-    """Fetch a version's files into `folder` and read its `MLmodel`.
+    """Download a version's files into `folder` and read its `MLmodel`.
 
-    What training kept for those who judge a version is removed unless `evidence` asks for it:
-    whoever serves a model needs none of its training rows.
+    The evidence that training stored is removed unless `evidence` is set: serving a model does not
+    require its training rows.
 
     Raises:
         RegistryUnreachable: the files cannot be fetched now.
@@ -46,10 +46,10 @@ def download(registry: Registry, number: int, folder: Path, *, evidence: bool = 
 
 
 def read_contract(registry: Registry, version: Version) -> ModelContract:
-    """Return a version's contract: stated or derived, and completed where it was described.
+    """Return a version's contract: stated or derived, and completed by its description if any.
 
     Raises:
-        UnreadableContract: it states one that cannot be read, or has neither.
+        UnreadableContract: the contract cannot be read, or there is neither it nor a signature.
         NotFound: its files are gone.
     """
     with scratch_folder("version") as folder, readable(version):
@@ -58,7 +58,7 @@ def read_contract(registry: Registry, version: Version) -> ModelContract:
 
 @contextmanager
 def readable(version: Version) -> Iterator[None]:
-    """Name the version where a block cannot read its contract: that raises UnreadableContract."""
+    """Convert a block's failure to read a contract into UnreadableContract, naming the version."""
     try:
         yield
     except (ContractError, VersionRefused) as exc:
@@ -67,10 +67,10 @@ def readable(version: Version) -> Iterator[None]:
 
 
 def read_description(registry: Registry, version: Version) -> Mapping[str, Any]:
-    """Return what was described of a version from outside; empty where nothing was.
+    """Return the description that was added to a version; empty where there is none.
 
     Raises:
-        ContractError: it was, and cannot be read.
+        ContractError: it cannot be read.
         NotFound: its files are gone.
     """
     with scratch_folder("version") as folder:
@@ -78,7 +78,7 @@ def read_description(registry: Registry, version: Version) -> Mapping[str, Any]:
 
 
 def contract_of(package: Package, version: Version) -> ModelContract:
-    """Return the contract of a version's files: the one derivation, for proxy, jobs and commands.
+    """Return the contract of a version's files, the same for proxy, jobs and commands.
 
     Raises:
         ContractError: it states one that cannot be read, has neither contract nor signature, or
@@ -93,7 +93,7 @@ def contract_of(package: Package, version: Version) -> ModelContract:
 
 
 def load_model(registry: Registry, version: Version) -> Any:
-    """Return a version as MLflow's pyfunc model: this runs whatever code it brings.
+    """Return a version as MLflow's pyfunc model; this executes the code in its files.
 
     Raises:
         RegistryUnreachable: its files cannot be fetched now.
@@ -105,7 +105,7 @@ def load_model(registry: Registry, version: Version) -> Any:
 
 
 def load_pyfunc(folder: Path) -> Any:
-    """Return a model folder as MLflow's pyfunc model: this runs whatever code it brings."""
+    """Return a model folder as MLflow's pyfunc model; this executes the code in it."""
     import mlflow.pyfunc
 
     know_older_names()
@@ -119,8 +119,8 @@ def load_pyfunc(folder: Path) -> Any:
 def ask(model: Any, frame: "pd.DataFrame") -> Any:
     """Return a pyfunc model's output for rows in the contract's types and order.
 
-    pyfunc takes no double for a float, and no frame for a tensor: both become what it is signed to
-    take.
+    pyfunc accepts no double for a float, and no data frame for a tensor: both are converted to the
+    types of the signature.
 
     Raises:
         Exception: whatever the model raises.
@@ -141,18 +141,18 @@ def ask(model: Any, frame: "pd.DataFrame") -> Any:
 
 
 def classes_of(model: Any) -> tuple[str, ...]:
-    """Return what a pyfunc model's estimator calls its classes, as text; empty if it tells none."""
+    """Return the classes of a pyfunc model's estimator, as text; empty if it has no `classes_`."""
     found = getattr(model.get_raw_model(), "classes_", ())
     return tuple(map(str, found))
 
 
 def scores_of(output: Any, contract: ModelContract) -> "npt.NDArray[np.float64]":
-    """Return the score in each row of what pyfunc gave, shape (n,).
+    """Return the score in each row of a pyfunc output, shape (n,).
 
-    Of several outputs that is the positive class's.
+    Of several outputs it is the positive class's.
 
     Raises:
-        ValueError, TypeError: an output is no number.
+        ValueError, TypeError: an output is not a number.
     """
     import numpy as np
 
@@ -163,7 +163,7 @@ def scores_of(output: Any, contract: ModelContract) -> "npt.NDArray[np.float64]"
 
 
 def load_untrusted(package: Package) -> Any:
-    """Unpickle a scikit-learn model, or load another flavour as pyfunc: this runs its code.
+    """Unpickle a scikit-learn model, or load another flavour as pyfunc; this executes its code.
 
     Returns the estimator, or for another flavour the pyfunc model.
     """
@@ -176,9 +176,9 @@ def load_untrusted(package: Package) -> Any:
 
 
 def spark_udf(registry: Registry, session: Any, number: int) -> Any:
-    """Return a version as a Spark function of a struct of features; it returns all outputs.
+    """Return a version as a Spark UDF of a struct of features, which returns all its outputs.
 
-    An array, since a plain `double` would be the first class's probability.
+    They are an array, since a plain `double` would be the first class's probability.
 
     Raises:
         RegistryUnreachable: the files cannot be fetched now.
@@ -198,7 +198,7 @@ def spark_udf(registry: Registry, session: Any, number: int) -> Any:
 
 
 def _without_weights(registry: Registry, version: Version, folder: Path) -> Package:
-    """Fetch only the files that say what a version is."""
+    """Download only `MLmodel` and the description, without the model's weights."""
     fetch_uri(registry.client, f"{version.uri}/{MLMODEL}", folder, CALL_SECONDS)
     if digest := version.tags.get(names.TAG_DESCRIPTION):
         fetch_uri(registry.client, f"{version.uri}/{artifact_of(digest)}", folder, CALL_SECONDS)

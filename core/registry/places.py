@@ -1,14 +1,14 @@
-"""Where versions are registered: at the tracking server, at another one, or in Unity Catalog.
+"""Location of the model registry: the tracking server, another server, or Unity Catalog.
 
-MLflow calls the address `MLFLOW_REGISTRY_URI`; without it the tracking server registers, too. Runs,
-reports, the ledger and what proxies say of themselves stay at the tracking server.
+Its address is MLflow's `MLFLOW_REGISTRY_URI`; without it the tracking server is the registry, too.
+Runs, monitoring reports, the ledger and the proxies' reports stay at the tracking server.
 """
 
 from core.contract import names
 from core.mlflow_client.errors import NotARegistry
 
 UNITY = "databricks-uc"
-"""Databricks' Unity Catalog: by itself, or followed by `://` and a profile of its own file."""
+"""Databricks' Unity Catalog: alone, or followed by `://` and a profile of Databricks' own file."""
 
 
 def is_unity(uri: str) -> bool:
@@ -17,12 +17,12 @@ def is_unity(uri: str) -> bool:
 
 
 def is_registry(uri: str) -> bool:
-    """Return whether an address could be that of a registry that our client speaks with."""
+    """Return whether an address is one of a registry that our client supports."""
     return is_unity(uri) or names.is_server(uri)
 
 
 def registry_uri() -> str:
-    """Return the address of a registry of its own; empty where the tracking server is it, too.
+    """Return the address of a separate registry; empty where the tracking server is the registry.
 
     Raises:
         NotARegistry: the environment names something else.

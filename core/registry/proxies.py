@@ -1,8 +1,8 @@
-"""Who serves what: each proxy keeps one MLflow run that says so, in an experiment of the model's.
+"""Proxy reports: each proxy records what it serves in an MLflow run, in an experiment of the model.
 
-The run goes on as long as its proxy does, and its tags are what the proxy does now, so MLflow's own
-page of the experiment is a table of all proxies. A run, and no tag of the model: whoever makes an
-experiment may write there, so a proxy whose user may only read the registry can still report.
+The run stays active as long as its proxy, and its tags are the proxy's current state, so MLflow's
+own page of the experiment is a table of all proxies. It is a run and not a tag of the model, since
+the creator of an experiment may write to it, even with read-only permission on the registry.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,37 +15,37 @@ from core.registry.runs import RunRecord, experiment_id, newest_runs
 from core.registry.versions import Registry
 
 REPORT_SECONDS = 120.0
-"""Longest time between two reports of a proxy of which nothing has changed, in seconds."""
+"""Longest time between two reports of a proxy whose state is unchanged, in seconds."""
 SILENT = timedelta(seconds=3 * REPORT_SECONDS)
-"""Age from which a report says nothing about now."""
+"""Age from which a report is stale."""
 FORGOTTEN = timedelta(days=1)
 """Age from which a report is removed."""
 MOST_TEXT = 300
-"""Most characters of a reason."""
+"""Maximum length of a reason, in characters."""
 _MOST = 500
 _REPORTING = "attributes.status = 'RUNNING'"
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyState:
-    """What a proxy answers with, as it says. All is text, empty where there is nothing to say.
+    """A proxy's state as it reports it. All fields are text, empty where they do not apply.
 
     Attributes:
         proxy: its name.
-        alias: what it follows.
+        alias: the alias that it follows.
         number: registry number of the version that all its workers serve; while they differ, that
-            of one which is behind.
+            of a worker which is behind.
         release: the operator's name of that version.
-        refused: number that the alias names and that is not served.
-        code: why, as a word that is the same in all languages.
-        reason: why, as a sentence.
-        threshold: what the environment sets for any version.
-        canary: number of the version that answers a share.
+        refused: number of the version that the alias names and that the proxy refused.
+        code: reason of the refusal, as a code independent of the language.
+        reason: reason of the refusal, as a sentence.
+        threshold: the threshold that the environment sets for any version.
+        canary: number of the version that serves a share of the requests.
         canary_release: the operator's name of it.
-        canary_share: that share, in percent; empty where it answers none.
-        canary_refused: why it may not answer, as a sentence.
-        canary_stopped: why it does no longer, as a sentence.
-        canary_begun: which start of a canary this is about.
+        canary_share: that share, in percent; empty where it serves none.
+        canary_refused: why the canary was refused, as a sentence.
+        canary_stopped: why the canary was stopped, as a sentence.
+        canary_begun: start time of the canary in question (`TAG_CANARY_BEGUN`).
     """
 
     proxy: str
@@ -66,7 +66,7 @@ class ProxyState:
 
 @dataclass(frozen=True, slots=True)
 class ProxyReport:
-    """A state, since when it holds, and when the proxy last said so."""
+    """A state, the time of its last change, and the time when the proxy last reported it."""
 
     state: ProxyState
     since: datetime
@@ -74,12 +74,12 @@ class ProxyReport:
     run_id: str = ""
 
     def silent(self, now: datetime) -> bool:
-        """Return whether it is stale."""
+        """Return whether the report is stale."""
         return now - self.seen > SILENT
 
 
 def read_reports(registry: Registry) -> list[ProxyReport]:
-    """Return the reports of all proxies that have not ended, by name; those of a day ago are none.
+    """Return the reports of all running proxies, by name; those older than a day are ignored.
 
     Raises:
         RegistryError: MLflow does not answer as it should.
@@ -87,15 +87,15 @@ def read_reports(registry: Registry) -> list[ProxyReport]:
     limit = datetime.now(UTC) - FORGOTTEN
     runs = newest_runs(registry, names.serving_experiment(registry.name), _REPORTING, _MOST)
     found = [one for one in map(_report, runs) if one is not None and one.seen > limit]
-    # Of two of one proxy the one seen last counts.
+    # Of two reports of one proxy the newer counts.
     newest = {one.state.proxy: one for one in sorted(found, key=lambda one: one.seen)}
     return [newest[name] for name in sorted(newest)]
 
 
 def write_report(registry: Registry, report: ProxyReport) -> ProxyReport:
-    """Write a report into the proxy's active run, also one of an earlier process, or a new one.
+    """Write a report to the proxy's active run, even one of an earlier process, or to a new one.
 
-    The run is looked for each time: another proxy ends that of one which stood still for a day.
+    The run is searched for each time: other proxies end a run that was not updated for a day.
 
     Raises:
         RegistryError: it cannot be written.
@@ -111,16 +111,16 @@ def write_report(registry: Registry, report: ProxyReport) -> ProxyReport:
 
 
 def end_report(registry: Registry, run_id: str) -> None:
-    """Take a report away: its proxy has ended."""
+    """End a report's run when its proxy stops."""
     registry.client.set_terminated(run_id, "FINISHED")
 
 
 def remove_forgotten(registry: Registry) -> None:
-    """Remove reports that were not renewed for a day."""
+    """End the runs of reports that were not updated for a day."""
     limit = datetime.now(UTC) - FORGOTTEN
     for run in newest_runs(registry, names.serving_experiment(registry.name), _REPORTING, _MOST):
         report = _report(run)
-        # Of a proxy that is writing its first report there is only the run.
+        # A proxy that is writing its first report has a run without a report.
         if (report.seen if report else run.started) < limit:
             registry.client.set_terminated(run.run_id, "KILLED")
 
@@ -138,7 +138,7 @@ def _own_run(registry: Registry, proxy: str) -> str:
 
 
 def _report(run: RunRecord) -> ProxyReport | None:
-    """Read a report; None where a run is none."""
+    """Return the report in a run's tags; None where there is none."""
     fields: dict[str, Any] = {name: run.tags.get(name, "") for name in ProxyState.__slots__}
     try:
         since, seen = (datetime.fromisoformat(run.tags[name]) for name in ("since", "seen"))
@@ -149,14 +149,14 @@ def _report(run: RunRecord) -> ProxyReport | None:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The proxies of a model, by how they stand to the version that an alias names.
+    """The proxies of a model, grouped by their state towards the version that an alias names.
 
     Attributes:
-        following: those heard of that follow the alias.
-        adopted: those of them that answer with the version.
+        following: those with a current report that follow the alias.
+        adopted: those of them that serve the version.
         refusing: those of them that refuse it.
-        others: those heard of that follow another alias.
-        silent: those not heard of for `SILENT`.
+        others: those with a current report that follow another alias.
+        silent: those whose last report is older than `SILENT`.
     """
 
     following: Sequence[ProxyReport]
@@ -167,14 +167,14 @@ class Fleet:
 
     @property
     def complete(self) -> bool:
-        """Return whether all that follow the alias, at least one, answer with the version."""
+        """Return whether all proxies that follow the alias, at least one, serve the version."""
         return bool(self.following) and len(self.adopted) == len(self.following)
 
 
 def fleet_of(
     reports: Iterable[ProxyReport], alias: str, number: int | None, now: datetime | None = None
 ) -> Fleet:
-    """Sort reports by how they stand to the version `number` that `alias` names."""
+    """Group reports by their state towards the version `number` that `alias` names."""
     now = now or datetime.now(UTC)
     reports, wanted = list(reports), str(number or "")
     heard = [one for one in reports if not one.silent(now)]

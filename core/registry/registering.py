@@ -1,4 +1,4 @@
-"""A logged model becomes a version, in the tracking server's registry or in one beside it."""
+"""Registration of a logged model as a version, at the tracking server or a separate registry."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ from core.registry.places import is_unity
 from core.registry.versions import Registry
 
 _SERVERS_OWN = ("mlflow-artifacts", "http", "https", "file")
-"""Schemes of files behind the tracking server, which no other takes; it takes a bucket's."""
+"""Schemes of files behind the tracking server, which no other server accepts, unlike a bucket's."""
 
 
 def register(registry: Registry, model_uri: str, tags: Mapping[str, str]) -> int:
@@ -20,7 +20,7 @@ def register(registry: Registry, model_uri: str, tags: Mapping[str, str]) -> int
     `model_uri` is `models:/m-...` of the tracking server.
 
     Raises:
-        NotPortable: the registry's server does not take files from where they lie.
+        NotPortable: the registry's server does not accept files at their location.
     """
     tags = {registry.tag(key): value for key, value in tags.items()}
     if registry.client.is_split and not is_unity(registry.place):
@@ -31,13 +31,13 @@ def register(registry: Registry, model_uri: str, tags: Mapping[str, str]) -> int
 
         return int(mlflow.register_model(model_uri, registry.name, tags=tags).version)
 
-    # MLflow tells on standard error, in English, what the commands say themselves.
+    # MLflow prints on standard error, in English, what the commands print themselves.
     with contextlib.redirect_stderr(io.StringIO()):
         return registry.client.call(work, "register_model", TRANSFER_SECONDS, repeat=False)
 
 
 def _from_elsewhere(registry: Registry, model_id: str, tags: Mapping[str, str]) -> int:
-    """Register by where the files lie: that server does not know the logged model."""
+    """Register by the files' location, since that server does not have the logged model."""
     client = registry.client
     logged = client.get_logged_model(model_id)
     location = str(logged.artifact_location)

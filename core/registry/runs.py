@@ -1,4 +1,4 @@
-"""MLflow runs: what a version's run says, an experiment's newest runs, their files, a job's own."""
+"""MLflow runs: a version's run, the runs of an experiment, their artifacts, and runs of jobs."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ from core.mlflow_client.errors import CallRejected, NotFound
 from core.registry.versions import Registry
 
 _PAGE = 200
-"""Runs asked for at a time: each brings metrics and tags, and a call has 10 s of a busy server."""
+"""Runs per request: each includes metrics and tags, and a call to a busy server has 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What a run says about a version: its metrics, and when it began (UTC, ISO 8601)."""
+    """The metrics of a version's run, and its start (UTC, ISO 8601)."""
 
     metrics: Mapping[str, float]
     started: str | None
@@ -43,7 +43,7 @@ class RunRecord:
 
 
 def run_facts(registry: Registry, run_id: str | None) -> RunFacts:
-    """Return what a run says; nothing when there is no such run (any more)."""
+    """Return a run's metrics and start; empty when there is no such run (any more)."""
     record = read_run(registry, run_id)
     if record is None:
         return RunFacts({}, None)
@@ -61,7 +61,7 @@ def read_run(registry: Registry, run_id: str | None) -> RunRecord | None:
 def newest_runs(
     registry: Registry, experiment: str, filters: str = "", most: int = 50
 ) -> list[RunRecord]:
-    """Return the newest runs of an experiment, newest first; none where there is no such."""
+    """Return the newest runs of an experiment, newest first; empty if it does not exist."""
     found = registry.client.get_experiment_by_name(experiment)
     if found is None:
         return []
@@ -71,7 +71,7 @@ def newest_runs(
 
 
 def all_runs(registry: Registry, experiment: str) -> Iterator[RunRecord]:
-    """Yield the runs of an experiment, oldest first; none where there is no such."""
+    """Yield the runs of an experiment, oldest first; none if it does not exist."""
     found = registry.client.get_experiment_by_name(experiment)
     if found is not None:
         within, order = [found.experiment_id], ["attribute.start_time ASC"]
@@ -80,13 +80,13 @@ def all_runs(registry: Registry, experiment: str) -> Iterator[RunRecord]:
 
 
 def experiment_id(registry: Registry, name: str) -> str:
-    """Return the id of an experiment, made now if there is none."""
+    """Return the id of an experiment, which is created if absent."""
     found = registry.client.get_experiment_by_name(name)
     if found is None:
         try:
             return str(registry.client.create_experiment(name))
         except CallRejected:
-            # Somebody else has created it since.
+            # Another process has created it meanwhile.
             found = registry.client.get_experiment_by_name(name)
             if found is None:
                 raise
@@ -94,7 +94,7 @@ def experiment_id(registry: Registry, name: str) -> str:
 
 
 def fetch(registry: Registry, run_id: str | None, artifact: str, folder: Path) -> Path | None:
-    """Fetch an artifact of a run into a folder; None where the run or the artifact is gone."""
+    """Download an artifact of a run into a folder; None where the run or the artifact is gone."""
     if run_id:
         with suppress(NotFound):
             listed = registry.client.list_artifacts(run_id, str(Path(artifact).parent))
@@ -106,7 +106,7 @@ def fetch(registry: Registry, run_id: str | None, artifact: str, folder: Path) -
 def run_file(
     registry: Registry, experiment: str, run_id: str, folder: str, suffix: str, largest: int
 ) -> bytes | None:
-    """Return the artifact in a run's folder that ends so, of at most `largest` bytes.
+    """Return the artifact in a run's folder with a suffix, of at most `largest` bytes.
 
     None when the run is not of the experiment, or holds no such file.
     """
@@ -122,18 +122,18 @@ def run_file(
 
 
 def metric_name(name: str) -> str:
-    """Return a name as MLflow takes it for a metric: its own, or one that a digest keeps apart.
+    """Return a valid MLflow metric name: the name itself, or a substitute made unique by a digest.
 
-    MLflow takes letters, digits, blanks and `_-.:/`, 250 of them, and no path that leads astray.
+    MLflow allows letters, digits, blanks and `_-.:/`, 250 of them, and only a normalised path.
     """
-    taken = re.sub(r"[^\w\-. :/]", "_", name)[:230]  # and nine of the digest
+    taken = re.sub(r"[^\w\-. :/]", "_", name)[:230]  # plus nine characters of the digest
     if posixpath.normpath(taken) != taken or taken.startswith(".."):
         taken = taken.replace("/", "_")
     return taken if taken == name else f"{taken}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 class OpenRun:
-    """One MLflow run of a job, still going on."""
+    """One active MLflow run of a job."""
 
     def __init__(self, client: Client, run: Any) -> None:
         """Wrap a `run` just created."""
@@ -174,7 +174,7 @@ class OpenRun:
         self._client.log_artifact(self.id, str(path), folder)
 
     def log_json(self, data: Mapping[str, Any], artifact: str) -> None:
-        """Upload data as a JSON artifact; NaN is refused, since no JSON reader must know it."""
+        """Upload data as a JSON artifact; NaN is rejected, since it is not valid JSON."""
         with scratch_folder() as folder:
             path = folder / Path(artifact).name
             text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,7 +1,7 @@
 """Unity Catalog's registry where it differs from an MLflow server's.
 
-Its search knows neither conditions nor an order and says no tags and no aliases, a model is asked
-for by its name, and names have three parts. MLflow's client raises on what it does not know.
+Its search supports neither conditions (other than a model's name) nor an order, and returns neither
+tags nor aliases; names have three parts. MLflow's client raises on unsupported arguments.
 """
 
 import os
@@ -25,12 +25,12 @@ def check_name(name: str) -> None:
 
 
 def written(key: str) -> str:
-    """Return a tag's key as Unity Catalog takes it, which allows no dot (nor , - = / :) in one."""
+    """Return a tag's key with its dots escaped: Unity Catalog allows none (nor , - = / :)."""
     return key.replace(".", _DOT)
 
 
 def read(key: str) -> str:
-    """Return the key that `written` wrote."""
+    """Return the original of a key that `written` escaped."""
     return key.replace(_DOT, ".")
 
 
@@ -43,7 +43,7 @@ def page(name: str, number: int) -> str:
 def newest_versions(client: Client, name: str, last: int | None) -> list[Any]:
     """Return the `last` versions of a model, or all of them, newest first.
 
-    Each is asked for by its number: only so it has tags.
+    Each is read by its number, since only that response includes tags.
     """
     found = paged(lambda token: client.search_model_versions(f"name='{name}'", page_token=token))
     numbers = sorted((int(one.version) for one in found), reverse=True)[:last]

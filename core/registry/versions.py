@@ -1,4 +1,4 @@
-"""Registered versions: found by release or alias, tagged, given their aliases."""
+"""Registered versions: lookup by release or alias, tags, and aliases."""
 
 import re
 import time
@@ -30,20 +30,20 @@ from core.registry.places import is_unity, registry_uri
 
 _PAGE = 1000
 _LOGGED_MODEL = re.compile(r"^models:/(m-[^/]+)$|/models/(m-[0-9a-f]+)/artifacts/?$")
-"""The logged model in a version's source; a registry beside the tracking server knows it by where
-its files lie only."""
+"""The logged model in a version's source; in a separate registry, only the location of its files
+contains it."""
 _LISTED = 20
-"""Most names of registered models in one message."""
+"""Maximum number of registered models' names in one message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One registered version: MLflow's number, the operator's release, and what hangs on it.
+    """One registered version: MLflow's number, the operator's release, tags and aliases.
 
     Attributes:
         name: the registered model's.
-        number: MLflow's number; used again after a deletion.
-        release: its tag's, else `v0.0.<number>`: what answers of the proxy carry.
+        number: MLflow's number; reused after a deletion.
+        release: its tag's, else `v0.0.<number>`; included in the proxy's responses.
         run_id: the run that logged it; None where it names none.
         model_id: the MLflow model that it registers; None for one logged by MLflow 2.
         tags: all tags.
@@ -71,16 +71,16 @@ class Version:
         return datetime.fromtimestamp(self.created_ms / 1000, UTC)
 
     def threshold(self, contract: ModelContract) -> float:
-        """Return the threshold that a proxy uses: the tag's if it is one, else the contract's."""
+        """Return the threshold that a proxy uses: the tag's if valid, else the contract's."""
         try:
             return read_share(self.tags[names.TAG_THRESHOLD])
         except (KeyError, NumberError):
             return contract.threshold
 
     def is_version_of(self, other: "Version") -> bool:
-        """Return whether both are one version, described alike.
+        """Return whether both are one version with the same description.
 
-        A number alone is used again after a deletion.
+        Its number alone is not sufficient, since it is reused after a deletion.
         """
         mine, theirs = (
             (v.number, v.run_id, v.created_ms, v.tags.get(names.TAG_DESCRIPTION))
@@ -94,10 +94,10 @@ class Version:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Version":
-        """Read what `to_dict` wrote.
+        """Parse the output of `to_dict`.
 
         Raises:
-            TypeError, KeyError: it was not.
+            TypeError, KeyError: `data` is not such output.
         """
         return cls(**{**data, "aliases": tuple(data["aliases"])})
 
@@ -106,13 +106,13 @@ class Registry:
     """One registered model of one registry. Every call blocks, for a limited time.
 
     `uri` is the tracking server's address, `place` the registry's: the same unless another is
-    named.
+    given.
     """
 
     def __init__(
         self, name: str, uri: str, alias: str = names.CHAMPION, registry_uri: str = ""
     ) -> None:
-        """Name the model, its servers, and the alias that `resolve` follows; nothing is asked."""
+        """Store the model's name, its servers, and the alias for `resolve`, without a request."""
         self.name, self.uri, self.alias = name, uri.rstrip("/"), alias
         self.client = Client(self.uri, registry_uri.rstrip("/"))
         self.place = self.client.place
@@ -126,8 +126,8 @@ class Registry:
         """Return the version that an alias points to.
 
         Raises:
-            ModelMissing, AliasMissing: there is no such thing in the registry.
-            UnityName: it is Unity Catalog, where a name has three parts.
+            ModelMissing, AliasMissing: the registry has no such model or alias.
+            UnityName: in Unity Catalog, the model's name does not have three parts.
         """
         if self._unity:
             unity.check_name(self.name)
@@ -143,7 +143,7 @@ class Registry:
             raise
 
     def check_name(self) -> None:
-        """Check that this model is registered, wherever others are.
+        """Check that this model is registered; an empty registry passes.
 
         Raises:
             ModelMissing: it is not; lists those that are.
@@ -154,13 +154,14 @@ class Registry:
     def by_alias(self, alias: str) -> Version | None:
         """Return the version that an alias points to, or None.
 
-        Asked by a search: of a model that does not exist yet, a server with users says "forbidden".
+        Read from the model's list of aliases: on a request for an alias of a model that does not
+        exist yet, a server with users responds "forbidden".
         """
         number = self.aliases().get(alias)
         return None if number is None else self.find(number)
 
     def find(self, number: int) -> Version | None:
-        """Return the version of a number, or None."""
+        """Return the version with a number, or None."""
         try:
             return self._read(self.client.get_model_version(self.name, str(number)))
         except NotFound:
@@ -171,7 +172,7 @@ class Registry:
 
         Raises:
             UnknownVersion: there is none; lists the known releases.
-            ModelMissing: there is no such model, but others.
+            ModelMissing: the model is not registered, but others are.
         """
         if not self._unity and RELEASE.fullmatch(release):
             tagged = self.versions(f"tags.{names.TAG_RELEASE} = '{release}'")
@@ -188,7 +189,7 @@ class Registry:
     def versions(self, filters: str | None = None, last: int | None = None) -> list[Version]:
         """Return versions, newest first; `filters` and `last` (how many) limit them at the server.
 
-        `filters` is a condition of MLflow's search, for example on a tag; Unity Catalog has none.
+        `filters` is a condition of MLflow's search, for example on a tag; ignored in Unity Catalog.
         """
         aliases = self.aliases()
         if self._unity:
@@ -204,7 +205,7 @@ class Registry:
         return {k: int(v) for model in self._known() for k, v in model.aliases.items()}
 
     def set_alias(self, alias: str, number: int | None) -> None:
-        """Point an alias at a version number; None removes it, if it is there."""
+        """Point an alias at a version number; None removes it, if it exists."""
         if number is not None:
             self.client.set_registered_model_alias(self.name, alias, str(number))
         elif alias in self.aliases():
@@ -219,7 +220,7 @@ class Registry:
         self.client.delete_model_version_tag(self.name, str(version.number), self.tag(key))
 
     def tag(self, key: str) -> str:
-        """Return a tag's key as this registry takes it."""
+        """Return a tag's key as this registry stores it."""
         return unity.written(key) if self._unity else key
 
     def version_url(self, version: Version) -> str:
@@ -237,7 +238,7 @@ class Registry:
         return []
 
     def _others(self) -> str:
-        """Return the names of registered models, those most like this one first, as one text."""
+        """Return the names of registered models as one text, those most similar to this first."""
         most = None if self._unity else _PAGE
         models = self.client.search_registered_models(max_results=most)
         known = [model.name for model in models]
@@ -246,7 +247,7 @@ class Registry:
         return f"{shown}, …" if len(known) > _LISTED else shown
 
     def _read(self, found: Any, aliases: Mapping[str, int] | None = None) -> Version:
-        """Read MLflow's version; an answer that is none is no answer of MLflow."""
+        """Convert MLflow's version; one without a number is not a response of MLflow."""
         if not str(found.version).isdecimal():
             raise RegistryUnreachable(self.place, "not_mlflow")
         number, tags = int(found.version), dict(found.tags)
@@ -266,26 +267,26 @@ class Registry:
         )
 
     def _stated(self, version: Version) -> str | None:
-        """Return the release in the contract of a version that has no tag of one."""
+        """Return the release in the contract of a version that has no release tag."""
         if names.TAG_RELEASE in version.tags:
             return None
         return stated_release(self.client, version.number, version.uri)
 
 
 def open_registry(name: str | None = None) -> Registry:
-    """Return the registry of the environment's server, for a command; asks whether it is there.
+    """Return the registry of the environment's server, for a command; check that it responds.
 
     `name` is the registered model's, by default that of `MODEL_NAME`.
 
     Raises:
         NotAServer, NotARegistry: the environment names no server.
-        RegistryUnreachable: there is nobody to ask, said within seconds.
+        RegistryUnreachable: it does not respond; raised within seconds.
     """
     begun = time.monotonic()
     configure_client()
     uri = names.configure_mlflow_environment().rstrip("/")
     if not names.is_server(uri):
-        # A local file, as a bare `mlflow run` names, or nothing.
+        # A local file, as `mlflow run` sets by default, or nothing.
         raise NotAServer(default=names.DEFAULT_TRACKING_URI)
     place = registry_uri()
     for each in dict.fromkeys((uri, place)):

@@ -1,1 +1,1 @@
-"""What jobs on Spark need: a session that has the project's code, and why it failed."""
+"""Support for jobs on Spark: sessions with the project's code, datasets, and failures."""

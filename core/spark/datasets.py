@@ -1,7 +1,7 @@
-"""A dataset of Arrow's as a Spark data frame: the executors open its files as this machine would.
+"""An Arrow dataset as a Spark data frame: the executors open its files through Arrow.
 
-So a Delta table needs no jar and a bucket no connector: the driver has read the log, and each task
-gets some row groups of the files that it names.
+So a Delta table needs no jar and a bucket no connector: the driver reads the log, and each task
+gets some row groups of the files in it.
 """
 
 import pickle
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     )
 
 _TASKS = 4
-"""Tasks for each core: one that takes long keeps the others not waiting."""
+"""Tasks per core, so that one slow task does not leave the other cores idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class _FragmentReader:
-    """Reads the fragments that a partition names; runs on executors."""
+    """The function of `mapInArrow` that reads the fragments in a partition, on executors."""
 
     schema: pa.Schema
 
@@ -39,10 +39,10 @@ class _FragmentReader:
 
 
 def dataset_on_spark(session: "SparkSession", dataset: ds.FileSystemDataset) -> "DataFrame":
-    """Return a dataset as a data frame, columns of partitions included.
+    """Return a dataset as a data frame, partition columns included.
 
     Raises:
-        PySparkException: a column has a type that Spark does not know.
+        PySparkException: a column has a type that Spark does not support.
     """
     from pyspark.sql.pandas.types import (  # type: ignore[import-not-found,unused-ignore]
         from_arrow_schema,

@@ -1,6 +1,6 @@
-"""Why Spark failed, in its own terms and in ours, without a word of the rows.
+"""Conversion of Spark's failures into our errors, without values of rows.
 
-The texts of its errors may quote rows. Their conditions and classes do not, and name the cause.
+The messages of its errors may quote rows. Their conditions and classes do not, and name the cause.
 """
 
 import re
@@ -12,7 +12,7 @@ from core.messages import N_, _
 
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_.]+)\]")
 _RAISED = re.compile(r"^[ \t]+\S.*\n([A-Za-z_][\w.]*)(?=:|\s|$)", re.MULTILINE)
-"""What a traceback says was raised first, below the last line of code."""
+"""Class of the first exception in a traceback, below its last line of code."""
 _HINTS = (
     (("PATH_NOT_FOUND", "FileNotFoundException"), N_("the path does not exist")),
     (
@@ -29,11 +29,11 @@ _HINTS = (
         N_("the executors' Python (PYSPARK_PYTHON) is not the one of requirements-spark.lock"),
     ),
 )
-"""What an operator can do about a cause."""
+"""Remedies for the operator, by cause."""
 
 
 class SparkUnusable(ProjectError):
-    """Spark is not there, or it failed."""
+    """A missing Spark installation, or a failure of Spark."""
 
     code = "spark_unusable"
 
@@ -50,12 +50,12 @@ def failure(exc: Exception) -> SparkUnusable:
 
 
 def _causes(exc: Exception) -> list[str]:
-    """Return conditions and classes of an error and of what led to it, outermost first."""
+    """Return conditions and classes of an error and of its causes, outermost first."""
     found = [type(exc).__name__]
     condition = getattr(exc, "getCondition", lambda: None)()
     found += [condition] if condition else []
     java: Any = getattr(exc, "java_exception", None) or getattr(exc, "_origin", None)
-    with suppress(Exception):  # Java may have ended
+    with suppress(Exception):  # the JVM may have ended
         while java is not None:
             said = str(java.toString())
             found.append(said.split(":")[0].rsplit(".", 1)[-1])

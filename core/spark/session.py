@@ -27,22 +27,22 @@ _SHARED = (
     "APP_LANGUAGE",
     "OMP_NUM_THREADS",
 )
-"""What executors find in their environment as here: they read the same bucket."""
+"""Environment variables passed on to executors, which read the same bucket."""
 _SHIPPED = (".py", ".mo")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def quoted(column: str) -> str:
-    """Return a column's name as Spark's SQL takes any name."""
+    """Return a column's name quoted for Spark SQL."""
     return "`" + column.replace("`", "``") + "`"
 
 
 @contextmanager
 def spark_session(package: str) -> Iterator["SparkSession"]:
-    """Start Spark or join the one that `spark-submit` has started; executors get a package's code.
+    """Start Spark or join the session of `spark-submit`; executors get a package's code.
 
-    Where nothing else is said (`spark.master`), Spark runs in this machine's processes. A cluster's
-    processes get the variables by which the store is reached, and the language.
+    Unless `spark.master` is set, Spark runs in processes of this machine. A cluster's executors get
+    the environment variables for access to the store, and the language.
 
     Raises:
         SparkUnusable: pyspark or Java is missing, or Spark failed.
@@ -65,7 +65,7 @@ def spark_session(package: str) -> Iterator["SparkSession"]:
             for name in _SHARED:
                 if value := os.environ.get(name):
                     builder = builder.config(f"spark.executorEnv.{name}", value)
-            # To MLflow and to the store, `Score` and `score` are two columns.
+            # MLflow and the store treat `Score` and `score` as two columns.
             session = builder.config("spark.sql.caseSensitive", "true").getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
             session.sparkContext.addPyFile(str(pack_code(folder, package)))
@@ -78,9 +78,9 @@ def spark_session(package: str) -> Iterator["SparkSession"]:
 
 
 def pack_code(folder: Path, package: str) -> Path:
-    """Write a zip of a package and of `core`, all their rooms included; return its path.
+    """Write a zip of a package and of `core`, subpackages included; return its path.
 
-    Python imports from such a file as it is; Spark sends it to its executors.
+    Python can import from a zip; Spark distributes it to its executors.
     """
     archive = folder / f"{package}-code.zip"
     with zipfile.ZipFile(archive, "w") as out:
