@@ -1,1 +1,1 @@
-"""The inference store as files: what a captured row is, where it lies, which files count now."""
+"""The inference store as files: schema of captured rows, location, live files, quarantine."""

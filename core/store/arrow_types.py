@@ -1,4 +1,4 @@
-"""The Arrow types of the store's columns, from the one table of types."""
+"""The Arrow types of the store's columns, from the table of types (`core.contract.types`)."""
 
 from collections.abc import Mapping
 

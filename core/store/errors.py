@@ -1,11 +1,11 @@
-"""What can go wrong with the inference store.
+"""Errors of the inference store.
 
 StoreError
 ├── FileDamaged          a file or journal that cannot be read
 ├── StoreChanged         files were replaced while they were read
-├── StoreUnreachable     the bucket does not answer, or refuses
+├── StoreUnreachable     the bucket does not answer, or rejects a request
 ├── StoreBusy            another job is changing the store (see `core.store.job_lock`)
-├── JournalHeld          a proxy does not let go of a journal
+├── JournalHeld          a proxy does not release a journal
 └── StoreUnwritable      the folder cannot be changed
 """
 
@@ -14,27 +14,27 @@ from core.messages import N_
 
 
 class StoreError(ProjectError):
-    """The inference store cannot be used as asked."""
+    """Base class of errors of the inference store."""
 
     code = "store"
 
 
 class FileDamaged(StoreError):
-    """Facts: `path`, `reason`."""
+    """An unreadable file or journal; facts: `path`, `reason`."""
 
     code = "store_file_damaged"
     message = N_("The capture file {path} cannot be read ({reason}).")
 
 
 class StoreChanged(StoreError):
-    """Fact: `store`."""
+    """Files replaced while they were read; fact: `store`."""
 
     code = "store_changed"
     message = N_("A file of {store} was replaced or damaged while it was read; repeat the command.")
 
 
 class StoreUnreachable(StoreError):
-    """Facts: `store`, and the kind of failure as `cause`."""
+    """A bucket that does not answer; facts: `store`, and the kind of failure as `cause`."""
 
     code = "store_unreachable"
     message = N_(
@@ -44,14 +44,14 @@ class StoreUnreachable(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Fact: `store`."""
+    """A store that another job is changing; fact: `store`."""
 
     code = "store_busy"
     message = N_("Another compaction or retention of {store} is running; repeat later.")
 
 
 class BucketBusy(StoreBusy):
-    """Facts: `store`, and the folder of `claims`, where a killed job may have left one."""
+    """The same of a bucket; facts: `store`, and `claims`, where a killed job may have left one."""
 
     message = N_(
         "Another compaction or retention of {store} is running; repeat later, or delete "
@@ -60,7 +60,7 @@ class BucketBusy(StoreBusy):
 
 
 class JournalHeld(StoreError):
-    """Facts: the journal's `name`, and how many `seconds` it was waited for."""
+    """A journal that was not released; facts: its `name`, and the `seconds` of the wait."""
 
     code = "journal_held"
     message = N_(
@@ -70,7 +70,7 @@ class JournalHeld(StoreError):
 
 
 class StoreUnwritable(StoreError):
-    """Facts: `store`, the system's `reason`."""
+    """A store that cannot be written; facts: `store`, the system's `reason`."""
 
     code = "store_unwritable"
     message = N_(

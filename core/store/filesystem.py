@@ -1,7 +1,7 @@
-"""The inference store as a place of files: a local folder, or a prefix in a bucket.
+"""The inference store as a set of files: a local folder, or a prefix in a bucket.
 
-Whoever writes here replaces whole files: in a folder by a rename, in a bucket by an upload, which
-shows when it is complete. A reader never meets half a file.
+Writes replace whole files: in a folder by an atomic rename, in a bucket by an upload, which becomes
+visible when it is complete. A reader never sees a partial file.
 """
 
 import errno
@@ -40,7 +40,7 @@ def any_name(_name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file: its path in the store's filesystem, when it was written (epoch), and its bytes."""
+    """One file: its path in the store's filesystem, write time (epoch, s), and size in bytes."""
 
     path: PurePath
     modified: float
@@ -50,11 +50,11 @@ class StoredFile:
 class Store:
     """A folder or bucket of Parquet files, and the local folder of the journals that precede them.
 
-    Nothing is connected to before the first look.
+    No connection is made before the first access.
     """
 
     def __init__(self, place: Path | str, journals: Path | None = None) -> None:
-        """Name the place (`places.store_place`), and where its journals were moved to."""
+        """Set the location (`places.store_place`), and that of its journals if not the default."""
         self.place = place
         self.journals = journals or journal_folder(place)
 
@@ -73,30 +73,30 @@ class Store:
         return self._opened[0]
 
     def exists(self) -> bool:
-        """Return whether there is a folder of files or journals, or a bucket's prefix with files."""
+        """Return whether there is a folder of files or journals, or a bucket prefix with files."""
         there = self.folder.is_dir() if self.folder else bool(self.files())
         return there or self.journals.is_dir()
 
     def files(self, wanted: Callable[[str], bool] = any_name) -> list[StoredFile]:
-        """Return the Parquet files of wanted names in order of name, which is that of time."""
+        """Return the Parquet files whose names are `wanted`, sorted by name and so by time."""
         return self.listed(wanted=lambda name: name.endswith(PARQUET_SUFFIX) and wanted(name))
 
     def has(self, stem: str) -> bool:
-        """Return whether there is a Parquet file of the stem."""
+        """Return whether there is a Parquet file with the stem."""
         with self.reaching():
             return bool(self.filesystem.get_file_info(self.path(f"{stem}{PARQUET_SUFFIX}")).is_file)
 
     def listed(
         self, within: str = "", wanted: Callable[[str], bool] = any_name
     ) -> list[StoredFile]:
-        """Return the files of wanted names in the store or a folder of it, without hidden ones."""
-        try:  # and not `allow_not_found`, for which a bucket that is not there is an empty one
+        """Return the files, not hidden, whose names are `wanted`, in the store or its folder."""
+        try:  # not `allow_not_found`, which treats a missing bucket as an empty one
             with self.reaching():
                 root = pafs.FileSelector(self.path(within).rstrip("/"))
                 found = self.filesystem.get_file_info(root)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        # Most files of a year are not wanted, and a path costs more than a name to make and sort.
+        # Most files of a year are filtered out, and names are cheaper to make and sort than paths.
         named = ((info.base_name, info) for info in found if info.is_file)
         kept = [(name, info) for name, info in named if name[0] != "." and wanted(name)]
         make = Path if self.folder else PurePosixPath
@@ -116,7 +116,7 @@ class Store:
         Raises:
             FileNotFoundError: it has been removed.
             FileDamaged: it cannot be read; names it.
-            StoreUnreachable: the bucket does not give it.
+            StoreUnreachable: the bucket does not return it.
         """
         try:
             with self.reaching(), self._open(path) as file:
@@ -124,18 +124,18 @@ class Store:
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, StoreUnreachable) as exc:
-            # It may be whoever used the file that failed: only its own reading tells.
+            # The caller's block may have failed instead: reading the file alone decides.
             reason = self.damage(path)
             if reason is None:
                 raise
             raise FileDamaged(path=path, reason=reason) from exc
 
     def damage(self, path: PurePath) -> str | None:
-        """Read a Parquet file whole; return what is wrong with it, None for a sound one.
+        """Read a whole Parquet file; return its problem, None for an intact or a removed one.
 
         Raises:
-            OSError: this process may not read it.
-            StoreUnreachable: the bucket does not give it.
+            OSError: this process has no permission to read it.
+            StoreUnreachable: the bucket does not return it.
         """
         try:
             with self.reaching(), self._open(path) as file:
@@ -163,11 +163,11 @@ class Store:
 
     @contextmanager
     def new_file(self, stem: str) -> Iterator[IO[bytes]]:
-        """Yield a file to write, which takes the place of the stem's when the block ends well.
+        """Yield a file to write, which replaces the stem's Parquet file if the block succeeds.
 
         Raises:
             OSError: the folder cannot be written.
-            StoreUnreachable: the bucket does not take it.
+            StoreUnreachable: the bucket does not accept it.
         """
         target = self.path(f"{stem}{PARQUET_SUFFIX}")
         if self.folder is not None:
@@ -178,7 +178,7 @@ class Store:
         with tempfile.TemporaryFile(dir=self.journals) as file:
             yield file
             file.flush()
-            # All of it at once: a stream that ends early would be completed as if it were whole.
+            # All of it in one write: a stream that ends early would still be completed, truncated.
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             with self.reaching():
                 stream = self.filesystem.open_output_stream(target)
@@ -187,11 +187,10 @@ class Store:
 
     @contextmanager
     def new_parquet(self, stem: str, schema: pa.Schema) -> Iterator[Any]:
-        """Yield a Parquet writer, whose file takes the place of the stem's as `new_file` says.
+        """Yield a Parquet writer, whose file replaces the stem's as in `new_file`.
 
-        Each page has a checksum, which `parquet` and `core.captured.reader` verify. The metadata of
-        the schema becomes the footer's, where it stands once: Arrow's own copy of the schema would
-        hold it again.
+        Each page has a checksum, which `parquet` and `core.captured.sources` verify. The schema's
+        metadata is written to the footer only: Arrow's own copy of the schema would repeat it.
         """
         plain, footer = schema.remove_metadata(), schema.metadata or {}
         with (
@@ -202,13 +201,13 @@ class Store:
             yield writer
 
     def delete(self, path: PurePath) -> None:
-        """Remove a file; one that is gone already is no error."""
+        """Remove a file; one that is already removed is not an error."""
         with suppress(FileNotFoundError), self.reaching():
             self.filesystem.delete_file(str(path))
 
     @contextmanager
     def reaching(self) -> Iterator[None]:
-        """Turn what a bucket answers instead of files into our error; a folder's errors stay."""
+        """Convert a bucket's errors into StoreUnreachable; a folder's errors are unchanged."""
         try:
             yield
         except FileNotFoundError:
@@ -230,17 +229,17 @@ class Store:
 
 
 def schema_of(file: Any) -> pa.Schema:
-    """Return an open file's schema with all that its footer says, as `new_parquet` takes it."""
+    """Return an open file's schema with its footer's metadata, as `new_parquet` expects it."""
     footer = file.metadata.metadata or {}
     return file.schema_arrow.with_metadata({k: v for k, v in footer.items() if k != _ARROWS_OWN})
 
 
 def unlike_captures(schema: pa.Schema) -> str | None:
-    """Return why a file of this schema holds no captured rows, None if it may."""
+    """Return why a file with this schema cannot hold captured rows, None if it can."""
     wanted = {**LEADING_COLUMNS, **TRAILING_COLUMNS}
     for name, kind in wanted.items():
         if name not in schema.names:
-            if name != "period":  # files written before it was have none
+            if name != "period":  # absent in files of older releases
                 return _("no column {name}", name=name)
         elif schema.field(name).type != ARROW_TYPES[kind]:
             return _("the column {name} is not a {kind}", name=name, kind=kind)
@@ -248,7 +247,7 @@ def unlike_captures(schema: pa.Schema) -> str | None:
 
 
 def _is_arrows_own(exc: BaseException | None) -> bool:
-    """Return whether Arrow found fault with a file's bytes, and neither the system nor a bucket."""
+    """Return whether an error is of Arrow on a file's bytes, and not of the system or a bucket."""
     if isinstance(exc, OSError):
         return exc.errno == errno.EIO or (exc.errno is None and not _CODE.search(str(exc)))
     return isinstance(exc, pa.ArrowException) and not isinstance(exc, MemoryError)

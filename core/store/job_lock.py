@@ -1,9 +1,9 @@
-"""One job at a time changes a store; readers and proxies never wait for it.
+"""Mutual exclusion of jobs that change a store; readers and proxies never wait for it.
 
-A folder has a lock file, which the system lets go of when its holder dies. A bucket has none: each
-job puts a claim of its own, then looks for others. Of two jobs the one that looks later sees the
-other's claim and gives up; that may be both, never none. A claim that its job left behind when it
-was killed counts for `CLAIM_SECONDS` by the bucket's own clock.
+A folder has a lock file, which the system releases when its holder ends. A bucket has none: each
+job writes a claim of its own, then lists the others. Of two jobs at least the one that lists later
+sees the other's claim and gives up, possibly both. The claim of a killed job expires after
+`CLAIM_SECONDS` by the bucket's own clock.
 """
 
 import uuid
@@ -16,7 +16,7 @@ from core.store.errors import BucketBusy, StoreBusy
 from core.store.filesystem import Store
 
 CLAIM_SECONDS = 6 * 3600.0
-"""Longer than any job takes."""
+"""Lifetime of a claim in seconds, longer than any job takes."""
 
 _LOCK = ".compact.lock"
 _CLAIMS = ".claims"
@@ -24,7 +24,7 @@ _CLAIMS = ".claims"
 
 @contextmanager
 def exclusive(store: Store) -> Iterator[None]:
-    """Hold the store for this job.
+    """Hold the exclusive lock of the store for this job.
 
     Raises:
         StoreBusy: another job holds it.

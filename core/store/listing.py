@@ -1,4 +1,4 @@
-"""Which files of the inference store count now: a compacted one stands for those it replaces."""
+"""The live files of the inference store: a compacted file supersedes those that it replaces."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from core.store.schema import is_compacted, replaced_stems
 
 @dataclass(frozen=True, slots=True)
 class StoreFiles:
-    """One look at a store's Parquet files.
+    """A snapshot of a store's Parquet files.
 
     Attributes:
         live: the files that hold each converted row once, in order of time.
-        replaced: by stem, the compacted file that stands for it; no row of such a stem counts,
-            wherever it is found.
-        listed: every file that was there, by stem, those included that no longer count.
+        replaced: by stem, the compacted file that replaces it; rows of such a stem are ignored in
+            any other file or journal.
+        listed: every existing file by stem, replaced ones included.
     """
 
     live: tuple[PurePath, ...]
@@ -31,9 +31,9 @@ class StoreFiles:
 
 
 def list_store(store: Store, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
-    """Look at the store once, and at the files of the names that are `wanted` only.
+    """Return a snapshot of the store, limited to files whose names are `wanted`.
 
-    A compacted file and those that it replaces must be wanted or not together.
+    A compacted file and those that it replaces must be wanted or unwanted together.
 
     Raises:
         FileDamaged: a compacted file's footer cannot be read; names it.
@@ -46,7 +46,7 @@ def list_store(store: Store, wanted: Callable[[str], bool] = any_name) -> StoreF
 
 
 def is_replaced(store: Store, stem: str) -> bool:
-    """Return whether a compacted file holds a stem's rows; it bears the same day.
+    """Return whether a compacted file, which has the same day, holds a stem's rows.
 
     Raises:
         FileDamaged: a compacted file's footer cannot be read; names it.
@@ -56,7 +56,7 @@ def is_replaced(store: Store, stem: str) -> bool:
 
 
 def _replaced(store: Store, files: Iterable[StoredFile]) -> dict[str, PurePath]:
-    """Map replaced stems to the live file that speaks for them, which may be a compacted one's."""
+    """Map replaced stems, those of compacted files included, to the live file with their rows."""
     spoken_for: dict[PurePath, frozenset[str]] = {}
     for path in (file.path for file in files if is_compacted(file.path.stem)):
         try:
@@ -67,6 +67,6 @@ def _replaced(store: Store, files: Iterable[StoredFile]) -> dict[str, PurePath]:
         except (ValueError, TypeError) as exc:
             raise FileDamaged(path=path, reason=_("not a readable Parquet file")) from exc
     gone = frozenset().union(*spoken_for.values())
-    # A file that replaces a compacted one lists what that one listed, so live ones come last.
+    # A file that replaces a compacted one also lists its stems; live files come last, to win.
     ordered = sorted(spoken_for, key=lambda path: path.stem not in gone)
     return {stem: path for path in ordered for stem in spoken_for[path]}

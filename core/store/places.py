@@ -1,7 +1,7 @@
-"""Where the inference store and its journals are, and how a job asks the proxies to rotate.
+"""Locations of the inference store and its journals, and the request for rotation by the proxies.
 
-The store is a folder or an object store's URI. Journals are always in a local folder, since nothing
-can be appended to an object.
+The store is a folder or an object store's URI. Journals are always in a local folder, since objects
+do not support appending.
 """
 
 import re
@@ -13,23 +13,23 @@ DEFAULT_REMOTE_JOURNALS = Path("var/journal")
 """Parent of the journals' folders of stores that are URIs."""
 
 ROTATE_REQUEST = "rotate.request"
-"""File in the journals' folder. Whoever writes it anew asks each proxy that appends there to seal
-its open journals, now and not at its next turn; a proxy looks for it once a second. Once the lock
-of a journal that was there before is free, no proxy will append to it again, and who asked removes
-the file."""
+"""File in the journals' folder. Writing it anew requests that each proxy that appends there seals
+its open journals at once; proxies poll for it once a second. Once the lock of a journal that
+existed before is free, no proxy will append to it again, and the requesting job removes the
+file."""
 
 ROTATE_LOOK_SECONDS = 1.0
-"""How often a proxy looks."""
+"""Polling interval of a proxy, in seconds."""
 
 _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _BUCKET = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]+(/[^/?#]+)*/*")
 
 
 def store_place(text: str) -> Path | str:
-    """Return what `INFERENCE_STORE` names: a folder, or `s3://bucket/prefix` without a last slash.
+    """Parse `INFERENCE_STORE`: a folder, or `s3://bucket/prefix`, without its trailing slash.
 
     `file://` is a folder. Keys, region and endpoint of a bucket come from the usual `AWS_`
-    variables; a URI that holds keys or options is refused, since it is shown and logged.
+    variables; a URI that holds keys or options is rejected, since it is shown and logged.
 
     Raises:
         ValueError: it is neither.
@@ -46,8 +46,8 @@ def store_place(text: str) -> Path | str:
 def journal_folder(place: Path | str, moved_to: str = "") -> Path:
     """Return the folder of a store's journals: `JOURNAL_DIR` where it is set, or the default.
 
-    Without it a folder's journals lie within it, and those of a URI under `var/journal`, each store
-    apart from others.
+    By default a folder's journals are within it, and those of a URI under `var/journal`, in one
+    folder per store.
     """
     if moved_to:
         return Path(moved_to)

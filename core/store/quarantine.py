@@ -1,9 +1,9 @@
 """Unreadable files are moved to quarantine, so that one of them does not fail every job.
 
-Whatever meets one moves it to the folder `quarantine` of the store (a journal: of the journals'
-folder), with its reason and about how many rows are missing in a file beside it, and goes on with
-all the others. It stays there, and every job says so, until a person has repaired it and put it
-back, or deleted it.
+The process that finds one moves it to the folder `quarantine` of the store (a journal: of the
+journals' folder), records the reason and the approximate number of missing rows in a file beside
+it, and continues with the others. It stays there, reported by every job, until an operator has
+repaired it and put it back, or deleted it.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,11 +25,11 @@ from core.store.quarantined import FOLDER, REASON_SUFFIX, Quarantined, read_reco
 from core.store.schema import JOURNAL_SUFFIX
 
 _NEIGHBOURS = 8
-"""Sound files that tell how long a row is, where a file's own footer does not tell its rows."""
+"""Intact files from which the bytes per row are estimated, where a file's footer is unreadable."""
 
 
 class Unreadable:
-    """What one job leaves out: the files that it cannot read, put aside unless it only looks."""
+    """The unreadable files that one job skips; they are quarantined unless `only_look` is set."""
 
     def __init__(self, store: Store, *, only_look: bool = False) -> None:
         """Start with none."""
@@ -37,20 +37,20 @@ class Unreadable:
         self._found: dict[str, Quarantined] = {}
 
     def __contains__(self, name: str) -> bool:
-        """Return whether this job leaves out a file."""
+        """Return whether this job skips a file."""
         return name in self._found
 
     def __len__(self) -> int:
-        """Return how many files this job has found that it cannot read."""
+        """Return the number of files that this job found unreadable."""
         return len(self._found)
 
     def add(self, damage: FileDamaged) -> None:
-        """Leave out a file."""
+        """Skip a damaged file, and quarantine it unless `only_look` is set."""
         found = put_aside(self._store, damage, move=not self._only_look)
         self._found[found.name] = found
 
     def files(self, wanted: Callable[[str], bool] = any_name) -> StoreFiles:
-        """Look at the store once, without what is left out.
+        """Return a snapshot of the store, without the skipped files.
 
         Raises:
             StoreUnreachable: the bucket does not answer.
@@ -62,15 +62,15 @@ class Unreadable:
                 self.add(damage)
 
     def all(self) -> tuple[Quarantined, ...]:
-        """Return what cannot be read, found by this job or put aside before, in order of time."""
+        """Return unreadable files, found by this job or quarantined before, in order of time."""
         kept = {one.name: one for one in quarantined(self._store)}
         return tuple(one for _name, one in sorted({**self._found, **kept}.items()))
 
 
 def put_aside(store: Store, damage: FileDamaged, *, move: bool = True) -> Quarantined:
-    """Move a damaged file out of the store's way; the result says whether it could be moved.
+    """Quarantine a damaged file; the result records whether it could be moved.
 
-    A journal that a proxy is appending to stays: the conversion that follows meets it again.
+    A journal that a proxy is appending to stays, and is found again when it is converted.
     """
     path = PurePath(damage.facts["path"])
     found = Quarantined(path.name, damage.facts["reason"], _rows_about(store, path))
@@ -89,11 +89,11 @@ def put_aside(store: Store, damage: FileDamaged, *, move: bool = True) -> Quaran
 
 
 def move_aside(store: Store, path: PurePath, found: Quarantined) -> None:
-    """Move a file into the folder `quarantine` beside it, its reason first.
+    """Write a file's reason into the folder `quarantine` beside it, then move the file there.
 
     Raises:
-        OSError: this process may not, or there is no room for the reason.
-        StoreUnreachable: the bucket does not let it.
+        OSError: this process has no permission, or there is no space for the reason.
+        StoreUnreachable: the bucket does not permit it.
     """
     target = path.parent / FOLDER / path.name
     record = f"{target}{REASON_SUFFIX}"
@@ -109,12 +109,12 @@ def move_aside(store: Store, path: PurePath, found: Quarantined) -> None:
 
 
 def quarantined(store: Store) -> list[Quarantined]:
-    """Return what was put aside and is still there, in order of time."""
+    """Return the files that are in quarantine, in order of time."""
     return sorted((found for _fs, _path, found in _kept(store)), key=lambda one: one.name)
 
 
 def drop_quarantined(store: Store, before: datetime) -> int:
-    """Delete what was put aside and began before a moment (aware); return how many files."""
+    """Delete quarantined files that began before a moment (aware); return how many."""
     old = [
         (filesystem, path)
         for filesystem, path, found in _kept(store)
@@ -127,7 +127,7 @@ def drop_quarantined(store: Store, before: datetime) -> int:
 
 
 def _kept(store: Store) -> Iterator[tuple[Any, str, Quarantined]]:
-    """Yield what was put aside: its file system, its path there, and what is known of it."""
+    """Yield each quarantined file: its file system, its path there, and its record."""
     places = [(pafs.LocalFileSystem(), str(store.journals / FOLDER))]
     with store.reaching():
         places.append((store.filesystem, store.path(FOLDER)))
@@ -143,7 +143,7 @@ def _kept(store: Store) -> Iterator[tuple[Any, str, Quarantined]]:
 
 
 def _rows_about(store: Store, path: PurePath) -> int | None:
-    """Return how many rows a damaged file holds: by itself, or by its size and its neighbours'."""
+    """Return about how many rows a damaged file has: by its content, or by size and other files."""
     try:
         if path.suffix == JOURNAL_SUFFIX:
             return max(0, Path(path).read_bytes().count(b"\n") - 1)

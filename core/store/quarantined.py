@@ -1,6 +1,6 @@
-"""What was put aside because it cannot be read, and how people are told.
+"""Records of quarantined files, and their messages for the operator.
 
-Without Arrow, which the proxy's workers do without.
+Without Arrow, which the proxy's workers do not import.
 """
 
 import json
@@ -13,7 +13,7 @@ from core.messages import N_, _, ngettext
 from core.store.schema import moment_of
 
 EXIT_QUARANTINED = 4
-"""Exit code of a job that is done but for files that cannot be read."""
+"""Exit code of a job that completed except for unreadable files."""
 
 FOLDER = "quarantine"
 REASON_SUFFIX = ".reason.json"
@@ -21,13 +21,13 @@ REASON_SUFFIX = ".reason.json"
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A file that was put aside.
+    """A quarantined file.
 
     Attributes:
         name: the file's name.
-        reason: what is wrong with it, for people.
-        rows: about how many rows are in it; None where nothing tells.
-        moved: whether it could be moved; one that could not is left out of the job all the same.
+        reason: the problem, as text for the operator.
+        rows: approximate number of rows in it; None where it is unknown.
+        moved: whether it could be moved; the job skips it in any case.
     """
 
     name: str
@@ -37,15 +37,15 @@ class Quarantined:
 
     @property
     def moment(self) -> datetime | None:
-        """Return when its first row was answered, by its name; None where that does not tell."""
+        """Return the time of its first row, by its name; None where the name has none."""
         return moment_of(self.name)
 
     def record(self) -> str:
-        """Return what stands in the file beside it."""
+        """Return the content of the record file beside it, as JSON."""
         return json.dumps({"reason": self.reason, "rows": self.rows}, ensure_ascii=False)
 
     def __str__(self) -> str:
-        """Return in a sentence what a person should know."""
+        """Return the message for the operator."""
         facts = {"name": self.name, "reason": self.reason}
         if self.rows is None:
             return _(
@@ -62,18 +62,18 @@ class Quarantined:
 
 
 def read_record(name: str, record: bytes) -> Quarantined:
-    """Return a file that was put aside by what stands beside it."""
+    """Return a quarantined file from the record beside it."""
     return Quarantined(name, **json.loads(record))
 
 
 def quarantined_journals(journals: Path) -> list[Quarantined]:
-    """Return the journals that were put aside, in order of time."""
+    """Return the quarantined journals, in order of time."""
     records = sorted((journals / FOLDER).glob(f"*{REASON_SUFFIX}"))
     return [read_record(p.name.removesuffix(REASON_SUFFIX), p.read_bytes()) for p in records]
 
 
 def told(files: Iterable[Quarantined]) -> list[str]:
-    """Return for people a line for each file that cannot be read, and what to do with them."""
+    """Return a line for each unreadable file, and the advice for the operator."""
     lines = [str(one) for one in files]
     advice = N_(
         "What was put aside is in the folder quarantine: repair it and put it back, or delete it."

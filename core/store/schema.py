@@ -1,16 +1,16 @@
 """The inference store: columns of a captured row, file names, and the journal that precedes them.
 
-A proxy appends each answered batch to a journal before the answer leaves, and turns sealed journals
-into Parquet files of the same stem. A reader therefore sees every answered row exactly once: read
-the journals first, then list the Parquet files, and drop a journal whose stem has become one.
+A proxy appends each batch to a journal before it sends the response, and converts sealed journals
+into Parquet files of the same stem. A reader sees every captured row exactly once as follows: read
+the journals first, then list the Parquet files, and drop a journal whose stem is among them.
 
 A journal is a text file: a JSON header line, then one JSON array per row in the header's column
-order. Its owner holds an exclusive `flock` on it; a journal that can be locked has no living owner.
+order. Its owner holds an exclusive `flock` on it; one that can be locked has no running owner.
 
-Small files of a past day and version may be merged into one, whose name says `compacted` and whose
-footer lists the stems that it replaces. From the moment it has its name, a reader leaves those
-stems out, be they Parquet files or journals. The replaced files are removed much later, when every
-reader that listed the folder before has finished; so nobody sees a row twice or not at all.
+Small files of a past day and version may be merged into one, whose name has `compacted` and whose
+footer lists the stems that it replaces. Once it has its final name, readers ignore those stems, in
+Parquet files and journals alike. The replaced files are removed much later, when every reader that
+listed the folder before has finished; so no reader sees a row twice or misses one.
 """
 
 import hashlib
@@ -30,18 +30,18 @@ JOURNAL_SUFFIX = ".jsonl"
 PARQUET_SUFFIX = ".parquet"
 
 COMPACTED = "compacted"
-"""Marks the stem of a file that replaces others."""
+"""Marker in the stem of a file that replaces others."""
 REPLACED_KEY = b"replaced_stems"
 """Key of the replaced stems, a JSON list, in a compacted file's footer."""
 
 ROLE_PRIMARY = "primary"
-"""Role of a row whose score was the answer."""
+"""Role of a row whose score was returned to the client."""
 ROLE_SHADOW = "shadow"
-"""Role of a row that another version scored beside the one that answered."""
+"""Role of a row that another version scored besides the one that served the request."""
 ROLE_BATCH = "batch"
 """Role of a row that was scored for a list or from a file."""
 ANSWERED = (ROLE_PRIMARY, ROLE_BATCH)
-"""Roles of rows whose score somebody got; drift and performance are about these."""
+"""Roles of rows whose score was returned to a client; drift and performance use these."""
 
 CONSTANT_COLUMNS = ("model_name", "model_version", "registry_version", "role")
 """Columns that are the same for all rows of one file; a journal keeps them in its header."""
@@ -49,7 +49,7 @@ CONSTANT_COLUMNS = ("model_name", "model_version", "registry_version", "role")
 
 @dataclass(frozen=True, slots=True)
 class JournalHeader:
-    """What all rows of one journal share.
+    """The header of a journal, common to all its rows.
 
     `constants` holds `CONSTANT_COLUMNS`; `columns` maps the others, features included and in row
     order, to `string`, `long`, `double`, `boolean` or `timestamp`.
@@ -74,7 +74,7 @@ class JournalHeader:
         return {**LEADING_COLUMNS, **features, **TRAILING_COLUMNS}
 
     def row_maker(self, given: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-        """Return what puts values, given in this order of columns, into the journal's order.
+        """Return the function that reorders values from columns `given` to the journal's order.
 
         Raises:
             ValueError: a column is not given.
@@ -88,10 +88,10 @@ class JournalHeader:
 
     @classmethod
     def from_line(cls, line: bytes) -> "JournalHeader":
-        """Read a journal's first line.
+        """Parse a journal's first line.
 
         Raises:
-            ValueError: the line is no journal header.
+            ValueError: the line is not a journal header.
         """
         try:
             data = json.loads(line)
@@ -103,14 +103,14 @@ class JournalHeader:
 def file_stem(opened: datetime, owner: str, registry_version: int) -> str:
     """Return a stem that sorts by time and names the writer and the version.
 
-    `opened` is made UTC; `owner` (process and a random part) keeps two workers apart.
+    `opened` is converted to UTC; `owner` (process and a random part) distinguishes workers.
     """
     stamp = opened.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     return f"{stamp}-v{registry_version}-{owner}"
 
 
 def moment_of(name: str) -> datetime | None:
-    """Return when the file of a name was opened (UTC); None for a name that is none of ours."""
+    """Return when the file with a name was opened (UTC); None for a name of another form."""
     try:
         return datetime.strptime(name.split("-")[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
     except ValueError:
@@ -129,7 +129,7 @@ def is_compacted(stem: str) -> bool:
 
 
 def compacted_stem(stems: Iterable[str]) -> str:
-    """Return the stem of the file that replaces these: the same for the same ones, in time order.
+    """Return the stem of the file that replaces these; deterministic, and sorted by time.
 
     It begins like the first of them: `<time>-v<version>`.
     """
@@ -140,9 +140,9 @@ def compacted_stem(stems: Iterable[str]) -> str:
 
 
 def replaced_stems(footer: Mapping[bytes, bytes]) -> frozenset[str]:
-    """Return what a file replaces, by its Parquet footer's key-value metadata.
+    """Return the stems that a file replaces, by its Parquet footer's key-value metadata.
 
     Raises:
-        ValueError: the footer says so in a way that cannot be read.
+        ValueError: the footer's entry cannot be parsed.
     """
     return frozenset(json.loads(footer.get(REPLACED_KEY, b"[]")))

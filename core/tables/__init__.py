@@ -1,1 +1,1 @@
-"""Flat tables as people have them: one reader of CSV, .xlsx, Parquet and JSON lines, one writer."""
+"""Flat tables in common file formats: one reader of CSV, .xlsx, Parquet, JSON lines; one writer."""

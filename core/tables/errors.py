@@ -1,9 +1,9 @@
-"""What can be wrong with a table as a whole; cells that are not as wanted are their reader's."""
+"""Errors of a table as a whole; errors of single cells are left to the caller."""
 
 from core.errors import ProjectError
 
 
 class UnreadableTable(ProjectError):
-    """A file that is no table, or not one of its kind; no message quotes a value of it."""
+    """A file that is not a table, or not of its format; no message quotes a cell's value."""
 
     code = "unreadable_table"

@@ -1,8 +1,8 @@
-"""Numbers and yes or no as people write them in tables, a column at a time.
+"""Numbers and booleans in the notations of hand-written tables, parsed a column at a time.
 
-A mark between digits is the decimal mark or separates thousands. `1.234.567`, `1.234,5` and `7,5`
-can be read in one way only; `1.234` and `1,234` in two, and the other cells of the file decide
-(`decimal_mark`). Where they do not, it is no number: a factor of a thousand is not guessed.
+A mark between digits is the decimal mark or a thousands separator. `1.234.567`, `1.234,5` and `7,5`
+are unambiguous; `1.234` and `1,234` are ambiguous, and the other cells of the file decide
+(`decimal_mark`). Where they do not, it is not a number: a factor of a thousand is not guessed.
 """
 
 import re
@@ -24,12 +24,12 @@ _SIGN = "[+-]?"
 _POINTS = rf"{_SIGN}[1-9]\d{{0,2}}(\.\d{{3}})"
 _COMMAS = rf"{_SIGN}[1-9]\d{{0,2}}(,\d{{3}})"
 PORTUGUESE = rf"^({_POINTS}+,\d+|{_POINTS}{{2,}})$"
-"""Points separate thousands, beyond doubt."""
+"""Points are unambiguously thousands separators."""
 ENGLISH = rf"^({_COMMAS}+\.\d+|{_COMMAS}{{2,}})$"
 LONE_POINT, LONE_COMMA = rf"^{_POINTS}$", rf"^{_COMMAS}$"
-"""A thousand, or three decimals."""
+"""Ambiguous: a thousands separator, or three decimals."""
 _DOUBTFUL = {"": f"{LONE_POINT}|{LONE_COMMA}", ".": LONE_COMMA, ",": "^$"}
-"""Texts that can be read in two ways, by the file's decimal mark."""
+"""Ambiguous texts, by the file's decimal mark."""
 _NO_TEXT, _NO_NUMBER = pa.scalar(None, pa.string()), pa.scalar(None, pa.float64())
 _PLAIN = rf"^{_SIGN}(\d+(\.\d*)?|\.\d+)([eE]{_SIGN}\d{{1,3}})?$"
 _LONG = rf"^{_SIGN}\d{{16,}}$"
@@ -37,10 +37,10 @@ _DECIMAL = {mark: re.compile(rf"{_SIGN}\d*{re.escape(mark)}\d+") for mark in ",.
 
 
 def decimal_mark(cells: Iterable[str], separator: str) -> str:
-    """Return the decimal mark of a file, `,` or `.`, by its cells; "" where they do not tell.
+    """Return the decimal mark of a file, `,` or `.`, by its cells; "" where it is undetermined.
 
-    `separator` decides where only cells such as `1.234` have a mark: with commas between cells a
-    point is decimal, with anything else a comma is.
+    Where only cells such as `1.234` have a mark, it is the decimal mark if usual for `separator`: a
+    point with commas between cells, a comma with anything else.
     """
     found, lone = set(), set()
     for cell in (text.strip() for text in cells):
@@ -57,18 +57,18 @@ def decimal_mark(cells: Iterable[str], separator: str) -> str:
 
 
 def read_numbers(texts: pa.Array, decimal: str) -> tuple[pa.Array, pa.Array]:
-    """Return the numbers that texts write, and which texts write none.
+    """Parse texts as numbers; return these and the mask of texts that are not numbers.
 
     Args:
         texts: trimmed strings or nulls, shape (n,).
         decimal: the file's decimal mark, or "" where it is not known.
 
     Returns:
-        doubles with null where there is none, and the mask of texts that are no number, (n,) each.
+        doubles with null where there is none, and the mask of texts that are invalid, (n,) each.
     """
     marks = {mark for mark in ",." if pc.any(pc.match_substring(texts, mark)).as_py()}
     if marks <= {decimal}:
-        # The usual column, at a fifth of the cost: no cell of it can be read in two ways.
+        # The usual column, at a fifth of the cost: none of its cells is ambiguous.
         numbers, refused = _plain(texts, pa.scalar(False))
         if not pc.any(refused).as_py():
             return numbers, refused
@@ -80,7 +80,7 @@ def read_numbers(texts: pa.Array, decimal: str) -> tuple[pa.Array, pa.Array]:
 
 
 def _plain(texts: pa.Array, doubtful: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return the numbers of texts with one mark at most, and which texts are none or doubtful."""
+    """Return the numbers of texts with at most one mark, and the mask of texts without one."""
     texts = pc.replace_substring(texts, ",", ".")
     good = pc.and_not(pc.match_substring_regex(texts, _PLAIN), doubtful)
     plain = pc.utf8_ltrim(pc.if_else(good, texts, _NO_TEXT), "+")
@@ -90,13 +90,13 @@ def _plain(texts: pa.Array, doubtful: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def _without(texts: pa.Array, pattern: str, mark: str) -> pa.Array:
-    """Return texts without a mark where they have a pattern."""
+    """Return texts with `mark` removed where they match `pattern`."""
     found = pc.match_substring_regex(texts, pattern)
     return pc.if_else(found, pc.replace_substring(texts, mark, ""), texts)
 
 
 def typed(texts: pa.Array, kind: str | None, decimal: str) -> list[Any]:
-    """Return a column's cells as values of a type; a text that writes none stays text.
+    """Return a column's cells as values of a type; a text that cannot be converted stays text.
 
     Args:
         texts: strings, shape (n,).
@@ -114,14 +114,14 @@ def typed(texts: pa.Array, kind: str | None, decimal: str) -> list[Any]:
         values = [_whole(value) for value in values]
     for place in pc.indices_nonzero(refused).to_pylist():
         values[place] = texts[place].as_py()
-    if kind == "long":  # a double does not hold every whole number of so many digits
+    if kind == "long":  # a double cannot represent every integer of so many digits
         for place in pc.indices_nonzero(pc.match_substring_regex(trimmed, _LONG)).to_pylist():
             values[place] = int(trimmed[place].as_py())
     return [yes_or_no(value) for value in values] if kind == "boolean" else values
 
 
 def typed_values(values: Sequence[Any], kind: str | None) -> list[Any]:
-    """Return cells that a workbook has typed, those among them that are text read as `typed`."""
+    """Return the typed cells of a workbook, with text cells converted as in `typed`."""
     texts = [value if isinstance(value, str) else None for value in values]
     read = typed(pa.array(texts, pa.string()), kind, "")
     number = _whole if kind == "long" else (lambda value: value)
@@ -136,7 +136,7 @@ def _whole(value: Any) -> Any:
 
 
 def yes_or_no(value: Any) -> Any:
-    """Return a value that says yes or no as a bool, any other as it is."""
+    """Return a yes-or-no value as a bool, any other unchanged."""
     if isinstance(value, str):
         letters = unicodedata.normalize("NFKD", value.strip().lower())
         return _WORDS.get("".join(x for x in letters if not unicodedata.combining(x)), value)

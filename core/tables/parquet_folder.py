@@ -1,7 +1,7 @@
-"""Parquet beyond one file: a folder, a partitioned one, a bucket's, or a Delta table.
+"""Parquet datasets: a folder, a partitioned folder, a bucket's prefix, or a Delta table.
 
-A Delta table keeps files of deleted and replaced rows, which only its log tells from the others. So
-whatever lies in, under or over a folder `_delta_log` is read by that log, or not at all.
+A Delta table keeps files of deleted and replaced rows, which only its log distinguishes from live
+ones. So a folder that has, contains or is below a `_delta_log` is read by that log, or rejected.
 """
 
 import os
@@ -18,7 +18,7 @@ from core.tables.errors import UnreadableTable
 DELTA_LOG = "_delta_log"
 _BUCKET = "s3://"
 _HIDDEN = ("_", ".")
-"""Beginnings of names that are no data: Spark's own marks and unfinished files."""
+"""Prefixes of names that are not data: Spark's markers and unfinished files."""
 
 
 def is_bucket(source: object) -> bool:
@@ -27,7 +27,7 @@ def is_bucket(source: object) -> bool:
 
 
 def source_of(text: str) -> Path | str:
-    """Return a command's input: a local path, or a bucket's address as it is."""
+    """Return a command's input: a local path, or a bucket's address unchanged."""
     return text if is_bucket(text) else Path(text)
 
 
@@ -41,7 +41,7 @@ class ParquetPlace:
 
     @classmethod
     def of(cls, source: Path | str) -> "ParquetPlace":
-        """Return the place of a local path or of `s3://bucket/prefix`; nothing is looked at."""
+        """Return the place of a local path or of `s3://bucket/prefix`; no file is accessed."""
         if is_bucket(source):
             files, path = pafs.FileSystem.from_uri(str(source).rstrip("/"))
             return cls(str(source), files, path)
@@ -49,7 +49,7 @@ class ParquetPlace:
 
     @property
     def is_folder(self) -> bool:
-        """Return whether it is there and a folder."""
+        """Return whether it exists and is a folder."""
         return self._is_folder(self.path)
 
     @property
@@ -60,10 +60,10 @@ class ParquetPlace:
     def plain_files(self) -> list[str]:
         """Return the paths of a folder's data files in order, or that of the file.
 
-        No log of a Delta table tells which of their rows are still rows.
+        None of them belongs to a Delta table, whose deleted rows a plain read would return.
 
         Raises:
-            UnreadableTable: it is part of a Delta table, or there is one within.
+            UnreadableTable: it is part of a Delta table, or contains one.
         """
         above = [str(folder) for folder in PurePosixPath(self.path).parents][:-1]
         within = self._paths() if self.is_folder else [self.path]
@@ -95,9 +95,9 @@ def open_dataset(source: Path | str) -> ds.Dataset:
     """Return a folder, a bucket's file or folder, or a Delta table as it is now, as one dataset.
 
     Raises:
-        UnreadableTable: there is nothing, it is not Parquet, its files do not agree, or it is a
-            Delta table that cannot be read rightly here.
-        OSError: the place cannot be looked at.
+        UnreadableTable: there is no file, one is not Parquet, their types differ, or it is a Delta
+            table that cannot be read correctly here.
+        OSError: the place cannot be accessed.
     """
     place = ParquetPlace.of(source)
     if place.is_delta:
@@ -106,7 +106,7 @@ def open_dataset(source: Path | str) -> ds.Dataset:
     try:
         return _plain(place, paths)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        # Their texts may quote values of folders' names.
+        # The errors' messages may quote values in folders' names.
         message = N_("{name} is not a Parquet file")
         if place.is_folder:
             message = N_("{name}: is not all Parquet, or its files differ in a column's type")
@@ -123,7 +123,7 @@ def _plain(place: ParquetPlace, paths: list[str]) -> ds.Dataset:
         partitioning=ds.partitioning(flavor="hive") if place.is_folder else None,
         partition_base_dir=place.path if place.is_folder else None,
     )
-    # A column that only some files have is a column; the first file's would be the only ones.
+    # Union of all files' columns; by default only the first file's would be read.
     fragments = list(found.get_fragments())
     schemas = [found.schema, *(fragment.physical_schema for fragment in fragments)]
     whole = pa.unify_schemas(schemas, promote_options="permissive")
@@ -131,7 +131,7 @@ def _plain(place: ParquetPlace, paths: list[str]) -> ds.Dataset:
 
 
 def _delta(place: ParquetPlace) -> ds.Dataset:
-    """Return the rows that a Delta table's log names now."""
+    """Return the current rows of a Delta table, by its log."""
     try:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError

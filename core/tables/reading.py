@@ -1,10 +1,10 @@
-"""One reader of flat tables: CSV, .xlsx, Parquet, JSON lines, told by content, checked by name.
+"""Reader of flat tables: CSV, .xlsx, Parquet, JSON lines, detected by content, checked by name.
 
 Folders of Parquet, Delta tables and a bucket's Parquet are read by `core.tables.parquet_folder`.
 
-Cells of CSV and text cells of a workbook are read as the types that the caller names
-(`core.tables.numbers`); the other kinds have typed their values. What is no value of its type stays
-as it is, for the caller to refuse by row and column.
+Cells of CSV and text cells of a workbook are converted to the types that the caller requests
+(`core.tables.numbers`); the other formats have typed values. A cell that cannot be converted stays
+unchanged, for the caller to reject by row and column.
 """
 
 import io
@@ -38,13 +38,13 @@ _BLOCK = 2**22
 
 @dataclass(frozen=True, slots=True)
 class OpenTable:
-    """A table that was opened; its rows are read when they are asked for, each time anew.
+    """An opened table; its rows are read on demand, anew by each call.
 
     Attributes:
         names: the columns that have a name, in order.
-        taken_for: one line that says what the file was taken for.
-        read: yields its columns by pieces of at most so many rows, in the types named.
-        numbered: what the header says of columns that bear a number behind it.
+        taken_for: one line that describes the detected format.
+        read: yields its columns in chunks of at most so many rows, in the requested types.
+        numbered: header texts of the repeated columns, by their names with a number appended.
     """
 
     names: tuple[str, ...]
@@ -78,11 +78,11 @@ class OpenTable:
 def open_table(source: Path | bytes | str, *, numbering: bool = False) -> OpenTable:
     """Open a table: a file or folder, its content, or `s3://bucket/prefix`.
 
-    Nothing but its beginning and its encoding is looked at. With `numbering` the second column of a
-    CSV file's that is called `x` becomes `x (2)`; otherwise a repeated name is refused.
+    Only its columns and encoding are determined; JSON lines are read to the end for this. With
+    `numbering` a CSV file's second column `x` becomes `x (2)`; else a repeated name is rejected.
 
     Raises:
-        UnreadableTable: there is no such file, or it is no table that can be read.
+        UnreadableTable: there is no such file, or it is not a readable table.
     """
     name = _("the file") if isinstance(source, bytes) else str(source)
     try:
@@ -104,7 +104,7 @@ def _opened(source: Path | bytes) -> BinaryIO:
 
 
 def _kind(source: Path | bytes, name: str) -> str:
-    """Return what the content is; it must be what the name says, where that says anything."""
+    """Return the format of the content, which must agree with a known suffix of the name."""
     with _opened(source) as file:
         head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
     found = next((kind for begun, kind in _BEGINNINGS.items() if head.startswith(begun)), TEXT)
@@ -117,7 +117,7 @@ def _kind(source: Path | bytes, name: str) -> str:
 
 
 def _checked(names: Sequence[str], name: str, nameless: bool = False) -> tuple[str, ...]:
-    """Return the columns that have a name, each once; an empty one is one if `nameless` says so."""
+    """Return the columns that have a name (or all, if `nameless`), checked to be distinct."""
     named = tuple(column for column in names if column or nameless)
     twice = [column for column in dict.fromkeys(named) if named.count(column) > 1]
     if twice or not named:
@@ -147,7 +147,7 @@ def _csv(source: Path | bytes, name: str, numbering: bool) -> OpenTable:
 
 
 def _numbered(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, a repeated one with a number behind it."""
+    """Return the names, a repeated one with a number appended."""
     times: Counter[str] = Counter()
     found = []
     for name in names:
@@ -174,7 +174,7 @@ def _xlsx(source: Path | bytes, name: str) -> OpenTable:
 
 
 def _sheet_rows(source: Path | bytes, name: str) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a workbook's first sheet that hold anything."""
+    """Yield the non-empty rows of a workbook's first sheet."""
     from openpyxl import load_workbook
 
     try:
@@ -191,7 +191,7 @@ def _sheet_rows(source: Path | bytes, name: str) -> Iterator[tuple[Any, ...]]:
             if any(cell is not None for cell in row):
                 yield row
     except Exception as exc:
-        # openpyxl raises whatever the damage leads to.
+        # openpyxl raises exceptions of many classes for a damaged file.
         message = N_("{name}: is not a readable .xlsx workbook")
         raise UnreadableTable(message, name=name) from exc
 
@@ -202,7 +202,7 @@ def _dataset(source: Path | str, name: str) -> OpenTable:
 
     def read(rows: int, _types: Mapping[str, str]) -> Iterator[Columns]:
         try:
-            # One file and two batches ahead at most: memory does not follow the folder's size.
+            # Read ahead one file and two batches: memory does not grow with the folder's size.
             for batch in dataset.to_batches(
                 batch_size=rows, batch_readahead=2, fragment_readahead=1, use_threads=False
             ):
@@ -236,7 +236,7 @@ def _parquet(source: Path | bytes, name: str) -> OpenTable:
 
 
 def _without_nan(column: pa.Array) -> list[Any]:
-    """Return a column's values with NaN as None: pandas writes a missing number so."""
+    """Return a column's values with NaN as None: pandas writes missing numbers as NaN."""
     return [None if value != value else value for value in column.to_pylist()]
 
 

@@ -1,4 +1,4 @@
-"""A text file of cells: encoding, separator, decimal mark, where its rows begin, and the rows."""
+"""The format of a CSV file: encoding, separator, decimal mark, header; and reading of its rows."""
 
 import codecs
 import csv
@@ -21,19 +21,19 @@ _SAMPLE = 2**18
 _PIECE = 2**20
 _BLOCK = 2**22
 _MOST = 20
-"""Wrong lines that are named."""
+"""Maximum number of invalid lines in a message."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NO_TEXT = N_("{name}: is no text in UTF-8 or Windows-1252")
 
 
 @dataclass(frozen=True, slots=True)
 class TextForm:
-    """How to read a text file.
+    """The format of a CSV file.
 
     Attributes:
-        encoding: of Python's codecs.
-        separator: between cells.
-        decimal: the decimal mark, or "" where the cells do not tell.
+        encoding: name of one of Python's codecs.
+        separator: character between cells.
+        decimal: the decimal mark, or "" where it is undetermined.
         names: the header's cells, stripped.
         skip: lines before the first row of data.
     """
@@ -45,7 +45,7 @@ class TextForm:
     skip: int
 
     def __str__(self) -> str:
-        """Return what the file was taken for."""
+        """Return the description of the format for the operator."""
         return _(
             "CSV, {separator} between cells, {decimal}, {encoding}",
             separator=_(SEPARATORS[self.separator]),
@@ -54,7 +54,7 @@ class TextForm:
         )
 
     def batches(self, source: Path | bytes, name: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a file or content of this form, every cell a text.
+        """Yield the rows of a file or content in this format, every cell as text.
 
         Raises:
             UnreadableTable: it is damaged, or a line has not as many cells as the header.
@@ -85,7 +85,7 @@ class TextForm:
                 if not wrong:
                     yield batch
         except pa.ArrowInvalid:
-            # Its text quotes the line, which may name a person.
+            # The error's message quotes the line, which may name a person.
             message = N_("{name}: is no CSV that can be read to its end")
             raise UnreadableTable(message, name=name) from None
         if wrong:
@@ -95,10 +95,10 @@ class TextForm:
 
 
 def text_form(file: BinaryIO, name: str) -> TextForm:
-    """Return the form of a text file, whose encoding is checked to its end.
+    """Return the format of a text file, whose encoding is checked to its end.
 
     Raises:
-        UnreadableTable: it is no text, or has no header.
+        UnreadableTable: it is not text, or not CSV.
     """
     encoding = _encoding(file, name)
     file.seek(0)
@@ -123,7 +123,7 @@ def text_form(file: BinaryIO, name: str) -> TextForm:
 
 
 def _separator(text: str) -> str:
-    """Return what separates the header's cells; a quoted cell may hold anything."""
+    """Return the most frequent separator of the header's cells, outside of quoted cells."""
     quoted, counts = False, dict.fromkeys(SEPARATORS, 0)
     for letter in text.lstrip("\r\n"):
         if letter == '"':
@@ -151,7 +151,7 @@ def _encoding(file: BinaryIO, name: str) -> str:
         except UnicodeDecodeError:
             continue
         if quotes % 2:
-            # The rest of the file would be one cell.
+            # An unclosed quote would make the rest of the file one cell.
             raise UnreadableTable(N_("{name}: a quoted cell does not end"), name=name)
         return encoding
     raise UnreadableTable(_NO_TEXT, name=name)

@@ -1,7 +1,7 @@
-"""Writing a table a piece at a time: Parquet, .xlsx, CSV; with semicolons for Excel in Brazil.
+"""Write a table in chunks: Parquet, .xlsx, CSV; with semicolons for Excel in Brazil.
 
-No cell begins a formula: text that a spreadsheet would run stays text, in a workbook by its type
-and in CSV behind an apostrophe.
+No cell can inject a formula: text that a spreadsheet would execute stays text, in a workbook by its
+type and in CSV by a leading apostrophe.
 """
 
 import csv
@@ -17,25 +17,25 @@ from core.tables.errors import UnreadableTable
 
 FORMATS = (".parquet", ".xlsx", ".csv")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings that a spreadsheet would run."""
+"""Prefixes of text that a spreadsheet would execute."""
 MOST_XLSX = 2**20 - 1
-"""Rows below the header that a sheet of Excel holds."""
+"""Maximum number of rows below the header in a sheet of Excel."""
 
 
 class Writer(Protocol):
-    """Takes the rows of a table, in order, all of one schema."""
+    """A writer of a table's rows, in order, all of one schema."""
 
     def write(self, table: pa.Table) -> None:
         """Write the next rows."""
         ...
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write remaining data and finish the file."""
         ...
 
 
 def check_output(output: Path, excel_br: bool, rows: int = 0) -> None:
-    """Check that a table can be written under this name, before there is one.
+    """Check that a table can be written under this name, before any work.
 
     Raises:
         UnreadableTable: the name ends in no known format, the options contradict it, or it cannot
@@ -53,7 +53,7 @@ def check_output(output: Path, excel_br: bool, rows: int = 0) -> None:
 
 
 def table_writer(file: Path, output: Path, schema: pa.Schema, excel_br: bool) -> closing[Writer]:
-    """Open a writer to a file, of the format that the name `output` says; close it at the end."""
+    """Open a writer to `file` in the format of the suffix of `output`; the context closes it."""
     suffix = output.suffix.lower()
     if suffix == ".parquet":
         return closing(pq.ParquetWriter(file, schema))
@@ -63,12 +63,12 @@ def table_writer(file: Path, output: Path, schema: pa.Schema, excel_br: bool) ->
 
 
 def harmless(text: str) -> str:
-    """Return text for a cell of CSV that no spreadsheet takes for a formula."""
+    """Return text for a CSV cell, escaped so that no spreadsheet executes it as a formula."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
 class _Delimited:
-    """CSV: commas and decimal points in UTF-8, or semicolons and decimal commas with a mark."""
+    """CSV in UTF-8: commas and decimal points, or semicolons, decimal commas and a BOM."""
 
     def __init__(self, file: Path, schema: pa.Schema, excel_br: bool) -> None:
         self._br = excel_br

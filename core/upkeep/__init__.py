@@ -1,1 +1,1 @@
-"""What changes a store afterwards: past days merged into few files, and rows erased on request."""
+"""Maintenance of a store: compaction of past days' files, and erasure of rows on request."""

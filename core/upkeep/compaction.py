@@ -1,7 +1,7 @@
 """Merging a past day's small Parquet files into one per version (see `core.store.schema`).
 
-The merged file appears at once, in a folder by a rename, in a bucket when its upload ends. The
-files it replaces stay until a later run; its footer forgets them later still. Each step can be
+The merged file appears atomically, in a folder by a rename, in a bucket when its upload ends. The
+replaced files stay until a later run, and their stems in its footer longer still. Each step can be
 repeated after a crash.
 """
 
@@ -26,15 +26,15 @@ from core.store.schema import CONSTANT_COLUMNS, compacted_stem, is_compacted, re
 from core.upkeep.merging import write_merged
 
 KEEP_MINUTES = 60.0
-"""How long replaced files stay: longer than any reader takes, in minutes."""
+"""Time for which replaced files are kept, longer than any reader takes, in minutes."""
 
 FORGET_DAYS = 30.0
-"""Age of a stem from which a compacted file forgets it, once what bore it is gone, in days."""
+"""Age from which a stem is dropped from a compacted file, once its own file is gone, in days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What one run did, in files; and what it could not read."""
+    """The result of one run: numbers of files, and the unreadable files."""
 
     merged: int
     written: int
@@ -42,7 +42,7 @@ class Compaction:
     quarantined: tuple[Quarantined, ...] = ()
 
     def said(self, store: Store) -> str:
-        """Return for people what was done."""
+        """Return the summary for the operator."""
         return _(
             "{merged} files merged into {written}; {removed} replaced files removed ({store})",
             merged=self.merged,
@@ -58,11 +58,10 @@ def compact(
     today: datetime | None = None,
     step: Callable[[], None] = lambda: None,
 ) -> Compaction:
-    """Merge what can be merged in a store, and remove what was replaced long ago.
+    """Merge a store's small files of past days, and remove files that were replaced long ago.
 
-    `today` (aware; default now) is the day, in UTC, that is left alone with all later ones. What
-    cannot be read is put aside, and the others are merged. `step` is called at each file, as a sign
-    of life.
+    Files of the UTC day of `today` (aware; default now) and later are not touched. Unreadable files
+    are quarantined, and the others merged. `step` is called for each file, as a heartbeat.
 
     Raises:
         StoreBusy: another job is changing the store.
@@ -76,7 +75,7 @@ def compact(
             files = job.left_out.files()
             removed = job.remove_replaced(files, keep_minutes)
             job.forget(files)
-            del files  # of a year's names only those that are left are needed
+            del files  # frees the names of a year's files before merging
             for group in job.groups():
                 done = job.merge_sound(group)
                 merged, written = merged + done, written + bool(done)
@@ -87,7 +86,7 @@ def compact(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """The steps of one run, what it could not read so far, and whom it gives signs of life."""
+    """The steps of one run, with its unreadable files so far and its heartbeat callback."""
 
     store: Store
     left_out: Unreadable
@@ -95,7 +94,7 @@ class _Job:
     step: Callable[[], None]
 
     def groups(self) -> Iterator[list[PurePath]]:
-        """Yield the live files that belong together and are more than one, in order of time."""
+        """Yield groups of two or more live files to merge, in order of time."""
         found: dict[Any, list[PurePath]] = defaultdict(list)
         first_day = self.today.astimezone(UTC).strftime("%Y%m%d")
         for path in self.left_out.files().live:
@@ -114,7 +113,7 @@ class _Job:
             yield from (paths for paths in alike.values() if len(paths) > 1)
 
     def _kind(self, path: PurePath) -> tuple[Any, ...]:
-        """Return what files must share to become one: columns, and what is constant in them."""
+        """Return what files must share to be merged: columns, and values of constant columns."""
         with self.store.parquet(path) as file:
             schema = tuple((field.name, str(field.type)) for field in file.schema_arrow)
             rows = file.iter_batches(1, columns=list(CONSTANT_COLUMNS), use_threads=False)
@@ -123,11 +122,11 @@ class _Job:
         return schema, constants
 
     def merge_sound(self, paths: list[PurePath]) -> int:
-        """Merge those of a group that can be read; return how many, 0 where that is one or none."""
+        """Merge the readable files of a group; return how many, 0 if they are fewer than two."""
         while len(paths) > 1:
             try:
                 stems = {path.stem for path in paths}
-                # What a compacted one of them replaces is replaced by the new one.
+                # Stems that a compacted source replaces are replaced by the new file, too.
                 before = {stem for path in paths for stem in self._replaced_by(path)}
                 write_merged(self.store, compacted_stem(stems), paths, stems | before, self.step)
             except FileDamaged as damage:
@@ -144,10 +143,10 @@ class _Job:
             return replaced_stems(file.metadata.metadata or {})
 
     def forget(self, files: StoreFiles) -> None:
-        """Write compacted files anew without the stems that nobody can meet any more.
+        """Rewrite compacted files without the stems that can no longer occur.
 
-        A stem is remembered as long as its file is there, in quarantine or as a journal of this
-        host, and for `FORGET_DAYS`, since the host of another proxy may come back with its journal.
+        A stem is kept as long as its file exists, be it in quarantine or as a journal of this host,
+        and for `FORGET_DAYS`, since the host of another proxy may come back with its journal.
         """
         limit = (self.today - timedelta(days=FORGET_DAYS)).astimezone(UTC).strftime("%Y%m%d")
         aside = {PurePath(one.name).stem for one in quarantined(self.store)}
@@ -167,10 +166,10 @@ class _Job:
                 self.left_out.add(damage)
 
     def remove_replaced(self, files: StoreFiles, keep_minutes: float) -> int:
-        """Remove files that were replaced so long ago that nobody can be reading them.
+        """Remove files that were replaced so long ago that no reader can still use them.
 
-        What replaced them is read once more before: if it cannot be, it is put aside, and they
-        count again.
+        The file that replaced them is verified first: if it is unreadable, it is quarantined, and
+        they are live again.
         """
         due: dict[PurePath, list[PurePath]] = defaultdict(list)
         for stem, by in files.replaced.items():

@@ -1,7 +1,7 @@
-"""Finding and removing captured rows, in every file and journal of a store.
+"""Find and remove captured rows in every file and journal of a store.
 
-Each file is replaced whole, or removed when nothing is left of it, so whoever stops the job half
-way leaves whole files behind; running it again finishes the work.
+Each file is replaced atomically, or removed when no row is left, so an interrupted job leaves only
+complete files; running it again completes the work.
 """
 
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ _GROUP_ROWS = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows that a rule is about, each counted once, and the files and journals that hold them.
+    """Numbers of rows that match a rule, each counted once, and of files and journals with them.
 
-    `quarantined` are files that nobody can search, since they cannot be read.
+    `quarantined` are files that cannot be searched, since they are unreadable.
     """
 
     rows: int
@@ -40,7 +40,7 @@ class Found:
     quarantined: tuple[Quarantined, ...] = ()
 
     def numbers(self) -> dict[str, float | None]:
-        """Return what was removed as metrics."""
+        """Return the numbers of what was removed, as metrics."""
         return {
             "rows_removed": float(self.rows),
             "files_changed": float(self.files),
@@ -49,14 +49,14 @@ class Found:
         }
 
     def where(self) -> str:
-        """Return for people what holds the rows."""
+        """Return the numbers of files and journals, as text for the operator."""
         return _(
             "Parquet files: {files}, journals: {journals}", files=self.files, journals=self.journals
         )
 
 
 def find(store: Store, rule: Rule, left_out: Unreadable) -> Iterator[tuple[bool, pa.Table]]:
-    """Yield the rule's rows by file, each row once: whether the file is a journal, and its rows.
+    """Yield the matching rows by file, each row once: whether it is a journal, and its rows.
 
     Raises:
         StoreUnreachable: the bucket does not answer.
@@ -78,7 +78,7 @@ def find(store: Store, rule: Rule, left_out: Unreadable) -> Iterator[tuple[bool,
 
 
 def count(store: Store, rule: Rule) -> Found:
-    """Count the rule's rows without changing anything.
+    """Count the matching rows without changing anything.
 
     Raises:
         StoreUnreachable: the bucket does not answer.
@@ -92,14 +92,14 @@ def count(store: Store, rule: Rule) -> Found:
 
 
 def erase(store: Store, rule: Rule) -> Found:
-    """Remove the rule's rows; return what was removed.
+    """Remove the matching rows; return their numbers.
 
-    Proxies that append to journals are asked to let go of them first. What is answered from then on
-    is not looked at. What cannot be read is put aside and stops nothing.
+    The proxies are first requested to release their journals. Rows captured after that are not
+    searched. Unreadable files are quarantined and skipped.
 
     Raises:
         StoreBusy: another job is changing the store.
-        JournalHeld: a proxy does not let go of a journal.
+        JournalHeld: a proxy does not release a journal.
         StoreUnreachable: the bucket does not answer.
         StoreUnwritable: a file cannot be written.
     """
@@ -125,7 +125,7 @@ def _erase(store: Store, rule: Rule) -> Found:
         rows, journals = rows + removed, journals + bool(removed)
     end_rotation(store.journals)
     listed = left_out.files()
-    # Those that no longer count come first: without the file that replaced them they would.
+    # Replaced files come first: they become live if the file that replaced them is removed.
     replaced = [listed.listed[stem].path for stem in listed.replaced.keys() & listed.listed.keys()]
     for path in (*replaced, *listed.live):
         try:
@@ -139,7 +139,7 @@ def _erase(store: Store, rule: Rule) -> Found:
 
 
 def _erase_file(store: Store, path: PurePath, rule: Rule) -> int:
-    """Replace a file by one without the rule's rows, or remove it; return how many there were."""
+    """Replace a file by one without the matching rows, or remove it; return how many they were."""
     removed = _count(store, path, rule)
     if not removed:
         return 0
@@ -147,7 +147,7 @@ def _erase_file(store: Store, path: PurePath, rule: Rule) -> int:
         if removed == file.metadata.num_rows:
             store.delete(path)
             return removed
-        # The schema brings the footer, which names what a compacted file replaces.
+        # The schema carries the footer's metadata, which lists what a compacted file replaces.
         with store.new_parquet(path.stem, schema_of(file)) as writer:
             for batch in file.iter_batches(_GROUP_ROWS):
                 kept = batch.filter(pc.invert(rule.matches(batch.column(rule.column))))
@@ -157,7 +157,7 @@ def _erase_file(store: Store, path: PurePath, rule: Rule) -> int:
 
 
 def _count(store: Store, path: PurePath, rule: Rule) -> int:
-    """Count a file's rows that the rule is about; a file that has gone has none."""
+    """Count a file's rows that match the rule; a removed file has none."""
     try:
         with store.parquet(path) as file:
             if rule.column not in file.schema_arrow.names:
@@ -183,7 +183,7 @@ def _only(table: Any, rule: Rule) -> Any:
 
 
 def _remove_leftovers(store: Store) -> None:
-    """Remove half-written files of processes that died; they may hold anybody's rows."""
+    """Remove partial files of processes that were killed; they may hold matching rows."""
     for left in store.journals.glob(f".*{JOURNAL_SUFFIX}.tmp"):
         left.unlink(missing_ok=True)
     for left in store.folder.glob(f".*{PARQUET_SUFFIX}.tmp") if store.folder else ():

@@ -1,4 +1,4 @@
-"""Rows of many stored files written into one, in the memory of a row group and of some files."""
+"""Merge the rows of many stored files into one, in the memory of a row group and a few files."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from core.store.schema import REPLACED_KEY
 
 _GROUP_ROWS = 131_072
 _JOINED = 512
-"""Tables held before they are one: the buffers of a few rows take a hundred times their values."""
+"""Tables held before they are combined: buffers of a few rows take 100 times their values' size."""
 
 
 def write_merged(
@@ -21,9 +21,9 @@ def write_merged(
     replaces: Collection[str],
     step: Callable[[], None],
 ) -> None:
-    """Write a file with the rows of all sources, in order, under its final name at once.
+    """Write a file with the rows of all sources, in order; it appears atomically.
 
-    Its footer names the stems that it `replaces`. `step` is called at each source.
+    Its footer lists the stems that it `replaces`. `step` is called for each source.
 
     Raises:
         FileDamaged: a source cannot be read; names it.
@@ -36,7 +36,7 @@ def write_merged(
         schema = file.schema_arrow.with_metadata(footer)
     with store.new_parquet(stem, schema) as writer:
         few = _gathered(_tables(store, sources, step))
-        # Neither `map` nor, so, this loop holds on to a group while the next one is gathered.
+        # `map`, and `del` here, keep no reference to a group while the next one is gathered.
         for group in _gathered(map(pa.Table.combine_chunks, few)):
             writer.write_table(group)
             del group
@@ -48,13 +48,13 @@ def _tables(
     for path in sources:
         step()
         with store.parquet(path) as file:
-            # Threads only cost, in a file of a few rows.
+            # In a file of a few rows, threads only add overhead.
             for batch in file.iter_batches(use_threads=False):
                 yield pa.Table.from_batches([batch.replace_schema_metadata(None)])
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the tables in groups of a good size, or of so many tables."""
+    """Yield the tables combined into groups of `_GROUP_ROWS` rows or of `_JOINED` tables."""
     held: list[pa.Table] = []
     rows = 0
     for table in tables:
@@ -68,7 +68,7 @@ def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _taken(held: list[pa.Table]) -> pa.Table:
-    """Return the tables as one, held by nobody else."""
+    """Return the tables as one, and clear the list, so that no other reference remains."""
     group = pa.concat_tables(held)
     held.clear()
     return group
