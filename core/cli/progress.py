@@ -35,7 +35,7 @@ class Clock:
     """Seconds per named step of one command, in the order in which they were started."""
 
     def __init__(self) -> None:
-        """Begin with no step."""
+        """Start with no step."""
         self.seconds: dict[str, float] = {}
 
     @contextmanager

@@ -55,8 +55,8 @@ class ExpectedPerformance:
     def widened(self, errors: Mapping[str, float]) -> "ExpectedPerformance":
         """Return the estimates with intervals widened by past errors of such estimates.
 
-        `errors` are observed minus expected values of a period after the training data, by name;
-        their absolute values widen the intervals at both ends.
+        `errors` are observed minus expected values of a period that was not in the training data,
+        by name; their absolute values widen the intervals at both ends.
         """
         known = [name for name in ESTIMATED if math.isfinite(errors.get(name, math.inf))]
         by = {name: abs(errors[name]) for name in known}

@@ -28,7 +28,7 @@ TRANSFER_SECONDS = 300.0
 REACH_SECONDS = 5.0
 """Longest time that `reach` takes."""
 FIRST_SECONDS = 7.0
-"""Time within which a command's first call must succeed: under 10 s with the start-up."""
+"""Time within which a command's first call must be answered: under 10 s with the start-up."""
 _LEAST_SECONDS = 3.0
 """Minimum time for the first call, even where importing MLflow used up the rest."""
 _HEALTH_BYTES = 200

@@ -186,7 +186,7 @@ class OpenRun:
 def open_run(
     registry: Registry, experiment: str, name: str, tags: Mapping[str, str]
 ) -> Iterator[OpenRun]:
-    """Open a run in an experiment (by name); it ends FAILED when the block raises."""
+    """Open a run in an experiment (by name); its status is FAILED if the block raises."""
     registry.client.prepare()
     from mlflow.tracking.context.registry import resolve_tags
 

@@ -1,4 +1,4 @@
-"""Merging a past day's small Parquet files into one per version (see `core.store.schema`).
+"""Compaction: merge a past day's small Parquet files into one per version (`core.store.schema`).
 
 The merged file appears atomically, in a folder by a rename, in a bucket when its upload ends. The
 replaced files stay until a later run, and their stems in its footer longer still. Each step can be
