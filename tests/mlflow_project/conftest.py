@@ -1,4 +1,4 @@
-"""A modelling dataset from a synthetic workbook, read as a real one is."""
+"""Fixtures: a modelling dataset from a synthetic workbook, and a model with two versions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def two_versions(
     register_version: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Registry:
-    """A model of its own with v1.0.0 and v1.1.0, nothing promoted yet."""
+    """Return the registry of this test's model with v1.0.0 and v1.1.0, neither promoted."""
     name = f"model-{request.node.name}"[:60].replace("[", "-").replace("]", "")
     monkeypatch.setenv("MODEL_NAME", name)
     register_version(name, "v1.0.0", alias=None, rows=120)

@@ -1,4 +1,4 @@
-"""A year passes: the workbook grows by a sheet, is moved by a year, loses its oldest sheet."""
+"""Datasets over the years: a sheet is added, all are moved by a year, the oldest is dropped."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ FIRST, LAST = 2022, 2025
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the datasets `three.parquet`, `four.parquet` and `without_2022.parquet`.
 
-    The workbook of four years is that of three with one sheet more.
+    The workbook of four years is that of three plus one sheet.
     """
     place = tmp_path_factory.mktemp("years")
     spans = {"three": (FIRST, LAST), "four": (FIRST, LAST + 1), "without_2022": (2023, LAST + 1)}
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def champion(mlflow_server: str, folder: Path) -> Iterator[Registry]:
-    """Return the registry of a model whose champion was trained on 2022 to 2024."""
+    """Yield the registry of a model whose champion was trained on 2022 to 2024."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_NAME", "years")
         patch.setenv("PYTHONPATH", str(ROOT))
@@ -61,7 +61,7 @@ def champion(mlflow_server: str, folder: Path) -> Iterator[Registry]:
 
 
 def judged(registry: Registry, result: Registered) -> dict[str, str]:
-    """Return the verdicts of a version by criterion, as its run's table has them."""
+    """Return a version's value found for each criterion, from its run's gate table."""
     run_id = registry.by_release(result.release).run_id
     table = mlflow.load_table(ARTIFACT_GATE, run_ids=[run_id])
     return dict(zip(table["name"], table["found"], strict=True))
@@ -70,7 +70,7 @@ def judged(registry: Registry, result: Registered) -> dict[str, str]:
 def test_a_new_years_sheet_is_decided_compared_and_registered(
     champion: Registry, folder: Path
 ) -> None:
-    """No test row is known to both versions: the served champion scores the year it never saw."""
+    """Without common test rows the served champion scores the new year for the comparison."""
     result = train(folder / "four.parquet")
     verdicts = judged(champion, result)
     assert {"recall_gain", "f2_gain", "brier_gain"} <= verdicts.keys()
@@ -87,7 +87,7 @@ def test_a_new_years_sheet_is_decided_compared_and_registered(
 def test_other_spans_of_years_are_compared(
     champion: Registry, folder: Path, dataset: str, moved: int, compared: bool
 ) -> None:
-    """Each is judged on rows that neither fit had seen, or in a year the champion never saw."""
+    """The comparison uses rows unseen by both fits, or a year the champion was not trained on."""
     rows = in_own_order(pd.read_parquet(folder / f"{dataset}.parquet"))
     rows[YEAR] += moved
     evaluation = evaluate_fit(rows, ThresholdPolicy(), 7)

@@ -1,4 +1,4 @@
-"""The modelling dataset: pairs of years, what may be in it and what must not."""
+"""The modelling dataset: pairs of years, column types, pseudonyms, and its command."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SAMPLE = ROOT.parent / "shared" / "data" / "pede_sample.xlsx"
 
 
 def students(rows: list[tuple[str, int, float]]) -> pd.DataFrame:
-    """Return a reader's table of (RA, year, lag); the age says which row it was."""
+    """Return a table as the reader does, from (RA, year, lag); `idade` holds the row's index."""
     table = pd.DataFrame(rows, columns=["ra", "ano", "defasagem"])
     for name in COLUMNS:
         if name not in table:
@@ -41,7 +41,7 @@ def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pairs_join_a_year_with_the_next_alone() -> None:
-    """Features are of t, the target of t+1; a year away from the programme makes no pair."""
+    """Features are of t, the target of t+1; years that are not consecutive make no pair."""
     table = students(
         [
             ("RA-1", 2022, 0.0),
@@ -66,7 +66,7 @@ def test_pairs_join_a_year_with_the_next_alone() -> None:
 
 
 def test_columns_types_and_order(workbook: Path, tmp_path: Path) -> None:
-    """The Parquet file has exactly the promised columns and types, and one order of rows."""
+    """The Parquet file has the specified columns and types in sorted order, and is reproducible."""
     output = tmp_path / "processed" / "modeling_dataset.parquet"
     make_dataset(workbook, output, None)
     dataset = pd.read_parquet(output)
@@ -83,7 +83,7 @@ def test_columns_types_and_order(workbook: Path, tmp_path: Path) -> None:
 
 
 def test_features_of_year_t_do_not_move_with_year_t_plus_1() -> None:
-    """Changing everything of t+1 but the lag's sign changes nothing in the row of t."""
+    """Changing every feature of t+1, with the lag still negative, leaves the row of t unchanged."""
     before = students([("RA-1", 2022, 0.0), ("RA-1", 2023, -1.0)])
     after = before.copy()
     after.loc[after["ano"] == 2023, list(FEATURE_NAMES)] = -3.0
@@ -105,7 +105,7 @@ def test_nothing_written_identifies_a_child(
 
 
 def test_ordinals_do_not_follow_the_ra() -> None:
-    """Without a key the ordinal's rank says nothing of the RA's, and is the same every time."""
+    """Without a key ordinals are uncorrelated with the RAs and independent of the row order."""
     table = students([(f"RA-{n}", y, 0.0) for n in range(1, 401) for y in (2022, 2023)])
     dataset = build_dataset(table, None)
     ordinal = dataset["student"].str.removeprefix("aluno-").astype(int)
@@ -118,7 +118,7 @@ def test_ordinals_do_not_follow_the_ra() -> None:
 
 
 def test_report_counts_the_pairs(workbook: Path, tmp_path: Path) -> None:
-    """The JSON beside the dataset says what was read and how many are at risk, year by year."""
+    """The JSON report holds the reading report, and pairs and share at risk of each year."""
     output = tmp_path / "modeling_dataset.parquet"
     report = make_dataset(workbook, output, None)
     content = json.loads((tmp_path / "modeling_dataset.report.json").read_text(encoding="utf-8"))
@@ -131,7 +131,7 @@ def test_report_counts_the_pairs(workbook: Path, tmp_path: Path) -> None:
 
 
 def test_no_student_in_two_years_is_an_error(tmp_path: Path) -> None:
-    """RAs spelt differently from year to year would give an empty dataset: it is refused."""
+    """RAs spelt differently in each year give no pair: PairError, and nothing is written."""
     sheets = generate_workbook(20, seed=1)
     for number, title in enumerate(t for t in sheets if t.startswith("PEDE")):
         sheets[title]["RA"] = [f"{number}/{i}" for i in range(len(sheets[title]))]
@@ -143,7 +143,7 @@ def test_no_student_in_two_years_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_dataset(workbook: Path, tmp_path: Path) -> None:
-    """Where the dataset cannot be written the error says so and no half file stays behind."""
+    """A failed write raises UnwritableError and leaves no partial file."""
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     with pytest.raises(UnwritableError, match="não foi possível gravar"):
@@ -152,7 +152,7 @@ def test_a_failed_write_leaves_the_old_dataset(workbook: Path, tmp_path: Path) -
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as an operator does."""
+    """Return the result of the command, run in a subprocess."""
     return subprocess.run(
         [sys.executable, "-m", "mlflow_project.make_dataset", *arguments],
         cwd=ROOT,
@@ -185,7 +185,7 @@ def test_command_ends_in_one_line_when_the_data_cannot_be_had(tmp_path: Path) ->
 def test_pseudonym_key_comes_from_the_environment(
     workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With PSEUDONYM_KEY set the dataset names students as the inference store will."""
+    """With PSEUDONYM_KEY set the dataset has the inference store's pseudonyms."""
     monkeypatch.setenv("PSEUDONYM_KEY", "segredo")
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     output = tmp_path / "d.parquet"
@@ -215,7 +215,7 @@ def test_report_is_logged_to_the_projects_run(
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not on this machine")
 def test_real_sample_gives_the_known_pairs(tmp_path: Path) -> None:
-    """414 students from 2022 to 2023, 528 from 2023 to 2024, 61 % and 41 % at risk."""
+    """The sample gives 414 pairs 2022→2023 and 528 pairs 2023→2024, 61 % and 41 % at risk."""
     output = tmp_path / "d.parquet"
     make_dataset(SAMPLE, output, None)
     by_year = pd.read_parquet(output).groupby("reference_year")["em_risco"].agg(["size", "mean"])

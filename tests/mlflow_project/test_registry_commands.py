@@ -26,7 +26,7 @@ def test_a_misspelt_model_is_an_error_that_lists_the_models(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Not an empty table and exit code 0; and no ledger is made under the wrong name."""
+    """An unknown model name ends with exit code 1 and one line; no ledger is created for it."""
     monkeypatch.setenv("MODEL_NAME", "risco-defazagem")
     assert main(command.split()) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -36,7 +36,7 @@ def test_a_misspelt_model_is_an_error_that_lists_the_models(
 
 
 def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
-    """`previous` is what was served before; a rollback swaps the two."""
+    """`previous` points to the former champion; a rollback swaps the two aliases."""
     promotion.promote(two_versions, "v1.0.0", "first")
     assert two_versions.aliases() == {"champion": 1}
     promotion.promote(two_versions, "v1.1.0", "better")
@@ -55,10 +55,10 @@ def test_promote_and_rollback_move_both_aliases(two_versions: Registry) -> None:
 def test_a_rollback_asks_for_nothing_twice(
     two_versions: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command that matters most, far from its server: each call is a way there and back.
+    """Promotion and rollback make no redundant request: each costs a round trip to the server.
 
-    The model's record, where the aliases are, is read to settle with the ledger, by a search for a
-    release, and by the flip itself.
+    The registered model, which holds the aliases, is read by the reconciliation with the ledger,
+    by the search for a release, and by the flip itself.
     """
     promotion.promote(two_versions, "v1.0.0", "first")
     asked: list[str] = []
@@ -76,7 +76,8 @@ def test_a_rollback_asks_for_nothing_twice(
     asked.clear()
     promotion.rollback(two_versions, "worse")
     assert asked.count("get_registered_model") == 2
-    # All of the target, and what the champion states; the ledger before, in between and after.
+    # Downloads: the target, and the champion's contract. Searches: the ledger before, during and
+    # after the flip.
     expected = {"download_artifacts": 2, "get_experiment_by_name": 1, "search_runs": 5}
     assert {name: asked.count(name) for name in expected} == expected
 
@@ -84,7 +85,7 @@ def test_a_rollback_asks_for_nothing_twice(
 def test_a_change_that_breaks_clients_is_promoted_on_purpose_only(
     two_versions: Registry, register_version: Callable[..., int]
 ) -> None:
-    """Refused change by change without the flag; with it the tag is set that proxies look for."""
+    """A breaking change is refused without the flag; with it the tag that proxies read is set."""
 
     def narrower(contract: ModelContract) -> ModelContract:
         first, *others = contract.features
@@ -99,7 +100,7 @@ def test_a_change_that_breaks_clients_is_promoted_on_purpose_only(
     tags = two_versions.by_release("v2.0.0").tags
     assert tags[names.TAG_CONTRACT_CHANGE] == names.CONTRACT_CHANGE_ACCEPTED
     assert two_versions.aliases() == {"champion": number, "previous": 1}
-    # Wider again: that breaks nobody, so nothing has to be accepted.
+    # A wider range breaks no client, so nothing has to be accepted.
     promotion.rollback(two_versions, "worse")
     assert names.TAG_CONTRACT_CHANGE not in two_versions.by_release("v1.0.0").tags
     promotion.rollback(two_versions, "not so bad")
@@ -107,7 +108,7 @@ def test_a_change_that_breaks_clients_is_promoted_on_purpose_only(
 
 
 def test_rollback_refuses_after_a_flip_by_hand(two_versions: Registry) -> None:
-    """After a flip in the UI `previous` means nothing; with --to the operator decides."""
+    """After a flip in the UI `previous` is not the former champion, so a rollback needs --to."""
     promotion.promote(two_versions, "v1.0.0", "first")
     promotion.promote(two_versions, "v1.1.0", "second")
     two_versions.client.set_registered_model_alias(two_versions.name, names.CHAMPION, "1")
@@ -120,7 +121,7 @@ def test_rollback_refuses_after_a_flip_by_hand(two_versions: Registry) -> None:
 
 
 def test_half_done_flip_is_taken_back(two_versions: Registry) -> None:
-    """Died after `previous` moved, before `champion` did: nothing was served differently."""
+    """A flip interrupted between moving `previous` and `champion` is undone, with its entry."""
     promotion.promote(two_versions, "v1.0.0", "first")
     promotion.promote(two_versions, "v1.1.0", "second")
     ledger = Ledger(two_versions)
@@ -132,7 +133,7 @@ def test_half_done_flip_is_taken_back(two_versions: Registry) -> None:
 
 
 def test_half_done_flip_is_finished(two_versions: Registry) -> None:
-    """Died after `champion` moved: the entry is closed, and stands."""
+    """A flip interrupted after moving `champion` is completed: its entry is closed and kept."""
     promotion.promote(two_versions, "v1.0.0", "first")
     ledger = Ledger(two_versions)
     ledger.begin("promote", "dies late", before="1", after="2")
@@ -147,7 +148,7 @@ def test_half_done_flip_is_finished(two_versions: Registry) -> None:
 def test_a_version_that_does_not_give_its_own_score_is_not_promoted(
     two_versions: Registry, register_version: Callable[..., int]
 ) -> None:
-    """The target is loaded and tried before anything moves."""
+    """A version that does not reproduce its example's score is refused before any change."""
     from dataclasses import replace
 
     from core.contract.model import Example
@@ -168,7 +169,7 @@ def test_a_version_that_does_not_give_its_own_score_is_not_promoted(
 def test_a_version_that_failed_the_gate_needs_force(
     two_versions: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The refusal says which criterion failed; --force wants a reason and is recorded."""
+    """The refusal names the failed criterion; --force needs a reason and is recorded."""
     version = two_versions.by_release("v1.1.0")
     two_versions.set_tag(version, "gate", "failed")
     two_versions.set_tag(version, "gate.recall", "failed: 0.700 (>= 0.75)")
@@ -188,7 +189,7 @@ def test_a_version_that_failed_the_gate_needs_force(
 def test_threshold_is_a_tag_and_in_the_ledger(
     two_versions: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The change has a reason; history shows from what to what."""
+    """The threshold is stored as a tag; history shows the old and the new value."""
     command = ["threshold", "--model_version", "v1.0.0", "--value", "0.35", "--reason", "mais"]
     assert main(command) == 0
     assert two_versions.by_release("v1.0.0").tags[names.TAG_THRESHOLD] == "0.35"
@@ -204,7 +205,7 @@ def test_threshold_is_a_tag_and_in_the_ledger(
 def test_a_tag_that_is_no_threshold_is_listed_as_it_is(
     two_versions: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Somebody set it in MLflow's pages; in English a threshold has its point."""
+    """A tag set in MLflow's UI that is no number is shown as text; in English 0.35 has a point."""
     monkeypatch.setenv("APP_LANGUAGE", "en")
     for release, text in (("v1.0.0", "um terço"), ("v1.1.0", "0.35")):
         two_versions.set_tag(two_versions.by_release(release), names.TAG_THRESHOLD, text)
@@ -217,7 +218,7 @@ def test_a_tag_that_is_no_threshold_is_listed_as_it_is(
 def test_list_shows_release_alias_and_threshold(
     two_versions: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line per version, newest first."""
+    """`list` prints one line per version, newest first, with its alias."""
     promotion.promote(two_versions, "v1.0.0", "first")
     capsys.readouterr()
     assert main(["list"]) == 0
@@ -228,7 +229,7 @@ def test_list_shows_release_alias_and_threshold(
 
 
 def test_unknown_release_lists_the_known_ones(two_versions: Registry) -> None:
-    """The error helps to type the right one."""
+    """An unknown release raises UnknownVersion, which lists the known releases."""
     with pytest.raises(UnknownVersion, match=r"v1\.1\.0, v1\.0\.0"):
         two_versions.by_release("v9.9.9")
 
@@ -248,7 +249,7 @@ def test_a_server_that_is_gone_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """No traceback: the address and what to do."""
+    """An unreachable server ends with exit code 1 and a message, not a traceback."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(RegistryUnreachable):
@@ -260,7 +261,7 @@ def test_a_server_that_is_gone_is_one_clear_line(
 def test_a_local_file_is_no_tracking_server(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A bare `mlflow run` hands its jobs a local file; they say what to export instead."""
+    """A local file as tracking URI, set by `mlflow run`, is refused with the `export` to use."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     assert main(["list"]) == 1
     assert "export MLFLOW_TRACKING_URI=http://127.0.0.1:5000" in capsys.readouterr().err
@@ -269,7 +270,7 @@ def test_a_local_file_is_no_tracking_server(
 def test_diff_shows_what_differs_and_nothing_else(
     two_versions: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The served threshold differs after a change; what is equal is not listed."""
+    """After a threshold change `diff` lists the threshold alone; equal values are left out."""
     promotion.set_threshold(two_versions, "v1.1.0", 0.4, "for the test")
     assert main(["diff", "v1.0.0", "v1.1.0"]) == 0
     rows = capsys.readouterr().out.splitlines()[2:]
@@ -278,7 +279,7 @@ def test_diff_shows_what_differs_and_nothing_else(
 
 
 def test_diff_writes_parameters_as_people_do() -> None:
-    """MLflow keeps them as text: a fraction has a comma, a count no decimals."""
+    """Parameters, which MLflow stores as text, are shown in Portuguese number format."""
     old = {"capacity": "0.5", "n_rows": "942", "release": "v1.0", "data_digest": "12e999"}
     new = {"capacity": "0.6", "n_rows": "2034", "release": "v1.1", "data_digest": "34e999"}
     assert _rows(old, new) == [
@@ -294,7 +295,7 @@ def test_diff_says_what_breaks_a_client(
     register_version: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A renamed output is in the table's note."""
+    """A renamed output is reported as a breaking change below the table."""
     from dataclasses import replace
 
     register_version(
@@ -310,7 +311,7 @@ def test_diff_says_what_breaks_a_client(
 
 
 def test_two_promotions_at_once_follow_one_another(two_versions: Registry) -> None:
-    """The lock of this host makes them take turns: one champion, the other is `previous`."""
+    """The host's lock serialises two promotions: the second is `champion`, the first `previous`."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(2) as pool:

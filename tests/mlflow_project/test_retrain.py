@@ -1,4 +1,4 @@
-"""When a retraining promotes: what was champion once is not made champion again by itself."""
+"""Retraining: versions served before are recognised, and a capacity question goes to a person."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from mlflow_project.train import report_result
 def test_a_version_that_was_rolled_back_counts_as_served(
     register_version: Callable[..., int],
 ) -> None:
-    """The ledger remembers it after the alias has gone; a version never promoted is not there."""
+    """A version rolled back counts as served by the ledger; one never promoted does not."""
     for release in ("v1.0.0", "v1.1.0", "v1.2.0"):
         register_version("routine", release, alias=None, rows=120)
     registry = open_registry("routine")
@@ -36,8 +36,8 @@ def test_a_version_that_was_rolled_back_counts_as_served(
 def test_more_at_risk_than_the_capacity_is_put_to_a_person(
     register_version: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where only the capacity stands against it: the question, and the command that answers it."""
-    # A run of its own, since metrics are added to it.
+    """If only the capacity criterion failed, the question and the forced promotion are printed."""
+    # `log_options` gives it a separate run, to which metrics are added.
     register_version("capacity", "v1.0.0", alias=None, rows=120, log_options={})
     registry = open_registry("capacity")
     version = registry.by_release("v1.0.0")

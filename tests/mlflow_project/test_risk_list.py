@@ -1,4 +1,4 @@
-"""`python -m mlflow_project.risk_list` where it can make no list: a sentence, nothing written."""
+"""Errors of `python -m mlflow_project.risk_list`: one line, and no list is written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +12,13 @@ from mlflow_project.risk_list import main
 
 @pytest.fixture
 def workbook(tmp_path: Path) -> Path:
-    """Return a small workbook."""
+    """Return the path of a small synthetic workbook."""
     write_workbook(generate_workbook(30, 1), tmp_path / "pede.xlsx")
     return tmp_path / "pede.xlsx"
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    """Return the exit code and the one line of the error."""
+    """Run the command; return the exit code and the only line on stderr."""
     code = main([*words])
     (line,) = capsys.readouterr().err.splitlines()
     return code, line
@@ -27,7 +27,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
 def test_what_is_no_list_and_no_workbook_is_said(
     workbook: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another suffix, a file that is not there, a year without a sheet."""
+    """A wrong suffix, a missing file or a year without a sheet gives exit code 2 and one line."""
     source = ("--source", str(workbook))
     code, line = refused(capsys, *source, "--output", str(tmp_path / "lista.pdf"))
     assert (code, "xlsx" in line) == (2, True)
@@ -45,7 +45,7 @@ def test_an_api_that_is_not_there_is_named(
     free_port: Callable[[], int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With its address, and nothing is written."""
+    """An unreachable API ends with exit code 1 and a line with its address; nothing is written."""
     url = f"http://127.0.0.1:{free_port()}"
     output = tmp_path / "lista.csv"
     code, line = refused(capsys, "--source", str(workbook), "--output", str(output), "--url", url)
@@ -60,7 +60,7 @@ def test_without_an_address_and_a_registry_it_ends_soon(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command's own proxy says why it has no version; it is asked again for a while."""
+    """Without --url and registry, the temporary proxy's reason is reported after `LOOK_SECONDS`."""
     monkeypatch.setattr(own_proxy, "LOOK_SECONDS", 1.0)
     for name, value in {
         "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}",

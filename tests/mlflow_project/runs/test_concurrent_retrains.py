@@ -1,4 +1,4 @@
-"""Two operators of one host retrain and promote at the same moment, in processes of their own."""
+"""Two processes on one host retrain and promote at the same time."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.live import ROOT
 
 
 def at_once(folder: Path, *commands: tuple[str, ...]) -> list[str]:
-    """Start all commands together, each in a folder of its own; return what they printed."""
+    """Run all commands concurrently, each in a separate folder; return their output."""
     processes = []
     for number, command in enumerate(commands):
         place = folder / str(number)
@@ -40,9 +40,9 @@ def at_once(folder: Path, *commands: tuple[str, ...]) -> list[str]:
 def test_two_retrains_and_two_promotions_at_once(
     mlflow_server: str, dataset_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two releases, each with a baseline; one champion, and the other version is `previous`."""
+    """Two retrains give two releases with baselines; two promotions `champion` and `previous`."""
     monkeypatch.setenv("MODEL_NAME", "at-once")
-    # Forced: of the same data, the second would only find the first one's version.
+    # Forced: on equal data the second would return the first one's version.
     command = ("mlflow_project.train", "--source", str(dataset_file), "--force")
     told = at_once(tmp_path, command, command)
     registry = open_registry()

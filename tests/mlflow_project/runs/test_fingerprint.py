@@ -1,4 +1,4 @@
-"""What makes a training another one."""
+"""Digests of code and of a training: which changes make a new version."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.live import ROOT
 
 
 def test_code_digest_depends_on_names_and_contents_alone(tmp_path: Path) -> None:
-    """A copy elsewhere agrees; a changed line, a new file or another name does not."""
+    """A copy in another folder has the same digest; a changed line or renamed file does not."""
     first, copy = tmp_path / "a", tmp_path / "b"
     for folder in (first, copy):
         (folder / "room" / "inner").mkdir(parents=True)
@@ -28,7 +28,7 @@ def test_code_digest_depends_on_names_and_contents_alone(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_changed_training_room_is_another_training(tmp_path: Path, room: str) -> None:
-    """Each of the rooms that decide what a training yields counts."""
+    """A changed line in any of the folders `ROOMS` changes the code digest."""
     copied = copy_of_the_project(tmp_path)
     first = next((copied / room).rglob("*.py"))
     first.write_text(first.read_text("utf-8") + "# another line\n", "utf-8")
@@ -37,7 +37,7 @@ def test_a_changed_training_room_is_another_training(tmp_path: Path, room: str) 
 
 @pytest.mark.parametrize("room", ["mlflow_project/migration", "mlflow_project/flips", "serving"])
 def test_a_comment_in_another_room_makes_no_new_training(tmp_path: Path, room: str) -> None:
-    """What only moves, shows or serves a version does not make another one."""
+    """Code that only moves, shows or serves a version is not part of the code digest."""
     copied = copy_of_the_project(tmp_path)
     for path in (copied / room).rglob("*.py"):
         path.write_text(path.read_text("utf-8") + "# another line\n", "utf-8")
@@ -45,7 +45,7 @@ def test_a_comment_in_another_room_makes_no_new_training(tmp_path: Path, room: s
 
 
 def copy_of_the_project(folder: Path) -> Path:
-    """Return a copy of the packages' sources."""
+    """Copy the packages' sources to a folder; return it."""
     for package in ("core", "mlflow_project", "serving"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
@@ -53,7 +53,7 @@ def copy_of_the_project(folder: Path) -> Path:
 
 
 def test_training_digest_depends_on_data_and_parameters() -> None:
-    """The order of the parameters does not count, their values do."""
+    """The digest depends on the data and the parameters' values, not on their order."""
     base = training_digest("d", {"seed": 7, "capacity": 0.6})
     assert training_digest("d", {"capacity": 0.6, "seed": 7}) == base
     others = [training_digest("e", {"seed": 7, "capacity": 0.6}), training_digest("d", {"seed": 8})]

@@ -1,4 +1,4 @@
-"""A training that is killed leaves nothing that could be promoted; repeating it finishes it."""
+"""A killed training leaves no version that can be promoted; repeating it completes it."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def start(dataset: Path, folder: Path, model: str) -> subprocess.Popen[str]:
-    """Start a training as a process group of its own."""
+    """Start a training as a separate process group; return its process."""
     return subprocess.Popen(
         [sys.executable, "-c", QUICK, "--source", str(dataset)],
         cwd=folder,
@@ -39,7 +39,7 @@ def start(dataset: Path, folder: Path, model: str) -> subprocess.Popen[str]:
 
 
 def kill_at(process: subprocess.Popen[str], words: str, delay: float = 0.0) -> bool:
-    """Kill the group `delay` seconds after it said `words`; return whether it was still at work."""
+    """Kill the group `delay` seconds after it printed `words`; return whether it was running."""
     assert process.stdout is not None
     for line in process.stdout:
         if words in line:
@@ -56,7 +56,7 @@ def kill_at(process: subprocess.Popen[str], words: str, delay: float = 0.0) -> b
 
 
 def finish(dataset: Path, folder: Path, model: str) -> str:
-    """Run a training to its end; return what it said."""
+    """Run a training to its end; return its output."""
     with start(dataset, folder, model) as process:
         told, _ = process.communicate(timeout=240)
     assert process.returncode == 0, told
@@ -64,7 +64,7 @@ def finish(dataset: Path, folder: Path, model: str) -> str:
 
 
 def assert_sound(registry: Registry) -> None:
-    """Every version is whole, or the gate's own reason keeps it from being promoted."""
+    """Assert that every version is complete or its promotion is refused as interrupted."""
     for version in registry.versions():
         if names.TAG_BASELINE_RUN_ID in version.tags and not is_unfinished(version):
             continue
@@ -77,7 +77,7 @@ def assert_sound(registry: Registry) -> None:
 def test_killed_before_its_baseline_a_version_cannot_be_promoted_until_repeated(
     mlflow_server: str, dataset_file: Path, tmp_path: Path
 ) -> None:
-    """The same command finishes that very version: baseline, alias, verdict, description."""
+    """The same command completes the same version: baseline, alias, verdict and description."""
     assert kill_at(start(dataset_file, tmp_path, "killed"), "primeira baseline")
     registry = open_registry("killed")
     (half,) = registry.versions()
@@ -100,7 +100,7 @@ def test_killed_before_its_baseline_a_version_cannot_be_promoted_until_repeated(
 def test_killed_anywhere_no_half_version_can_be_promoted(
     mlflow_server: str, dataset_file: Path, tmp_path: Path
 ) -> None:
-    """Moments from the first fit to the last tag; in the end one training completes."""
+    """After kills between first fit and last tag no version can be promoted; a rerun completes."""
     registry = open_registry("killed-anywhere")
     moments = [("ajuste para servir", 1.0), ("ajuste de avaliação", 0.5), ("crianças de fora", 0.5)]
     moments += [("registrando", delay) for delay in (0.0, 0.3, 0.6, 1.0, 1.5, 2.5)]
@@ -109,7 +109,7 @@ def test_killed_anywhere_no_half_version_can_be_promoted(
         try:
             kill_at(process, words, delay)
         except AssertionError:
-            # A version was registered by an earlier attempt, and this one finished it.
+            # An earlier attempt had registered a version, and this one completed it.
             assert process.wait(60) == 0
         assert_sound(registry)
     finish(dataset_file, tmp_path, registry.name)

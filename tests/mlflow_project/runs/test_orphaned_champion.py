@@ -1,4 +1,4 @@
-"""A retrain against a champion whose run was deleted and collected."""
+"""A retrain against a champion whose run was deleted and garbage-collected."""
 
 from pathlib import Path
 
@@ -26,9 +26,9 @@ def test_a_retrain_needs_no_run_of_the_champion(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It is judged on rows that the champion was tested on, registered, compared and promoted."""
+    """Without the champion's run a retrain is still compared with it, registered and promoted."""
     monkeypatch.setenv("MODEL_NAME", "orphaned")
-    # The first baseline is built by a command of its own.
+    # The first baseline is built in a subprocess.
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(mlflow_server)

@@ -1,4 +1,4 @@
-"""One training against a live server: what the run holds, what the version carries, the gate."""
+"""One training against a live server: contents of the run and of the version, and the gate."""
 
 import json
 import os
@@ -38,7 +38,7 @@ MODEL = "trained"
 def trained(
     mlflow_server: str, dataset_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Registry, Registered]]:
-    """Train once, in a folder of its own."""
+    """Train once, in a separate folder; yield the registry and the result."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_NAME", MODEL)
         patch.setenv("PYTHONPATH", str(ROOT))
@@ -52,7 +52,7 @@ Trained = tuple[Registry, Registered]
 
 
 def test_the_version_carries_all_it_needs(trained: Trained) -> None:
-    """Release, verdict, baseline and alias hang on the version; the contract is its metadata."""
+    """The version has verdict, baseline and alias; the contract is the model's metadata."""
     registry, result = trained
     version = registry.by_release("v1.0.0")
     assert version.number == result.number
@@ -72,7 +72,7 @@ def test_the_version_carries_all_it_needs(trained: Trained) -> None:
 def test_the_run_holds_parameters_metrics_dataset_and_plots(
     trained: Trained, dataset: pd.DataFrame
 ) -> None:
-    """What the UI compares is in the run that holds the model."""
+    """The model's run holds all parameters, metrics, inputs and files that the UI compares."""
     registry, result = trained
     version = registry.by_release(result.release)
     run = registry.client.get_run(version.run_id)
@@ -105,7 +105,7 @@ def test_the_run_holds_parameters_metrics_dataset_and_plots(
 
 
 def test_the_model_loads_without_our_code_and_gives_the_logged_score(trained: Trained) -> None:
-    """pyfunc, in a process that cannot import this project, reproduces the example's score."""
+    """pyfunc, in a process without this project's code, reproduces the example's score."""
     registry, result = trained
     version = registry.by_release(result.release)
     contract = read_contract(registry, version)
@@ -131,7 +131,7 @@ def test_the_model_loads_without_our_code_and_gives_the_logged_score(trained: Tr
 
 
 def test_no_row_of_a_child_is_the_input_example(trained: Trained, dataset: pd.DataFrame) -> None:
-    """The example is invented: no row of the data equals it."""
+    """The input example is synthetic: no row of the data equals it."""
     same = (dataset[list(FEATURE_NAMES)] == pd.Series(dict(EXAMPLE_INSTANCE))).all(axis=1)
     assert not same.any()
     registry, result = trained
@@ -143,7 +143,7 @@ def test_no_row_of_a_child_is_the_input_example(trained: Trained, dataset: pd.Da
 def test_the_reference_has_scores_of_fits_that_had_not_seen_the_row(
     trained: Trained, dataset: pd.DataFrame
 ) -> None:
-    """They differ from the served model's own scores, and separate the classes less well."""
+    """The reference's out-of-fold scores have a lower ROC-AUC than the served model's scores."""
     from sklearn.metrics import roc_auc_score
 
     registry, result = trained
@@ -159,7 +159,7 @@ def test_the_reference_has_scores_of_fits_that_had_not_seen_the_row(
 def test_gate_compares_on_rows_that_neither_had_seen(
     trained: Trained, dataset: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same test rows carry the champion's flags; a new year is scored by the champion."""
+    """Common test rows carry the champion's logged flags; a new year is scored by the champion."""
     registry, result = trained
     fit_fewer(monkeypatch)
     version = registry.by_release(result.release)
@@ -171,7 +171,7 @@ def test_gate_compares_on_rows_that_neither_had_seen(
     np.testing.assert_allclose(common["champion_score"].astype(float), common["score"], atol=1e-12)
     assert (common["champion_flagged"].astype(bool) == common["flagged"]).all()
 
-    # Half of the test rows become rows of a new year that the champion has never seen.
+    # Half of the test rows become rows of a year that the champion was not trained on.
     test = evaluation.test.copy()
     half = len(test) // 2
     test.loc[test.index[:half], YEAR] += 1
@@ -182,7 +182,7 @@ def test_gate_compares_on_rows_that_neither_had_seen(
     np.testing.assert_allclose(new[:half], served[:half], atol=1e-12)
     np.testing.assert_allclose(new[half:], evaluation.test["score"][half:], atol=1e-12)
 
-    # Rows that the champion was fitted on, and not tested on, are left out.
+    # Rows in the champion's training data but not in its test are left out.
     older = dataset[dataset[YEAR] == 2022].reset_index(drop=True).assign(score=0.5)
     assert common_rows(registry, version, replace(evaluation, test=older)).empty
 
@@ -190,7 +190,7 @@ def test_gate_compares_on_rows_that_neither_had_seen(
 def test_gate_stops_a_planted_bad_version(
     trained: Trained, dataset: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scores turned around fail every criterion, the comparison with the champion too."""
+    """Inverted scores fail the gate, including the comparison with the champion."""
     registry, result = trained
     fit_fewer(monkeypatch)
     promote(registry, result.release, "for the test", force=True)
@@ -207,7 +207,7 @@ def test_gate_stops_a_planted_bad_version(
 
 
 def test_a_version_has_few_tags_and_its_model_a_description(trained: Trained) -> None:
-    """What commands read, and what failed; a text that somebody wrote stays."""
+    """A version has at most six tags besides the gate's; its model has a description."""
     registry, result = trained
     tags = registry.by_release(result.release).tags
     assert {"model_version", "training_digest", "gate", "baseline_run_id"} <= tags.keys()
@@ -219,7 +219,7 @@ def test_a_version_has_few_tags_and_its_model_a_description(trained: Trained) ->
 def test_taken_release_is_refused_before_anything_is_fitted(
     trained: Trained, dataset_file: Path
 ) -> None:
-    """No run, no version: the registry is as it was."""
+    """A release that exists is refused, and no version is added."""
     from mlflow_project.versions.errors import Refused
 
     registry, _ = trained
@@ -235,7 +235,7 @@ def test_a_source_that_is_no_dataset_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A workbook, for example: that is what `retrain` takes."""
+    """A workbook as dataset ends with one line that names the `retrain` command."""
     monkeypatch.setenv("MODEL_NAME", "no-dataset")
     source = tmp_path / "pede.xlsx"
     source.write_bytes(b"PK not a table")
@@ -245,7 +245,7 @@ def test_a_source_that_is_no_dataset_is_one_line(
 
 
 def test_scores_of_the_report_are_those_of_the_logged_test_rows(trained: Trained) -> None:
-    """The metrics can be computed again from the artifact that the gate reads."""
+    """ROC-AUC and recall computed from the logged test rows equal the logged metrics."""
     from sklearn.metrics import roc_auc_score
 
     registry, result = trained
@@ -263,7 +263,7 @@ def test_scores_of_the_report_are_those_of_the_logged_test_rows(trained: Trained
 
 
 def test_all_numbers_are_those_of_the_served_threshold(trained: Trained) -> None:
-    """Headline, metrics, logged flags and the gate's table are of the contract's threshold."""
+    """Headline, share flagged and logged flags are those of the contract's threshold."""
     registry, result = trained
     version = registry.by_release(result.release)
     threshold = read_contract(registry, version).threshold
@@ -276,7 +276,7 @@ def test_all_numbers_are_those_of_the_served_threshold(trained: Trained) -> None
 
 
 def test_the_version_brings_what_it_was_judged_by(trained: Trained) -> None:
-    """Test scores, training rows and the drift reference are among the model's own artifacts."""
+    """Test scores, training rows and the drift reference are artifacts of the model."""
     registry, result = trained
     folder = Path(mlflow.artifacts.download_artifacts(registry.by_release(result.release).uri))
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")}
@@ -288,7 +288,7 @@ def test_the_version_brings_what_it_was_judged_by(trained: Trained) -> None:
 
 
 def test_where_the_time_went_is_logged(trained: Trained) -> None:
-    """Seconds per step are a file of the run, no metric beside those that versions differ by."""
+    """The time of each step is an artifact of the run, not a metric to compare versions by."""
     registry, result = trained
     run_id = registry.by_release(result.release).run_id
     seconds = mlflow.artifacts.load_dict(f"runs:/{run_id}/{TIMES_ARTIFACT}")["seconds"]
@@ -300,14 +300,14 @@ def test_where_the_time_went_is_logged(trained: Trained) -> None:
 
 
 def test_nothing_of_a_run_lies_where_it_was_started(trained: Trained) -> None:
-    """The server may be another machine: only the report is written beside the caller."""
+    """Only the report is written to the working directory, since the server may be remote."""
     _, result = trained
     here = result.report.parent.parent
     assert [path.name for path in here.iterdir()] == ["artifacts"]
 
 
 def test_the_description_says_it_all_in_its_first_line(trained: Trained) -> None:
-    """The UI shows it raw in the list of versions: no heading mark, one line."""
+    """The version's description is one plain line, since the UI's list shows it unformatted."""
     registry, result = trained
     version = registry.client.get_model_version(MODEL, str(result.number))
     assert version.description == result.headline
@@ -318,7 +318,7 @@ def test_the_description_says_it_all_in_its_first_line(trained: Trained) -> None
 def test_the_served_score_is_the_reports_for_the_same_student(
     trained: Trained, dataset: pd.DataFrame
 ) -> None:
-    """The proxy's scorer, on the version's own files, gives what training logged of each row."""
+    """The proxy's scorer, on the version's files, reproduces the logged score of each row."""
     import skops.io
 
     from core.contract.trusted_types import PLAIN_TYPES
@@ -348,7 +348,7 @@ def test_the_served_score_is_the_reports_for_the_same_student(
 def test_the_same_training_again_gives_the_existing_version(
     trained: Trained, dataset_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A note, no new version and no new run; another row, parameter or line of code is new."""
+    """A repeated training returns the existing version with a note; no run or version is added."""
     registry, result = trained
     runs = registry.client.search_runs([run_of(registry, result).info.experiment_id])
     again = train(dataset_file)
@@ -363,9 +363,9 @@ def test_the_same_training_again_gives_the_existing_version(
 def test_a_forced_training_reproduces_the_version(
     trained: Trained, dataset_file: Path, dataset: pd.DataFrame
 ) -> None:
-    """Every metric but the times, every parameter but the release and every score is the same.
+    """A forced repeat gives equal metrics but for times, parameters but for release, and scores.
 
-    So the UI compares two versions line by line: both have the same names.
+    The names are equal too, so the UI compares two versions line by line.
     """
     registry, result = trained
     forced = train(dataset_file, force=True)
@@ -386,6 +386,6 @@ def test_a_forced_training_reproduces_the_version(
 
 
 def run_of(registry: Registry, result: Registered) -> Run:
-    """Return the run that a version came of."""
+    """Return a version's source run."""
     run: Run = registry.client.get_run(registry.by_release(result.release).run_id)
     return run
