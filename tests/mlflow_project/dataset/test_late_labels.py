@@ -1,4 +1,4 @@
-"""A new workbook becomes the labels that monitoring reads, and names nobody."""
+"""A new workbook is converted to the labels that monitoring reads, without personal data."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ KEY = "segredo"
 
 @pytest.fixture(scope="module")
 def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a workbook that holds the sheet of the newest year alone."""
+    """Return the path of a workbook with the newest year's sheet alone."""
     sheets = generate_workbook(80, seed=5)
     path = tmp_path_factory.mktemp("labels") / "PEDE2024.xlsx"
     write_workbook({"PEDE2024": sheets["PEDE2024"]}, path)
@@ -25,14 +25,14 @@ def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(workbook: Path, output: Path) -> int:
-    """Run the command as an operator does, in this process."""
+    """Run the command in this process; return its exit code."""
     return main(["--labels", str(workbook), "--output", str(output)])
 
 
 def test_monitoring_reads_what_the_command_writes(
     workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each student by the stored pseudonym and the period judged, 1 where the sheet says a lag."""
+    """Labels are keyed by stored pseudonym and period t, with 1 for a lag in the sheet of t+1."""
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
     output = tmp_path / "out" / "labels.parquet"
     assert write(workbook, output) == 0
@@ -56,7 +56,7 @@ def test_monitoring_reads_what_the_command_writes(
 def test_nothing_written_identifies_a_child(
     workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No RA, no name, no note: pseudonym, label and year alone."""
+    """The file holds pseudonym, label and year alone: no RA, name or grade."""
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
     output = tmp_path / "labels.parquet"
     write(workbook, output)
@@ -65,7 +65,7 @@ def test_nothing_written_identifies_a_child(
 
 
 def test_the_newest_sheet_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a workbook with all years, the students of the last one are labelled."""
+    """Of several sheets the newest gives the labels, unless `--year` selects another."""
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
     path = tmp_path / "all.xlsx"
     write_workbook(generate_workbook(60, seed=6), path)
@@ -94,7 +94,7 @@ def test_what_is_missing_is_said_in_one_line(
     file: str,
     said: str,
 ) -> None:
-    """No key, or no workbook: exit code 2, one line, no file."""
+    """A missing key or workbook ends with exit code 2 and one line; no file is written."""
     monkeypatch.setenv("PSEUDONYM_KEY", key)
     output = tmp_path / "labels.parquet"
     assert write(workbook.with_name(file) if file else workbook, output) == 2
@@ -107,7 +107,7 @@ def test_what_is_missing_is_said_in_one_line(
 def test_a_sheet_saved_as_a_flat_table_says_the_same(
     workbook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """As Excel in Portuguese saves it, a column's name twice; the file's name says the year."""
+    """CSV as Excel in Portuguese saves it and Parquet give equal labels; the name has the year."""
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
     flat, form = tmp_path / name, {"sep": ";", "decimal": ",", "encoding": "cp1252"}
     if flat.suffix == ".csv":
@@ -127,7 +127,7 @@ def test_a_sheet_saved_as_a_flat_table_says_the_same(
 def test_a_flat_table_of_no_year_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In one line that says what to do."""
+    """A flat table without a year in its name ends with exit code 2 and a line naming --year."""
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
     (tmp_path / "lista.csv").write_text("RA;Fase;Defasagem\nRA-1;3;-1\n")
     assert write(tmp_path / "lista.csv", tmp_path / "labels.parquet") == 2

@@ -1,4 +1,4 @@
-"""`registry describe` on a classifier that a plain script registered, and a proxy that sees it."""
+"""`registry describe` on a classifier registered by a plain script, and its effect on a proxy."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,7 +48,7 @@ def logged(mlflow_server: str) -> str:
 
 @pytest.fixture
 def churn(logged: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
-    """Return the registry of the churn model, its only version the champion; rows in files."""
+    """Return the registry of a churn model whose only version is the champion; write its rows."""
     name = f"churn-{tmp_path.name}"
     monkeypatch.setenv("MODEL_NAME", name)
     mlflow.register_model(logged, name)
@@ -64,7 +64,7 @@ def churn(logged: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Regis
 def test_a_plain_version_is_completed_and_reset(
     churn: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Threshold by policy, positive class by name, ranges, units and texts; all in the ledger."""
+    """Threshold, positive class, ranges, units and texts are set and reset, each with an entry."""
     data = str(tmp_path / "train.parquet")
     options = [
         *("--threshold-policy", "recall>=0,85", "--data", data, "--target", "churned"),
@@ -133,7 +133,7 @@ def test_what_cannot_be_described_is_one_line(
     options: list[str],
     word: str,
 ) -> None:
-    """Nothing is changed, and the line names what was wrong."""
+    """An invalid option ends with one line that names it, and the version is not changed."""
     given = [str(tmp_path / "train.parquet") if one == "DATA" else one for one in options]
     assert main(["describe", "v0.0.1", *given]) == 1
     error = capsys.readouterr().err
@@ -143,7 +143,7 @@ def test_what_cannot_be_described_is_one_line(
 
 
 def test_policies_choose_the_best_threshold_that_fulfils_them() -> None:
-    """Recall flags as few as it can, precision and share as many as they may."""
+    """A recall policy takes the highest threshold, precision and share take the lowest."""
     scores = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     positives = np.array([False, False, True, False, True, True])
     assert choose_threshold("recall>=0.66", scores, positives) == 0.5
@@ -159,7 +159,7 @@ def test_policies_choose_the_best_threshold_that_fulfils_them() -> None:
 def test_a_running_proxy_sees_a_description_and_its_reset(
     churn: Registry, run_proxy: Callable[..., Any]
 ) -> None:
-    """Within a poll the same version answers a score and a label, and then what it did before."""
+    """A running proxy applies a description, and its reset, at a following poll."""
     with run_proxy(churn) as http:
         row = {"instances": [{"age": 30.0, "visits": 1.0}]}
         before = http.post("/predict", json=row).json()["predictions"][0]

@@ -1,4 +1,4 @@
-"""What a promotion says of a version that was rehearsed, or was not, and whom it asks."""
+"""Promotion of a version with and without a rehearsal: messages and confirmation."""
 
 import os
 import pty
@@ -24,7 +24,7 @@ def versions(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> tuple[int, int]:
-    """Register champion and challenger under this test's own name."""
+    """Register champion and challenger under this test's name; return their numbers."""
     name = f"{MODEL}-{request.node.name}"[:60]
     monkeypatch.setenv("MODEL_NAME", name)
     champion = register_version(name, "v1.0.0")
@@ -34,7 +34,7 @@ def versions(
 
 @contextmanager
 def terminal(monkeypatch: pytest.MonkeyPatch, typed: bytes) -> Iterator[None]:
-    """Sit at a terminal where a line was typed before it is asked for."""
+    """Replace stdin and stdout by a terminal whose input holds a typed line."""
     master, slave = pty.openpty()
     os.write(master, typed)
     with (
@@ -57,7 +57,7 @@ def champion() -> str:
 def test_without_a_terminal_one_line_says_it_and_the_promotion_goes_on(
     versions: tuple[int, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Scripts in use keep working."""
+    """Without a terminal an unrehearsed version is promoted, with a line that names the command."""
     assert commands.main(COMMAND) == 0
     assert "registry rehearse v1.1.0" in capsys.readouterr().out
     assert champion() == str(versions[1])
@@ -66,7 +66,7 @@ def test_without_a_terminal_one_line_says_it_and_the_promotion_goes_on(
 def test_at_a_terminal_only_a_yes_promotes(
     versions: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A return is a no; with `--yes` nobody is asked."""
+    """At a terminal an empty line declines the promotion, `s` accepts; `--yes` skips the prompt."""
     with terminal(monkeypatch, b"\n"):
         assert commands.main(COMMAND) == 1
     assert champion() == str(versions[0])
@@ -85,9 +85,9 @@ def test_the_newest_rehearsal_is_shown(
     capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    """`registry rehearse` runs the job; its headline stands above the promotion, and no question.
+    """After `registry rehearse`, a promotion prints its headline and does not ask for a rehearsal.
 
-    A rollback names the command that lists who should be looked at again.
+    A rollback prints the command that lists the rows to be reviewed.
     """
     row = {"temperature": 20.0, "pressure": 1000.0, "wear": 2.0, "score": 0.4, "label": 0}
     rows = [{**row, "temperature": 10.0 + n / 3} for n in range(60)]
@@ -108,7 +108,7 @@ def test_the_newest_rehearsal_is_shown(
 def test_another_command_still_refuses_what_it_does_not_know(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Only `rehearse` hands on what it is given."""
+    """Unknown options are passed on by `rehearse` only; `list` refuses them with exit code 2."""
     with pytest.raises(SystemExit) as stopped:
         commands.main(["list", "--everything"])
     assert stopped.value.code == 2

@@ -1,4 +1,4 @@
-"""What the next command makes of flips by hand, of two at once, and of hosts without our lock."""
+"""Reconciliation after flips by hand, concurrent flips, and flips of hosts without our lock."""
 
 import stat
 import threading
@@ -20,7 +20,7 @@ from mlflow_project.versions.errors import Refused
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Make every thread a host of its own: another name, another folder for its lock."""
+    """Make every thread a separate host: its own name and its own lock folder."""
 
     def folder() -> Path:
         path = tmp_path / threading.current_thread().name
@@ -35,7 +35,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_flip_by_hand_is_told_and_noted_once(
     two_versions: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`list` warns; `history` says when it was noticed, and names nobody; then all is quiet."""
+    """A flip by hand is warned of once, by `list`, and is in `history` without an author."""
     promotion.promote(two_versions, "v1.0.0", "first")
     two_versions.client.set_registered_model_alias(two_versions.name, names.CHAMPION, "2")
     assert main(["list"]) == 0
@@ -54,7 +54,7 @@ def test_two_flips_from_one_champion_are_told_by_the_next_command(
     register_version: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """As two hosts without a common lock would leave them; rollback asks for --to until decided."""
+    """Two flips from one champion are recorded as a conflict, and the rollback needs --to."""
     register_version(two_versions.name, "v1.2.0", alias=None, rows=120)
     promotion.promote(two_versions, "v1.0.0", "first")
     ledger = Ledger(two_versions)
@@ -83,7 +83,7 @@ def test_two_flips_from_one_champion_are_told_by_the_next_command(
 def test_another_hosts_flip_under_way_is_left_alone(
     two_versions: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not taken back by a `list` that comes between; a promotion waits for its turn."""
+    """Another host's open flip is not undone by `list`, and a promotion meanwhile is refused."""
     promotion.promote(two_versions, "v1.0.0", "first")
     ledger = Ledger(two_versions)
     begun = ledger.begin(names.LEDGER_PROMOTE, "under way", before="1", after="2", host="elsewhere")
@@ -102,7 +102,7 @@ def test_another_hosts_flip_under_way_is_left_alone(
 def test_two_hosts_at_once_never_leave_a_broken_ledger(
     two_versions: Registry, hosts: None, register_version: Callable[..., int]
 ) -> None:
-    """Races without a common lock: each is done or refused, and what is left tells one story."""
+    """Racing hosts either flip or are refused; the ledger is consistent and equals the aliases."""
     register_version(two_versions.name, "v1.2.0", alias=None, rows=120)
     promotion.promote(two_versions, "v1.0.0", "first")
     barrier = threading.Barrier(2)
@@ -129,7 +129,7 @@ def test_two_hosts_at_once_never_leave_a_broken_ledger(
 
 
 def test_entries_keep_their_order_under_a_clock_that_is_ahead(two_versions: Registry) -> None:
-    """A host an hour ahead promotes; the next flip, by a right clock, is still the last one."""
+    """A flip after that of a host whose clock is an hour ahead is still the last one."""
     client, ledger = two_versions.client, Ledger(two_versions)
     ledger.begin("promote", "opens the ledger")
     experiment = client.get_experiment_by_name(f"{two_versions.name}-ledger").experiment_id
@@ -145,7 +145,7 @@ def test_entries_keep_their_order_under_a_clock_that_is_ahead(two_versions: Regi
 def test_the_lock_is_of_its_user_alone(
     two_versions: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No other user can hold a flip up: the folder is the user's, and nobody else enters it."""
+    """The lock's folder has mode 0700, so no other user can block a flip."""
     monkeypatch.setenv("HOME", str(tmp_path))
     with exclusive(two_versions):
         pass

@@ -1,4 +1,4 @@
-"""The gate on planted challengers: good, worse, unfair, uncalibrated, and too little to judge."""
+"""Gate criteria for planted challengers: good, worse, unfair, uncalibrated, or with few rows."""
 
 from collections.abc import Mapping
 
@@ -13,13 +13,13 @@ GROUPS = ("gender",)
 
 
 def rows(size: int = 600, seed: int = 0) -> pd.DataFrame:
-    """Return calibrated scores, the champion's equal to the challenger's, two groups alike."""
+    """Return test rows with calibrated scores, equal for champion and challenger, in two groups."""
     rng = np.random.default_rng(seed)
     score = rng.beta(0.6, 0.8, size)
     target = (rng.random(size) < score).astype(int)
     frame = pd.DataFrame({"target": target, "score": score, "flagged": score >= 0.3})
     frame["champion_score"], frame["champion_flagged"] = frame["score"], frame["flagged"]
-    # Knows three of four of those at risk, and raises as many false alarms as true ones.
+    # Flags three of four of those at risk, and three of five of the others.
     frame["persistence"] = np.where(target == 1, rng.random(size) < 0.75, rng.random(size) < 0.6)
     frame["gender"] = np.where(rng.random(size) < 0.5, "a", "b")
     return frame
@@ -30,7 +30,7 @@ def verdicts(
     common: pd.DataFrame | None,
     **policy: float,
 ) -> dict[str, Criterion]:
-    """Judge a frame as the challenger's test; return the criteria by name."""
+    """Return the criteria by name for a frame as the challenger's test rows."""
     metrics = score_metrics(frame["target"].to_numpy(), frame["score"].to_numpy(), 0.3)
     limits = GatePolicy(**policy)  # type: ignore[arg-type]
     found = judge(limits, metrics, frame, GROUPS, common)
@@ -43,7 +43,7 @@ def failed(found: Mapping[str, Criterion]) -> set[str]:
 
 
 def test_a_good_version_passes_with_and_without_a_champion() -> None:
-    """Equal to the champion is not worse; every criterion is reported."""
+    """A version equal to the champion passes, and every criterion is reported."""
     frame = rows()
     assert failed(verdicts(frame, None)) == set()
     found = verdicts(frame, frame)
@@ -61,12 +61,12 @@ def test_a_good_version_passes_with_and_without_a_champion() -> None:
     ],
 )
 def test_each_limit_fails_by_itself(policy: dict[str, float], name: str) -> None:
-    """One limit out of reach, one criterion that fails."""
+    """A limit that cannot be met fails its own criterion alone."""
     assert failed(verdicts(rows(), None, **policy)) == {name}
 
 
 def test_no_better_than_persistence_fails() -> None:
-    """A tie is no gain, whatever else the version can do."""
+    """F2 equal to that of persistence fails, although all other criteria hold."""
     frame = rows()
     found = verdicts(frame.assign(persistence=frame["flagged"]), None)
     assert failed(found) == {"f2_above_persistence"}
@@ -74,19 +74,19 @@ def test_no_better_than_persistence_fails() -> None:
 
 
 def test_a_champion_beyond_capacity_does_not_lock_the_gate() -> None:
-    """It flags everyone, so its recall is 1; it is compared at the share a challenger may flag."""
+    """A champion that flags everyone is compared at the share that a challenger may flag."""
     frame = rows()
     all_flagged = frame.assign(champion_flagged=True)
     judged = verdicts(frame, all_flagged)
     assert failed(judged) == set()
-    # Within its capacity it is still a rival: the same scores, a few more flags, a little recall.
+    # Limited to the capacity it still flags a few more rows, and so has a little more recall.
     assert judged["recall_gain"].found.startswith("-0,0")
     share = frame["flagged"].mean()
     assert failed(verdicts(frame, all_flagged, max_share_flagged=share)) == set()
 
 
 def test_worse_than_the_champion_fails() -> None:
-    """A challenger that misses a tenth of those whom the champion finds."""
+    """A challenger that misses a tenth of the champion's true positives fails."""
     frame = rows()
     worse = frame.copy()
     found = frame.index[(frame["target"] == 1) & frame["flagged"]]
@@ -95,7 +95,7 @@ def test_worse_than_the_champion_fails() -> None:
 
 
 def test_better_than_the_champion_passes() -> None:
-    """A champion that misses a fifth is no obstacle, and the gain is shown."""
+    """A challenger passes if the champion misses a fifth of its positives; the gain is shown."""
     frame = rows()
     found = frame.index[(frame["target"] == 1) & frame["flagged"]]
     frame.loc[found[: len(found) // 5], "champion_flagged"] = False
@@ -105,14 +105,14 @@ def test_better_than_the_champion_passes() -> None:
 
 
 def test_uncalibrated_fails_on_brier_alone() -> None:
-    """Scores pushed to the extremes rank the same and flag the same, but claim too much."""
+    """Overconfident scores with the same flags fail the Brier comparison alone."""
     frame = rows()
     pushed = frame.assign(score=np.where(frame["score"] >= 0.3, 0.99, 0.01))
     assert failed(verdicts(frame, pushed)) == {"brier_gain"}
 
 
 def test_unfair_fails_for_the_group_it_overlooks() -> None:
-    """A third of group b's positives go unflagged; group a is served as before."""
+    """Group b fails if a third of its positives are not flagged; group a passes."""
     frame = rows(2000)
     overlooked = frame.index[(frame["gender"] == "b") & (frame["target"] == 1)]
     frame.loc[overlooked[::3], "flagged"] = False
@@ -120,7 +120,7 @@ def test_unfair_fails_for_the_group_it_overlooks() -> None:
 
 
 def test_a_small_group_is_reported_and_not_judged() -> None:
-    """Under 30 positives the gap proves nothing."""
+    """A group with fewer than 30 positives is reported and passes."""
     frame = rows()
     few = frame.index[(frame["target"] == 1)][:20]
     frame.loc[few, "gender"] = "c"
@@ -131,7 +131,7 @@ def test_a_small_group_is_reported_and_not_judged() -> None:
 
 
 def test_a_gap_that_chance_explains_does_not_fail() -> None:
-    """40 positives with a gap a little over 0.10: the interval holds 0.10, so it passes."""
+    """A gap a little over 0.10 among 40 positives passes, since its interval contains 0.10."""
     frame = rows(1000, seed=3)
     few = frame.index[(frame["target"] == 1) & frame["flagged"]][:40]
     frame.loc[few, "gender"] = "c"
@@ -140,7 +140,7 @@ def test_a_gap_that_chance_explains_does_not_fail() -> None:
 
 
 def test_unknown_membership_is_no_group() -> None:
-    """Rows whose gender nobody wrote down are judged overall only."""
+    """Rows of unknown gender form no group."""
     frame = rows()
     frame.loc[:50, "gender"] = None
     names = [name for name in verdicts(frame, None) if name.startswith("recall_gap")]
@@ -148,14 +148,14 @@ def test_unknown_membership_is_no_group() -> None:
 
 
 def watched(frame: pd.DataFrame) -> dict[str, Criterion]:
-    """Judge a frame with its groups watched for ranking and calibration."""
+    """Return the criteria by name with the groups judged by ranking and calibration."""
     metrics = score_metrics(frame["target"].to_numpy(), frame["score"].to_numpy(), 0.3)
     found = judge(GatePolicy(), metrics, frame, (), None, GROUPS)
     return {criterion.name: criterion for criterion in found}
 
 
 def test_a_group_whose_scores_say_nothing_fails() -> None:
-    """Group b's scores are shuffled among its rows: they rank no better than chance."""
+    """A group whose scores rank at random fails the ranking criterion."""
     frame = rows(1200)
     assert failed(watched(frame)) == set()
     inside = frame.index[frame["gender"] == "b"]
@@ -167,7 +167,7 @@ def test_a_group_whose_scores_say_nothing_fails() -> None:
 
 
 def test_a_group_whose_scores_promise_too_much_fails() -> None:
-    """Far more risk is said of group a than comes true; what is said of all alike is no group's."""
+    """Scores too high for one group fail the calibration criterion; too high for all do not."""
     frame = rows(1200)
     raised = frame["score"].where(frame["gender"] != "a", np.clip(frame["score"] + 0.6, 0, 1))
     alike = frame.assign(score=np.clip(frame["score"] + 0.3, 0, 1))
@@ -178,7 +178,7 @@ def test_a_group_whose_scores_promise_too_much_fails() -> None:
 
 
 def test_more_at_risk_than_the_capacity_is_a_question_for_a_person() -> None:
-    """61 of 100 at risk and 70 flagged: the criterion fails, and says what is to be decided."""
+    """More positives than the capacity give a question with the numbers; otherwise it is empty."""
     year = {"share_flagged": 0.7, "positive_rate": 0.61, "precision": 0.8}
     asked = capacity_question(year)
     assert "61" in asked and "70" in asked and "cerca de 10 crianças" in asked
@@ -187,7 +187,7 @@ def test_more_at_risk_than_the_capacity_is_a_question_for_a_person() -> None:
 
 
 def test_too_few_common_rows_decide_nothing() -> None:
-    """A gate that could not be passed for want of data would never open again."""
+    """Under 50 common rows the champion comparison passes, lest it block every version."""
     frame = rows()
     found = verdicts(frame, frame.head(49).assign(flagged=False))
     assert failed(found) == set()

@@ -1,4 +1,4 @@
-"""The gate end to end on planted challengers: real fits, a real champion, verdicts on versions."""
+"""The gate end to end on planted challengers: real fits, a champion, and verdicts as tags."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -48,7 +48,7 @@ def honest(
     features: tuple[str, ...] = FEATURE_NAMES,
     change: Change = lambda _, scores: scores,
 ) -> Evaluation:
-    """Fit on 2022, score 2023 by these features alone, then spoil the scores as `change` does."""
+    """Return an evaluation fitted on 2022 with these features; `change` alters the 2023 scores."""
     old, test = (dataset[dataset[YEAR] == year].reset_index(drop=True) for year in (2022, 2023))
     fit = make_pipeline(
         SimpleImputer(keep_empty_features=True), LogisticRegression(max_iter=2000)
@@ -88,7 +88,7 @@ def log_rows(
     data: pd.DataFrame,
     features: tuple[str, ...] = FEATURE_NAMES,
 ) -> None:
-    """Put test scores and training rows among a version's own files."""
+    """Log test scores and training rows as artifacts of a version's model."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "evaluation").mkdir()
         judged_rows(evaluation, features).to_parquet(Path(folder) / names.ARTIFACT_EVALUATION)
@@ -99,7 +99,7 @@ def log_rows(
 
 @pytest.fixture(scope="module")
 def registry(mlflow_server: str, dataset_file: Path) -> Iterator[Registry]:
-    """A model whose champion is an honest fit on a few features."""
+    """Yield the registry of a model whose champion is an unaltered fit on five features."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_NAME", "gated")
         mlflow.set_tracking_uri(mlflow_server)
@@ -112,19 +112,19 @@ def registry(mlflow_server: str, dataset_file: Path) -> Iterator[Registry]:
 
 
 def overlook(test: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
-    """Hide three of five girls from whoever acts on the scores; nobody else."""
+    """Return scores lowered by 70 % for three of five students of the most frequent gender."""
     hidden = (test["genero"] == test["genero"].mode()[0]).to_numpy()
     most = np.arange(len(test)) % 5 < 3
     return np.where(hidden & most, 0.3 * scores, scores)
 
 
 def guess(_: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
-    """Give the right number of high scores, to anyone."""
+    """Return the scores in random order."""
     return np.random.default_rng(0).permutation(scores)
 
 
 def boast(_: pd.DataFrame, scores: np.ndarray) -> np.ndarray:
-    """Claim near certainty on the same side of the threshold: the same flags, false odds."""
+    """Return overconfident scores on the same side of the threshold."""
     return np.where(scores >= THRESHOLD, 0.999, 0.001)
 
 
@@ -134,7 +134,7 @@ def failures(criteria: list[Criterion]) -> set[str]:
 
 
 def test_a_better_challenger_is_let_through(registry: Registry, dataset: pd.DataFrame) -> None:
-    """All features against five: everything holds, and the gains are shown with intervals."""
+    """A challenger with all features passes against one with five, and gains have intervals."""
     criteria = {c.name: c for c in run_gate(registry, honest(dataset), GatePolicy())}
     assert failures(list(criteria.values())) == set()
     assert criteria["brier_gain"].found.startswith("+")
@@ -158,7 +158,7 @@ def test_a_spoilt_challenger_cannot_be_promoted(
     change: Change,
     expected: set[str],
 ) -> None:
-    """Its verdict is tags of the version and a table of the run; `promote` names what failed."""
+    """A failed verdict is in the version's tags and its run's table, and `promote` is refused."""
     register(registry, release, honest(dataset, change=change), dataset)
     version = registry.by_release(release)
     assert version.tags["gate"] == "failed"
@@ -181,7 +181,7 @@ def test_a_spoilt_challenger_cannot_be_promoted(
 def test_a_champion_with_fewer_features_is_still_known_to_have_seen_its_rows(
     registry: Registry, dataset: pd.DataFrame, register_version: Callable[..., int]
 ) -> None:
-    """Rows are compared by the champion's features: by ours, all would pass for rows new to it."""
+    """Rows are matched by digests over the champion's features, so its training rows are found."""
     narrow = FEATURE_NAMES[:-2]
     contract = build_contract("v1.0.0", THRESHOLD, {}, 0.5)
     fewer = replace(contract, features=contract.features[:-2], example=None)
@@ -203,7 +203,7 @@ def test_a_champion_of_unknown_past_is_not_compared_with(
     register_version: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A version from elsewhere logged no rows: nobody knows what it has seen, so no row counts."""
+    """A champion without logged training rows has no common row, and the gate passes."""
     register_version("from-elsewhere", "v1.0.0", rows=120)
     elsewhere = open_registry("from-elsewhere")
     criteria = run_gate(elsewhere, honest(dataset), GatePolicy())
@@ -216,9 +216,9 @@ def test_a_champion_of_unknown_past_is_not_compared_with(
 def test_five_retrains_on_growing_data_see_promotions(
     register_version: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More students in both years each time: the gate opens again and again.
+    """On growing data at least three of five retrains pass the gate.
 
-    And what learns from shuffled outcomes does not even come before it.
+    A training on shuffled outcomes raises PolicyUnmetError before the gate.
     """
     monkeypatch.setenv("MODEL_NAME", "growing")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -227,7 +227,7 @@ def test_five_retrains_on_growing_data_see_promotions(
     monkeypatch.setattr(splits, "SPLITS", 1)
     monkeypatch.chdir(tmp_path)
     registry = open_registry()
-    # What stood there before took other inputs, so the first release is a major one.
+    # The existing version has other inputs, so the first release is a major one.
     register_version("growing", "v1.4.0", alias=None, rows=120)
     write_workbook(generate_workbook(1300, 5), tmp_path / "pede.xlsx")
     make_dataset(tmp_path / "pede.xlsx", tmp_path / "all.parquet", None)
@@ -241,7 +241,7 @@ def test_five_retrains_on_growing_data_see_promotions(
         if result.passed:
             promote(registry, result.release, "aprovada")
             promoted.append(number)
-    # Not each: within one test year a lucky champion may hold the gate against the next one.
+    # Not all: on one test year a champion may score better than the next version by chance.
     assert len(promoted) >= 3, promoted
     assert promoted[-1] >= 3
     releases = [version.release for version in reversed(registry.versions())]

@@ -1,4 +1,4 @@
-"""What leaves this machine for the API: inputs, the year, a pseudonym; nothing names a child."""
+"""Requests to the API hold inputs, the year and a pseudonym, and no personal data."""
 
 import json
 
@@ -15,7 +15,7 @@ KNOWN = set(EXAMPLE) - {"ing"}
 
 
 def test_a_row_says_its_year_and_only_what_the_version_knows() -> None:
-    """Inputs are named by year, unknown values are null, columns of another version stay here."""
+    """An instance has the version's inputs alone, named by year, with null for unknown values."""
     sent = instance({**ROW, "ida": None}, 2024, KNOWN, "key")
     assert sent["ieg_2024"] == EXAMPLE["ieg"]
     assert sent["ida_2024"] is None
@@ -24,7 +24,7 @@ def test_a_row_says_its_year_and_only_what_the_version_knows() -> None:
 
 
 def test_no_registration_number_is_sent() -> None:
-    """Its pseudonym is, and without the key nothing that tells children apart."""
+    """The RA is sent as a pseudonym with a key, and not at all without one."""
     keyed = instance(ROW, 2024, KNOWN, "key")
     assert keyed["ra"] == pseudonym("RA-4711", "key")
     assert "4711" not in json.dumps(keyed)
@@ -32,7 +32,7 @@ def test_no_registration_number_is_sent() -> None:
 
 
 def test_nobody_at_the_address_is_one_sentence() -> None:
-    """It names the address."""
+    """An unreachable or malformed address raises ApiError; the message names the former."""
     url = f"http://127.0.0.1:{find_free_port()}"
     with pytest.raises(ApiError, match=url):
         score_sheet(ProxyApi(url), Sheet([ROW], [{"RA": "RA-4711"}], 2024), "")

@@ -1,4 +1,4 @@
-"""The list of children: order, words, what is not scored, and no text that a spreadsheet runs."""
+"""The list of children: order, reasons, rows not scored, and protection against formulas."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ from mlflow_project.pede import EXAMPLE
 
 
 def child(**values: Any) -> dict[str, Any]:
-    """Return a row like the contract's example, changed."""
+    """Return the contract's example as a row, with these values."""
     return {**EXAMPLE, "ra": "RA-1", **values}
 
 
 def scored(rows: Sequence[dict[str, Any]], scores: Sequence[float]) -> ScoredSheet:
-    """Return a scored sheet of children named after their place, flagged from 0.5 on."""
+    """Return a scored sheet of children numbered by position, flagged from 0.5 on."""
     effects = [
         {"feature": "ieg", "description": "", "effect": 0.2, "reference": 7.5},
         {"feature": "ida", "description": "", "effect": -0.3, "reference": 6.5},
@@ -47,14 +47,14 @@ def scored(rows: Sequence[dict[str, Any]], scores: Sequence[float]) -> ScoredShe
 
 
 def test_children_are_in_order_of_risk_and_ties_in_the_workbooks_order() -> None:
-    """The highest score first; what names a child stays with its score."""
+    """Lines are sorted by score, highest first, each with its labels; ties keep their order."""
     found = lines(scored([child() for _ in range(4)], [0.2, 0.7, 0.2, 0.9]))
     assert [line.labels["RA"] for line in found] == ["RA-3", "RA-1", "RA-0", "RA-2"]
     assert [line.flagged for line in found] == [True, True, False, False]
 
 
 def test_reasons_are_the_inputs_that_raised_the_score_beside_the_childs_peers() -> None:
-    """What lowered the score is no reason; phase 3 is compared with phase 3."""
+    """Reasons are inputs with a positive effect, compared with the child's own phase."""
     peers = [child(ieg=5.0 + i / 10, fase=3) for i in range(FEWEST_PEERS)]
     others = [child(ieg=1.0, fase=4) for _ in range(3 * FEWEST_PEERS)]
     common = Common.of([*peers, *others])
@@ -71,7 +71,7 @@ def test_reasons_are_the_inputs_that_raised_the_score_beside_the_childs_peers() 
 
 
 def test_a_phase_of_few_children_is_compared_with_the_whole_list() -> None:
-    """Two children have nothing that is common to them."""
+    """A phase with fewer than `FEWEST_PEERS` children is compared with the whole list."""
     rows = [*(child(fase=3) for _ in range(FEWEST_PEERS)), child(fase=8, ieg=1.0)]
     common = Common.of(rows)
     assert common.sentence("ieg", rows[-1]).endswith("1: abaixo do que é comum nesta lista")
@@ -79,13 +79,13 @@ def test_a_phase_of_few_children_is_compared_with_the_whole_list() -> None:
 
 
 def test_inputs_without_a_value_are_named() -> None:
-    """By their names for people; none when all are known."""
+    """Missing inputs are listed by display name; the text is empty if there are none."""
     assert missing(child()) == ""
     assert missing(child(ieg=None, mat=None)) == "Indicador de engajamento, Nota de matemática"
 
 
 def test_the_workbook_says_what_it_is_and_who_is_on_it() -> None:
-    """Version, date, threshold, counts and what it is not; the children; those without a score."""
+    """The workbook has three sheets: summary with disclaimer, children, and rows not scored."""
     book = load_workbook(io.BytesIO(write(scored([child(), child(ieg=None)], [0.25, 0.75]))))
     about, table, left_out = book.worksheets
     text = [str(cell) for row in about.iter_rows(values_only=True) for cell in row if cell]
@@ -107,7 +107,7 @@ def test_the_workbook_says_what_it_is_and_who_is_on_it() -> None:
 
 @pytest.mark.parametrize("beginning", ["=", "+", "-", "@"])
 def test_text_that_begins_like_a_formula_stays_text(beginning: str) -> None:
-    """In Excel the cell is a string that is quoted when edited; in CSV it gets an apostrophe."""
+    """Text such as `=1+1` is a quoted string cell in Excel, and gets an apostrophe in CSV."""
     one = scored([child()], [0.9])
     name = f"{beginning}1+1"
     one = replace(one, sheet=replace(one.sheet, labels=[{"RA": "RA-0", "Nome": name}]))
@@ -118,7 +118,7 @@ def test_text_that_begins_like_a_formula_stays_text(beginning: str) -> None:
 
 
 def test_csv_has_semicolons_and_decimal_commas() -> None:
-    """As a spreadsheet in Portuguese opens it."""
+    """CSV has the separators of a spreadsheet in Portuguese."""
     text = write_csv(scored([child()], [0.875])).decode("utf-8-sig")
     header, line = csv.reader(io.StringIO(text), delimiter=";")
     assert header[:2] == ["Ordem", "RA"]
@@ -126,14 +126,14 @@ def test_csv_has_semicolons_and_decimal_commas() -> None:
 
 
 def test_a_control_character_in_a_name_does_not_break_the_file() -> None:
-    """Excel refuses it, so it goes."""
+    """Control characters, which Excel refuses, are removed."""
     one = scored([child()], [0.9])
     one = replace(one, sheet=replace(one.sheet, labels=[{"Nome": "A\x00na"}]))
     assert load_workbook(io.BytesIO(write(one))).worksheets[1]["B2"].value == "Ana"
 
 
 def test_the_newest_sheet_of_a_workbook_is_read(tmp_path: Any) -> None:
-    """No next year is needed; another year is read when asked for."""
+    """The newest sheet is read by default, without a following year, or the given year's."""
     path = tmp_path / "pede.xlsx"
     write_workbook(generate_workbook(40, 1), path)
     sheet = read(path.read_bytes())
@@ -144,7 +144,7 @@ def test_the_newest_sheet_of_a_workbook_is_read(tmp_path: Any) -> None:
 
 
 def test_what_is_no_pede_workbook_is_refused_in_one_sentence() -> None:
-    """By the error that every reader of workbooks raises."""
+    """A file that is no PEDE workbook raises SheetError."""
     with pytest.raises(SheetError):
         read(b"no workbook")
     file = io.BytesIO()
