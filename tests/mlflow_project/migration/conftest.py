@@ -1,4 +1,4 @@
-"""What the tests of migration share."""
+"""Fixtures of the migration tests."""
 
 import mlflow
 import pytest
@@ -10,7 +10,7 @@ from core.registry.versions import Registry, open_registry
 def registry(
     mlflow_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Registry:
-    """A model of its own, without versions."""
+    """Return the registry of this test's model, without versions."""
     module = request.module.__name__.rpartition(".")[2]
     monkeypatch.setenv("MODEL_NAME", f"{module}-{abs(hash(request.node.name)):x}")
     mlflow.set_tracking_uri(mlflow_server)

@@ -1,4 +1,4 @@
-"""An old joblib file with its JSON files becomes a version that is served, or a refusal."""
+"""Adoption of an old joblib file with its JSON files: registered and served, or refused."""
 
 import copy
 import json
@@ -40,7 +40,7 @@ COLUMNS = ("fase_2023", "idade_2023", "iaa_2023", "media_indicadores")
 
 
 def old_rows(rows: int = 300, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return invented rows under the old names, holes included, and outcomes."""
+    """Return synthetic rows under the old names, with missing values, and outcomes."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(rng.uniform(0, 10, (rows, len(COLUMNS))), columns=list(COLUMNS))
     risk = frame["idade_2023"] - frame["fase_2023"] - 0.3 * frame["iaa_2023"]
@@ -89,7 +89,7 @@ def old(tmp_path: Path) -> Callable[..., list[str]]:
 def test_without_consent_the_pickle_is_not_read(
     registry: Registry, old: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The refusal says what a pickle can do, and the trap in this one is not sprung."""
+    """Without --trust-pickle the file is refused with the reason, and not unpickled."""
     trap = Path("trap-that-must-not-exist")
 
     class Trap:
@@ -119,7 +119,7 @@ def test_an_old_pipeline_is_served_with_its_own_scores(
     capsys: pytest.CaptureFixture[str],
     final: Any,
 ) -> None:
-    """skops, year-free names, threshold and release of the files; the proxy gives equal scores."""
+    """It is stored as skops with year-free names, and the proxy gives equal scores."""
     frame, target = old_rows()
     model = by_names(final).fit(frame, target)
     assert main([*old(model), "--trust-pickle"]) == 0
@@ -141,7 +141,7 @@ def test_an_old_pipeline_is_served_with_its_own_scores(
     served = load_version(serving, serving.resolve(), Settings(), lambda *_: None)
     rows = old_rows(40, seed=1)[0]
     body = json.dumps({"instances": json.loads(rows.to_json(orient="records"))}).encode()
-    scores = served.score(served.reader.read(body).rows)  # asked by the old names, year and all
+    scores = served.score(served.reader.read(body).rows)  # instances with the old names
     exact = pd.DataFrame(json.loads(body)["instances"], columns=list(COLUMNS)).astype(float)
     np.testing.assert_allclose(scores, model.predict_proba(exact)[:, 1], atol=1e-9)
 
@@ -149,7 +149,7 @@ def test_an_old_pipeline_is_served_with_its_own_scores(
 def test_a_file_of_another_scikit_learn_is_told_as_such(
     registry: Registry, old: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Both versions are said where a part is not here; what is no part of scikit-learn's is not."""
+    """A missing module names both scikit-learn versions if they differ, and PYTHONPATH if equal."""
     frame, target = old_rows()
     command = [*old(by_names(LogisticRegression()).fit(frame, target)), "--trust-pickle"]
     file = Path(command[2])
@@ -173,7 +173,7 @@ def test_a_file_of_another_scikit_learn_is_told_as_such(
 def test_a_model_without_names_and_one_in_a_dictionary(
     registry: Registry, old: Callable[..., list[str]]
 ) -> None:
-    """Fitted on an array, it takes the columns in the signature's order; a null it refuses."""
+    """A model fitted on an array takes columns in signature order, and no null."""
     frame, target = old_rows()
     model = LogisticRegression().fit(frame.fillna(0.0).to_numpy(), target)
     signature = {"inputs": [{"name": name, "type": "double"} for name in COLUMNS]}
@@ -190,7 +190,7 @@ def test_text_columns_need_known_values_or_an_example(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Without either the refusal names the column; with an example it is served as text."""
+    """A text column needs known values or an example; without one it is refused by name."""
     frame, target = old_rows()
     frame = frame.assign(pedra_2023=np.where(frame["idade_2023"] > 5, "Ágata", "Quartzo"))
     columns = ColumnTransformer(
@@ -215,7 +215,7 @@ def test_text_columns_need_known_values_or_an_example(
 def test_what_skops_cannot_hold_needs_another_consent(
     registry: Registry, old: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A function in the pipeline: refused as data; as a pickle the proxy wants ALLOW_PICKLE."""
+    """A function in the pipeline needs --keep-pickle, and ALLOW_PICKLE in the proxy."""
     frame, target = old_rows()
     model = make_pipeline(SimpleImputer(), FunctionTransformer(copy.copy), LogisticRegression())
     command = [*old(model.fit(frame.to_numpy(), target)), "--trust-pickle"]
@@ -254,7 +254,7 @@ def test_what_the_files_do_not_tell_is_asked_for(
     options: list[str],
     said: str,
 ) -> None:
-    """One line that names what is missing or wrong; nothing is registered."""
+    """Missing or invalid facts end with one line that names them; nothing is registered."""
     frame, target = old_rows()
     command = old(by_names(LogisticRegression()).fit(frame, target), metadata, signature)
     assert main([*command, "--trust-pickle", *options]) == 1
@@ -266,7 +266,7 @@ def test_what_the_files_do_not_tell_is_asked_for(
 def test_a_taken_release_is_refused(
     registry: Registry, old: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The second time: the version is there already."""
+    """Adopting the same release twice is refused, and no version is added."""
     frame, target = old_rows()
     command = [*old(by_names(LogisticRegression()).fit(frame, target)), "--trust-pickle"]
     assert main(command) == 0
@@ -276,7 +276,7 @@ def test_a_taken_release_is_refused(
 
 
 def test_years_leave_a_name_only_where_it_stays_unique() -> None:
-    """`ida_2022` and `ida_2023` keep theirs, a change between two years too."""
+    """`ida_2022` and `ida_2023` keep their years, as does a change between two years."""
     given = ["fase_2023", "ida_2022", "ida_2023", "delta_ida_2022_2023", "iaa_2023_missing", "ano"]
     assert year_free(given) == {
         "fase": "fase_2023",
@@ -289,7 +289,7 @@ def test_years_leave_a_name_only_where_it_stays_unique() -> None:
 
 
 def test_renaming_changes_the_names_and_nothing_else() -> None:
-    """The renamed pipeline refuses the old names and scores the new ones exactly alike."""
+    """The renamed pipeline refuses the old names and gives equal scores under the new ones."""
     frame, target = old_rows()
     model = by_names(RandomForestClassifier(10, random_state=0)).fit(frame, target)
     renamed = copy.deepcopy(model)
@@ -318,7 +318,7 @@ def test_renaming_changes_the_names_and_nothing_else() -> None:
     ],
 )
 def test_spellings_of_a_signature(tmp_path: Path, signature: Any, expected: list[str]) -> None:
-    """Lists, mappings, JSON in JSON, JSON schema: the same features come out."""
+    """Signatures as lists, mappings, nested JSON and JSON schema are read."""
     (tmp_path / "m.json").write_text('{"model_version": 3}')
     (tmp_path / "s.json").write_text(json.dumps(signature))
     found = read_old_files(tmp_path / "m.json", tmp_path / "s.json")
@@ -333,7 +333,7 @@ def test_spellings_of_a_signature(tmp_path: Path, signature: Any, expected: list
 
 
 def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
-    """Which file, and that it is no JSON."""
+    """A missing or invalid JSON file is refused by name, with the error's position if known."""
     (tmp_path / "m.json").write_text("{")
     with pytest.raises(Refused, match=r"m\.json não é JSON a partir da linha 1, coluna 2\.$"):
         read_old_files(tmp_path / "m.json", tmp_path / "m.json")
@@ -353,7 +353,7 @@ def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_worked_example_of_the_migration_guide(registry: Registry, tmp_path: Path) -> None:
-    """docs/migrating.md as written: its JSON files, a joblib file of an old kind, its commands."""
+    """The JSON files and commands of docs/migrating.md work as written, on an old joblib file."""
     guide = (ROOT / "docs/migrating.md").read_text(encoding="utf-8")
     folder = tmp_path / "artifacts"
     folder.mkdir()

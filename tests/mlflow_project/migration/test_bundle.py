@@ -1,4 +1,4 @@
-"""What a bundle refuses: a stranger's file is unpacked only as far as its manifest vouches."""
+"""Bundles: only files that match the manifest's names, sizes and digests are unpacked."""
 
 import json
 import zipfile
@@ -15,7 +15,7 @@ Parts = dict[str, bytes]
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """Return a bundle of two files."""
+    """Return the path of a bundle of two files."""
     folder = tmp_path / "in"
     (folder / "deep").mkdir(parents=True)
     (folder / "a.txt").write_bytes(b"alpha" * 1000)
@@ -25,7 +25,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def rewritten(bundle: Path, change: Callable[[Parts], None]) -> Path:
-    """Return a copy of a bundle whose files were changed."""
+    """Write a copy of a bundle with changed files; return its path."""
     with zipfile.ZipFile(bundle) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     change(parts)
@@ -37,7 +37,7 @@ def rewritten(bundle: Path, change: Callable[[Parts], None]) -> Path:
 
 
 def with_name(parts: Parts, name: str) -> None:
-    """Give a file another name, in the manifest too."""
+    """Rename `a.txt`, in the manifest too."""
     manifest = json.loads(parts[MANIFEST])
     manifest["files"][name] = manifest["files"].pop("a.txt")
     parts[MANIFEST] = json.dumps(manifest).encode()
@@ -45,7 +45,7 @@ def with_name(parts: Parts, name: str) -> None:
 
 
 def test_what_was_packed_is_unpacked(bundle: Path, tmp_path: Path) -> None:
-    """Files, facts and the digest of the manifest agree; nothing else appears."""
+    """An unpacked bundle has the packed files and facts alone, and its digest is reproducible."""
     manifest, digest = read_bundle(bundle, tmp_path / "out")
     assert manifest["version"] == {"release": "v1.0.0"}
     assert (tmp_path / "out/deep/b.bin").read_bytes() == bytes(range(256))
@@ -56,13 +56,13 @@ def test_what_was_packed_is_unpacked(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_an_existing_file_is_not_overwritten(bundle: Path) -> None:
-    """A mistyped name must not cost a workbook."""
+    """Writing a bundle to an existing file is refused."""
     with pytest.raises(Refused, match="já existe"):
         write_bundle(bundle.with_name("in"), {}, bundle)
 
 
 def key_twice(parts: dict[str, bytes]) -> None:
-    """Give a key of the manifest twice; most readers take the last."""
+    """Repeat a key of the manifest; most JSON readers take the last value."""
     parts[MANIFEST] = b'{"format": 0, ' + parts[MANIFEST].lstrip()[1:]
 
 
@@ -87,7 +87,7 @@ def key_twice(parts: dict[str, bytes]) -> None:
 def test_what_was_changed_is_refused_by_name(
     bundle: Path, tmp_path: Path, change: Callable[[Parts], None], said: str
 ) -> None:
-    """Altered, grown, emptied, added, taken away, or led out of the folder: the file is named."""
+    """A file that is altered, added, removed or outside the folder is refused by name."""
     with pytest.raises(Refused) as caught:
         read_bundle(rewritten(bundle, change), tmp_path / "deeper" / "out")
     assert said in str(caught.value)
@@ -96,7 +96,7 @@ def test_what_was_changed_is_refused_by_name(
 
 
 def test_a_flipped_bit_anywhere_is_refused(bundle: Path, tmp_path: Path) -> None:
-    """Damage on the way: whatever byte it hits of a file or the manifest, nothing gets through."""
+    """A flipped bit in any seventh byte is refused, or leaves manifest and content unchanged."""
     whole = bundle.read_bytes()
     with zipfile.ZipFile(bundle) as archive:
         end = archive.start_dir
@@ -110,13 +110,13 @@ def test_a_flipped_bit_anywhere_is_refused(bundle: Path, tmp_path: Path) -> None
             manifest, _ = read_bundle(damaged, tmp_path / "out")
         except Refused:
             continue
-        # A bit that the format ignores (a time of day) may differ; the content may not.
+        # A bit that the format ignores, as in a time, may differ; the content may not.
         assert manifest == good
         assert (tmp_path / "out/a.txt").read_bytes() == b"alpha" * 1000
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    """A file of a few hundred kilobytes that would fill the temporary folder."""
+    """A bundle of a few hundred kilobytes that unpacks to 200 MiB is refused, nothing unpacked."""
     bomb = tmp_path / "bomb.zip"
     content = bytes(2**20)
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -128,7 +128,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
 
 
 def test_no_file_and_no_zip_are_one_clear_line(tmp_path: Path) -> None:
-    """It names the file."""
+    """A missing file and one that is no zip are refused."""
     (tmp_path / "text.zip").write_text("not a zip file")
     with pytest.raises(Refused, match=r"text\.zip não é um bundle"):
         read_bundle(tmp_path / "text.zip", tmp_path / "out")

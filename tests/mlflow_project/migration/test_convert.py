@@ -1,4 +1,4 @@
-"""A version that is a pickle becomes one that is data, by consent, and answers the same."""
+"""Conversion of a pickled version to skops: by consent, with equal predictions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,14 +32,14 @@ DEAR = (FRAME["area"] > 4).astype(int)
 
 
 class Traps:
-    """A pickle of one writes a file by being read, and is a regression."""
+    """A model whose pickle writes a file when it is read, and loads as a regression."""
 
     def __init__(self, file: Path, model: Any) -> None:
-        """Keep both."""
+        """Store the file to write and the model to load."""
         self.file, self.model = file, model
 
     def __reduce__(self) -> Any:
-        """Be a model that was read by writing a file."""
+        """Write the file on loading, and load as the model."""
         return _sprung, (str(self.file), self.model)
 
 
@@ -50,7 +50,7 @@ def _sprung(file: str, model: Any) -> Any:
 
 @pytest.fixture
 def pickled(registry: Registry) -> Callable[..., None]:
-    """Return a function that registers a pickled estimator as a plain script does."""
+    """Return a function that registers a pickled estimator, as a plain script would."""
 
     def log(model: Any, kind: str = "pickle", x: Any = FRAME, method: str = "predict") -> None:
         fitted = getattr(model, "model", model)
@@ -77,7 +77,7 @@ def served(registry: Registry, release: str) -> LoadedVersion:
 def test_a_pickle_is_read_once_by_consent_and_then_is_data(
     registry: Registry, pickled: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Probabilities and text columns; both kinds of pickle; the old version stays as it is."""
+    """Versions pickled in both formats convert to skops versions with equal predictions."""
     pickled(LogisticRegression().fit(FRAME, DEAR), method="predict_proba")
     kinds = pd.DataFrame({"kind": ["a", "b", "c"] * 20, "size": RNG.uniform(0, 9, 60)})
     encoder = OneHotEncoder(handle_unknown="ignore")
@@ -103,7 +103,7 @@ def test_a_pickle_is_read_once_by_consent_and_then_is_data(
 def test_what_is_true_of_the_model_comes_along(
     registry: Registry, pickled: Callable[..., None], tmp_path: Path
 ) -> None:
-    """What was described, kept to judge it by, and measured; no baseline and no verdict."""
+    """Description, evidence and metrics are copied to the new version; the drift status is not."""
     pickled(LogisticRegression().fit(FRAME, DEAR), method="predict_proba")
     old = registry.by_release("v0.0.1")
     MlflowClient().log_metric(old.run_id, "test_accuracy", 0.9)
@@ -128,10 +128,10 @@ def test_what_is_true_of_the_model_comes_along(
 def test_without_consent_nothing_is_read(
     registry: Registry, pickled: Callable[..., None], tmp_path: Path
 ) -> None:
-    """The file that is written by reading the pickle is written only then."""
+    """The pickle is read only with --trust-pickle."""
     trap = tmp_path / "trap"
     pickled(Traps(trap, LinearRegression().fit(FRAME, DEAR)))
-    trap.unlink(missing_ok=True)  # MLflow's own look at its input example reads it
+    trap.unlink(missing_ok=True)  # MLflow unpickles it to validate the input example
     assert main(["convert", "v0.0.1"]) == 1
     assert not trap.exists()
     assert main(["convert", "v0.0.1", "--trust-pickle", "--version", "v2.0.0"]) == 0
@@ -142,7 +142,7 @@ def test_without_consent_nothing_is_read(
 def test_what_skops_cannot_hold_is_refused(
     registry: Registry, pickled: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A function of a script is a program, however it is stored."""
+    """A pipeline with a function is refused, and no version is added."""
     model = make_pipeline(FunctionTransformer(lambda x: 2 * x), LinearRegression())
     pickled(model.fit(FRAME, DEAR), "cloudpickle")
     assert main(["convert", "v0.0.1", "--trust-pickle"]) == 1

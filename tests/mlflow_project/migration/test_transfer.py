@@ -1,4 +1,4 @@
-"""A version moves from one live MLflow server to another with all that hangs on it."""
+"""Transfer of a version between live MLflow servers, with all its related data."""
 
 import json
 import os
@@ -31,14 +31,14 @@ MODEL = "moved"
 
 @pytest.fixture(scope="module")
 def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the address of a second MLflow server that knows nothing yet."""
+    """Yield the address of a second, empty MLflow server."""
     with running_mlflow(tmp_path_factory.mktemp("other-mlflow")) as uri:
         yield uri
 
 
 @pytest.fixture
 def on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Registry]]:
-    """Return a function that makes a server the one that our commands speak to."""
+    """Yield a function that selects the server for our commands and returns its registry."""
     before = mlflow.get_tracking_uri()
 
     def use(uri: str) -> Registry:
@@ -52,7 +52,7 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Registry]]:
 
 
 def run(*command: str, **extra: str) -> str:
-    """Run one of our commands in a process of its own; return what it printed."""
+    """Run one of our commands in a subprocess; return its output."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **extra}
     done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -65,7 +65,7 @@ def bundle(
     register_version: Callable[..., int],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """Export a version that was judged, given a baseline, promoted, and given another threshold."""
+    """Export a promoted version with verdict, baseline and changed threshold; return the bundle."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_NAME", MODEL)
         register_version(MODEL, "v1.0.0", alias=None, rows=200)
@@ -90,7 +90,7 @@ def test_everything_that_hangs_on_a_version_arrives(
     on: Callable[[str], Registry],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Contract, signature, run, baseline, tags and ledger; the proxy's own loader accepts it."""
+    """Contract, signature, run, baseline, tags and ledger are equal, and the proxy loads it."""
     source = on(mlflow_server)
     sent = source.by_release("v1.1.0")
     contract = read_contract(source, sent)
@@ -117,7 +117,7 @@ def test_everything_that_hangs_on_a_version_arrives(
     assert [item.path for item in listed] == [names.ARTIFACT_REFERENCE]
     moved = ("model_version", "threshold", "gate", "gate.recall")
     assert {k: got.tags[k] for k in moved} == {k: sent.tags[k] for k in moved}
-    # What was observed on the other server is no status of this one.
+    # The drift status was observed on the other server and does not hold here.
     assert names.TAG_DRIFT_STATUS not in got.tags
     baselines = []
     for registry, version in ((source, sent), (target, got)):
@@ -132,7 +132,7 @@ def test_everything_that_hangs_on_a_version_arrives(
     assert told[0].split("(na origem)")[1].split()[:2] == ["v1.0.0", "v1.1.0"]
     assert "more recall" in told[1]
     assert "import" in told[2]
-    assert target.aliases() == {}  # the entries of the other server moved nothing here
+    assert target.aliases() == {}  # the other server's entries move no alias here
 
     promotion.promote(target, "v1.1.0", "moved here")
     assert Ledger(target).flips()[-1].before == ""
@@ -147,7 +147,7 @@ def test_importing_again_changes_nothing(
     on: Callable[[str], Registry],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The same bundle is noted as identical; another model under the release is refused."""
+    """Importing the same bundle again reports it as identical; no version or entry is added."""
     target = on(other_server)
     main(["import", str(bundle)])
     before = [version.number for version in target.versions()]
@@ -167,7 +167,7 @@ def test_another_model_under_the_same_release_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nothing is overwritten, nothing added."""
+    """A release that exists with another model is refused, and no version is added."""
     on(mlflow_server)
     monkeypatch.setenv("MODEL_NAME", "taken")
     register_version("taken", "v1.1.0", alias=None, seed=3, rows=120)
@@ -177,7 +177,7 @@ def test_another_model_under_the_same_release_is_refused(
 
 
 def with_files(bundle: Path, target: Path, changed: dict[str, bytes]) -> Path:
-    """Write a bundle with other files and a manifest that vouches for them, as a forger would."""
+    """Write a forged bundle, whose manifest matches the changed files; return its path."""
     parts = parts_of(bundle) | changed
     manifest = json.loads(parts[MANIFEST])
     for name, content in changed.items():
@@ -187,7 +187,7 @@ def with_files(bundle: Path, target: Path, changed: dict[str, bytes]) -> Path:
 
 
 def with_parts(target: Path, parts: dict[str, bytes]) -> Path:
-    """Write a bundle of these parts."""
+    """Write a bundle of these parts; return its path."""
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
@@ -201,14 +201,14 @@ def parts_of(bundle: Path) -> dict[str, bytes]:
 
 
 class Touch:
-    """A pickle that leaves a file behind when it is read."""
+    """An object whose pickle creates a file when it is read."""
 
     def __init__(self, path: Path) -> None:
-        """Remember which file."""
+        """Store the path to create."""
         self.path = path
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
-        """Write the file on loading."""
+        """Create the file on loading."""
         return (open, (str(self.path), "w"))
 
 
@@ -232,7 +232,7 @@ def test_a_forged_model_is_refused_before_it_is_loaded(
     new: bytes,
     said: str,
 ) -> None:
-    """All digests agree, but the model would run a program: not without explicit consent."""
+    """A model that would run code needs --trust-pickle, although all digests match."""
     on(other_server)
     described = zipfile.ZipFile(bundle).read("model/MLmodel")
     assert old in described
@@ -256,7 +256,7 @@ def test_a_damaged_bundle_is_refused_by_the_command(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One line that names the file inside, exit code 1, nothing registered."""
+    """A damaged bundle ends with exit code 1 and a line naming the file; nothing is registered."""
     on(other_server)
     parts = parts_of(bundle)
     parts["model/MLmodel"] = parts["model/MLmodel"].replace(b"v1.1.0", b"v1.1.1")
@@ -277,7 +277,7 @@ def test_a_manifest_whose_number_is_none_is_refused(
     capsys: pytest.CaptureFixture[str],
     number: object,
 ) -> None:
-    """One line that names the bundle, exit code 1."""
+    """An invalid version number in the manifest ends with exit code 1 and one line."""
     on(other_server)
     parts = parts_of(bundle)
     manifest = json.loads(parts[MANIFEST])
@@ -297,7 +297,7 @@ def test_export_accepts_both_ways_of_naming_the_version(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`--model_version` as everywhere else; a version alone, or a taken file name, is refused."""
+    """`--model_version` is accepted too; an existing or missing output file is refused."""
     on(mlflow_server)
     file = tmp_path / "b.zip"
     assert main(["export", "--model_version", "v1.0.0", str(file)]) == 0
@@ -312,7 +312,7 @@ def test_export_accepts_both_ways_of_naming_the_version(
 def test_an_imported_version_is_served_and_watched(
     bundle: Path, other_server: str, on: Callable[[str], Registry], tmp_path: Path
 ) -> None:
-    """A live proxy answers with it at the moved threshold; the drift report finds its baseline."""
+    """A live proxy serves it at the exported threshold; the drift report finds its baseline."""
     target = on(other_server)
     main(["import", str(bundle)])
     if names.CHAMPION not in target.aliases():
@@ -344,4 +344,4 @@ def test_an_imported_version_is_served_and_watched(
     assert first["failure_score"] == pytest.approx(contract.example.score, abs=1e-9)
     report = ("-m", "monitoring.drift_report", "--model_version", "v1.1.0", "--last_n_days", "1")
     told = run(*report, "--output", str(tmp_path / "reports"), **places)
-    assert "RED" in told  # fifty times one row is no sample of anything
+    assert "RED" in told  # fifty copies of one row are drift

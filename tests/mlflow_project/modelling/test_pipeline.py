@@ -1,4 +1,4 @@
-"""The pipeline: what it computes of the age, what it is made of, and that the proxy compiles it."""
+"""The pipeline: inputs computed from the age, trusted types, and compilation by the proxy."""
 
 import numpy as np
 import pandas as pd
@@ -25,13 +25,13 @@ def fitted(dataset: pd.DataFrame) -> Pipeline:
 
 @pytest.mark.parametrize(
     ("age", "year_end", "june"),
-    # 30 June 2023: who was born on 1 January 2010 is nearly 13.5; on 30 December, 12.5.
+    # Ages on 30 June 2023: nearly 13.5 if born on 1 January 2010, 12.5 if on 30 December.
     [(13.49, 4, 4), (12.51, 4, 3), (13.0, 4, 4), (7.0, 0, 0), (7.5, 1, 0), (25.0, 8, 8)],
 )
 def test_next_years_ideal_phase_follows_both_rules(
     fitted: Pipeline, age: float, year_end: int, june: int
 ) -> None:
-    """By the age at the end of the next year, and by that of 30 June; minus this year's phase."""
+    """The added inputs are next year's ideal phase, by its end and by 30 June, less the phase."""
     row = pd.DataFrame([dict.fromkeys(FEATURE_NAMES, 0.0) | {"idade": age, "fase": 1.0}])
     seen = fitted[:-1].transform(row)
     assert seen.shape == (1, WIDTH + 2)
@@ -41,7 +41,7 @@ def test_next_years_ideal_phase_follows_both_rules(
 def test_it_can_be_served(
     fitted: Pipeline, dataset: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Known types alone, missing values taken, and compiled by the proxy to the last digit."""
+    """It has trusted types alone; the proxy's compiled scorer gives its scores, with nulls too."""
     path = tmp_path_factory.mktemp("skops") / "model.skops"
     skops.io.dump(fitted, path)
     asked = set(skops.io.get_untrusted_types(file=path))
@@ -58,7 +58,7 @@ def test_it_can_be_served(
 
 
 def test_a_whole_number_is_an_age_like_any_other(fitted: Pipeline, dataset: pd.DataFrame) -> None:
-    """Who has no day of birth sends year minus birth year, and is still ranked rightly."""
+    """Ages rounded to years, as without a day of birth, cost less than 0.05 of ROC-AUC."""
     rows, target = dataset[list(FEATURE_NAMES)], dataset[TARGET]
     whole = fitted.predict_proba(rows.assign(idade=rows["idade"].round()))[:, 1]
     exact = fitted.predict_proba(rows)[:, 1]

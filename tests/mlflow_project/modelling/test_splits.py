@@ -1,4 +1,4 @@
-"""Repeated splits by student: nobody is on both sides, and the procedure is the same in each."""
+"""Repeated splits by student: disjoint students, and reproducible metrics and summary."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from mlflow_project.modelling.threshold import ThresholdPolicy
 
 
 def test_held_out_students_are_in_no_training_row(dataset: pd.DataFrame) -> None:
-    """Training rows are of older years and other students; tests are of the newest pair."""
+    """Test rows are of the newest pair, training rows of older pairs and other students."""
     train, test = held_out(dataset, np.random.default_rng(0))
     assert not set(train[STUDENT]) & set(test[STUDENT])
     assert (set(train[YEAR]), set(test[YEAR])) == ({2022}, {2023})
@@ -22,7 +22,7 @@ def test_held_out_students_are_in_no_training_row(dataset: pd.DataFrame) -> None
 
 
 def test_splits_are_summed_up(dataset: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mean, standard deviation and worst of each metric; the splits differ and can be repeated."""
+    """Splits differ and are reproducible; the summary has mean, deviation and worst of metrics."""
     monkeypatch.setattr(splits, "SPLITS", 2)
     monkeypatch.setattr(splits, "FOLDS", 2)
     found = repeated_splits(dataset, ThresholdPolicy(), 3)

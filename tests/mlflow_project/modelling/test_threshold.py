@@ -1,4 +1,4 @@
-"""The threshold policy at its borders, and the curve that it chooses from."""
+"""The threshold policy at its limits, and the trade-off curve that it selects from."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ SCORES = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.5, 0.4, 0.3, 0.1, 0.05])
 
 
 def test_threshold_is_the_best_f_beta_within_the_capacity() -> None:
-    """Of those that flag no more than half the best F2 is taken; without a limit, of all."""
+    """The threshold of the best F2 within the capacity is chosen, or of all without a capacity."""
     policy = ThresholdPolicy(0.5, floor_recall=0.5, base_rate=0.4)
     allowed = [t for t in SCORES if (t <= SCORES).mean() <= 0.5]
     best = max((label_metrics(TARGET, t <= SCORES)["f2"], t) for t in allowed)
@@ -29,7 +29,7 @@ def test_threshold_is_the_best_f_beta_within_the_capacity() -> None:
 
 
 def test_an_unmet_policy_says_how_close_it_came() -> None:
-    """The error gives the best recall within the capacity, and the share that enough would need."""
+    """The error states the best recall within the capacity, and the share that would suffice."""
     policy = ThresholdPolicy(0.2, floor_recall=0.7, base_rate=0.4)
     with pytest.raises(PolicyUnmetError, match=r"melhor recall é 0,50.*sinalizaria 40 %"):
         policy.choose(TARGET, SCORES)
@@ -38,7 +38,7 @@ def test_an_unmet_policy_says_how_close_it_came() -> None:
 
 
 def test_capacity_is_counted_at_the_planned_base_rate() -> None:
-    """Rows repeated to another base rate have the same planned shares: only the two rates count."""
+    """Planned shares depend on true and false positive rates, not on the sample's base rate."""
     rng = np.random.default_rng(3)
     target = rng.integers(0, 2, 400)
     scores = np.round(0.4 * target + 0.6 * rng.random(400), 3)
@@ -52,7 +52,7 @@ def test_capacity_is_counted_at_the_planned_base_rate() -> None:
 
 
 def test_trade_off_is_what_each_threshold_does() -> None:
-    """Every row of the curve equals the metrics of flags at that threshold, ties included."""
+    """Each row of the curve equals the metrics of flags at its threshold, with ties."""
     target = np.array([1, 0, 1, 0, 1, 0])
     scores = np.array([0.9, 0.5, 0.5, 0.5, 0.2, 0.1])
     curve = trade_off(target, scores)
@@ -67,7 +67,7 @@ def test_trade_off_is_what_each_threshold_does() -> None:
 
 
 def test_a_threshold_is_raised_to_the_capacity_of_the_newest_year() -> None:
-    """Only as far as needed, never lowered, and not where more were at risk than the capacity."""
+    """It is raised as little as needed, never lowered, and not if more than the capacity lag."""
     scores = np.array([0.9, 0.8, 0.7, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
     few, many = np.repeat([1, 0], 5), np.repeat([1, 0], [8, 2])
     assert within_capacity(0.25, few, scores, 0.6) == 0.5
@@ -79,12 +79,12 @@ def test_a_threshold_is_raised_to_the_capacity_of_the_newest_year() -> None:
 
 
 def test_gate_and_threshold_go_by_one_capacity() -> None:
-    """What the schools can follow up is one number."""
+    """Threshold policy and gate policy use the same capacity."""
     assert ThresholdPolicy().max_share_flagged == CAPACITY == GatePolicy().max_share_flagged
 
 
 @pytest.mark.parametrize("values", [(0.0, 0.5), (1.1, 0.5), (0.5, float("nan"))])
 def test_policy_refuses_shares_outside_its_range(values: tuple[float, float]) -> None:
-    """A policy is checked when it is made."""
+    """A share outside its range raises ValueError on construction."""
     with pytest.raises(ValueError, match="must lie"):
         ThresholdPolicy(*values)

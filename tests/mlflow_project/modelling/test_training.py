@@ -1,4 +1,4 @@
-"""Fits that do not peek: folds by student, a test year seen once, digests of rows."""
+"""Fits without leakage: folds by student, a test year used once, and digests of rows."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,13 +36,13 @@ FEATURES = list(FEATURE_NAMES)
 
 @pytest.fixture(autouse=True)
 def one_shuffle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One shuffle of few folds is enough to see how they are cut."""
+    """Reduce out-of-fold scores to one shuffle of four folds, enough to test the split."""
     monkeypatch.setattr(model_module, "REPEATS", 1)
     monkeypatch.setattr(model_module, "FOLDS", 4)
 
 
 def test_no_student_is_on_both_sides_of_a_fold(dataset: pd.DataFrame) -> None:
-    """A student with two pairs of years falls wholly into train or into test."""
+    """All rows of a student are on one side of each fold, and every row is tested once."""
     assert dataset[STUDENT].duplicated().any(), "no student has two pairs: nothing is tested"
     tested: list[int] = []
     for train, test in grouped_folds(dataset, folds=5, seed=0):
@@ -52,7 +52,7 @@ def test_no_student_is_on_both_sides_of_a_fold(dataset: pd.DataFrame) -> None:
 
 
 def test_out_of_fold_scores_know_nothing_of_random_targets(dataset: pd.DataFrame) -> None:
-    """With targets drawn by coin the scores rank no better than chance; in-sample they would."""
+    """On random targets out-of-fold scores have ROC-AUC near 0.5, in-sample scores above 0.8."""
     coin = pd.Series(np.random.default_rng(0).integers(0, 2, len(dataset)))
     pipeline = build_pipeline(0)
     scores = out_of_fold_scores(pipeline, dataset.assign(**{TARGET: coin}), 0)
@@ -65,7 +65,7 @@ def test_out_of_fold_scores_know_nothing_of_random_targets(dataset: pd.DataFrame
 
 
 def test_the_newest_pair_is_the_test(dataset: pd.DataFrame) -> None:
-    """Two pairs: by time. One pair: a quarter of the students."""
+    """With two pairs of years the newest is the test; with one, a quarter of the students is."""
     train, test = split_for_test(dataset, 0)
     assert (set(train[YEAR]), set(test[YEAR])) == ({2022}, {2023})
     one = dataset[dataset[YEAR] == 2023].reset_index(drop=True)
@@ -75,7 +75,7 @@ def test_the_newest_pair_is_the_test(dataset: pd.DataFrame) -> None:
 
 
 def test_the_test_year_does_not_touch_fit_or_threshold(dataset: pd.DataFrame) -> None:
-    """Turning the test year's targets around changes the metrics and nothing else."""
+    """Inverting the test year's targets changes the metrics, not threshold or scores."""
     honest = evaluate_fit(dataset, ThresholdPolicy(), 0)
     turned = dataset.copy()
     newest = turned[YEAR] == turned[YEAR].max()
@@ -89,14 +89,14 @@ def test_the_test_year_does_not_touch_fit_or_threshold(dataset: pd.DataFrame) ->
 
 
 def test_the_model_beats_persistence_on_data_like_the_real(dataset: pd.DataFrame) -> None:
-    """The gate's first question, on the synthetic workbook."""
+    """On the synthetic workbook F2 exceeds that of persistence, and ROC-AUC exceeds 0.8."""
     evaluation = evaluate_fit(dataset, ThresholdPolicy(), 7)
     assert evaluation.metrics["f2"] > evaluation.persistence["f2"]
     assert evaluation.metrics["roc_auc"] > 0.8
 
 
 def test_an_all_missing_column_and_an_all_missing_row_are_scored(dataset: pd.DataFrame) -> None:
-    """2022 has no IPP, and the runbook's example sends three of fourteen features."""
+    """A fit with an all-missing column, such as IPP in 2022, scores an all-missing row."""
     frame = dataset[FEATURES].assign(ipp=np.nan)
     pipeline = build_pipeline(0)
     fitted = pipeline.fit(frame, dataset[TARGET])
@@ -105,10 +105,10 @@ def test_an_all_missing_column_and_an_all_missing_row_are_scored(dataset: pd.Dat
 
 
 def test_out_of_fold_scores_are_spread_as_the_served_fits_are(dataset: pd.DataFrame) -> None:
-    """A threshold and a drift baseline that are taken from them hold for the served fit.
+    """A threshold and a drift baseline taken from out-of-fold scores hold for the served fit.
 
-    Half of the students are new to it; their mean and spread of scores are nearly those of the
-    other half's out-of-fold scores.
+    Its scores of the other half of the students have nearly the mean and standard deviation of the
+    first half's out-of-fold scores.
     """
     fit, new = next(grouped_folds(dataset, folds=2, seed=0))
     rows = dataset.iloc[fit].reset_index(drop=True)
@@ -121,7 +121,7 @@ def test_out_of_fold_scores_are_spread_as_the_served_fits_are(dataset: pd.DataFr
 
 
 def test_one_definition_of_age_for_all_years(dataset: pd.DataFrame) -> None:
-    """The age is that of 30 June, also where only a later sheet knows the day of birth."""
+    """Ages are those on 30 June, also if only a later sheet has the day of birth."""
     ages = dataset.pivot(index=STUDENT, columns=YEAR, values="idade").dropna()
     assert len(ages) > 50
     np.testing.assert_allclose(ages[2023] - ages[2022], 1.0)
@@ -131,7 +131,7 @@ def test_one_definition_of_age_for_all_years(dataset: pd.DataFrame) -> None:
 def test_the_same_rows_give_the_same_numbers_in_any_order_and_under_any_key(
     dataset: pd.DataFrame,
 ) -> None:
-    """Sorted another way and with other pseudonyms: metrics, threshold and scores are equal."""
+    """Metrics, threshold and scores do not depend on the rows' order or pseudonyms."""
     first = evaluate_fit(in_own_order(dataset), ThresholdPolicy(), 7)
     names = {name: f"x{hash(name)}" for name in dataset[STUDENT]}
     shuffled = dataset.sample(frac=1, random_state=1)
@@ -143,7 +143,7 @@ def test_the_same_rows_give_the_same_numbers_in_any_order_and_under_any_key(
 
 
 def test_metrics_are_those_of_the_threshold_asked_for(dataset: pd.DataFrame) -> None:
-    """Judged at another threshold the scores are the same and all that depends on it follows."""
+    """At another threshold the recall is that of the new flags, and ROC-AUC is unchanged."""
     own = evaluate_fit(dataset, ThresholdPolicy(), 0)
     served = replace(own, threshold=0.2)
     scores, target = own.test["score"].to_numpy(), own.test[TARGET].to_numpy()
@@ -153,7 +153,7 @@ def test_metrics_are_those_of_the_threshold_asked_for(dataset: pd.DataFrame) -> 
 
 
 def test_what_scores_promised_is_held_against_the_new_year(dataset: pd.DataFrame) -> None:
-    """True minus promised on a test year; a split by student sees no change of years."""
+    """Errors are observed minus expected values on a test year; empty for a split by student."""
     found = evaluate_fit(dataset, ThresholdPolicy(), 0)
     scores = found.test["score"].to_numpy()
     flagged = scores >= found.threshold
@@ -166,19 +166,19 @@ def test_what_scores_promised_is_held_against_the_new_year(dataset: pd.DataFrame
 
 
 def test_an_input_that_a_whole_year_lacks_is_told(dataset: pd.DataFrame) -> None:
-    """2022 has no IPP: whoever trains should know."""
+    """A feature missing in a whole year, IPP in 2022, gives a warning; otherwise it is empty."""
     assert absent_text(dataset) == "2022 não tem ipp"
     assert absent_text(dataset[dataset[YEAR] == 2023]) == ""
 
 
 def test_persistence_is_lagging_now() -> None:
-    """Negative lag is flagged; zero and unknown are not."""
+    """Persistence flags a negative lag, but not zero or unknown."""
     frame = pd.DataFrame({"defasagem": [-1.0, 0.0, 2.0, np.nan]})
     assert persistence(frame).tolist() == [True, False, False, False]
 
 
 def test_digests_depend_on_rows_alone(dataset: pd.DataFrame) -> None:
-    """Order and names of students do not count; one changed value does."""
+    """Digests change with one value, but not with the rows' order or pseudonyms."""
     shuffled = dataset.sample(frac=1, random_state=0).assign(**{STUDENT: "someone else"})
     assert data_digest(shuffled) == data_digest(dataset)
     assert row_digests(shuffled).sort_index().tolist() == row_digests(dataset).tolist()
@@ -204,9 +204,9 @@ def test_a_dataset_that_cannot_be_learnt_from_is_refused(
 
 
 def test_only_a_tested_year_moves_the_threshold_that_is_served(dataset: pd.DataFrame) -> None:
-    """A quarter of the students of the same year would move it by chance.
+    """A test year may raise the served threshold; a split by student, by chance alone, does not.
 
-    On the real sample it once did from 0.46 to 0.56: a list of 17 % where 36 % came to lag.
+    On the real sample such a split raised it from 0.46 to 0.56: 17 % flagged where 36 % lagged.
     """
     for rows, moved in ((dataset, True), (dataset[dataset[YEAR] == dataset[YEAR].min()], False)):
         found = evaluate_fit(rows.reset_index(drop=True), ThresholdPolicy(), 0)

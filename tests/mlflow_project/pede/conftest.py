@@ -1,4 +1,4 @@
-"""Workbooks written by hand."""
+"""Fixture for hand-written workbooks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ Rows = list[Sequence[Any]]
 
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[[Mapping[str, Rows]], Path]:
-    """Return a function that writes sheets of rows as a workbook and names it."""
+    """Return a function that writes sheets of rows as a workbook and returns its path."""
 
     def write(sheets: Mapping[str, Rows]) -> Path:
         workbook = openpyxl.Workbook()

@@ -1,4 +1,4 @@
-"""Ages with decimals: how days of birth are read, when they are believed, and what does without."""
+"""Decimal ages: how days of birth are read, when they are used, and ages without them."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from mlflow_project.pede.ages import days_of_birth, decimal_ages, explain_ages
 
 
 def test_text_shows_whether_the_month_comes_first() -> None:
-    """A number above 12 among the texts decides for all; where none is, nobody knows."""
+    """A number above 12 shows the order of all texts; without one they are not read."""
     march = (3 - 1 + (5 - 0.5) / 31) / 12
     assert days_of_birth(["3/5/2012", "8/14/2012"])[0] == march
     assert days_of_birth(["5/3/2012", "14/8/2012"])[0] == march
@@ -22,17 +22,17 @@ def test_text_shows_whether_the_month_comes_first() -> None:
 
 
 def test_dates_that_a_program_read_day_first_are_turned_back() -> None:
-    """Dates up to the 12th became real dates, day and month exchanged; the others stayed text."""
+    """Real dates up to the 12th beside texts of later days were misread and are swapped back."""
     texts = ["8/14/2012", "1/31/2012", datetime(2012, 4, 9)]
     (september,) = days_of_birth(texts)[2:]
     assert september == (9 - 1 + (4 - 0.5) / 31) / 12
-    # A real date after the 12th shows that nothing was exchanged.
+    # A real date after the 12th shows that none was swapped.
     april = days_of_birth([*texts, datetime(2012, 4, 19)])[2]
     assert april == (4 - 1 + (9 - 0.5) / 31) / 12
 
 
 def test_days_that_do_not_explain_the_ages_are_not_believed() -> None:
-    """Who is younger than the difference of years was born late; altered dates do not show it."""
+    """Shuffled or missing days of birth do not explain the ages; true ones do."""
     rng = np.random.default_rng(0)
     born = rng.random(300)
     younger = (born > 0.8).astype(float)
@@ -43,7 +43,7 @@ def test_days_that_do_not_explain_the_ages_are_not_believed() -> None:
 
 
 def test_ages_are_those_of_30_june() -> None:
-    """With a day to the day; without it whole, or half a year less before a late birthday."""
+    """Without a day of birth the age is whole years, or half a year less for a late birthday."""
     frame = pd.DataFrame(
         {
             "ano": 2023,

@@ -1,4 +1,4 @@
-"""The table of inputs is the only place that lists them."""
+"""The table of inputs is their only list: a new row adds a feature everywhere."""
 
 import json
 import os
@@ -41,7 +41,7 @@ print(json.dumps({
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a copy of the project's code."""
+    """Return a folder with a copy of the project's code."""
     for package in ("core", "data", "mlflow_project"):
         shutil.copytree(
             ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.parquet")
@@ -58,7 +58,7 @@ def add_row(project: Path, row: str) -> None:
 
 
 def run(project: Path) -> subprocess.CompletedProcess[str]:
-    """Make a workbook, a dataset, a contract and a list with the copied code."""
+    """Run `USE` (workbook, dataset, contract, list) with the copied code; return its result."""
     return subprocess.run(
         [sys.executable, "-c", USE, str(project)],
         cwd=project,
@@ -70,7 +70,7 @@ def run(project: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_one_row_adds_a_feature(project: Path) -> None:
-    """Columns, dataset, contract, example and list follow from the new row."""
+    """A new row adds the feature to dataset, contract, example and list."""
     add_row(project, NEW)
     done = run(project)
     assert done.returncode == 0, done.stderr
@@ -95,7 +95,7 @@ def test_one_row_adds_a_feature(project: Path) -> None:
 def test_a_row_that_cannot_be_used_is_one_sentence_at_import(
     project: Path, row: str, sentence: str
 ) -> None:
-    """A slip in the table is told when it is imported, not after all fits."""
+    """An invalid row in the table fails at import, and the last line of stderr says why."""
     add_row(project, row)
     done = run(project)
     assert done.returncode == 1
@@ -103,7 +103,7 @@ def test_a_row_that_cannot_be_used_is_one_sentence_at_import(
 
 
 def test_rows_are_checked() -> None:
-    """An input has a column or a computation, not both."""
+    """An input with both headers and a computation is refused."""
     feature = Feature("x", "double", "", 0, 1)
     with pytest.raises(ValueError, match="needs either"):
         Input(feature, 0.5, ("X",), computed=lambda year: year["ano"])

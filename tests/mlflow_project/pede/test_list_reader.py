@@ -1,4 +1,4 @@
-"""The children of one year, ready to be scored: who they are, what is known, and who cannot be."""
+"""The list reader: labels and inputs of one year's children, and rows that cannot be scored."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def sheets() -> dict[str, pd.DataFrame]:
 
 
 def test_the_newest_sheet_alone_is_enough(sheets: dict[str, pd.DataFrame], tmp_path: Path) -> None:
-    """No next year is needed; every child has the contract's features, the entity and its names."""
+    """A workbook of one sheet is read: each child has entity, features within range, and labels."""
     sheet = sheets["PEDE2024"]
     path = tmp_path / "pede.xlsx"
     write_workbook({"PEDE2024": sheet}, path)
@@ -44,7 +44,7 @@ def test_the_newest_sheet_alone_is_enough(sheets: dict[str, pd.DataFrame], tmp_p
 def test_a_list_and_a_dataset_say_the_same_of_a_year(
     sheets: dict[str, pd.DataFrame], tmp_path: Path
 ) -> None:
-    """What a child is scored by is what the model was trained on."""
+    """A list's features equal those of the training dataset for the same year."""
     path = tmp_path / "pede.xlsx"
     write_workbook(sheets, path)
     dataset = build_dataset(read_workbook(path)[0], None)
@@ -57,7 +57,7 @@ def test_a_list_and_a_dataset_say_the_same_of_a_year(
 def test_who_cannot_be_scored_is_told_and_why(
     sheets: dict[str, pd.DataFrame], tmp_path: Path
 ) -> None:
-    """No RA, a second row of one RA, no lag: by name, with the reason; a total is nobody."""
+    """Rows without RA or lag, or of a repeated RA, are listed with the reason; totals are not."""
     sheet = sheets["PEDE2024"].copy()
     place = {name: list(sheet.columns).index(name) for name in ("RA", "Defasagem", "Fase Ideal")}
     sheet.iloc[0, place["RA"]] = None
@@ -80,7 +80,7 @@ def test_who_cannot_be_scored_is_told_and_why(
 
 
 def test_a_year_that_is_not_there(sheets: dict[str, pd.DataFrame], tmp_path: Path) -> None:
-    """A year asked for is read, or the years that there are named."""
+    """The given year is read; if it has no sheet, the error names the years that have one."""
     path = tmp_path / "pede.xlsx"
     write_workbook(sheets, path)
     assert read_list(path, 2022).year == 2022
@@ -90,7 +90,7 @@ def test_a_year_that_is_not_there(sheets: dict[str, pd.DataFrame], tmp_path: Pat
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not on this machine")
 def test_every_child_of_the_real_sample() -> None:
-    """The newest real sheet: everyone can be scored, and has a name and a class."""
+    """Every row of the newest real sheet can be scored, and has RA, name and class."""
     found = read_list(SAMPLE)
     assert (found.year, len(found.rows), list(found.unscored)) == (2024, 808, [])
     assert all(label["RA"] and label["Nome"] and label["Turma"] for label in found.labels)

@@ -1,4 +1,4 @@
-"""Sheets that contradict themselves or each other, and rows that are no children."""
+"""Sheets that contradict themselves or each other, spellings of RAs, and summary rows."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ Sheets = dict[str, pd.DataFrame]
 
 @pytest.fixture
 def sheets() -> Sheets:
-    """Return a synthetic workbook of 150 students, to be changed."""
+    """Return the sheets of a synthetic workbook of 150 students."""
     return generate_workbook(150, seed=4)
 
 
@@ -35,7 +35,7 @@ def read(tmp_path: Path) -> Callable[[Sheets], pd.DataFrame]:
 
 
 def test_exchanged_sheets_are_refused(sheets: Sheets, read: Callable[[Sheets], object]) -> None:
-    """Ages do not fit births; the message names the columns and the year that they would fit."""
+    """Sheets under each other's years are refused; the error names columns and the fitting year."""
     sheets["PEDE2023"], sheets["PEDE2024"] = sheets["PEDE2024"], sheets["PEDE2023"]
     with pytest.raises(ContradictionError) as caught:
         read(sheets)
@@ -44,7 +44,7 @@ def test_exchanged_sheets_are_refused(sheets: Sheets, read: Callable[[Sheets], o
 
 
 def test_a_column_sorted_alone_is_refused(sheets: Sheets, read: Callable[[Sheets], object]) -> None:
-    """Lags beside other children's phases are no typing errors."""
+    """A lag column sorted by itself contradicts the phases and is refused."""
     sheets["PEDE2023"]["Defasagem"] = sorted(sheets["PEDE2023"]["Defasagem"])
     with pytest.raises(ContradictionError) as caught:
         read(sheets)
@@ -56,7 +56,7 @@ def test_a_column_sorted_alone_is_refused(sheets: Sheets, read: Callable[[Sheets
 def test_identities_sorted_alone_are_refused(
     sheets: Sheets, read: Callable[[Sheets], object]
 ) -> None:
-    """Each sheet agrees with itself, and the same RAs were born in other years."""
+    """RAs sorted by themselves have other birth years than in another sheet and are refused."""
     sheets["PEDE2023"]["RA"] = sorted(sheets["PEDE2023"]["RA"])
     with pytest.raises(
         ContradictionError, match="RAs têm outro ano de nascimento que na aba PEDE2"
@@ -65,7 +65,7 @@ def test_identities_sorted_alone_are_refused(
 
 
 def test_a_few_contradictions_are_kept(sheets: Sheets, read: Callable[[Sheets], object]) -> None:
-    """People mistype: up to a few percent are kept as written and counted."""
+    """Contradictions in 4 % of the rows are accepted as typing errors; in 12 % they are refused."""
     late = sheets["PEDE2024"]
     few = int(0.04 * len(late))
     assert few > 3
@@ -79,7 +79,7 @@ def test_a_few_contradictions_are_kept(sheets: Sheets, read: Callable[[Sheets], 
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not on this machine")
 def test_the_real_sheets_agree_and_exchanged_they_do_not(tmp_path: Path) -> None:
-    """Real ones are read, also under the next years' names; two exchanged are refused."""
+    """The real sheets are read, also when moved by a year; two exchanged ones are refused."""
     real = pd.read_excel(SAMPLE, sheet_name=None, dtype=object)
     years = {name: real[name] for name in ("PEDE2022", "PEDE2023", "PEDE2024")}
     path = tmp_path / "moved.xlsx"
@@ -96,21 +96,21 @@ def test_the_real_sheets_agree_and_exchanged_they_do_not(tmp_path: Path) -> None
     ["RA-12", "ra 12", "RA12", " 12", "RA_012", "RA Nº 12", "12.0", "RA–12", "RA: 12", "１２"],
 )
 def test_spellings_of_one_identity(spelling: str) -> None:
-    """However a number is written behind its prefix, it is one identity and one pseudonym."""
+    """Spellings of one number have one canonical form and one pseudonym."""
     assert canonical(spelling, "RA") == "RA-12"
     assert pseudonym(canonical(spelling, "RA"), "k") == pseudonym("RA-12", "k")
 
 
 @pytest.mark.parametrize("other", ["RA-12-B", "2023/12", "RA-120", "12 13", "-1.5"])
 def test_other_identities_stay_apart(other: str) -> None:
-    """Nothing is guessed where there is more than a number."""
+    """Identities with more than a number, or another number, are not merged."""
     assert canonical(other, "RA") != "RA-12"
 
 
 def test_half_the_identities_written_another_way_make_the_same_dataset(
     sheets: Sheets, tmp_path: Path
 ) -> None:
-    """Spellings of RAs change no pair and no pseudonym."""
+    """Other spellings of the RAs give the same dataset, and the report counts them."""
     expected, found = tmp_path / "a.parquet", tmp_path / "b.parquet"
     write_workbook(sheets, tmp_path / "pede.xlsx")
     make_dataset(tmp_path / "pede.xlsx", expected, "key")
@@ -127,7 +127,7 @@ def test_half_the_identities_written_another_way_make_the_same_dataset(
 def test_few_children_reappearing_is_said(
     sheets: Sheets, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The share found again stands in the summary; under a half comes a word of warning."""
+    """The summary states the share of students who reappear, with a warning if it is low."""
     path, arguments = tmp_path / "pede.xlsx", ["--source", str(tmp_path / "pede.xlsx")]
     write_workbook(sheets, path)
     assert main([*arguments, "--output", str(tmp_path / "d.parquet")]) == 0
@@ -141,7 +141,7 @@ def test_few_children_reappearing_is_said(
 
 
 def test_a_summary_row_is_no_child(sheets: Sheets, read: Callable[[Sheets], pd.DataFrame]) -> None:
-    """A row that sums up the others is left out, whatever stands in it."""
+    """A summary row such as a total or mean is left out."""
     whole = read(sheets)
     for name in ("Média", "TOTAL", "Total: 200", "média geral", "Desvio padrão"):
         added = {sheet: frame.copy() for sheet, frame in sheets.items()}

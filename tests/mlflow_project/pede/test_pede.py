@@ -1,4 +1,4 @@
-"""Reading PEDE workbooks: a hand-written one with each kind of mess, broken ones, the real one."""
+"""Reading PEDE workbooks: hand-written with each irregularity, unusable, and the real sample."""
 
 import json
 import math
@@ -22,7 +22,7 @@ Rows = list[Sequence[Any]]
 
 # fmt: off
 def messy() -> dict[str, Rows]:
-    """Return two years written as differently as the real sheets are; one student per entry."""
+    """Return sheets of two years with the real sheets' differences in spelling."""
     return {
         "PEDE2022": [
             ("RA", "Fase", "Nome", "Ano nasc", "Idade 22", "Gênero", "Ano ingresso",
@@ -87,7 +87,7 @@ def test_each_spelling_becomes_the_value_it_means(save: Callable[..., Path]) -> 
     assert (later["fase"], later["ano_nascimento"]) == (8, 2005)
     assert student(frame, "RA-2", 2023)["ano_nascimento"] == 2014
     assert student(frame, "RA-3", 2023)["fase"] == 2
-    # One definition in all years: the age on 30 June, from the day of birth wherever it stands.
+    # One definition for all years: the age on 30 June, from a day of birth in any sheet.
     assert later["idade"] - ana["idade"] == 1
 
 
@@ -101,7 +101,7 @@ def test_what_follows_from_the_row_is_computed(save: Callable[..., Path]) -> Non
 
 
 def test_unreadable_values_are_null_and_counted(save: Callable[..., Path]) -> None:
-    """Text among numbers, formula errors and what lies out of range become null, and are told."""
+    """Text among numbers, formula errors and values out of range become null and are counted."""
     frame, report = read_workbook(save(messy()))
     caio = student(frame, "RA-3", 2022)
     assert math.isnan(caio["mat"]) and math.isnan(caio["iaa"])
@@ -120,7 +120,7 @@ def test_unreadable_values_are_null_and_counted(save: Callable[..., Path]) -> No
 
 
 def test_rows_that_cannot_be_used_are_dropped_and_counted(save: Callable[..., Path]) -> None:
-    """No RA, a second row of one RA, no lag: each is left out under its own reason."""
+    """Rows without RA or lag, or with a repeated RA, are dropped and counted by reason."""
     frame, report = read_workbook(save(messy()))
     assert sorted(frame.loc[frame["ano"] == 2022, "ra"]) == ["RA-1", "RA-2", "RA-3"]
     assert student(frame, "RA-2", 2022)["fase"] == 0
@@ -131,12 +131,12 @@ def test_rows_that_cannot_be_used_are_dropped_and_counted(save: Callable[..., Pa
 
 
 def test_absent_and_doubled_columns(save: Callable[..., Path]) -> None:
-    """An absent column is null and said to be absent; of two alike the filled one is read."""
+    """An absent column is null and reported; of two equal headers the filled column is read."""
     frame, report = read_workbook(save(messy()))
     assert frame["ipp"].isna().all()
     assert count(report, "PEDE2022", "IPP", "coluna ausente") == 4
     assert student(frame, "RA-2", 2023)["ips"] == 7.52
-    # INDE 21 stands in the sheet of 2022: it is of another year.
+    # INDE 21 in the sheet of 2022 is another year's value.
     assert frame["inde"].isna().all()
 
 
@@ -185,13 +185,13 @@ def test_frame_has_the_contracted_types(save: Callable[..., Path]) -> None:
     ],
 )
 def test_phase_spellings(cell: Any, phase: float | None) -> None:
-    """Three spellings of three years, and nothing guessed."""
+    """Phases are read in the spellings of all three years; others are null."""
     assert read_phase(cell, EPOCH)[0] == phase
 
 
 @pytest.mark.parametrize("epoch", [EPOCH, datetime(1904, 1, 1)])
 def test_date_cells_give_back_the_number_typed(epoch: datetime) -> None:
-    """Ages from 1 to 59 survive a cell formatted as a date, in both of Excel's calendars."""
+    """Ages from 1 to 59 in date-formatted cells are recovered, in both of Excel's date systems."""
     from openpyxl.utils.datetime import from_excel
 
     for age in range(1, 60):
@@ -200,19 +200,19 @@ def test_date_cells_give_back_the_number_typed(epoch: datetime) -> None:
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "1e3", "1_0", True, "-", float("nan")])
 def test_what_only_python_takes_for_a_number_is_none(cell: Any) -> None:
-    """A cell is a number only where a person would read one."""
+    """Text that only Python's `float` accepts, booleans and NaN are no numbers."""
     assert read_number(cell, EPOCH)[0] is None
 
 
 def test_birth_years() -> None:
-    """Text dates of either order, real dates, bare years and date-formatted years."""
+    """Birth years are read from text dates in either order, real dates and years."""
     cells = ["8/14/2012", "14/8/2012", "2012-08-14", "2012", 2012, datetime(2012, 8, 14)]
     assert {read_year(cell, EPOCH)[0] for cell in [*cells, datetime(1905, 7, 4)]} == {2012.0}
     assert read_year("8/14/12", EPOCH)[0] is None
 
 
 def broken(change: Callable[[dict[str, Rows]], Any]) -> dict[str, Rows]:
-    """Return the messy workbook after a change."""
+    """Return the irregular workbook after a change."""
     sheets = messy()
     change(sheets)
     return sheets
@@ -261,7 +261,7 @@ def test_an_unusable_workbook_names_sheet_and_column(
     error: type[DataError],
     words: list[str],
 ) -> None:
-    """Whatever is missing, the message says file, sheet and column, and no cell's content."""
+    """The error names file, sheet and column, and no cell's content."""
     path = save(broken(change))
     with pytest.raises(error) as caught:
         read_workbook(path)
@@ -283,7 +283,7 @@ def test_lag_or_ideal_phase_is_enough(save: Callable[..., Path], title: str) -> 
 
 
 def test_title_lines_above_the_header_are_passed_over(save: Callable[..., Path]) -> None:
-    """A heading typed above the column names does not hide them."""
+    """A title line above the header row is skipped."""
     sheets = messy()
     sheets["PEDE2022"].insert(0, ("Pesquisa 2022", None))
     frame, _ = read_workbook(save(sheets))
@@ -292,7 +292,7 @@ def test_title_lines_above_the_header_are_passed_over(save: Callable[..., Path])
 
 @pytest.mark.parametrize("content", [b"RA,Fase\n1,2\n", b"", b"PK\x03\x04 cut off"])
 def test_no_workbook_at_all(tmp_path: Path, content: bytes) -> None:
-    """A file of another kind, an empty one or a broken download is named as what it is."""
+    """A file that is of another format, empty, truncated or missing raises WorkbookError."""
     path = tmp_path / "PEDE.xlsx"
     path.write_bytes(content)
     with pytest.raises(WorkbookError, match="não é uma planilha"):
@@ -308,7 +308,7 @@ def test_real_sample_is_read_whole() -> None:
     assert frame.groupby("ano").size().to_dict() == {2022: 593, 2023: 707, 2024: 808}
     whole = ["fase", "idade", "fase_ideal", "defasagem", "anos_no_programa", "ano_nascimento"]
     assert frame[whole].notna().all().all()
-    # The sample's days of birth were altered and its ages were not: they are not used.
+    # The sample's days of birth were altered but not its ages, so they are not used.
     assert frame["dia_nascimento"].isna().all()
     assert set(frame["ano"] - frame["ano_nascimento"] - frame["idade"]) == {0.0, 0.5}
     assert count(report, "PEDE2023", "Idade", "data do Excel") == 279

@@ -1,4 +1,4 @@
-"""Files as other programs write them, broken ones and hostile ones: read, or refused in a line."""
+"""Workbooks of other programs, damaged and hostile ones: read, or refused in one line."""
 
 import random
 import re
@@ -31,7 +31,7 @@ def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def members(workbook: Path) -> Members:
-    """Return the workbook's files by name."""
+    """Return the workbook's archive members by name."""
     with ZipFile(workbook) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -55,7 +55,7 @@ def strict(name: str, text: bytes) -> bytes:
 
 
 def empty_fill(name: str, text: bytes) -> bytes:
-    """Return styles with a fill that says nothing, as some programs write it."""
+    """Return styles with an empty fill, as some programs write it."""
     if name != "xl/styles.xml":
         return text
     changed = re.sub(rb"<fill>.*?</fill>", b"<fill></fill>", text, count=1)
@@ -64,7 +64,7 @@ def empty_fill(name: str, text: bytes) -> bytes:
 
 
 def broken_date(name: str, text: bytes) -> bytes:
-    """Return document properties whose date is none."""
+    """Return document properties with an invalid date."""
     if name != "docProps/core.xml":
         return text
     changed = re.sub(rb"\d{4}-\d\d-\d\dT[\d:]+Z", b"31/02/2024", text)
@@ -73,7 +73,7 @@ def broken_date(name: str, text: bytes) -> bytes:
 
 
 def sheets_seen(content: bytes) -> list[str]:
-    """Return the sheets that openpyxl alone finds; none where it fails."""
+    """Return the sheets that openpyxl finds by itself; none if it fails."""
     try:
         return openpyxl.load_workbook(BytesIO(content)).sheetnames
     except Exception:
@@ -85,7 +85,7 @@ def sheets_seen(content: bytes) -> list[str]:
 def test_what_stops_openpyxl_is_read(
     workbook: Path, members: Members, change: Callable[[str, bytes], bytes]
 ) -> None:
-    """Each of these makes openpyxl fail or see no sheet; the reader reads the same values."""
+    """Files in which openpyxl fails or finds no sheet are read with the same values."""
     content = packed({name: change(name, text) for name, text in members.items()})
     assert not sheets_seen(content), "openpyxl reads it: the test would show nothing"
     frame, report = read_workbook(content)
@@ -95,7 +95,7 @@ def test_what_stops_openpyxl_is_read(
 
 
 def test_a_formula_that_was_never_calculated_is_counted_by_name(workbook: Path) -> None:
-    """Its value is null and its column named; a formula with a value, even empty text, is read."""
+    """A formula without a stored value is null and counted; one with a value or text is not."""
     book = openpyxl.load_workbook(workbook)
     sheet = book["PEDE2023"]
     header = [cell.value for cell in sheet[1]]
@@ -121,7 +121,7 @@ def test_a_formula_that_was_never_calculated_is_counted_by_name(workbook: Path) 
 
 
 def test_the_older_wide_table_is_named_as_what_it_is(tmp_path: Path) -> None:
-    """Semicolons or commas or a sheet of it: another layout, and what to use instead."""
+    """The older wide table, as CSV or sheet, is refused as another layout."""
     header = ["NOME", "INSTITUICAO_ENSINO_ALUNO_2020", "IDADE_ALUNO_2020", "INDE_2020", "INDE_2021"]
     csv = tmp_path / "PEDE_PASSOS_DATASET_FIAP.csv"
     for separator in ";", ",":
@@ -135,7 +135,7 @@ def test_the_older_wide_table_is_named_as_what_it_is(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(members: Members) -> None:
-    """The archive's directory says how large it would become."""
+    """An archive whose directory states too large a size is refused without unpacking."""
     bomb = packed({**members, SHEET: bytes(MAX_UNPACKED)})
     assert len(bomb) < 2**20
     started = time.process_time()
@@ -145,7 +145,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(members: Members) -> None:
 
 
 def test_a_directory_that_lies_unpacks_no_more_than_it_says(members: Members) -> None:
-    """A member larger than stated is cut off there, and refused."""
+    """A member larger than the directory states is refused without unpacking it whole."""
     size = 300 * 2**20
     bomb = bytearray(packed({SHEET: bytes(size)}))
     at = bomb.rindex(size.to_bytes(4, "little"))
@@ -166,7 +166,7 @@ def test_a_directory_that_lies_unpacks_no_more_than_it_says(members: Members) ->
     ],
 )
 def test_cells_far_away_cost_nothing(members: Members, cell: bytes) -> None:
-    """A row or a column at the end of the world, or beyond it, is passed over or refused."""
+    """A cell at or beyond the last row or column is ignored or refused within 5 s of CPU time."""
     sheet = members[SHEET].replace(b"</sheetData>", cell + b"</sheetData>")
     started = time.process_time()
     try:
@@ -178,7 +178,7 @@ def test_cells_far_away_cost_nothing(members: Members, cell: bytes) -> None:
 
 
 def mutated(members: Members, rng: random.Random) -> bytes:
-    """Return the workbook with one of its files damaged, gone, or in another's place."""
+    """Return the workbook with one member damaged, missing or exchanged."""
     files = dict(members)
     name, other = rng.sample(list(files), 2)
     kind = rng.randrange(4)
@@ -199,7 +199,7 @@ def mutated(members: Members, rng: random.Random) -> bytes:
 
 
 def test_no_damage_ends_in_a_traceback(members: Members) -> None:
-    """Whatever is damaged, the workbook is read or refused in one line."""
+    """A workbook with random damage is read, or refused in one line."""
     rng = random.Random(7)  # noqa: S311
     outcomes = set()
     for _ in range(60):
