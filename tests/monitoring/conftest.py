@@ -1,4 +1,4 @@
-"""A store written through the contract's own types, and rows of the tiny versions' features."""
+"""Rows with the features of the tiny versions, for stores of captures."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Scorer = Callable[[pa.Table], npt.NDArray[np.float64]]
 def draw_machine_rows(
     seed: int, rows: int, scorer: Scorer, shift: float = 0.0
 ) -> list[dict[str, Any]]:
-    """Draw rows as `register_version` does, scored; `shift` moves the temperature."""
+    """Draw rows as `register_version` does, with scores; `shift` is added to the temperature."""
     rng = np.random.default_rng(seed)
     table = {
         "temperature": rng.normal(20 + shift, 5, rows),

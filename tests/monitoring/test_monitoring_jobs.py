@@ -1,4 +1,4 @@
-"""Both commands against a live MLflow server and a store written as the proxy writes it."""
+"""Baseline and drift report against a live MLflow server and a store in the proxy's format."""
 
 import json
 import os
@@ -27,7 +27,7 @@ MODEL = "monitored-machine"
 
 @dataclass
 class Machine:
-    """A registered version, and how it scores."""
+    """A registered version with its client and scoring function."""
 
     client: Any
     number: int
@@ -50,7 +50,7 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def machine(mlflow_server: str, register_version: Callable[..., int]) -> Machine:
-    """Register v1.0.0 as champion and give it its first baseline."""
+    """Register v1.0.0 as champion; return it with its scoring function."""
     import mlflow
 
     number = register_version(MODEL, "v1.0.0")
@@ -64,13 +64,13 @@ def machine(mlflow_server: str, register_version: Callable[..., int]) -> Machine
 
 @pytest.fixture(autouse=True)
 def model_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the commands at this file's model."""
+    """Set `MODEL_NAME` to this file's model."""
     monkeypatch.setenv("MODEL_NAME", MODEL)
 
 
 @pytest.fixture
 def with_baseline(machine: Machine) -> Machine:
-    """Return the machine with a baseline of its training reference."""
+    """Return the machine, with a baseline built from its training reference."""
     if names.TAG_BASELINE_RUN_ID not in machine.tags():
         assert build_baseline.main([]) == 0
     return machine
@@ -80,7 +80,7 @@ def with_baseline(machine: Machine) -> Machine:
 def report(
     with_baseline: Machine, writer: Any, tmp_path: Path
 ) -> Callable[..., tuple[int, dict[str, Any], str]]:
-    """Return a function that runs the drift report; it gives exit code, numbers and page."""
+    """Return a function that runs the drift report and returns exit code, numbers and page."""
 
     def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
         out = tmp_path / "reports"
@@ -98,7 +98,7 @@ def report(
 def test_a_version_without_a_baseline_is_told_how_to_get_one(
     machine: Machine, register_version: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The error names the release and the very command."""
+    """A version without a baseline gives one line with the command that builds it."""
     register_version(MODEL, "v0.9.0", alias=None)
     capsys.readouterr()
     assert drift_report.main(["--model_version", "v0.9.0"]) == 1
@@ -110,7 +110,7 @@ def test_a_version_without_a_baseline_is_told_how_to_get_one(
 def test_baseline_of_the_training_reference(
     machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without rows named, the version's own reference; the tag names a run that holds it."""
+    """By default the baseline is built from the version's reference; a tag names its run."""
     assert build_baseline.main(["--model_version", "v1.0.0"]) == 0
     run_id = machine.tags()[names.TAG_BASELINE_RUN_ID]
     data = json.loads(machine.artifact(run_id, names.ARTIFACT_BASELINE, tmp_path))
@@ -128,7 +128,7 @@ def test_baseline_of_the_training_reference(
 def test_baseline_of_a_file_scores_only_unseen_rows_itself(
     machine: Machine, tmp_path: Path
 ) -> None:
-    """Rows of the training reference keep its score; only new ones get the model's own."""
+    """Rows of the training reference keep their scores; the model scores only new rows."""
     version = machine.client.get_model_version(MODEL, str(machine.number))
     local = machine.client.download_artifacts(version.run_id, names.ARTIFACT_REFERENCE)
     known = pq.read_table(local).slice(0, 100)
@@ -152,7 +152,7 @@ def test_baseline_of_a_file_scores_only_unseen_rows_itself(
 def test_baseline_of_captures(
     machine: Machine, writer: Any, machine_rows: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Features and scores as captured."""
+    """A baseline of captures has their features and scores."""
     rows = machine_rows(1, 60, machine.score)
     writer.journal(rows, model=MODEL, number=machine.number)
     arguments = ["--last_n_days", "30", "--inference_store", str(writer.folder)]
@@ -161,7 +161,7 @@ def test_baseline_of_captures(
     data = json.loads(machine.artifact(run.info.run_id, names.ARTIFACT_BASELINE, tmp_path))
     assert data["scored_by"] == {"capture": 60}
     assert data["score"]["mean"] == pytest.approx(np.mean([row["score"] for row in rows]))
-    # The tests that follow compare with the training reference again.
+    # Restore the baseline that the following tests compare with.
     assert build_baseline.main([]) == 0
 
 
@@ -178,7 +178,7 @@ def test_baseline_of_captures(
 def test_baseline_errors_are_one_line(
     machine: Machine, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a person got wrong ends in one line that says so, and exit code 1."""
+    """A wrong argument ends with one line that states the problem, and exit code 1."""
     assert build_baseline.main(arguments) == 1
     error = capsys.readouterr().err
     assert words in error
@@ -188,7 +188,7 @@ def test_baseline_errors_are_one_line(
 def test_a_source_without_a_feature_is_refused(
     machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The absent columns are named."""
+    """A source that lacks features is refused, and the error names them."""
     pq.write_table(pa.table({"wear": [1.0]}), tmp_path / "thin.parquet")
     assert build_baseline.main(["--source", str(tmp_path / "thin.parquet")]) == 1
     assert "temperature, pressure" in capsys.readouterr().err
@@ -201,7 +201,7 @@ def test_green_on_the_same_distribution(
     machine_rows: Callable[..., Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Half in Parquet, half still in a journal: all counted, GREEN, in files, run and tags."""
+    """Parquet and journal rows are counted together; equal distributions are GREEN."""
     options = {"model": MODEL, "number": with_baseline.number}
     rows = machine_rows(5, 200, with_baseline.score)
     writer.parquet(writer.journal(rows[:120], **options))
@@ -224,7 +224,7 @@ def test_the_numbers_have_the_promised_keys(
     writer: Any,
     machine_rows: Callable[..., Any],
 ) -> None:
-    """The JSON holds at least what its readers were promised."""
+    """The JSON has at least the documented keys."""
     rows = machine_rows(6, 40, with_baseline.score)
     writer.journal(rows, model=MODEL, number=with_baseline.number)
     _, numbers, _ = report()
@@ -252,7 +252,7 @@ def test_red_on_a_shifted_distribution(
     machine_rows: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    """A shift of two standard deviations is RED by name, in the run's metrics, tags and files."""
+    """A shift of two standard deviations is RED for that feature, in files, run and tags."""
     rows = machine_rows(7, 150, with_baseline.score, 10.0)
     writer.journal(rows, model=MODEL, number=with_baseline.number)
     code, numbers, page = report()
@@ -283,7 +283,7 @@ def test_a_window_is_compared_with_the_one_before(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Rows of the days before are the reference; the version's verdict is left as it was."""
+    """With `previous-window` the days before are the reference, and the version's tag is kept."""
     before = with_baseline.tags().get(names.TAG_DRIFT_STATUS)
     for age, shift in ((timedelta(days=9), 0.0), (timedelta(days=1), 12.0)):
         rows = machine_rows(5, 300, with_baseline.score, shift)
@@ -310,7 +310,7 @@ def test_a_window_is_compared_with_the_one_before(
 def test_a_window_without_one_before_is_an_error(
     with_baseline: Machine, writer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line says that there is nothing to compare with."""
+    """Without rows in the previous window the command ends with exit code 1."""
     writer.folder.mkdir(exist_ok=True)
     store = ["--inference_store", str(writer.folder)]
     assert drift_report.main([*store, "--against", "previous-window"]) == 1
@@ -324,7 +324,7 @@ def test_slices_are_compared_with_the_training_reference(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Each value by itself, and the history of all reports has their metrics, row by row."""
+    """`--by` gives a status per value; the history exports each report's metrics as rows."""
     rows = machine_rows(6, 400, with_baseline.score)
     for row in rows:
         row["temperature"] += 15.0 * (row["wear"] == 3.0)
@@ -361,7 +361,7 @@ def test_exit_codes_for_schedulers(
     writer: Any,
     machine_rows: Callable[..., Any],
 ) -> None:
-    """`--fail-on` turns a RED into exit code 3."""
+    """With `--fail-on` red or yellow, RED ends with exit code 3."""
     rows = machine_rows(7, 150, with_baseline.score, 10.0)
     writer.journal(rows, model=MODEL, number=with_baseline.number)
     assert report("--fail-on", "red")[0] == 3
@@ -375,7 +375,7 @@ def test_no_data_is_said_plainly_and_takes_back_no_verdict(
     machine_rows: Callable[..., Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """RED, then nothing captured: grey in both files and the run, RED stands on the version."""
+    """An empty window after RED is NO_DATA in files and run; the version's tag stays RED."""
     rows = machine_rows(8, 150, with_baseline.score, 10.0)
     writer.journal(rows, model=MODEL, number=with_baseline.number, age=timedelta(days=5))
     assert report()[1]["global_status"] == "RED"
@@ -402,7 +402,7 @@ def test_too_few_rows_are_inconclusive(
     writer: Any,
     machine_rows: Callable[..., Any],
 ) -> None:
-    """One row is neither green nor the base of a recall."""
+    """One row is INCONCLUSIVE and gives no expected performance."""
     rows = machine_rows(9, 1, with_baseline.score)
     writer.journal(rows, model=MODEL, number=with_baseline.number)
     code, numbers, page = report("--fail-on", "no_data")
@@ -417,7 +417,7 @@ def test_too_few_rows_are_inconclusive(
 def test_a_store_that_does_not_exist_is_an_error(
     with_baseline: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong address is not a quiet week: exit code 1, and no tag changes."""
+    """A missing store is an error, not NO_DATA: exit code 1, and no tag changes."""
     before = with_baseline.tags()
     capsys.readouterr()
     assert drift_report.main(["--inference_store", str(tmp_path / "nowhere")]) == 1
@@ -437,7 +437,7 @@ def test_a_bucket_is_reported_like_a_folder(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Objects and the journals of this machine, compacted or not, give the folder's numbers."""
+    """A bucket with local journals gives the folder's numbers, before and after compaction."""
     options = {"model": MODEL, "number": with_baseline.number}
     for seed in (7, 8):
         rows = machine_rows(seed, 60, with_baseline.score)
@@ -468,7 +468,7 @@ def test_a_bucket_is_reported_like_a_folder(
 def test_an_address_that_is_no_store_is_refused(
     address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before anything else, and without repeating what may hold a key."""
+    """An invalid store address ends with exit code 2; the error does not repeat it."""
     with pytest.raises(SystemExit) as ended:
         drift_report.main(["--inference_store", address])
     assert ended.value.code == 2
@@ -483,7 +483,7 @@ def test_a_damaged_file_is_left_out_and_said_everywhere(
     machine: Machine,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """All the others are compared; console, page, JSON and run say what is missing, again too."""
+    """A damaged file is skipped and reported in output, page, JSON and run of every report."""
     options = {"model": MODEL, "number": machine.number}
     writer.parquet(writer.journal(machine_rows(3, 300, machine.score), **options))
     damaged = writer.parquet(writer.journal(machine_rows(4, 200, machine.score), **options))
@@ -503,9 +503,9 @@ def test_a_damaged_file_is_left_out_and_said_everywhere(
 def test_a_damaged_file_of_the_window_before_is_said_once(
     with_baseline: Machine, writer: Any, machine_rows: Any, tmp_path: Path
 ) -> None:
-    """What is compared with lacks its rows as much as what is compared would."""
+    """A damaged file of the reference window is reported once, under that window."""
     options = {"model": MODEL, "number": with_baseline.number}
-    # Eight days old, its name might belong to either window.
+    # A file eight days old could belong to either window by its name.
     for seed, age in ((3, 9), (4, 8), (5, 1)):
         rows = machine_rows(seed, 200, with_baseline.score)
         path = writer.parquet(writer.journal(rows, age=timedelta(days=age), **options))
@@ -527,7 +527,7 @@ def test_another_versions_answers_are_not_compared(
     writer: Any,
     machine_rows: Callable[..., Any],
 ) -> None:
-    """Shifted rows that another version answered leave this version's report alone."""
+    """Shifted rows that another version answered do not affect this version's report."""
     other = machine_rows(7, 150, with_baseline.score, 10.0)
     writer.journal(other, model=MODEL, number=with_baseline.number + 100)
     writer.journal(
@@ -544,7 +544,7 @@ def test_a_project_run_around_the_job_stays_apart(
     writer: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Under `mlflow run` the job still logs a run of its own in the monitoring experiment."""
+    """Under `mlflow run` the job logs a separate run in the monitoring experiment."""
     outer = with_baseline.client.create_run("0")
     monkeypatch.setenv("MLFLOW_RUN_ID", outer.info.run_id)
     writer.folder.mkdir()
@@ -555,7 +555,7 @@ def test_a_project_run_around_the_job_stays_apart(
 
 @pytest.mark.parametrize("module", ["monitoring.build_baseline", "monitoring.drift_report"])
 def test_argument_errors_are_quick(module: str) -> None:
-    """A wrong argument is refused before MLflow, which takes seconds, is imported."""
+    """Wrong arguments and `--help` end before MLflow, which takes seconds, is imported."""
     code = f"""
 import sys
 from {module} import main
@@ -576,7 +576,7 @@ print("mlflow" in sys.modules)
 
 
 def test_an_unreachable_server_is_one_quick_line(free_port: Callable[[], int]) -> None:
-    """Nobody at the tracking URI: one line that names it, within seconds, exit code 1."""
+    """An unreachable tracking URI ends with exit code 1 and one line that names it."""
     uri = f"http://127.0.0.1:{free_port()}"
     done = subprocess.run(
         [sys.executable, "-m", "monitoring.drift_report"],
@@ -594,7 +594,7 @@ def test_an_unreachable_server_is_one_quick_line(free_port: Callable[[], int]) -
 def test_no_champion_lists_what_there_is(
     mlflow_server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without the model, the error says so."""
+    """An unregistered model ends with exit code 1 and an error that names it."""
     monkeypatch.setenv("MODEL_NAME", "never-registered")
     assert drift_report.main([]) == 1
     assert "never-registered não existe" in capsys.readouterr().err

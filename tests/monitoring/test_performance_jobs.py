@@ -1,4 +1,4 @@
-"""The performance report against a live MLflow server, and both reports' escalation."""
+"""The performance report against a live MLflow server, and the escalation of both reports."""
 
 import csv
 import json
@@ -25,20 +25,20 @@ def number(mlflow_server: str, register_version: Callable[..., int]) -> int:
     import mlflow
 
     found = register_version(MODEL, "v1.0.0")
-    # There is something to go back to.
+    # A rollback needs a `previous` alias.
     mlflow.MlflowClient(mlflow_server).set_registered_model_alias(MODEL, "previous", str(found))
     return found
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the commands at this file's model, with a key."""
+    """Set `MODEL_NAME` to this file's model, and a pseudonym key."""
     monkeypatch.setenv("MODEL_NAME", MODEL)
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
 
 
 def people(n: int, shift: float = 0.0) -> list[dict[str, Any]]:
-    """Return rows of `n` entities as captured."""
+    """Return captured rows of `n` entities, one each."""
     rng = np.random.default_rng(n)
     score = rng.random(n)
     return [
@@ -56,7 +56,7 @@ def people(n: int, shift: float = 0.0) -> list[dict[str, Any]]:
 
 
 def truth(rows: list[dict[str, Any]], *, inverted: bool = False) -> list[int]:
-    """Draw labels that follow the scores closely, or contradict them."""
+    """Draw labels that agree closely with the scores, or contradict them if `inverted`."""
     rng = np.random.default_rng(0)
     return [int((row["score"] + rng.normal() * 0.15 > 0.5) != inverted) for row in rows]
 
@@ -65,7 +65,7 @@ def truth(rows: list[dict[str, Any]], *, inverted: bool = False) -> list[int]:
 def report(
     number: int, writer: Any, tmp_path: Path
 ) -> Callable[..., tuple[int, dict[str, Any], str]]:
-    """Return a function that runs the report; it gives exit code, numbers and page."""
+    """Return a function that runs the report and returns exit code, numbers and page."""
 
     def run(labels: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
         out = tmp_path / "reports"
@@ -85,7 +85,7 @@ def report(
 
 
 def by_serial(path: Path, labels: list[int]) -> Path:
-    """Write labels by identity in clear, one twice and one in contradiction."""
+    """Write labels by plain identity, with one duplicate and one contradiction."""
     rows = [(f"{PLANTED}-{i}", label, 2025) for i, label in enumerate(labels)]
     rows += [rows[0], (f"{PLANTED}-1", 1 - labels[1], 2025)]
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -116,7 +116,7 @@ def test_a_version_as_good_as_its_test_is_ok(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Joined by identity: counts, coverage, verdict in file, page, run and tag; nobody named."""
+    """Labels by identity give counts, coverage and OK in files, run and tag, without identities."""
     rows = people(150)
     writer.parquet(writer.journal(rows[:90], model=MODEL, number=number))
     writer.journal(rows[90:], model=MODEL, number=number)
@@ -151,7 +151,7 @@ def test_worse_performance_and_red_drift_are_the_third_level(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Labels contradict the scores: DEGRADED; with RED drift both print the rollback."""
+    """Contradicting labels are DEGRADED; with RED drift both reports print the rollback."""
     rows = people(120, shift=15.0)
     writer.journal(rows, model=MODEL, number=number)
     labels = tmp_path / "labels.jsonl"
@@ -186,7 +186,7 @@ def test_groups_come_from_the_store_or_the_file(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """An input and a column of the file, small values unnamed; an identity is no group."""
+    """Groups are an input or a label column, small ones pooled; an identity is refused."""
     rows = people(60)
     for index, row in enumerate(rows):
         row["wear"] = float(index % 2)
@@ -218,7 +218,7 @@ def test_groups_come_from_the_store_or_the_file(
 def test_labels_of_nobody_are_no_data(
     report: Callable[..., Any], number: int, writer: Any, tmp_path: Path
 ) -> None:
-    """No answer to judge: NO_DATA in both files, exit code 0; an earlier verdict stands."""
+    """Labels that match no prediction are NO_DATA with exit code 0; an earlier tag is kept."""
     import mlflow
 
     client = mlflow.MlflowClient()
@@ -245,7 +245,7 @@ def test_every_version_that_answered_the_period_is_judged(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Without `--model_version`: by the answers' period, whatever is served since."""
+    """Without `--model_version` every version with predictions for the period gets a report."""
     other = register_version(MODEL, "v1.1.0", alias=None)
     unheard = register_version(MODEL, "v1.2.0", alias=None)
     rows = people(80)
@@ -272,7 +272,7 @@ def test_every_version_that_answered_the_period_is_judged(
 
 
 def test_a_missing_file_is_one_quick_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Said before MLflow is asked anything."""
+    """A missing label file ends with exit code 1 and one line, without a server."""
     assert performance_report.main(["--labels", "nowhere.csv"]) == 1
     error = capsys.readouterr().err
     assert "nowhere.csv não existe" in error

@@ -1,4 +1,4 @@
-"""A rehearsal against a live MLflow server and a store, by the numbers that it must give."""
+"""Rehearsals against a live MLflow server and a store, compared with computed numbers."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ needs_spark = pytest.mark.skipif(
 
 
 def stricter(contract: ModelContract) -> ModelContract:
-    """Return a contract that takes no temperature above 25 °C."""
+    """Return the contract with a maximum temperature of 25 °C."""
     features = [
         dataclasses.replace(f, max=25.0) if f.name == "temperature" else f
         for f in contract.features
@@ -38,7 +38,7 @@ def stricter(contract: ModelContract) -> ModelContract:
 
 @pytest.fixture(scope="module")
 def numbers(mlflow_server: str, register_version: Callable[..., int]) -> dict[str, int]:
-    """Register the champion, its twin, one with another threshold, and a stricter one."""
+    """Register champion, copy, another threshold and stricter contract; return their numbers."""
     return {
         "v1.0.0": register_version(MODEL, "v1.0.0"),
         "v1.0.1": register_version(MODEL, "v1.0.1", alias=None),
@@ -51,13 +51,13 @@ def numbers(mlflow_server: str, register_version: Callable[..., int]) -> dict[st
 
 @pytest.fixture(autouse=True)
 def model_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the command at this file's model."""
+    """Set `MODEL_NAME` to this file's model."""
     monkeypatch.setenv("MODEL_NAME", MODEL)
 
 
 @pytest.fixture(scope="module")
 def scores(numbers: dict[str, int]) -> Callable[[pa.Table], np.ndarray]:
-    """Return the champion's own scores."""
+    """Return the champion's scoring function."""
     model = mlflow.pyfunc.load_model(f"models:/{MODEL}/{numbers['v1.0.0']}")
     return lambda table: np.asarray(model.predict(table.to_pandas()))[:, 1]
 
@@ -66,7 +66,7 @@ def scores(numbers: dict[str, int]) -> Callable[[pa.Table], np.ndarray]:
 def rows(
     scores: Callable[[pa.Table], np.ndarray], machine_rows: Callable[..., list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
-    """Draw what the champion answered."""
+    """Return rows with the champion's scores and labels."""
     drawn = machine_rows(7, ROWS, scores)
     for row in drawn:
         row["label"] = int(row["score"] >= 0.5)
@@ -74,7 +74,7 @@ def rows(
 
 
 def rehearse(writer: Any, tmp_path: Path, *options: str) -> dict[str, Any]:
-    """Run the command; return its numbers."""
+    """Run the command; return the numbers of its JSON file."""
     out = tmp_path / "reports"
     store = ["--inference_store", str(writer.folder), "--reports", str(out)]
     assert rehearsal.main([*options, *store]) == 0
@@ -86,7 +86,7 @@ def rehearse(writer: Any, tmp_path: Path, *options: str) -> dict[str, Any]:
 def test_the_champion_itself_changes_nothing(
     numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
 ) -> None:
-    """A version with the champion's own model and threshold: exactly nothing differs."""
+    """A version with the champion's model and threshold changes no prediction."""
     writer.parquet(writer.journal(rows[: ROWS // 2], model=MODEL, number=numbers["v1.0.0"]))
     writer.journal(rows[ROWS // 2 :], model=MODEL, number=numbers["v1.0.0"])
     found = rehearse(writer, tmp_path, "--model_version", "v1.0.1")
@@ -104,7 +104,7 @@ def test_a_version_beside_itself_is_refused(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whoever rehearses the champion meant another version; what it answered may be looked at."""
+    """Comparing a version with itself is refused, unless `--answered_by` selects its rows."""
     writer.journal(rows, model=MODEL, number=numbers["v1.0.0"])
     where = ["--inference_store", str(writer.folder)]
     for asked in (["v1.0.0"], ["v1.1.0", "--against", "v1.1.0"]):
@@ -123,7 +123,7 @@ def test_another_threshold_changes_the_rows_between_the_two(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Exactly those, in one direction; file, run, page and console say the same."""
+    """Exactly the rows between both thresholds change; file, run and output agree."""
     for index, row in enumerate(rows):
         row |= {"entity": f"{index:064x}", "period": 2024}
     writer.journal(rows, model=MODEL, number=numbers["v1.0.0"])
@@ -154,7 +154,7 @@ def test_another_threshold_changes_the_rows_between_the_two(
 def test_rows_that_the_candidate_would_refuse_are_counted(
     numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
 ) -> None:
-    """By field and problem; they are not compared."""
+    """Rows that the candidate's contract refuses are counted by problem and not compared."""
     writer.journal(rows, model=MODEL, number=numbers["v1.0.0"])
     found = rehearse(writer, tmp_path, "--model_version", "v1.2.0")
     hot = sum(row["temperature"] > 25 for row in rows)
@@ -166,7 +166,7 @@ def test_rows_that_the_candidate_would_refuse_are_counted(
 def test_after_a_rollback_only_what_was_answered_counts(
     numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
 ) -> None:
-    """Those whom v1.1.0 told something else than v1.0.0 would, and nobody that v1.0.0 answered."""
+    """`--answered_by` compares only that version's predictions with the current champion."""
     writer.journal(rows[:100], model=MODEL, number=numbers["v1.0.0"])
     told = [{**row, "label": int(row["score"] >= 0.3)} for row in rows[100:]]
     writer.journal(told, model=MODEL, number=numbers["v1.1.0"])
@@ -181,7 +181,7 @@ def test_after_a_rollback_only_what_was_answered_counts(
 def test_the_latest_answer_of_an_entity_counts_whichever_version_gave_it(
     numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
 ) -> None:
-    """A person that two versions answered is one person."""
+    """An entity with predictions of two versions counts once."""
     named = [{**row, "entity": f"{n:064x}"} for n, row in enumerate(rows[:50])]
     writer.journal(named, model=MODEL, number=numbers["v1.0.0"], age=timedelta(days=2))
     writer.journal(named, model=MODEL, number=numbers["v1.1.0"], age=timedelta(hours=1))
@@ -192,7 +192,7 @@ def test_the_latest_answer_of_an_entity_counts_whichever_version_gave_it(
 def test_nothing_captured_is_said(
     numbers: dict[str, int], writer: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An empty window is no agreement."""
+    """An empty window has no share of changes, and the output states it."""
     writer.folder.mkdir(exist_ok=True)
     found = rehearse(writer, tmp_path, "--model_version", "v1.1.0")
     assert (found["n_rows"], found["share_changed"]) == (0, None)
@@ -205,7 +205,7 @@ def test_nothing_captured_is_said(
 def test_spark_gives_the_same_numbers(
     numbers: dict[str, int], rows: list[dict[str, Any]], writer: Any, tmp_path: Path
 ) -> None:
-    """Two versions' rows, journals and files, people scored twice, refusals: nothing differs."""
+    """Spark gives the local engine's numbers for journals, files, versions and repeats."""
     for index, row in enumerate(rows):
         row["entity"] = f"{index % 90:064x}" if index % 3 else None
     writer.parquet(writer.journal(rows[:150], model=MODEL, number=numbers["v1.0.0"]))
@@ -230,7 +230,7 @@ def test_spark_gives_the_same_numbers(
 
 
 def approximately(value: Any) -> Any:
-    """Return data whose numbers may differ in the last digits: sums of another order."""
+    """Return data whose floats compare approximately, since sums differ in order."""
     if isinstance(value, dict):
         return {name: approximately(one) for name, one in value.items()}
     if isinstance(value, list):
@@ -241,7 +241,7 @@ def approximately(value: Any) -> Any:
 def test_a_group_that_is_no_input_is_refused(
     numbers: dict[str, int], writer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In one line, before anything is read."""
+    """A group that is no input ends with exit code 1 and an error that names it."""
     options = ["v1.1.0", "--by", "school", "--inference_store", str(writer.folder)]
     assert rehearsal.main(options) == 1
     assert "'school'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The retention command: says first, does on --apply, logs what it did and never for whom."""
+"""The retention command: a dry run by default, `--apply`, and a run without identities."""
 
 import csv
 import gzip
@@ -31,7 +31,7 @@ ENTITY = pseudonym(PERSON, KEY)
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Point the command at this file's model and at folders of this test."""
+    """Set model name, key and log file of this test."""
     monkeypatch.setenv("MODEL_NAME", MODEL)
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
     monkeypatch.setenv("LOG_FILE", str(tmp_path / "app.log"))
@@ -65,7 +65,7 @@ def row(entity: str | None, temperature: float) -> dict[str, Any]:
 
 
 def aged(path: Path, days: float, text: str = "x") -> Path:
-    """Write a file that was last changed so long ago."""
+    """Write a file last modified `days` ago; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     stamp = time.time() - days * 86_400
@@ -74,7 +74,7 @@ def aged(path: Path, days: float, text: str = "x") -> Path:
 
 
 def log_line(days: float, message: str) -> str:
-    """Return a line of the proxy's log."""
+    """Return a line of the proxy's log, `days` old."""
     moment = datetime.now(UTC) - timedelta(days=days)
     stamp = moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return json.dumps({"timestamp": stamp, "level": "INFO", "message": message}) + "\n"
@@ -87,7 +87,7 @@ def test_what_is_old_goes_by_policy(
     mlflow_server: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Rows, reports, label files and log lines, each by its age; without --apply nothing."""
+    """Rows, reports, label files and log lines are removed by age, and only with `--apply`."""
     old = writer.parquet(writer.journal([row(None, 1.0)] * 3, age=timedelta(days=200)))
     new = writer.parquet(writer.journal([row(None, 2.0)], age=timedelta(days=2)))
     reports = [
@@ -130,7 +130,7 @@ def test_what_is_old_goes_by_policy(
 
 
 def test_a_log_that_is_being_written_loses_no_line(tmp_path: Path) -> None:
-    """The proxy opens a new file when its own was moved; what is young is in one or the other."""
+    """While a log is written, old lines are removed and every new line is in one of its files."""
     path = aged(tmp_path / "app.log", 0, log_line(200, "velha"))
     log, done, written = JsonLog(path), threading.Event(), 0
 
@@ -158,7 +158,7 @@ def test_a_log_that_is_being_written_loses_no_line(tmp_path: Path) -> None:
 
 
 def test_a_rotated_log_that_is_gzipped_loses_its_old_lines(tmp_path: Path) -> None:
-    """As logrotate leaves it; young lines stay in it, and one of old lines alone is removed."""
+    """Gzipped rotated logs keep their new lines; a file of old lines alone is removed."""
     before = datetime.now(UTC) - timedelta(days=180)
     mixed, old = tmp_path / "app.log.1.gz", tmp_path / "app.log.2.gz"
     mixed.write_bytes(gzip.compress((log_line(200, "velha") + log_line(1, "nova")).encode()))
@@ -177,7 +177,7 @@ def test_forgetting_is_said_first_and_checked_after(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Case and space do not matter; the run says how much, not who."""
+    """Erasure ignores case and spaces, verifies itself and logs the count without the identity."""
     writer.parquet(writer.journal([row(ENTITY, 1.0), row(None, 2.0)]))
     writer.journal([row(ENTITY, 3.0)])
     assert retention("--forget", PERSON.lower()) == 0
@@ -200,7 +200,7 @@ def test_forgetting_is_said_first_and_checked_after(
 def test_a_person_is_found_however_the_number_is_typed(
     retention: Callable[..., int], writer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Rows stored of `RA-12` are found by `ra 012`: what is not found cannot be forgotten."""
+    """Rows stored for `RA-12` are found by `ra 012`."""
     writer.parquet(writer.journal([row(pseudonym("RA-12", KEY), 1.0), row(ENTITY, 2.0)]))
     assert retention("--forget", "ra 012") == 0
     assert ": 1 (arquivos Parquet: 1" in capsys.readouterr().out
@@ -213,7 +213,7 @@ def test_rows_that_come_meanwhile_are_said(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """An exit code of its own asks to stop sending the person and to repeat."""
+    """Rows captured during an erasure are reported, with exit code 3."""
     from monitoring.privacy import person
 
     genuine = person.erase
@@ -233,7 +233,7 @@ def test_rows_that_come_meanwhile_are_said(
 def test_an_export_holds_what_is_stored(
     retention: Callable[..., int], writer: Any, tmp_path: Path, mlflow_server: str, suffix: str
 ) -> None:
-    """Rows of every version in order of time, each once, without pseudonym; its owner's alone."""
+    """An export has each row of all versions once, by time, without pseudonym, in mode 0600."""
     writer.parquet(writer.journal([row(ENTITY, 2.0)], age=timedelta(hours=2)), keep_journal=True)
     writer.parquet(writer.journal([row(None, 7.0)]))
     other = type(writer)(writer.folder, {"speed": "double"})
@@ -258,7 +258,7 @@ def test_an_export_holds_what_is_stored(
 def test_an_export_can_be_counted_first(
     retention: Callable[..., int], writer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without --to nothing is written; a name without a format is refused before any work."""
+    """Without --to the rows are only counted; a file name of unknown format is refused."""
     writer.journal([row(ENTITY, 2.0)])
     assert retention("--export", PERSON) == 0
     assert "Linhas desta pessoa" in (told := capsys.readouterr().out)
@@ -274,7 +274,7 @@ def test_without_a_key_nobody_can_be_found(
     capsys: pytest.CaptureFixture[str],
     what: str,
 ) -> None:
-    """The error says what to define, and does not repeat who was asked for."""
+    """Without PSEUDONYM_KEY the error names the variable and does not repeat the identity."""
     monkeypatch.delenv("PSEUDONYM_KEY")
     assert retention(what, PERSON) == 1
     error = capsys.readouterr().err
@@ -283,7 +283,7 @@ def test_without_a_key_nobody_can_be_found(
 
 
 def test_one_thing_at_a_time(retention: Callable[..., int]) -> None:
-    """Age and person are two commands; one of them must be said."""
+    """Exactly one of age and person must be given, and the age must be positive."""
     for arguments in ([], ["--days", "1", "--forget", "x"], ["--days", "0"]):
         with pytest.raises(SystemExit) as ended:
             retention(*arguments)

@@ -1,4 +1,4 @@
-"""The shadow report against a live MLflow server and a store of both roles."""
+"""The shadow report against a live MLflow server and a store with both roles."""
 
 import json
 from collections.abc import Callable
@@ -17,19 +17,19 @@ MODEL = "shadowed-machine"
 
 @pytest.fixture(scope="module")
 def numbers(mlflow_server: str, register_version: Callable[..., int]) -> tuple[int, int]:
-    """Register the champion v1.0.0 and the challenger v1.1.0."""
+    """Register champion v1.0.0 and challenger v1.1.0; return their numbers."""
     champion = register_version(MODEL, "v1.0.0")
     return champion, register_version(MODEL, "v1.1.0", alias=names.CHALLENGER, seed=1)
 
 
 @pytest.fixture(autouse=True)
 def model_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Point the command at this file's model."""
+    """Set `MODEL_NAME` to this file's model."""
     monkeypatch.setenv("MODEL_NAME", MODEL)
 
 
 def scored(scores: np.ndarray) -> list[dict[str, Any]]:
-    """Return rows as captured."""
+    """Return captured rows with these scores, flagged from 0.5 on."""
     return [
         {"temperature": 20.0, "pressure": 1000.0, "wear": 1.0, "score": s, "label": int(s >= 0.5)}
         for s in scores.tolist()
@@ -39,7 +39,7 @@ def scored(scores: np.ndarray) -> list[dict[str, Any]]:
 def test_both_versions_on_the_same_rows(
     numbers: tuple[int, int], writer: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Journals and Parquet of both roles meet; counts in file, page, run and output."""
+    """Rows of both roles are paired across journal and Parquet; file, run and output agree."""
     import mlflow
 
     score = np.random.default_rng(0).random(120)
@@ -67,7 +67,7 @@ def test_both_versions_on_the_same_rows(
 def test_a_version_is_not_its_own_shadow(
     numbers: tuple[int, int], writer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line says so, and what to give."""
+    """A version as its own shadow is refused, and the error names `--shadow`."""
     store = ["--inference_store", str(writer.folder)]
     assert shadow_report.main(["--shadow", "v1.0.0", *store]) == 1
     told = capsys.readouterr().err

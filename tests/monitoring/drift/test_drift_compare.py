@@ -1,4 +1,4 @@
-"""Baseline and comparison: what a person may rely on, column kinds, edge cases, error rates."""
+"""Baseline and comparison: invariants, column kinds, edge cases and error rates."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from monitoring.drift.fitting import fit_baseline
 
 
 def sample(seed: int = 0, rows: int = 300) -> pa.Table:
-    """Draw a table with a column of every kind."""
+    """Draw a table with a column of each kind."""
     rng = np.random.default_rng(seed)
     return pa.table(
         {
@@ -33,22 +33,22 @@ def sample(seed: int = 0, rows: int = 300) -> pa.Table:
 
 
 def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
-    """Replace one column."""
+    """Return the table with one column replaced."""
     return table.set_column(table.column_names.index(name), name, pa.array(values))
 
 
 def numbers(result: DriftResult) -> str:
-    """Return strict JSON; NaN anywhere is an error."""
+    """Return strict JSON; a NaN raises ValueError."""
     return json.dumps(result.to_dict(), allow_nan=False)
 
 
 def column(result: DriftResult, name: str) -> Any:
-    """Return one feature's drift."""
+    """Return the drift of one feature."""
     return next(feature for feature in result.features if feature.name == name)
 
 
 def test_baseline_against_itself_is_exactly_zero() -> None:
-    """The reference itself has PSI 0, delta 0, and is GREEN everywhere."""
+    """The reference compared with itself has PSI 0, delta 0, and is GREEN in every column."""
     table = sample()
     result = compare(fit_baseline(table), table)
     assert result.global_status is Status.GREEN
@@ -58,7 +58,7 @@ def test_baseline_against_itself_is_exactly_zero() -> None:
 
 
 def test_order_of_rows_and_batches_does_not_matter() -> None:
-    """A permuted window, cut into batches, gives the same numbers."""
+    """A permuted window in batches gives the same numbers."""
     baseline, window = fit_baseline(sample()), sample(1, 150)
     order = np.random.default_rng(0).permutation(150)
     batches = iter(window.take(order).to_batches(max_chunksize=17))
@@ -71,7 +71,7 @@ def test_order_of_rows_and_batches_does_not_matter() -> None:
 
 
 def test_changing_the_unit_does_not_matter() -> None:
-    """Quantile bins make PSI blind to an increasing change of scale on both sides."""
+    """With quantile bins PSI is unchanged if both sides are rescaled."""
     before, now = sample(), sample(1, 150)
     scaled = [
         with_column(t, "amount", np.array(t["amount"].to_pylist(), float) * 8)
@@ -83,7 +83,7 @@ def test_changing_the_unit_does_not_matter() -> None:
 
 
 def test_kinds_are_told_from_the_values() -> None:
-    """Many values are numeric, few discrete; booleans and strings keep their kind."""
+    """Numbers of many values are numeric, of few discrete; booleans and strings keep their kind."""
     kinds = {p.name: p.binning.kind for p in fit_baseline(sample()).features}
     assert kinds == {
         "amount": "numeric",
@@ -96,7 +96,7 @@ def test_kinds_are_told_from_the_values() -> None:
 
 
 def test_baseline_survives_json() -> None:
-    """Written and read back it is equal, and its JSON holds no NaN."""
+    """A baseline read back from its JSON, which has no NaN, is equal; truncated JSON is refused."""
     baseline = fit_baseline(sample())
     text = json.dumps(baseline.to_dict(), allow_nan=False)
     assert Baseline.from_json(text.encode()) == baseline
@@ -107,13 +107,13 @@ def test_baseline_survives_json() -> None:
 
 @pytest.mark.parametrize("damage", [{"format": 99}, {"features": [{"name": "x"}]}, {"extra": 1}])
 def test_a_damaged_baseline_is_refused(damage: dict[str, Any]) -> None:
-    """A baseline of another format or with wrong parts ends in our error, not in numbers."""
+    """A baseline of another format or with invalid fields raises BaselineError."""
     with pytest.raises(BaselineError):
         Baseline.from_dict({**fit_baseline(sample()).to_dict(), **damage})
 
 
 def test_batches_fit_as_a_table_does() -> None:
-    """A reference may come as an iterator of record batches."""
+    """An iterator of record batches gives the same counts as a table."""
     table = sample()
     first, second = fit_baseline(table), fit_baseline(iter(table.to_batches(max_chunksize=50)))
     assert [p.counts for p in first.features] == [p.counts for p in second.features]
@@ -121,7 +121,7 @@ def test_batches_fit_as_a_table_does() -> None:
 
 @pytest.mark.parametrize("counts", [["x"], [math.nan]])
 def test_counts_that_are_none_are_refused(counts: list[Any]) -> None:
-    """What is no number says nothing of a column."""
+    """Counts that are no numbers raise BaselineError."""
     data = fit_baseline(sample()).to_dict()
     data["features"][0]["counts"] = counts
     with pytest.raises(BaselineError):
@@ -129,14 +129,14 @@ def test_counts_that_are_none_are_refused(counts: list[Any]) -> None:
 
 
 def test_an_empty_reference_is_refused() -> None:
-    """No rows, no batches, or nothing but a score: no baseline."""
+    """A reference without rows, batches or features raises BaselineError."""
     for reference in (sample().slice(0, 0), iter([]), sample().select(["score"])):
         with pytest.raises(BaselineError):
             fit_baseline(reference)
 
 
 def test_an_empty_window_is_no_data() -> None:
-    """Nothing to compare is said as such, with nulls and never NaN."""
+    """An empty window is NO_DATA, with nulls and without NaN."""
     result = compare(fit_baseline(sample()), iter([]))
     assert result.global_status is Status.NO_DATA
     assert result.to_dict()["feature_drift"]["amount"]["psi"] is None
@@ -146,7 +146,7 @@ def test_an_empty_window_is_no_data() -> None:
 
 @pytest.mark.parametrize("rows", [1, 12, 29])
 def test_too_few_rows_are_not_green(rows: int) -> None:
-    """Not knowing is a status: grey, with the number of rows that could have shown RED."""
+    """Too few rows are INCONCLUSIVE, with the number of rows that would suffice for RED."""
     result = compare(fit_baseline(sample()), sample(3, rows))
     assert result.global_status is Status.INCONCLUSIVE
     assert {drift.status for drift in result.features} == {Status.INCONCLUSIVE}
@@ -156,7 +156,7 @@ def test_too_few_rows_are_not_green(rows: int) -> None:
 
 
 def test_one_row_of_mostly_missing_values_is_not_green() -> None:
-    """One row with all but two inputs missing was once `GREEN, nothing to do`."""
+    """One row with most inputs missing is INCONCLUSIVE, not GREEN."""
     rows = sample(3, 1)
     for name in ("amount", "level", "flag", "group"):
         rows = rows.set_column(
@@ -166,7 +166,7 @@ def test_one_row_of_mostly_missing_values_is_not_green() -> None:
 
 
 def test_an_alarm_stands_however_few_the_rows() -> None:
-    """What is proven is told: twelve values that the baseline never had are RED."""
+    """Twelve values outside the baseline's range are RED; other columns are INCONCLUSIVE."""
     window = with_column(sample(1, 12), "amount", np.full(12, 99.0))
     result = compare(fit_baseline(sample()), window)
     assert result.global_status is Status.RED
@@ -175,14 +175,14 @@ def test_an_alarm_stands_however_few_the_rows() -> None:
 
 
 def test_a_baseline_of_too_few_rows_can_show_nothing() -> None:
-    """No window could be RED against it, however large, so none is GREEN."""
+    """Against too small a baseline no window can be RED, so every one is INCONCLUSIVE."""
     result = compare(fit_baseline(sample(0, 20)), sample(1, 500))
     assert (result.global_status, result.n_needed) == (Status.INCONCLUSIVE, None)
 
 
 @pytest.mark.parametrize("n_baseline", [60, 765])
 def test_the_rows_needed_do_show_a_shift(n_baseline: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shift of one standard deviation is RED in about the stated share of such windows."""
+    """A shift of one standard deviation in `rows_needed` rows is RED with about that power."""
     from benchmarks import drift_simulation
     from monitoring.drift.stats import rows_needed
 
@@ -194,7 +194,7 @@ def test_the_rows_needed_do_show_a_shift(n_baseline: int, monkeypatch: pytest.Mo
 
 
 def test_values_outside_the_range_raise_the_alarm() -> None:
-    """Rows beyond the baseline's extremes have bins of their own and are evidence by themselves."""
+    """Rows beyond the baseline's extremes are counted in separate bins, and eight of 60 are RED."""
     window = with_column(sample(1, 60), "amount", np.r_[np.full(8, 99.0), np.full(52, 10.0)])
     drift = column(compare(fit_baseline(sample()), window), "amount")
     assert drift.novel_rows == 8
@@ -202,7 +202,7 @@ def test_values_outside_the_range_raise_the_alarm() -> None:
 
 
 def test_unseen_categories_raise_the_alarm() -> None:
-    """A category that the baseline never had is counted apart, and a tenth of it is RED."""
+    """A category absent from the baseline is counted separately; a tenth of the rows is RED."""
     window = with_column(sample(1, 100), "group", ["z"] * 10 + ["a"] * 54 + ["b"] * 27 + ["c"] * 9)
     drift = column(compare(fit_baseline(sample()), window), "group")
     assert drift.novel_rows == 10
@@ -210,7 +210,7 @@ def test_unseen_categories_raise_the_alarm() -> None:
 
 
 def test_unseen_discrete_values_are_counted_apart() -> None:
-    """Between, below and above the listed values there are bins of their own."""
+    """Values between, below and above the listed ones are counted in separate bins."""
     window = with_column(sample(1, 4), "level", [2.5, -1.0, 9.0, 3.0])
     drift = column(compare(fit_baseline(sample()), window), "level")
     assert drift.novel_rows == 3
@@ -218,7 +218,7 @@ def test_unseen_discrete_values_are_counted_apart() -> None:
 
 
 def test_every_value_falls_where_its_edges_say() -> None:
-    """Counts equal those of one look per value, on the edges, beyond them, and without a value."""
+    """Counts equal those of a loop over values on the edges, beyond them, infinite and missing."""
     rng = np.random.default_rng(4)
     baseline = fit_baseline(pa.table({"x": np.round(rng.normal(size=500), 2)}))
     points = baseline.features[0].binning.points
@@ -236,14 +236,14 @@ def test_every_value_falls_where_its_edges_say() -> None:
 
 
 def test_null_and_nan_are_both_missing() -> None:
-    """Missing is one thing however it is written."""
+    """Null and NaN both count as missing."""
     values = pa.array([1.0, None, float("nan"), 2.0])
     result = compare(fit_baseline(sample()), with_column(sample(1, 4), "amount", values))
     assert column(result, "amount").current.n_missing == 2
 
 
 def test_a_rising_missing_rate_is_red() -> None:
-    """From a tenth to four tenths missing is RED by its own threshold."""
+    """A missing rate that rises from 0.1 to 0.4 is RED by its own threshold."""
     window = sample(1, 200)
     mask = np.random.default_rng(0).random(200) < 0.4
     values = pa.array(np.random.default_rng(1).normal(10, 2, 200), mask=mask)
@@ -253,13 +253,13 @@ def test_a_rising_missing_rate_is_red() -> None:
 
 
 def test_a_column_that_was_empty_and_is_filled_now_is_red() -> None:
-    """An all-missing baseline column needs no edges to notice values."""
+    """Values in a column that is all missing in the baseline are RED."""
     window = with_column(sample(1, 50), "empty", np.ones(50))
     assert column(compare(fit_baseline(sample()), window), "empty").status is Status.RED
 
 
 def test_a_column_that_goes_missing_altogether_is_red() -> None:
-    """All missing in the window: RED, and the mean is null, not NaN."""
+    """A column all missing in the window is RED, and its mean is null, not NaN."""
     window = with_column(sample(1, 50), "amount", pa.nulls(50, pa.float64()))
     result = compare(fit_baseline(sample()), window)
     assert column(result, "amount").status is Status.RED
@@ -268,13 +268,13 @@ def test_a_column_that_goes_missing_altogether_is_red() -> None:
 
 
 def test_a_constant_that_changes_is_red() -> None:
-    """A constant column has one bin, and another value lies outside of it."""
+    """Another value of a constant column is RED."""
     window = with_column(sample(1, 50), "constant", np.full(50, 4.0))
     assert column(compare(fit_baseline(sample()), window), "constant").status is Status.RED
 
 
 def test_infinities_never_reach_the_json() -> None:
-    """An infinite value counts as out of range and leaves the mean finite."""
+    """Infinite values count as out of range and are left out of the mean."""
     window = with_column(sample(1, 50), "amount", np.r_[np.inf, -np.inf, np.full(48, 10.0)])
     result = compare(fit_baseline(sample()), window)
     assert column(result, "amount").novel_rows == 2
@@ -283,7 +283,7 @@ def test_infinities_never_reach_the_json() -> None:
 
 
 def test_dictionary_encoded_and_rare_categories() -> None:
-    """Dictionary encoding changes nothing; categories beyond the fiftieth share a bin."""
+    """Dictionary-encoded text gives PSI 0; categories beyond the fiftieth share a bin."""
     names = [f"c{i:02d}" for i in range(60) for _ in range(60 - i)]
     baseline = fit_baseline(pa.table({"group": names}))
     encoded = pa.table({"group": pa.array(names).dictionary_encode()})
@@ -293,13 +293,13 @@ def test_dictionary_encoded_and_rare_categories() -> None:
 
 
 def cities(seed: int, rows: int, kinds: int, first: int = 0) -> pa.Table:
-    """Draw a column of text, each of so many categories as likely as another."""
+    """Draw a text column with `kinds` equally likely categories."""
     rng = np.random.default_rng(seed)
     return pa.table({"city": [f"c{first + place}" for place in rng.integers(0, kinds, rows)]})
 
 
 def test_ten_thousand_categories_are_no_drift_and_ten_thousand_new_ones_are() -> None:
-    """The same rows change exactly nothing, other rows raise no alarm, the report is small."""
+    """The same rows have PSI 0, other draws are GREEN, new categories RED with a small report."""
     table = cities(0, 20_000, 10_000)
     baseline = Baseline.from_dict(fit_baseline(table).to_dict())
     same = column(compare(baseline, table), "city")
@@ -318,7 +318,7 @@ def test_ten_thousand_categories_are_no_drift_and_ten_thousand_new_ones_are() ->
 
 
 def test_more_categories_than_can_be_listed_are_one_bin() -> None:
-    """A name for each row: nothing changes on the same rows, nor on others, and nobody is new."""
+    """With a distinct value per row all values share one bin, so no window differs."""
     table = pa.table({"name": [f"n{place}" for place in range(25_000)]})
     result = compare(fit_baseline(table), table)
     assert (column(result, "name").psi, column(result, "name").novel_rows) == (0, 0)
@@ -327,7 +327,7 @@ def test_more_categories_than_can_be_listed_are_one_bin() -> None:
 
 
 def test_columns_that_do_not_fit_are_named() -> None:
-    """An absent column, and one of another kind, end in an error that names it."""
+    """A column that is absent or of another type raises TableError, which names it."""
     baseline = fit_baseline(sample())
     with pytest.raises(TableError, match="amount"):
         compare(baseline, sample().drop_columns(["amount"]))
@@ -339,7 +339,7 @@ def test_columns_that_do_not_fit_are_named() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 def test_quiet_when_nothing_happened(scenario: Any) -> None:
-    """Same distribution: over all sizes RED stays within 1 % and any alarm within 5 %."""
+    """Without drift, over all sizes, at most 1 % of windows are RED and 5 % raise any alarm."""
     counted = sum((statuses(scenario, rows, 30, seed=11) for rows in SIZES), Counter())
     assert counted.total() == 30 * len(SIZES)
     assert share(counted, [Status.RED]) <= 0.01
@@ -351,13 +351,13 @@ def test_quiet_when_nothing_happened(scenario: Any) -> None:
     "scenario", [SCENARIOS[0], SCENARIOS[1], SCENARIOS[3]], ids=lambda s: s.name
 )
 def test_loud_when_one_feature_shifts(scenario: Any, rows: int, shift: float) -> None:
-    """One of 14 features shifted: at least YELLOW in nine of ten windows."""
+    """A shift of one of 14 features is at least YELLOW in nine of ten windows."""
     counted = statuses(scenario, rows, 100, shift=shift, seed=12)
     assert share(counted, [Status.YELLOW, Status.RED]) >= 0.90
 
 
 def test_loud_when_two_values_change_places() -> None:
-    """A feature of two values moved by half of its own sd, 50 % to 75 %, at n = 200."""
+    """A binary feature moved from 50 % to 75 %, half its sd, is detected in nine of ten windows."""
     counted = statuses(SCENARIOS[5], 200, 100, shift=HALF_OF_TWO, seed=12)
     assert share(counted, [Status.YELLOW, Status.RED]) >= 0.90
 
@@ -365,7 +365,7 @@ def test_loud_when_two_values_change_places() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 def test_error_rates_over_many_draws(scenario: Any) -> None:
-    """Every size keeps global RED within 1 % and any alarm within 5 %."""
+    """Without drift, for each size, at most 1 % of windows are RED and 5 % raise any alarm."""
     for rows in SIZES:
         counted = statuses(scenario, rows, 400, seed=13)
         assert share(counted, [Status.RED]) <= 0.01
@@ -373,7 +373,7 @@ def test_error_rates_over_many_draws(scenario: Any) -> None:
 
 
 def test_a_surer_score_is_not_outside_of_anything() -> None:
-    """Scores beyond those of the reference, still probabilities, fall in the outer intervals."""
+    """Probabilities beyond the reference's scores fall in the outer bins and are not novel."""
     rng = np.random.default_rng(5)
     seen, x = rng.uniform(0.05, 0.95, 765), rng.normal(size=765)
     baseline = fit_baseline(pa.table({"x": x, "score": seen}))
@@ -381,7 +381,7 @@ def test_a_surer_score_is_not_outside_of_anything() -> None:
     result = compare(baseline, pa.table({"x": x, "score": now}))
     assert result.score is not None
     assert (result.score.novel_rows, result.score.psi) == (0, 0)
-    # A feature's range is what was seen of it, and other scores than probabilities are no others.
+    # A feature's range is that of the reference; so is that of scores that are no probabilities.
     for name, change in (("x", 0.0), ("score", 3.0)):
         table = pa.table({"x": x, "score": seen + change})
         changed = {"x": x, "score": seen + change}

@@ -1,4 +1,4 @@
-"""The arithmetic of drift: hand-computed values, invariants, and calibration."""
+"""Drift statistics: hand-computed values, invariants and calibration."""
 
 import math
 
@@ -10,7 +10,7 @@ from monitoring.drift.policy import DriftPolicy
 
 
 def counts(*values: int) -> np.ndarray:
-    """Return counts as the functions take them."""
+    """Return counts as an int64 array."""
     return np.array(values, dtype=np.int64)
 
 
@@ -21,20 +21,20 @@ def test_psi_by_hand() -> None:
 
 
 def test_psi_with_pseudo_counts_by_hand() -> None:
-    """Half a row is added to each bin: an empty bin gives a finite number, the expected one."""
+    """With half a row added to each bin, an empty bin gives the finite hand-computed value."""
     p, q = np.array([10.5, 0.5]) / 11, np.array([5.5, 5.5]) / 11
     assert stats.psi(counts(10, 0), counts(5, 5)) == pytest.approx(((p - q) * np.log(p / q)).sum())
 
 
 def test_psi_ignores_bins_that_both_leave_empty() -> None:
-    """A bin that neither side fills is no part of the comparison."""
+    """A bin that is empty on both sides does not change PSI."""
     assert stats.psi(counts(30, 0, 70), counts(20, 0, 10)) == stats.psi(
         counts(30, 70), counts(20, 10)
     )
 
 
 def test_identical_counts_are_exactly_zero() -> None:
-    """A sample against itself has no drift and no evidence of any."""
+    """Identical counts have PSI 0 and p-values of 1."""
     same = counts(5, 0, 70, 3, 11)
     assert stats.psi(same, same) == 0.0
     assert stats.shape_p_value(same, same) == 1.0
@@ -43,7 +43,7 @@ def test_identical_counts_are_exactly_zero() -> None:
 
 
 def test_psi_is_symmetric_in_equal_samples() -> None:
-    """PSI is the symmetric divergence of Jeffreys: swapping the sides changes nothing."""
+    """PSI, the symmetric Jeffreys divergence, is unchanged if the sides are swapped."""
     x, y = counts(10, 20, 30), counts(30, 20, 10)
     assert stats.psi(x, y) == pytest.approx(stats.psi(y, x))
 
@@ -67,7 +67,7 @@ def test_expected_psi_of_large_samples_is_yurdakuls() -> None:
 
 
 def test_taylor_series_continues_the_exact_sum() -> None:
-    """Where the exact sum gives way to the series, the two agree."""
+    """The exact sum and the Taylor series agree where one replaces the other."""
     below, above = counts(100, 100, 9800), counts(101, 101, 9798)
     first, second = stats.expected_psi(below, below), stats.expected_psi(above, above)
     assert first == pytest.approx(second, rel=2e-3)
@@ -77,7 +77,7 @@ def test_taylor_series_continues_the_exact_sum() -> None:
     ("x", "y"), [(counts(1, 2), counts(1, 2, 3)), (counts(0, 0), counts(1, 2))]
 )
 def test_psi_refuses_what_cannot_be_compared(x: np.ndarray, y: np.ndarray) -> None:
-    """Different bins, or a side without rows, are errors and not numbers."""
+    """Different bins, or a side without rows, raise ValueError."""
     with pytest.raises(ValueError, match=r"bins|row"):
         stats.psi(x, y)
 
@@ -106,7 +106,7 @@ def test_shape_test_by_hand() -> None:
 
 
 def test_location_test_needs_order_not_distance() -> None:
-    """Mirrored bins give the same p-value, and a shift a lower one than a symmetric spread."""
+    """Mirrored bins have the same p-value, and a shift has a lower one than a symmetric spread."""
     x, shifted, spread = counts(20, 60, 20), counts(5, 60, 35), counts(35, 30, 35)
     assert stats.location_p_value(x, shifted) == pytest.approx(
         stats.location_p_value(x[::-1], shifted[::-1])
@@ -122,7 +122,7 @@ def test_novelty_is_exact_for_a_continuous_reference() -> None:
 
 
 def test_rate_test_by_hand() -> None:
-    """Fisher's exact test on a small table, and its normal stand-in on a large one."""
+    """A small table has Fisher's exact p-value, a large one its normal approximation."""
     # All 3 hits among the 3 rows of the window, of 6 in all: P = 1 / C(6, 3), twice.
     assert stats.rate_p_value(0, 3, 3, 3) == pytest.approx(2 / 20)
     exact_like = stats.rate_p_value(990, 9900, 110, 1000)
@@ -132,7 +132,7 @@ def test_rate_test_by_hand() -> None:
 
 
 def test_holm_by_hand() -> None:
-    """The smallest is multiplied by m, the next by m - 1, never below an earlier one."""
+    """Holm's correction multiplies the smallest by m, the next by m - 1, and is monotonic."""
     assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert stats.holm([]) == []
     assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
@@ -150,6 +150,6 @@ def test_holm_by_hand() -> None:
     ],
 )
 def test_policy_refuses_thresholds_that_contradict(change: dict[str, float]) -> None:
-    """An alert easier than its warning, or a number that nothing can meet, is refused."""
+    """An alert limit below its warning limit, or a value out of range, raises ValueError."""
     with pytest.raises(ValueError, match="|".join(change) + "|significance"):
         DriftPolicy(**change)

@@ -1,4 +1,4 @@
-"""Performance expected before labels, against what labels later show, by simulation."""
+"""Expected performance without labels, compared with observed performance by simulation."""
 
 import json
 
@@ -14,18 +14,18 @@ METRICS = ("recall", "precision", "f2", "roc_auc", "positive_rate")
 
 
 def scores(seed: int, n: int, level: float = 0.0) -> np.ndarray:
-    """Draw scores around `level` on the logit scale."""
+    """Draw scores around `level` on the logit scale, (n,)."""
     rng = np.random.default_rng([seed, n])
     return 1 / (1 + np.exp(-(level + 2 * rng.normal(size=n))))
 
 
 def labels(chance: np.ndarray, seed: int) -> np.ndarray:
-    """Draw labels that are 1 with these chances."""
+    """Draw labels that are 1 with these probabilities."""
     return (np.random.default_rng(seed).random(len(chance)) < chance).astype(int)
 
 
 def expected(score: np.ndarray, threshold: float = 0.4) -> ExpectedPerformance:
-    """Estimate, in batches of uneven size."""
+    """Return the estimate from scores added in batches of uneven size."""
     tally = ScoreTally()
     for part in np.array_split(score, 7):
         tally.add(part, (part >= threshold).astype(int))
@@ -35,13 +35,13 @@ def expected(score: np.ndarray, threshold: float = 0.4) -> ExpectedPerformance:
 
 
 def shown(target: np.ndarray, score: np.ndarray, threshold: float = 0.4) -> dict[str, float]:
-    """Return what labels show."""
+    """Return the metrics observed with labels."""
     return metrics(target, score, score >= threshold)
 
 
 @pytest.mark.parametrize("level", [-2.0, 0.0, 1.0])
 def test_calibrated_scores_foretell_what_labels_show(level: float) -> None:
-    """However the inputs moved: every metric of 40,000 rows within 0.015."""
+    """With calibrated scores every metric of 40,000 rows is within 0.015, at any level."""
     score = scores(1, 40_000, level)
     found, truth = expected(score), shown(labels(score, 2), score)
     for name in METRICS:
@@ -50,7 +50,7 @@ def test_calibrated_scores_foretell_what_labels_show(level: float) -> None:
 
 
 def test_the_intervals_hold_what_labels_show() -> None:
-    """In 300 windows of 120 rows, about 95 % of the recalls, precisions and F2 fall inside."""
+    """In 300 windows of 120 rows about 95 % of the observed metrics lie in their intervals."""
     inside = dict.fromkeys(("recall", "precision", "f2"), 0)
     for seed in range(300):
         score = scores(seed, 120)
@@ -62,9 +62,9 @@ def test_the_intervals_hold_what_labels_show() -> None:
 
 
 def test_scores_that_no_longer_mean_what_they_say_deceive_it() -> None:
-    """The documented failure: a changed world is not seen, and the estimate stays too good."""
+    """The documented limit: if scores lose calibration, the estimate is too good."""
     score = scores(3, 40_000)
-    # The chance of label 1 is now far from the score: 0.9 means 0.62, 0.1 means 0.38.
+    # Label 1 now has a probability far from the score: 0.62 at 0.9, and 0.38 at 0.1.
     chance = 0.5 + 0.3 * (score - 0.5)
     found, truth = expected(score), shown(labels(chance, 4), score)
     assert found.roc_auc.value is not None
@@ -74,18 +74,18 @@ def test_scores_that_no_longer_mean_what_they_say_deceive_it() -> None:
 
 
 def test_roc_auc_of_a_tally_equals_that_of_all_pairs() -> None:
-    """The bins cost less than 0.0005."""
+    """ROC-AUC from binned scores differs from the exact value by less than 0.0005."""
     score = scores(5, 500)
     chance, other = score[:, None], score[None, :]
     pairs = chance * (1 - other)
     order = (chance > other) + 0.5 * (chance == other)
     exact = (pairs * order).sum() / pairs.sum()
-    # A row's own pair is in both; it counts half.
+    # Both count a row's pair with itself as half.
     assert expected(score).roc_auc.value == pytest.approx(exact, abs=5e-4)
 
 
 def test_certain_scores_are_exact() -> None:
-    """Zeros and ones leave nothing to chance."""
+    """Scores of 0 and 1 give exact metrics, with intervals of no width."""
     found = expected(np.repeat([0.0, 0.0, 1.0, 1.0, 1.0], 8))
     for name in ("recall", "precision", "f2", "roc_auc"):
         assert getattr(found, name).value == 1.0
@@ -94,7 +94,7 @@ def test_certain_scores_are_exact() -> None:
 
 
 def test_what_is_not_defined_is_none() -> None:
-    """No rows, nothing flagged, nobody at risk: no NaN anywhere."""
+    """Undefined metrics are None, and the JSON has no NaN."""
     assert ScoreTally().estimate() is None
     nobody = expected(np.zeros(40))
     assert nobody.precision.value is None
@@ -104,7 +104,7 @@ def test_what_is_not_defined_is_none() -> None:
 
 
 def test_rows_without_score_or_flag_are_passed_on_uncounted() -> None:
-    """Watching a stream changes nothing of it."""
+    """`watch` passes batches on unchanged and counts only rows with score and flag."""
     batch = pa.record_batch({"score": [0.9, None, 0.2], "label": [1, 0, None], "x": [1, 2, 3]})
     tally = ScoreTally()
     assert list(tally.watch([batch] * 30)) == [batch] * 30
@@ -114,7 +114,7 @@ def test_rows_without_score_or_flag_are_passed_on_uncounted() -> None:
 
 
 def test_no_performance_is_foretold_of_a_handful() -> None:
-    """One row would have a recall of 1; thirty are the least."""
+    """Fewer than 30 rows give no estimate."""
     score = scores(4, 30)
     tally = ScoreTally()
     tally.add(score[:29], np.ones(29, dtype=int))
@@ -124,13 +124,13 @@ def test_no_performance_is_foretold_of_a_handful() -> None:
 
 
 def year_change(target: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    """Return what came true minus what was promised, as training logs it."""
+    """Return observed minus expected metrics, as training logs them."""
     truth = shown(target, score)
     return {name: truth[name] - value for name, value in promised(score, score >= 0.4).items()}
 
 
 def test_what_was_wrong_before_widens_what_is_foretold() -> None:
-    """Scores that came to mean less: the error of one window covers the next one's truth."""
+    """Widened by the errors of one window, the intervals cover the next one's metrics."""
     score = scores(5, 2000)
     meant = np.clip(score * 0.7, 0, 1)
     outcomes = (np.random.default_rng(6).random(2000) < meant).astype(int)
@@ -147,6 +147,6 @@ def test_what_was_wrong_before_widens_what_is_foretold() -> None:
 
 
 def test_no_error_where_nothing_changed() -> None:
-    """Calibrated scores: what was foretold lies where the labels fell."""
+    """With calibrated scores observed and expected metrics differ by less than 0.015."""
     score = scores(9, 40_000)
     assert max(map(abs, year_change(labels(score, 10), score).values())) < 0.015

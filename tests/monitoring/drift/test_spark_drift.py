@@ -1,4 +1,4 @@
-"""Drift counted on a real local Spark: the same numbers as this machine's, to the last count."""
+"""Drift on a local Spark session: equal counts to the local engine's."""
 
 import dataclasses
 import shutil
@@ -40,7 +40,7 @@ needs_spark = pytest.mark.skipif(WITHOUT is not None, reason=str(WITHOUT))
 
 
 def draw(seed: int, n: int, people: int) -> list[dict[str, Any]]:
-    """Draw captured rows; each person comes several times, and some rows name nobody."""
+    """Draw captured rows of repeated entities and, for a few rows, none; no entities if 0."""
     rng = np.random.default_rng(seed)
     rows = []
     for index in range(n):
@@ -53,7 +53,7 @@ def draw(seed: int, n: int, people: int) -> list[dict[str, Any]]:
                 "score": float(rng.random()),
                 "label": int(rng.random() < 0.4),
                 "entity": f"{person:064x}" if people and person else None,
-                # Many rows of one person share a moment: which is the latest hangs on the order.
+                # Rows of one person share timestamps, so the latest depends on the tie order.
                 "timestamp": int(
                     (datetime.now(UTC) - timedelta(hours=int(rng.integers(1, 9)))).timestamp() // 1
                 )
@@ -65,14 +65,14 @@ def draw(seed: int, n: int, people: int) -> list[dict[str, Any]]:
 
 
 def baseline() -> Baseline:
-    """Return a baseline of the same kind of rows."""
+    """Return a baseline of 500 such rows."""
     table = pa.Table.from_pylist(draw(1, 500, 0)).select([*FEATURES, "score"])
     *features, score = fit_profiles(table)
     return Baseline(tuple(features), score, 500, "2026-01-01T00:00:00+00:00")
 
 
 def captures_of(folder: Path, classes: int = 0) -> Captures:
-    """Select the last week of version 1."""
+    """Return the captures of version 1 in the last week."""
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=7), now)
     return Captures(Store(folder), selection, FEATURES, classes=classes)
@@ -81,7 +81,7 @@ def captures_of(folder: Path, classes: int = 0) -> Captures:
 def both(
     folder: Path, reference: Baseline | None = None
 ) -> tuple[tuple[DriftResult, Tally, Captures], ...]:
-    """Compare with the same baseline here and on Spark."""
+    """Return comparison, tally and captures of the local engine and of Spark, same baseline."""
     from monitoring.drift.spark import compare_on_spark
 
     reference = reference or baseline()
@@ -94,7 +94,7 @@ def both(
 
 
 def close(mine: Any, theirs: Any) -> bool:
-    """Compare plain data: floats to 12 digits (sums come in another order), all else exactly."""
+    """Return whether data are equal; floats to 12 digits, since sums differ in order."""
     if isinstance(mine, float) and isinstance(theirs, float):
         return bool(np.isclose(mine, theirs, rtol=1e-12, atol=1e-12))
     if isinstance(mine, dict):
@@ -109,7 +109,7 @@ def close(mine: Any, theirs: Any) -> bool:
 @needs_spark
 @pytest.mark.parametrize("people", [0, 40], ids=["nobody named", "people asked about again"])
 def test_spark_counts_what_this_machine_counts(writer: Any, people: int) -> None:
-    """Journals, files, compacted files, other versions and repeated people: every count agrees."""
+    """Counts agree for journals, Parquet, compacted files, other versions and repeated entities."""
     past = timedelta(days=3)
     for seed in range(4):
         writer.parquet(writer.journal(draw(seed, 150, people), age=past))
@@ -137,7 +137,7 @@ def test_spark_counts_what_this_machine_counts(writer: Any, people: int) -> None
 @pytest.mark.timeout(900)
 @needs_spark
 def test_spark_counts_classes_and_their_probabilities(writer: Any) -> None:
-    """Each class's share, and what their probabilities foretell, old files without any included."""
+    """Class shares and expected performance agree, with old files that lack probabilities."""
     names, kept = ("high", "low", "middle"), list(probability_columns(3))
     rng = np.random.default_rng(5)
 
@@ -169,7 +169,7 @@ def test_spark_counts_classes_and_their_probabilities(writer: Any) -> None:
 @pytest.mark.timeout(900)
 @needs_spark
 def test_an_empty_store_is_no_data_on_spark_too(tmp_path: Path) -> None:
-    """No file at all: no row, no status, no failure."""
+    """An empty store is NO_DATA on both engines."""
     (here, _, _), (there, _, spark) = both(tmp_path / "nothing")
     assert here.global_status == there.global_status == "NO_DATA"
     assert spark.n_instances == spark.n_entities == 0
@@ -177,7 +177,7 @@ def test_an_empty_store_is_no_data_on_spark_too(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("pyspark") is not None, reason="pyspark is installed here")
 def test_without_pyspark_the_command_says_what_to_install() -> None:
-    """One line, no traceback."""
+    """Without pyspark SparkUnusable names `make spark`."""
     from core.spark.failures import SparkUnusable
     from core.spark.session import spark_session
 
@@ -186,7 +186,7 @@ def test_without_pyspark_the_command_says_what_to_install() -> None:
 
 
 def test_the_default_engine_imports_no_spark() -> None:
-    """Who does not ask for Spark neither needs it nor waits for it."""
+    """The default engine is `local` and imports no Spark module."""
     code = "import sys, monitoring.drift_report; sys.exit('monitoring.spark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
     assert drift_report._parser().parse_args([]).engine == "local"

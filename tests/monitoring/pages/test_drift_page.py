@@ -1,4 +1,4 @@
-"""The page an operator reads: verdict first, in Portuguese, nothing from elsewhere, escaped."""
+"""The drift report's page: verdict first, Portuguese text, no external resources, escaping."""
 
 import re
 from dataclasses import replace
@@ -20,7 +20,7 @@ from monitoring.tracking.escalation import escalate
 
 
 def table(rows: int, shift: float = 0.0) -> pa.Table:
-    """Draw two features and a score."""
+    """Draw a table of two features and a score."""
     rng = np.random.default_rng([rows, int(shift)])
     return pa.table(
         {
@@ -73,7 +73,7 @@ def facts(
 
 
 def page(rows: int, shift: float = 0.0) -> str:
-    """Render the report of one window."""
+    """Return the page of a window of `rows` rows, its speed moved by `shift`."""
     result = compare(fit_baseline(table(700)), table(rows, shift) if rows else iter([]))
     return render(result, facts(rows, drift=result.global_status))
 
@@ -94,14 +94,14 @@ def page(rows: int, shift: float = 0.0) -> str:
 def test_the_verdict_comes_first_and_says_what_to_do(
     rows: int, shift: float, words: list[str]
 ) -> None:
-    """The header holds the status, one sentence, and the runbook's next step."""
+    """The header has the status, a summary sentence and the runbook's next step."""
     header = re.search(r"<header.*?</header>", page(rows, shift), re.DOTALL)
     assert header is not None
     assert all(word in header.group() for word in words)
 
 
 def test_the_page_needs_nothing_else() -> None:
-    """No script, no style sheet, image or font from another address; small enough to mail."""
+    """The page has no script or external resource, and is smaller than 500 kB."""
     html = page(200, 2.0)
     assert "<script" not in html
     assert not re.search(r"(src=|@import|<link|url\()", html)
@@ -110,7 +110,7 @@ def test_the_page_needs_nothing_else() -> None:
 
 
 def test_what_comes_from_data_is_escaped() -> None:
-    """Categories and descriptions are text, whatever they contain."""
+    """Categories and descriptions are HTML-escaped."""
     html = page(200)
     assert "<b>a</b>" not in html
     assert "&lt;b&gt;a&lt;/b&gt;" in html
@@ -118,13 +118,13 @@ def test_what_comes_from_data_is_escaped() -> None:
 
 
 def test_the_worst_feature_is_on_top() -> None:
-    """The table is sorted by status, then by the size of the change."""
+    """The feature with the worst status is listed first."""
     html = page(200, 2.0)
     assert html.index("<b>speed</b>") < html.index("<b>kind</b>")
 
 
 def test_thresholds_and_volumes_are_told() -> None:
-    """Window volumes and the runbook's limits appear as Portuguese writes numbers."""
+    """Volume and PSI limits are shown in Portuguese number format."""
     html = page(200)
     assert "≥ 0,10" in html
     assert "≥ 0,25" in html
@@ -132,7 +132,7 @@ def test_thresholds_and_volumes_are_told() -> None:
 
 
 def test_a_yellow_headline_names_what_moved() -> None:
-    """A moderate change is called that."""
+    """A YELLOW headline states a moderate change and names the feature."""
     result = compare(fit_baseline(table(700)), table(400, 0.4))
     assert result.global_status == "YELLOW"
     assert headline(result, facts(400)).startswith(
@@ -141,14 +141,14 @@ def test_a_yellow_headline_names_what_moved() -> None:
 
 
 def test_one_instance_is_singular() -> None:
-    """A window of one row is spoken of as one."""
+    """A window of one row is worded in the singular."""
     result = compare(fit_baseline(table(700)), table(1))
     assert "1 instância comparada com a baseline" in headline(result, facts(1))
     assert "em 1 pedido" in render(result, facts(1))
 
 
 def test_repeated_scoring_is_said() -> None:
-    """Volume before and entities after, in the facts and in a sentence."""
+    """With repeated entities both instances and entities are stated."""
     result = compare(fit_baseline(table(700)), table(40))
     html = render(result, facts(400, 40))
     assert "400 instâncias" in html
@@ -158,7 +158,7 @@ def test_repeated_scoring_is_said() -> None:
 
 
 def test_the_third_level_prints_the_rollback() -> None:
-    """RED drift with worse performance: the page says L3 and holds the very command."""
+    """RED drift with DEGRADED performance shows L3 and the rollback command."""
     result = compare(fit_baseline(table(700)), table(200, 2.0))
     html = render(result, facts(200, drift="RED", performance="DEGRADED"))
     assert "L3: drift vermelho e desempenho pior" in html
@@ -167,7 +167,7 @@ def test_the_third_level_prints_the_rollback() -> None:
 
 
 def test_the_expected_performance_is_shown_with_its_assumption() -> None:
-    """Estimate, range and the version's own test, and what it rests on; nothing without scores."""
+    """Expected performance, test metric and calibration assumption are shown, if estimated."""
     result = compare(fit_baseline(table(700)), table(200))
     tally = ScoreTally()
     tally.add(np.repeat([0.9, 0.8, 0.1, 0.2], 10), np.repeat([1, 1, 0, 0], 10))
@@ -180,7 +180,7 @@ def test_the_expected_performance_is_shown_with_its_assumption() -> None:
 
 
 def test_a_look_that_could_not_tell_leaves_the_earlier_verdict() -> None:
-    """Nothing is green in it, and the page says what still stands."""
+    """An inconclusive page shows the standing RED verdict, and nothing in green."""
     result = compare(fit_baseline(table(700)), table(9))
     html = render(result, facts(9, drift="RED", standing="RED"))
     header = re.search(r"<header.*?</header>", html, re.DOTALL)
@@ -194,7 +194,7 @@ def test_a_look_that_could_not_tell_leaves_the_earlier_verdict() -> None:
 
 
 def test_the_ranges_hold_what_the_last_change_of_year_taught() -> None:
-    """Widened by the error seen then, and said."""
+    """Ranges widened by the error at the last change of year are explained with its size."""
     result = compare(fit_baseline(table(700)), table(200))
     tally = ScoreTally()
     tally.add(np.repeat([0.9, 0.8, 0.1, 0.2], 10), np.repeat([1, 1, 0, 0], 10))
@@ -207,7 +207,7 @@ def test_the_ranges_hold_what_the_last_change_of_year_taught() -> None:
 
 
 def test_classes_are_told_by_name_and_as_the_output() -> None:
-    """The share of a class has moved: the page names the output and its classes, no score."""
+    """For a classifier without scores the page names the output and its classes."""
     rng = np.random.default_rng(0)
     before, now = (
         table(rows).set_column(

@@ -1,4 +1,4 @@
-"""The reports as a browser lays them out: on a phone, on a desk, on paper; without a network."""
+"""Layout of the reports in a browser: narrow and wide screens, print, and no requests."""
 
 import base64
 import re
@@ -31,7 +31,7 @@ _FOUND = """(() => {
 
 
 def shadow_page() -> str:
-    """Return a shadow report."""
+    """Return the page of a shadow report."""
     paired = pair(*many(200, 2, 0.1))
     return render_shadow(agree(paired), paired, shadow_facts())
 
@@ -45,13 +45,13 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Yield a browser."""
+    """Yield a running browser."""
     with Browser(tmp_path_factory.mktemp("browser")) as running:
         yield running
 
 
 def opened(browser: Browser, name: str, folder: Path, width: int = 1200) -> None:
-    """Show a report on a screen of some width."""
+    """Open a report in a viewport of this width, in pixels."""
     path = folder / f"{name}.html"
     path.write_text(PAGES[name](), encoding="utf-8")
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
@@ -62,7 +62,7 @@ def opened(browser: Browser, name: str, folder: Path, width: int = 1200) -> None
 @pytest.mark.parametrize("width", [400, 1200])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_the_screen(name: str, width: int, tmp_path: Path, browser: Browser) -> None:
-    """Nothing sticks out sideways, the verdict comes first, plots are drawn, nothing is fetched."""
+    """The page does not overflow, verdict and plots are visible, and no resource is fetched."""
     opened(browser, name, tmp_path, width)
     found = browser.value(_FOUND)
     assert found["scrolled"] <= width
@@ -73,7 +73,7 @@ def test_a_page_fits_the_screen(name: str, width: int, tmp_path: Path, browser: 
 
 
 def test_the_drift_report_can_be_printed(tmp_path: Path, browser: Browser) -> None:
-    """A PDF of a few pages comes out."""
+    """The drift report prints to a PDF of at most four pages."""
     opened(browser, "drift", tmp_path)
     printed = base64.b64decode(browser.call("Page.printToPDF")["data"])
     assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 4

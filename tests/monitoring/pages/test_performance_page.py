@@ -1,4 +1,4 @@
-"""The performance page: verdict first, in Portuguese, nothing from elsewhere, nobody named."""
+"""The performance report's page: verdict first, no external resources, no identities."""
 
 import re
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ SOMEBODY = "0123456789abcdef" * 4
 def judged(
     n: int, slope: float = 1.0, *, drift: str | None = None
 ) -> tuple[PerformanceResult, PerformanceFacts]:
-    """Judge `n` labels that follow the scores with this slope; say what the page needs."""
+    """Return result and page facts of `n` labels that follow the scores with this slope."""
     rng = np.random.default_rng(1)
     score = rng.random(n)
     target = (rng.random(n) < 0.5 + slope * (score - 0.5)).astype(int)
@@ -60,14 +60,14 @@ def judged(
 def test_the_verdict_comes_first_and_says_what_to_do(
     n: int, slope: float, drift: str | None, words: list[str]
 ) -> None:
-    """The header holds the status, one sentence, and the runbook's next step."""
+    """The header has the status, a summary sentence and the runbook's next step."""
     header = re.search(r"<header.*?</header>", render(*judged(n, slope, drift=drift)), re.DOTALL)
     assert header is not None
     assert all(word in header.group() for word in words)
 
 
 def test_the_page_needs_nothing_else_and_names_nobody() -> None:
-    """No script, style sheet, image or font from another address; no key of a label."""
+    """The page has no script or external resource, and no label's key is in page or data."""
     result, facts = judged(200)
     html = render(result, facts)
     assert "<script" not in html
@@ -78,7 +78,7 @@ def test_the_page_needs_nothing_else_and_names_nobody() -> None:
 
 
 def test_what_was_left_out_is_said() -> None:
-    """Coverage, repeated scorings, and every kind of label that did not count."""
+    """Coverage, repeated predictions and the labels left out are stated by kind."""
     text = coverage(judged(200)[1])
     assert "200 resultados de 400 entidades pontuadas (50,0 %)" in text
     assert "205 respostas" in text
@@ -88,6 +88,6 @@ def test_what_was_left_out_is_said() -> None:
 
 
 def test_the_sentence_names_what_is_worse() -> None:
-    """Metric, now and then, as Portuguese writes numbers."""
+    """The headline names the worse metric with its value and that of the test."""
     result, facts = judged(200, -1.0)
     assert re.search(r"ROC-AUC 0,\d{3} \(teste: 0,850\)", headline(result, facts))

@@ -1,4 +1,4 @@
-"""Shadow agreement: joined row by row, the latest of each entity, counts that add up."""
+"""Shadow agreement: rows paired by key, the latest of each entity, and consistent counts."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ KINDS = {
 
 
 def rows(*given: tuple[Any, ...]) -> pa.Table:
-    """Return rows as captured: request, instance, time, entity, score, label."""
+    """Return captured rows given as request, instance, time, entity, score, label."""
     columns = list(zip(*given, strict=True)) or [()] * len(KINDS)
     return pa.table(
         {
@@ -34,7 +34,7 @@ def rows(*given: tuple[Any, ...]) -> pa.Table:
 
 
 def many(n: int, seed: int, shift: float) -> tuple[pa.Table, pa.Table]:
-    """Return answers and shadow rows whose scores lie `shift` apart, in another order."""
+    """Return primary rows, and shadow rows in another order with scores about `shift` higher."""
     rng = np.random.default_rng(seed)
     score = rng.uniform(0.1, 0.8, n)
     other = score + shift + rng.normal(0, 0.02, n)
@@ -46,7 +46,7 @@ def many(n: int, seed: int, shift: float) -> tuple[pa.Table, pa.Table]:
 
 
 def test_the_same_rows_meet_whatever_their_order() -> None:
-    """Counts, shift and correlation are those of the rows side by side."""
+    """Counts, shift, correlation and p-value equal those of the rows sorted alike."""
     answered, shadow = many(400, 0, 0.1)
     found = agree(pair(answered, shadow))
     score = answered["score"].to_numpy()
@@ -67,7 +67,7 @@ def test_the_same_rows_meet_whatever_their_order() -> None:
 
 
 def test_a_version_beside_itself_agrees() -> None:
-    """Nothing differs, the shift is zero, and there is nothing to test."""
+    """A version paired with itself has no difference, shift 0 and no p-value."""
     answered, _ = many(50, 1, 0.0)
     found = agree(pair(answered, answered))
     assert found.share_differ.value == found.shift.value == found.mean_distance == 0
@@ -76,7 +76,7 @@ def test_a_version_beside_itself_agrees() -> None:
 
 
 def test_the_latest_row_of_an_entity_counts() -> None:
-    """Someone scored three times counts once, by the last."""
+    """An entity scored three times counts once, by its latest row."""
     answered = rows(*((f"r{i}", 0, i, "somebody", 0.6, 1) for i in range(3)))
     shadow = rows(*((f"r{i}", 0, i, "somebody", 0.1 * i, 0) for i in range(3)))
     found = agree(pair(answered, shadow))
@@ -85,7 +85,7 @@ def test_the_latest_row_of_an_entity_counts() -> None:
 
 
 def test_what_cannot_be_paired_is_left_out() -> None:
-    """Rows of one side, a request id used twice, and rows without a score."""
+    """Rows of one side alone, with a repeated key, or without a score are left out."""
     answered = rows(
         ("a", 0, 1, None, 0.5, 1),
         ("alone", 0, 1, None, 0.5, 1),
@@ -100,7 +100,7 @@ def test_what_cannot_be_paired_is_left_out() -> None:
 
 
 def test_nothing_in_common_is_said() -> None:
-    """No row: no number is invented, and the page says what to check."""
+    """Without common rows the shares are None, and the page names `SHADOW_ALIAS`."""
     nothing = rows().slice(0, 0)
     paired = pair(nothing, nothing)
     found = agree(paired)
@@ -111,14 +111,14 @@ def test_nothing_in_common_is_said() -> None:
 
 
 def facts() -> ShadowFacts:
-    """Return the facts of a report."""
+    """Return the facts of a shadow report."""
     now = datetime(2026, 3, 2, tzinfo=UTC)
     address = "http://mlflow/#/"
     return ShadowFacts(About("modelo", "v1.3.0", 4, now, now, "run", address, address), "v1.2.0")
 
 
 def test_the_page_counts_and_names_nobody() -> None:
-    """Counts by side, both scores drawn, no script, no entity."""
+    """The page has the counts of each side, no script and no entity."""
     answered, shadow = many(200, 2, 0.1)
     people = pa.array([f"{i:064x}" for i in range(200)])
     answered = answered.set_column(3, "entity", people)

@@ -1,4 +1,4 @@
-"""Shadow agreement of numbers and classes, against scikit-learn, on pages that flag nobody."""
+"""Shadow agreement of regressions and classifiers, compared with scikit-learn."""
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +22,13 @@ RNG = np.random.default_rng(0)
 
 
 def table(scores: list[float | None], labels: list[int | None]) -> pa.Table:
-    """Return answers of one version."""
+    """Return captured rows of one version."""
     numbered = enumerate(zip(scores, labels, strict=True))
     return rows(*((f"r{i // 5}", i % 5, i, None, s, flag) for i, (s, flag) in numbered))
 
 
 def values(shift: float = 3.0) -> tuple[ValueAgreement, pa.Table, np.ndarray, np.ndarray]:
-    """Return two regressions' agreement, their rows, and both outputs."""
+    """Return the agreement of two regressions, the paired rows, and both outputs (n,)."""
     one = RNG.normal(200, 40, N)
     other = one + shift * RNG.normal(1, 1, N)
     paired = pair(table(one.tolist(), [None] * N), table(other.tolist(), [None] * N), VALUE)
@@ -38,7 +38,7 @@ def values(shift: float = 3.0) -> tuple[ValueAgreement, pa.Table, np.ndarray, np
 
 
 def test_numbers_lie_as_far_apart_as_scikit_learn_says() -> None:
-    """MAE, RMSE, bias and rank correlation; the page draws both and flags nothing."""
+    """MAE, RMSE, bias and rank correlation are those of scikit-learn; the page has no flags."""
     found, paired, one, other = values()
     assert (found.n_instances, found.n_entities) == (N, N)
     assert found.mae == pytest.approx(mean_absolute_error(one, other))
@@ -52,7 +52,7 @@ def test_numbers_lie_as_far_apart_as_scikit_learn_says() -> None:
 
 
 def test_the_same_numbers_twice_differ_by_exactly_nothing() -> None:
-    """Distance, error and bias are 0, and correlation is 1."""
+    """Equal outputs have MAE, RMSE and bias 0, and rank correlation 1."""
     found, *_ = values(0.0)
     assert (found.mae, found.rmse, found.shift.value, found.shift_quantiles) == (0, 0, 0, (0,) * 3)
     assert found.rank_correlation == pytest.approx(1)
@@ -60,7 +60,7 @@ def test_the_same_numbers_twice_differ_by_exactly_nothing() -> None:
 
 @pytest.mark.parametrize("kinds", [3, 20])
 def test_classes_are_paired_by_name(kinds: int) -> None:
-    """The shadow orders its classes otherwise and knows one more; labels need no score."""
+    """Classes are matched by name if the shadow has another order and one more class."""
     names = [f"k{place:02d}" for place in range(kinds)]
     theirs = [*reversed(names), "new"]
     one = RNG.integers(0, kinds, N)
@@ -83,7 +83,7 @@ def test_classes_are_paired_by_name(kinds: int) -> None:
 
 
 def test_the_same_classes_twice_agree_wholly() -> None:
-    """Nothing off the diagonal."""
+    """Equal classes have no disagreements."""
     one = RNG.integers(0, 3, N).tolist()
     paired = pair(table([None] * N, one), table([None] * N, one), CLASSES)
     found = agree_in_kind(paired, CLASSES, "abc", "abc")
@@ -93,7 +93,7 @@ def test_the_same_classes_twice_agree_wholly() -> None:
 
 @pytest.mark.parametrize("kind", [VALUE, CLASSES])
 def test_nothing_in_common_is_said_of_every_kind(kind: str) -> None:
-    """No row: no number is invented."""
+    """For both kinds, without common rows the page names `SHADOW_ALIAS`."""
     nothing = rows().slice(0, 0)
     paired = pair(nothing, nothing, kind)
     found = agree_in_kind(paired, kind, "ab", "ab")

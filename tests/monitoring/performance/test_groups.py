@@ -1,4 +1,4 @@
-"""Metrics by group: those of the group's rows, small groups together and not named."""
+"""Metrics by group: computed on the group's rows, small groups pooled without names."""
 
 import numpy as np
 import pytest
@@ -13,14 +13,14 @@ POLICY = PerformancePolicy(resamples=400)
 
 
 def drawn(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw labels, calibrated scores and flags."""
+    """Draw labels, calibrated scores and flags, (n,) each."""
     rng = np.random.default_rng(n)
     score = rng.random(n)
     return (rng.random(n) < score).astype(int), score, (score >= 0.4).astype(int)
 
 
 def test_a_group_has_the_metrics_of_its_rows() -> None:
-    """Each part equals an evaluation of its rows alone, within its interval."""
+    """A group's metrics equal those of its rows alone, and lie within their intervals."""
     target, score, flag = drawn(200)
     values = ["a", "b"] * 100
     first, second = by_group((target, score, flag), values, POLICY)
@@ -34,7 +34,7 @@ def test_a_group_has_the_metrics_of_its_rows() -> None:
 
 
 def test_a_perfect_small_group_is_not_certain() -> None:
-    """Ten found of ten: the interval of recall ends at 1 and begins at 0.72."""
+    """A recall of 10 of 10 has the interval 0.72 to 1."""
     ones, values = np.ones(10, dtype=int), ["a"] * 10
     (part,) = by_group((ones, np.linspace(0.5, 1, 10), ones), values, POLICY)
     recall = part.metrics["recall"]
@@ -43,7 +43,7 @@ def test_a_perfect_small_group_is_not_certain() -> None:
 
 
 def test_small_groups_are_together_and_not_named() -> None:
-    """Values of nine rows could be persons: they are measured as `outros`."""
+    """Groups of nine rows, which might identify persons, are pooled as `outros`."""
     values = ["a"] * 82 + ["zoe"] * 9 + ["ana"] * 9
     parts = by_group(drawn(100), values, POLICY)
     assert [(part.name, part.n_rows) for part in parts] == [("a", 82), (_(OTHERS), 18)]
@@ -51,13 +51,13 @@ def test_small_groups_are_together_and_not_named() -> None:
 
 
 def test_too_few_others_are_only_counted() -> None:
-    """Nine rows outside the large groups have no metrics, and no number of positives."""
+    """Nine pooled rows are counted, without metrics or number of positives."""
     parts = by_group(drawn(100), ["a"] * 91 + ["zoe"] * 9, POLICY)
     assert (parts[1].n_rows, parts[1].n_positive, parts[1].metrics) == (9, None, {})
 
 
 def test_groups_do_not_touch_the_verdict() -> None:
-    """The verdict is that of all rows; the JSON holds each column's parts."""
+    """Groups do not change status or metrics; the JSON has each column's groups."""
     target, score, flag = drawn(300)
     test = {"recall": 0.7, "roc_auc": 0.8}
     months = ["2025-03"] * 300
@@ -82,5 +82,5 @@ def test_groups_do_not_touch_the_verdict() -> None:
     ],
 )
 def test_values_as_a_report_names_them(value: object, name: str) -> None:
-    """Missing in any form is one group; a whole number has no decimals."""
+    """Missing values of any kind are one group; a whole number is shown without decimals."""
     assert named(value) == name

@@ -1,4 +1,4 @@
-"""Files of labels as people make them, and how they meet the answers of the store."""
+"""Label files in their accepted formats, and their join with captured predictions."""
 
 import json
 from collections.abc import Callable
@@ -27,13 +27,13 @@ KEY = "a key of the tests"
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the key of the pseudonyms."""
+    """Set the pseudonym key."""
     monkeypatch.setenv("PSEUDONYM_KEY", KEY)
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[..., Labels]:
-    """Return a function that writes a text and reads it as labels."""
+    """Return a function that writes a text to a file and returns the labels read from it."""
 
     def run(
         text: str,
@@ -51,7 +51,7 @@ def read(tmp_path: Path) -> Callable[..., Labels]:
 
 
 def by_whom(labels: Labels) -> dict[Any, int]:
-    """Return the labels by whose they are, of a version for which periods do not matter."""
+    """Return the labels by key, for a version without periods."""
     assert not labels.periods
     return {who: target for (who, _period), target in labels.targets.items()}
 
@@ -67,14 +67,14 @@ def by_whom(labels: Labels) -> dict[Any, int]:
     ],
 )
 def test_csv_by_request(read: Callable[..., Labels], text: str) -> None:
-    """Comma or semicolon, byte-order mark or not, 1 or true."""
+    """CSV is read with any separator, byte-order mark, quotes and spelling of 0 and 1."""
     labels = read(text)
     assert labels.by == "request"
     assert by_whom(labels) == {("a", 0): 1, ("a", 1): 0}
 
 
 def test_every_format_says_the_same(read: Callable[..., Labels], tmp_path: Path) -> None:
-    """JSON lines and Parquet with numbers in them equal the CSV."""
+    """JSON lines and Parquet with numbers give the expected labels."""
     rows = [{"request_id": "a", "instance": i, "target": i % 2} for i in range(4)]
     expected = {("a", i): i % 2 for i in range(4)}
     assert by_whom(read("\n".join(map(json.dumps, rows)), ".jsonl")) == expected
@@ -83,7 +83,7 @@ def test_every_format_says_the_same(read: Callable[..., Labels], tmp_path: Path)
 
 
 def test_identities_in_clear_become_pseudonyms(read: Callable[..., Labels], tmp_path: Path) -> None:
-    """Leading zeros count, space and case do not; a number is its digits."""
+    """Plain identities are pseudonymised: spaces and case are ignored, leading zeros are kept."""
     labels = read("serial,target\n007,1\n sn-8 ,0\n")
     assert labels.by == "entity"
     assert by_whom(labels) == {pseudonym("007", KEY): 1, pseudonym("SN-8", KEY): 0}
@@ -94,7 +94,7 @@ def test_identities_in_clear_become_pseudonyms(read: Callable[..., Labels], tmp_
 
 
 def test_pseudonyms_are_taken_as_they_are(read: Callable[..., Labels]) -> None:
-    """A column `entity` needs no key."""
+    """A column `entity` is taken as pseudonyms, in lower case."""
     known = pseudonym("SN-1", KEY)
     labels = read(f"entity,passed\n{known.upper()},1\n", target="passed")
     assert by_whom(labels) == {known: 1}
@@ -112,7 +112,7 @@ def test_pseudonyms_are_taken_as_they_are(read: Callable[..., Labels]) -> None:
 def test_outcomes_in_the_models_own_words(
     read: Callable[..., Labels], positive: int, classes: tuple[str, ...], yes: str, no: str
 ) -> None:
-    """1 is the class whose probability is the score, whatever it is called."""
+    """Class names are read as outcomes; 1 is the positive class, others are refused by row."""
     contract = replace(CONTRACT, positive_class=positive)
     text = f"entity,target\na,{yes}\nb,{no}\nc,\n"
     labels = read(text, contract=contract, classes=classes)
@@ -122,7 +122,7 @@ def test_outcomes_in_the_models_own_words(
 
 
 def test_what_is_wrong_is_counted(read: Callable[..., Labels]) -> None:
-    """Repeated rows once, contradictions not at all, rows without key or label apart."""
+    """Duplicates count once, contradictions are dropped, and incomplete rows are counted."""
     labels = read("serial,target\na,1\na,1\nb,0\nb,1\nb,0\nc,\n,1\nd,0\n")
     assert by_whom(labels) == {pseudonym("a", KEY): 1, pseudonym("d", KEY): 0}
     assert (labels.n_rows, labels.n_unknown) == (8, 2)
@@ -147,7 +147,7 @@ def test_what_is_wrong_is_counted(read: Callable[..., Labels]) -> None:
 def test_errors_quote_no_value(
     read: Callable[..., Labels], text: str, suffix: str, words: str
 ) -> None:
-    """One line that says what is wrong and where, and nobody's name."""
+    """A malformed file gives one line with problem and position, and no value from the file."""
     with pytest.raises(LabelsError) as caught:
         read(text, suffix)
     assert words in str(caught.value)
@@ -158,14 +158,14 @@ def test_errors_quote_no_value(
 def test_identities_in_clear_need_the_key(
     read: Callable[..., Labels], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the key nothing can be joined; the error says which variable is missing."""
+    """Plain identities without PSEUDONYM_KEY are refused; the error names the variable."""
     monkeypatch.delenv("PSEUDONYM_KEY")
     with pytest.raises(LabelsError, match="PSEUDONYM_KEY"):
         read("serial,target\nPLANTED,1\n")
 
 
 def joined(writer: Any, labels: Labels, days: float = 30) -> Matched:
-    """Join labels with what version 1 answered."""
+    """Join labels with the predictions of version 1 in the last `days`."""
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=days), now)
     features = {"temperature": "double", "pressure": "double", "wear": "double"}
@@ -173,17 +173,17 @@ def joined(writer: Any, labels: Labels, days: float = 30) -> Matched:
 
 
 def answer(entity: str | None, score: float) -> dict[str, Any]:
-    """Return an answered row."""
+    """Return a captured row, flagged from 0.5 on."""
     return {"entity": entity, "score": score, "label": int(score >= 0.5)}
 
 
 def labelled(by: Any, targets: dict[Any, int]) -> Labels:
-    """Return labels without blemish."""
+    """Return labels of these targets, without unknown, duplicate or conflicting rows."""
     return Labels(by, {(who, None): t for who, t in targets.items()}, len(targets), 0, 0, 0)
 
 
 def test_an_entitys_label_judges_its_latest_answer(writer: Any) -> None:
-    """Within the window; others of the window count for the coverage, unknown labels are said."""
+    """A label by entity joins its latest prediction; coverage counts all entities in the window."""
     for hours, score in ((300, 0.9), (30, 0.2), (3, 0.6)):
         journal = writer.journal([answer("a", score)], age=timedelta(hours=hours))
         if hours == 30:
@@ -199,7 +199,7 @@ def test_an_entitys_label_judges_its_latest_answer(writer: Any) -> None:
 
 
 def test_a_requests_label_judges_that_answer(writer: Any) -> None:
-    """By request and position; the month is that of the answer."""
+    """A label by request joins the prediction at its position, with that prediction's month."""
     writer.parquet(writer.journal([answer(None, i / 20) for i in range(20)]))
     found = joined(writer, labelled("request", {("r1", 3): 1, ("r0", 2): 0, ("r9", 0): 1}))
     assert sorted(zip(found.score.tolist(), found.target.tolist(), strict=True)) == [
@@ -212,7 +212,7 @@ def test_a_requests_label_judges_that_answer(writer: Any) -> None:
 
 
 def test_an_entity_labelled_by_two_requests_counts_once(writer: Any) -> None:
-    """The latest of its labelled answers, however old the others."""
+    """Of an entity's labelled predictions the latest counts."""
     rows = [answer("a", 0.9), answer("b", 0.8)]
     writer.journal([{**row, "request_id": "old"} for row in rows], age=timedelta(days=9))
     writer.journal([{**answer("a", 0.3), "request_id": "new"}])
@@ -223,7 +223,7 @@ def test_an_entity_labelled_by_two_requests_counts_once(writer: Any) -> None:
 
 
 def test_nothing_matched_is_empty(writer: Any) -> None:
-    """No answers, no labels, answers without a score: empty arrays, not errors."""
+    """Without labels, predictions or scores the result is empty arrays, not an error."""
     empty = joined(writer, labelled("entity", {}))
     assert (empty.n_rows, empty.n_answers, empty.coverage) == (0, 0, None)
     writer.journal([{"entity": "a", "score": None, "label": None}])
@@ -233,14 +233,14 @@ def test_nothing_matched_is_empty(writer: Any) -> None:
 
 
 def in_year(entity: str, score: float, year: int | None) -> dict[str, Any]:
-    """Return an answered row about a year."""
+    """Return a captured row of a pseudonymised entity, with this period."""
     return {**answer(pseudonym(entity, KEY), score), "period": year}
 
 
 def test_outcomes_of_a_year_judge_only_the_answers_about_the_year_before(
     read: Callable[..., Labels], writer: Any
 ) -> None:
-    """150 answers about 2022 and 150 outcomes of 2024: none is judged, all are counted."""
+    """Outcomes of 2024 join no prediction about 2022, and those left out are counted."""
     people = [f"p{i}" for i in range(150)]
     writer.parquet(writer.journal([in_year(who, 0.9, 2022) for who in people]))
     lines = "".join(f"{who},0,2024\n" for who in people)
@@ -254,7 +254,7 @@ def test_outcomes_of_a_year_judge_only_the_answers_about_the_year_before(
 def test_each_outcome_finds_the_answer_of_its_period(
     read: Callable[..., Labels], writer: Any
 ) -> None:
-    """A child scored in two years is judged in both, by the outcome of each; others are counted."""
+    """An entity scored in two periods is joined in both; other predictions are counted."""
     writer.journal([in_year("a", 0.1, 2022)], age=timedelta(days=9))
     writer.journal([in_year("a", 0.2, 2023), in_year("a", 0.3, 2024), in_year("a", 0.4, None)])
     labels = read("serial,target,outcome_year\na,0,2023\na,1,2024\n", contract=YEARLY)
@@ -268,7 +268,7 @@ def test_each_outcome_finds_the_answer_of_its_period(
 def test_a_stated_period_takes_answers_that_have_none(
     read: Callable[..., Labels], writer: Any
 ) -> None:
-    """`--period` speaks for rows captured before there was one, and for files without years."""
+    """`--period` applies to predictions without a period, and to files without years."""
     writer.journal([in_year("a", 0.2, None), in_year("b", 0.3, 2023), in_year("c", 0.4, 2022)])
     found = joined(writer, read("serial,target\na,1\nb,0\nc,1\n", contract=YEARLY, period=2023))
     assert sorted(found.score.tolist()) == [0.2, 0.3]
@@ -279,14 +279,14 @@ def test_a_stated_period_takes_answers_that_have_none(
 
 
 def test_without_a_horizon_years_do_not_matter(read: Callable[..., Labels], writer: Any) -> None:
-    """A version that states none is judged as ever, whatever the answers' periods."""
+    """Without a horizon in the contract, periods of predictions and outcomes are ignored."""
     writer.journal([in_year("a", 0.2, 2021), in_year("b", 0.3, None)])
     found = joined(writer, read("serial,target,outcome_year\na,1,1999\nb,0,2030\n"))
     assert (found.n_rows, found.n_other_period, found.n_without_period) == (2, 0, 0)
 
 
 def test_a_file_without_a_year_asks_for_the_period(read: Callable[..., Labels]) -> None:
-    """Nothing decides by what happens to be newest; a year that is none is said by its row."""
+    """A file without years needs `--period`; an invalid year is refused by row, not by value."""
     with pytest.raises(LabelsError, match="--period"):
         read("serial,target\na,1\n", contract=YEARLY)
     with pytest.raises(LabelsError, match="linha de dados 1: outcome_year não é um ano") as caught:
@@ -296,7 +296,7 @@ def test_a_file_without_a_year_asks_for_the_period(read: Callable[..., Labels]) 
 
 
 def test_the_versions_that_answered_a_period(read: Callable[..., Labels], writer: Any) -> None:
-    """By the store alone; rows without a period count where the command stated it."""
+    """Versions with primary predictions for the period are returned; a given period fills nulls."""
     writer.journal([in_year("a", 0.2, 2022)], number=1)
     writer.parquet(writer.journal([in_year("a", 0.2, 2023)], number=2))
     writer.journal([in_year("b", 0.2, 2023)], number=3, role="shadow")
@@ -314,7 +314,7 @@ def test_the_versions_that_answered_a_period(read: Callable[..., Labels], writer
 
 
 def test_a_number_is_the_same_person_in_every_spelling(read: Callable[..., Labels]) -> None:
-    """The contract's prefix decides, as it does where answers are stored."""
+    """With an entity prefix in the contract, spellings of one number have one pseudonym."""
     numbered = replace(CONTRACT, entity_prefix="RA")
     labels = read("serial,target\nRA 12,1\nra-013,0\n", contract=numbered)
     assert by_whom(labels) == {pseudonym("RA-12", KEY): 1, pseudonym("RA-13", KEY): 0}

@@ -1,4 +1,4 @@
-"""The verdict by simulation, and the coverage of the intervals that it rests on."""
+"""The performance verdict by simulation, and the coverage of its intervals."""
 
 import json
 
@@ -13,14 +13,14 @@ QUICK = PerformancePolicy(resamples=400)
 
 
 def drawn(seed: int, n: int, slope: float = 3.0, digits: int = 6) -> tuple[np.ndarray, ...]:
-    """Draw labels, calibrated scores and flags; `slope` is how well they separate."""
+    """Draw labels, calibrated scores and flags, (n,); a higher `slope` separates better."""
     rng = np.random.default_rng(seed)
     score = np.round(1 / (1 + np.exp(-slope * rng.normal(size=n))), digits)
     return (rng.random(n) < score).astype(int), score, (score >= 0.4).astype(int)
 
 
 def test_one_class_has_no_roc() -> None:
-    """What is not defined is None, never NaN, and the JSON is strict."""
+    """With one class ROC-AUC is None and the status NO_DATA; the JSON has no NaN."""
     ones = np.ones(40, dtype=int)
     result = assess(ones, np.linspace(0, 1, 40), ones, ["2025-01"] * 40, {"roc_auc": 0.9})
     assert result.status == "NO_DATA"
@@ -30,7 +30,7 @@ def test_one_class_has_no_roc() -> None:
 
 
 def test_the_same_rows_give_the_same_intervals() -> None:
-    """The bootstrap is seeded, and does not depend on the order of the rows."""
+    """Bootstrap intervals are seeded and independent of the order of the rows."""
     rows = drawn(4, 150)
     settings = {"resamples": 200, "seed": 7, "confidence": 0.95}
     first, samples = estimates(*rows, **settings)
@@ -42,7 +42,7 @@ def test_the_same_rows_give_the_same_intervals() -> None:
 
 
 def test_the_versions_own_test_judged_again_has_not_changed() -> None:
-    """The rows that training tested on, answered and labelled: every change is exactly 0."""
+    """On the rows of the version's own test every change is exactly 0."""
     target, score, flag = drawn(3, 60, digits=2)
     own = score_metrics(target[::-1], score[::-1], 0.4)
     result = assess(target, score, flag, ["2025-01"] * 60, own, policy=QUICK)
@@ -53,7 +53,7 @@ def test_the_versions_own_test_judged_again_has_not_changed() -> None:
 
 
 def test_intervals_cover_what_they_promise() -> None:
-    """Over 150 samples of 200 rows, the 95 % interval of the recall holds the true one."""
+    """In at least 89 % of 150 samples of 200 rows the 95 % intervals cover the true metrics."""
     truth = metrics(*drawn(0, 1_000_000))
     held = dict.fromkeys(("recall", "roc_auc", "brier"), 0)
     for seed in range(150):
@@ -67,7 +67,7 @@ def test_intervals_cover_what_they_promise() -> None:
 
 
 def judged(seed: int, n: int, test: dict[str, float], slope: float = 3.0) -> PerformanceResult:
-    """Assess `n` rows drawn with this slope."""
+    """Return the assessment of `n` rows drawn with this slope."""
     return assess(*drawn(seed, n, slope), ["2025-01"] * n, test, policy=QUICK)
 
 
@@ -79,22 +79,22 @@ def own_test() -> dict[str, float]:
 
 @pytest.mark.parametrize("n", [40, 150])
 def test_no_alarm_where_nothing_changed(n: int, own_test: dict[str, float]) -> None:
-    """Same model, same world: DEGRADED in at most 3 % of the reports."""
+    """Without a change at most 3 % of reports are DEGRADED."""
     verdicts = [judged(seed, n, own_test).status for seed in range(1, 101)]
     assert verdicts.count("DEGRADED") <= 0.03 * 100
 
 
 def test_an_alarm_where_the_model_fails(own_test: dict[str, float]) -> None:
-    """Scores that hardly separate any more: DEGRADED in nearly every report of 200 labels."""
+    """Scores that hardly separate are DEGRADED in at least 28 of 30 reports of 200 labels."""
     found = [judged(seed, 200, own_test, slope=1.0) for seed in range(1, 31)]
     assert sum(result.status == "DEGRADED" for result in found) >= 28
     assert "roc_auc" in found[0].degraded()
 
 
 def test_a_small_test_is_not_taken_for_the_truth() -> None:
-    """A true loss just within what is allowed, after a test of 80 rows: DEGRADED in at most 5 %.
+    """A true loss just within the limit, after a test of 80 rows, is DEGRADED in at most 5 %.
 
-    With the test's numbers taken as exact it was 20 % (docs/performance.md).
+    With the test's metrics taken as exact it was 20 % (docs/performance.md).
     """
     wrong = 0
     for seed in range(100):
@@ -106,7 +106,7 @@ def test_a_small_test_is_not_taken_for_the_truth() -> None:
 
 
 def test_a_loss_that_chance_explains_is_ok(own_test: dict[str, float]) -> None:
-    """The estimate is below the allowed loss, its interval is not: OK."""
+    """A recall below the allowed loss is not degraded if its interval is not wholly below."""
     test = {**own_test, "recall": own_test["recall"] + 0.02}
     chance = [
         result
@@ -122,7 +122,7 @@ def test_a_loss_that_chance_explains_is_ok(own_test: dict[str, float]) -> None:
     [(29, {"recall": 0.9}, "menos de 30"), (100, {}, "não guarda métricas de teste")],
 )
 def test_no_verdict_without_enough(n: int, test: dict[str, float], words: str) -> None:
-    """Few labels, or nothing to compare with: NO_DATA with the reason, numbers are shown."""
+    """Too few labels or no test metrics give NO_DATA with a reason, and metrics."""
     result = judged(5, n, test)
     assert result.status == "NO_DATA"
     assert result.reason is not None
@@ -131,7 +131,7 @@ def test_no_verdict_without_enough(n: int, test: dict[str, float], words: str) -
 
 
 def test_other_thresholds_leave_the_flags_uncompared(own_test: dict[str, float]) -> None:
-    """Answered under another threshold, recall and F2 say nothing about the model; ROC-AUC does."""
+    """Under another threshold recall is not compared with the test, but ROC-AUC is."""
     months = ["2025-01"] * 100
     result = assess(*drawn(6, 100), months, own_test, same_threshold=False, policy=QUICK)
     assert "recall" in result.metrics
@@ -140,7 +140,7 @@ def test_other_thresholds_leave_the_flags_uncompared(own_test: dict[str, float])
 
 
 def test_months_add_up() -> None:
-    """Each month has its own rows."""
+    """Rows and positives are counted by month."""
     months = ["2025-01"] * 30 + ["2025-02"] * 70
     result = assess(*drawn(7, 100), months, {}, policy=QUICK)
     assert [(m.name, m.n_rows) for m in result.months] == [("2025-01", 30), ("2025-02", 70)]
@@ -149,6 +149,6 @@ def test_months_add_up() -> None:
 
 @pytest.mark.parametrize("change", [{"error": 0.0}, {"max_f2_loss": 1.5}, {"min_rows": 0}])
 def test_a_policy_that_cannot_hold_is_refused(change: dict[str, float]) -> None:
-    """Shares lie in (0, 1), counts are at least 1."""
+    """Shares outside (0, 1) and counts below 1 raise ValueError."""
     with pytest.raises(ValueError, match=next(iter(change))):
         PerformancePolicy(**change)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Numbers foretold and classes are measured, judged and told like scores, in their own metrics."""
+"""Performance of regressions and classifiers: metrics, verdict and page."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,14 +25,14 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def values(rows: int, noise: float, bias: float = 0.0) -> Rows:
-    """Draw prices that came true, those foretold, and no flags."""
+    """Draw true prices, predicted prices and zero flags, (rows,) each."""
     rng = np.random.default_rng(rows)
     foretold = rng.uniform(50, 150, rows)
     return foretold - bias + rng.normal(0, noise, rows), foretold, np.zeros(rows, np.int64)
 
 
 def plans(rows: int, right: float) -> Rows:
-    """Draw plans that came true and those answered, a share of them right; no scores."""
+    """Draw true plans, NaN scores and predicted plans, of which the share `right` is correct."""
     rng = np.random.default_rng(rows)
     target = rng.integers(0, 3, rows)
     answered = np.where(rng.random(rows) < right, target, (target + 1) % 3)
@@ -40,7 +40,7 @@ def plans(rows: int, right: float) -> Rows:
 
 
 def judge(rows: Rows, test: dict[str, float], kind: str, classes: Sequence[str] = ()) -> Any:
-    """Judge rows against test metrics."""
+    """Return the assessment of rows against test metrics."""
     months = ["2025-03"] * len(rows[0])
     groups = {"site": ["north", "south"] * (len(rows[0]) // 2)}
     yardstick = yardstick_of(kind, tuple(classes))
@@ -56,7 +56,7 @@ def judge(rows: Rows, test: dict[str, float], kind: str, classes: Sequence[str] 
     ],
 )
 def test_numbers_foretold(noise: float, bias: float, status: str, worse: list[str]) -> None:
-    """Errors may grow by a tenth of the test's, R² fall by 0.05; bias is told by band."""
+    """A regression is DEGRADED if its errors grow by over a tenth; bias is reported by band."""
     test = regression.metrics(*values(1000, 10.0)[:2])
     rows = values(400, noise, bias)
     found = judge(rows, test, "value")
@@ -70,7 +70,7 @@ def test_numbers_foretold(noise: float, bias: float, status: str, worse: list[st
 
 
 def test_classes() -> None:
-    """Recall and precision of each, accuracy and macro F1; no log loss without probabilities."""
+    """A classifier has recall by class, accuracy and macro F1; log loss needs probabilities."""
     target, _score, answered = plans(1000, 0.8)
     test = values_of(multiclass.statistics(target, answered, 3), 1000)
     good, bad = plans(400, 0.8), plans(402, 0.6)
@@ -87,7 +87,7 @@ def test_classes() -> None:
 
 
 def test_two_classes_with_probabilities_have_a_log_loss() -> None:
-    """The score is the second's probability; labels alone are no probabilities."""
+    """Binary log loss takes the score as the second class's probability; labels give none."""
     rng = np.random.default_rng(0)
     score = rng.random(200)
     target = (rng.random(200) < score).astype(np.int64)
@@ -100,7 +100,7 @@ def test_two_classes_with_probabilities_have_a_log_loss() -> None:
 
 
 def page(result: PerformanceResult, rows: Rows) -> tuple[str, str]:
-    """Return headline and page of a result."""
+    """Return headline and page of a result, without the style sheet."""
     n = len(rows[0])
     about = About("precos", "v0.0.2", 2, None, datetime.now(UTC), "run", "http://m/r", "http://m/v")
     facts = PerformanceFacts(
@@ -113,7 +113,7 @@ def page(result: PerformanceResult, rows: Rows) -> tuple[str, str]:
 
 
 def test_the_page_speaks_of_the_output() -> None:
-    """Names of metrics and classes, bias by band; nothing of scores, outcomes of 1, or children."""
+    """The page names the kind's metrics and classes, and has no term of binary scores."""
     rows = values(400, 20.0)
     told, html = page(judge(rows, regression.metrics(*values(1000, 10.0)[:2]), "value"), rows)
     assert "Erro absoluto médio" in told

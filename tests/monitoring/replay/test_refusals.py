@@ -1,4 +1,4 @@
-"""What a contract refuses of captured columns: what the proxy refuses of the same values."""
+"""Contract validation of captured columns, compared with the proxy's validation."""
 
 import math
 from typing import Any
@@ -28,7 +28,7 @@ CONTRACT = ModelContract(
 
 
 def draw(rows: int) -> pa.RecordBatch:
-    """Draw rows of which about half have some problem."""
+    """Draw rows of which many violate the contract."""
     rng = np.random.default_rng(4)
 
     def pick(*values: Any) -> list[Any]:
@@ -47,13 +47,13 @@ def draw(rows: int) -> pa.RecordBatch:
 
 
 def test_the_verdict_is_the_proxys() -> None:
-    """Row by row, the same fields with the same problems."""
+    """Each row has the same fields and problems as in the proxy's validation."""
     batch = draw(600)
     names = batch.schema.names
     texts = told(list(problems(batch, names, CONTRACT)), batch.num_rows).to_pylist()
     validator, refused = Validator(CONTRACT, 1), 0
     for row, text in zip(batch.to_pylist(), texts, strict=True):
-        # What was not sent is null in the store.
+        # A field that was not sent is null in the store.
         given = {k: v for k, v in row.items() if v is not None or k != "other"}
         try:
             validator.read_instances([given])
@@ -66,7 +66,7 @@ def test_the_verdict_is_the_proxys() -> None:
 
 
 def test_a_column_of_another_type_or_none_at_all() -> None:
-    """Text for a number is refused where there is some; a field nobody sent, where it must be."""
+    """Text in a numeric field is refused where not null, and a required field if absent."""
     batch = pa.RecordBatch.from_pydict(
         {"age": ["x", None], "mark": pa.nulls(2, pa.float64()), "sent": [True, None]}
     )
@@ -80,7 +80,7 @@ def test_a_column_of_another_type_or_none_at_all() -> None:
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float64()])
 def test_rows_come_in_the_contracts_types(kind: pa.DataType) -> None:
-    """Whole numbers stored as doubles, and the other way round; absent columns are null."""
+    """Columns are cast between integers and doubles as in the contract; absent ones are null."""
     batch = pa.RecordBatch.from_pydict({"mark": pa.array([1, 2], kind), "age": [5.0, 6.0]})
     table = fitted(batch, ["mark", "age"], CONTRACT)
     assert table.schema.types[:2] == [pa.int64(), pa.float64()]

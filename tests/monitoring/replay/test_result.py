@@ -1,4 +1,4 @@
-"""What replayed rows amount to, by hand-made rows, and how the page tells it."""
+"""Results of replayed rows, computed by hand, and their page."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ BINARY = Names()
 
 
 def replayed(n: int, **columns: Any) -> pa.Table:
-    """Return n rows of these columns, nulls in the others, each of nobody."""
+    """Return n replayed rows of these columns, null in the others, entity included."""
     schema = empty(["phase"]).schema
     given = {"request_id": [f"r{i}" for i in range(n)], "instance": [0] * n, **columns}
     given.setdefault("timestamp", pa.array([NOW] * n, ARROW_TYPES["timestamp"]))
@@ -31,7 +31,7 @@ def replayed(n: int, **columns: Any) -> pa.Table:
 
 
 def flagging() -> pa.Table:
-    """Return 40 rows of which the candidate newly flags 3 and 2 no longer."""
+    """Return 40 rows of which the candidate flags 3 more and drops 2 flags."""
     before = np.repeat([0.2, 0.8], 20)
     after = before.copy()
     after[:3], after[20:22] = 0.9, 0.1
@@ -47,13 +47,13 @@ def flagging() -> pa.Table:
 
 
 def rendered() -> str:
-    """Return the page of a rehearsal."""
+    """Return the page of a rehearsal on `flagging()`."""
     found, compared, _changed = measure(flagging(), "", BINARY, ["phase"], 55)
     return render(found, compared, FACTS)
 
 
 def test_flags_change_in_both_directions_and_by_group() -> None:
-    """Of 40 rows 3 are newly flagged and 2 no longer; a value of few rows is not named."""
+    """Gained and lost flags are counted in all and by group; small groups are pooled."""
     found, _compared, changed = measure(flagging(), "", BINARY, ["phase"], 55)
     assert (found.n_instances, found.n_rows, found.n_compared, found.n_changed) == (55, 40, 40, 5)
     assert (found.agreement.n_only_shadow, found.agreement.n_only_answered) == (3, 2)
@@ -65,7 +65,7 @@ def test_flags_change_in_both_directions_and_by_group() -> None:
     ]
     assert (groups[0].before, groups[0].after) == (0.0, pytest.approx(0.15))
     assert changed["request_id"].to_pylist() == ["r0", "r1", "r2", "r20", "r21"]
-    # A calibrated score of 0.2 is 1 in a fifth of the cases.
+    # The expected positive rate is the mean score: half at 0.2, half at 0.8.
     assert found.before is not None
     assert found.before.estimates()["positive_rate"].value == pytest.approx(0.5)
     page = rendered()
@@ -74,7 +74,7 @@ def test_flags_change_in_both_directions_and_by_group() -> None:
 
 
 def test_of_many_values_the_most_frequent_are_named() -> None:
-    """A column of a thousand places gives no page of a thousand lines."""
+    """Only the `MOST_GROUPS` most frequent values are named; the others are pooled."""
     n = 20 * (MOST_GROUPS + 10)
     phase = [f"p{i % (MOST_GROUPS + 10)}" for i in range(n)]
     zeros = {name: [0] * n for name in ("score", "label", "shadow_score", "shadow_label")}
@@ -88,7 +88,7 @@ def test_of_many_values_the_most_frequent_are_named() -> None:
 
 
 def test_classes_are_compared_by_name_whatever_their_order() -> None:
-    """Two versions that count their classes differently, and agree in all but one row."""
+    """Classes are compared by name if the two versions order them differently."""
     names = Names(("low", "high"), ("high", "low"))
     answered, other = [0] * 15 + [1] * 15, [1] * 15 + [0] * 15
     other[4] = 0
@@ -102,7 +102,7 @@ def test_classes_are_compared_by_name_whatever_their_order() -> None:
 
 
 def test_numbers_are_compared_by_distance() -> None:
-    """Mean distance and bias; a row that differs at all is listed with its difference."""
+    """Regressions have MAE and bias, and each row that differs is listed with its difference."""
     before = np.arange(20.0)
     rows = replayed(20, score=before, shadow_score=before + np.repeat([0.0, 2.0], 10))
     found, _compared, changed = measure(rows, VALUE, BINARY, [], 20)
@@ -114,7 +114,7 @@ def test_numbers_are_compared_by_distance() -> None:
 
 
 def test_refused_rows_are_not_compared() -> None:
-    """Rows with two problems count once as refused, and once for each problem."""
+    """A refused row with two problems counts once as refused, and once for each problem."""
     refused = ["a: out of range; b: null", "a: out of range", None, None]
     rows = replayed(
         4,
@@ -133,7 +133,7 @@ def test_refused_rows_are_not_compared() -> None:
 
 
 def test_no_row_is_no_agreement() -> None:
-    """Nothing is claimed of nothing."""
+    """Without rows the share of changes is None, and the page states it."""
     found, compared, _changed = measure(empty(["phase"]), "", BINARY, ["phase"], 0)
     assert (found.n_rows, found.share_changed, found.before) == (0, None, None)
     assert "não há linha capturada" in render(found, compared, FACTS)

@@ -1,4 +1,4 @@
-"""Who has to act: the runbook's table (§6), case by case."""
+"""Escalation levels by drift and performance status, as in the runbook's table (§6)."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from monitoring.tracking.escalation import Escalation, escalate
 
 
 def level(drift: str | None, performance: str | None, *, served: bool = True) -> Escalation:
-    """Escalate for release v1.1.0."""
+    """Return the escalation for release v1.1.0."""
     return escalate(drift, performance, release="v1.1.0", served=served)
 
 
@@ -29,7 +29,7 @@ def level(drift: str | None, performance: str | None, *, served: bool = True) ->
     ],
 )
 def test_levels(drift: str | None, performance: str | None, expected: str) -> None:
-    """Drift alone is L1 or L2, labels that show worse performance at least L2, both L3."""
+    """Drift alone is L1 or L2, DEGRADED performance at least L2, both L3."""
     found = level(drift, performance)
     assert found.level == expected
     assert (found.action is None) == (expected == "NONE")
@@ -37,7 +37,7 @@ def test_levels(drift: str | None, performance: str | None, expected: str) -> No
 
 
 def test_only_the_third_level_of_the_served_version_has_a_command() -> None:
-    """What is not served cannot be rolled back."""
+    """The rollback command is given at L3 only, and for a served version only."""
     command = level("RED", "DEGRADED").command
     assert command is not None
     assert command.startswith("python -m mlflow_project.registry rollback --reason ")
@@ -47,7 +47,7 @@ def test_only_the_third_level_of_the_served_version_has_a_command() -> None:
 
 
 def test_the_first_champion_has_nothing_to_go_back_to() -> None:
-    """A command that can only fail is not recommended; what to do instead is said."""
+    """Without a previous version L3 has no rollback command, but an action with its section."""
     found = escalate("RED", "DEGRADED", release="v1.0.0", served=True, reversible=False)
     assert found.level == "L3"
     assert found.command is None

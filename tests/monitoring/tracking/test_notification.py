@@ -1,4 +1,4 @@
-"""People hear of a change of state once, over real HTTP; whatever fails there, the job goes on."""
+"""Notifications over HTTP: one per change of level; a failure does not fail the job."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ PLANTED = "SN-PLANTED"
 
 
 class Receiver:
-    """An HTTP server that keeps what it is sent."""
+    """An HTTP server that stores the messages it receives."""
 
     def __init__(self) -> None:
         """Listen on a free port."""
@@ -45,7 +45,7 @@ class Receiver:
         self.url = f"json://127.0.0.1:{self.server.server_port}"
 
     def take(self) -> list[dict[str, Any]]:
-        """Return what came since the last time."""
+        """Return the messages received since the last call."""
         taken, self.messages[:] = list(self.messages), []
         return taken
 
@@ -70,7 +70,7 @@ def client(mlflow_server: str, register_version: Callable[..., int]) -> Any:
         assert build_baseline.main([]) == 0
     found = mlflow.MlflowClient(mlflow_server)
     found.number = str(number)
-    # There is something to go back to.
+    # A rollback needs a `previous` alias.
     found.set_registered_model_alias(MODEL, "previous", str(number))
     return found
 
@@ -79,10 +79,10 @@ def client(mlflow_server: str, register_version: Callable[..., int]) -> Any:
 def work(
     client: Any, writer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine_rows: Any
 ) -> Callable[..., str]:
-    """Return a function that runs a job on a week and gives the run's tag `notification`.
+    """Return a function that runs a job on a week and returns the run's tag `notification`.
 
-    `drift` is how far the week is shifted, None for a week without answers; `performance` is
-    whether labels follow the scores.
+    `drift` is the shift of the week's temperature, None for a week without predictions;
+    `performance` is whether labels agree with the scores, None for a drift report.
     """
     import mlflow
 
@@ -122,7 +122,7 @@ def work(
 def test_a_change_of_state_is_told_once(
     work: Callable[..., str], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RED, then worse performance, a quiet week, and back to normal: one message per change."""
+    """Each change of level sends one message; an unchanged level or a week without data, none."""
     monkeypatch.setenv("NOTIFY_URLS", receiver.url)
     assert work(0.0) == "unchanged"
     assert receiver.take() == []
@@ -158,7 +158,7 @@ def test_what_cannot_be_sent_fails_nothing_and_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """A dead address and one that is none: said, tagged, no address shown; the next run sends."""
+    """An unreachable or invalid address is reported without its text; the next run sends again."""
     for address in (f"json://user:secret@127.0.0.1:{free_port()}", "nonsense://secret"):
         monkeypatch.setenv("NOTIFY_URLS", address)
         assert work(6.0) == "failed"
@@ -167,7 +167,7 @@ def test_what_cannot_be_sent_fails_nothing_and_is_tried_again(
         assert "secret" not in shown.out + shown.err
     monkeypatch.setenv("NOTIFY_URLS", f"nonsense://x {receiver.url}")
     assert work(6.0) == "failed"
-    assert len(receiver.take()) == 1  # who can be reached is told
+    assert len(receiver.take()) == 1  # the valid address still receives it
     monkeypatch.setenv("NOTIFY_URLS", receiver.url)
     assert work(6.0) == "sent"
     assert len(receiver.take()) == 1
@@ -191,13 +191,13 @@ def test_what_cannot_be_sent_fails_nothing_and_is_tried_again(
     ],
 )
 def test_what_is_news(before: str, drift: str | None, performance: str | None, news: bool) -> None:
-    """Any other level is, but nobody is told of a recovery that no answer has shown."""
+    """A changed level is news, except a lower one without a drift verdict."""
     found = escalate(drift, performance, release="v1.0.0", served=True)
     assert is_news(before, found) is news
 
 
 def test_a_message_of_a_version_that_is_not_served_has_no_rollback() -> None:
-    """There is nothing to roll back."""
+    """Only a served version's message has the rollback command."""
     version = MonitoredVersion(
         *("m", 1, "v1.0.0", None, None, {}, 0),
         contract=None,  # type: ignore[arg-type]
