@@ -34,7 +34,7 @@ def students(rows: list[tuple[str, int, float]]) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a small synthetic workbook."""
+    """Return the path of a small synthetic workbook."""
     path = tmp_path_factory.mktemp("raw") / "pede.xlsx"
     write_workbook(generate_workbook(60, seed=3), path)
     return path

@@ -1,4 +1,4 @@
-"""Promote, roll back, threshold and history against a live MLflow server."""
+"""Promotion, rollback, threshold, list, history and diff against a live MLflow server."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -235,7 +235,7 @@ def test_unknown_release_lists_the_known_ones(two_versions: Registry) -> None:
 
 
 def test_next_release(two_versions: Registry) -> None:
-    """The next minor by default; a taken or malformed release is refused."""
+    """The next release is the next minor by default; a taken or malformed one is refused."""
     assert next_release(two_versions) == "v1.2.0"
     assert next_release(two_versions, "v3.0.0") == "v3.0.0"
     assert next_release(open_registry("nobody-knows-it")) == "v1.0.0"

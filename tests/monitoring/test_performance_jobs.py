@@ -21,7 +21,7 @@ PLANTED = "SN-PLANTED"
 
 @pytest.fixture(scope="module")
 def number(mlflow_server: str, register_version: Callable[..., int]) -> int:
-    """Register the champion v1.0.0, whose test had recall 0.8 and ROC-AUC 0.9."""
+    """Register champion v1.0.0, with test recall 0.8 and ROC-AUC 0.9; return its number."""
     import mlflow
 
     found = register_version(MODEL, "v1.0.0")

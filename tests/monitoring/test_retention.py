@@ -54,7 +54,7 @@ def last_run(uri: str) -> Any:
 
 
 def row(entity: str | None, temperature: float) -> dict[str, Any]:
-    """Return a captured row."""
+    """Return a captured row of an entity."""
     return {
         "temperature": temperature,
         "pressure": None,

@@ -70,7 +70,7 @@ def pickled(registry: Registry) -> Callable[..., None]:
 
 
 def served(registry: Registry, release: str) -> LoadedVersion:
-    """Load a version as a proxy without ALLOW_PICKLE does."""
+    """Return a version loaded as by a proxy without ALLOW_PICKLE."""
     return load_version(registry, registry.by_release(release), Settings(), lambda *_: None)
 
 

@@ -15,7 +15,7 @@ from tests.live import SAMPLE
 
 @pytest.fixture
 def sheets() -> dict[str, pd.DataFrame]:
-    """Return a small synthetic workbook."""
+    """Return the sheets of a small synthetic workbook."""
     return generate_workbook(60, seed=3)
 
 

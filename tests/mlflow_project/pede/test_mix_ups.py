@@ -25,7 +25,7 @@ def sheets() -> Sheets:
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[[Sheets], pd.DataFrame]:
-    """Return a function that writes a workbook and reads it."""
+    """Return a function that writes sheets as a workbook and returns the table read from it."""
 
     def written(sheets: Sheets) -> pd.DataFrame:
         write_workbook(sheets, tmp_path / "pede.xlsx")

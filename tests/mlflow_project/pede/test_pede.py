@@ -219,7 +219,7 @@ def broken(change: Callable[[dict[str, Rows]], Any]) -> dict[str, Rows]:
 
 
 def without(sheets: dict[str, Rows], title: str, *headers: str) -> None:
-    """Take columns out of a sheet."""
+    """Remove columns from a sheet."""
     keep = [i for i, header in enumerate(sheets[title][0]) if header not in headers]
     sheets[title] = [tuple(row[i] for i in keep) for row in sheets[title]]
 

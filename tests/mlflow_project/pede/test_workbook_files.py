@@ -23,7 +23,7 @@ Members = dict[str, bytes]
 
 @pytest.fixture(scope="module")
 def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a small synthetic workbook."""
+    """Return the path of a small synthetic workbook."""
     path = tmp_path_factory.mktemp("raw") / "pede.xlsx"
     write_workbook(generate_workbook(30, seed=1), path)
     return path

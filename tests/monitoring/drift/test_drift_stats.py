@@ -61,7 +61,7 @@ def test_expected_psi_is_the_mean_of_psi(sizes: tuple[int, int]) -> None:
 
 
 def test_expected_psi_of_large_samples_is_yurdakuls() -> None:
-    """With many rows per bin it is (B - 1)(1/N + 1/n)."""
+    """With many rows per bin expected PSI is (B - 1)(1/N + 1/n), as Yurdakul derived."""
     x, y = counts(*[10_000] * 8), counts(*[5_000] * 8)
     assert stats.expected_psi(x, y) == pytest.approx(7 * (1 / 80_000 + 1 / 40_000), rel=0.01)
 
@@ -83,7 +83,7 @@ def test_psi_refuses_what_cannot_be_compared(x: np.ndarray, y: np.ndarray) -> No
 
 
 def test_p_values_are_calibrated() -> None:
-    """Under no drift at most about 5 % and 1 % of p-values fall below 5 % and 1 %."""
+    """Without drift at most about 5 % and 1 % of p-values are below 5 % and 1 %."""
     rng = np.random.default_rng(2)
     share = np.array([0.02, 0.1, 0.18, 0.2, 0.2, 0.15, 0.1, 0.05])
     for n in (30, 60, 200):
@@ -98,7 +98,7 @@ def test_p_values_are_calibrated() -> None:
 
 
 def test_shape_test_by_hand() -> None:
-    """A 2 x 2 table gives Pearson's chi-square without continuity correction."""
+    """A 2 x 2 table has the p-value of Pearson's chi-square without continuity correction."""
     # 100 (30 + 70) against 100 (50 + 50): chi-square = 200 (30*50 - 70*50)^2 / (100^2 80 120).
     statistic = 200 * (30 * 50 - 70 * 50) ** 2 / (100 * 100 * 80 * 120)
     expected = math.erfc(math.sqrt(statistic / 2))
@@ -115,7 +115,7 @@ def test_location_test_needs_order_not_distance() -> None:
 
 
 def test_novelty_is_exact_for_a_continuous_reference() -> None:
-    """One row beyond the extremes of N: P = 1 - N(N-1)/((N+1)N) for one new row."""
+    """One new row beyond the extremes of N rows has P = 1 - N(N-1)/((N+1)N)."""
     assert stats.novelty_p_value(1, 1, 99, 2) == pytest.approx(2 / 100)
     assert stats.novelty_p_value(0, 50, 765, 2) == 1.0
     assert stats.novelty_p_value(5, 50, 765, 2) < 1e-4
@@ -150,6 +150,6 @@ def test_holm_by_hand() -> None:
     ],
 )
 def test_policy_refuses_thresholds_that_contradict(change: dict[str, float]) -> None:
-    """An alert limit below its warning limit, or a value out of range, raises ValueError."""
+    """An alert limit easier to reach than its warning, or one out of range, raises ValueError."""
     with pytest.raises(ValueError, match="|".join(change) + "|significance"):
         DriftPolicy(**change)

@@ -45,7 +45,7 @@ def test_a_change_of_one_value_is_found_there_and_nowhere_else() -> None:
 
 
 def test_false_alarms_are_shared_among_the_values() -> None:
-    """Without drift few reports of three slices raise an alarm in any of them."""
+    """Without drift at most 6 of 100 reports of three slices raise an alarm in any of them."""
     alarms = sum(
         any(one.status is not Status.GREEN for one in by_slice(draw(7), draw(100 + n), "phase"))
         for n in range(100)
