@@ -272,7 +272,7 @@ def test_every_version_that_answered_the_period_is_judged(
 
 
 def test_a_missing_file_is_one_quick_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """A missing label file ends with exit code 1 and one line, without a server."""
+    """A missing label file ends with exit code 1 and one line that names it."""
     assert performance_report.main(["--labels", "nowhere.csv"]) == 1
     error = capsys.readouterr().err
     assert "nowhere.csv não existe" in error
