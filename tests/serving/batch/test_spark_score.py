@@ -1,4 +1,4 @@
-"""Batch scoring on a real local Spark: the same rows and numbers as this machine's."""
+"""Batch scoring on a local Spark session: rows and scores equal those of the local engine."""
 
 import shutil
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def score(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., int]:
-    """Return a function that runs the command on a version of its own."""
+    """Return a function that runs the scoring command on a newly registered version."""
     name = f"machine-spark-{tmp_path.name}"
     register_version(name, "v2.0.0", threshold=0.3)
     environ = {
@@ -66,7 +66,7 @@ def score(
 
 
 def frame_of(n: int) -> pd.DataFrame:
-    """Return n valid rows with a key and a group, under the names that a client may use."""
+    """Return n valid rows with a key and a group column; one feature name has a year suffix."""
     rng = np.random.default_rng(3)
     frame = pd.DataFrame(
         {
@@ -82,14 +82,14 @@ def frame_of(n: int) -> pd.DataFrame:
 
 
 def serve(name: str, made: Any, patch: pytest.MonkeyPatch) -> None:
-    """Let a logged version be the one that the command scores with."""
+    """Set the champion alias to a logged version and `MODEL_NAME` to its model."""
     number = str(made.registered_model_version)
     mlflow.MlflowClient().set_registered_model_alias(name, "champion", number)
     patch.setenv("MODEL_NAME", name)
 
 
 def publish(name: str, columns: list[str], patch: pytest.MonkeyPatch) -> pd.DataFrame:
-    """Serve a model with a contract whose columns have these names; return rows of it."""
+    """Register a champion whose contract has these columns; return its training rows."""
     rng = np.random.default_rng(4)
     frame = pd.DataFrame(rng.normal(size=(90, len(columns))), columns=columns)
     model = LogisticRegression().fit(frame, (frame[columns[0]] > 0).astype(int))
@@ -124,7 +124,7 @@ def test_a_backtick_in_a_name_is_refused_before_spark_is_started(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The name is told, and what to do: MLflow's function ended with an error of the executors."""
+    """The error names the column and `--engine local`; MLflow's UDF would fail in the executors."""
     frame = publish(f"backtick-{tmp_path.name}", ["tick`ed", "x"], monkeypatch)
     source = tmp_path / "rows.parquet"
     frame.to_parquet(source)
@@ -136,14 +136,14 @@ def test_a_backtick_in_a_name_is_refused_before_spark_is_started(
 
 @pytest.mark.usefixtures("mlflow_server")
 class TestOnSpark:
-    """With pyspark and Java."""
+    """Tests that need pyspark and Java."""
 
     pytestmark = needs_spark
 
     def test_the_same_rows_and_scores_as_the_local_engine(
         self, score: Callable[..., int], tmp_path: Path
     ) -> None:
-        """Scores are equal to the last digits, labels and all other columns exactly."""
+        """Scores of both engines agree to 1e-12; labels and all other columns are equal."""
         source = tmp_path / "rows.parquet"
         frame_of(500).to_parquet(source)
         for engine in ("local", "spark"):
@@ -160,7 +160,7 @@ class TestOnSpark:
     def test_rows_that_do_not_fit_are_counted_by_field_and_nothing_is_scored(
         self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """The message says field, problem, what is allowed and how often; never a value."""
+        """The message has field, problem, allowed range and row count, and never a value."""
         frame = frame_of(300).drop(columns=["row", "site"])
         frame.loc[:6, "temperature_2024"] = 777.25
         source = tmp_path / "rows.parquet"
@@ -175,7 +175,7 @@ class TestOnSpark:
     def test_folders_and_delta_tables_give_the_rows_of_the_local_engine(
         self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A partitioned folder, and a Delta table of which rows were deleted since."""
+        """A partitioned folder and a Delta table with deleted rows; a table's part is refused."""
         frame, plain, table = frame_of(120), tmp_path / "plain", tmp_path / "delta"
         frame.to_parquet(plain, partition_cols=["wear"])
         sources = [plain]
@@ -206,7 +206,7 @@ class TestOnSpark:
     def test_columns_of_any_name_are_scored(
         self, score: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Dots, spaces and accents are letters of a name, here and on the executors."""
+        """Column names with dots, spaces and accents are scored alike by both engines."""
         columns = ["a.b", "with space", "é😀"]
         frame = publish(f"odd-names-{tmp_path.name}", columns, monkeypatch)
         source = tmp_path / "rows.parquet"
@@ -225,7 +225,7 @@ class TestOnSpark:
     def test_what_lies_where_to_write_is_never_deleted(
         self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A folder with something in it, or a file, is refused and left as it is."""
+        """A non-empty output folder is refused and left unchanged; an empty one is used."""
         source, folder = tmp_path / "rows.parquet", tmp_path / "spark.parquet"
         frame_of(3).to_parquet(source)
         folder.mkdir()
@@ -242,7 +242,7 @@ class TestOnSpark:
 def test_without_pyspark_the_command_says_what_to_install(
     score: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line and exit code 1."""
+    """The error names `make spark`; the exit code is 1."""
     source = tmp_path / "rows.parquet"
     frame_of(3).to_parquet(source)
     assert score("spark", source) == 1
@@ -250,10 +250,10 @@ def test_without_pyspark_the_command_says_what_to_install(
 
 
 def publish_century(name: str, patch: pytest.MonkeyPatch) -> None:
-    """Serve a model of moments with a contract; its class goes to the executors with its file."""
+    """Register a champion with a datetime feature; its local class is pickled into the model."""
 
     class Century(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-        """Answers how far a moment is from 2000, as a share of 100 years; where it is absent, 0."""
+        """A model that returns the time since 2000 as a share of 100 years, 0 for null."""
 
         def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002
             """Return a number per row."""
@@ -303,7 +303,7 @@ MOMENTS = {
 
 @pytest.mark.usefixtures("mlflow_server")
 class TestMoments:
-    """Of a file on Spark."""
+    """Datetime columns of an input file on Spark."""
 
     pytestmark = needs_spark
 
@@ -311,7 +311,7 @@ class TestMoments:
     def test_a_moment_is_the_same_one_on_spark(
         self, kind: str, score: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Whatever a file writes it as: Spark's own casting of text drops zones, reads less."""
+        """Any encoding gives the local result; Spark's cast drops zones, parses fewer formats."""
         name = f"moments-{tmp_path.name}"
         publish_century(name, monkeypatch)
         source = tmp_path / "moments.parquet"

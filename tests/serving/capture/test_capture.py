@@ -1,4 +1,4 @@
-"""Capture: what was answered is in the store, exactly once, whatever happens to the process."""
+"""Capture: each answered row is stored exactly once, also across process crashes."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def captured(store: Path | str) -> pd.DataFrame:
 def test_a_captured_row_holds_what_was_answered(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """Every column of the row agrees with request, answer and version; identity is a pseudonym."""
+    """Each column matches request, response and version; the identity is stored as a pseudonym."""
     name = new_model()
     number = register_version(name, "v2.0.1", threshold=0.25)
     began = datetime.now(UTC)
@@ -81,7 +81,7 @@ def test_a_captured_row_holds_what_was_answered(
 def test_without_a_key_no_identity_is_stored(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """Neither journal nor Parquet holds the person, in clear or otherwise."""
+    """The journal holds the identity neither in clear text nor as a pseudonym."""
     name = new_model()
     register_version(name)
     proxy = start(name).wait_ready()
@@ -95,7 +95,7 @@ def test_without_a_key_no_identity_is_stored(
 def test_a_journal_shows_what_was_answered_before_it_is_parquet(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """A reader on this host sees each answered row at once; the end of the process converts it."""
+    """The journal holds each answered row as soon as it is answered, before any conversion."""
     name = new_model()
     register_version(name)
     proxy = start(name).wait_ready()
@@ -110,7 +110,7 @@ def test_a_journal_shows_what_was_answered_before_it_is_parquet(
 def test_a_file_holds_rows_of_one_version(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """After a flip rows go to another file."""
+    """After an alias flip, rows are written to another file."""
     name = new_model()
     register_version(name, "v1.0.0")
     second = register_version(name, "v1.1.0", alias=None)
@@ -130,7 +130,7 @@ def test_unwritable_journals_are_counted_and_predictions_go_on(
     start: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    """What could not be captured is said in health and log; capture resumes when it can."""
+    """Lost rows are reported in /health and the log; capture resumes once the path is writable."""
     name = new_model()
     register_version(name)
     blocked = tmp_path / "blocked"
@@ -160,7 +160,7 @@ def test_killed_workers_lose_nothing_they_answered(
     eventually: Callable[..., Any],
     spawned: Callable[..., Any],
 ) -> None:
-    """SIGKILL under load, while journals are being converted; afterwards each row is there once."""
+    """After SIGKILL under load during conversion, each answered row is stored exactly once."""
     store = request.getfixturevalue("bucket") if kind == "bucket" else tmp_path / "store"
     folders = {"inference_store": store, "journal_dir": tmp_path / "journals"}
     answered: list[str] = []
@@ -203,7 +203,7 @@ def _ask_until_it_dies(url: str, answered: list[str]) -> None:
 
 
 def write_journal(folder: Path, stem: str, rows: int, tail: bytes = b"") -> Path:
-    """Write a journal as a process would that died; one feature."""
+    """Write the journal that a killed process leaves, with one feature; return its path."""
     constants = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
     header = JournalHeader.of(constants, {"x": "double"})
     lines = [
@@ -218,7 +218,7 @@ def write_journal(folder: Path, stem: str, rows: int, tail: bytes = b"") -> Path
 
 
 def test_conversion_can_be_repeated_after_a_crash(tmp_path: Path) -> None:
-    """A journal whose Parquet file exists is only removed; the file stays as it was."""
+    """A journal whose Parquet file already exists is deleted; the file is not rewritten."""
     path = write_journal(tmp_path / "j", "20240101T000000.000000Z-v1-a", 3)
     copy, store = path.read_bytes(), tmp_path / "a" / "store"
     convert(path, Store(store, path.parent))
@@ -236,7 +236,7 @@ def test_conversion_can_be_repeated_after_a_crash(tmp_path: Path) -> None:
 def test_what_was_never_answered_is_left_out(
     tmp_path: Path, rows: int, tail: bytes, files: int
 ) -> None:
-    """A header alone makes no file; a half-written last line is no row."""
+    """A journal of only a header yields no file; a truncated last line is dropped."""
     path = write_journal(tmp_path / "j", "a", rows, tail)
     convert(path, Store(tmp_path, path.parent))
     assert not path.exists()
@@ -246,7 +246,7 @@ def test_what_was_never_answered_is_left_out(
 
 
 def test_a_damaged_journal_is_kept_and_named(tmp_path: Path) -> None:
-    """Nothing that might hold answered rows is thrown away, and the others are converted."""
+    """A damaged journal is quarantined and reported; the other journals are converted."""
     damaged = write_journal(tmp_path / "j", "a", 1, b"not json\n[1]\n")
     write_journal(tmp_path / "j", "b", 1)
     outcomes = dict(collect(Store(tmp_path, tmp_path / "j")))
@@ -256,7 +256,7 @@ def test_a_damaged_journal_is_kept_and_named(tmp_path: Path) -> None:
 
 
 def test_collectors_can_race(tmp_path: Path) -> None:
-    """Several collectors over one folder convert each journal exactly once."""
+    """Concurrent collectors of one folder convert each journal exactly once."""
     journals = [write_journal(tmp_path / "j", f"s{number}", 2) for number in range(30)]
     taken: list[Path] = []
 

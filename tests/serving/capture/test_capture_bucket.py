@@ -1,4 +1,4 @@
-"""Capture into an object store: journals stay here, Parquet goes there, each row once."""
+"""Capture into an object store: local journals, uploaded Parquet files, each row once."""
 
 import json
 import threading
@@ -22,12 +22,12 @@ Register = Callable[..., int]
 
 
 def request_ids(uri: str) -> list[str]:
-    """Return the request of each captured row."""
+    """Return the request id of each captured row."""
     return [i for frame in read_objects(uri).values() for i in frame["request_id"]]
 
 
 def write_journal(folder: Path, stem: str, rows: int = 3) -> Path:
-    """Write a journal of a process that died; one feature."""
+    """Write the journal that a killed process leaves, with one feature; return its path."""
     constants = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
     header = JournalHeader.of(constants, {"x": "double"})
     lines = [
@@ -41,7 +41,7 @@ def write_journal(folder: Path, stem: str, rows: int = 3) -> Path:
 
 
 def test_a_repeated_upload_replaces_itself(bucket: str, tmp_path: Path) -> None:
-    """A crash between upload and removal of the journal doubles no row; nothing is left here."""
+    """A crash between upload and deletion of the journal duplicates no row and leaves no file."""
     path = write_journal(tmp_path / "j", "20240101T000000.000000Z-v1-a")
     content = path.read_bytes()
     convert(path, Store(bucket, path.parent))
@@ -53,7 +53,7 @@ def test_a_repeated_upload_replaces_itself(bucket: str, tmp_path: Path) -> None:
 
 
 def test_what_was_compacted_is_not_uploaded_again(bucket: str, tmp_path: Path) -> None:
-    """The footer of a compacted object speaks for the stems it replaced."""
+    """A journal whose stem is listed in the footer of a compacted object is not uploaded again."""
     files, root = pafs.FileSystem.from_uri(bucket)
     stem = "20240101T000000.000000Z-v1-a"
     path = write_journal(tmp_path / "j", stem)
@@ -71,7 +71,7 @@ def test_what_was_compacted_is_not_uploaded_again(bucket: str, tmp_path: Path) -
 def test_a_failed_upload_ends_the_round(
     object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is removed here, and the journals behind it do not wait for as long again."""
+    """No journal is deleted, and the remaining ones are not tried against an unreachable store."""
     point_at(object_store, monkeypatch)
     journals = [write_journal(tmp_path / "j", f"s{number}") for number in range(3)]
     outcomes = list(collect(Store(f"s3://no-such-{uuid.uuid4().hex}/x", tmp_path / "j")))
@@ -83,7 +83,7 @@ def test_a_failed_upload_ends_the_round(
 
 @pytest.fixture
 def late_store(free_port: Callable[[], int]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield the address of an object store that is not there yet, and what starts it."""
+    """Yield the address of an object store that is not running yet, and a function to start it."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
@@ -107,7 +107,7 @@ def test_rows_wait_in_journals_while_the_store_is_away(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Predictions go on, /health says why rows wait; when the store is there, each gets there."""
+    """Predictions continue, /health reports it; once the store is up, each row is uploaded once."""
     address, begin = late_store
     name = new_model()
     register_version(name)

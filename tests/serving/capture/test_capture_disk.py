@@ -1,4 +1,4 @@
-"""Capture when the disk is full, when Parquet cannot be written, and when each row must be safe."""
+"""Capture with a full disk, with an unwritable store, and with fsync or required capture."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def test_with_a_full_disk_predictions_go_on_and_losses_are_counted(
     start: Callable[..., Any],
     small_disk: Path,
 ) -> None:
-    """The journal ends with a whole row; log and health say what is lost; then it resumes."""
+    """The journal ends with a whole row, log and /health count lost rows, and capture resumes."""
     name = new_model()
     register_version(name)
     proxy = start(name, journal_dir=small_disk / "journal").wait_ready()
@@ -55,7 +55,7 @@ def test_required_capture_refuses_what_it_cannot_keep(
     start: Callable[..., Any],
     small_disk: Path,
 ) -> None:
-    """Nothing is answered unless it was captured whole, in small requests as in large ones."""
+    """A request that cannot be captured whole gets 503, with few rows and with many."""
     name = new_model()
     register_version(name)
     proxy = start(name, journal_dir=small_disk / "journal", capture_required=True).wait_ready()
@@ -83,7 +83,7 @@ def test_rows_wait_in_journals_while_parquet_cannot_be_written(
     eventually: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    """A store that is no folder is reported; once it is one, each row gets there once."""
+    """A store path that is no folder is reported; once it is one, each row is stored once."""
     name = new_model()
     register_version(name)
     store = tmp_path / "blocked"
@@ -111,7 +111,7 @@ def test_sync_waits_for_the_disk_once_a_batch(
     start: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With CAPTURE_SYNC=always the journal is on the disk before the answer; else nobody waits."""
+    """CAPTURE_SYNC=always syncs the journal once per batch before the response; else never."""
     synced: list[int] = []
     genuine = os.fdatasync
 
@@ -137,7 +137,7 @@ def test_sync_waits_for_the_disk_once_a_batch(
 def test_a_disk_that_fails_to_sync_keeps_nothing_of_the_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch whose sync failed is taken back, since it will be counted as lost or refused."""
+    """A batch whose sync failed is truncated, since it is counted as lost or refused."""
     constants = {"model_name": "m", "model_version": "v1.0.0", "registry_version": 1, "role": "p"}
     journal = Journal(tmp_path, JournalHeader.of(constants, {"x": "double"}), sync_each=True)
     before = journal.path.read_bytes()
@@ -155,7 +155,7 @@ def test_a_disk_that_fails_to_sync_keeps_nothing_of_the_batch(
 def test_a_store_that_is_removed_counts_its_rows_as_lost_at_once(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """Rows whose journal vanished are lost, loudly; what is answered from then on is kept."""
+    """Rows of a deleted journal are logged and counted as lost; later rows are captured."""
     name = new_model()
     register_version(name)
     proxy = start(name).wait_ready()
@@ -177,7 +177,7 @@ def test_a_journal_that_vanishes_without_further_requests_is_noticed_too(
     new_model: Callable[[], str],
     start: Callable[..., Any],
 ) -> None:
-    """The next turn of the capture thread finds out, not the next request."""
+    """The capture thread detects the deleted journal at its next round, without a request."""
     name = new_model()
     register_version(name)
     proxy = start(name, capture_flush_seconds=3).wait_ready()

@@ -1,4 +1,4 @@
-"""Conversion in a process of its own: what it says, what it costs a worker, what if it dies."""
+"""Conversion in a child process: reported outcomes, cost to a worker, and crashes."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ from tests.serving.capture.test_capture import ROW, Register, write_journal
 
 
 def test_each_journal_is_converted_or_named(tmp_path: Path) -> None:
-    """The outcome names a damaged journal and the place in our code, and no captured value."""
+    """The outcome of a damaged journal names the file and contains no captured value."""
     damaged = write_journal(tmp_path / "j", "a", 1, b'"SECRET"\n[1]\n')
     good = write_journal(tmp_path / "j", "b", 2)
     outcomes = convert_free(tmp_path / "j", tmp_path / "store")
@@ -37,7 +37,7 @@ def test_each_journal_is_converted_or_named(tmp_path: Path) -> None:
 def test_relative_places_are_those_of_the_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process works elsewhere and must not look there."""
+    """Relative paths resolve against the caller's working directory, not the child's."""
     monkeypatch.chdir(tmp_path)
     write_journal(Path("j"), "a", 1)
     assert list(convert_free(Path("j"), Path("store")).values()) == [None]
@@ -47,7 +47,7 @@ def test_relative_places_are_those_of_the_caller(
 def test_nothing_to_convert_starts_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An idle proxy costs nothing, also beside a journal that somebody holds."""
+    """No process is started without journals or when the only journal is locked by its owner."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("started")
@@ -65,7 +65,7 @@ def test_nothing_to_convert_starts_no_process(
 def test_a_killed_conversion_is_an_error_and_can_be_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the system's killer ends leaves its journals where they are."""
+    """A conversion killed by signal 9 raises, leaves its journals, and can be repeated."""
     journal = write_journal(tmp_path / "j", "a", 1)
     dies = tmp_path / "python"
     dies.write_text("#!/bin/sh\nkill -9 $$\n")
@@ -85,7 +85,7 @@ def test_health_and_log_tell_of_conversions_that_die(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Predictions go on; one ERROR line; healthy again, with nothing lost, once it works."""
+    """Predictions continue, one ERROR line; once conversion works: healthy and no row lost."""
     name = new_model()
     register_version(name)
     fails = tmp_path / "python"
@@ -110,7 +110,7 @@ def test_what_another_converts_is_pending_no_more(
     eventually: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Known within a look, not a turn later: another's process held the journal at ours."""
+    """Pending rows drop to 0 soon after another process converts a journal that it had locked."""
     name = new_model()
     register_version(name)
     proxy = start(name, capture_flush_seconds=3600).wait_ready()
@@ -133,7 +133,7 @@ def test_what_another_converts_is_pending_no_more(
 
 
 def test_a_conversion_imports_no_pandas(tmp_path: Path) -> None:
-    """Arrow would, for the first constant of a column: half of what a small journal costs."""
+    """Arrow would import pandas for a constant column: half the cost of a small journal."""
     write_journal(tmp_path / "j", "a", 1)
     places = (str(tmp_path / "j"), str(tmp_path / "store"), str(os.getpid()))
     command = [sys.executable, "-X", "importtime", "-m", "serving.capture.conversion", *places]
@@ -153,7 +153,7 @@ def test_a_worker_never_loads_parquet(
     spawned: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    """Its memory after a conversion is what it was before: the module is not even there."""
+    """A worker never maps pyarrow's Parquet library, so conversion does not grow its memory."""
     name = new_model()
     register_version(name)
     settings = settings_for(name, capture_flush_seconds=0.1, inference_store=tmp_path / "store")

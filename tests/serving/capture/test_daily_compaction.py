@@ -1,4 +1,4 @@
-"""The compaction that a proxy runs by itself: when, by whom, and what if it fails."""
+"""Daily compaction by the proxy: schedule, coordination of workers, and failures."""
 
 import os
 import sys
@@ -27,17 +27,17 @@ Clock = Callable[[timedelta], None]
 
 
 def local_zone(later: timedelta) -> str:
-    """Return a time zone in which it is a few minutes past the hour now, or so much later."""
+    """Return a POSIX time zone in which local time is now HOUR:05 plus `later`."""
     now = datetime.now(UTC)
     ahead = now.replace(hour=HOUR, minute=5) - now + later
     minutes = round(ahead.total_seconds() / 60)
-    # POSIX counts west of Greenwich.
+    # POSIX offsets are positive west of Greenwich.
     return f"TST{'-' if minutes >= 0 else '+'}{abs(minutes) // 60}:{abs(minutes) % 60:02}"
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """Return what sets this process's local time: the quiet hour, or so much later."""
+    """Yield a function that sets the process's local time to HOUR:05 plus a delay."""
 
     def put(later: timedelta = timedelta()) -> None:
         monkeypatch.setenv("TZ", local_zone(later))
@@ -53,7 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 def compactors(
     writer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> Iterator[Callable[..., Compactor]]:
-    """Return a function that starts a compactor of the writer's store, in its hour."""
+    """Yield a function that starts a compactor of the writer's store within the compaction hour."""
     monkeypatch.setattr(compaction, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(compaction, "AGAIN_SECONDS", 0.05)
     made: list[Compactor] = []
@@ -77,7 +77,7 @@ def compactors(
 
 
 def fill(writer: Any, files: int = 2) -> list[Path]:
-    """Write files of one row each, of the day before yesterday."""
+    """Write Parquet files of one row each, dated two days ago; return their paths."""
     row = {"temperature": 1.0, "pressure": None, "wear": 1.0, "score": 0.5}
     noon = datetime.now(UTC).replace(hour=12)
     age = datetime.now(UTC) - noon + timedelta(days=2)
@@ -85,12 +85,12 @@ def fill(writer: Any, files: int = 2) -> list[Path]:
 
 
 def live(folder: Path) -> int:
-    """Return how many files count."""
+    """Return the number of live files of the store."""
     return len(list_store(Store(folder)).live)
 
 
 def program(path: Path, text: str) -> str:
-    """Write a program that stands for Python."""
+    """Write a shell script to use as `sys.executable`; return its path."""
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return str(path)
@@ -105,7 +105,7 @@ def test_a_proxy_compacts_by_itself_once(
     free_port: Callable[[], int],
     writer: Any,
 ) -> None:
-    """`python -m serving` of two workers, in its quiet hour: one file, said once, every row."""
+    """A server of two workers compacts once in its hour: one file, all rows, one log line."""
     name = new_model()
     register_version(name)
     fill(writer, 3)
@@ -131,7 +131,7 @@ def test_health_tells_of_a_failure_until_it_is_mended(
     writer: Any,
     clock: Clock,
 ) -> None:
-    """Degraded with the reason, one ERROR line, predictions go on; healthy once it works."""
+    """Failure: degraded with the reason, one ERROR line, predictions continue; success: healthy."""
     monkeypatch.setattr(compaction, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(compaction, "AGAIN_SECONDS", 0.05)
     name = new_model()
@@ -145,7 +145,7 @@ def test_health_tells_of_a_failure_until_it_is_mended(
     assert any("compactação diária falhou" in reason for reason in proxy.health()["reasons"])
     row = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
     assert proxy.predict(row).status_code == 200
-    clock(timedelta(hours=5))  # and nobody waits a day for the reason to go
+    clock(timedelta(hours=5))  # the retry does not wait for the next day's hour
     in_the_way.rmdir()
     proxy.wait_for(status="healthy")
     errors = [line["message"] for line in proxy.log() if line["level"] == "ERROR"]
@@ -156,7 +156,7 @@ def test_health_tells_of_a_failure_until_it_is_mended(
 def test_it_waits_for_its_hour_and_makes_up_for_missed_days(
     writer: Any, compactors: Callable[..., Compactor], clock: Clock, tmp_path: Path
 ) -> None:
-    """Nothing an hour before; what came since is merged at the hour of a later day."""
+    """Nothing is merged before the hour; newer files are merged in the hour of a later day."""
     clock(timedelta(hours=-1))
     fill(writer)
     compactor = compactors(workers_dir=tmp_path)
@@ -167,7 +167,7 @@ def test_it_waits_for_its_hour_and_makes_up_for_missed_days(
     eventually(lambda: live(writer.folder) == 1, 60)
     (today,) = eventually(lambda: list(tmp_path.glob("compacted-*")))
     fill(writer, 1)
-    today.rename(tmp_path / "compacted-2000-01-01")  # as a day later, whatever was missed since
+    today.rename(tmp_path / "compacted-2000-01-01")  # as if the last compaction were days ago
     eventually(lambda: live(writer.folder) == 1, 60)
     assert compactor.problems() == []
 
@@ -178,7 +178,7 @@ def test_workers_of_one_server_take_turns(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever comes second on that day starts no process."""
+    """The second worker of a server starts no compaction process on the same day."""
     starts = tmp_path / "starts"
     counted = program(tmp_path / "python", f'echo >> {starts}\nexec {sys.executable} "$@"')
     monkeypatch.setattr(sys, "executable", counted)
@@ -196,7 +196,7 @@ def test_workers_of_one_server_take_turns(
 def test_another_job_at_work_is_waited_for(
     writer: Any, compactors: Callable[..., Compactor], tmp_path: Path
 ) -> None:
-    """The routines or a proxy elsewhere hold the store: that is no failure."""
+    """A lock held by another job is no failure; compaction runs once it is released."""
     fill(writer)
     with locked(writer.folder / ".compact.lock"):
         compactor = compactors(workers_dir=tmp_path)
@@ -209,7 +209,7 @@ def test_another_job_at_work_is_waited_for(
 def test_a_damaged_file_is_put_aside_and_said(
     writer: Any, compactors: Callable[..., Compactor], tmp_path: Path
 ) -> None:
-    """As by the command: the others become one, the log names it, and that is no failure."""
+    """A damaged file is quarantined and logged, the others are merged; no problem is reported."""
     damaged, *_others = fill(writer, 3)
     flip_a_page(damaged)
     compactor = compactors(workers_dir=tmp_path)
@@ -226,7 +226,7 @@ def test_one_that_stands_still_is_ended_and_said(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No sign of life for too long: a reason; it goes when the next attempt succeeds."""
+    """A compaction without progress is killed and reported until the next attempt succeeds."""
     fill(writer)
     with monkeypatch.context() as patch:
         patch.setattr(compaction, "SILENT_SECONDS", 0.2)
@@ -243,7 +243,7 @@ def test_an_end_does_not_wait_for_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A server that is told to end ends its compaction, which is no failure."""
+    """Closing the compactor kills its process, and that is not reported as a failure."""
     pid = tmp_path / "pid"
     sleeps = program(
         tmp_path / "python", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 600"
