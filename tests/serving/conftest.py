@@ -1,4 +1,4 @@
-"""A running proxy: in a thread for most tests, in a process of its own where one must die."""
+"""A running proxy: in a thread for most tests, in a child process where a test kills it."""
 
 import itertools
 import json
@@ -29,45 +29,45 @@ _NUMBERS = itertools.count(1)
 
 @dataclass
 class Proxy:
-    """A proxy and where it keeps what it writes."""
+    """A proxy's HTTP client and the settings with its file locations."""
 
     http: httpx.Client
     settings: Settings
 
     def predict(self, *rows: dict[str, Any], **options: Any) -> httpx.Response:
-        """Send rows to /predict."""
+        """Return the response of /predict to rows."""
         return self.http.post("/predict", json={"instances": rows}, **options)
 
     def health(self) -> dict[str, Any]:
-        """Return what /health says."""
+        """Return the body of /health."""
         return self.http.get("/health").json()
 
     def wait_ready(self) -> "Proxy":
-        """Wait until a model is loaded."""
+        """Wait until /ready returns 200; return the proxy."""
         eventually(lambda: self.http.get("/ready").status_code == 200, 60)
         return self
 
     def wait_for(self, **expected: Any) -> dict[str, Any]:
-        """Wait until /health says what is expected; return it."""
+        """Wait until /health has the expected fields; return its body."""
         return eventually(lambda: (h := self.health()).items() >= expected.items() and h)
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the log's lines."""
+        """Return the log's entries."""
         text = self.settings.log_file.read_text("utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
     def journals(self) -> list[Path]:
-        """Return the journals."""
+        """Return the paths of the journals."""
         return sorted(self.settings.journal_dir.glob("*.jsonl"))
 
     def parquet(self) -> list[Path]:
-        """Return the captured files."""
+        """Return the paths of the captured Parquet files."""
         return sorted(self.settings.inference_store.glob("*.parquet"))
 
 
 @contextmanager
 def threaded(settings: Settings) -> Iterator[Proxy]:
-    """Run a proxy in a thread of this process, on a port of its own."""
+    """Run a proxy in a thread of this process on a free port; yield it when it is started."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen(128)
@@ -121,7 +121,7 @@ def threaded_fixture() -> Callable[..., Any]:
 
 @pytest.fixture(name="spawned", scope="session")
 def spawned_fixture() -> Callable[..., Any]:
-    """Return the context manager that runs a proxy in a process of its own."""
+    """Return the context manager that runs a proxy in a child process."""
     return spawned
 
 
@@ -133,7 +133,7 @@ def eventually_fixture() -> Callable[..., Any]:
 
 @pytest.fixture
 def new_model() -> Callable[[], str]:
-    """Return a function that makes up a name for a registered model."""
+    """Return a function that returns a new name for a registered model."""
     return lambda: f"machine-{next(_NUMBERS)}-{os.getpid()}"
 
 
@@ -144,7 +144,7 @@ def two_workers(
     settings_for: Callable[..., Settings],
     free_port: Callable[[], int],
 ) -> Callable[..., Any]:
-    """Return a function that runs a proxy of two workers, in a process, on a model of its own."""
+    """Return a function that runs a proxy with two workers in a child process, on a new model."""
 
     def run(**changes: Any) -> Any:
         name = new_model()
@@ -156,7 +156,7 @@ def two_workers(
 
 @pytest.fixture
 def gate(mlflow_server: str, free_port: Callable[[], int]) -> Iterator[Gate]:
-    """Yield an open gate to the server."""
+    """Yield an open gate to the MLflow server."""
     gate = Gate(mlflow_server, free_port())
     gate.open()
     yield gate
@@ -168,7 +168,7 @@ def gate(mlflow_server: str, free_port: Callable[[], int]) -> Iterator[Gate]:
 
 @pytest.fixture
 def settings_for(mlflow_server: str, tmp_path: Path) -> Callable[..., Settings]:
-    """Return a function that makes settings for a model, with folders of this test's own."""
+    """Return a function that returns settings for a model, with this test's folders."""
 
     def make(name: str, **changes: Any) -> Settings:
         settings = Settings(
@@ -188,7 +188,7 @@ def settings_for(mlflow_server: str, tmp_path: Path) -> Callable[..., Settings]:
 
 @pytest.fixture
 def start(settings_for: Callable[..., Settings]) -> Iterator[Callable[..., Proxy]]:
-    """Return a function that starts a proxy for a model; all are stopped after the test."""
+    """Yield a function that starts a proxy for a model; all are stopped after the test."""
     with ExitStack() as stack:
         yield lambda name, **changes: stack.enter_context(threaded(settings_for(name, **changes)))
 
@@ -200,9 +200,9 @@ def proxy(
     register_version: Callable[..., int],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Proxy]:
-    """Yield a ready proxy of one version, for tests that only ask.
+    """Yield a ready proxy of one version, for tests that only send requests.
 
-    A module that flips its alias sets `POLL_SECONDS`.
+    A module that flips the alias sets `POLL_SECONDS`.
     """
     name = f"machine-shared-{next(_NUMBERS)}-{os.getpid()}"
     register_version(name, "v1.2.0", threshold=0.25)

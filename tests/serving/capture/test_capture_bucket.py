@@ -71,7 +71,7 @@ def test_what_was_compacted_is_not_uploaded_again(bucket: str, tmp_path: Path) -
 def test_a_failed_upload_ends_the_round(
     object_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No journal is deleted, and the remaining ones are not tried against an unreachable store."""
+    """A failed upload ends the round: the other journals are not tried, and none is deleted."""
     point_at(object_store, monkeypatch)
     journals = [write_journal(tmp_path / "j", f"s{number}") for number in range(3)]
     outcomes = list(collect(Store(f"s3://no-such-{uuid.uuid4().hex}/x", tmp_path / "j")))

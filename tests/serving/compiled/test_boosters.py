@@ -1,4 +1,4 @@
-"""XGBoost, LightGBM and CatBoost: served from the files of their own formats, equal to pyfunc."""
+"""XGBoost, LightGBM and CatBoost: served from their native formats, with pyfunc's outputs."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def served(folder: Path, **settings: Any) -> Scorer:
 
 
 def agrees(folder: Path) -> None:
-    """Compare with pyfunc: all rows, some, and one."""
+    """Assert that the scorer has a shortcut and equals pyfunc on all rows, on 50, and on one."""
     scorer, plain = served(folder), mlflow.pyfunc.load_model(str(folder))
     assert scorer.shortcut is not None
     rows = [[None if v != v else v for v in row] for row in FRAME.to_numpy().tolist()]
@@ -50,7 +50,7 @@ def agrees(folder: Path) -> None:
 
 
 def xgboost_models() -> dict[str, Any]:
-    """Return fitted models of each kind."""
+    """Return fitted XGBoost models of each kind."""
     xgboost = pytest.importorskip("xgboost", reason="xgboost is an optional extra")
     small = {"n_estimators": 30, "max_depth": 3, "n_jobs": 1}
     data = xgboost.DMatrix(FRAME, KIND)
@@ -66,7 +66,7 @@ def xgboost_models() -> dict[str, Any]:
 
 @pytest.mark.parametrize("form", ["ubj", "json"])
 def test_xgboost_is_served_from_its_own_file(form: str, tmp_path: Path) -> None:
-    """Boosters, classifiers and regressors, in both of its formats: equal to pyfunc, no switch."""
+    """Boosters, classifiers and regressors in both formats equal pyfunc, without ALLOW_PICKLE."""
     signature = infer_signature(FRAME, np.zeros(3))
     for name, model in xgboost_models().items():
         folder = tmp_path / name
@@ -77,7 +77,7 @@ def test_xgboost_is_served_from_its_own_file(form: str, tmp_path: Path) -> None:
 
 
 def odd_xgboost_models() -> dict[str, tuple[Any, str, Any]]:
-    """Return models whose own call knows more than their trees, with a method and a frame."""
+    """Return models whose output depends on more than their trees, with a method and a frame."""
     xgboost = pytest.importorskip("xgboost", reason="xgboost is an optional extra")
     small = {"n_estimators": 30, "max_depth": 3, "n_jobs": 1}
     stopped = xgboost.XGBRegressor(**small, early_stopping_rounds=2)
@@ -113,7 +113,7 @@ def odd_xgboost_models() -> dict[str, tuple[Any, str, Any]]:
 
 
 def quick_xgboost_models() -> dict[str, tuple[Any, str, Any]]:
-    """Return models that few rows are scored of without the library's own call."""
+    """Return models for which few rows are scored without XGBoost's own predict call."""
     found = xgboost_models()
     plain = ("classifier", "regressor", "forest")
     quick: dict[str, tuple[Any, str, Any]] = {n: (found[n], "predict", FRAME) for n in plain}
@@ -124,7 +124,7 @@ def quick_xgboost_models() -> dict[str, tuple[Any, str, Any]]:
 
 
 def test_an_array_gives_what_xgboost_gives() -> None:
-    """Any number of rows, with missing values, on thresholds, of every kind of model."""
+    """Compiled output equals XGBoost's for every kind of model, batch size and missing values."""
     models = {**quick_xgboost_models(), **odd_xgboost_models()}
     models["three classes"] = (xgboost_models()["three classes"], "predict_proba", FRAME)
     for name, (model, method, frame) in models.items():
@@ -137,7 +137,7 @@ def test_an_array_gives_what_xgboost_gives() -> None:
 
 
 def test_few_rows_do_not_wait_for_xgboost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own call takes longer than all the rest of a request."""
+    """Few rows are scored without XGBoost's predict call, which takes most of a request's time."""
     models = quick_xgboost_models()
     compiled = {name: compile_method(model, method) for name, (model, method, _) in models.items()}
     monkeypatch.delattr("xgboost.Booster.inplace_predict")
@@ -146,7 +146,7 @@ def test_few_rows_do_not_wait_for_xgboost(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_lightgbm_is_served_from_its_own_file(tmp_path: Path) -> None:
-    """A native booster is text, an estimator is skops: both equal to pyfunc, no switch."""
+    """A native booster (text) and estimators (skops) equal pyfunc, without ALLOW_PICKLE."""
     lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is an optional extra")
     signature = infer_signature(FRAME, np.zeros(3))
     quiet = {"verbose": -1, "num_threads": 1}
@@ -174,7 +174,7 @@ def test_lightgbm_is_served_from_its_own_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["cbm", "json"])
 def test_catboost_is_served_from_its_own_file(form: str, tmp_path: Path) -> None:
-    """Classes, several of them, and numbers, in both formats that are data: equal to pyfunc."""
+    """Classifiers and regressors in both data formats (cbm, json) equal pyfunc."""
     catboost = pytest.importorskip("catboost", reason="catboost is an optional library")
     quiet = {"iterations": 30, "depth": 3, "verbose": False, "thread_count": 1}
     quiet |= {"allow_writing_files": False}
@@ -198,7 +198,7 @@ def test_catboost_is_served_from_its_own_file(form: str, tmp_path: Path) -> None
 
 
 def test_catboost_as_a_program_needs_the_switch(tmp_path: Path) -> None:
-    """Its formats that are no data of its own (ONNX, code) are refused without ALLOW_PICKLE."""
+    """A CatBoost model saved as Python code is refused without ALLOW_PICKLE."""
     catboost = pytest.importorskip("catboost", reason="catboost is an optional library")
     model = catboost.CatBoostRegressor(iterations=2, verbose=False, allow_writing_files=False)
     folder = tmp_path / "model"
@@ -214,7 +214,7 @@ def test_catboost_as_a_program_needs_the_switch(tmp_path: Path) -> None:
 
 
 def test_a_pickled_estimator_needs_the_switch(tmp_path: Path) -> None:
-    """LightGBM's estimators that MLflow pickled are refused without ALLOW_PICKLE."""
+    """A LightGBM estimator saved with cloudpickle is refused without ALLOW_PICKLE."""
     lightgbm = pytest.importorskip("lightgbm", reason="lightgbm is an optional extra")
     model = lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(FRAME, AMOUNT)
     mlflow.lightgbm.save_model(
@@ -229,7 +229,7 @@ def test_a_pickled_estimator_needs_the_switch(tmp_path: Path) -> None:
 
 
 def test_a_class_that_a_flavour_names_is_one_of_its_own(tmp_path: Path) -> None:
-    """A `model_class` that is none of XGBoost's is not imported."""
+    """A `model_class` outside XGBoost is refused, and so is a model file that cannot be read."""
     model = xgboost_models()["classifier"]
     folder = tmp_path / "model"
     mlflow.xgboost.save_model(
@@ -246,7 +246,7 @@ def test_a_class_that_a_flavour_names_is_one_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_booster_at_the_end_of_a_pipeline_is_data(tmp_path: Path) -> None:
-    """scikit-learn's flavour with XGBoost inside: skops holds the booster as bytes."""
+    """A scikit-learn pipeline with an XGBoost booster, stored as bytes by skops, equals pyfunc."""
     xgboost = pytest.importorskip("xgboost", reason="xgboost is an optional extra")
     last = xgboost.XGBRegressor(n_estimators=20, n_jobs=1)
     model = make_pipeline(StandardScaler(), last).fit(FRAME, AMOUNT)
@@ -263,7 +263,7 @@ def test_a_booster_at_the_end_of_a_pipeline_is_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [None, {"output_margin": True}, {"output_margin": False}])
 def test_parameters_of_a_signature_reach_xgboost(given: Any, tmp_path: Path) -> None:
-    """As MLflow's flavour passes them: the signature's default too, and none that is unknown."""
+    """Parameters, or the signature's defaults, are passed as MLflow does; unknown ones are not."""
     xgboost = pytest.importorskip("xgboost", reason="xgboost is an optional extra")
     model = xgboost.XGBClassifier(n_estimators=3).fit(FRAME, KIND)
     for name, one in (("estimator", model), ("booster", model.get_booster())):

@@ -1,4 +1,4 @@
-"""Compiled pipelines: the estimator's own output on any row, by look-ups and bare arithmetic."""
+"""Compiled pipelines: the estimator's own output on any row, by table look-ups and arithmetic."""
 
 from collections.abc import Callable
 from functools import cache
@@ -55,7 +55,7 @@ FEATURES = [
 
 @cache
 def churn() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return customers with text columns and missing values, two kinds of them, and an amount."""
+    """Return a frame of customers with text and missing values, their class, and an amount."""
     rng = np.random.default_rng(0)
     n = 400
     frame = pd.DataFrame(
@@ -74,12 +74,12 @@ def churn() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 
 
 def columns(encoder: Any, numeric: Any) -> ColumnTransformer:
-    """Return a transformer of the text columns and of the numbers, by name."""
+    """Return a transformer that encodes the text columns and transforms the numeric ones."""
     return make_column_transformer((encoder, TEXT), (numeric, NUMBERS))
 
 
 def filled(*steps: Any) -> Any:
-    """Return steps after an imputer."""
+    """Return a pipeline of a median imputer and further steps."""
     return make_pipeline(SimpleImputer(strategy="median"), *steps)
 
 
@@ -222,7 +222,7 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
 
 @cache
 def scored(name: str) -> tuple[Scorer, Callable[[Any], Any]]:
-    """Return a fitted model's scorer, and its own method on a frame of rows."""
+    """Return a fitted model's scorer, and the estimator's own method as a function of rows."""
     build, method = MODELS[name]
     frame, gone, amount = churn()
     model = clone(build()).fit(frame, amount if method == "amount" else gone)
@@ -245,7 +245,7 @@ ROW = st.tuples(st.none() | WORDS, WORDS, st.none() | AMOUNTS, AMOUNTS).map(list
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_pipeline_is_compiled(name: str) -> None:
-    """Text columns, scalers, bins, averages: each has a shortcut, right on the data's own rows."""
+    """Each pipeline has a shortcut, and its output equals the estimator's on the training rows."""
     scorer, plain = scored(name)
     assert scorer.shortcut is not None
     frame, _, _ = churn()
@@ -260,7 +260,7 @@ def test_a_pipeline_is_compiled(name: str) -> None:
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(ROW, min_size=1, max_size=4))
 def test_any_row_gets_the_estimators_output(name: str, rows: list[list[Any]]) -> None:
-    """Unseen categories, nulls, odd text, huge numbers: the same values or the same refusal."""
+    """Unseen categories, nulls, odd text and huge numbers: equal values, or both raise."""
     scorer, plain = scored(name)
     with np.errstate(all="ignore"):
         try:
@@ -274,7 +274,7 @@ def test_any_row_gets_the_estimators_output(name: str, rows: list[list[Any]]) ->
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_row_has_one_score_whoever_is_asked_about_beside_it(name: str) -> None:
-    """Rows of several requests are scored together; not one bit may depend on the company."""
+    """A row's score is bitwise equal alone and in a batch of any size."""
     scorer, _ = scored(name)
     frame, _, _ = churn()
     rows = [[None if v is None or v != v else v for v in row] for row in frame.values.tolist()]
@@ -287,7 +287,7 @@ def test_a_row_has_one_score_whoever_is_asked_about_beside_it(name: str) -> None
 
 
 def same(found: Any, expected: np.ndarray) -> None:
-    """Compare labels exactly and numbers to 1e-12."""
+    """Assert that labels are equal and numbers agree to 1e-12."""
     if expected.dtype.kind in "OUT":
         assert list(found) == list(expected)
     else:
@@ -295,7 +295,7 @@ def same(found: Any, expected: np.ndarray) -> None:
 
 
 def test_an_encoder_with_many_categories_is_asked_itself() -> None:
-    """A table of 3,000 × 3,000 numbers would be too large; the plain path stays in charge."""
+    """3,000 categories, a 3,000 × 3,000 table, are not compiled; the estimator's method is used."""
     words = pd.DataFrame({"word": [f"w{number}" for number in range(3000)]}).astype("str")
     model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge()).fit(words, range(3000))
     scorer = Scorer(model.predict, Inputs([Feature("word", "string", nullable=False)]), None)

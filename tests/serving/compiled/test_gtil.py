@@ -1,4 +1,4 @@
-"""Trees by Treelite's GTIL: one configuration for all calls, and its public way without that."""
+"""Trees by Treelite's GTIL: one configuration for all calls, public function as a fallback."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def test_a_call_makes_no_configuration(
     compiled: tuple[HistGradientBoostingClassifier, Callable[[], ArrayMethod]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It takes as long as all trees of a row; each call of the public function makes one."""
+    """Fifty calls serialize one configuration, which costs as much as scoring a row."""
     model, compile_margins = compiled
     made: list[str] = []
     before = gtil.GTILConfig.to_json
@@ -45,7 +45,7 @@ def test_another_release_of_treelite_is_asked_by_its_public_function(
     compiled: tuple[HistGradientBoostingClassifier, Callable[[], ArrayMethod]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The quick way is not promised by the library."""
+    """Without the private `_predict_impl`, the public `predict_per_tree` gives the same margins."""
     model, compile_margins = compiled
     predict = gtil._predict_impl
     monkeypatch.setattr(

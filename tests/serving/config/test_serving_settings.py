@@ -1,4 +1,4 @@
-"""Settings come from the environment, once, and say what is wrong with it."""
+"""Settings from environment variables: defaults, parsing, and error messages."""
 
 import hashlib
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Read:
 
 
 def test_unset_and_empty_variables_take_the_defaults(read: Read) -> None:
-    """An empty line of a copied .env changes nothing."""
+    """An empty or blank variable, as in a copied .env, has the default."""
     plain = read()
     assert plain.threshold is None
     assert plain.journal_dir == Path("monitoring/inference_store/journal")
@@ -67,7 +67,7 @@ def test_every_variable_is_read(read: Read) -> None:
 
 
 def test_the_quiet_hour_can_be_none(read: Read) -> None:
-    """Unset it is three o'clock; of several models the first one's proxy has it."""
+    """COMPACT_HOUR is 3 by default, `none` disables it; of several models only the first has it."""
     assert read().compact_hour == 3
     assert read(COMPACT_HOUR="0").compact_hour == 0
     assert read(COMPACT_HOUR="None").compact_hour is None
@@ -77,7 +77,7 @@ def test_the_quiet_hour_can_be_none(read: Read) -> None:
 
 
 def test_journal_folder_can_be_elsewhere(read: Read) -> None:
-    """Journals are local even where the store is not."""
+    """JOURNAL_DIR overrides the default, which is a local folder even for a store on S3."""
     settings = read(INFERENCE_STORE="s3://bucket/pre/fix/")
     assert settings.inference_store == "s3://bucket/pre/fix"
     assert settings.journal_dir == Path("var/journal/bucket-pre-fix")
@@ -112,7 +112,7 @@ def test_journal_folder_can_be_elsewhere(read: Read) -> None:
     ],
 )
 def test_a_bad_value_names_its_variable(read: Read, name: str, value: str, must: str) -> None:
-    """One line that names the variable and what it must be, and never repeats its text."""
+    """The error is one line with the variable and the allowed values, without the given value."""
     with pytest.raises(SettingsError) as raised:
         read(**{name: value})
     text = str(raised.value)
@@ -123,7 +123,7 @@ def test_a_bad_value_names_its_variable(read: Read, name: str, value: str, must:
 
 
 def test_settings_are_frozen_and_know_their_names() -> None:
-    """Nobody changes them, and a misspelt name is no silent default."""
+    """Assigning to a field raises, and so does an unknown field name."""
     with pytest.raises(ValueError, match="frozen"):
         Settings().model_name = "other"
     with pytest.raises(ValueError, match="modelname"):
@@ -131,21 +131,21 @@ def test_settings_are_frozen_and_know_their_names() -> None:
 
 
 def test_secrets_are_not_shown(read: Read) -> None:
-    """Neither keys nor the pseudonym key appear in the settings' text."""
+    """Neither the API keys nor the pseudonym key appear in the settings' repr."""
     text = repr(read(API_KEYS="hush-hush", PSEUDONYM_KEY="very-secret"))
     assert "hush" not in text
     assert "secret" not in text
 
 
 def test_env_example_lists_every_variable() -> None:
-    """What operators read and what the proxy reads are the same variables."""
+    """Every settings variable is listed in .env.example."""
     lines = (Path(__file__).parents[3] / ".env.example").read_text("utf-8").splitlines()
     listed = {line.split("=")[0] for line in lines if "=" in line and not line.startswith("#")}
     assert {name.upper() for name in Settings.model_fields} <= listed
 
 
 def test_a_registry_of_its_own_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow's own variable wins over `REGISTRY_URI`; what is no registry is refused by name."""
+    """MLFLOW_REGISTRY_URI overrides REGISTRY_URI; an unsupported URI is refused by name."""
     assert Settings.from_env().mlflow_registry_uri == ""
     monkeypatch.setenv("REGISTRY_URI", "http://registry:5000/")
     assert Settings.from_env().mlflow_registry_uri == "http://registry:5000"

@@ -1,4 +1,4 @@
-"""A canary answers its share, whole and sticky, is compared, and stops itself when it is worse."""
+"""Canary: share of requests, stickiness, comparison with the champion, automatic stop."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -30,30 +30,30 @@ Register = Callable[..., int]
 
 @pytest.fixture
 def model(new_model: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the name of a model of its own, which the commands of this test are about."""
+    """Return a new model name and set `MODEL_NAME` to it for the registry commands."""
     name = new_model()
     monkeypatch.setenv("MODEL_NAME", name)
     return name
 
 
 def command(text: str) -> None:
-    """Run a command of the registry."""
+    """Run a registry command and assert that it succeeds."""
     assert main(text.split()) == 0
 
 
 def canary(proxy: Any) -> Any:
-    """Return what health says of the canary."""
+    """Return the canary's entry in /health."""
     return proxy.health()["canary"]
 
 
 def share(proxy: Any) -> Any:
-    """Return the percent that the canary answers; None where it answers none."""
+    """Return the canary's share in percent, or None without a canary or a share."""
     found = canary(proxy)
     return found["share"] if found else None
 
 
 def ask(proxy: Any, request: str, **fields: Any) -> tuple[str, str, float]:
-    """Ask with one row; return the release, that of the row, and the threshold."""
+    """Predict one row; return the response's release, the row's release, and the threshold."""
     answer = proxy.predict({**ROW, **fields}, headers={"X-Request-ID": request})
     assert answer.status_code == 200
     body = answer.json()
@@ -64,7 +64,7 @@ def test_a_share_is_answered_by_the_canary_whole_and_sticky(
     model: str, register_version: Register, start: Callable[..., Any],
     eventually: Callable[..., Any], mlflow_server: str,
 ) -> None:  # fmt: skip
-    """Own threshold and capture; a person stays with a version; stop, and promote, end it."""
+    """The share is met, an entity sticks to a version, and stop or promote ends the canary."""
     register_version(model, "v1.0.0", threshold=0.3)
     second = register_version(model, "v1.1.0", threshold=0.6, seed=5, alias=None)
     proxy = start(
@@ -107,7 +107,7 @@ def test_a_share_is_answered_by_the_canary_whole_and_sticky(
 
 
 def captured(proxy: Any) -> list[Any]:
-    """Return the captured files once a job has asked the proxy to rotate."""
+    """Return the captured files after a rotation request, once no row is pending."""
     from core.store.places import ROTATE_REQUEST
     from tests.live import eventually as wait
 
@@ -120,7 +120,7 @@ def captured(proxy: Any) -> list[Any]:
 def test_the_ledger_has_what_was_done_with_canaries(
     model: str, register_version: Register, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Start with its share, stop, and what is refused: no champion, no canary, the champion."""
+    """The ledger records start with its share and stop; invalid starts and stops are refused."""
     register_version(model, "v1.0.0", alias=None)
     register_version(model, "v1.1.0", seed=1, alias=None)
     register_version(model, "v2.0.0", alias=None, change=narrower)
@@ -140,7 +140,7 @@ def test_the_ledger_has_what_was_done_with_canaries(
 
 
 def narrower(contract: ModelContract) -> ModelContract:
-    """Return a contract that breaks clients."""
+    """Return a contract that narrows a range, which breaks clients."""
     first, *others = contract.features
     return replace(contract, features=(replace(first, max=50.0), *others))
 
@@ -149,7 +149,7 @@ def test_a_refused_canary_costs_nobody_an_answer(
     model: str, register_version: Register, start: Callable[..., Any],
     eventually: Callable[..., Any], mlflow_server: str,
 ) -> None:  # fmt: skip
-    """An alias by hand on a version that breaks clients: told, and the champion answers."""
+    """A canary alias set on a version that breaks clients is reported; the champion answers."""
     register_version(model, "v1.0.0")
     share = {names.TAG_CANARY_SHARE: "100"}
     register_version(model, "v2.0.0", alias="canary", change=narrower, tags=share)
@@ -167,7 +167,7 @@ def test_a_canary_that_is_worse_stops_itself_everywhere(
     model: str, register_version: Register, start: Callable[..., Any],
     eventually: Callable[..., Any], capsys: pytest.CaptureFixture[str], mlflow_server: str,
 ) -> None:  # fmt: skip
-    """It flags everybody: one proxy sees that, the other heeds it, the next command ends it."""
+    """A canary that flags every row is stopped by one proxy, then by the other; history has it."""
     register_version(model, "v1.0.0", threshold=0.999)
     register_version(model, "v1.1.0", threshold=0.0, seed=5, alias=None)
     seeing = start(model, poll_seconds=0.5, proxy_name="seeing", canary_alpha=0.05).wait_ready()
@@ -193,7 +193,7 @@ def test_a_canary_that_is_worse_stops_itself_everywhere(
      (trials.FLAGGED, (400, 3)), (trials.DIFFERING, (0, 60))],
 )  # fmt: skip
 def test_each_measure_can_stop_it(outcome: str, bad: tuple[int, int]) -> None:
-    """Of 1,000 requests beside 100 of the canary's; what both do alike stops nothing."""
+    """Each worse measure stops a canary of 100 in 1,000 requests; equal rates do not."""
     settings = Settings(mlflow_tracking_uri="http://127.0.0.1:1")
     counts = {("champion", "requests"): 900, ("canary", "requests"): 100}
     alike = {("canary", "compared"): 100, ("canary", "differing"): 10}
@@ -207,24 +207,24 @@ def test_each_measure_can_stop_it(outcome: str, bad: tuple[int, int]) -> None:
 
 
 class Stopping:
-    """A canary that its thread stops right after the first look at it."""
+    """A canary whose trial is stopped by another thread after the first read of it."""
 
     alias, stopped, tally = "canary", None, Tally(1.0)
 
     def __init__(self) -> None:
-        """Answer as version 2."""
+        """Prepare one read that returns version 2."""
         version = SimpleNamespace(name="machine", number=2)
         model = SimpleNamespace(version=version, release="v2", source="registry")
         self._looks = iter([SimpleNamespace(model=model)])
 
     @property
     def trial(self) -> Any:
-        """Return what answers now."""
+        """Return the trial at the first read, None afterwards."""
         return next(self._looks, None)
 
 
 def test_numbers_can_be_read_while_a_canary_is_stopped(tmp_path: Path) -> None:
-    """The thread that stops it and the one that reads the numbers know nothing of each other."""
+    """The gauges read the trial once, so a concurrent stop raises nothing."""
     settings = Settings(
         model_name="machine", inference_store=tmp_path / "store", log_file=tmp_path / "app.log"
     )

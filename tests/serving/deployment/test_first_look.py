@@ -1,4 +1,4 @@
-"""A worker that starts waits for its model; how long depends on whether anybody else serves."""
+"""A starting worker waits for its model, longer if another worker serves it."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ NOTHING = ("", "champion", "", "", "")
 
 
 def sibling(folder: Path, labels: tuple[str, ...]) -> Metrics:
-    """Return the running numbers of another worker that serves this."""
+    """Return the started metrics of another worker that publishes these labels."""
     made = Metrics(folder, lambda: {"serving_workers": {labels: 1}})
     made.start()
     return made
@@ -32,7 +32,7 @@ def sibling(folder: Path, labels: tuple[str, ...]) -> Metrics:
 def test_only_a_living_worker_with_a_model_that_takes_requests_serves(
     tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
-    """One that starts, has no model, or has ended, is nobody to send requests to."""
+    """A worker that is starting, has no model, or has ended does not count as serving."""
     mine = Metrics(tmp_path, dict)
     other = sibling(tmp_path, SERVED)
     empty = sibling(tmp_path, NOTHING)
@@ -57,14 +57,14 @@ def _lived(numbers: Any) -> float:
 def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., Any]
 ) -> None:
-    """Alone it answers 503 after a while; beside another it takes no request without a model."""
+    """Alone, the worker's wait times out; beside a serving worker it waits until it has a model."""
     monkeypatch.setattr(module, "_FIRST_LOOK_SECONDS", 0.05)
     settings = Settings(
         model_name="machine", inference_store=tmp_path / "store", log_file=tmp_path / "app.log"
     )
     mine = Metrics(tmp_path, dict)
     made = Deployment(settings, JsonLog(settings.log_file), mine)
-    made._wait_for_version()  # nobody else serves
+    made._wait_for_version()  # no other worker serves
     other = sibling(tmp_path, SERVED)
     other.serving()
     eventually(lambda: mine.others_serve("machine"))
@@ -75,10 +75,10 @@ def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
         return others_serve(model)
 
     monkeypatch.setattr(mine, "others_serve", noted)
-    made.follower.looked.set()  # and nothing came of it
+    made.follower.looked.set()  # the first look gave no model
     waiting = threading.Thread(target=made._wait_for_version, daemon=True)
     waiting.start()
-    for _ in range(3):  # it has looked around, and waits again
+    for _ in range(3):  # it has checked the other workers and waits again
         assert asked.acquire(timeout=60)
     assert waiting.is_alive()
     made.follower.served = object()  # type: ignore[assignment]
@@ -92,11 +92,11 @@ def test_a_worker_that_starts_beside_one_that_serves_refuses_nobody(
 def test_a_starting_worker_ends_when_told_to(
     tmp_path: Path, free_port: Callable[[], int], eventually: Callable[..., Any]
 ) -> None:
-    """SIGTERM while MLflow is silent at the first look: the process ends before the look does."""
+    """SIGTERM during a first look at an unresponsive MLflow ends the process before the timeout."""
     over = threading.Event()
     silent = WrongServer(lambda _request: over.wait())
     threading.Thread(target=silent.serve_forever, args=(0.02,), daemon=True).start()
-    # A look that takes longer than this test waits for the end.
+    # The look's timeout exceeds this test's wait for the process's end.
     patient = "from core.mlflow_client import client; client.CALL_SECONDS = 600.0"
     serve = f"{patient}; from serving.__main__ import main; main(['--port', '{free_port()}'])"
     environ = {

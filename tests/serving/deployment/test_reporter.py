@@ -1,4 +1,4 @@
-"""What proxies report to MLflow, and what commands and the panel make of it."""
+"""Proxy reports in MLflow, and their use by the commands and the panel."""
 
 import time
 from collections.abc import Callable
@@ -24,13 +24,13 @@ Register = Callable[..., int]
 
 
 def states(registry: Registry) -> dict[str, ProxyState]:
-    """Return what each proxy reports; asked for without pause, SQLite would let nobody write."""
+    """Return each proxy's reported state; the pause lets others write to MLflow's SQLite."""
     time.sleep(0.3)
     return {report.state.proxy: report.state for report in read_reports(registry)}
 
 
 def narrower(contract: ModelContract) -> ModelContract:
-    """Return a contract that breaks clients."""
+    """Return a contract that narrows a range, which breaks clients."""
     first, *others = contract.features
     return replace(contract, features=(replace(first, max=50.0), *others))
 
@@ -45,7 +45,7 @@ def test_promote_waits_for_proxies_and_names_who_refuses(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Two adopt, and one with another alias is named; who refuses is named at every place."""
+    """Promote waits for two proxies; one with another alias, and later refusals, are reported."""
     name = new_model()
     monkeypatch.setenv("MODEL_NAME", name)
     registry = Registry(name, mlflow_server)
@@ -72,7 +72,7 @@ def test_promote_waits_for_proxies_and_names_who_refuses(
     assert states(registry)["other"].threshold == "0.05"
     assert main(["rollback", "--reason", "worse", "--wait", "60"]) == 0
 
-    # Whoever flips by hand breaks clients; the proxies refuse, and say so at every place.
+    # An alias set without the command breaks clients; list, panel and metrics show the refusal.
     capsys.readouterr()
     registry.set_alias(names.CHAMPION, 3)
     eventually(
@@ -103,7 +103,7 @@ def test_a_refusal_ends_the_wait(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The alias has moved, the proxy trusts no such file: the command says who and why, code 3."""
+    """A refusing proxy ends the wait with exit code 3 and is named; the alias has moved."""
     name = new_model()
     monkeypatch.setenv("MODEL_NAME", name)
     register_version(name, "v1.0.0")
@@ -124,7 +124,7 @@ def test_a_refusal_ends_the_wait(
 def test_two_workers_have_one_report_and_it_goes_with_them(
     two_workers: Callable[..., Any], mlflow_server: str, eventually: Callable[..., Any]
 ) -> None:
-    """One report for two workers; it ends with them."""
+    """Two workers of a server have one report, which is removed when the server stops."""
     with two_workers() as (process, proxy):
         registry = Registry(proxy.settings.model_name, mlflow_server)
         (port,) = (proxy.http.base_url.port,)
@@ -139,7 +139,7 @@ def test_two_workers_have_one_report_and_it_goes_with_them(
 def test_an_old_report_is_taken_over_and_a_forgotten_one_removed(
     register_version: Register, new_model: Callable[[], str], mlflow_server: str
 ) -> None:
-    """A proxy that was killed leaves its run; the next of its name writes there."""
+    """A new proxy reuses the run of a killed one of its name; older reports are removed."""
     registry = Registry(new_model(), mlflow_server)
     register_version(registry.name)
     now = datetime.now(UTC)
@@ -158,7 +158,7 @@ def test_an_old_report_is_taken_over_and_a_forgotten_one_removed(
 def test_a_forgotten_proxy_is_seen_again_as_soon_as_it_reports(
     register_version: Register, new_model: Callable[[], str], mlflow_server: str
 ) -> None:
-    """Another's tidying ended the run of one that stood still for a day; it gets a new one."""
+    """A proxy whose stale run was ended by another's clean-up gets a new run at its next report."""
     registry = Registry(new_model(), mlflow_server)
     register_version(registry.name)
     now = datetime.now(UTC)
@@ -174,7 +174,7 @@ def test_a_forgotten_proxy_is_seen_again_as_soon_as_it_reports(
 def test_a_report_that_is_being_written_is_not_forgotten(
     register_version: Register, new_model: Callable[[], str], mlflow_server: str
 ) -> None:
-    """Its run is there before what it says; another proxy's tidying would hide it for ever."""
+    """A run whose report is not written yet survives clean-up and is used for the report."""
     registry = Registry(new_model(), mlflow_server)
     register_version(registry.name)
     now = datetime.now(UTC)
@@ -194,10 +194,10 @@ def test_following_goes_on_where_nothing_can_be_reported(
     mlflow_server: str,
     eventually: Callable[..., Any],
 ) -> None:
-    """The log says once why; health is not degraded, and a flip is followed."""
+    """A failed report is logged; health stays healthy and a flip is followed."""
     name = new_model()
     registry = Registry(name, mlflow_server)
-    # No run can be made in an experiment that was deleted.
+    # MLflow creates no run in a deleted experiment.
     place = registry.client.create_experiment(names.serving_experiment(name))
     registry.client.delete_experiment(place)
     register_version(name, "v1.0.0")

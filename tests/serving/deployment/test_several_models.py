@@ -22,7 +22,7 @@ ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 
 @pytest.fixture(scope="module")
 def prices(mlflow_server: str) -> str:
-    """Return a registered regression, logged by a plain script."""
+    """Return the name of a regression registered with plain MLflow."""
     import mlflow
     import pandas as pd
 
@@ -48,7 +48,7 @@ def several(
     settings_for: Callable[..., Settings],
     threaded: Callable[..., Any],
 ) -> Iterator[tuple[Any, str, str, str]]:
-    """Yield a proxy of three models, the last of which nobody has registered, and their names."""
+    """Yield a proxy of three models, the last one unregistered, and their names."""
     first, missing = new_model(), new_model()
     register_version(first)
     names = (first, prices, missing)
@@ -67,7 +67,7 @@ def test_a_silent_registry_holds_up_the_end_of_all_models_together(
     gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not one after the other: a container that is told to end has half a minute."""
+    """Shutdown waits for all followers at once: a container has 30 s to stop."""
     monkeypatch.setattr(client, "CALL_SECONDS", 3.0)
     models = tuple(new_model() for _ in range(4))
     for name in models:
@@ -77,7 +77,7 @@ def test_a_silent_registry_holds_up_the_end_of_all_models_together(
         for name in models:
             eventually(lambda name=name: proxy.http.get(f"/models/{name}/ready").is_success)
         gate.hush()
-        time.sleep(0.5)  # every thread has begun a look by then
+        time.sleep(0.5)  # every follower has begun a look by then
         begun = time.monotonic()
     assert time.monotonic() - begun < 3.0 + 2.0
 
@@ -85,7 +85,7 @@ def test_a_silent_registry_holds_up_the_end_of_all_models_together(
 def test_each_model_answers_under_its_own_path(
     several: tuple[Any, str, str, str], eventually: Callable[..., Any]
 ) -> None:
-    """The first one at the usual paths as well; one that is not there hurts no other."""
+    """The first model also answers at the unprefixed paths; a missing one affects no other."""
     proxy, first, second, missing = several
     post = proxy.http.post
     eventually(lambda: proxy.http.get(f"/models/{second}/ready").status_code == 200)
@@ -109,7 +109,7 @@ def test_each_model_answers_under_its_own_path(
 
 
 def test_what_is_said_of_several_models_names_them(several: tuple[Any, str, str, str]) -> None:
-    """Health, the list of models, the panel, the metrics, the documents."""
+    """Health, the model list, the panel, metrics and OpenAPI name each model."""
     proxy, first, second, missing = several
     proxy.predict(ROW)
     health = proxy.wait_for(status="degraded", model_loaded=True)
@@ -134,7 +134,7 @@ def test_what_is_said_of_several_models_names_them(several: tuple[Any, str, str,
 def test_rows_of_several_models_share_a_store(
     several: tuple[Any, str, str, str], eventually: Callable[..., Any]
 ) -> None:
-    """Each row names its model, and jobs read those of theirs."""
+    """Each captured row has the name of its model."""
     proxy, first, second, _missing = several
     eventually(lambda: proxy.http.get(f"/models/{second}/ready").status_code == 200)
     proxy.predict(ROW)
@@ -155,7 +155,7 @@ def test_service_levels_are_those_of_the_first_model(
     threaded: Callable[..., Any],
     eventually: Callable[..., Any],
 ) -> None:
-    """They are kept under its name, and a model that is not there is no time down."""
+    """They are stored under the first model's name; a missing second model is no downtime."""
     first = new_model()
     register_version(first)
     settings = settings_for("another", models=(first, new_model()))
@@ -178,7 +178,7 @@ def test_keys_guard_every_model(
     settings_for: Callable[..., Settings],
     threaded: Callable[..., Any],
 ) -> None:
-    """Probes stay open under each path, and nothing else does."""
+    """Health and readiness need no key under a model's path; all else does."""
     name = new_model()
     register_version(name)
     key = hashlib.sha256(b"secret").digest()
@@ -194,7 +194,7 @@ def test_keys_guard_every_model(
 
 @pytest.mark.parametrize("text", ["a,a", "a/b", "a,{b}"])
 def test_names_of_models_are_checked(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice the same, or what no path may hold, is refused by the variable's name."""
+    """A duplicate name, or one invalid in a path, is refused with the variable's name."""
     monkeypatch.setenv("MODELS", text)
     with pytest.raises(ProjectError, match="MODELS"):
         Settings.from_env()

@@ -1,4 +1,4 @@
-"""The shadow: another version scores the same rows, beside the answers and never in their way."""
+"""Shadow: another version scores the same rows without delaying the responses."""
 
 import threading
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def test_the_challenger_scores_the_same_rows_under_its_own_name(
     start: Callable[..., Any],
     eventually: Callable[..., Any],
 ) -> None:
-    """Each answered row is captured once for each version; the answers are the champion's."""
+    """Each answered row is captured once per version; the responses are the champion's."""
     name = new_model()
     first = register_version(name, "v1.0.0", threshold=0.3)
     second = register_version(name, "v1.1.0", threshold=0.6, seed=5, alias="challenger")
@@ -84,7 +84,7 @@ def test_a_shadow_that_fails_or_hangs_delays_no_answer(
     eventually: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Rows beyond the queue's room are dropped and counted; a failure is logged once."""
+    """Rows beyond the queue's capacity are dropped and counted; a failure is logged once."""
     name = new_model()
     register_version(name)
     register_version(name, "v1.1.0", seed=5, alias="challenger")
@@ -112,7 +112,7 @@ def test_a_shadow_that_fails_or_hangs_delays_no_answer(
 
 
 def test_a_shadow_with_other_features_gets_them_by_name() -> None:
-    """A contract in another order, or with another field, is fed by name; what lacks is null."""
+    """Rows are mapped by name to another contract's order; missing features become null."""
 
     def model(*names: str) -> Any:
         return SimpleNamespace(version=SimpleNamespace(contract=_Names(names)))
@@ -125,7 +125,7 @@ def test_a_shadow_with_other_features_gets_them_by_name() -> None:
 
 
 class _Names:
-    """A contract as far as names go."""
+    """A contract with feature names only."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         """Keep the names."""
