@@ -1,4 +1,4 @@
-"""The runbook as a page: all of it, with anchors that the marks on other pages name."""
+"""Documents as HTML pages: complete markup, unique anchors, and links that resolve."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ SERVED = sorted(name for name in served_files() if name.endswith(".md"))
 
 @pytest.mark.parametrize("name", SERVED)
 def test_every_block_table_and_heading_of_a_document_is_one(name: str) -> None:
-    """Nothing of the markup is left as text; every heading has an anchor of its own."""
+    """All blocks, tables and headings become HTML, no Markdown remains, and anchors are unique."""
     text = (ROOT / name).read_text("utf-8")
     page = render(name, "")
     blocks = re.findall(r"^ *```.*?^ *```", text, re.DOTALL | re.MULTILINE)
@@ -31,7 +31,7 @@ def test_every_block_table_and_heading_of_a_document_is_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVED)
 def test_links_and_pictures_of_a_document_are_served(name: str) -> None:
-    """Each lands on a file that is served, an anchor on a heading of it."""
+    """Each link of a document leads to a served file, and its anchor to a heading there."""
     for target in re.findall(r'(?:href|src)="([^"]+)"', render(name, "").split("<p class", 1)[1]):
         path, _, anchor = target.partition("#")
         if "://" in target or path in ("painel", "runbook"):
@@ -42,7 +42,7 @@ def test_links_and_pictures_of_a_document_are_served(name: str) -> None:
 
 
 def test_every_section_that_code_and_the_runbook_name_is_there() -> None:
-    """`§3.4` in a message of any package leads to that section."""
+    """Each section mark, such as `§3.4`, in the runbook, templates and messages has its anchor."""
     page = render("RUNBOOK.md", "")
     marks = set(re.findall(r"§+(\d+(?:\.\d+)*)", RUNBOOK))
     for package in ("serving", "monitoring"):
@@ -54,7 +54,7 @@ def test_every_section_that_code_and_the_runbook_name_is_there() -> None:
 
 
 def test_the_proxy_serves_the_runbook_and_nothing_besides_documents(proxy: Any) -> None:
-    """No other file of the project, whatever a path tries."""
+    """/runbook serves documents and their images; any other path is a 404."""
     page = proxy.http.get("/runbook")
     assert page.status_code == 200
     assert "script-src" not in page.headers["content-security-policy"]
@@ -67,7 +67,7 @@ def test_the_proxy_serves_the_runbook_and_nothing_besides_documents(proxy: Any) 
 
 
 def test_marks_become_links_and_the_rest_stays_text() -> None:
-    """In escaped text, and in a page's texts but not in its tags, its links or its style."""
+    """Section marks become links in text, but not in tags, titles, existing links or styles."""
     assert str(linked("<b> (§3.4) & §6", "runbook")) == (
         '&lt;b&gt; (<a href="runbook#3.4">§3.4</a>) &amp; <a href="runbook#6">§6</a>'
     )
@@ -76,7 +76,7 @@ def test_marks_become_links_and_the_rest_stays_text() -> None:
 
 
 def test_a_link_to_what_is_not_served_is_text() -> None:
-    """No dead links: tests, sources, folders."""
+    """A link to a file that is not served is rendered as plain text."""
     html = html_of("[a](x.py) [b](docs/b.md#c) [c](https://h/)", "N.md", {"docs/b.md"}, "up/")
     assert html == (
         '<p><span>a</span> <a href="up/docs/b.md#c">b</a> <a href="https://h/">c</a></p>'

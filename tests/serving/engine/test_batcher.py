@@ -1,4 +1,4 @@
-"""Concurrent requests share calls of the model, whatever the model is."""
+"""Concurrent requests are batched into shared calls of the model."""
 
 import asyncio
 import threading
@@ -26,17 +26,17 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.5, 0.1, 0.9]})
 
 
 class Counting(Scorer):
-    """A scorer that notes how many rows each call had."""
+    """A scorer that records the number of rows of each call."""
 
     def output(self, rows: Any, params: Any = None) -> Any:
-        """Score, and note."""
+        """Record the number of rows, then score them."""
         self.__dict__.setdefault("calls", []).append(len(rows))
         return super().output(rows, params)
 
 
 @pytest.fixture
 def version(tmp_path: Path) -> LoadedVersion:
-    """Return a plain regression."""
+    """Return a loaded version of a ridge regression."""
     model = Ridge().fit(FRAME, FRAME["a"])
     return plain_versions.read(plain_versions.saved(tmp_path / "model", model, FRAME))
 
@@ -50,13 +50,13 @@ def counted(version: LoadedVersion, quick: bool) -> LoadedVersion:
 
 
 def job(version: LoadedVersion, *rows: Sequence[Any]) -> Job:
-    """Return a request for the version."""
+    """Return a job with these rows for the version."""
     model = ServedModel(version, None, None, None)
     return Job(model, Instances(rows, [None] * len(rows)), RequestContext(None))
 
 
 async def run(version: LoadedVersion, jobs: list[Job], recorded: list[int]) -> list[Any]:
-    """Score all jobs at once; return what each raised."""
+    """Score all jobs concurrently; return each one's exception or None."""
     batcher = Batcher(lambda done: recorded.append(len(done)))
     try:
         return await asyncio.gather(*map(batcher.score, jobs), return_exceptions=True)
@@ -66,7 +66,7 @@ async def run(version: LoadedVersion, jobs: list[Job], recorded: list[int]) -> l
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_requests_of_one_turn_are_one_call(version: LoadedVersion, quick: bool) -> None:
-    """Thirty requests, one call and one record; each gets the outputs of its own rows."""
+    """Thirty concurrent requests are one call and one record; each has its own rows' outputs."""
     counting = counted(version, quick)
     jobs = [job(counting, [float(n), 0.5], [n + 0.5, 0.1]) for n in range(30)]
     recorded: list[int] = []
@@ -81,7 +81,7 @@ def test_requests_of_one_turn_are_one_call(version: LoadedVersion, quick: bool) 
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_a_request_that_fails_fails_alone(version: LoadedVersion, quick: bool) -> None:
-    """The call of all is repeated one by one; only the bad one raises and is not recorded."""
+    """A failed batch is scored request by request; only the bad one raises and is not recorded."""
     counting = counted(version, quick)
     jobs = [job(counting, [1.0, 0.5]) for _ in range(5)]
     jobs[2] = job(counting, [None, 0.5])  # a regression refuses a missing value
@@ -92,7 +92,7 @@ def test_a_request_that_fails_fails_alone(version: LoadedVersion, quick: bool) -
 
 
 def test_a_large_request_lets_small_ones_pass(version: LoadedVersion) -> None:
-    """It is scored in chunks in a thread of its own; a row beside it is answered meanwhile."""
+    """A large request is scored in chunks in its own thread; a small one is answered meanwhile."""
     counting = counted(version, quick=False)
     passed, inner = threading.Event(), counting.score._method
 
@@ -109,7 +109,7 @@ def test_a_large_request_lets_small_ones_pass(version: LoadedVersion) -> None:
         batcher = Batcher(lambda _done: None, most=1500)
         waiting = asyncio.create_task(batcher.score(large))
         await asyncio.sleep(0)
-        batcher.admit(1)  # a large request is not all that may wait
+        batcher.admit(1)  # the large request does not use the whole queue limit
         await batcher.score(small)
         passed.set()
         await waiting
@@ -124,7 +124,7 @@ def test_a_large_request_lets_small_ones_pass(version: LoadedVersion) -> None:
 def test_requests_with_other_parameters_are_other_calls(
     version: LoadedVersion, quick: bool
 ) -> None:
-    """What is gathered is alike in parameters too."""
+    """Only requests with equal parameters are batched together."""
     counting = counted(version, quick)
     jobs = [job(counting, [float(n), 0.5]) for n in range(6)]
     for one in jobs[3:]:

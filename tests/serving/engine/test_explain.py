@@ -1,4 +1,4 @@
-"""`"explain": true`: effects that are what they are said to be."""
+"""`"explain": true`: feature effects relative to the contract's example."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ EXAMPLE = {"temperature": 21.5, "pressure": None, "wear": 2.0}
 
 
 def asked(proxy: Any, *rows: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the predictions for rows, explained."""
+    """Return the predictions for rows, with explanations."""
     answer = proxy.http.post("/predict", json={"instances": rows, "explain": True})
     assert answer.status_code == 200
     predictions: list[dict[str, Any]] = answer.json()["predictions"]
@@ -17,7 +17,7 @@ def asked(proxy: Any, *rows: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_an_effect_is_the_change_of_the_score_it_claims(proxy: Any) -> None:
-    """Setting the named feature alone to the reference changes the score by just the effect."""
+    """An effect equals the score's change when that feature alone is set to its reference."""
     (prediction,) = asked(proxy, ROW)
     effects = prediction["explanation"]
     assert [e["feature"] for e in effects] == sorted(
@@ -35,7 +35,7 @@ def test_an_effect_is_the_change_of_the_score_it_claims(proxy: Any) -> None:
 
 
 def test_an_instance_like_the_reference_has_nothing_to_explain(proxy: Any) -> None:
-    """Effects belong to their own instance; what equals the reference has none."""
+    """An instance equal to the reference has no effects; another has only its own."""
     same, other = asked(proxy, EXAMPLE, {**EXAMPLE, "wear": 5})
     assert same["explanation"] == []
     assert [e["feature"] for e in other["explanation"]] == ["wear"]
@@ -43,7 +43,7 @@ def test_an_instance_like_the_reference_has_nothing_to_explain(proxy: Any) -> No
 
 
 def test_explaining_changes_no_score_and_captures_nothing_more(proxy: Any) -> None:
-    """The replaced instances are nobody's: only the answered ones are captured."""
+    """An explained request has the same score, and only its own instance is captured."""
     before = proxy.health()["capture"]["captured"]
     (explained,) = asked(proxy, ROW)
     assert proxy.health()["capture"]["captured"] == before + 1
@@ -54,7 +54,7 @@ def test_explaining_changes_no_score_and_captures_nothing_more(proxy: Any) -> No
 
 @pytest.mark.parametrize("value", ["yes", 1, None])
 def test_explain_is_true_or_false(proxy: Any, value: Any) -> None:
-    """Anything else is refused like any wrong field."""
+    """An `explain` other than true or false is refused with 422 and the field's name."""
     answer = proxy.http.post("/predict", json={"instances": [ROW], "explain": value})
     assert answer.status_code == 422
     assert answer.json()["error"]["details"][0]["field"] == "explain"

@@ -1,4 +1,4 @@
-"""Flips under load: two workers, many flips, no failed and no mixed answer."""
+"""Alias flips under load with two workers: no request fails, no response mixes versions."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 
 @dataclass(frozen=True)
 class Version:
-    """What an answer of one version must say."""
+    """The release, threshold and score that a version's response must have."""
 
     number: int
     release: str
@@ -27,7 +27,7 @@ class Version:
     score: float
 
     def gave(self, body: dict[str, Any]) -> bool:
-        """Tell whether an answer is wholly of this version."""
+        """Return whether all of a response's fields are this version's."""
         (prediction,) = body["predictions"]
         return (
             body["model_version"] == prediction["model_version"] == self.release
@@ -39,7 +39,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, and when its request was sent."""
+    """A response, and the monotonic time at which its request was sent, in seconds."""
 
     sent: float
     status: int
@@ -47,10 +47,10 @@ class Answer:
 
 
 class Load:
-    """Clients that ask with hardly a pause, each request on a connection of its own."""
+    """Clients that send requests continuously, each on a new connection."""
 
     def __init__(self, url: str, clients: int) -> None:
-        """Prepare; `with` begins and ends the asking."""
+        """Store the address and create the thread pool; `with` starts and stops the clients."""
         self.answers: list[Answer] = []
         self._url, self._over = url, threading.Event()
         self._pool = ThreadPoolExecutor(clients)
@@ -76,7 +76,7 @@ class Load:
 
 
 def versions_of(name: str, register: Callable[..., int]) -> tuple[Version, Version]:
-    """Register two versions whose scores, labels and thresholds differ."""
+    """Register and return two versions whose scores, labels and thresholds differ."""
     import mlflow
 
     frame = pd.DataFrame([ROW]).astype(float)
@@ -109,7 +109,7 @@ def test_no_answer_fails_or_mixes_versions_while_the_alias_flips(
     eventually: Callable[..., Any],
     spawned: Callable[..., Any],
 ) -> None:
-    """Every answer is whole, captured under its version; workers follow within 2 s by default."""
+    """Each response is of one version and captured so; in the slow case flips take at most 2 s."""
     name, client = new_model(), MlflowClient()
     versions = versions_of(name, register_version)
     settings = settings_for(name, poll_seconds=interval)
@@ -130,7 +130,7 @@ def test_no_answer_fails_or_mixes_versions_while_the_alias_flips(
     check_captured(answers, versions, proxy)
     if between > 2:
         lags = [lag(answers, *moment, between) for moment in moments]
-        # Loading takes the processor, which a busy machine gives late; on a quiet one all are in.
+        # Loading needs CPU time, which a busy machine delays, so 10 % of the flips may take longer.
         assert np.quantile(lags, 0.9) <= 2, lags
         assert max(lags) < between - 0.05, "a flip was not followed before the next"
 
@@ -145,7 +145,7 @@ def test_champion_and_canary_change_places_under_load(
     eventually: Callable[..., Any],
     spawned: Callable[..., Any],
 ) -> None:
-    """No answer fails or is mixed, and while both stand still the canary has its share."""
+    """No response fails or mixes versions, and between flips the canary has its share of 30 %."""
     name, client = new_model(), MlflowClient()
     versions = versions_of(name, register_version)
     for version in versions:
@@ -178,7 +178,7 @@ def test_champion_and_canary_change_places_under_load(
 
 
 def settled(proxy: Any, champion: Version, canary: Version) -> bool:
-    """Tell whether both workers serve both versions."""
+    """Return whether both workers serve these versions under their aliases."""
     scrape = proxy.http.get("/metrics").text.splitlines()
     wanted = [
         f'{{alias="{alias}",model_name="{proxy.settings.model_name}",'
@@ -189,20 +189,20 @@ def settled(proxy: Any, champion: Version, canary: Version) -> bool:
 
 
 def serving_lines(proxy: Any) -> int:
-    """Count the log's lines that say that a worker serves."""
+    """Return the number of log entries of workers that started to serve."""
     if not proxy.settings.log_file.exists():
         return 0
     return sum("servindo" in line["message"] for line in proxy.log())
 
 
 def lag(answers: list[Answer], moment: float, version: Version, between: float) -> float:
-    """Return how long after a flip a request could still get the other version, in seconds."""
+    """Return the latest send time, in seconds after a flip, of a request with the old version."""
     after = [a for a in answers if moment < a.sent < moment + between]
     return max((a.sent - moment for a in after if not version.gave(a.body)), default=0.0)
 
 
 def check_captured(answers: list[Answer], versions: tuple[Version, Version], proxy: Any) -> None:
-    """Assert that each answer is one captured row that names the version that gave it."""
+    """Assert that each response is captured once, under its version, by both workers."""
     rows = pd.concat([pd.read_parquet(path) for path in proxy.parquet()])
     assert len(rows) == len(answers)
     rows = rows.set_index("request_id")

@@ -1,4 +1,4 @@
-"""Following the alias: flips, thresholds, refusals, and recovery, against a live registry."""
+"""Following the alias: flips, thresholds, refusals and recovery, against a live registry."""
 
 import gc
 import os
@@ -34,7 +34,7 @@ from tests.wrong_servers import WrongServer
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 Register = Callable[..., int]
 POLL_SECONDS = 0.1
-"""How often the shared proxy looks."""
+"""Poll interval of the shared proxy, in seconds."""
 
 
 def test_a_flip_is_followed_without_restart(
@@ -65,7 +65,7 @@ def test_a_rollback_takes_the_version_that_is_still_in_memory(
     tmp_path: Any,
     keep: bool,
 ) -> None:
-    """Its scorer is the one of before, its threshold that of now; the local copy goes along."""
+    """A rollback reuses the scorer in memory, reads the current threshold, updates the cache."""
     name, client = new_model(), MlflowClient()
     first = register_version(name, "v1.0.0", threshold=0.3)
     second = register_version(name, "v1.1.0", seed=5, alias=None)
@@ -91,7 +91,7 @@ def test_a_rollback_takes_the_version_that_is_still_in_memory(
 def test_the_threshold_follows_tag_and_metadata(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """A tag wins over the metadata, at once and without loading; removing it gives that back."""
+    """The threshold tag overrides the metadata, without a restart, until it is deleted."""
     name, client = new_model(), MlflowClient()
     number = str(register_version(name, threshold=0.3))
     proxy = start(name).wait_ready()
@@ -110,7 +110,7 @@ def test_the_threshold_follows_tag_and_metadata(
 def test_a_bad_threshold_tag_is_ignored_loudly(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """The metadata's threshold stays in force and health says why."""
+    """An invalid threshold tag is ignored, and health is degraded with the reason."""
     name = new_model()
     register_version(name, threshold=0.3, tags={"threshold": "high"})
     proxy = start(name).wait_ready()
@@ -120,20 +120,20 @@ def test_a_bad_threshold_tag_is_ignored_loudly(
 
 
 def in_force(text: str) -> tuple[Any, ...]:
-    """Return what holds for a version whose tag says `text`, and whose contract says 0.3."""
+    """Return threshold, source and warning for a tag of `text` and a contract threshold of 0.3."""
     version: Any = SimpleNamespace(contract=SimpleNamespace(outputs=None, threshold=0.3), number=1)
     return threshold_in_force(None, version, {"threshold": text})
 
 
 @pytest.mark.parametrize(("text", "value"), [("0.35", 0.35), ("0,4", 0.4), ("1", 1.0)])
 def test_threshold_tags_are_read(text: str, value: float) -> None:
-    """Any spelling of a number in [0, 1] is a threshold."""
+    """A number in [0, 1], with a decimal point or comma, is read from the tag."""
     assert in_force(text) == (value, "tag", None)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.01", "nan", "0_0", "1e-400", "٠.٥"])
 def test_other_threshold_tags_are_none(text: str) -> None:
-    """Nothing else is."""
+    """Any other tag yields the metadata's threshold and a warning."""
     value, source, warning = in_force(text)
     assert (value, source) == (0.3, "metadata")
     assert warning is not None
@@ -142,7 +142,7 @@ def test_other_threshold_tags_are_none(text: str) -> None:
 def test_the_environment_threshold_survives_a_flip_and_is_said(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """THRESHOLD wins over tag and metadata of every version; health and log say that it is on."""
+    """THRESHOLD overrides the tag and metadata of every version; health and log report it."""
     name, client = new_model(), MlflowClient()
     register_version(name, "v1.0.0", threshold=0.3, tags={"threshold": "0.4"})
     second = register_version(name, "v1.1.0", threshold=0.6, alias=None)
@@ -161,7 +161,7 @@ def test_a_baseline_named_later_shows_in_metadata(
     start: Callable[..., Any],
     eventually: Callable[..., Any],
 ) -> None:
-    """The baseline's run is taken from the version's tag whenever that changes."""
+    """/metadata has the baseline's run after the version's tag is set."""
     name, client = new_model(), MlflowClient()
     number = str(register_version(name))
     run_id = client.get_model_version(name, number).run_id
@@ -176,7 +176,7 @@ def test_a_baseline_named_later_shows_in_metadata(
 
 
 def log_pipeline(name: str, pipeline: BaseEstimator, **options: Any) -> int:
-    """Register a one-feature version with a pipeline of the caller's."""
+    """Register a one-feature version with the given pipeline; return its number."""
     contract = ModelContract("v9.0.0", (Feature("temperature"),), "t", 0.5)
     with mlflow.start_run():
         info = mlflow.sklearn.log_model(
@@ -196,7 +196,7 @@ def log_pipeline(name: str, pipeline: BaseEstimator, **options: Any) -> int:
 
 
 def hostile(register: Register, name: str) -> int:
-    """Register a pipeline whose file names a function to be called."""
+    """Register a pipeline whose skops file contains a function that is not trusted."""
     x = np.array([[0.0], [1.0]])
     pipeline = make_pipeline(FunctionTransformer(os.path.exists), LogisticRegression())
     pipeline[-1].fit(x, [0, 1])
@@ -215,12 +215,12 @@ def pickled(register: Register, name: str) -> int:
 
 
 def with_code(register: Register, name: str) -> int:
-    """Register a version that brings a module."""
+    """Register a version with `code_paths`."""
     return register(name, "v9.0.0", alias=None, log_options={"code_paths": [__file__]})
 
 
 def wrong_score(register: Register, name: str) -> int:
-    """Register a version whose example has another score."""
+    """Register a version whose contract example has a wrong score."""
 
     def change(contract: ModelContract) -> ModelContract:
         assert contract.example
@@ -231,7 +231,7 @@ def wrong_score(register: Register, name: str) -> int:
 
 
 def other_features(register: Register, name: str) -> int:
-    """Register a version whose contract has another order than its signature."""
+    """Register a version whose contract lists the features in another order than its signature."""
 
     def change(contract: ModelContract) -> ModelContract:
         return replace(contract, features=contract.features[::-1])
@@ -240,7 +240,7 @@ def other_features(register: Register, name: str) -> int:
 
 
 def narrower(register: Register, name: str) -> int:
-    """Register a version that refuses values which the served one takes."""
+    """Register a version that narrows a range of the served version's contract."""
 
     def change(contract: ModelContract) -> ModelContract:
         first, *others = contract.features
@@ -250,7 +250,7 @@ def narrower(register: Register, name: str) -> int:
 
 
 def without_contract(register: Register, name: str) -> int:
-    """Register a version without a contract, whose outputs bear other names."""
+    """Register a version without a contract, which has other output names."""
     return register(name, "v9.0.0", alias=None, log_options={"metadata": {"a": 1}})
 
 
@@ -270,7 +270,7 @@ def without_contract(register: Register, name: str) -> int:
 def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
     make: Callable[[Register, str], int], why: str, register_version: Register, proxy: Any
 ) -> None:
-    """Health says alias, served and reason; the log says it once; a good version mends it."""
+    """Health has the reason, the log has it once, and a valid alias makes it healthy again."""
     name, client, good = proxy.settings.model_name, MlflowClient(), 1
     bad = make(register_version, name)
     modules = set(sys.modules)
@@ -293,7 +293,7 @@ def test_an_unfit_version_is_refused_and_the_old_one_serves_on(
 def test_a_change_of_the_contract_is_served_once_it_is_accepted(
     register_version: Register, proxy: Any
 ) -> None:
-    """The tag on the version says that breaking clients is wanted; no restart is needed."""
+    """A breaking version is served, without a restart, once it has the acceptance tag."""
     name, client = proxy.settings.model_name, MlflowClient()
     bad = narrower(register_version, name)
     client.set_registered_model_alias(name, "champion", str(bad))
@@ -305,7 +305,7 @@ def test_a_change_of_the_contract_is_served_once_it_is_accepted(
 def test_a_deleted_alias_is_said_and_recovered_from(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """Without its alias the proxy serves on, degraded; with it back, all is well."""
+    """Without the alias the proxy keeps serving, degraded; once it is restored, healthy."""
     name, client = new_model(), MlflowClient()
     number = register_version(name)
     proxy = start(name).wait_ready()
@@ -324,7 +324,7 @@ def test_an_unreachable_server_is_said(
     free_port: Callable[[], int],
     eventually: Callable[..., Any],
 ) -> None:
-    """A dead MLflow is a state of its own, told apart from a missing model."""
+    """An unreachable MLflow server is reported as such, not as a missing model."""
     proxy = start(new_model(), mlflow_tracking_uri=f"http://127.0.0.1:{free_port()}")
 
     eventually(lambda: "não responde" in str(proxy.health()["reasons"]))
@@ -334,7 +334,7 @@ def test_an_unreachable_server_is_said(
 def test_a_model_registered_later_is_picked_up(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """The proxy may start before there is anything to serve."""
+    """A proxy started before the model is registered serves it afterwards."""
     name = new_model()
     proxy = start(name)
     proxy.wait_for(registry_reachable=True, model_loaded=False)
@@ -345,7 +345,7 @@ def test_a_model_registered_later_is_picked_up(
 def test_a_pickle_is_served_where_the_operator_trusts_it(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """ALLOW_PICKLE=true serves it with the same scores; code_paths stay refused."""
+    """ALLOW_PICKLE=true serves a pickle with equal scores; `code_paths` stay refused."""
     name, client = new_model(), MlflowClient()
     good = register_version(name)
     proxy = start(name, allow_pickle=True).wait_ready()
@@ -365,7 +365,7 @@ def test_a_pickle_is_served_where_the_operator_trusts_it(
 def test_old_versions_are_released(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """After many flips under requests only the served version and the one before are alive."""
+    """After many flips only the served and the previous version are in memory."""
     name, client = new_model(), MlflowClient()
     first = register_version(name, "v1.0.0")
     second = register_version(name, "v1.1.0", seed=5, alias=None)
@@ -387,7 +387,7 @@ def test_a_version_that_a_gateway_garbled_is_tried_again(
     mlflow_server: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An answer in place of the files makes them unfit for a while, and not for ever."""
+    """A gateway's page in place of the files is refused; the download is retried later."""
     monkeypatch.setattr("serving.following.follower._REFUSED_PAUSES", (0.1, 0.2))
     name, lies = new_model(), threading.Event()
     number = register_version(name)
@@ -411,9 +411,9 @@ def test_a_start_needs_no_download_of_what_this_host_has(
     new_model: Callable[[], str],
     start: Callable[..., Any],
 ) -> None:
-    """The kept copy of the alias's version is served as it; of another one until that comes.
+    """The cached version is served as the alias's one, or until another one is downloaded.
 
-    What is refused with 403 is not asked for again and again, as with 503, before the copy serves.
+    A download refused with 403 is not retried, unlike 503, before the cached version is served.
     """
     name, lies, client = new_model(), threading.Event(), MlflowClient()
     number = register_version(name)
@@ -442,7 +442,7 @@ def test_a_start_needs_no_download_of_what_this_host_has(
 def test_a_start_beside_a_refused_version_goes_on_with_the_copy(
     register_version: Register, new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """A refusal keeps the one before also over a restart, which is no reason to stop answering."""
+    """After a restart with a refused version as champion, the cached version is served."""
     name = new_model()
     good = register_version(name)
     start(name).wait_ready()
@@ -462,7 +462,7 @@ def test_a_refused_version_is_not_fetched_at_each_look(
     eventually: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The alias is read on and on; the files of what was refused are not asked for again."""
+    """The alias is still polled, but a refused version's files are not downloaded again."""
     monkeypatch.setattr("serving.following.follower._REFUSED_PAUSES", (600.0, 600.0))
     name, seen = new_model(), list[str]()
     pass_on = passing_on(mlflow_server, threading.Event())
@@ -490,7 +490,7 @@ def test_a_refused_version_is_not_fetched_at_each_look(
 def passing_on(
     server: str, lies: threading.Event, status: int | None = None
 ) -> Callable[[Any], None]:
-    """Return an answer that is the server's own, but for artifacts while it lies."""
+    """Return a handler that forwards to the server, but fakes artifacts while `lies` is set."""
 
     def answer(handler: Any) -> None:
         length = int(handler.headers.get("Content-Length") or 0)

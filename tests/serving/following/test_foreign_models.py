@@ -1,4 +1,4 @@
-"""Models that someone registered with plain MLflow: served by their name, nothing else."""
+"""Models registered with plain MLflow, without a contract, are served from their signature."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def publish(mlflow_server: str, new_model: Callable[[], str]) -> Callable[..., s
         name = new_model()
         if "signature" not in options:
             options["signature"] = infer_signature(x, model.predict(x))
-        # Inferring requirements would take seconds, and a proxy does not read them.
+        # Inferring requirements takes seconds, and the proxy does not read them.
         options.setdefault("pip_requirements", [])
         key = "sk_model" if log is mlflow.sklearn else "python_model"
         with mlflow.start_run():
@@ -53,7 +53,7 @@ def records(x: pd.DataFrame) -> list[dict[str, Any]]:
 def test_a_classifier_answers_its_classes(
     publish: Callable[..., str], start: Callable[..., Any]
 ) -> None:
-    """Three classes as text, columns with spaces and brackets: as pyfunc predicts them."""
+    """Text classes and column names with spaces and brackets: outputs equal pyfunc's."""
     name = publish(LogisticRegression(max_iter=500).fit(IRIS, SPECIES), IRIS)
     proxy = start(name).wait_ready()
     rows = IRIS[::10]
@@ -74,7 +74,7 @@ def test_a_classifier_answers_its_classes(
 def test_a_regression_is_captured_with_its_number_as_score(
     publish: Callable[..., str], start: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    """The output bears its schema's name; label and threshold stay empty in the store."""
+    """The output has its schema's name and is captured as score; label and threshold are null."""
     x, y = load_diabetes(return_X_y=True, as_frame=True)
     model = LinearRegression().fit(x, y)
     signature = infer_signature(x, pd.DataFrame({"progression": model.predict(x)}))
@@ -94,10 +94,10 @@ def test_a_regression_is_captured_with_its_number_as_score(
 def test_probabilities_come_as_a_list(
     publish: Callable[..., str], start: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    """A forest whose pyfunc gives probabilities: one list a row under `prediction`.
+    """A model that predicts probabilities returns one list per row under `prediction`.
 
-    What is captured as label is the position of the likeliest class, and the probability of each
-    beside it.
+    The position of the most probable class is captured as label, with the probability of each
+    class.
     """
     model = RandomForestClassifier(5, random_state=0).fit(IRIS, KINDS)
     name = publish(
@@ -120,7 +120,7 @@ def test_probabilities_come_as_a_list(
 def test_the_signature_says_what_is_required(
     publish: Callable[..., str], start: Callable[..., Any]
 ) -> None:
-    """A required column must come and be of its type; all problems at once, OpenAPI says so."""
+    """Missing or mistyped required columns are all reported at once; OpenAPI lists them."""
     proxy = start(publish(LogisticRegression(max_iter=500).fit(IRIS, KINDS), IRIS)).wait_ready()
     row = records(IRIS[:1])[0]
     answer = proxy.predict({**row, "petal width (cm)": "wide"}, dict(list(row.items())[1:]))
@@ -137,7 +137,7 @@ def test_the_signature_says_what_is_required(
 def test_a_model_fitted_on_an_array_takes_x0_x1(
     publish: Callable[..., str], start: Callable[..., Any]
 ) -> None:
-    """A tensor signature has no names: fields are numbered, lists are taken by position."""
+    """A tensor signature yields the names x0, x1, ...; lists are read by position."""
     x = IRIS.to_numpy()
     model = LogisticRegression(max_iter=500).fit(x, KINDS)
     proxy = start(publish(model, x)).wait_ready()
@@ -150,10 +150,10 @@ def test_a_model_fitted_on_an_array_takes_x0_x1(
 
 
 class _Doubler(mlflow.pyfunc.PythonModel):
-    """A model of another flavour, with two named outputs."""
+    """A pyfunc model with two named outputs."""
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ARG002
-        """Return the first column twice over."""
+        """Return twice the first column."""
         first = model_input.iloc[:, 0]
         return pd.DataFrame({"kind": "double", "value": first * 2})
 
@@ -161,7 +161,7 @@ class _Doubler(mlflow.pyfunc.PythonModel):
 def test_another_flavour_needs_trust(
     publish: Callable[..., str], start: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Refused by default; with ALLOW_PICKLE the pyfunc answers under its schema's names."""
+    """Another flavour is refused by default; with ALLOW_PICKLE it has its schema's output names."""
     signature = ModelSignature(
         Schema([ColSpec("double", "a"), ColSpec("long", "b", required=False)]),
         Schema([ColSpec("string", "kind"), ColSpec("double", "value")]),
@@ -181,7 +181,7 @@ def test_another_flavour_needs_trust(
 def test_the_release_tag_names_the_version(
     publish: Callable[..., str], start: Callable[..., Any]
 ) -> None:
-    """A tag `model_version` of the usual form is the release."""
+    """A version tag `model_version` such as v3.1.4 is the release in responses."""
     name = publish(LogisticRegression(max_iter=500).fit(IRIS, KINDS), IRIS)
     MlflowClient().set_model_version_tag(name, "1", "model_version", "v3.1.4")
     proxy = start(name).wait_ready()

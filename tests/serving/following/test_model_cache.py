@@ -1,4 +1,4 @@
-"""The local copy of the last good version: a start without MLflow, and what is never served."""
+"""The cache of the last verified version: start without MLflow, damage, concurrency."""
 
 import json
 import multiprocessing
@@ -20,12 +20,12 @@ FACTS = RunFacts({"test_recall": 0.8}, "2026-01-01T00:00:00+00:00")
 
 
 def target(number: int, **tags: str) -> Version:
-    """Return what an alias may point to."""
+    """Return a registered version with these tags."""
     return Version("m", number, "v1.0.0", f"run-{number}", None, tags, 1_767_225_600_000)
 
 
 def files(folder: Path, text: str) -> Path:
-    """Return a folder with a version's files."""
+    """Write a version's files into the folder; return it."""
     (folder / "inner").mkdir(parents=True, exist_ok=True)
     (folder / "MLmodel").write_text(text)
     (folder / "inner" / "weights").write_bytes(text.encode() * 100)
@@ -39,7 +39,7 @@ def cache(tmp_path: Path) -> ModelCache:
 
 
 def test_what_is_kept_comes_back(cache: ModelCache, tmp_path: Path) -> None:
-    """Files, target and facts survive; the last two versions stay; new tags are taken over."""
+    """Files, version and facts are restored; two versions are kept; new tags are stored."""
     with cache.opened() as kept:
         assert kept is None
     cache.keep(target(1), files(tmp_path / "a", "one"), FACTS)
@@ -59,7 +59,7 @@ def test_what_is_kept_comes_back(cache: ModelCache, tmp_path: Path) -> None:
 def test_the_version_before_is_recalled_without_its_files(
     cache: ModelCache, tmp_path: Path
 ) -> None:
-    """A rollback makes it the one that is opened, with its tags of now; others are not there."""
+    """`recall` makes a kept version the current one, with new tags; False for an unknown one."""
     assert not cache.recall(target(1))
     cache.keep(target(1), files(tmp_path / "a", "one"), FACTS)
     cache.keep(target(2), files(tmp_path / "b", "two"), FACTS)
@@ -73,7 +73,7 @@ def test_the_version_before_is_recalled_without_its_files(
 
 
 def test_another_server_model_or_alias_has_its_own_copy(tmp_path: Path) -> None:
-    """A version of one registry is never taken for that of another."""
+    """Caches of another server, model or alias are separate."""
     source = files(tmp_path / "a", "one")
     one = ("http://one", "machine", "champion")
     ModelCache(tmp_path / "cache", *one).keep(target(1), source, FACTS)
@@ -91,7 +91,7 @@ def test_another_server_model_or_alias_has_its_own_copy(tmp_path: Path) -> None:
 def test_files_that_changed_are_not_handed_out(
     cache: ModelCache, tmp_path: Path, damage: str
 ) -> None:
-    """The digest covers every file's name and content; a good download mends the copy."""
+    """Changed, added or missing files raise; a new download repairs the cache."""
     source = files(tmp_path / "a", "one")
     cache.keep(target(1), source, FACTS)
     with cache.opened() as kept:
@@ -117,7 +117,7 @@ def test_files_that_changed_are_not_handed_out(
 
 
 def test_a_torn_record_counts_as_none(cache: ModelCache, tmp_path: Path) -> None:
-    """A record that is no record is not believed."""
+    """An invalid record counts as an empty cache."""
     cache.keep(target(1), files(tmp_path / "a", "one"), FACTS)
     (record,) = (tmp_path / "cache").rglob("record.json")
     for text in ("", "{", "[]", "{}", json.dumps({"files": "x", "target": {}, "facts": {}})):
@@ -127,7 +127,7 @@ def test_a_torn_record_counts_as_none(cache: ModelCache, tmp_path: Path) -> None
 
 
 def keep_many(root: str, name: str, source: str) -> None:
-    """Keep two versions in turn, many times."""
+    """Cache two versions alternately, 40 times."""
     cache = ModelCache(Path(root), "u", "m", "a")
     for number in range(40):
         version = 1 + (number + len(name)) % 2
@@ -135,7 +135,7 @@ def keep_many(root: str, name: str, source: str) -> None:
 
 
 def test_several_workers_share_one_copy(tmp_path: Path) -> None:
-    """Processes that keep versions at the same time leave one whole copy, never a mixed one."""
+    """Readers beside three writing processes always see one whole version."""
     for number in (1, 2):
         files(tmp_path / "source" / str(number), f"version {number}")
     spawn = multiprocessing.get_context("fork")
@@ -156,7 +156,7 @@ def test_several_workers_share_one_copy(tmp_path: Path) -> None:
 
 
 def test_digest_tells_names_from_contents(tmp_path: Path) -> None:
-    """Moving a byte from a name to a content changes the digest."""
+    """The digest separates file names from contents."""
     for name, content in (("ab", "c"), ("a", "bc")):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).write_text(content)
@@ -169,9 +169,9 @@ def test_the_proxy_starts_without_mlflow_and_returns_to_it(
     start: Callable[..., Any],
     gate: Gate,
 ) -> None:
-    """The copy serves, marked as such, with the threshold last set; then the registry takes over.
+    """The cached version serves with its last threshold until the registry is reachable again.
 
-    A copy whose version the registry now knows as another one is not mistaken for it.
+    /health and /metadata state `cache` as the source meanwhile.
     """
     name, client = new_model(), MlflowClient()
     number = register_version(name, threshold=0.3)
@@ -200,7 +200,7 @@ def test_a_damaged_copy_is_not_served(
     gate: Gate,
     eventually: Callable[..., Any],
 ) -> None:
-    """Without MLflow and with a copy that was tampered with, the proxy waits and says why."""
+    """Without MLflow, a modified cache is not served; it is logged and /ready returns 503."""
     name = new_model()
     register_version(name)
     good = start(name, mlflow_tracking_uri=gate.uri).wait_ready()
@@ -220,7 +220,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
     start: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    """Serving needs no copy; the log says that there is none."""
+    """An unwritable cache does not prevent serving; it is logged."""
     name = new_model()
     register_version(name)
     (tmp_path / "file").touch()

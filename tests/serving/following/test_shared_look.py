@@ -1,4 +1,4 @@
-"""The workers of one server share each look at the alias."""
+"""The workers of one server share each query of the alias."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,15 +13,15 @@ TARGET = Version("machine", 7, "v1.0.0", "run", "m-1", {"threshold": "0.4"}, 1_7
 
 
 class Counting(Registry):
-    """A registry without a server, which counts how often it is asked."""
+    """A registry without a server that counts its queries."""
 
     def __init__(self, outcome: Version | RegistryError = TARGET) -> None:
-        """Remember what to say."""
+        """Store the version to return or the error to raise."""
         super().__init__("machine", "http://127.0.0.1:9")
         self.outcome, self.asked = outcome, 0
 
     def resolve(self) -> Version:
-        """Count, then say it."""
+        """Count the query; return the version or raise the error."""
         self.asked += 1
         if isinstance(self.outcome, RegistryError):
             raise self.outcome
@@ -29,7 +29,7 @@ class Counting(Registry):
 
 
 def test_whoever_comes_first_asks_and_the_others_read(tmp_path: Path) -> None:
-    """Eight workers that look at once, and again, cost one read of the registry."""
+    """Repeated concurrent look-ups of eight workers cost one query of the registry."""
     registry = Counting()
     looks = [SharedLook(registry, tmp_path, 60) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -39,7 +39,7 @@ def test_whoever_comes_first_asks_and_the_others_read(tmp_path: Path) -> None:
 
 
 def test_an_old_look_is_made_again(tmp_path: Path) -> None:
-    """What is older than the interval is not believed."""
+    """A result older than the interval is queried again."""
     registry = Counting()
     look = SharedLook(registry, tmp_path, 0)
     assert [look.resolve(), look.resolve()] == [TARGET, TARGET]
@@ -55,7 +55,7 @@ def test_an_old_look_is_made_again(tmp_path: Path) -> None:
     ],
 )
 def test_what_went_wrong_is_shared_too(tmp_path: Path, error: RegistryError) -> None:
-    """A worker that did not ask raises the same error with the same words."""
+    """A worker that reads the shared result raises the same error with the same text."""
     registry = Counting(error)
     for _ in range(3):
         with pytest.raises(type(error)) as raised:
@@ -65,7 +65,7 @@ def test_what_went_wrong_is_shared_too(tmp_path: Path, error: RegistryError) -> 
 
 
 def test_an_alias_that_may_be_missing_is_asked_for_less_often(tmp_path: Path) -> None:
-    """That it is missing holds longer than where it points to."""
+    """The result that an alias is missing has a longer validity of its own."""
     registry = Counting(AliasMissing(name="machine", alias="champion"))
     look = SharedLook(registry, tmp_path, 0, missing=60)
     for _ in range(3):
@@ -75,7 +75,7 @@ def test_an_alias_that_may_be_missing_is_asked_for_less_often(tmp_path: Path) ->
 
 
 def test_aliases_do_not_mix(tmp_path: Path) -> None:
-    """The shadow's alias has a look of its own."""
+    """Each alias has its own shared result."""
     first, second = Counting(), Counting(AliasMissing(name="machine", alias="challenger"))
     second.alias = "challenger"
     assert SharedLook(first, tmp_path, 60).resolve() == TARGET
@@ -84,7 +84,7 @@ def test_aliases_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_torn_file_or_a_lost_folder_stops_nobody(tmp_path: Path) -> None:
-    """Half a line of a killed worker is written anew; without the folder each asks for itself."""
+    """A truncated result is queried again; without the folder each call queries the registry."""
     SharedLook(Counting(), tmp_path, 60).resolve()
     (path,) = tmp_path.glob("alias-*.look")
     path.write_text('{"at": 1')
@@ -98,7 +98,7 @@ def test_a_torn_file_or_a_lost_folder_stops_nobody(tmp_path: Path) -> None:
 
 
 def test_credentials_in_the_address_are_not_told() -> None:
-    """The text goes to `/health`, which needs no key."""
+    """The error's text omits credentials, since /health shows it without a key."""
     told = str(RegistryUnreachable("http://ana:segredo@mlflow:5000/a", "failed", status=500))
     assert "http://mlflow:5000/a" in told
     assert "segredo" not in told

@@ -1,4 +1,4 @@
-"""examples/client.py against a live proxy, as a program and as what people copy."""
+"""examples/client.py against a live proxy, as a program and as an imported module."""
 
 import importlib.util
 import json
@@ -27,7 +27,7 @@ def example() -> Any:
 
 
 def test_the_example_scores_a_file(proxy: Any, tmp_path: Path) -> None:
-    """One prediction a line, in order, those that the proxy gives for the rows."""
+    """The program prints the proxy's predictions for the file's rows, one per line, in order."""
     rows = [{**ROW, "wear": wear} for wear in range(5)]
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
@@ -40,7 +40,7 @@ def test_the_example_scores_a_file(proxy: Any, tmp_path: Path) -> None:
 def test_many_rows_go_in_batches_whose_ids_are_told(
     proxy: Any, example: Any, eventually: Callable[..., Any]
 ) -> None:
-    """More rows than the proxy takes at once; each batch bears its id in the log."""
+    """Rows beyond the proxy's limit are sent in batches, each logged under its own request id."""
     client = example.Client(str(proxy.http.base_url), batch=150)
     rows = [{**ROW, "temperature": 20 + place / 100} for place in range(400)]
     found = list(client.predict(rows, request_id="example"))
@@ -57,7 +57,7 @@ def test_a_proxy_that_is_not_ready_is_asked_again(
     register_version: Callable[..., int],
     eventually: Callable[..., Any],
 ) -> None:
-    """The version comes after the first refusal; without patience the refusal is the answer."""
+    """A 503 is retried until the model is ready; with `patience=0` it is raised."""
     name = new_model()
     proxy = start(name)
     address = str(proxy.http.base_url)
@@ -72,7 +72,7 @@ def test_a_proxy_that_is_not_ready_is_asked_again(
 
 
 def test_a_refusal_names_row_and_field_and_no_value(proxy: Any, example: Any) -> None:
-    """What people see when a row is wrong; a refusal is not tried again."""
+    """The error of a 422 names row and field, and has no value."""
     client = example.Client(str(proxy.http.base_url))
     with pytest.raises(example.RefusedError, match="422") as refused:
         list(client.predict([ROW, {**ROW, "wear": "SECRET"}]))

@@ -1,4 +1,4 @@
-"""What one client can hold of a worker: raw sockets against a live server."""
+"""Limits on what one client can occupy of a worker, over raw sockets to a live server."""
 
 import gzip
 import hashlib
@@ -30,7 +30,7 @@ GET = b"GET /health HTTP/1.1\r\nHost: a\r\n"
 
 @pytest.fixture
 def connect(proxy: Any) -> Iterator[Callable[..., socket.socket]]:
-    """Return what opens a connection to a proxy and sends something."""
+    """Yield a function that opens a connection to a proxy and sends data."""
     with ExitStack() as stack:
 
         def open_one(data: bytes = b"", to: Any = proxy) -> socket.socket:
@@ -43,7 +43,7 @@ def connect(proxy: Any) -> Iterator[Callable[..., socket.socket]]:
 
 
 def closed(sock: socket.socket, seconds: float = 20.0) -> bytes:
-    """Return all that comes until the server closes the connection."""
+    """Return all bytes received until the server closes the connection."""
     sock.settimeout(seconds)
     said = b""
     with suppress(ConnectionResetError):
@@ -53,7 +53,7 @@ def closed(sock: socket.socket, seconds: float = 20.0) -> bytes:
 
 
 def counted(proxy: Any, reason: str) -> float:
-    """Return how many connections were closed for a reason."""
+    """Return the number of connections closed for a reason."""
     for line in proxy.http.get("/metrics").text.splitlines():
         if line.startswith(f'http_connections_closed_total{{reason="{reason}"}}'):
             return float(line.rpartition(" ")[2])
@@ -61,7 +61,7 @@ def counted(proxy: Any, reason: str) -> float:
 
 
 def test_an_endless_header_line_is_cut_off(proxy: Any, connect: Any) -> None:
-    """It stopped the server for 45 s: now 431 at the limit, and others are answered meanwhile."""
+    """An endless header is cut off at the limit, and other clients are answered meanwhile."""
     before = counted(proxy, "head_too_large")
     sock = connect(GET + b"X-Key: ")
     sent = 0
@@ -77,7 +77,7 @@ def test_an_endless_header_line_is_cut_off(proxy: Any, connect: Any) -> None:
 @pytest.mark.parametrize(("size", "status"), [(31 * 1024, 200), (33 * 1024, 431)])
 @pytest.mark.parametrize("pause", [False, True])
 def test_headers_have_a_limit_together(connect: Any, size: int, status: int, pause: bool) -> None:
-    """Many lines count like one, in one packet or several; the refusal has the one shape."""
+    """The limit applies to all headers together, in one packet or two; 431 has the error shape."""
     lines = b"".join(b"X-%04d: %s\r\n" % (n, b"v" * 90) for n in range(size // 100))
     sock = connect(GET + lines[: size // 2])
     if pause:
@@ -92,7 +92,7 @@ def test_headers_have_a_limit_together(connect: Any, size: int, status: int, pau
 
 
 def test_a_large_body_after_small_headers_is_no_large_head(proxy: Any) -> None:
-    """What arrives in one piece with the headers is not counted as headers."""
+    """Body bytes that arrive with the headers do not count towards the header limit."""
     rows = [ROW] * 300
     assert len(json.dumps(rows)) < 200_000
     for _ in range(2):
@@ -102,7 +102,7 @@ def test_a_large_body_after_small_headers_is_no_large_head(proxy: Any) -> None:
 
 
 def test_slow_headers_are_closed(proxy: Any, connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte now and then keeps no connection open, nor does saying nothing."""
+    """Silent and slowly sending connections are closed at the header timeout."""
     monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
     silent, dripping = connect(), connect(GET)
     began = time.monotonic()
@@ -118,7 +118,7 @@ def test_slow_headers_are_closed(proxy: Any, connect: Any, monkeypatch: pytest.M
 def test_a_slow_body_is_closed_on_any_route(
     proxy: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where nobody reads it, and after the answer."""
+    """A connection with an unfinished body is closed by timeout, also after the response."""
     assert connections.BODY_SECONDS == 30
     monkeypatch.setattr(connections, "BODY_SECONDS", 0.5)
     sock = connect(GET + b"Content-Length: 1000\r\n\r\nabc")
@@ -135,7 +135,7 @@ def test_unfinished_bodies_have_a_room_together(
     connect: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A megabyte each and then nothing, on any number of connections: the oldest ones end."""
+    """Beyond the total size of incomplete bodies the oldest get 503; the others complete."""
     monkeypatch.setattr("serving.app.Bodies", lambda: Bodies(most=5 * 2**20 - 2**18))
     name = new_model()
     register_version(name)
@@ -157,14 +157,14 @@ def test_unfinished_bodies_have_a_room_together(
 
 
 def shed(proxy: Any) -> float:
-    """Return how many requests were refused for want of room."""
+    """Return the number of requests shed for lack of capacity."""
     name = "http_shed_requests_total "
     (line,) = [one for one in proxy.http.get("/metrics").text.splitlines() if one.startswith(name)]
     return float(line.rpartition(" ")[2])
 
 
 def test_an_idle_connection_is_closed(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an answer it may stay for a while, not for ever."""
+    """A kept-alive connection is closed after the idle timeout."""
     assert connections.KEEP_ALIVE_SECONDS == 75
     monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", 1.0)
     sock = connect(GET + b"\r\n")
@@ -176,7 +176,7 @@ def test_an_idle_connection_is_closed(connect: Any, monkeypatch: pytest.MonkeyPa
 def test_beyond_the_limit_the_longest_idle_goes(
     new_model: Callable[[], str], start: Callable[..., Any], connect: Any
 ) -> None:
-    """Thirty idle connections where ten may be: the oldest are closed, new ones answered."""
+    """Of thirty idle connections with a limit of ten, the oldest are closed, the last is served."""
     proxy = start(new_model(), max_connections=10)
     idle = [connect(to=proxy) for _ in range(30)]
     assert proxy.health()["status"] == "degraded"
@@ -188,7 +188,7 @@ def test_beyond_the_limit_the_longest_idle_goes(
 
 @pytest.mark.server
 def test_a_common_limit_of_files_is_no_end(free_port: Callable[[], int], tmp_path: Path) -> None:
-    """1,100 idle connections, 1,024 files, which cannot be raised: a new client is answered."""
+    """With 1,100 idle connections and a hard limit of 1,024 files, new clients are answered."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     port = free_port()
@@ -225,7 +225,7 @@ def _answers(url: str) -> bool:
 
 
 def test_two_keys_are_refused(new_model: Callable[[], str], start: Callable[..., Any]) -> None:
-    """Also if one of them, or each, is right: a proxy in between may have read the other one."""
+    """Two keys are refused, even valid ones: an intermediate proxy may have checked the other."""
     proxy = start(new_model(), api_keys=(hashlib.sha256(b"right").digest(),))
     right, bearer = ("X-API-Key", "right"), ("Authorization", "Bearer right")
     assert proxy.http.get("/version", headers=[right]).status_code == 200
@@ -239,7 +239,7 @@ def test_two_keys_are_refused(new_model: Callable[[], str], start: Callable[...,
 def test_a_trailer_is_no_header(
     new_model: Callable[[], str], start: Callable[..., Any], connect: Any
 ) -> None:
-    """A key after the body opens nothing, and endless trailers are cut off."""
+    """A key in a trailer does not authorize, and endless trailers are cut off."""
     proxy = start(new_model(), api_keys=(hashlib.sha256(b"right").digest(),))
     head = b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
     body = b"Connection: close\r\n\r\n2\r\n{}\r\n0\r\n"
@@ -255,14 +255,14 @@ def test_a_trailer_is_no_header(
 
 
 def counted_with_key(proxy: Any, reason: str) -> float:
-    """Return how many connections a proxy with keys has closed for a reason."""
+    """Return the number of connections that a proxy with keys closed for a reason."""
     proxy.http.headers["X-API-Key"] = "right"
     return counted(proxy, reason)
 
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations", "/predict/batch"])
 def test_a_compressed_body_is_refused(proxy: Any, path: str) -> None:
-    """415 before it is unpacked, with what is taken instead."""
+    """A gzip body is refused with 415 and `Accept-Encoding: identity`."""
     content = gzip.compress(json.dumps({"instances": [ROW]}).encode())
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     answer = proxy.http.post(path, content=content, headers=headers)
@@ -274,7 +274,7 @@ def test_a_compressed_body_is_refused(proxy: Any, path: str) -> None:
 def test_overload_sheds_and_status_goes_on(
     register_version: Callable[..., int], new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """Beyond the rows that may wait: 503 with Retry-After, counted; the rest is answered."""
+    """Beyond MAX_PENDING_ROWS: 503 with Retry-After, counted; status routes keep responding."""
     name = new_model()
     register_version(name)
     proxy = start(name, max_pending_rows=1500).wait_ready()
@@ -296,6 +296,6 @@ def test_overload_sheds_and_status_goes_on(
     assert f"http_shed_requests_total {float(len(shed))}" in text
     assert "model_waiting_rows 0.0" in text
     waits.sort()
-    # Some 100 ms at worst on a quiet machine; tests share theirs.
+    # At most about 100 ms on an idle machine; parallel tests share the CPU.
     assert waits[len(waits) // 2] < 1.0
     assert waits[-1] < 15.0

@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol: the same bodies and answers, checked with MLflow's own client."""
+"""MLflow's scoring protocol: the same bodies and responses, checked with MLflow's own client."""
 
 import json
 import os
@@ -59,18 +59,18 @@ def bodies_of(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def pyfunc(proxy: Any) -> Any:
-    """Return the served version as MLflow itself loads it."""
+    """Return the served version as loaded by mlflow.pyfunc."""
     return mlflow.pyfunc.load_model(f"models:/{proxy.settings.model_name}/1")
 
 
 def invoke(proxy: Any, body: str, content_type: str) -> httpx.Response:
-    """Send one body to /invocations."""
+    """Return the response of /invocations to a body."""
     return proxy.http.post("/invocations", content=body, headers={"Content-Type": content_type})
 
 
 @pytest.mark.parametrize("n", [1, 40, 200])
 def test_all_ways_give_the_same_scores(proxy: Any, pyfunc: Any, n: int) -> None:
-    """Every format at /invocations, /predict, and pyfunc agree, whole output rows included."""
+    """/invocations in every format, /predict and pyfunc agree to 1e-12."""
     frame = frame_of(n)
     expected = np.asarray(pyfunc.predict(frame))
     assert expected.shape == (n, 2)
@@ -88,7 +88,7 @@ def test_all_ways_give_the_same_scores(proxy: Any, pyfunc: Any, n: int) -> None:
 def test_a_stated_charset_is_as_quick(
     kind: str, proxy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many clients state UTF-8: their bodies take the reader that decodes straight into rows."""
+    """A body with a stated UTF-8 charset is decoded by the fast reader, like one without."""
     read = []
     exact = InstanceReader.read_frame
 
@@ -103,7 +103,7 @@ def test_a_stated_charset_is_as_quick(
 
 
 def test_the_bodies_are_those_that_mlflow_takes(pyfunc: Any) -> None:
-    """MLflow's own server code accepts the very bodies that the test above sends."""
+    """MLflow's own server code accepts the bodies that these tests send."""
     frame = frame_of(5)
     expected = np.asarray(pyfunc.predict(frame))
     schema = pyfunc.metadata.get_input_schema()
@@ -114,7 +114,7 @@ def test_the_bodies_are_those_that_mlflow_takes(pyfunc: Any) -> None:
 
 
 def test_mlflows_client_needs_no_change(proxy: Any, pyfunc: Any) -> None:
-    """Ping, version and invoke work with the client that `mlflow models serve` is used with."""
+    """MLflow's own scoring client works: ping, version and invoke."""
     client = ScoringServerClient("127.0.0.1", proxy.http.base_url.port)
     client.wait_server_ready(5)
     assert client.get_version() == mlflow.__version__
@@ -124,7 +124,7 @@ def test_mlflows_client_needs_no_change(proxy: Any, pyfunc: Any) -> None:
 
 
 def test_invocations_are_logged_and_captured(proxy: Any, eventually: Callable[..., Any]) -> None:
-    """One row a scored instance, one line a request, the same fields as for /predict."""
+    """An invocation has one captured row per instance and one log line, as at /predict."""
     body, kind = bodies_of(frame_of(4))["csv"]
     before = proxy.health()["capture"]["captured"]
     headers = {"Content-Type": kind, "X-Request-ID": "an-invocation"}
@@ -174,7 +174,7 @@ def test_invocations_are_logged_and_captured(proxy: Any, eventually: Callable[..
 def test_a_refused_body_is_explained_without_its_values(
     proxy: Any, body: str, kind: str, status: int, code: str
 ) -> None:
-    """The same contract and the same error shape as at /predict, whatever the envelope."""
+    """An invalid body has the status and error code of /predict, and no value is repeated."""
     answer = invoke(proxy, body, kind)
     assert answer.status_code == status
     error = answer.json()["error"]
@@ -183,7 +183,7 @@ def test_a_refused_body_is_explained_without_its_values(
 
 
 def test_invocations_take_more_rows_than_predict(proxy: Any, pyfunc: Any) -> None:
-    """A frame has a limit of its own, in rows and in bytes; a long body says its length."""
+    """/invocations has its own row and byte limits; a long body needs a Content-Length."""
     frame = frame_of(1000)
     split, kind = bodies_of(frame)["split"]
     expected = pyfunc.predict(frame)
@@ -208,7 +208,7 @@ EXTRA = '{"instances": [{"wear": 1, "temperature": 20, "SECRET": "x"}]}'
 def test_fields_that_the_model_does_not_have_are_left_out_and_counted(
     proxy: Any, eventually: Callable[..., Any]
 ) -> None:
-    """As MLflow's server does; at /predict a field that is unknown may be a misspelt one."""
+    """/invocations drops and counts unknown fields, as MLflow does; /predict refuses them."""
     known = EXTRA.replace(', "SECRET": "x"', "")
     assert invoke(proxy, EXTRA, JSON).json() == invoke(proxy, known, JSON).json()
     csv_body = "wear,temperature,SECRET\n1,20,x"
@@ -220,7 +220,7 @@ def test_fields_that_the_model_does_not_have_are_left_out_and_counted(
 def test_a_setting_decides_what_becomes_of_unknown_fields(
     start: Callable[..., Any], proxy: Any
 ) -> None:
-    """`refuse` refuses everywhere, `ignore` leaves out everywhere, and only what is unknown."""
+    """`refuse` and `ignore` apply to both routes; `ignore` still refuses a missing field."""
     model = proxy.settings.model_name
     strict = start(model, unknown_fields="refuse").wait_ready()
     assert invoke(strict, EXTRA, JSON).status_code == 422
@@ -231,7 +231,7 @@ def test_a_setting_decides_what_becomes_of_unknown_fields(
 
 
 def test_what_mlflows_client_writes_is_understood(proxy: Any) -> None:
-    """NaN is null, and a fraction of zero is a whole number."""
+    """NaN is read as null, and 1.0 as an integer, in JSON and CSV."""
     null = invoke(proxy, '{"instances": [{"wear": 1, "temperature": 20}]}', JSON).json()
     body = '{"instances": [{"wear": 1.0, "temperature": 20, "pressure": NaN}]}'
     assert invoke(proxy, body, JSON).json() == null
@@ -248,14 +248,14 @@ def test_what_mlflows_client_writes_is_understood(proxy: Any) -> None:
     ],
 )
 def test_cells_of_csv_are_read_as_mlflow_reads_them(kind: str, text: str, value: Any) -> None:
-    """What is no whole number still is refused, by the contract."""
+    """A cell keeps a fractional number for a `long`, which the contract refuses later."""
     assert cell_value(kind, text) == value
 
 
 def test_before_a_model_is_there_ping_says_404(
     new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """As MLflow's server defines it; /invocations says 503 like /predict."""
+    """Without a model /ping returns 404, as MLflow's does, and /invocations 503."""
     proxy = start(new_model())
     assert proxy.http.get("/ping").status_code == 404
     assert invoke(proxy, '{"instances": [{}]}', JSON).status_code == 503
@@ -266,7 +266,7 @@ def test_before_a_model_is_there_ping_says_404(
 def test_mlflow_models_serve_gives_the_same_scores(
     proxy: Any, free_port: Callable[[], int], eventually: Callable[..., Any]
 ) -> None:
-    """The server that this one replaces answers every body alike."""
+    """`mlflow models serve` returns the same scores for every format, to 1e-12."""
     port = free_port()
     command = [
         *(sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"),
@@ -296,7 +296,7 @@ def test_mlflow_models_serve_gives_the_same_scores(
 
 
 def test_no_route_that_scores_goes_through_the_router() -> None:
-    """The router costs as much as the rest of a small request, for MLflow's clients as for ours."""
+    """All scoring routes bypass the router, which costs as much as the rest of a small request."""
     app = create_app(Settings(models=("a", "b")))
     hot = app.middleware_stack.hot  # type: ignore[union-attr]
     routes = ("/predict", "/predict/batch", "/invocations")

@@ -1,8 +1,8 @@
-"""The OpenAPI document is true: schemathesis, with every check it has, finds nothing.
+"""The OpenAPI document matches the server: schemathesis finds nothing with all its checks.
 
-It reads the document of a real server and sends what the document allows and what it forbids. What
-the first is refused for, what the second is let through with, any answer of another status, type
-or shape than the document says, ignored keys and server errors are findings.
+It reads the document of a running server and sends valid and invalid requests. Findings are valid
+requests that are refused, invalid ones that are accepted, responses of an undocumented status,
+type or schema, ignored keys, and server errors.
 """
 
 import csv
@@ -54,7 +54,7 @@ def explore(
     spawned: Callable[..., Any],
     tmp_path: Path,
 ) -> Callable[..., None]:
-    """Return a function that runs schemathesis against a server of a model: every operation."""
+    """Return a function that runs schemathesis on all operations of a server of a model."""
 
     def run(name: str, examples: int, **environ: str) -> None:
         with spawned(settings_for(name), free_port(), **environ) as (process, proxy):
@@ -66,7 +66,7 @@ def explore(
                 "--generation-deterministic",
                 *("--max-examples", str(examples), "--continue-on-failure"),
                 *("--suppress-health-check", "all", "-H", f"X-API-Key: {KEY}"),
-                # No schema says which files are workbooks; tests/serving/lists say it.
+                # A schema cannot describe valid workbooks; tests/serving/lists covers them.
                 *("--exclude-path", "/lista"),
             ]
             hooks = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)}
@@ -92,7 +92,7 @@ def test_schemathesis_finds_nothing(
     new_model: Callable[[], str],
     explore: Callable[..., None],
 ) -> None:
-    """Every operation of a server with keys, of a version with our contract."""
+    """All operations of a server with API keys, for a version with a contract."""
     name = new_model()
     register_version(name)
     explore(name, 15, API_KEYS=KEY)
@@ -104,7 +104,7 @@ def test_schemathesis_finds_nothing_in_many_examples(
     new_model: Callable[[], str],
     explore: Callable[..., None],
 ) -> None:
-    """The same, at length, without keys."""
+    """All operations with 300 examples each, without API keys."""
     name = new_model()
     register_version(name)
     explore(name, 300)
@@ -114,7 +114,7 @@ def test_schemathesis_finds_nothing_in_many_examples(
 def test_schemathesis_finds_nothing_of_a_foreign_model(
     mlflow_server: str, new_model: Callable[[], str], explore: Callable[..., None]
 ) -> None:
-    """Columns with spaces and brackets, classes as text: a model that brought no contract."""
+    """A model without a contract: column names with spaces and brackets, text classes."""
     mlflow.set_tracking_uri(mlflow_server)
     x, y = load_iris(return_X_y=True, as_frame=True)
     kinds = np.array(["setosa", "versicolor", "virginica"])[y]
@@ -171,7 +171,7 @@ KINDS = {
 
 
 def cells(feature: Feature) -> st.SearchStrategy[Any]:
-    """Return the values that a feature accepts in a cell; an empty one is null."""
+    """Return a strategy of the CSV cells that a feature accepts; an empty cell is null."""
     values = KINDS[feature.type]
     if feature.values:
         values = st.sampled_from(feature.values)
@@ -186,7 +186,7 @@ def cells(feature: Feature) -> st.SearchStrategy[Any]:
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(st.data(), st.permutations(range(8)))
 def test_every_csv_of_accepted_values_is_accepted(data: st.DataObject, order: list[int]) -> None:
-    """Features of every kind, quoted names and categories, limits, columns in any order."""
+    """Any CSV of accepted values is accepted, with quoted names and columns in any order."""
     features = [CONTRACT.features[place] for place in order]
     rows = data.draw(st.lists(st.tuples(*map(cells, features)), min_size=1, max_size=5))
     text = io.StringIO()
@@ -198,7 +198,7 @@ def test_every_csv_of_accepted_values_is_accepted(data: st.DataObject, order: li
 
 
 def test_the_examples_of_the_contract_are_accepted() -> None:
-    """Both bodies that the document shows are the contract's own example."""
+    """The JSON and CSV examples of the document are accepted as the contract's example."""
     content = invocations_content(CONTRACT, 5)
     for kind, encode in (("application/json", json.dumps), ("text/csv", str)):
         body = encode(content[kind]["example"]).encode()

@@ -1,4 +1,4 @@
-"""The proxy under a path prefix, behind a real nginx with TLS and asked directly."""
+"""The proxy under a path prefix, behind nginx with TLS and accessed directly."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ KEY = {"X-API-Key": "open sesame"}
 
 
 def linked(page: str) -> set[str]:
-    """Return the addresses that a page names, in tags and in the script of Swagger's page."""
+    """Return the URLs in a page's tags and in the script of Swagger UI."""
     found = re.findall(r"""(?:href|src)="([^"#]+)|url: '([^']+)'""", page)
     return {one or other for one, other in found}
 
@@ -28,7 +28,7 @@ def linked(page: str) -> set[str]:
 def behind(
     proxy: Any, tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
 ) -> Iterator[httpx.Client]:
-    """Yield a client of the example's nginx, before the proxy, with a certificate of its own."""
+    """Yield a client of the example's nginx configuration, with a self-signed certificate."""
     if NGINX is None or OPENSSL is None:
         pytest.skip("neither nginx nor openssl may be missing (Debian: nginx-light, openssl)")
     folder = tmp_path_factory.mktemp("nginx")
@@ -73,7 +73,7 @@ def behind(
 
 
 def test_pages_behind_nginx_lead_to_each_other(behind: httpx.Client) -> None:
-    """From the front page on: each address on the panel, the runbook, `/docs` and `/lista`."""
+    """Links of panel, runbook, `/docs` and `/lista` stay under the prefix and return 200."""
     front = behind.get("/", follow_redirects=True)
     assert front.url.path == "/risco/painel"
     for start in ("painel", "docs", "lista", "runbook", "runbook/docs/migrating.md"):
@@ -87,7 +87,7 @@ def test_pages_behind_nginx_lead_to_each_other(behind: httpx.Client) -> None:
 
 
 def test_the_documentation_behind_nginx_tries_out_under_the_prefix(behind: httpx.Client) -> None:
-    """Swagger's page asks the server that the document names, and that one scores."""
+    """The OpenAPI document names the prefix as its server, and requests there are scored."""
     document = behind.get("/risco/openapi.json").json()
     assert document["servers"] == [{"url": "/risco"}]
     answer = behind.post("/risco/predict", json={"instances": [ROW]})
@@ -95,7 +95,7 @@ def test_the_documentation_behind_nginx_tries_out_under_the_prefix(behind: httpx
 
 
 def test_a_prefix_that_is_left_on_is_taken_off(start: Callable[..., Any], proxy: Any) -> None:
-    """`ROOT_PATH` serves both ways, keys and log included; the health check needs no prefix."""
+    """With ROOT_PATH, routes, keys and log work with and without the prefix."""
     from serving.config.settings import Settings
 
     keys = Settings(api_keys="open sesame").api_keys  # type: ignore[arg-type]
@@ -118,7 +118,7 @@ def test_a_prefix_that_is_left_on_is_taken_off(start: Callable[..., Any], proxy:
     ],
 )
 def test_what_is_no_path_is_no_prefix(proxy: Any, sent: str) -> None:
-    """A client may send the header itself; nothing of it comes into a page."""
+    """An invalid X-Forwarded-Prefix, which any client may send, leaves the page unchanged."""
     headers = [(b"x-forwarded-prefix", sent.encode())]
     page = proxy.http.get("/docs", headers=headers)
     assert page.status_code == 200
@@ -128,9 +128,9 @@ def test_what_is_no_path_is_no_prefix(proxy: Any, sent: str) -> None:
 def test_documentation_and_runbook_take_the_key_as_a_password(
     start: Callable[..., Any], proxy: Any
 ) -> None:
-    """What a browser asks for on its way through pages.
+    """Pages and their files accept the key as a Basic password; `/predict` does not.
 
-    `/predict` takes none: another site could make the browser send it.
+    Otherwise another site could make the browser send its credentials to `/predict`.
     """
     from serving.config.settings import Settings
 

@@ -1,6 +1,6 @@
-"""The table of docs/serving.md against the server that `mlflow models serve` runs, and this one.
+"""The table of docs/serving.md, checked against `mlflow models serve` and this server.
 
-Both are live and get the very same bytes; what the table says of either is what it answered.
+Both are live and get the same bytes; each table entry must be the server's actual response.
 """
 
 import io
@@ -66,12 +66,12 @@ class Scaled(mlflow.pyfunc.PythonModel):
     """A model whose signature declares parameters."""
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ARG002
-        """Return a column, scaled and moved by them."""
+        """Return `size`, scaled and shifted by the parameters."""
         return model_input["size"].to_numpy() * params["scale"] + params["shift"]
 
 
 def log(name: str) -> None:
-    """Register the model of that name."""
+    """Register the test model of that name."""
     rng = np.random.default_rng(0)
     options: dict[str, Any] = {"name": "model", "registered_model_name": f"protocol-{name}"}
     options["pip_requirements"] = []
@@ -108,7 +108,7 @@ def log(name: str) -> None:
 
 @contextmanager
 def mlflow_serving(name: str) -> Iterator[str]:
-    """Run the application that `mlflow models serve` runs, on a port of its own."""
+    """Run the application of `mlflow models serve` on a free port; yield its URL."""
     app = scoring_server.init(mlflow.pyfunc.load_model(f"models:/protocol-{name}/1"))
     with socket.create_server(("127.0.0.1", 0)) as sock:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
@@ -127,10 +127,10 @@ def servers(
     threaded: Callable[..., Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, tuple[str, str]]]:
-    """Yield by model MLflow's server and this one."""
+    """Yield the URLs of MLflow's server and of this one, by model."""
     mlflow.set_tracking_uri(mlflow_server)
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        # MLflow's application sets it for good.
+        # MLflow's application sets this variable and does not restore it.
         patch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
         found = {}
         for name in ("frame", "matrix", "scaled"):
@@ -154,16 +154,16 @@ def servers(
 
 
 class Row:
-    """One row of the table: what is sent, and what each server is said to answer."""
+    """One row of the table: the request, and each server's documented status."""
 
     def __init__(self, section: str, cells: list[str]) -> None:
-        """Keep the cells."""
+        """Store the section and the cells."""
         self.section = section
         self.sent, self.theirs, self.ours, self.why = cells
         self.code = self.sent.strip("`")
 
     def request(self) -> tuple[str, dict[str, Any]]:
-        """Return the model, and how httpx sends the request."""
+        """Return the model's name and httpx's arguments for the request."""
         model, made = SECTIONS[self.section](self)
         return model, {"method": "POST", "url": "/invocations", **made}
 
@@ -175,7 +175,7 @@ def body(content: str | bytes, kind: str = "application/json") -> dict[str, Any]
 
 
 def document(text: str, kind: str = "application/json") -> dict[str, Any]:
-    """Return a body, its names in capitals replaced."""
+    """Return a request whose body has RECORD, ROW, COLUMNS and BOM replaced."""
     words = {
         "RECORD": json.dumps(RECORD),
         "ROW": json.dumps(list(RECORD.values())),
@@ -186,7 +186,7 @@ def document(text: str, kind: str = "application/json") -> dict[str, Any]:
 
 
 def value(row: Row) -> tuple[str, dict[str, Any]]:
-    """Return a record with one value changed or left out."""
+    """Return a request of a record with one value changed or left out."""
     if row.code.startswith("without "):
         record = {k: v for k, v in RECORD.items() if k != row.code.split()[1]}
     else:
@@ -195,7 +195,7 @@ def value(row: Row) -> tuple[str, dict[str, Any]]:
 
 
 def file(row: Row) -> tuple[str, dict[str, Any]]:
-    """Return a Parquet body."""
+    """Return a request with a Parquet body."""
     model, frame, options = FILES[row.sent]
     written = io.BytesIO()
     frame().to_parquet(written, index=False, **options)
@@ -203,13 +203,13 @@ def file(row: Row) -> tuple[str, dict[str, Any]]:
 
 
 def route(row: Row) -> tuple[str, dict[str, Any]]:
-    """Return a request of another route or method."""
+    """Return a request to another route or with another method."""
     method, url = row.code.split()
     return "frame", {"method": method, "url": url, "headers": {}}
 
 
 def parameters(row: Row) -> tuple[str, dict[str, Any]]:
-    """Return a record with parameters for the model that has some."""
+    """Return a request of a record with parameters, for the model that declares some."""
     given = json.loads(row.code)
     return "scaled", body(json.dumps({"dataframe_records": [RECORD], "params": given}))
 
@@ -230,7 +230,7 @@ SECTIONS: dict[str, Callable[[Row], tuple[str, dict[str, Any]]]] = {
 
 
 def table() -> list[Row]:
-    """Return the rows of the page's tables."""
+    """Return the rows of the tables in docs/serving.md."""
     page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
     text = page.split("\n## What MLflow's server answers, and this one\n")[1].split("\n## ")[0]
     rows = []
@@ -242,7 +242,7 @@ def table() -> list[Row]:
 
 
 def send(server: str, request: dict[str, Any]) -> httpx.Response:
-    """Send a request by a connection of its own: a server may end one after a refusal."""
+    """Send a request on a new connection, since a server may close one after a refusal."""
     return httpx.request(
         request["method"],
         server.rstrip("/") + request["url"],
@@ -253,7 +253,7 @@ def send(server: str, request: dict[str, Any]) -> httpx.Response:
 
 
 def answered(server: str, request: dict[str, Any]) -> tuple[int, Any]:
-    """Return status and predictions of an answer."""
+    """Return the response's status and its predictions, None unless it scored."""
     answer = send(server, request)
     scored = answer.status_code == 200 and request["url"] == "/invocations"
     return answer.status_code, answer.json()["predictions"] if scored else None
@@ -262,9 +262,9 @@ def answered(server: str, request: dict[str, Any]) -> tuple[int, Any]:
 def test_the_table_says_what_both_servers_answer(
     servers: dict[str, tuple[str, str]],
 ) -> None:
-    """Statuses as written, the same numbers where both score, a reason where one of them does not.
+    """Statuses are as documented, scores agree to 1e-12, and each difference has a reason.
 
-    A refusal here is 422 where the server of MLflow says 400, and repeats no value.
+    The table's sections and Parquet cases are those defined here.
     """
     rows, wrong = table(), []
     for row in rows:
@@ -289,7 +289,7 @@ def test_the_table_says_what_both_servers_answer(
 def test_no_refusal_repeats_a_value(
     servers: dict[str, tuple[str, str]],
 ) -> None:
-    """MLflow's server quotes the rows and its stack; this one names fields."""
+    """A refusal here (422) names the field only; MLflow's (400) repeats the value."""
     record = {**RECORD, "size": "SECRET"}
     request = {"method": "POST", "url": "/invocations"}
     request |= body(json.dumps({"dataframe_records": [record]}))

@@ -1,4 +1,4 @@
-"""The proxy's HTTP face over a live registry and a real server."""
+"""The proxy's HTTP API on a live server with a live registry."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def random_rows(n: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def test_an_answer_has_the_promised_shape(proxy: Any) -> None:
-    """Outputs bear the contract's names; release, threshold, id and time come along."""
+    """The response has the contract's output names, release, threshold, request id and time."""
     answer = proxy.predict({**ROW, "serial": "S-1"})
     body = answer.json()
     assert answer.status_code == 200
@@ -70,7 +70,7 @@ def test_scores_equal_those_of_pyfunc(proxy: Any, n: int) -> None:
 
 
 def test_concurrent_requests_get_their_own_scores(proxy: Any) -> None:
-    """Requests that are scored in one call are not mixed up."""
+    """Concurrent requests get the scores of their own rows."""
     rows = random_rows(120, seed=1)
     alone = [proxy.predict(row).json()["predictions"][0]["failure_score"] for row in rows]
     with ThreadPoolExecutor(16) as pool:
@@ -80,7 +80,7 @@ def test_concurrent_requests_get_their_own_scores(proxy: Any) -> None:
 
 
 def test_year_suffixes_give_the_same_score(proxy: Any) -> None:
-    """The way operators write fields today works."""
+    """Field names with one year suffix score like plain ones; two different years are refused."""
     plain = proxy.predict({"temperature": 25, "wear": 3})
     dated = proxy.predict({"temperature_2023": 25, "wear_2023": 3})
     assert dated.json()["predictions"] == plain.json()["predictions"]
@@ -105,14 +105,14 @@ def test_year_suffixes_give_the_same_score(proxy: Any) -> None:
 def test_a_refused_body_has_the_one_error_shape(
     proxy: Any, content: bytes, status: int, code: str
 ) -> None:
-    """Every refusal says what kind it is, in one shape, with the request id."""
+    """Every refused body has its error code and the request id in the common error shape."""
     answer = proxy.http.post("/predict", content=content)
     assert answer.status_code == status
     check_error(answer, code)
 
 
 def check_error(answer: httpx.Response, code: str) -> None:
-    """Assert the one error shape."""
+    """Assert that a response has the common error shape and this code."""
     body = answer.json()
     assert set(body) == {"error", "request_id"}
     assert set(body["error"]) == {"code", "message", "details"}
@@ -123,7 +123,7 @@ def check_error(answer: httpx.Response, code: str) -> None:
 
 
 def test_a_body_without_a_length_is_limited_too(proxy: Any) -> None:
-    """The limit holds while reading, not only by what the header says."""
+    """The size limit applies to a chunked body without Content-Length."""
     answer = proxy.http.post("/predict", content=(b" " * 50_000 for _ in range(10)))
     assert answer.status_code == 413
     check_error(answer, "body_too_large")
@@ -141,14 +141,14 @@ def test_a_body_without_a_length_is_limited_too(proxy: Any) -> None:
 def test_router_refusals_have_the_one_error_shape(
     proxy: Any, method: str, path: str, status: int, code: str
 ) -> None:
-    """A wrong path or method is answered like any other error."""
+    """A wrong path or method has the common error shape."""
     answer = proxy.http.request(method, path)
     assert answer.status_code == status
     check_error(answer, code)
 
 
 def test_values_are_in_no_answer_and_no_log(proxy: Any, eventually: Callable[..., Any]) -> None:
-    """A planted value never comes back, wherever in the request it was put."""
+    """Values and unknown names of refused requests appear neither in responses nor in the log."""
     bodies: list[Any] = [
         {"instances": [{**ROW, "temperature": NUMBER, "serial": SECRET}]},
         {"instances": [{**ROW, "temperature": str(NUMBER)}]},
@@ -177,7 +177,7 @@ def test_values_are_in_no_answer_and_no_log(proxy: Any, eventually: Callable[...
 def test_a_sane_request_id_is_honoured(
     proxy: Any, sent: str, eventually: Callable[..., Any]
 ) -> None:
-    """The caller's id comes back in header, body and log."""
+    """A valid X-Request-ID is returned in header and body and is logged."""
     answer = proxy.predict(ROW, headers={"X-Request-ID": sent})
     assert answer.headers["x-request-id"] == answer.json()["request_id"] == sent
     eventually(lambda: any(line.get("request_id") == sent for line in proxy.log()))
@@ -185,7 +185,7 @@ def test_a_sane_request_id_is_honoured(
 
 @pytest.mark.parametrize("sent", ["", "x" * 65, "a b", 'a"b', "a/b", None])
 def test_another_request_id_is_made(proxy: Any, sent: str | None) -> None:
-    """What could break a log line or a grep is replaced, on errors too."""
+    """A missing or invalid X-Request-ID is replaced by a generated one, also on errors."""
     headers = {} if sent is None else {"X-Request-ID": sent}
     for answer in (proxy.predict(ROW, headers=headers), proxy.predict({}, headers=headers)):
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["x-request-id"])
@@ -195,7 +195,7 @@ def test_another_request_id_is_made(proxy: Any, sent: str | None) -> None:
     "path", ["/health", "/ready", "/metadata", "/metrics", "/ping", "/version", "/painel", "/docs"]
 )
 def test_head_is_answered_where_get_is(proxy: Any, path: str) -> None:
-    """The same status and headers, no body; a load balancer may ask so."""
+    """HEAD has GET's status and content type and no body, for load balancers."""
     asked, head = proxy.http.get(path), proxy.http.head(path)
     assert (head.status_code, head.content) == (asked.status_code, b"")
     assert head.headers["content-type"] == asked.headers["content-type"]
@@ -203,7 +203,7 @@ def test_head_is_answered_where_get_is(proxy: Any, path: str) -> None:
 
 
 def test_health_has_the_promised_shape(proxy: Any) -> None:
-    """Health names the version, the alias and the counters."""
+    """/health has the documented keys, the version, the alias and the capture counters."""
     proxy.predict(ROW)
     health = proxy.health()
     assert list(health) == [
@@ -221,7 +221,7 @@ def test_health_has_the_promised_shape(proxy: Any) -> None:
 
 
 def test_metadata_describes_the_served_version(proxy: Any) -> None:
-    """Metadata gives contract, signature, metrics and origin."""
+    """/metadata has the contract, signature, metrics and training time."""
     metadata = proxy.http.get("/metadata").json()
     assert list(metadata) == [
         *("model_name", "model_version", "registry_version", "model_source", "run_id", "alias"),
@@ -260,7 +260,7 @@ def test_metadata_describes_the_served_version(proxy: Any) -> None:
 
 
 def test_openapi_shows_the_served_contract(proxy: Any) -> None:
-    """The documentation's example is one that works, and /docs is there."""
+    """The OpenAPI example is accepted with the shown response; /docs loads only local files."""
     page = proxy.http.get("/docs")
     assert page.status_code == 200
     for script in re.findall(r'(?:src|href)="([^"]+)"', page.text):
@@ -280,7 +280,7 @@ def test_openapi_shows_the_served_contract(proxy: Any) -> None:
 
 
 def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
-    """Each route's real answer, good or bad, is one that the document foresees, keys and type."""
+    """Each route's actual responses have a documented status, content type and keys."""
     document = proxy.http.get("/openapi.json").json()
     example = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     bodies = [example["example"], {}, {"instances": [{}]}, {"dataframe_records": [ROW]}]
@@ -299,13 +299,13 @@ def test_openapi_says_what_every_route_answers(proxy: Any) -> None:
 
 
 def paths(proxy: Any) -> set[str]:
-    """Return the paths of a proxy."""
+    """Return the route paths of a proxy."""
     routes = create_app(proxy.settings).routes
     return {route.path for route in routes if isinstance(route, Route)}
 
 
 def test_every_page_opens_in_a_browser_under_a_policy(proxy: Any) -> None:
-    """Each takes the key as a password, and says what it may load; FastAPI's is its own."""
+    """Every HTML page but /docs is in `pages_of` and has a content security policy."""
     pages, known = set(), pages_of(create_app(proxy.settings).routes)
     for path in paths(proxy):
         answer = proxy.http.get(path)
@@ -319,7 +319,7 @@ def test_every_page_opens_in_a_browser_under_a_policy(proxy: Any) -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/predict", "/nothing", "/painel"])
 def test_every_answer_bears_the_security_headers(proxy: Any, path: str) -> None:
-    """Good or bad, and without a word about the server's make."""
+    """Every response, also an error, has the security headers."""
     headers = proxy.http.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
@@ -330,7 +330,7 @@ def test_every_answer_bears_the_security_headers(proxy: Any, path: str) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for(
     proxy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sender that stops in the middle is told so when its time is over."""
+    """A body that does not arrive within BODY_SECONDS gets a 408."""
     monkeypatch.setattr("serving.http.bodies.BODY_SECONDS", 0.2)
     with socket.create_connection(("127.0.0.1", proxy.http.base_url.port), timeout=10) as sock:
         sock.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -343,7 +343,7 @@ def test_keys_protect_all_but_the_probes(
     new_model: Callable[[], str],
     start: Callable[..., Any],
 ) -> None:
-    """With API_KEYS set, either header opens the API; health and readiness stay open."""
+    """With API_KEYS, either header authorizes; /health and /ready need no key."""
     name = new_model()
     register_version(name)
     digests = Settings(api_keys="first,second").api_keys
@@ -376,7 +376,7 @@ def test_keys_protect_all_but_the_probes(
 def test_before_a_model_is_there_the_proxy_lives_but_is_not_ready(
     new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """Live is not ready: health answers 200 and says why, the rest says 503."""
+    """Without a model /health returns 200 with the reason; other routes return 503."""
     proxy = start(new_model())
     health = proxy.wait_for(registry_reachable=True)
     assert (health["status"], health["model_loaded"]) == ("degraded", False)

@@ -1,4 +1,4 @@
-"""`POST /lista`: a workbook in, the list out; in memory, captured without names, within limits."""
+"""`POST /lista`: a workbook in, a ranked list out; capture without names, and limits."""
 
 import base64
 import csv
@@ -34,7 +34,7 @@ TABLE = [
 
 
 def xlsx(rows: list[list[Any]] = TABLE) -> bytes:
-    """Return a workbook of one sheet."""
+    """Return the rows as an xlsx workbook of one sheet."""
     book = Workbook()
     for row in rows:
         book.worksheets[0].append(row)
@@ -47,7 +47,7 @@ def xlsx(rows: list[list[Any]] = TABLE) -> bytes:
 
 
 def in_portuguese(rows: list[list[Any]] = TABLE) -> bytes:
-    """Return the same as a spreadsheet program in Brazil writes CSV."""
+    """Return the rows as Brazilian CSV: semicolons, decimal commas, UTF-8 with a BOM."""
     text = io.StringIO()
     lines = [[str(v).replace(".", ",") if isinstance(v, float) else v for v in r] for r in rows]
     csv.writer(text, delimiter=";").writerows(lines)
@@ -65,13 +65,13 @@ def proxy(
 
 
 def post(proxy: Any, body: bytes, kind: str = XLSX, year: str = "", **headers: str) -> Any:
-    """Send a workbook."""
+    """Return the response of /lista to a workbook."""
     address = f"/lista?year={year}" if year else "/lista"
     return proxy.http.post(address, content=body, headers={"Content-Type": kind, **headers})
 
 
 def captured(proxy: Any) -> dict[str, pd.DataFrame]:
-    """Return the captured rows by role, from the journals, which come before the answers."""
+    """Return the captured rows by role from the journals, which precede the responses."""
     found = {}
     for path in proxy.journals():
         header, rows = read_journal(path)
@@ -83,7 +83,7 @@ def captured(proxy: Any) -> dict[str, pd.DataFrame]:
     ("body", "kind"), [(xlsx(), XLSX), (in_portuguese(), "text/csv")], ids=["xlsx", "csv"]
 )
 def test_the_list_names_each_row_in_the_order_of_risk(proxy: Any, body: bytes, kind: str) -> None:
-    """Names come back and go nowhere else; rows are captured with role, period and pseudonym."""
+    """The list has the names; capture has role, period and pseudonym but, like the log, no name."""
     answer = post(proxy, body, kind)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-disposition"] == 'attachment; filename="lista-2023-v1.2.0.xlsx"'
@@ -111,7 +111,7 @@ def test_the_list_names_each_row_in_the_order_of_risk(proxy: Any, body: bytes, k
 
 
 def test_a_page_sees_progress_and_a_summary(proxy: Any) -> None:
-    """A line per slice, then counts, reasons and the file; never a row."""
+    """NDJSON: progress per 200 rows, then counts, reasons and the file, and no row."""
     rows = [[f"N{i}", f"S-{i}", 20, 1, 1000] for i in range(250)]
     body = xlsx([TABLE[0], *rows, [*TABLE[4]]])
     answer = post(proxy, body, Accept="Application/x-NDJSON, */*;q=0.1")
@@ -127,7 +127,7 @@ def test_a_page_sees_progress_and_a_summary(proxy: Any) -> None:
 
 
 def test_the_year_of_the_rows_may_be_asked_for(proxy: Any) -> None:
-    """A year that contradicts the rows' own leaves them without a score, and says so."""
+    """A `year` that contradicts the rows' own period leaves them unscored, with the reason."""
     plain = [["temperature", "wear"], [20, 1]]
     assert post(proxy, xlsx(plain), year="2024").status_code == 200
     answer = post(proxy, xlsx(), year="2024", Accept="application/x-ndjson")
@@ -154,7 +154,7 @@ def test_the_year_of_the_rows_may_be_asked_for(proxy: Any) -> None:
 def test_what_is_no_workbook_is_refused_in_the_one_shape(
     proxy: Any, body: bytes, kind: str, year: str, status: int, code: str
 ) -> None:
-    """A plain form of another site could send none of these; nothing of the body is repeated."""
+    """Other content types, invalid years and unreadable files are refused; no body is repeated."""
     answer = post(proxy, body, kind, year)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert "no archive" not in answer.text
@@ -163,7 +163,7 @@ def test_what_is_no_workbook_is_refused_in_the_one_shape(
 def test_a_workbook_has_limits(
     proxy: Any, register_version: Callable[..., int], start: Callable[..., Any]
 ) -> None:
-    """In bytes, and in what they unpack to, judged before they are unpacked."""
+    """Uploads are limited in bytes, unpacked size and archive members, before unpacking."""
     small = start(proxy.settings.model_name, max_sheet_bytes=1000).wait_ready()
     answer = post(small, xlsx())
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
@@ -184,7 +184,7 @@ def test_a_workbook_has_limits(
 def test_the_same_keys_open_it(
     register_version: Callable[..., int], new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """A browser is asked for the key; a command sends it as to /predict."""
+    """/lista accepts the key by X-API-Key and as a Basic password, which a 401 asks for."""
     name = new_model()
     register_version(name)
     proxy = start(name, api_keys=Settings(api_keys="key").api_keys).wait_ready()
@@ -197,7 +197,7 @@ def test_the_same_keys_open_it(
 
 
 def test_a_command_may_score_its_own_rows_as_a_list(proxy: Any) -> None:
-    """`/predict/batch` answers like `/predict`, explanations too, and is captured as a batch."""
+    """`/predict/batch` returns the predictions of `/predict` and is captured with role batch."""
     row = {"temperature_2023": 40, "wear": 9}
     body = {"instances": [row], "explain": True}
     one, other = (proxy.http.post(p, json=body).json() for p in ("/predict", "/predict/batch"))
@@ -232,7 +232,7 @@ def test_a_named_reader_reads_and_writes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The proxy knows nothing of its workbooks; its errors and problems are passed on."""
+    """SHEET_READER's module reads and writes the workbooks; its errors and problems are shown."""
     (tmp_path / "a_sheet_reader.py").write_text(READER)
     monkeypatch.syspath_prepend(tmp_path)
     name = new_model()
@@ -257,13 +257,13 @@ def test_a_named_reader_reads_and_writes(
 
 @pytest.mark.parametrize("name", ["no.such.module", "json:nothing", "json", "serving.app:x", ":"])
 def test_a_reader_that_is_none_stops_the_start(name: str) -> None:
-    """One line that names the setting."""
+    """An invalid SHEET_READER raises SettingsError with the setting's name."""
     with pytest.raises(SettingsError, match="SHEET_READER"):
         named_reader(name)
 
 
 def test_a_flat_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table of a million rows is refused, not held in memory."""
+    """A table of more than MOST_ROWS rows is refused."""
     monkeypatch.setattr("serving.lists.flat_table.MOST_ROWS", 10)
     table = FlatTable(ModelContract("v1.0.0", (Feature("x"),), "t", 0.5))
     assert len(table.read(b"x\n" + b"1\n" * 9).rows) == 9

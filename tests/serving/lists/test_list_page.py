@@ -1,4 +1,4 @@
-"""`/lista` and `/painel` in a real browser: a workbook chosen, a list downloaded, and counted."""
+"""`/lista` and `/painel` in a browser: upload a workbook, download the list, see the counts."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ KEY = "a key for coordinators"
 
 @pytest.fixture(scope="module")
 def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the real sample where it is present, an invented workbook elsewhere."""
+    """Return the path of the sample workbook, or of a synthetic one where it is absent."""
     if SAMPLE.exists():
         return SAMPLE
     path = tmp_path_factory.mktemp("workbook") / "pede.xlsx"
@@ -32,19 +32,19 @@ def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(mlflow_server: str, workbook: Path) -> str:
-    """Return the name of a model that takes what the reader reads."""
+    """Return the name of a model for the workbook reader's features."""
     return register_pede("list-page", workbook)
 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    """Yield a browser of this test's own."""
+    """Yield a headless browser with this test's folder."""
     with Browser(tmp_path) as found:
         yield found
 
 
 def page(proxy: Any, path: str) -> str:
-    """Return a page's address with user and key, as a person would type them."""
+    """Return a page's URL with user and key."""
     address = str(proxy.http.base_url).rstrip("/")
     return address.replace("http://", f"http://any:{KEY.replace(' ', '%20')}@") + path
 
@@ -57,7 +57,7 @@ def test_a_workbook_becomes_a_list_without_a_terminal(
     eventually: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    """Chosen, read, scored, downloaded; counted by phase on the panel; captured without names."""
+    """A chosen workbook is scored and downloaded, captured without names, counted on the panel."""
     sheet = read(workbook.read_bytes())
     keys = Settings(api_keys=KEY).api_keys
     settings = {"sheet_reader": "mlflow_project.lists", "panel_group": "fase", "api_keys": keys}
@@ -99,7 +99,7 @@ def test_a_workbook_becomes_a_list_without_a_terminal(
 def test_what_is_wrong_is_said_on_the_page(
     model: str, start: Callable[..., Any], browser: Browser, tmp_path: Path
 ) -> None:
-    """A file that is no workbook leaves a sentence, and the button for the next try."""
+    """A file that is no workbook shows an error message and enables the button again."""
     proxy = start(model, sheet_reader="mlflow_project.lists").wait_ready()
     wrong = tmp_path / "wrong.xlsx"
     wrong.write_bytes(b"PK\x03\x04 nothing")

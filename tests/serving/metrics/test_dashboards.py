@@ -1,4 +1,4 @@
-"""Dashboard and alert rules: what they name is what a live proxy tells, and the rules fire."""
+"""Dashboard and alert rules name metrics and labels of a live proxy, and the alerts fire."""
 
 import json
 import re
@@ -18,7 +18,7 @@ RULES = ROOT / "deploy/prometheus/alerts.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/api.json"
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 FROM_PROMETHEUS = {"up": {"job", "instance"}}
-"""What Prometheus itself adds, and the label of every target."""
+"""Metrics that Prometheus adds, with their labels."""
 WORDS = {
     *("sum", "max", "count", "rate", "increase", "histogram_quantile"),
     *("by", "without", "and", "or", "unless", "on", "ignoring"),
@@ -26,7 +26,7 @@ WORDS = {
 
 
 def names_of(expression: str) -> tuple[set[str], set[str]]:
-    """Return the metrics and the labels that an expression of PromQL names."""
+    """Return the metrics and the labels in a PromQL expression."""
     labels: set[str] = set()
     for inside in re.findall(r"\{(.*?)\}(?=[\s\[)+*/<>=-]|$)", expression):
         labels |= set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", inside))
@@ -38,7 +38,7 @@ def names_of(expression: str) -> tuple[set[str], set[str]]:
 
 
 def expressions() -> Iterator[tuple[str, str]]:
-    """Yield the expressions of rules and dashboard, and the labels that their texts show."""
+    """Yield each expression of rules and dashboard with its annotations or legend."""
     for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]:
         for rule in group["rules"]:
             yield rule["expr"], " ".join(rule["annotations"].values())
@@ -50,7 +50,7 @@ def expressions() -> Iterator[tuple[str, str]]:
 def test_every_metric_and_label_is_told_by_a_live_proxy(
     register_version: Callable[..., int], new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """Names of series as they are scraped, with labels of the very metric."""
+    """Every metric and label of rules and dashboard is in a live proxy's scrape."""
     name = new_model()
     register_version(name, "v1.2.0")
     proxy = start(name).wait_ready()
@@ -59,7 +59,7 @@ def test_every_metric_and_label_is_told_by_a_live_proxy(
     for family in text_string_to_metric_families(proxy.http.get("/metrics").text):
         suffix = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
         for end in suffix.get(family.type, ("",)):
-            # A series that nothing has happened to yet has the labels that its family states.
+            # A series without samples has the labels of its family.
             spec = FAMILIES[family.name]
             told[family.name + end] = {*spec.labels, *({"le"} if end == "_bucket" else ())}
         for sample in family.samples:
@@ -78,7 +78,7 @@ def test_every_metric_and_label_is_told_by_a_live_proxy(
 
 
 def test_names_are_found_in_expressions() -> None:
-    """The reading of PromQL itself: a misspelt metric or label would be seen."""
+    """`names_of` finds the metrics and labels of PromQL expressions."""
     expression = 'sum by (le, path) (rate(http_x_bucket{path=~"/a|/b", status="5.."}[5m])) > 0.2'
     assert names_of(expression) == ({"http_x_bucket"}, {"le", "path", "status"})
     assert names_of("a_total / max without (part) (b)") == ({"a_total", "b"}, {"part"})
@@ -93,7 +93,7 @@ def test_names_are_found_in_expressions() -> None:
     ],
 )
 def test_promtool_accepts_the_rules_and_they_fire(command: list[str]) -> None:
-    """By Prometheus' own tool: a quiet proxy raises nothing, each fault its alert."""
+    """promtool accepts rules and configuration, and the alert tests pass."""
     if shutil.which("promtool") is None:
         pytest.skip("no promtool (Debian: apt install prometheus)")
     done = subprocess.run(["promtool", *command], cwd=RULES.parent, capture_output=True, text=True)
@@ -101,7 +101,7 @@ def test_promtool_accepts_the_rules_and_they_fire(command: list[str]) -> None:
 
 
 def test_each_alert_says_where_to_read_on_and_is_tested() -> None:
-    """A section of the runbook that exists, and a case in which the alert fires."""
+    """Each alert names an existing runbook section and has a test case in which it fires."""
     runbook = (ROOT / "RUNBOOK.md").read_text("utf-8")
     cases = RULES.with_name("alerts.test.yml").read_text("utf-8")
     tested = cases.partition("a proxy that is down")[2]

@@ -1,4 +1,4 @@
-"""Service levels on disk: added up by day, whoever wrote them, and outliving their server."""
+"""Service levels on disk: sums by day over workers, which outlast a server restart."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ TODAY = date(2026, 3, 2)
 
 
 def test_a_slice_is_kept_once_it_is_over_and_the_last_one_at_the_end(tmp_path: Path) -> None:
-    """Not twice, however often a worker looks; two workers' slices are added."""
+    """A finished slice is written once, the current one at the end; workers' slices are added."""
     for worker in range(2):
         kept = KeptLevels(tmp_path / "levels")
         kept.keep(Slices(0.0, {7: ONE}), today=TODAY)
@@ -29,7 +29,7 @@ def test_a_slice_is_kept_once_it_is_over_and_the_last_one_at_the_end(tmp_path: P
 
 
 def test_what_cannot_be_written_or_read_is_missed_and_stops_nobody(tmp_path: Path) -> None:
-    """A line that a power cut cut short, a place that is no folder."""
+    """A truncated line is skipped; a failed write is tried again at the next call."""
     KeptLevels(tmp_path).keep(Slices(0.0, {7: ONE}), today=TODAY, all_of_it=True)
     (file,) = tmp_path.glob("*.jsonl")
     with file.open("ab") as stream:
@@ -44,7 +44,7 @@ def test_what_cannot_be_written_or_read_is_missed_and_stops_nobody(tmp_path: Pat
 
 
 def test_days_come_newest_first_and_old_files_go(tmp_path: Path) -> None:
-    """A day on which no server ran is left out; what is shown no more is removed."""
+    """Days without data are left out, and files older than DAYS are removed."""
     for back in (DAYS + 2, DAYS, DAYS - 1, 2, 0):
         day = TODAY - timedelta(days=back)
         KeptLevels(tmp_path).keep(Slices(0.0, {1: ONE}), today=day, all_of_it=True)
@@ -55,7 +55,7 @@ def test_days_come_newest_first_and_old_files_go(tmp_path: Path) -> None:
 def test_the_panel_shows_requests_of_an_earlier_server(
     threaded: Callable[..., Any], proxy: Any, tmp_path: Path
 ) -> None:
-    """A restart keeps the days' numbers."""
+    """The requests of an earlier server are on disk after a restart."""
     settings = proxy.settings.model_copy(update={"levels_dir": tmp_path})
     with threaded(settings) as first:
         first.wait_ready()

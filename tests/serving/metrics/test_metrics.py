@@ -1,4 +1,4 @@
-"""`/metrics`: true counts, added up over workers, cheap enough for the hot path."""
+"""`/metrics`: exact counts, summed over the workers."""
 
 import json
 import os
@@ -25,7 +25,7 @@ ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 
 
 def scraped(proxy: Any) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """Return every sample of a scrape, by name and labels."""
+    """Return the samples of a scrape by name and labels."""
     answer = proxy.http.get("/metrics")
     assert answer.status_code == 200
     return {
@@ -36,7 +36,7 @@ def scraped(proxy: Any) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 
 
 def value(samples: dict[Any, float], name: str, **labels: str) -> float:
-    """Return the sum of the samples of a name that bear the labels."""
+    """Return the sum of the samples of this name with these labels."""
     wanted = labels.items()
     return sum(v for (n, have), v in samples.items() if n == name and wanted <= dict(have).items())
 
@@ -44,7 +44,7 @@ def value(samples: dict[Any, float], name: str, **labels: str) -> float:
 def test_requests_predictions_and_capture_are_counted(
     register_version: Callable[..., int], new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """What was asked and answered is what the scrape says, unknown paths under one name."""
+    """The scrape equals the requests and predictions made; unknown paths share one label."""
     name = new_model()
     register_version(name, "v1.2.0", threshold=0.25)
     proxy = start(name).wait_ready()
@@ -62,7 +62,7 @@ def test_requests_predictions_and_capture_are_counted(
     within = value(samples, "http_request_duration_seconds_bucket", path="/predict", le="10.0")
     assert within == 4
     given = [p for body in answers for p in body["predictions"]]
-    given += [answers[0]["predictions"][0]]  # what /invocations was asked
+    given += [answers[0]["predictions"][0]]  # the row sent to /invocations
     for label in ("0", "1"):
         count = sum(str(p["failure_label"]) == label for p in given)
         assert value(samples, "model_predictions_total", model_version="v1.2.0", label=label) == (
@@ -84,7 +84,7 @@ def test_requests_predictions_and_capture_are_counted(
 def test_every_family_is_there_from_the_start(
     new_model: Callable[[], str], start: Callable[..., Any]
 ) -> None:
-    """A proxy without a model is scraped as well, and says that it is degraded."""
+    """A proxy without a model exposes every family and is degraded."""
     proxy = start(new_model())
     proxy.wait_for(registry_reachable=True)
     text = proxy.http.get("/metrics").text
@@ -96,7 +96,7 @@ def test_every_family_is_there_from_the_start(
 def test_workers_add_up_and_a_dead_one_still_counts(
     two_workers: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    """Whoever answers the scrape says the same sums; counters never fall when a worker dies."""
+    """A scrape of any worker has the sums of all; a killed worker's counters are kept."""
     with two_workers() as (_, proxy):
 
         def workers() -> float:
@@ -110,17 +110,17 @@ def test_workers_add_up_and_a_dead_one_still_counts(
             assert proxy.predict(ROW, headers={"Connection": "close"}).status_code == 200
         eventually(lambda: answered() == 60)
         assert value(scraped(proxy), "model_predictions_total") == 60
-        time.sleep(0.7)  # longer than the numbers of a worker stay unpublished
+        time.sleep(0.7)  # longer than a worker's publishing interval
         victim = int(proxy.journals()[0].stem.split("-")[2])
         os.kill(victim, signal.SIGKILL)
         eventually(lambda: _alive(proxy) and workers() == 1, 30)
         assert answered() == 60
-        # So do the service levels: what it answered stays in its slices.
+        # The killed worker's requests stay in the service levels, too.
         assert "0 de 60 pedidos" in proxy.http.get("/painel").text
 
 
 def _alive(proxy: Any) -> bool:
-    """Tell whether the server answers, which a worker that dies may interrupt."""
+    """Return whether the server responds; a dying worker may break a connection."""
     try:
         return proxy.http.get("/health", headers={"Connection": "close"}).status_code == 200
     except httpx.TransportError:
@@ -128,7 +128,7 @@ def _alive(proxy: Any) -> bool:
 
 
 def test_a_histogram_counts_at_its_bounds() -> None:
-    """A bound is inclusive, as Prometheus defines `le`; what exceeds all is in the last."""
+    """A bound is inclusive, as Prometheus's `le`; larger values are in the last bucket."""
     histogram = BucketCounts((1.0, 2.0))
     for number in (0.0, 1.0, 1.5, 2.0, 2.1, 99.0):
         histogram.observe(number)
@@ -138,12 +138,12 @@ def test_a_histogram_counts_at_its_bounds() -> None:
 
 
 def record(path: str = "/predict", status: int = 200, ms: float = 3.0) -> RequestRecord:
-    """Return a request's line."""
+    """Return a request's log record."""
     return RequestRecord("", "INFO", "", "id", "POST", path, status, ms, "v1.0.0", 1, None)
 
 
 def test_numbers_of_siblings_are_added_and_gauges_of_the_dead_left_out(tmp_path: Path) -> None:
-    """Counters outlive their worker; what a dead worker served no longer counts."""
+    """A closed worker's counters are still summed; its gauges are not."""
 
     def state() -> dict[str, Any]:
         return {"serving_degraded_workers": {(): 1}, "capture_rows": {(): 5}}
@@ -172,7 +172,7 @@ def test_numbers_of_siblings_are_added_and_gauges_of_the_dead_left_out(tmp_path:
 
 
 def test_each_number_has_its_family_and_each_family_its_number() -> None:
-    """A number without a family would be a 500 of `/metrics`; one that nobody counts is a lie."""
+    """Every gauge has a family, and every family has a gauge or a counter."""
     read = {*gauges([Deployment(Settings(), JsonLog(Path("-")), Metrics(None, dict))], 0)}
     assert read <= set(FAMILIES)
     counted = Path(str(counters.__file__)).read_text("utf-8")
@@ -180,7 +180,7 @@ def test_each_number_has_its_family_and_each_family_its_number() -> None:
 
 
 def test_a_snapshot_is_plain_data() -> None:
-    """It survives JSON unchanged."""
+    """A snapshot is unchanged by a JSON round trip."""
     metrics = Metrics(None, dict)
     metrics.request(record())
     snapshot = metrics.snapshot()

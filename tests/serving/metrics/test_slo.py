@@ -1,4 +1,4 @@
-"""Service levels: windows over slices, verdicts against the runbook, availability as time."""
+"""Service levels: windows over slices, verdicts by the runbook's targets, availability."""
 
 import math
 import time
@@ -38,7 +38,7 @@ def latencies(**at: int) -> tuple[int, ...]:
 
 
 def seen(*spans: tuple[float, int, int, bool]) -> Watch:
-    """Return a watch after spans of seconds with new requests, new errors, and readiness."""
+    """Return a watch after spans of (seconds, new requests, new errors, ready)."""
     watch, now, requests, errors = Watch(), START, 0, 0
     watch.begin(now)
     for seconds, new, failed, ready in spans:
@@ -54,7 +54,7 @@ def up(watch: Watch, now: float) -> float | None:
 
 
 def test_a_window_holds_its_seconds_and_forgets_the_rest() -> None:
-    """What is older than the hour counts in the day only; what is older than the day, nowhere."""
+    """Requests older than an hour count in the day only; those older than a day are dropped."""
     watch, now = Watch(), START
     watch.begin(now)
     for hour in range(30):
@@ -64,7 +64,7 @@ def test_a_window_holds_its_seconds_and_forgets_the_rest() -> None:
         )
     hour = window_of([watch.slices], now, HOUR)
     day = window_of([watch.slices], now, DAY)
-    # The slice that the window's first second falls in counts whole.
+    # The slice of the window's first second counts as a whole.
     assert (hour.tally.requests, hour.tally.errors) == (20, 2)
     assert (day.tally.requests, day.tally.errors) == (250, 25)
     assert len(watch.slices.tallies) <= DAY // SLICE_SECONDS + 1
@@ -73,7 +73,7 @@ def test_a_window_holds_its_seconds_and_forgets_the_rest() -> None:
 
 
 def test_a_window_longer_than_the_server_says_so() -> None:
-    """The covered time is that since the first worker began, and no more than the window."""
+    """The covered time begins with the first worker; a window is complete once it is covered."""
     watch = seen((30.0, 1, 0, True))
     young = window_of([watch.slices, Slices(START + 20)], START + 30, HOUR)
     assert (young.covered, young.complete) == (30.0, False)
@@ -82,7 +82,7 @@ def test_a_window_longer_than_the_server_says_so() -> None:
 
 
 def test_workers_add_up_whether_they_live_or_not() -> None:
-    """Requests, errors and time are sums; slices pass through JSON unchanged."""
+    """Requests, errors and time are summed over workers; slices survive a JSON round trip."""
     one, two = seen((4.0, 4, 1, True)), seen((4.0, 6, 0, True), (4.0, 0, 0, False))
     read = msgspec.json.decode(msgspec.json.encode(two.slices), type=Slices)
     assert read == two.slices
@@ -94,26 +94,26 @@ def test_workers_add_up_whether_they_live_or_not() -> None:
 @pytest.mark.parametrize(
     ("spans", "share"),
     [
-        ([(100.0, 0, 0, True)], 0.0),  # nobody looked for 100 s: the process stood still
+        ([(100.0, 0, 0, True)], 0.0),  # no read for 100 s: the process was stalled
         ([(1.0, 0, 0, True)] * 100, 1.0),
         ([(1.0, 0, 0, True)] * 75 + [(1.0, 0, 0, False)] * 25, 0.75),
-        ([(1.0, 5, 2, True)] * 100, 1.0),  # some succeed: that is the error rate's to judge
+        ([(1.0, 5, 2, True)] * 100, 1.0),  # some requests succeed: not down, but an error rate
         ([(1.0, 2, 2, True)] * 50 + [(1.0, 2, 0, True)] * 50, 0.5),
-        ([(1.0, 1, 1, True)] + [(1.0, 0, 0, True)] * 99, 0.4),  # one lone failure: a minute
+        ([(1.0, 1, 1, True)] + [(1.0, 0, 0, True)] * 99, 0.4),  # one single failure: a minute
         (([(1.0, 1, 1, True)] + [(1.0, 0, 0, True)] * 29) * 4, 0.0),  # two a minute, all failed
     ],
 )
 def test_availability_is_time_in_which_an_answer_was_to_be_had(
     spans: list[tuple[float, int, int, bool]], share: float
 ) -> None:
-    """Down is: no model, no process, or only failures, for a minute after the last at most."""
+    """Down: no model, a stalled process, or only failures, up to a minute after the last one."""
     watch = seen(*spans)
     now = START + sum(span[0] for span in spans)
     assert up(watch, now) == pytest.approx(share)
 
 
 def test_nothing_counts_before_requests_are_taken() -> None:
-    """A worker that still starts is neither up nor down."""
+    """A worker that does not accept requests yet is neither up nor down."""
     watch = Watch()
     watch.look(ServiceTally(), False, START)
     assert watch.slices == Slices()
@@ -121,7 +121,7 @@ def test_nothing_counts_before_requests_are_taken() -> None:
 
 
 def test_verdicts_are_the_runbooks() -> None:
-    """95 of 100 under 200 ms is met, 94 is not; 1 % is not under 1 %; no requests, no verdict."""
+    """Met: 96 % under 200 ms, 0.9 % errors; missed: 94 %, 1 %; no verdict without requests."""
 
     def judged(fast: int, slow: int, errors: int) -> Any:
         tally = ServiceTally(fast + slow, errors, 1000.0, 5.0, latencies(fast=fast, slow=slow))
@@ -149,7 +149,7 @@ def test_verdicts_are_the_runbooks() -> None:
 def test_a_young_server_is_not_judged_by_how_it_started(
     age: int, down: float, met: bool | None
 ) -> None:
-    """Five seconds of five minutes are no verdict on an hour; forty are lost for the hour."""
+    """A young server's small downtime is undecided; one beyond the hour's budget is a miss."""
     slices = Slices(
         START - age, {int(START // SLICE_SECONDS): ServiceTally(0, 0, float(age), down)}
     )
@@ -157,7 +157,7 @@ def test_a_young_server_is_not_judged_by_how_it_started(
 
 
 def test_the_quantile_is_within_its_bucket_of_the_true_one() -> None:
-    """Counts by bound cannot tell more; a value beyond the last bound is given as that bound."""
+    """The p95 lies in the true value's bucket; beyond the last bound it is infinite."""
     rng = np.random.default_rng(3)
     for scale in (0.002, 0.05, 0.4):
         values = rng.exponential(scale, 5000)
@@ -174,7 +174,7 @@ def test_the_quantile_is_within_its_bucket_of_the_true_one() -> None:
 
 
 def test_only_scoring_routes_count(tmp_path: Path) -> None:
-    """Health checks and pages make the service look neither faster nor better."""
+    """Only requests to scoring routes count in the service levels."""
     metrics = Metrics(tmp_path, dict)
     metrics.start()
     metrics.serving()
