@@ -1,4 +1,4 @@
-"""Columns of any name, from request to report: stored escaped, called by their own everywhere."""
+"""Feature names of any kind, from request to report; only the store escapes them."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ CHURNED = (FRAME["score"] + FRAME["1st"] > 0).astype(int)
 
 
 def publish(name: str, model: Any, signature: ModelSignature) -> None:
-    """Register a model as a plain script does, and serve it."""
+    """Register a model with plain MLflow and set the champion alias."""
     with mlflow.start_run():
         info = mlflow.sklearn.log_model(
             model,
@@ -47,7 +47,7 @@ def publish(name: str, model: Any, signature: ModelSignature) -> None:
 def named(
     mlflow_server: str, new_model: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """Yield the name of a model whose columns are called like nothing that a store could hold."""
+    """Yield the name of a model whose column names are invalid or reserved in the store."""
     mlflow.set_tracking_uri(mlflow_server)
     name = new_model()
     monkeypatch.setenv("MODEL_NAME", name)
@@ -57,7 +57,7 @@ def named(
 
 
 def describe(folder: Path) -> None:
-    """Give the version a threshold, ranges, and a description of its features."""
+    """Set the version's threshold and its features' descriptions and units by command."""
     facts = pd.DataFrame({"name": NAMES[:4], "description": [f"about {n}" for n in NAMES[:4]]})
     facts.to_csv(folder / "features.csv", index=False)
     FRAME.to_parquet(folder / "train.parquet")
@@ -73,7 +73,7 @@ def test_every_command_calls_columns_by_their_own_names(
     monkeypatch: pytest.MonkeyPatch,
     eventually: Callable[..., Any],
 ) -> None:
-    """Answers, pages, files and reports say `score`, whatever the store calls the column."""
+    """Responses, documents, files and reports have the features' own names."""
     describe(tmp_path)
     proxy = start(named, capture_flush_seconds=0.2).wait_ready()
     rows = FRAME.to_dict("records")
@@ -150,7 +150,7 @@ def test_every_command_calls_columns_by_their_own_names(
 def test_a_scored_file_keeps_the_features_names(
     named: str, tmp_path: Path, mlflow_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer's columns stand aside where a feature is called like one of them."""
+    """Output columns get the prefix `answer_` where a feature has the same name."""
     describe(tmp_path)
     FRAME.assign(who=range(len(FRAME))).to_parquet(tmp_path / "rows.parquet")
     for key, value in {
@@ -171,7 +171,7 @@ def test_a_scored_file_keeps_the_features_names(
 
 
 def read(folder: Path, job: str) -> dict[str, Any]:
-    """Return the numbers of the only report of a job."""
+    """Return the metrics of a job's only report."""
     (file,) = (folder / "v0.0.1").glob(f"{job}_metrics_*.json")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found

@@ -1,4 +1,4 @@
-"""Dates: ISO text in a request, a date to the model, a timestamp in the store, in reports there."""
+"""Dates: ISO text in requests, datetimes for the model, timestamps in the store, drift reports."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ FRAME = pd.DataFrame(
 
 
 class Years(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Answers the year and the hour of a date."""
+    """A model that returns the year plus a hundredth of the hour of a date."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002
         """Return a number per row."""
@@ -39,7 +39,7 @@ class Years(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
 
 def test_a_date_reaches_the_model_as_mlflow_gives_it(tmp_path: Path) -> None:
-    """As nanoseconds; a time with a zone is told in UTC; what is no date is named."""
+    """The model gets nanoseconds in UTC, as from pyfunc; an invalid date is refused by field."""
     folder = tmp_path / "model"
     signature = infer_signature(FRAME[["since"]], np.zeros(1))
     mlflow.pyfunc.save_model(folder, python_model=Years(), signature=signature, pip_requirements=[])
@@ -69,7 +69,7 @@ def test_a_date_is_captured_and_its_absence_monitored(
     monkeypatch: pytest.MonkeyPatch,
     eventually: Callable[..., Any],
 ) -> None:
-    """A model that is data; later dates alone are no drift, for dates move on by themselves."""
+    """Dates are captured as timestamps; later dates are no drift, as only presence counts."""
     name = new_model()
     monkeypatch.setenv("MODEL_NAME", name)
     mlflow.set_tracking_uri(mlflow_server)

@@ -1,4 +1,4 @@
-"""`python -m serving.score`: a file scored like the API would, all of it or nothing."""
+"""`python -m serving.score`: a file is scored as by the API, completely or not at all."""
 
 import io
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def model(mlflow_server: str, register_version: Callable[..., int], tmp_path_fac
 
 @pytest.fixture
 def score(model: str, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs the command in folders of this test's own."""
+    """Return a function that runs the command with this test's folders."""
     environ = {
         "MLFLOW_TRACKING_URI": mlflow_server,
         "MODEL_NAME": model,
@@ -62,7 +62,7 @@ def score(model: str, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_file_is_scored_in_chunks_like_pyfunc_scores_it(
     score: Run, model: str, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Rows keep their order and their other columns; capture has each once, by role and person."""
+    """Scores equal pyfunc's in row order, kept columns stay, and each row is captured once."""
     frame = frame_of(250).assign(serial=[f"S-{i}" for i in range(250)], site="north")
     source = tmp_path / f"rows.{kind}"
     if kind == "csv":
@@ -112,7 +112,7 @@ def _workbook(frame: pd.DataFrame) -> bytes:
 def test_a_table_as_people_have_it_comes_back_as_they_want_it(
     score: Run, tmp_path: Path, name: str, output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same scores from each form in each form; what the file was taken for is said."""
+    """Scores are equal for each input and output format; the output names the input file."""
     frame = frame_of(20).assign(site="-SUM(1;2)")
     (tmp_path / name).write_bytes(FORMS[name](frame))
     more = ["--keep", "site,escola", "--output", str(tmp_path / output)]
@@ -134,7 +134,7 @@ def test_a_table_as_people_have_it_comes_back_as_they_want_it(
 def test_an_output_that_cannot_be_is_said_before_a_row_is_scored(
     score: Run, tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An unknown ending, or an option of CSV for another format."""
+    """An unknown output suffix, or a CSV option for another format, is refused before scoring."""
     frame_of(3).to_csv(tmp_path / "rows.csv", index=False)
     assert score(tmp_path / "rows.csv", "--output", str(tmp_path / output), "--excel-br") == 1
     assert output in capsys.readouterr().err
@@ -144,7 +144,7 @@ def test_an_output_that_cannot_be_is_said_before_a_row_is_scored(
 def test_a_bad_row_stops_all_and_is_named(
     score: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every problem by row of the file, none with its value; no output, nothing captured."""
+    """All problems are listed by row, without values; nothing is written or captured."""
     frame = frame_of(250)
     frame.loc[3, "wear"] = np.nan
     frame.loc[249, "temperature"] = 987654.0
@@ -181,7 +181,7 @@ def test_a_file_that_is_no_table_is_explained(
     word: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One clear error and exit code 1, without a trace."""
+    """The error names the problem, without a traceback; the exit code is 1."""
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert score(tmp_path / name) == 1
@@ -191,7 +191,7 @@ def test_a_file_that_is_no_table_is_explained(
 
 
 def test_year_suffixes_work_in_csv_too(score: Run, tmp_path: Path) -> None:
-    """A column `wear_2023` is the feature `wear`, number and all."""
+    """A CSV column `wear_2023` is read as the feature `wear`."""
     (tmp_path / "rows.csv").write_text("temperature_2023,wear_2023\n21.5,2\n")
     assert score(tmp_path / "rows.csv") == 0
     out = pd.read_parquet(tmp_path / "out.parquet")
@@ -202,7 +202,7 @@ def test_year_suffixes_work_in_csv_too(score: Run, tmp_path: Path) -> None:
 def test_the_period_is_captured_whoever_states_it(
     score: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the columns' names or by the command; where both do and differ, nothing is scored."""
+    """The period comes from column names or `--period`; if they differ, nothing is scored."""
     source = tmp_path / "rows.csv"
     for header, more in (("wear_2023", ()), ("wear", ("--period", "2024")), ("wear", ())):
         source.write_text(f"{header}\n2\n")
@@ -217,7 +217,7 @@ def test_the_period_is_captured_whoever_states_it(
 
 
 def test_a_partitioned_folder_is_scored_whole(score: Run, tmp_path: Path) -> None:
-    """A feature may stand in the folders' names; each file's rows come once."""
+    """A feature is read from the partition folders' names; each row is scored once."""
     frame = frame_of(90)
     folder = tmp_path / "students"
     frame.to_parquet(folder, partition_cols=["wear"])
@@ -233,7 +233,7 @@ def test_a_partitioned_folder_is_scored_whole(score: Run, tmp_path: Path) -> Non
 def test_deleted_rows_of_a_delta_table_are_not_scored(
     score: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They lie on disk still; the log says that they are gone. A part of a table is refused."""
+    """Rows deleted in the Delta log are not scored; a single file of a table is refused."""
     deltalake = pytest.importorskip("deltalake")
     table = tmp_path / "students"
     frame = frame_of(40).assign(row=range(40))

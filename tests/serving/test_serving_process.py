@@ -1,4 +1,4 @@
-"""`python -m serving` as an operator runs it."""
+"""`python -m serving` as a child process: options, shutdown, a killed master."""
 
 import socket
 import subprocess
@@ -19,7 +19,7 @@ ROW = {"temperature": 21.5, "pressure": None, "wear": 2}
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+    """Run the command and return its completed process."""
     return subprocess.run(
         [sys.executable, "-m", "serving", *arguments],
         cwd=ROOT,
@@ -32,7 +32,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_is_quick() -> None:
-    """Asking for help does not import a model's world."""
+    """`--help` takes less than 2 s: it does not import the model libraries."""
     began = time.monotonic()
     result = run("--help")
     assert result.returncode == 0
@@ -41,7 +41,7 @@ def test_help_is_quick() -> None:
 
 
 def test_a_taken_port_ends_in_one_clear_line() -> None:
-    """The line names the address and the way out; the exit code is 1."""
+    """A port in use gives one line with the address and `--port`; the exit code is 1."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
@@ -64,7 +64,7 @@ def test_a_taken_port_ends_in_one_clear_line() -> None:
 def test_a_wrong_option_names_itself(
     arguments: tuple[str, ...], environ: dict[str, str], code: int, word: str
 ) -> None:
-    """Mistakes end the process at once, by name."""
+    """An invalid option or variable ends the process with an error that names it."""
     result = run(*arguments, **environ)
     assert result.returncode == code
     assert word in result.stderr
@@ -75,7 +75,7 @@ def test_a_wrong_option_names_itself(
 def test_two_workers_finish_what_they_accepted(
     two_workers: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    """Under SIGTERM every answer is a 200 and captured, no journal stays, the exit code is 0."""
+    """Under SIGTERM every response is a captured 200, no journal is left, the exit code is 0."""
     with two_workers() as (process, proxy):
         eventually(lambda: _both_ready(proxy), 90)
         answers: list[httpx.Response] = []
@@ -105,7 +105,7 @@ def test_two_workers_finish_what_they_accepted(
 def test_a_killed_master_leaves_no_workers(
     two_workers: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    """SIGKILL: the workers end, what was answered is in the store, the port is free."""
+    """After SIGKILL of the master the workers end, rows are stored, and the port is free."""
     with two_workers() as (process, proxy):
         eventually(lambda: _both_ready(proxy), 90)
         assert len(_group(process.pid)) > 2
@@ -118,7 +118,7 @@ def test_a_killed_master_leaves_no_workers(
 
 
 def _group(number: int) -> list[int]:
-    """Return the living processes of a process group."""
+    """Return the pids of a process group, without zombies."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -129,7 +129,7 @@ def _group(number: int) -> list[int]:
 
 
 def _both_ready(proxy: Any) -> bool:
-    """Tell whether each worker has logged that it serves."""
+    """Return whether both workers have logged that they serve."""
     if not proxy.settings.log_file.exists():
         return False
     return sum("servindo" in line["message"] for line in proxy.log()) == 2

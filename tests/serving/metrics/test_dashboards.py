@@ -93,7 +93,7 @@ def test_names_are_found_in_expressions() -> None:
     ],
 )
 def test_promtool_accepts_the_rules_and_they_fire(command: list[str]) -> None:
-    """promtool accepts rules and configuration, and the alert tests pass."""
+    """Rules and configuration pass `promtool check`, and the alerts pass their `promtool test`."""
     if shutil.which("promtool") is None:
         pytest.skip("no promtool (Debian: apt install prometheus)")
     done = subprocess.run(["promtool", *command], cwd=RULES.parent, capture_output=True, text=True)

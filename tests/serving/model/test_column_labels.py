@@ -1,4 +1,4 @@
-"""Columns that are called by a number, by nothing, or not at all: asked as pyfunc asks."""
+"""Numbered, empty and unnamed columns: the model gets the labels that pyfunc would pass."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ ROWS = np.random.default_rng(0).normal(size=(50, 3))
 
 
 def unnamed() -> ModelSignature:
-    """Return a signature of three columns without names."""
+    """Return a signature of three unnamed columns."""
     return ModelSignature(Schema([ColSpec("double")] * 3), Schema([ColSpec("double")]))
 
 
@@ -32,7 +32,7 @@ def unnamed() -> ModelSignature:
 def test_numbered_columns_are_answered_as_by_pyfunc(
     frame: Any, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The model gets the labels that it was fitted with; a client says them as text."""
+    """Outputs equal pyfunc's; clients send the numeric labels as text."""
     steps = ColumnTransformer([("scaled", StandardScaler(), [2, 0])], remainder="passthrough")
     model = make_pipeline(steps, LinearRegression()).fit(frame, ROWS.sum(axis=1))
     folder = saved(tmp_path / "model", model, frame, **options)
@@ -47,7 +47,7 @@ def test_numbered_columns_are_answered_as_by_pyfunc(
 
 
 def test_an_empty_name_is_a_name(tmp_path: Path) -> None:
-    """Though MLflow's own pyfunc cannot find such a column."""
+    """A column with an empty name is scored, although MLflow's pyfunc cannot find it."""
     frame = pd.DataFrame(ROWS, columns=["", "b", "$"])
     model = LinearRegression().fit(frame, ROWS.sum(axis=1))
     version = read(saved(tmp_path / "model", model, frame))

@@ -1,4 +1,4 @@
-"""What an estimator is given: pyfunc's own types, narrow ones and tensors included."""
+"""An estimator's inputs have pyfunc's types, also narrow types and tensors."""
 
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,14 @@ MODELS = {
 def test_narrow_types_are_scored_as_pyfunc_scores_them(
     name: str, table: str, tmp_path: Path
 ) -> None:
-    """A `float` column is rounded to 32 bits in both, compiled or not."""
+    """A `float` column is rounded to 32 bits as by pyfunc, with and without a shortcut."""
     frame = TABLES[table]
     model: Any = MODELS[name]()
     model.fit(frame, (WIDE["a"] + WIDE["b"] > 0).astype(int))
     folder = plain_versions.saved(tmp_path / "model", model, frame)
     version = plain_versions.read(folder)
     plain = mlflow.pyfunc.load_model(str(folder))
-    # As JSON brings them: in double precision.
+    # In double precision, as JSON numbers are.
     rows = [list(row) for row in frame.astype(object).to_numpy().tolist()]
     expected = plain.predict(frame)
     np.testing.assert_allclose(version.output(rows), expected, rtol=1e-12, atol=1e-12)
@@ -51,7 +51,7 @@ def test_narrow_types_are_scored_as_pyfunc_scores_them(
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
 def test_a_tensor_is_given_as_a_matrix_of_its_type(dtype: str, tmp_path: Path) -> None:
-    """A model fitted on an array gets an array; its columns are called x0, x1, ..."""
+    """A model fitted on an array gets an array; its features are named x0, x1, ..."""
     matrix = (WIDE.to_numpy() * 10).astype(dtype)
     model = Ridge().fit(matrix, WIDE["a"])
     signature = plain_versions.infer_signature(matrix, model.predict(matrix))
@@ -64,7 +64,7 @@ def test_a_tensor_is_given_as_a_matrix_of_its_type(dtype: str, tmp_path: Path) -
 
 
 def test_of_two_probabilities_the_second_is_the_score(tmp_path: Path) -> None:
-    """A version without a contract captures the probability of its second class."""
+    """Without a contract, the probability of the second class is captured as the score."""
     target = (WIDE["a"] > 0).astype(int)
     model = LogisticRegression().fit(WIDE, target)
     signature = plain_versions.infer_signature(WIDE, model.predict_proba(WIDE))

@@ -1,4 +1,4 @@
-"""Numbers that a signature calls required: null where the model takes it, and always sent."""
+"""Required numbers of a signature: null is allowed where the model accepts it."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ IMPUTED = make_pipeline(
 def test_the_model_is_asked_feature_by_feature(
     model: object, nullable: list[bool], kind: str, tmp_path: Path
 ) -> None:
-    """One that imputes a column takes null there; a field that is not sent is refused in all."""
+    """A feature is nullable if the model scores a null there; a missing field is always refused."""
     frame = FRAME.astype(kind)
     fitted = model.fit(frame, TARGET)  # type: ignore[attr-defined]
     version = plain_versions.read(plain_versions.saved(tmp_path / "model", fitted, frame))

@@ -1,6 +1,6 @@
-"""Models that scikit-learn's previous two minor releases wrote, kept here as they wrote them.
+"""Models written by scikit-learn's previous two minor releases.
 
-Before the lock moves, add a folder of the release that it leaves.
+Before the locked release changes, add a folder of models written by it.
 """
 
 import json
@@ -22,7 +22,7 @@ FOLDERS = sorted(OLDER.glob("*/*"))
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_a_model_of_an_older_release_answers_as_it_did_there(folder: Path, tmp_path: Path) -> None:
-    """Boosting, forests and a pipeline: by the proxy's loader, and by MLflow as the jobs use it."""
+    """The proxy's loader and the jobs' pyfunc give the older release's outputs to 1e-12."""
     wrote = json.loads((folder / "answers.json").read_text("utf-8"))
     version = read(folder)
     body = json.dumps({"instances": wrote["rows"]}).encode()
@@ -34,13 +34,13 @@ def test_a_model_of_an_older_release_answers_as_it_did_there(folder: Path, tmp_p
 
 
 def test_the_previous_two_minors_are_there() -> None:
-    """So that whoever moves the lock sees what it breaks."""
+    """There are models of the two minor releases before the installed one."""
     major, minor = map(int, sklearn.__version__.split(".")[:2])
     assert {path.name for path in OLDER.iterdir()} == {f"{major}.{minor - back}" for back in (1, 2)}
 
 
 def test_what_cannot_be_read_says_who_wrote_it(tmp_path: Path) -> None:
-    """The release that wrote the file, and the one that is here."""
+    """The error of an unreadable file names the writing and the installed release."""
     folder = Path(shutil.copytree(OLDER / "1.8" / "boosting", tmp_path / "model"))
     (folder / "model.skops").write_bytes(b"PK no archive")
     with pytest.raises(VersionRefused, match=f"1.8.0.*{sklearn.__version__}"):

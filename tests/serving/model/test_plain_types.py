@@ -1,4 +1,4 @@
-"""What is data is served without a switch: scikit-learn's estimators, and nothing that can act."""
+"""Trusted types: scikit-learn's estimators load without a setting, code never does."""
 
 import functools
 import io
@@ -56,11 +56,11 @@ PREDICTORS = sorted(
     if hasattr(kind, "predict") and "successive_halving" not in kind.__module__
 )
 UNSUPPORTED = {"Birch"}
-"""What skops itself cannot write."""
+"""Estimators that skops cannot write."""
 
 
 def package(folder: Path, content: bytes, **flavor: Any) -> Package:
-    """Return a downloaded scikit-learn model with such a file."""
+    """Return a downloaded scikit-learn model with this content of its skops file."""
     (folder / "model.skops").write_bytes(content)
     sklearn = {"pickled_model": "model.skops", "serialization_format": "skops", **flavor}
     flavors = {"python_function": {"predict_fn": "predict"}, "sklearn": sklearn}
@@ -68,7 +68,7 @@ def package(folder: Path, content: bytes, **flavor: Any) -> Package:
 
 
 def load(folder: Path, content: bytes, **settings: Any) -> Any:
-    """Return the method that the proxy serves of such a file."""
+    """Return the predict method that the proxy loads from a skops file's content."""
     return method_of(package(folder, content), Settings(**settings))
 
 
@@ -92,7 +92,7 @@ def fitted(kind: Any) -> tuple[Any, np.ndarray]:
 
 @pytest.mark.slow
 def test_every_estimator_with_predict_is_served_from_its_data(tmp_path: Path) -> None:
-    """All but what skops cannot write: loaded without a switch, and scored as it scores itself."""
+    """Every estimator that skops can write is loaded and has its own outputs."""
     served = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -118,7 +118,7 @@ def test_every_estimator_with_predict_is_served_from_its_data(tmp_path: Path) ->
 
 
 def bare(method: Any) -> Any:
-    """Return a method that takes frames without complaining of their names."""
+    """Return a method that passes frames to the estimator as arrays, without feature names."""
     estimator = method.__self__
 
     class Nameless:
@@ -154,7 +154,7 @@ AMOUNTS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("name", [*CLASSES, *AMOUNTS])
 def test_usual_pipelines_are_data_too(name: str, tmp_path: Path) -> None:
-    """Searches, distances, splines, kernels, selections and unions need no switch."""
+    """Searches, distances, splines, kernels, selections and unions load by default."""
     model = (CLASSES.get(name) or AMOUNTS[name])()
     if name == "numbers of NumPy":
         model = make_pipeline(model, LogisticRegression())
@@ -164,7 +164,7 @@ def test_usual_pipelines_are_data_too(name: str, tmp_path: Path) -> None:
 
 
 def test_column_selectors_are_data(tmp_path: Path) -> None:
-    """A pattern of names decides at the fit; the resolved columns serve."""
+    """A pipeline with a column selector loads; its columns were resolved at the fit."""
     import pandas as pd
 
     frame = pd.DataFrame({"a": X[:, 0], "word": np.where(Y, "u", "v").astype(object)})
@@ -176,7 +176,7 @@ def test_column_selectors_are_data(tmp_path: Path) -> None:
 
 
 def crafted(node: dict[str, Any]) -> bytes:
-    """Return the file of a transformer whose function is a node made by hand."""
+    """Return a skops file of a transformer whose function is replaced by this node."""
     model = FunctionTransformer(np.log1p).fit(X)
     source = io.BytesIO(skops.io.dumps(model))
     target = io.BytesIO()
@@ -212,23 +212,23 @@ ACTS = {
 
 @pytest.mark.parametrize("name", ACTS)
 def test_a_file_that_could_act_is_refused(name: str, tmp_path: Path) -> None:
-    """A function that is not listed is refused by its name, bound in a partial or not."""
+    """A function that is not trusted is refused, also inside a partial."""
     content = crafted(state_of(ACTS[name]))
     with pytest.raises(UnfitError, match=r"TRUSTED_TYPES|lido"):
         load(tmp_path, content)
 
 
 def test_a_partial_of_a_listed_function_is_data(tmp_path: Path) -> None:
-    """The same file by hand, with arithmetic in it, is served: the refusals are of the function."""
+    """A crafted file with a partial of a trusted function loads; it lacks `predict` only."""
     content = crafted(state_of(functools.partial(np.clip, a_min=0, a_max=1)))
     loaded = skops.io.loads(content, trusted=sorted(PLAIN_TYPES))
     assert loaded.transform(X).max() == 1.0
     with pytest.raises(UnfitError, match="pyfunc_predict_fn"):
-        load(tmp_path, content)  # a transformer: read, but it predicts nothing
+        load(tmp_path, content)  # a transformer: read, but it has no predict
 
 
 def test_a_partial_cannot_hide_its_function(tmp_path: Path) -> None:
-    """A node that calls itself a listed type, with another loader, is still named."""
+    """A node disguised as a trusted type, or with another loader, is refused."""
     partial = state_of(functools.partial(os.system, "touch harmed"))
     for disguise in (
         {**partial, "__class__": "dtype", "__module__": "numpy"},
@@ -241,7 +241,7 @@ def test_a_partial_cannot_hide_its_function(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("loader", ["LossNode", "ConstructorFromReduceNode"])
 def test_a_file_calls_no_constructor_but_scikit_learns(loader: str, tmp_path: Path) -> None:
-    """A booster is listed as data; a node that calls it with a file's name is refused."""
+    """A booster is a trusted type, but a node that constructs one from a file name is refused."""
     arguments = state_of((None, None, "/etc/passwd"))
     node = {
         "__class__": "Booster",
@@ -255,7 +255,7 @@ def test_a_file_calls_no_constructor_but_scikit_learns(loader: str, tmp_path: Pa
 
 
 def test_distributions_execute_text_and_stay_out(tmp_path: Path) -> None:
-    """`scipy.stats` runs a text of an object's own state while that is read: no such type."""
+    """`scipy.stats` executes text of an object's state when loaded, so its types are refused."""
     search = RandomizedSearchCV(LogisticRegression(), {"C": scipy.stats.uniform(0.1, 1)}, n_iter=2)
     content = skops.io.dumps(search.fit(X, Y))
     with pytest.raises(UnfitError, match=r"scipy\.stats"):
@@ -264,14 +264,14 @@ def test_distributions_execute_text_and_stay_out(tmp_path: Path) -> None:
 
 
 def test_the_list_holds_nothing_that_runs_what_it_is_given() -> None:
-    """No builtins, no operators, no distance by a function, no bound methods."""
+    """The trusted types hold no builtins, operators, OS modules, or distances by a function."""
     modules = {name.rpartition(".")[0] for name in PLAIN_TYPES}
     assert not modules & {"builtins", "operator", "os", "posix", "subprocess", "importlib"}
     assert not any("PyFunc" in name for name in PLAIN_TYPES)
 
 
 def test_a_file_is_measured_before_it_is_unpacked(tmp_path: Path) -> None:
-    """A small file whose directory says 100 MB is refused, and costs no memory."""
+    """A file beyond MAX_MODEL_BYTES, packed or by its directory, is refused before unpacking."""
     model = LogisticRegression().fit(X, Y)
     target = io.BytesIO(skops.io.dumps(model))
     with (

@@ -1,4 +1,4 @@
-"""Scores: those of the estimator on a typed frame, by whatever way they are computed."""
+"""Scores equal the estimator's on a typed frame, with and without a shortcut."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ FILLED = [Feature(name, min=-10, max=10, nullable=False) for name in NAMES]
 
 
 def data(rows: int, seed: int, missing: float = 0.1) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return values with one decimal, as people enter them, and a target."""
+    """Return a frame of values with one decimal and missing values, and a binary target."""
     rng = np.random.default_rng(seed)
     values = rng.normal(0, 3, (rows, len(NAMES))).clip(-10, 10).round(1)
     target = values @ np.arange(1, 7) + rng.normal(0, 9, rows) > 0
@@ -47,7 +47,7 @@ def as_rows(frame: pd.DataFrame) -> list[list[Any]]:
 
 
 def columns() -> ColumnTransformer:
-    """Return what mlflow_project puts between imputer and model."""
+    """Return the column transformer that mlflow_project puts between imputer and model."""
     return ColumnTransformer(
         [
             ("values", "passthrough", list(range(6))),
@@ -99,7 +99,7 @@ MODELS: dict[str, tuple[Callable[[], Any], str, list[Feature]]] = {
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_way_gives_the_estimators_scores(name: str) -> None:
-    """On rows never seen, singly, in batches and in bulk: equal to 1e-12; a shortcut is taken."""
+    """Scores of new rows, single, in batches and in bulk, agree to 1e-12; a shortcut is used."""
     build, method, features = MODELS[name]
     missing = 0.1 if features[0].nullable else 0.0
     model = build().fit(*data(500, 1, missing))
@@ -117,7 +117,7 @@ def test_every_way_gives_the_estimators_scores(name: str) -> None:
 
 
 def test_three_classes_agree_too() -> None:
-    """Treelite's own softmax is in single precision; ours is not."""
+    """Probabilities of three classes agree to 1e-12; Treelite's softmax is single precision."""
     frame, _ = data(400, 1)
     model = HistGradientBoostingClassifier(max_iter=20).fit(frame, np.arange(400) % 3)
     scorer = Scorer(model.predict_proba, Inputs(FEATURES), 2)
@@ -128,7 +128,7 @@ def test_three_classes_agree_too() -> None:
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
 def test_a_class_is_known_by_its_position(method: str) -> None:
-    """Whether the model says its name or the probability of each; a number is no class."""
+    """A class name or probabilities map to the class's position; a regression has None."""
     frame, _ = data(400, 1)
     kinds = np.array(["low", "middle", "high"])[np.arange(400) % 3]
     model = HistGradientBoostingClassifier(max_iter=5).fit(frame, kinds)
@@ -141,7 +141,7 @@ def test_a_class_is_known_by_its_position(method: str) -> None:
 
 
 def test_integers_and_booleans_take_the_shortcut() -> None:
-    """They are numbers of a matrix."""
+    """Integer and boolean features are scored by the shortcut."""
     frame, target = data(300, 1, 0.0)
     typed = pd.DataFrame({"a": frame["x0"].astype(int), "b": frame["x1"] > 0, "c": frame["x2"]})
     features = [
@@ -157,7 +157,7 @@ def test_integers_and_booleans_take_the_shortcut() -> None:
 
 
 def test_a_shortcut_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step that is off by a billionth leaves the plain path in charge."""
+    """A compiled method that is off by 1e-9 is rejected; the estimator's own is used."""
     frame, target = data(500, 1)
     model = champion().fit(frame, target)
     assert Scorer(model.predict_proba, Inputs(FEATURES), 1).shortcut is not None
@@ -174,7 +174,7 @@ def test_a_shortcut_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_trees_that_compare_in_single_precision_are_told_apart() -> None:
-    """A forest reads 0.3 as a float32; GTIL agrees once it does so too, and only then."""
+    """A forest compares in float32, boosting in float64; both agree next to the thresholds."""
     values = np.array([[0.1], [0.3], [0.30000001192092896], [0.5]] * 20)
     forest = RandomForestClassifier(10, random_state=0).fit(values, [0, 0, 1, 1] * 20)
     boosting = HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=1)
@@ -186,7 +186,7 @@ def test_trees_that_compare_in_single_precision_are_told_apart() -> None:
 
 
 def test_a_difference_only_near_thresholds_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An import that is right but for `<` instead of `<=` is refused; the trees are asked."""
+    """Trees with `<` in place of `<=` are refused; the estimator's own method is used."""
     frame, target = data(500, 1)
     model = HistGradientBoostingClassifier(max_iter=20).fit(frame.to_numpy(), target)
     build = trees.margins_of
@@ -204,7 +204,7 @@ def test_a_difference_only_near_thresholds_is_seen(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_model_that_refuses_null_keeps_refusing_it() -> None:
-    """Where the plain path raises on rows that the contract allows, no shortcut hides it."""
+    """If the estimator refuses null, so does its shortcut."""
     model = GradientBoostingClassifier().fit(*data(300, 1, 0.0))
     scorer = Scorer(model.predict_proba, Inputs(FEATURES), 1)
     assert scorer.shortcut is not None
@@ -213,7 +213,7 @@ def test_a_model_that_refuses_null_keeps_refusing_it() -> None:
 
 
 def test_foreign_estimators_are_asked_and_compared() -> None:
-    """A bare function has no parts to compile; it is called with a frame."""
+    """A plain function has no shortcut; it is called with a frame."""
     scorer = Scorer(lambda frame: frame["x0"].to_numpy() * 2, Inputs(FEATURES), 1)
     assert scorer.shortcut is None
     assert scorer([[1.5, *[None] * 5]]) == [3.0]

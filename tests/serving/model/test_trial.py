@@ -1,4 +1,4 @@
-"""A version is tried before it is served: what it cannot answer refuses it then."""
+"""Trial scoring of a version before it is served: invalid outputs refuse the version."""
 
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.5, 0.1, 0.9, 0.4]})
 
 
 def only_single(frame: pd.DataFrame) -> np.ndarray:
-    """Answer one row, and no two."""
+    """Return an output for one row; raise ValueError for more."""
     if len(frame) > 1:
         raise ValueError("one at a time")
     return np.zeros(1)
@@ -40,14 +40,14 @@ UNANSWERABLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", UNANSWERABLE)
 def test_an_output_that_cannot_be_answered_refuses_the_version(name: str, tmp_path: Path) -> None:
-    """Wrong length, dates, objects: said by the version's number, not at each request."""
+    """Outputs of a wrong length or type refuse the version, with its number."""
     folder = plain_versions.predicting(tmp_path / "model", UNANSWERABLE[name], COLUMNS)
     with pytest.raises(VersionRefused, match="versão 7"):
         plain_versions.read(folder, allow_pickle=True)
 
 
 def test_a_model_that_answers_is_served(tmp_path: Path) -> None:
-    """The same way of saving, with an output of one number per row."""
+    """A pyfunc model with one number per row is served; without ALLOW_PICKLE it is refused."""
     folder = plain_versions.predicting(tmp_path / "m", lambda f: (f["a"] * 2).to_numpy(), COLUMNS)
     version = plain_versions.read(folder, allow_pickle=True)
     assert list(version.output([[1.5, 0.0]])) == [3.0]
@@ -56,9 +56,9 @@ def test_a_model_that_answers_is_served(tmp_path: Path) -> None:
 
 
 def test_a_model_that_always_fails_is_refused(tmp_path: Path) -> None:
-    """A pipeline that raises on any row that its signature allows."""
+    """A pipeline that raises on every row that its signature allows is refused."""
     model = make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit(FRAME, FRAME["b"])
-    model[0].set_params(func=np.diff)  # one column fewer than the regression takes
+    model[0].set_params(func=np.diff)  # one column fewer than the regression needs
     signature = plain_versions.infer_signature(FRAME, np.zeros(4))
     folder = plain_versions.saved(tmp_path / "model", model, FRAME, signature=signature)
     with pytest.raises(VersionRefused, match="nenhuma das linhas"):
@@ -66,7 +66,7 @@ def test_a_model_that_always_fails_is_refused(tmp_path: Path) -> None:
 
 
 def test_text_is_tried_with_categories_that_the_model_knows(tmp_path: Path) -> None:
-    """An encoder that refuses unknown text is no reason to refuse the version."""
+    """Trial rows use the encoder's known categories, so refusing unknown text is no failure."""
     frame = pd.DataFrame({"city": ["x", "y", "x", "y"]})
     model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(frame, [0, 1, 0, 1])
     version = plain_versions.read(plain_versions.saved(tmp_path / "model", model, frame))
@@ -75,7 +75,7 @@ def test_text_is_tried_with_categories_that_the_model_knows(tmp_path: Path) -> N
 
 
 def test_the_input_example_decides_where_there_is_one(tmp_path: Path) -> None:
-    """Made-up text would fail; the example's rows are answered, or refuse the version."""
+    """Trial rows are the input example's, so they decide whether the version is refused."""
 
     def lengths(frame: pd.DataFrame) -> np.ndarray:
         return np.array([{"short": 1.0, "longer": 2.0}[word] for word in frame["word"]])
@@ -100,7 +100,7 @@ def test_the_input_example_decides_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_whatever_fails_while_loading_is_a_refusal_by_number(tmp_path: Path) -> None:
-    """A signature that no code foresees raises no error of its own kind at each look."""
+    """An invalid signature raises VersionRefused with the version's number."""
     folder = plain_versions.saved(tmp_path / "m", Ridge().fit(FRAME, FRAME["b"]), FRAME)
     assert plain_versions.read(folder).number == 7
     for inputs in ([{"type": "tensor"}], [None], [{"type": "tensor", "tensor-spec": {"shape": 3}}]):

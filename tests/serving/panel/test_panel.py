@@ -1,4 +1,4 @@
-"""What the operators' page says, from facts alone: concerns, origins, links, escaping."""
+"""The operators' page rendered from given facts: concerns, origins, links, escaping."""
 
 import itertools
 import re
@@ -65,7 +65,7 @@ def health(**changes: Any) -> Health:
 
 
 def report(job: str = "drift", status: str | None = "GREEN", **changes: Any) -> ReportRun:
-    """Return a report on version 3, a day old."""
+    """Return a report run on version 3, one day old."""
     made = ReportRun(
         job=job,
         run_id="a" * 32,
@@ -84,19 +84,19 @@ def report(job: str = "drift", status: str | None = "GREEN", **changes: Any) -> 
 
 
 def change(action: str = names.LEDGER_PROMOTE, **changes: Any) -> Change:
-    """Return the ledger's entry that put version 3 on the air."""
+    """Return the ledger's entry of the flip to version 3."""
     made = Change(action, NOW - timedelta(days=3), "ana", "melhor recall", "2", "3", "")
     return replace(made, **changes)
 
 
 def history(*reports: ReportRun, changes: tuple[Change, ...] = (change(),)) -> Reading:
-    """Return a reading of a moment ago."""
+    """Return a reading, made now, of reports and ledger changes."""
     by_job = {job: tuple(r for r in reports if r.job == job) for job in ("drift", "performance")}
     return Reading(History(changes, by_job["drift"], by_job["performance"]), NOW)
 
 
 def facts(tally: ServiceTally | None = None, **changes: Any) -> PanelFacts:
-    """Return the facts of a service in which all is well."""
+    """Return the facts of a service without concerns."""
     counts = (100,) + (0,) * len(LATENCY_BOUNDS)
     slices = [Slices(0.0, {300: tally or ServiceTally(100, 0, 300.0, 0.0, counts)})]
     fine = PanelFacts(
@@ -119,7 +119,7 @@ def facts(tally: ServiceTally | None = None, **changes: Any) -> PanelFacts:
 
 
 def test_who_serves_what_and_the_canary_are_told() -> None:
-    """Proxies that depart are a concern; the canary stands beside the champion."""
+    """A proxy that refuses the version is a concern; the canary is shown beside the champion."""
     state = ProxyState("api-2", "champion", "2", "v1.1.0", refused="3", reason="sem contrato")
     known = ProxyReport(replace(state, number="3", refused="", reason="", proxy="api-1"), NOW, NOW)
     told = History(proxies=(known, ProxyReport(state, NOW, NOW)))
@@ -140,7 +140,7 @@ def test_who_serves_what_and_the_canary_are_told() -> None:
 
 
 def test_all_is_well() -> None:
-    """No concern, and the page says that there is nothing to do."""
+    """Without a concern the headline is green and the page shows that nothing is to be done."""
     assert concerns(facts()) == []
     assert headline(facts()).color == "green"
     page = render(facts())
@@ -193,7 +193,7 @@ def test_all_is_well() -> None:
     ],
 )
 def test_a_concern_leads_the_page(changes: dict[str, Any], color: str, words: str) -> None:
-    """It gives the header its color and stands in it, with where the runbook says what to do."""
+    """A concern sets the header's color and is shown in it, with its runbook section."""
     found = facts(**changes)
     assert headline(found).color == color
     header = re.search(r"<header.*?</header>", render(found), re.DOTALL)
@@ -203,7 +203,7 @@ def test_a_concern_leads_the_page(changes: dict[str, Any], color: str, words: st
 
 
 def test_a_missed_target_is_said_with_its_window() -> None:
-    """Latency, errors and availability are judged over the hour and over the day."""
+    """Missed latency, error and availability targets are shown with their windows."""
     slow = (0,) * (len(LATENCY_BOUNDS) - 1) + (100, 0)
     found = facts(ServiceTally(100, 5, 300.0, 30.0, slow))
     texts = [concern.text for concern in concerns(found)]
@@ -218,7 +218,7 @@ def test_a_missed_target_is_said_with_its_window() -> None:
 
 
 def test_reports_of_another_version_do_not_judge_the_served_one() -> None:
-    """They stay in the trend; the verdict waits for a report of the served version."""
+    """A report of another version is in the trend but sets no verdict."""
     found = facts(reading=history(report(status="RED", number="2", release="v1.1.0")))
     assert headline(found).color == "none"
     assert "Vermelho</span></td>" in render(found).replace("\n", "")
@@ -236,7 +236,7 @@ def test_reports_of_another_version_do_not_judge_the_served_one() -> None:
     ],
 )
 def test_whose_flip_it_was(changes: tuple[Change, ...], words: str) -> None:
-    """The ledger's newest flip counts, and only if it led to the served version."""
+    """The author is that of the ledger's newest flip, if it led to the served version."""
     found = facts(reading=history(report(), changes=changes))
     assert words in whose_flip(found)
     recorded = "por ana" in words
@@ -244,14 +244,14 @@ def test_whose_flip_it_was(changes: tuple[Change, ...], words: str) -> None:
 
 
 def test_the_ledger_is_the_champions() -> None:
-    """A proxy that follows another alias does not claim its flips."""
+    """A proxy that follows another alias shows no ledger entry of the champion as its own."""
     found = facts(health=health(alias="challenger"))
     assert "o servido é challenger" in whose_flip(found)
     assert served_since(found) == found.since
 
 
 def test_the_threshold_has_an_origin() -> None:
-    """From training, from the environment, or from whoever set the version's tag."""
+    """The threshold's origin is training, the environment, or the author of the version's tag."""
     by = change(names.LEDGER_THRESHOLD, after="0.3", version="3", why="mais recall")
     reading = history(report(), changes=(by, change()))
     tagged = facts(health=health(threshold_source="tag"), reading=reading)
@@ -263,7 +263,7 @@ def test_the_threshold_has_an_origin() -> None:
 
 
 def daily(age: int, **changes: Any) -> ReportRun:
-    """Return a report of the daily routine, some days old."""
+    """Return a report of the daily routine, `age` days old."""
     params = {**POLICY, "last_n_days": "1"}
     return report(when=NOW - timedelta(days=age), params=params, **changes)
 
@@ -280,7 +280,7 @@ def daily(age: int, **changes: Any) -> ReportRun:
     ],
 )
 def test_not_knowing_is_grey_and_never_green(reports: tuple[ReportRun, ...], words: str) -> None:
-    """An old report, an empty window, too few rows: the page is grey and says which."""
+    """An overdue report, an empty window or too few rows make the page grey, with the reason."""
     found = facts(reading=history(*reports))
     assert headline(found).color == "none"
     assert headline(found).text.startswith("Não se sabe se está tudo em ordem")
@@ -288,7 +288,7 @@ def test_not_knowing_is_grey_and_never_green(reports: tuple[ReportRun, ...], wor
 
 
 def test_what_is_not_known_is_said_first_and_hides_no_alarm() -> None:
-    """A red verdict stands although a newer report knows nothing; the page stays red."""
+    """A red verdict remains when a newer report is inconclusive; unknown states come first."""
     reports = (daily(0, status="INCONCLUSIVE"), daily(1, status="RED"))
     found = facts(reading=history(*reports), capture=CaptureState(5, 0, 2))
     colors = [concern.color for concern in concerns(found)]
@@ -300,7 +300,7 @@ def test_what_is_not_known_is_said_first_and_hides_no_alarm() -> None:
 
 
 def test_how_many_were_scored_and_flagged_by_group() -> None:
-    """The period's total first, then each group, with the share; unknown counts are said so."""
+    """The page shows total and groups with their shares, or why the counts are unknown."""
     page = re.sub(r"<[^>]+>|\s+", " ", render(facts()))
     assert "Pontuados em 2026" in page
     for line in ("Etapa (fase)", "todos 30 12 40 %", "1 20 10 50 %", "não informado 10 2 20 %"):
@@ -315,7 +315,7 @@ def test_how_many_were_scored_and_flagged_by_group() -> None:
 
 
 def test_the_last_flip_says_what_it_changed() -> None:
-    """Releases, thresholds, inputs; nothing where another version is served by now."""
+    """The last flip's changes are shown, unless another version is served by now."""
     effect = FlipEffect("v1.1.0", "v1.2.0", (0.25, 0.4), ("wear",), ("age", "pressure"))
     flipped = facts(reading=Reading(History((change(),), effect=effect), NOW))
     assert flip_effect(flipped) == (
@@ -332,7 +332,7 @@ def test_the_last_flip_says_what_it_changed() -> None:
 
 
 def test_a_latency_beyond_what_is_measured_is_said_to_be_so() -> None:
-    """The histogram ends at ten seconds: more than that is all that is known."""
+    """A p95 beyond the histogram's last bound, 10 s, is shown as greater than that."""
     counts = (0,) * len(LATENCY_BOUNDS) + (100,)
     page = render(facts(ServiceTally(100, 0, 300.0, 0.0, counts)))
     assert "&gt; 10.000 ms" in page
@@ -340,7 +340,7 @@ def test_a_latency_beyond_what_is_measured_is_said_to_be_so() -> None:
 
 
 def test_section_marks_lead_to_the_runbook() -> None:
-    """In concerns, headings and sentences of reports; relative, so a path prefix stays."""
+    """Section marks are relative links to the runbook, so a path prefix is kept."""
     drift = report(status="RED", sentence="Veja o §3.1 <b>já</b>.", escalation="L2")
     page = render(facts(reading=history(drift)))
     assert '<a href="runbook#3.1">§3.1</a>' in page
@@ -350,7 +350,7 @@ def test_section_marks_lead_to_the_runbook() -> None:
 
 
 def test_without_mlflow_the_page_says_so_and_shows_the_rest() -> None:
-    """No history is no claim that there are no reports."""
+    """Without MLflow the page shows the problem and the rest, not an absence of reports."""
     gone = Reading(History(), problem="o MLflow não responde")
     page = render(facts(reading=gone, health=health(registry_reachable=False)))
     assert "o MLflow não responde" in page
@@ -361,7 +361,7 @@ def test_without_mlflow_the_page_says_so_and_shows_the_rest() -> None:
 
 
 def test_what_people_wrote_in_mlflow_is_text() -> None:
-    """Reasons, users, sentences, releases and even odd run ids cannot become markup."""
+    """Reasons, users, sentences, releases and run ids from MLflow are escaped."""
     evil = report(
         sentence=EVIL, release=EVIL, run_id='"><b>', status="RED", escalation=EVIL, number="3"
     )
@@ -379,7 +379,7 @@ def test_what_people_wrote_in_mlflow_is_text() -> None:
 
 
 def test_the_page_needs_nothing_else() -> None:
-    """No script, no image or sheet from elsewhere; the policy names its style sheet by digest."""
+    """The page has no script and no external files; its policy has the style sheet's digest."""
     page = render(facts())
     assert not re.search(r"<script|<img|<link|src=|@import|url\(|style=|\son[a-z]+=", page)
     assert page.count("<style>") == 1
@@ -389,7 +389,7 @@ def test_the_page_needs_nothing_else() -> None:
 
 
 def test_links_lead_to_mlflow_without_its_password() -> None:
-    """A tracking address may hold credentials; a local file is no link at all."""
+    """Links omit the tracking address's credentials; a local store has no links."""
     links = Links("https://user:secret@mlflow.example:5000/base/", "m/1")
     assert links.model == "https://mlflow.example:5000/base/#/models/m%2F1"
     assert links.run(report()) == (
@@ -402,7 +402,7 @@ def test_links_lead_to_mlflow_without_its_password() -> None:
 
 
 def test_the_trend_goes_from_old_to_new_within_its_box() -> None:
-    """A bar per finished report; a huge or an absurd value stays in the picture."""
+    """Each finished report has a bar within the chart, also for huge or invalid values."""
     values = [0.05, 0.3, 40.0, float("nan"), float("inf"), -1.0]
     statuses = ["GREEN", "RED", "RED", "NO_DATA", "GREEN", "GREEN"]
     pairs = zip(values, statuses, strict=True)
@@ -421,7 +421,7 @@ def test_the_trend_goes_from_old_to_new_within_its_box() -> None:
 
 
 def test_dates_below_the_bars_have_room_on_a_phone() -> None:
-    """A chart is 260 pixels wide there and a date 68: two stand at least 27 % apart."""
+    """Dates are at least 27 % apart: a chart on a phone is 260 px wide and a date 68 px."""
     for number in range(2, 30):
         chart = trend([report()] * number)
         assert chart is not None
@@ -442,7 +442,7 @@ def test_dates_below_the_bars_have_room_on_a_phone() -> None:
 def test_a_bar_stands_in_the_band_of_its_color(
     status: str, metrics: dict[str, float], cause: str
 ) -> None:
-    """Yellow lies between the lines and red above both, whatever decided; and what did is said."""
+    """Yellow bars end between the lines, red ones above both, and the cause is shown."""
     found = report(status=status, metrics=metrics)
     chart = trend([found, report(release="v1.1.0", when=NOW - timedelta(days=9))])
     assert chart is not None
@@ -458,7 +458,7 @@ def test_a_bar_stands_in_the_band_of_its_color(
 
 
 def test_readers_of_a_page_wait_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two that never come cost a page one patience, and the next look none."""
+    """Two hung readers cost a page one PATIENCE_SECONDS together, and later reads nothing."""
     monkeypatch.setattr("serving.panel.background.PATIENCE_SECONDS", 1.0)
     never = threading.Event()
     readers = [BackgroundReader(never.wait, False, "slow {seconds}", 10.0) for _ in range(2)]

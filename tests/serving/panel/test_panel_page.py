@@ -1,4 +1,4 @@
-"""`/painel` of a real server, over what the real commands left in MLflow, in a real browser."""
+"""`/painel` of a live server, with MLflow data written by the commands, in a browser."""
 
 import base64
 import html
@@ -26,20 +26,20 @@ REASON = "melhor <b>recall</b> & mais"
 
 
 class Site:
-    """A proxy of two workers with keys, and the commands around it."""
+    """A proxy of two workers with API keys, and the commands for its model."""
 
     def __init__(self, proxy: Any, name: str) -> None:
-        """Remember the proxy and its model."""
+        """Store the proxy and its model's name."""
         self.proxy, self.name = proxy, name
         self.address = str(proxy.http.base_url).rstrip("/")
 
     def run(self, *command: str) -> str:
-        """Run one of the project's commands on this model; return what it printed."""
+        """Run one of the project's commands on this model; return its output."""
         store = str(self.proxy.settings.inference_store)
         return run_here(command, {"MODEL_NAME": self.name, "INFERENCE_STORE": store})
 
     def page(self, **query: str) -> str:
-        """Return the page's text."""
+        """Return the page's HTML."""
         answer = self.proxy.http.get("/painel", params=query, headers={"X-API-Key": KEY})
         assert answer.status_code == 200
         return answer.text
@@ -90,7 +90,7 @@ def site(
         eventually(lambda: not proxy.journals() or _pending(proxy) == 0)
         out = str(folder / "reports")
         found.run("monitoring.drift_report", "--last_n_days", "1", "--output", out)
-        # Whatever a worker read before is shown for ten seconds.
+        # A worker caches what it read for ten seconds.
         eventually(lambda: "Vermelho" in found.page(), 30)
         yield found
 
@@ -101,7 +101,7 @@ def _pending(proxy: Any) -> int:
 
 
 def test_the_page_tells_what_the_commands_did(site: Site, eventually: Callable[..., Any]) -> None:
-    """Release, whose flip and why, capture, requests, verdict: from both workers and MLflow."""
+    """The page shows release, flip, capture, requests and verdict of both workers and MLflow."""
     eventually(lambda: "180 linhas" in site.page())
     page = html.unescape(site.page())
     assert f"{site.name} v1.1.0 no ar" in page
@@ -117,7 +117,7 @@ def test_the_page_tells_what_the_commands_did(site: Site, eventually: Callable[.
 
 
 def test_the_report_opens_through_the_proxy_and_harmlessly(site: Site) -> None:
-    """The page's own link leads to the HTML that the job logged; its policy allows no script."""
+    """The page's link serves the logged HTML report, sandboxed; other paths return 404."""
     (link,) = set(re.findall(r'href="(painel/drift/[0-9a-f]{32})"', site.page()))
     headers = {"X-API-Key": KEY}
     answer = site.proxy.http.get(f"/{link}", headers=headers)
@@ -134,7 +134,7 @@ def test_the_report_opens_through_the_proxy_and_harmlessly(site: Site) -> None:
 
 
 def test_a_run_of_another_experiment_is_not_shown(site: Site, mlflow_server: str) -> None:
-    """Whoever holds a key reads this model's reports and no other artifact of MLflow."""
+    """Runs of other experiments return 404: a key gives access to this model's reports only."""
     import mlflow
 
     mlflow.set_experiment("somebody-else")
@@ -145,7 +145,7 @@ def test_a_run_of_another_experiment_is_not_shown(site: Site, mlflow_server: str
 
 
 def test_a_browser_is_asked_for_the_key(site: Site) -> None:
-    """Basic opens the page with the key as password, and opens nothing but the page."""
+    """Basic authentication opens pages with the key as password, but not /predict."""
 
     def basic(text: str) -> dict[str, str]:
         return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
@@ -166,7 +166,7 @@ def test_a_browser_is_asked_for_the_key(site: Site) -> None:
 
 
 def test_it_looks_as_it_should_in_a_browser(site: Site, tmp_path: Path) -> None:
-    """Chromium asks with Basic, applies the style sheet, complains of nothing, prints."""
+    """Chromium opens the page with Basic, applies the style sheet, logs no error, and prints."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium here")
@@ -186,7 +186,7 @@ def test_it_looks_as_it_should_in_a_browser(site: Site, tmp_path: Path) -> None:
     assert "CONSOLE" not in seen.stderr
     pixels = np.round(255 * matplotlib.image.imread(picture)[:, :, :3]).astype(int)
     red = (pixels == (251, 228, 226)).all(axis=2)
-    # The red header spans the width of a phone, so the style sheet was let through.
+    # The red header spans the width of a phone, so the policy allowed the style sheet.
     assert red.any(axis=0).mean() > 0.8
     look(f"--print-to-pdf={paper}")
     assert paper.read_bytes().startswith(b"%PDF")
@@ -199,7 +199,7 @@ def test_without_mlflow_the_page_still_opens_and_says_so(
     gate: Gate,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What was read before stays, with its time; reports cannot be fetched and that is said."""
+    """Without MLflow the page keeps the data read before; a report returns 503."""
     monkeypatch.setattr("serving.panel.page.HISTORY_SECONDS", 0.0)
     name = new_model()
     register_version(name)
@@ -226,7 +226,7 @@ def test_an_mlflow_that_hangs_holds_up_neither_page_nor_predictions(
     gate: Gate,
     free_port: Callable[[], int],
 ) -> None:
-    """A server that accepts and never answers: the page opens within its patience."""
+    """With an unresponsive MLflow the page opens after one timeout; /predict responds."""
     name = new_model()
     register_version(name)
     proxy = start(name, mlflow_tracking_uri=gate.uri, poll_seconds=3600.0).wait_ready()
@@ -246,7 +246,7 @@ def test_an_mlflow_that_hangs_holds_up_neither_page_nor_predictions(
 
 
 def test_the_page_renews_itself_only_when_a_screen_asks(site: Site) -> None:
-    """Nobody's place is lost; a nonsense number of seconds is none, and the least is ten."""
+    """The page refreshes only with `refresh`, at least every 10 s; invalid values are ignored."""
     for query in ({}, {"refresh": ""}, {"refresh": "often"}, {"refresh": "-5"}):
         page = site.page(**query)
         assert "http-equiv" not in page

@@ -1,4 +1,4 @@
-"""Reading a body: what passes, what does not, and that nothing of it is repeated."""
+"""Request bodies: accepted and refused values, and errors that repeat no value."""
 
 import json
 import math
@@ -36,12 +36,12 @@ SECRET = "SECRET-987654.321"
 
 
 def read(*instances: Any) -> Instances:
-    """Read instances as a request would bring them."""
+    """Return the result of reading a body with these instances."""
     return READER.read(json.dumps({"instances": instances}).encode())
 
 
 def problems_of(body: Any) -> list[dict[str, Any]]:
-    """Return the problems for which a body is refused."""
+    """Assert that a body is refused; return its problems."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(InvalidInstances) as caught:
         READER.read(data)
@@ -49,14 +49,14 @@ def problems_of(body: Any) -> list[dict[str, Any]]:
 
 
 def test_rows_are_in_contract_order_with_null_for_absent() -> None:
-    """Order in the request does not matter; absent nullable features become null."""
+    """Values are in contract order; absent nullable features become null."""
     result = read({"kind": "b", "wear": 3, "speed": 1.5}, {"wear": 0.25, "serial": 12})
     assert result.rows == [[1.5, 3.0, None, None, "b", None], [None, 0.25, None, None, None, None]]
     assert result.entities == [None, "12"]
 
 
 def test_a_trailing_year_is_stripped() -> None:
-    """A known name with a year means the bare name, the identity's too; the year is the period."""
+    """A year suffix is removed from feature and entity names and becomes the row's period."""
     plain = read({"speed": 3, "wear": 1, "count": 4, "serial": "s"})
     dated = read({"speed_2023": 3, "wear_2023": 1, "count_2023": 4, "serial": "s"})
     assert dated == replace(plain, periods=[2023])
@@ -66,14 +66,14 @@ def test_a_trailing_year_is_stripped() -> None:
 
 
 def test_two_years_in_a_row_are_an_error() -> None:
-    """Nobody can say which is the row's period; rows of a body may differ."""
+    """Two years in one row are refused, without repeating them; rows may differ."""
     (problem,) = problems_of({"instances": [{"wear_2023": 1, "speed_2022": 1}]})
     assert (problem["instance"], problem["problem"]) == (0, "dois períodos diferentes na linha")
     assert "20" not in json.dumps(problem)
 
 
 def test_a_contract_that_takes_no_years_refuses_them() -> None:
-    """There the suffix is part of an unknown name, and a likely typing error."""
+    """Without `year_suffixes` a name with a year is unknown; the plain name is suggested."""
     contract = replace(CONTRACT, year_suffixes=False)
     with pytest.raises(InvalidInstances) as caught:
         InstanceReader(contract, 5).read(b'{"instances": [{"wear": 1, "speed_2023": 2}]}')
@@ -86,7 +86,7 @@ DATED = replace(CONTRACT, period_field="season")
 
 @pytest.mark.parametrize("plain", [True, False], ids=["fast", "careful"])
 def test_a_field_may_state_the_period(plain: bool) -> None:
-    """The field that the contract names, read fast or carefully; it is no feature."""
+    """The contract's period field gives the period in both readers and is not a feature."""
     rows = [{"wear": 1, "season": 2023}, {"wear": 2, "season": None}, {"wear": 3}]
     if not plain:
         rows[1]["season"] = "2024"
@@ -97,7 +97,7 @@ def test_a_field_may_state_the_period(plain: bool) -> None:
 
 @pytest.mark.parametrize("season", [1, 20235, 2023.5, True, "next", "٢٠٢٣", "-202"])
 def test_a_period_is_a_year(season: Any) -> None:
-    """Anything else is named, and not repeated."""
+    """A period that is no year is refused with the field's name."""
     with pytest.raises(InvalidInstances) as caught:
         body = json.dumps({"instances": [{"wear": 1, "season": season}]}).encode()
         InstanceReader(DATED, 5).read(body)
@@ -106,7 +106,7 @@ def test_a_period_is_a_year(season: Any) -> None:
 
 
 def test_all_that_state_a_period_must_agree() -> None:
-    """Names, field and sender: one year, or the row is refused."""
+    """Year suffixes, period field and the caller's period must agree, or the row is refused."""
     validator = Validator(DATED, 5)
     row = {"wear_2023": 1, "season": 2023}
     assert validator.read_instances([row], 2023).periods == [2023]
@@ -117,7 +117,7 @@ def test_all_that_state_a_period_must_agree() -> None:
 
 
 def test_a_name_that_itself_ends_in_a_year_is_left_alone() -> None:
-    """Stripping happens only when the full name is unknown and the bare one is known."""
+    """A year is removed only if the full name is unknown and the plain one is known."""
     features = (Feature("sales_2020"), Feature("sales"))
     contract = ModelContract("v1.0.0", features, "t", 0.5, year_suffixes=True)
     body = b'{"instances": [{"sales_2020": 1, "sales_2021": 2}]}'
@@ -128,7 +128,7 @@ def test_a_name_that_itself_ends_in_a_year_is_left_alone() -> None:
     "fields", [{"speed": 1, "speed_2023": 1}, {"speed_2022": 1, "speed_2023": 2}]
 )
 def test_two_spellings_of_one_feature_are_an_error(fields: dict[str, float]) -> None:
-    """Nobody can say which of the two was meant."""
+    """Two spellings of one feature in a row are refused with the feature's name."""
     (problem,) = problems_of({"instances": [{"wear": 1, **fields}]})
     assert (problem["instance"], problem["field"]) == (0, "speed")
 
@@ -169,7 +169,7 @@ def test_two_spellings_of_one_feature_are_an_error(fields: dict[str, float]) -> 
     ],
 )
 def test_a_wrong_value_is_named_by_instance_and_field(field: str, value: Any) -> None:
-    """The problem says where and what is allowed, and does not hold the value."""
+    """A problem has instance, field, text and allowed values, and not the sent value."""
     good = {"wear": 1}
     (problem,) = problems_of({"instances": [good, {**good, field: value}]})
     assert (problem["instance"], problem["field"]) == (1, field)
@@ -180,18 +180,18 @@ def test_a_wrong_value_is_named_by_instance_and_field(field: str, value: Any) ->
 
 @pytest.mark.parametrize("value", [0, 30, 7.5, -0.0, None])
 def test_bounds_are_inclusive_and_integers_are_numbers(value: float | None) -> None:
-    """Both ends of a range are allowed; an integer is read as a double."""
+    """Both bounds of a range are allowed, and integers are accepted for a double."""
     assert read({"wear": 1, "speed": value}).rows[0][0] == value
 
 
 def test_an_absent_required_feature_is_a_problem() -> None:
-    """What the contract does not let be null must be sent."""
+    """An absent feature that is not nullable is reported as missing."""
     (problem,) = problems_of({"instances": [{"speed": 1}]})
     assert (problem["field"], problem["problem"]) == ("wear", "ausente")
 
 
 def test_all_problems_come_at_once() -> None:
-    """A client can mend everything after one answer."""
+    """The problems of all instances are reported together."""
     bad = [{"speed": 99, "hot": 3}, {"wear": 1}, 5, {"wear": -1, "color": 1}]
     found = {(p["instance"], p["field"]) for p in problems_of({"instances": bad})}
     assert found >= {(0, "speed"), (0, "hot"), (0, "wear"), (2, None), (3, "wear"), (3, "color")}
@@ -199,7 +199,7 @@ def test_all_problems_come_at_once() -> None:
 
 
 def test_an_unknown_field_lists_what_is_accepted() -> None:
-    """The accepted names are shown, and the nearest one is suggested."""
+    """An unknown field's problem lists the accepted names and suggests the nearest one."""
     (problem,) = problems_of({"instances": [{"wear": 1, "sped": 2}]})
     assert problem["field"] == "sped"
     assert "talvez speed" in problem["problem"]
@@ -208,7 +208,7 @@ def test_an_unknown_field_lists_what_is_accepted() -> None:
 
 @pytest.mark.parametrize("name", ["SERIAL-123", "Maria da Silva", "x" * 60, "12", "", "Ana"])
 def test_an_unknown_name_that_may_be_a_value_is_not_repeated(name: str) -> None:
-    """Such a field is named by its position."""
+    """An unknown name that may be personal data is reported by its position."""
     (problem,) = problems_of({"instances": [{"wear": 1, name: 2}]})
     assert problem["field"] == "campo nº 2"
 
@@ -228,7 +228,7 @@ def test_an_unknown_name_that_may_be_a_value_is_not_repeated(name: str) -> None:
     ],
 )
 def test_a_wrong_outline_is_a_problem_of_no_instance(body: Any) -> None:
-    """What does not belong to one instance has instance null."""
+    """A problem of the whole body has instance null."""
     assert problems_of(body)[0]["instance"] is None
 
 
@@ -248,14 +248,14 @@ def test_a_wrong_outline_is_a_problem_of_no_instance(body: Any) -> None:
     ],
 )
 def test_no_json_is_malformed_and_not_repeated(body: bytes) -> None:
-    """The message may hold a position, never the text."""
+    """Malformed JSON raises MalformedBody without repeating the body."""
     with pytest.raises(MalformedBody) as caught:
         READER.read(body)
     assert "SECRET" not in str(caught.value)
 
 
 def test_problems_are_counted_beyond_those_listed() -> None:
-    """A body full of problems gets a bounded answer with the true number, and quickly."""
+    """At most MAX_LISTED problems are listed, with the true total."""
     fields = {f"f{number}": 1 for number in range(20_000)}
     with pytest.raises(InvalidInstances) as caught:
         read({"wear": 1, **fields})
@@ -279,7 +279,7 @@ _FIELDS = st.dictionaries(st.sampled_from([*CONTRACT.feature_names, "serial"]), 
 @given(st.lists(_FIELDS, min_size=1, max_size=5))
 @settings(max_examples=400, deadline=None)
 def test_the_quick_reading_agrees_with_the_careful_one(instances: list[dict[str, Any]]) -> None:
-    """Any body gives the same rows, or the same problems, whichever way it is read."""
+    """The fast and the validating reader give equal rows or equal problems for any body."""
     body = json.dumps({"instances": instances}).encode()
     outcomes = []
     for reading in (READER.read, Validator(CONTRACT, 5).read):
@@ -296,7 +296,7 @@ def test_the_quick_reading_agrees_with_the_careful_one(instances: list[dict[str,
 def test_a_wish_to_be_explained_is_read_quickly(
     explain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The careful reading of 1,000 rows holds the event loop up for 50 ms."""
+    """`explain` is read by the fast reader; the other blocks the loop 50 ms for 1,000 rows."""
     monkeypatch.setattr(Validator, "read", lambda *_: pytest.fail("read carefully"))
     body = '{"instances":[{"wear":1}]' + explain + "}"
     assert READER.read(body.encode()).explain is explain.endswith("true")
@@ -306,7 +306,7 @@ def test_a_wish_to_be_explained_is_read_quickly(
 
 
 def test_a_frame_of_mlflows_is_decoded_at_once_or_left_to_the_careful_reading() -> None:
-    """Columns in their order, or records: the rows of `read`; anything else is not guessed at."""
+    """`read_frame` gives the rows of `read` for columns in order or records, else None."""
     row = {"speed": 1.5, "wear": 3, "count": 4, "hot": True, "kind": "a", "note": None}
     split = {"columns": list(row), "data": [list(row.values())]}
     expected = read(row)
@@ -353,7 +353,7 @@ def test_a_frame_of_mlflows_is_decoded_at_once_or_left_to_the_careful_reading() 
 def test_a_key_given_twice_is_refused_by_name_and_no_value_is_repeated(
     body: str, field: str
 ) -> None:
-    """Of two equal keys readers take either, so nobody could say what was scored."""
+    """A duplicate key is refused by name: JSON readers differ in which value they keep."""
     with pytest.raises(DuplicateKey) as caught:
         READER.read(body.encode())
     (detail,) = caught.value.details
@@ -370,7 +370,7 @@ def test_a_key_given_twice_is_refused_by_name_and_no_value_is_repeated(
     ],
 )
 def test_mlflow_s_bodies_with_a_key_given_twice_are_left_to_the_careful_reader(body: str) -> None:
-    """It refuses them (`decode`); the quick way must not take them."""
+    """MLflow bodies with a duplicate key are refused, by `read_frame` or by `decode`."""
     columns = json.dumps([feature.name for feature in CONTRACT.features])
     text = body.replace("%s", columns, 1).replace("%s", '[1, 2, 3, true, "a", "n"]', 1)
     with pytest.raises(DuplicateKey):
@@ -381,7 +381,7 @@ def test_mlflow_s_bodies_with_a_key_given_twice_are_left_to_the_careful_reader(b
 @given(st.lists(st.sampled_from(["wear", "speed", "count", "note", "serial"]), max_size=7))
 @settings(deadline=None)
 def test_a_body_is_taken_exactly_when_each_key_is_given_once(names: list[str]) -> None:
-    """Whatever the order, and with colons in texts or without."""
+    """Duplicate keys are refused and unique ones accepted, in any order, with colons in text."""
     values = {"wear": "1", "speed": "null", "count": "3", "note": '"a:b"', "serial": '"s:1"'}
     fields = ", ".join(f'"{name}": {values[name]}' for name in ["wear", *names])
     body = f'{{"instances": [{{{fields}}}]}}'.encode()

@@ -1,4 +1,4 @@
-"""Parquet bodies: bounded by what the file may become, not by what was sent."""
+"""Parquet bodies: limits by the decoded size, not by the size sent."""
 
 import io
 from typing import Any
@@ -15,14 +15,14 @@ SIZE = 1_000_000
 
 
 def written(table: Any, **options: Any) -> bytes:
-    """Return a table as a file."""
+    """Return a table as Parquet bytes."""
     file = io.BytesIO()
     pq.write_table(pa.table(table), file, **options)
     return file.getvalue()
 
 
 def test_a_frame_comes_back_without_its_index() -> None:
-    """Text, nulls and categories as pandas wrote them; columns that are not asked for stay."""
+    """Text, nulls and categories are restored without the index; `columns` selects columns."""
     frame = pd.DataFrame({"a": [1.5, None], "b": ["x", None], "c": [1, 2]}, index=["p", "q"])
     frame["d"] = frame["b"].astype("category")
     file = io.BytesIO()
@@ -46,13 +46,13 @@ def test_a_frame_comes_back_without_its_index() -> None:
     ],
 )
 def test_what_is_no_flat_bounded_file_is_refused(body: bytes) -> None:
-    """Neither pages without a bound, nor nested columns, nor more rows than may come."""
+    """Invalid files, gzip compression, nested columns and too many rows are refused."""
     with pytest.raises(InvalidInstances):
         from_parquet(body, None, 5, SIZE)
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused_before_it_is_read() -> None:
-    """By its footer; and one text that a dictionary repeats is counted as often as it stands."""
+    """The decoded size is limited by the footer; text in a dictionary counts once per row."""
     numbers = written({"a": [float(n) for n in range(40_000)]}, use_dictionary=False)
     with pytest.raises(BodyTooLarge):
         from_parquet(numbers, None, 50_000, 300_000)

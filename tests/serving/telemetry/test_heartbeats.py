@@ -1,4 +1,4 @@
-"""What hangs or fails all the time is seen: by `/health`, by `/painel` and by `/metrics`."""
+"""Hung threads and constant failures are reported by `/health`, `/painel` and `/metrics`."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ Register = Callable[..., int]
 
 
 def converters() -> list[int]:
-    """Return the processes that convert for this one."""
+    """Return the pids of this process's conversion processes."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -39,13 +39,13 @@ def converters() -> list[int]:
 
 
 def reasons(proxy: Any) -> str:
-    """Return all that `/health` gives as reasons for being degraded."""
+    """Return the reasons of a degraded `/health` as one text, empty if it is healthy."""
     health = proxy.health()
     return " / ".join(health["reasons"]) if health["status"] == "degraded" else ""
 
 
 def metric(proxy: Any, name: str) -> float:
-    """Return the value of one line of `/metrics`."""
+    """Return the value of the first line of `/metrics` that begins with `name`."""
     lines = proxy.http.get("/metrics").text.splitlines()
     return float(next(line for line in lines if line.startswith(name)).rpartition(" ")[2])
 
@@ -57,7 +57,7 @@ def test_a_stopped_conversion_is_said_ended_and_tried_again(
     start: Start,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """SIGSTOP: requests go on, part and age are said, the process is killed, no row is lost."""
+    """A conversion stopped by SIGSTOP is reported, killed and repeated; no row is lost."""
     monkeypatch.setattr(conversion, "CONVERSION_SECONDS", 5.0)
     monkeypatch.setattr(recorder, "_OLDEST_SECONDS", 2.0)
     name = new_model()
@@ -96,7 +96,7 @@ def test_hung_metrics_are_said(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Somebody holds the file that a worker publishes to: its thread waits for ever."""
+    """A metrics thread blocked by a lock on its file is reported until the lock is released."""
     monkeypatch.setattr(counters, "SILENT_SECONDS", 1.5)
     name = new_model()
     register_version(name)
@@ -108,7 +108,7 @@ def test_hung_metrics_are_said(
         eventually(lambda: "metrics" in reasons(proxy))
         assert metric(proxy, 'serving_heartbeat_age_seconds{part="metrics"}') > 1.5
         assert "parte metrics" in proxy.http.get("/painel").text
-        # A sibling knows it by the age of what was published.
+        # A sibling detects it by the age of the published file.
         numbers = counters.Metrics(workers, dict).siblings()[0].numbers
         assert numbers["serving_degraded_workers"] == [[[], 1]]
     proxy.wait_for(status="healthy")
@@ -120,7 +120,7 @@ def test_hung_following_is_said(
     start: Start,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Somebody holds the lock of the local copy in a flip: the served version goes on."""
+    """A follower blocked by the cache's lock is reported; the served version keeps serving."""
     monkeypatch.setattr(follower, "_LOAD_SECONDS", 1.5)
     name = new_model()
     register_version(name)
@@ -135,7 +135,7 @@ def test_hung_following_is_said(
 
 @contextmanager
 def stopped_holder(path: Path) -> Iterator[None]:
-    """Run a process that holds a lock file and is stopped meanwhile."""
+    """Run a process, stopped by SIGSTOP, that holds the lock of a file."""
     text = "import fcntl,sys,time; f=open(sys.argv[1],'r+'); fcntl.flock(f,2); print(1,flush=True)"
     command = [sys.executable, "-c", f"{text}; time.sleep(120)", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -155,7 +155,7 @@ def test_a_stopped_worker_stops_no_other_from_following(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """SIGSTOP in its look at the alias: the others wait a while, then look by themselves."""
+    """Workers wait for a stopped worker's alias query for a limited time, then query themselves."""
     assert CALL_SECONDS < shared_lookup._PATIENCE_SECONDS < follower._LOOK_SECONDS
     monkeypatch.setattr(shared_lookup, "_PATIENCE_SECONDS", 0.5)
     name = new_model()
@@ -169,7 +169,7 @@ def test_a_stopped_worker_stops_no_other_from_following(
 def test_a_model_that_fails_every_request_is_said(
     mlflow_server: str, new_model: Callable[[], str], start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All requests 500: degraded with that reason, until one is answered again."""
+    """Health is degraded while all requests fail with 500, until one succeeds or time passes."""
     import mlflow
     from mlflow.models import infer_signature
     from sklearn.linear_model import LinearRegression
@@ -186,7 +186,7 @@ def test_a_model_that_fails_every_request_is_said(
     )  # fmt: skip
     mlflow.MlflowClient(mlflow_server).set_registered_model_alias(name, "champion", "1")
     proxy = start(name).wait_ready()
-    huge = {"x": 1e308}  # the scaler makes an infinity of it, which the regression refuses
+    huge = {"x": 1e308}  # the scaler returns infinity, which the regression refuses
     for _ in range(3):
         assert proxy.predict(huge).status_code == 500
     eventually(lambda: "500" in reasons(proxy))
@@ -196,5 +196,5 @@ def test_a_model_that_fails_every_request_is_said(
     proxy.wait_for(status="healthy")
     proxy.predict(huge)
     eventually(lambda: "500" in reasons(proxy))
-    monkeypatch.setattr(slo, "_FAILING_SECONDS", 0.0)  # as if that long had passed
+    monkeypatch.setattr(slo, "_FAILING_SECONDS", 0.0)  # as if the failure's period had expired
     assert proxy.health()["status"] == "healthy"

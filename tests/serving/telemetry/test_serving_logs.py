@@ -1,4 +1,4 @@
-"""The log: lines that people grep and machines parse."""
+"""The JSON log: keys, levels, concurrent writers, rotation."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ KEYS = [
 
 
 def test_a_request_is_one_line_with_the_promised_keys(proxy: Any, eventually: Any) -> None:
-    """Keys come in the promised order, with the version and the number of instances."""
+    """A request is one line with the documented keys in order."""
     answer = proxy.predict(ROW, ROW, headers={"X-Request-ID": "log-1"})
     assert answer.status_code == 200
 
@@ -38,12 +38,12 @@ def test_a_request_is_one_line_with_the_promised_keys(proxy: Any, eventually: An
 
 
 def test_every_field_of_a_line_must_be_filled() -> None:
-    """One that the middleware forgets fails at the first request; it is not null for ever."""
+    """No field of RequestRecord has a default, so an omitted one raises instead of being null."""
     assert [f.name for f in msgspec.structs.fields(RequestRecord) if not f.required] == []
 
 
 def test_the_levels_follow_the_status(proxy: Any, eventually: Any) -> None:
-    """Refusals are warnings; the path of a known route is shown, any other is not."""
+    """A 404 is logged as WARNING with path `-`, a known route as INFO with its path."""
     proxy.http.get("/nothing", headers={"X-Request-ID": "log-2"})
     proxy.http.get("/health", params={"q": "1"}, headers={"X-Request-ID": "log-3"})
     eventually(lambda: any(line.get("request_id") == "log-3" for line in proxy.log()))
@@ -63,9 +63,9 @@ def test_the_levels_follow_the_status(proxy: Any, eventually: Any) -> None:
 def test_the_log_names_who_asked(
     start: Any, proxy: Any, eventually: Any, names: str, known: str | None, unknown: str | None
 ) -> None:
-    """By digits of the key's digest or by the address that a trusted proxy tells of; never the key.
+    """The client is a prefix of the key's digest, the forwarded address, or null, by LOG_CLIENT.
 
-    The runbook says how to find whose key it is.
+    The key itself is never logged; the shell command that computes the prefix is the runbook's.
     """
     keys = Settings(api_keys="open sesame").api_keys  # type: ignore[arg-type]
     ours = start(proxy.settings.model_name, api_keys=keys, log_client=names).wait_ready()
@@ -88,7 +88,7 @@ def test_the_log_names_who_asked(
 def test_a_probe_that_is_told_to_wait_is_nothing_to_look_at(
     start: Any, new_model: Any, eventually: Any
 ) -> None:
-    """A proxy without a version says so once a second to whoever probes it."""
+    """A 503 of /ready is logged as INFO, since probes repeat it every second."""
     proxy = start(new_model())
     assert proxy.http.get("/ready", headers={"X-Request-ID": "log-4"}).status_code == 503
     lines = eventually(lambda: [r for r in proxy.log() if r.get("request_id") == "log-4"])
@@ -96,7 +96,7 @@ def test_a_probe_that_is_told_to_wait_is_nothing_to_look_at(
 
 
 def test_the_runbooks_greps_hit(tmp_path: Path) -> None:
-    """Separators are written as the runbook's patterns expect them."""
+    """The runbook's grep patterns match a log line."""
     path = tmp_path / "app.log"
     log = JsonLog(path)
     fields = ("abc123", "GET", "/", 500, 1.5, None, None, None)
@@ -109,7 +109,7 @@ def test_the_runbooks_greps_hit(tmp_path: Path) -> None:
 
 
 def test_lines_of_several_writers_stay_whole(tmp_path: Path) -> None:
-    """Threads, and other logs of the same file, do not tear each other's lines."""
+    """Lines of concurrent threads and of several logs of one file are not interleaved."""
     path = tmp_path / "new" / "folder" / "app.log"
     logs = [JsonLog(path) for _ in range(3)]
 
@@ -128,26 +128,26 @@ def test_lines_of_several_writers_stay_whole(tmp_path: Path) -> None:
 
 
 def test_a_rotated_file_is_reopened(tmp_path: Path) -> None:
-    """After logrotate has moved the file, lines go to a new one of the same name."""
+    """After the file was renamed, as by logrotate, lines go to a new file of its name."""
     path = tmp_path / "app.log"
     log = JsonLog(path)
     log.event("INFO", "before")
     path.rename(tmp_path / "app.log.1")
-    log._checked = float("-inf")  # as if the second between two looks were over
+    log._checked = float("-inf")  # as if the second between two checks were over
     log.event("INFO", "after")
     assert "after" in path.read_text("utf-8")
     assert "before" in (tmp_path / "app.log.1").read_text("utf-8")
 
 
 def test_an_unwritable_log_stops_nothing(tmp_path: Path, capsys: Any) -> None:
-    """Predictions go on without their log; standard error says so."""
+    """An unwritable log raises nothing and is reported on standard error."""
     (tmp_path / "file").write_text("")
     JsonLog(tmp_path / "file" / "app.log").event("INFO", "x")
     assert "app.log" in capsys.readouterr().err
 
 
 def test_lines_of_one_turn_leave_together(tmp_path: Path) -> None:
-    """On the event loop lines are gathered and written in order at the next turn."""
+    """On the event loop lines are buffered and written in order at the next iteration."""
     path = tmp_path / "app.log"
     log = JsonLog(path)
 
@@ -164,7 +164,7 @@ def test_lines_of_one_turn_leave_together(tmp_path: Path) -> None:
 
 
 def test_an_exception_is_told_by_type_and_place_only() -> None:
-    """The text of an exception may hold a value, so it stays out."""
+    """An exception is logged by type and location, without its text, which may hold a value."""
     try:
         float("SECRET-1")
     except ValueError as exc:
