@@ -39,7 +39,7 @@ class Years(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
 
 def test_a_date_reaches_the_model_as_mlflow_gives_it(tmp_path: Path) -> None:
-    """The model gets nanoseconds in UTC, as from pyfunc; an invalid date is refused by field."""
+    """The model gets datetime64[ns] in UTC, as from pyfunc; an invalid date names its field."""
     folder = tmp_path / "model"
     signature = infer_signature(FRAME[["since"]], np.zeros(1))
     mlflow.pyfunc.save_model(folder, python_model=Years(), signature=signature, pip_requirements=[])

@@ -175,7 +175,7 @@ class TestOnSpark:
     def test_folders_and_delta_tables_give_the_rows_of_the_local_engine(
         self, score: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A partitioned folder and a Delta table with deleted rows; a table's part is refused."""
+        """Partitioned folders and Delta tables score as locally; one file of a table is refused."""
         frame, plain, table = frame_of(120), tmp_path / "plain", tmp_path / "delta"
         frame.to_parquet(plain, partition_cols=["wear"])
         sources = [plain]
@@ -311,7 +311,7 @@ class TestMoments:
     def test_a_moment_is_the_same_one_on_spark(
         self, kind: str, score: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Any encoding gives the local result; Spark's cast drops zones, parses fewer formats."""
+        """Any type or text format scores as locally; Spark's cast parses less and drops zones."""
         name = f"moments-{tmp_path.name}"
         publish_century(name, monkeypatch)
         source = tmp_path / "moments.parquet"

@@ -193,7 +193,7 @@ def test_a_canary_that_is_worse_stops_itself_everywhere(
      (trials.FLAGGED, (400, 3)), (trials.DIFFERING, (0, 60))],
 )  # fmt: skip
 def test_each_measure_can_stop_it(outcome: str, bad: tuple[int, int]) -> None:
-    """Each worse measure stops a canary of 100 in 1,000 requests; equal rates do not."""
+    """Any measure that is worse stops a canary of 100 in 1,000 requests; equal rates do not."""
     settings = Settings(mlflow_tracking_uri="http://127.0.0.1:1")
     counts = {("champion", "requests"): 900, ("canary", "requests"): 100}
     alike = {("canary", "compared"): 100, ("canary", "differing"): 10}

@@ -155,7 +155,7 @@ def test_service_levels_are_those_of_the_first_model(
     threaded: Callable[..., Any],
     eventually: Callable[..., Any],
 ) -> None:
-    """They are stored under the first model's name; a missing second model is no downtime."""
+    """Service levels are the first model's, under its name; a missing second is no downtime."""
     first = new_model()
     register_version(first)
     settings = settings_for("another", models=(first, new_model()))

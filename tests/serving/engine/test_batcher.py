@@ -109,7 +109,7 @@ def test_a_large_request_lets_small_ones_pass(version: LoadedVersion) -> None:
         batcher = Batcher(lambda _done: None, most=1500)
         waiting = asyncio.create_task(batcher.score(large))
         await asyncio.sleep(0)
-        batcher.admit(1)  # the large request does not use the whole queue limit
+        batcher.admit(1)  # a large request counts as one chunk of waiting rows
         await batcher.score(small)
         passed.set()
         await waiting

@@ -108,7 +108,7 @@ def test_hung_metrics_are_said(
         eventually(lambda: "metrics" in reasons(proxy))
         assert metric(proxy, 'serving_heartbeat_age_seconds{part="metrics"}') > 1.5
         assert "parte metrics" in proxy.http.get("/painel").text
-        # A sibling detects it by the age of the published file.
+        # A sibling detects it by the age of the published numbers.
         numbers = counters.Metrics(workers, dict).siblings()[0].numbers
         assert numbers["serving_degraded_workers"] == [[[], 1]]
     proxy.wait_for(status="healthy")
