@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,12 @@ Change = Callable[[ModelContract], ModelContract]
 def unchanged(contract: ModelContract) -> ModelContract:
     """Return the contract as it is."""
     return contract
+
+
+def narrower(contract: ModelContract) -> ModelContract:
+    """Return a contract that narrows a range, which breaks clients."""
+    first, *others = contract.features
+    return replace(contract, features=(replace(first, max=50.0), *others))
 
 
 @dataclass(frozen=True)

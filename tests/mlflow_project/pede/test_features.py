@@ -110,11 +110,11 @@ def test_rows_are_checked() -> None:
     assert once(["a", "b"], "input") == ("a", "b")
 
 
-@pytest.mark.parametrize("row", INPUTS, ids=lambda row: row.feature.name)
+@pytest.mark.parametrize(
+    "row", [row for row in INPUTS if not row.computed], ids=lambda row: row.feature.name
+)
 def test_the_synthetic_workbook_has_every_input(row: Input) -> None:
     """An input read from a column needs one in the generator's newest sheet (data/headers.py)."""
-    if row.computed:
-        return
     known = {plain(header) for header in HEADERS[max(HEADERS)]}
     wanted = [plain(header) for header in TITLES[row.feature.name]]
     assert known & set(wanted), (

@@ -203,7 +203,6 @@ def test_gate_stops_a_planted_bad_version(
     tags = gate_tags(run_gate(registry, bad, GatePolicy()))
     assert tags["gate"] == "failed"
     assert tags["gate.recall"].startswith("failed: ")
-    assert all(text.startswith("failed") for text in tags.values())
 
 
 def test_a_version_has_few_tags_and_its_model_a_description(trained: Trained) -> None:

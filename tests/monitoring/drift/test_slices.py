@@ -1,6 +1,7 @@
 """Drift by slices of a column: detection, false alarms and refusals."""
 
 import itertools
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pytest
 
 from monitoring.drift.comparison import Status
 from monitoring.drift.errors import TableError
-from monitoring.drift.slices import MOST_SLICES, by_slice, natural_order
+from monitoring.drift.slices import by_slice, natural_order
 
 
 def draw(seed: int, rows: int = 1200, moved: float = 0.0) -> pa.Table:
@@ -70,7 +71,8 @@ def test_rows_without_a_value_are_a_slice() -> None:
 
 
 def test_a_column_of_many_values_is_no_way_to_slice() -> None:
-    """A column with too many values is refused by name."""
+    """A column with too many values is refused by name, without any of its values."""
     with pytest.raises(TableError, match="mark") as refused:
         by_slice(draw(1), draw(2), "mark")
-    assert str(MOST_SLICES) not in str(refused.value)
+    assert f"{len(draw(1)) * 2} " in str(refused.value), "how many there are"
+    assert not re.search(r"\d[.,]\d", str(refused.value))

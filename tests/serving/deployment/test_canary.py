@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from scipy.stats import binom
 
 from core.contract import names
-from core.contract.model import ModelContract
 from core.registry.proxies import read_reports
 from core.registry.versions import Registry
 from mlflow_project.registry import main
@@ -23,6 +21,7 @@ from serving.deployment.gauges import gauges
 from serving.deployment.tally import Tally
 from serving.metrics.counters import Metrics
 from serving.telemetry.logs import JsonLog
+from tests.tiny_versions import narrower
 
 ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 Register = Callable[..., int]
@@ -137,12 +136,6 @@ def test_the_ledger_has_what_was_done_with_canaries(
     command("history")
     shown = capsys.readouterr().out
     assert "canary-start" in shown and "v1.1.0 (2,5 %)" in shown and "canary-stop" in shown
-
-
-def narrower(contract: ModelContract) -> ModelContract:
-    """Return a contract that narrows a range, which breaks clients."""
-    first, *others = contract.features
-    return replace(contract, features=(replace(first, max=50.0), *others))
 
 
 def test_a_refused_canary_costs_nobody_an_answer(

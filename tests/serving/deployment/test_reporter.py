@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from core.contract import names
-from core.contract.model import ModelContract
 from core.registry.proxies import (
     ProxyReport,
     ProxyState,
@@ -19,6 +18,7 @@ from core.registry.proxies import (
 )
 from core.registry.versions import Registry
 from mlflow_project.registry import main
+from tests.tiny_versions import narrower
 
 Register = Callable[..., int]
 
@@ -27,12 +27,6 @@ def states(registry: Registry) -> dict[str, ProxyState]:
     """Return each proxy's reported state; the pause lets others write to MLflow's SQLite."""
     time.sleep(0.3)
     return {report.state.proxy: report.state for report in read_reports(registry)}
-
-
-def narrower(contract: ModelContract) -> ModelContract:
-    """Return a contract that narrows a range, which breaks clients."""
-    first, *others = contract.features
-    return replace(contract, features=(replace(first, max=50.0), *others))
 
 
 @pytest.mark.slow

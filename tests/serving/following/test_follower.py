@@ -347,7 +347,7 @@ def test_a_pickle_is_served_where_the_operator_trusts_it(
 ) -> None:
     """ALLOW_PICKLE=true serves a pickle with equal scores; `code_paths` stay refused."""
     name, client = new_model(), MlflowClient()
-    good = register_version(name)
+    register_version(name)
     proxy = start(name, allow_pickle=True).wait_ready()
     expected = proxy.predict(ROW).json()["predictions"][0]["failure_score"]
     number = pickled(register_version, name)
@@ -359,7 +359,6 @@ def test_a_pickle_is_served_where_the_operator_trusts_it(
     bad = with_code(register_version, name)
     client.set_registered_model_alias(name, "champion", str(bad))
     assert proxy.wait_for(alias_version=bad)["registry_version"] == number
-    assert good != number
 
 
 def test_old_versions_are_released(

@@ -144,12 +144,14 @@ def test_several_workers_share_one_copy(tmp_path: Path) -> None:
     for worker in workers:
         worker.start()
     cache = ModelCache(tmp_path / "c", "u", "m", "a")
-    seen = 0
-    while any(worker.is_alive() for worker in workers) or not seen:
+    running = True
+    while running:
+        # Read once more after the last has ended: then there is a version in any case.
+        running = any(worker.is_alive() for worker in workers)
         with cache.opened() as kept:
             if kept is not None:
-                seen += 1
                 assert (kept.folder / "MLmodel").read_text() == f"version {kept.target.number}"
+    assert kept is not None
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0

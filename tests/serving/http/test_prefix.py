@@ -122,7 +122,10 @@ def test_what_is_no_path_is_no_prefix(proxy: Any, sent: str) -> None:
     headers = [(b"x-forwarded-prefix", sent.encode())]
     page = proxy.http.get("/docs", headers=headers)
     assert page.status_code == 200
-    assert page.text == proxy.http.get("/docs").text
+    plain = proxy.http.get("/docs").text
+    assert page.text == plain
+    valid = proxy.http.get("/docs", headers=[(b"x-forwarded-prefix", b"/risco")]).text
+    assert "/risco/openapi.json" in linked(valid) - linked(plain)
 
 
 def test_documentation_and_runbook_take_the_key_as_a_password(

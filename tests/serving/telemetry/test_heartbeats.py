@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,15 +67,17 @@ def test_a_stopped_conversion_is_said_ended_and_tried_again(
     stopped: list[int] = []
 
     def stop_all() -> None:
-        while len(stopped) < 1:
+        while not stopped:
             for pid in converters():
                 os.kill(pid, signal.SIGSTOP)
                 stopped.append(pid)
+            time.sleep(0.002)
 
-    watcher = threading.Thread(target=stop_all)
+    watcher = threading.Thread(target=stop_all, daemon=True)
     watcher.start()
     assert proxy.predict(ROW).status_code == 200
     watcher.join(30)
+    assert stopped, "no conversion started"
     eventually(lambda: "conversion" in reasons(proxy))
     assert 'serving_heartbeat_age_seconds{part="conversion"}' in proxy.http.get("/metrics").text
     assert metric(proxy, "serving_degraded_workers") == 1
