@@ -11,8 +11,8 @@ from core.messages import N_, _
 from core.registry.proxies import read_reports
 from core.registry.versions import Registry, Version
 from mlflow_project.flips import promotion
-from mlflow_project.flips.ledger import RECENT, Ledger, exclusive, this_host
-from mlflow_project.flips.settlement import IN_FLIGHT, settle
+from mlflow_project.flips.ledger import RECENT, Ledger, exclusive
+from mlflow_project.flips.settlement import settle
 from mlflow_project.versions.errors import Refused
 from mlflow_project.versions.trial import try_version
 
@@ -87,8 +87,7 @@ def settled(registry: Registry) -> Ledger:
     ledger = settle(registry)
     canary = registry.aliases().get(names.CANARY)
     for entry in ledger.entries(RECENT):
-        old = datetime.now(UTC) - entry.when > IN_FLIGHT
-        if entry.open and entry.action in (START, STOP) and (entry.host == this_host() or old):
+        if entry.open and entry.action in (START, STOP) and not entry.in_flight:
             done = entry.after == str(canary or "")
             (ledger.close if done else ledger.undo)(entry.run_id)
     version = registry.find(canary) if canary is not None else None

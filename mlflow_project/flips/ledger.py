@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -29,6 +29,8 @@ _OPEN = "RUNNING"
 _HOLDS = "attributes.status != 'KILLED' and attributes.status != 'FAILED'"
 _PAGE = 1000
 RECENT = 50
+IN_FLIGHT = timedelta(minutes=2)
+"""Age up to which an open entry made without our lock is left alone; a flip takes less than 1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,15 @@ class LedgerEntry:
     def moved_champion(self) -> bool:
         """Return whether the entry records a move of this server's `champion`."""
         return self.action in names.LEDGER_FLIPS and not self.origin
+
+    @property
+    def in_flight(self) -> bool:
+        """Return whether an open entry may be in progress: of another host or user, and recent.
+
+        One of this user on this host was interrupted: its process would hold our lock.
+        """
+        ours = self.host in ("", this_host()) and self.who in ("", getpass.getuser())
+        return self.open and not ours and datetime.now(UTC) - self.when < IN_FLIGHT
 
 
 class Ledger:

@@ -7,17 +7,14 @@ recorded in the ledger, once, and reported by the next command.
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 
 from core.contract import names
 from core.messages import N_, _
 from core.registry.versions import Registry
-from mlflow_project.flips.ledger import Ledger, LedgerEntry, this_host
+from mlflow_project.flips.ledger import Ledger, LedgerEntry
 from mlflow_project.versions.errors import Refused
-
-IN_FLIGHT = timedelta(minutes=2)
-"""Age up to which another host's open entry is left alone; a flip takes less than a second."""
 
 
 def settle(registry: Registry) -> Ledger:
@@ -25,7 +22,7 @@ def settle(registry: Registry) -> Ledger:
     ledger = Ledger(registry)
     flips = ledger.flips()
     if flips and flips[-1].open:
-        if _in_flight(flips[-1]):
+        if flips[-1].in_flight:
             return ledger
         _recover(registry, ledger, flips[-1])
         flips = ledger.flips()
@@ -84,15 +81,6 @@ def _at_once(other: LedgerEntry) -> Refused:
         "Nothing was changed here; see registry history and repeat the command."
     )
     return Refused(text, author=_author(other))
-
-
-def _in_flight(entry: LedgerEntry) -> bool:
-    """Return whether an open entry may be in progress: another host's, and recent.
-
-    One of this host counts as interrupted: its process, if this user's, would hold our lock.
-    """
-    elsewhere = entry.host not in ("", this_host())
-    return elsewhere and datetime.now(UTC) - entry.when < IN_FLIGHT
 
 
 def _recover(registry: Registry, ledger: Ledger, died: LedgerEntry) -> None:

@@ -28,7 +28,6 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return path
 
     monkeypatch.setattr(ledger_module, "this_host", lambda: threading.current_thread().name)
-    monkeypatch.setattr("mlflow_project.flips.settlement.this_host", ledger_module.this_host)
     monkeypatch.setattr(ledger_module, "lock_folder", folder)
 
 
@@ -80,17 +79,19 @@ def test_two_flips_from_one_champion_are_told_by_the_next_command(
     assert two_versions.aliases() == {"champion": 2, "previous": 1}
 
 
-def test_another_hosts_flip_under_way_is_left_alone(
-    two_versions: Registry, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("tag", ["host", "mlflow.user"])
+def test_anothers_flip_under_way_is_left_alone(
+    two_versions: Registry, capsys: pytest.CaptureFixture[str], tag: str
 ) -> None:
-    """Another host's open flip is not undone by `list`, and a promotion meanwhile is refused."""
+    """An open flip of another host or user is not undone by `list`; a promotion is refused."""
     promotion.promote(two_versions, "v1.0.0", "first")
     ledger = Ledger(two_versions)
-    begun = ledger.begin(names.LEDGER_PROMOTE, "under way", before="1", after="2", host="elsewhere")
+    begun = ledger.begin(names.LEDGER_PROMOTE, "under way", before="1", after="2")
+    two_versions.client.set_tag(begun, tag, "elsewhere")
     two_versions.set_alias(names.PREVIOUS, 1)
     assert main(["list"]) == 0
     assert capsys.readouterr().err == ""
-    with pytest.raises(Refused, match="elsewhere está mudando a champion"):
+    with pytest.raises(Refused, match="elsewhere.* está mudando a champion"):
         promotion.promote(two_versions, "v1.1.0", "me too")
     two_versions.set_alias(names.CHAMPION, 2)
     ledger.close(begun)
