@@ -1,1 +1,1 @@
-"""Measurements that docs quote; each prints its own table."""
+"""Benchmarks whose results the documentation quotes; each prints its own table."""

@@ -1,10 +1,10 @@
-"""How long after a flip the version before still answers somewhere: two proxies, two workers.
+"""Time from a flip to the last response of the version before: two proxies of two workers.
 
 `python -m benchmarks.adoption` takes six minutes and rewrites its section of
 benchmarks/RESULTS.md; `--quick` makes three flips of each kind and writes nothing. Each request has
-a connection of its own, so both workers of a proxy are met. The time of a flip is that of MLflow's
-answer to the change of the alias; a version is adopted when the last request that was answered with
-the other one was sent.
+a connection of its own, so that both workers of a proxy get some. A flip's time is that of MLflow's
+response to the change of the alias; its lag ends when the last request that the other version
+served was sent.
 """
 
 import argparse
@@ -34,24 +34,24 @@ COLD = "rollback, nothing kept"
 _PAUSE = 0.004
 _GOAL_SECONDS = 1.0
 _SETTLE_SECONDS = 3.0
-"""How long nothing but the new version must answer."""
+"""Seconds without a response of the other version after which a flip counts as adopted."""
 RELEASES = {1: "v1.1.0", 2: "v1.0.0"}
-"""Release of each number of the registry."""
+"""Release by registry number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request: when it was sent, and the release that answered."""
+    """A request: when it was sent, and the release that served it."""
 
     at: float
     release: str
 
 
 class Asking:
-    """Threads that ask each proxy without pause, a connection for each request."""
+    """Threads that send requests to each proxy continuously, each on a new connection."""
 
     def __init__(self, proxies: Sequence[Server], threads: int = 2) -> None:
-        """Prepare; `with` begins and ends the asking."""
+        """Create the threads; `with` starts and stops them."""
         self.sent: list[Sent] = []
         self.failed = 0
         self._over = threading.Event()
@@ -83,7 +83,7 @@ class Asking:
 
 
 def main() -> int:
-    """Measure, print, and keep the table."""
+    """Measure, print, and save the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three flips; keeps nothing")
     quick = parser.parse_args().quick
@@ -124,7 +124,7 @@ def report(uri: str, folder: Path, flips: int) -> list[str]:
 def measure(
     uri: str, folder: Path, flips: int
 ) -> tuple[dict[str, list[float]], tuple[float, float], int]:
-    """Return the lags by kind of flip, a worker's memory before and after, and what failed."""
+    """Return lags (s) by kind of flip, a worker's memory (MB) before and after, and failures."""
     import mlflow
 
     mlflow.set_tracking_uri(uri)
@@ -155,7 +155,7 @@ def measure(
 def _started(
     stack: ExitStack, uri: str, folder: Path, name: str, kept: str
 ) -> tuple[list[Server], Any]:
-    """Start two proxies of two workers; return them and the process of one."""
+    """Start two proxies of two workers; return them and the process of the second."""
     up, process = [], None
     for number in (1, 2):
         made = servers.ours(
@@ -177,7 +177,7 @@ def _started(
 
 
 def _flip(registry: Registry, asking: Asking, number: int) -> float:
-    """Move the alias; return how long after MLflow's answer the other version was still given."""
+    """Move the alias; return the seconds until the last request that the other version served."""
     registry.set_alias(names.CHAMPION, number)
     moment, before = time.time(), len(asking.sent)
     release = RELEASES[number]

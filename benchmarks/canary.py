@@ -1,9 +1,9 @@
-"""How often a canary that is as good as tolerated is stopped, and how soon one that is worse.
+"""Simulated rate of false stops of a tolerable canary, and requests until a worse one is stopped.
 
 `python -m benchmarks.canary` takes ten minutes and rewrites its section of benchmarks/RESULTS.md;
 `--quick` simulates a tenth and writes nothing. A month has 30,000 requests, of which the canary
-answers a tenth, looked at after each one. "As good as tolerated" is the worst canary that the null
-hypotheses allow, in every measure at once.
+serves a tenth; the tests are evaluated after each one. "As good as tolerated" is the worst canary
+that the null hypotheses allow, in every measure at once.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SETTINGS = Settings(mlflow_tracking_uri="http://127.0.0.1:1")
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A canary: how many times the champion's rates its own are, and its agreement."""
+    """True rates of a canary, as multiples of the champion's, and its share of agreement."""
 
     name: str
     errors: float = 1.0
@@ -52,7 +52,7 @@ WORSE = (
 
 
 def stopped_at(rng: np.random.Generator, truth: Truth) -> int | None:
-    """Return after which request a month's canary is stopped; None if it never is."""
+    """Return the index of the request after which a month's canary is stopped; None if never."""
     own = rng.random(REQUESTS) < SHARE
     ends = []
     for rate, times in ((ERRORS, truth.errors), (SLOW, truth.slow), (FLAGGED, truth.flagged)):
@@ -66,9 +66,9 @@ def stopped_at(rng: np.random.Generator, truth: Truth) -> int | None:
 
 
 def _end(events: np.ndarray, trials: np.ndarray, most: float) -> int | None:
-    """Return the place of the trial after which the evidence is enough.
+    """Return the request's index at which the evidence suffices; None if it never does.
 
-    It is worth a look only where more events were seen than `most` of the trials.
+    The evidence is computed only where the share of events in the trials exceeds `most`.
     """
     places = np.flatnonzero(trials)
     counts = np.cumsum(events[places])
@@ -80,7 +80,7 @@ def _end(events: np.ndarray, trials: np.ndarray, most: float) -> int | None:
 
 
 def main() -> int:
-    """Simulate, print, and keep the table."""
+    """Simulate, print, and save the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth; keeps nothing")
     quick = parser.parse_args().quick

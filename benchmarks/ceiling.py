@@ -1,8 +1,8 @@
-"""The ceiling: our own app with routes that read the same body and answer without predicting.
+"""The ceiling: our own app with routes that decode the same body and respond without a prediction.
 
 `python -m benchmarks.ceiling --port 8000 --size 230`: same server, same middleware, same decoding;
-no model, no journal, no log line. The app's router finds `/ceiling`, as it finds any route; it does
-not have to look for `/bare`, which is answered where `/predict` is.
+no model, no journal, no log line. `/ceiling` goes through the app's router like any other route;
+`/bare` bypasses it, as `/predict` does.
 """
 
 import argparse
@@ -16,15 +16,15 @@ _SIZE = "CEILING_SIZE"
 
 
 class Ceiling:
-    """Answers each body that fits the contract with as many bytes as a prediction takes."""
+    """An endpoint whose response to a valid body has the size of a prediction's response."""
 
     def __init__(self, reader: Any, size: int, limit: int) -> None:
-        """Keep the reader and make the answer."""
+        """Keep the reader and build the response."""
         self._reader, self._limit = reader, limit
         self._answer = b'{"x":"' + b"0" * max(0, size - 8) + b'"}'
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the body and answer."""
+        """Decode the body and send the response."""
         from serving.http.middleware import send_json
         from serving.http.predict import read_body
 
@@ -33,7 +33,7 @@ class Ceiling:
 
 
 def build() -> Any:
-    """Return our app with the routes `/ceiling` and `/bare`, its request log switched off."""
+    """Return our app with the routes `/ceiling` and `/bare`, without its request log."""
     from mlflow_project.dataset.risk import build_contract
     from serving.app import create_app
     from serving.config.settings import Settings
@@ -51,7 +51,7 @@ def build() -> Any:
 
 
 def main() -> None:
-    """Serve the ceiling until told to stop."""
+    """Serve the ceiling until a signal stops it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--size", type=int, default=230)

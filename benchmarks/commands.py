@@ -1,4 +1,4 @@
-"""What one of our commands costs: processor time, peak memory, and what it prints."""
+"""Cost of one of our commands: processor time, peak memory, and bytes printed."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ from benchmarks.processes import ROOT
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Processor seconds of user and system, peak of the command's own process in MB, bytes."""
+    """Processor seconds (user and system), peak memory of the command in MB, bytes of stdout."""
 
     seconds: float
     peak: float
@@ -24,10 +24,10 @@ class Cost:
 
 
 def cost(words: Sequence[str], **environ: str) -> Cost:
-    """Run a module with arguments.
+    """Run a module with arguments; return its cost.
 
     Raises:
-        RuntimeError: it failed; says the end of what it complained.
+        RuntimeError: it failed; the message has the end of its stderr.
     """
     with tempfile.NamedTemporaryFile(prefix="bench-peak-") as file:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -47,7 +47,7 @@ def cost(words: Sequence[str], **environ: str) -> Cost:
 
 
 def medians(of: Mapping[int, Sequence[str]], turns: int) -> dict[int, Cost]:
-    """Run commands in turns; return the median of each number, by how much there was."""
+    """Run commands in turns; return median seconds and peak, and maximum bytes, by key."""
     found: dict[int, list[Cost]] = {count: [] for count in of}
     for _ in range(turns):
         for count, words in of.items():
@@ -63,5 +63,5 @@ def medians(of: Mapping[int, Sequence[str]], turns: int) -> dict[int, Cost]:
 
 
 def say(text: str) -> None:
-    """Tell what is being done."""
+    """Print a progress line to stderr."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")

@@ -1,4 +1,4 @@
-"""What large requests do to small ones, and to the pages that say how the proxy is."""
+"""Latency of one-row requests and of status pages while large requests are served."""
 
 import contextlib
 import http.client
@@ -16,18 +16,18 @@ from benchmarks import load
 from benchmarks.servers import Server
 
 EXPLAINING, OVERLOADING = 4, 64
-"""Connections that ask for explanations of 1,000 rows: as the promise says, and far too many."""
+"""Connections that request explanations of 1,000 rows: as in the goal, and as an overload."""
 PAGES = ("/health", "/ready", "/metrics")
 BURSTS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Some seconds in which sixty-four connections ask for explanations.
+    """Some seconds of overload, in which 64 connections request explanations.
 
     Attributes:
-        taken: share of all processor time that the host gave to others, in percent.
-        pages: worst answer of each page, in milliseconds.
+        taken: steal time, in percent of all processor time: the host gave it to other guests.
+        pages: worst latency of each page, in milliseconds.
     """
 
     taken: float
@@ -36,12 +36,12 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """What was measured.
+    """Measured latencies.
 
     Attributes:
         alone, beside: 95th percentile of one-row requests in milliseconds, alone and beside four
-            explaining ones.
-        bursts: what the status pages took under overload.
+            connections that request explanations.
+        bursts: latencies of the status pages under overload.
     """
 
     alone: float
@@ -50,7 +50,7 @@ class Contention:
 
 
 def measure(server: Server, rows: Sequence[Any], folder: Path, seconds: float) -> Contention:
-    """Ask for one row alone and beside large requests, in turns; then for pages under overload."""
+    """Time one-row requests alone and beside large ones, in turns; then pages under overload."""
     large = json.dumps({"instances": list(rows), "explain": True}).encode()
     script = load.script(folder, "explaining", large)
     alone: list[float] = []
@@ -64,7 +64,7 @@ def measure(server: Server, rows: Sequence[Any], folder: Path, seconds: float) -
 
 
 def _burst(server: Server, script: Path, seconds: float) -> Burst:
-    """Ask for the pages in one burst, from its first moment on."""
+    """Time the pages during one burst, from its start."""
     worst = dict.fromkeys(PAGES, 0.0)
     before = _ticks()
     with _asking(server, script, OVERLOADING), _client(server) as client:
@@ -76,19 +76,19 @@ def _burst(server: Server, script: Path, seconds: float) -> Burst:
 
 
 def _ticks() -> list[int]:
-    """Return the machine's processor time by kind, in ticks; the eighth is what the host took."""
+    """Return the machine's processor time by kind, in ticks; the eighth is steal time."""
     return [int(one) for one in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
 
 
 def _taken(before: Sequence[int], after: Sequence[int]) -> float:
-    """Return what the host took of all processor time between, in percent."""
+    """Return the steal time between two readings, in percent of all processor time."""
     spent = [late - early for early, late in zip(before, after, strict=True)]
     return 100 * spent[7] / max(sum(spent), 1)
 
 
 @contextlib.contextmanager
 def _asking(server: Server, script: Path, connections: int) -> Iterator[None]:
-    """Have large requests asked all the while."""
+    """Send large requests continuously during the block."""
     command = [*("wrk", "--threads", "1", "--connections", str(connections), "--timeout", "60s")]
     command += ["--duration", "600s", "--script", str(script), server.url]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
@@ -97,7 +97,7 @@ def _asking(server: Server, script: Path, connections: int) -> Iterator[None]:
         finally:
             process.kill()
             process.wait()
-    time.sleep(1)  # What nobody waits for any more is still worked off.
+    time.sleep(1)  # The server still works on requests of closed connections.
 
 
 @contextlib.contextmanager
@@ -107,7 +107,7 @@ def _client(server: Server) -> Iterator[http.client.HTTPConnection]:
 
 
 def _one_row(server: Server, seconds: float) -> list[float]:
-    """Return the milliseconds of one-row requests that follow each other so long."""
+    """Return the latencies in milliseconds of successive one-row requests for `seconds`."""
     with _client(server) as client:
         until = time.monotonic() + seconds
         found = []

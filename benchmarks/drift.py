@@ -1,8 +1,8 @@
-"""How fast drift is measured, beside its peers and the bare loop, and what a whole job costs.
+"""Speed of the drift comparison beside its peers and a bare loop, and time of a whole job.
 
 `python -m benchmarks.drift` (`make bench-drift`) takes up to eight minutes and rewrites its section
-of benchmarks/RESULTS.md; `--quick` measures a tenth of the rows once and writes nothing. Whoever is
-timed runs in a process of its own, and its imports are not counted.
+of benchmarks/RESULTS.md; `--quick` measures a tenth of the rows once and writes nothing. Ours and
+the bare loop take turns in one process, each peer has its own; imports count in the whole job only.
 """
 
 import argparse
@@ -39,11 +39,11 @@ _ENVIRON = {
 
 
 class Failed(Exception):
-    """A command that ended with an error, and its last words."""
+    """A command that ended with an error; the message has the last line of its output."""
 
 
 def main() -> int:
-    """Measure, print, and keep the tables."""
+    """Measure, print, and save the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of it; keeps nothing")
     plan = QUICK if parser.parse_args().quick else FULL
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def measure(plan: Plan, folder: Path) -> Measured:
-    """Write the stores, let all compare them, run the job."""
+    """Write the stores, time all contenders on them, and run the whole job."""
     say("writing the stores")
     reference, plain, people = (folder / name for name in ("reference.parquet", "plain", "people"))
     pq.write_table(draw(N_REFERENCE, 0), reference)
@@ -80,7 +80,7 @@ def measure(plan: Plan, folder: Path) -> Measured:
 
 
 def say(text: str) -> None:
-    """Tell what is being done."""
+    """Print a progress line to stderr."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
@@ -92,7 +92,7 @@ def _contenders(store: Path, reference: Path, *more: str) -> dict[str, Any]:
 def _peers(
     plan: Plan, reference: Path, store: Path
 ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Let the peers compare in turns; return their medians, and why one could not."""
+    """Run the peers in turns; return their medians, and the reason for each that failed."""
     columns = ",".join([*FEATURE_NAMES, "score"])
     runs: dict[str, list[dict[str, float]]] = {"Evidently": [], "NannyML": []}
     skipped = {}
@@ -113,7 +113,7 @@ def _peers(
 
 
 def _estimates(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return by estimator what it expects of one window, and what its labels show."""
+    """Return the metrics of one window by estimator and by its labels, and skipped estimators."""
     say("performance without labels")
     reference, window = drift_expected.write_frames(folder)
     found = {"ours": drift_expected.expected(window), "labels": drift_expected.shown(window)}
@@ -157,7 +157,7 @@ def _script(peer: str, arguments: Sequence[str | Path]) -> list[str | Path]:
 
 
 def _answer(command: Sequence[str | Path]) -> dict[str, Any]:
-    """Return what a command says in its last line."""
+    """Return the JSON object in the last line of a command's output."""
     return dict(json.loads(_run(command).splitlines()[-1]))
 
 

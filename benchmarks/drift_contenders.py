@@ -1,8 +1,8 @@
-"""Our comparison of a store with a baseline, and the bare loop: what any such job must at least do.
+"""Our comparison of a store with a baseline, and a bare loop, the minimum of any such job.
 
 `python -m benchmarks.drift_contenders STORE REFERENCE --who ours,bare --repeats 5` lets them take
-turns in one process and prints, for each, the median seconds (of the clock and of the processor)
-and the process's peak memory in MB, as JSON.
+turns in one process and prints, for each, the median seconds (wall clock and processor) and the
+process's peak memory in MB, as JSON.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Edges = Mapping[str, npt.NDArray[np.float64]]
 
 
 def ours(store: Path, baseline: Baseline) -> int:
-    """Do what the job does between the baseline and the report; return the rows compared."""
+    """Compare as the job does between baseline and report; return the number of rows compared."""
     now = datetime.now(UTC)
     features = build_contract(RELEASE, 0.5, {}, 0.5).features
     captures = Captures(
@@ -48,7 +48,7 @@ def ours(store: Path, baseline: Baseline) -> int:
 
 
 def bare(store: Path, edges: Edges) -> int:
-    """Read each column once and count it: no selection, no missing rate, no mean, no estimate."""
+    """Count each column by bin, without selection, missing rates, means or estimates."""
     counts = {name: np.zeros(len(cuts) + 1, dtype=np.int64) for name, cuts in edges.items()}
     for batch in ds.dataset(store, format="parquet").to_batches(columns=list(edges)):
         for name, cuts in edges.items():
@@ -58,20 +58,20 @@ def bare(store: Path, edges: Edges) -> int:
 
 
 def bare_edges(baseline: Baseline) -> Edges:
-    """Return the edges or values that each column is counted by."""
+    """Return the bin edges or values of each column."""
     profiles = [*baseline.features, *([baseline.score] if baseline.score else [])]
     return {p.name: np.array(p.binning.points, dtype=np.float64) for p in profiles}
 
 
 def peak_mb() -> float:
-    """Return this process's largest resident memory; `ru_maxrss` would count its parent's."""
+    """Return this process's peak resident memory in MB; `ru_maxrss` would include its parent's."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
 def main() -> None:
-    """Print what was measured."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("reference", type=Path)

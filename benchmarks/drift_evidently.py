@@ -1,6 +1,6 @@
-"""Evidently's share of the drift benchmark; runs in an environment of its own.
+"""Evidently's part of the drift benchmark; runs in an environment of its own.
 
-`python drift_evidently.py REFERENCE STORE COLUMNS` prints seconds, peak MB and what it found.
+`python drift_evidently.py REFERENCE STORE COLUMNS` prints seconds, peak MB and drifted columns.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Performance without labels, ours and NannyML's CBPE, on one frame whose labels are then shown."""
+"""Performance estimated without labels, ours and NannyML's CBPE, on a window with known labels."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +15,9 @@ THRESHOLD = 0.4
 
 
 def write_frames(folder: Path) -> tuple[Path, Path]:
-    """Write a labelled reference and a window whose inputs have moved; return both files.
+    """Write a labelled reference and a window with shifted inputs; return both paths.
 
-    The scores are those of a calibrated boosting, fitted on other rows of the reference's kind.
+    The scores are a calibrated boosting's, fitted on other rows of the reference's distribution.
     """
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -36,7 +36,7 @@ def write_frames(folder: Path) -> tuple[Path, Path]:
 
 
 def expected(window: Path) -> Mapping[str, float]:
-    """Return what our estimate expects of the window; its labels are not looked at."""
+    """Return our estimate of the window's metrics, which does not use its targets."""
     frame = pd.read_parquet(window)
     tally = ScoreTally()
     tally.add(frame["score"].to_numpy(), frame["label"].to_numpy())
@@ -45,14 +45,14 @@ def expected(window: Path) -> Mapping[str, float]:
 
 
 def shown(window: Path) -> Mapping[str, float]:
-    """Return what the labels of the window show."""
+    """Return the window's metrics computed from its targets."""
     frame = pd.read_parquet(window)
     found = metrics(frame["target"], frame["score"], frame["label"])
     return {name: found[name] for name in NAMES}
 
 
 def _rows(rng: np.random.Generator, shift: float) -> tuple[np.ndarray, np.ndarray]:
-    """Draw five inputs, two of them moved by `shift`, and a target that depends on them alike."""
+    """Draw inputs (ROWS, 5), the first two shifted by `shift`, and targets by a fixed model."""
     inputs = rng.normal(size=(ROWS, 5))
     inputs[:, :2] += shift
     logit = inputs @ np.array([1.2, -0.4, 0.8, 0.0, 0.5]) + 0.6 * inputs[:, 0] * inputs[:, 2] - 0.5

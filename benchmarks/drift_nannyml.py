@@ -1,7 +1,7 @@
-"""NannyML's share of the drift benchmark; runs in an environment of its own.
+"""NannyML's part of the drift benchmark; runs in an environment of its own.
 
-`python drift_nannyml.py drift REFERENCE STORE COLUMNS` prints seconds, peak MB and what it found;
-`python drift_nannyml.py cbpe REFERENCE WINDOW` prints the performance it expects of the window.
+`python drift_nannyml.py drift REFERENCE STORE COLUMNS` prints seconds, peak MB, drifted columns;
+`python drift_nannyml.py cbpe REFERENCE WINDOW` prints the window's estimated performance.
 """
 
 import json
@@ -32,7 +32,7 @@ def drift(reference: Path, store: Path, columns: list[str]) -> int:
 
 
 def cbpe(reference: Path, window: Path) -> dict[str, float]:
-    """Return what confidence-based estimation expects of one window."""
+    """Return one window's metrics by confidence-based performance estimation."""
     names = ["roc_auc", "precision", "recall", "confusion_matrix"]
     estimator = nannyml.CBPE(**PROBLEM, metrics=names, chunk_number=1)
     found = estimator.fit(pd.read_parquet(reference)).estimate(pd.read_parquet(window))

@@ -1,4 +1,4 @@
-"""What was measured of drift, as a section of benchmarks/RESULTS.md."""
+"""Results of the drift benchmark, as a section of benchmarks/RESULTS.md."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _METHODS = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured."""
+    """Size of a benchmark run."""
 
     rows: int
     entities: int
@@ -34,13 +34,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out.
+    """Results of a benchmark run.
 
     Attributes:
         turns: `ours` and `bare` taking turns in one process.
-        alone: `ours` in a process of its own, by store (`plain`, `people`) and times the rows.
-        peers: each peer's medians; `skipped` says why one is absent.
-        estimates: expected performance by estimator, and what the labels show.
+        alone: `ours` in a process of its own, by store (`plain`, `people`) and multiple of rows.
+        peers: each peer's medians; `skipped` has the reason why one is absent.
+        estimates: metrics by estimator, and those computed from labels.
     """
 
     turns: Mapping[str, Mapping[str, float]]
@@ -88,7 +88,7 @@ def _speeds(measured: Measured, plan: Plan) -> Iterator[str]:
 
 
 def _goals(measured: Measured) -> Iterator[str]:
-    """Yield a line per number of the goal."""
+    """Yield a table line for each goal."""
     ours, bare = measured.turns["ours"], measured.turns["bare"]
     for peer, least in (("Evidently", "≥ 20"), ("NannyML", "> 1")):
         if peer in measured.peers:

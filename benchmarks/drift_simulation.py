@@ -1,8 +1,8 @@
-"""How often the drift status is wrong: false alarms and missed shifts, by simulation.
+"""Simulated error rates of the drift status: false alarms and missed shifts.
 
-Each draw fits a baseline and compares windows with it, through the same two public functions that
+Each draw fits a baseline and compares one window with it, by the same two public functions that
 the jobs call. `python -m benchmarks.drift_simulation` prints the tables of
-docs/drift-statistics.md; the tests run a smaller number of draws.
+docs/drift-statistics.md; the tests use fewer draws.
 """
 
 import argparse
@@ -22,8 +22,8 @@ N_BASELINE = 765
 N_FEATURES = 14
 SIZES = (30, 50, 100, 200, 500, 1000)
 HALF_OF_TWO = 0.6745
-"""Shift of the normal variable that moves a feature cut at its middle by half of its own standard
-deviation: from 50 % to 75 %. A shift by 0.5 moves it to 69 %, 0.38 of its own."""
+"""Shift of the normal variable that moves a feature of two values, split at the median, by half of
+its own standard deviation: from 50 % to 75 %. A shift by 0.5 moves it to 69 %, 0.38 of its own."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Scenario:
         latent = rng.normal(size=(N_FEATURES, rows))
         latent[0] += shift
         if self.values:
-            # Cut at equal steps over ±2 standard deviations: unequal bins, thin at the ends.
+            # Equal steps over ±2 standard deviations give unequal counts, small at the ends.
             latent = np.clip(np.round((latent + 2) / 4 * (self.values - 1)), 0, self.values - 1)
         absent = rng.random((N_FEATURES, rows)) < self.missing
         columns = {f"x{i}": pa.array(latent[i], mask=absent[i]) for i in range(N_FEATURES)}

@@ -1,4 +1,4 @@
-"""The rows that drift is measured on: a reference, and a store as the proxy leaves it."""
+"""Synthetic data of the drift benchmark: a reference, and a store as the proxy writes it."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ _MISSING = {"ipp": 0.10, "ing": 0.30}
 
 
 def draw(rows: int, seed: int) -> pa.Table:
-    """Draw 14 features and the score: nine of many values, five of few, two with values missing."""
+    """Draw 14 features and the score: nine continuous, five discrete, two with missing values."""
     rng = np.random.default_rng(seed)
     columns = {}
     for name in FEATURE_NAMES:
@@ -37,7 +37,7 @@ def draw(rows: int, seed: int) -> pa.Table:
 
 
 def write_store(folder: Path, rows: int, entities: int = 0) -> None:
-    """Write `rows` captured rows of yesterday, by `entities` persons, 0 for rows without one."""
+    """Write `rows` captured rows of yesterday, of `entities` persons; 0: no entity."""
     folder.mkdir(parents=True)
     began = datetime.now(UTC) - timedelta(days=1)
     for start in range(0, rows, ROWS_PER_FILE):
@@ -48,7 +48,7 @@ def write_store(folder: Path, rows: int, entities: int = 0) -> None:
 
 
 def repeat_store(source: Path, folder: Path, times: int) -> None:
-    """Make a store that holds the rows of `source` so many times, by links: it takes no space."""
+    """Create a store with `times` hard links to each file of `source`, which take no space."""
     folder.mkdir()
     for path in source.glob(f"*{PARQUET_SUFFIX}"):
         for number in range(times):

@@ -1,4 +1,4 @@
-"""Environments of the peers, one each, since their dependencies exclude ours and each other's."""
+"""Environments of the peers, one each, since their dependencies conflict with ours and mutually."""
 
 import hashlib
 import subprocess
@@ -11,10 +11,10 @@ from pathlib import Path
 from benchmarks.processes import ROOT
 
 PEERS = Path.home() / ".cache" / "serving-peers"
-"""Where they are, outside the repository; the first run makes them."""
+"""Folder of the environments, outside the repository; the first run creates them."""
 
 BOOSTERS = ("xgboost-cpu==3.2.0", "lightgbm==4.7.0")
-"""The optional libraries; XGBoost's usual distribution brings a gigabyte for accelerators."""
+"""The optional libraries; XGBoost's default distribution includes a gigabyte for accelerators."""
 
 _INSTALL_SECONDS = 300
 _REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
@@ -33,23 +33,23 @@ _REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     ),
     "bentoml": ("bentoml==1.4.39", f"scikit-learn=={version('scikit-learn')}", "joblib"),
     "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
-    # It plots with statsmodels and does not ask for it.
+    # It imports statsmodels for plots without declaring the dependency.
     "nannyml": ("nannyml==0.13.1", "pandas<3", "pyarrow", "statsmodels"),
 }
 
 
 class Unavailable(Exception):
-    """A peer that cannot be installed here, and why."""
+    """An environment that cannot be installed here; the message has the reason."""
 
 
 @cache
 def shipped_python() -> Path:
-    """Return the interpreter of an environment of what is shipped and nothing else.
+    """Return the interpreter of an environment with the packages of requirements.lock only.
 
-    scikit-learn imports pytest where there is one, which would count as a worker's memory.
+    scikit-learn imports pytest if it is installed, which would add to a worker's memory.
 
     Raises:
-        Unavailable: it could not be made.
+        Unavailable: it could not be created.
     """
     lock = ROOT / "requirements.lock"
     name = f"shipped-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
@@ -58,10 +58,10 @@ def shipped_python() -> Path:
 
 @cache
 def python_with_boosters() -> Path:
-    """Return the interpreter of an environment of what is shipped, and the optional libraries.
+    """Return the interpreter of an environment with requirements.lock and the optional libraries.
 
     Raises:
-        Unavailable: it could not be made.
+        Unavailable: it could not be created.
     """
     lock = ROOT / "requirements.lock"
     digest = hashlib.sha256(lock.read_bytes() + " ".join(BOOSTERS).encode()).hexdigest()[:12]
@@ -69,17 +69,17 @@ def python_with_boosters() -> Path:
 
 
 def environment(peer: str) -> Path:
-    """Return the peer's environment, made when it is missing.
+    """Return the folder of the peer's environment, created if it is missing.
 
     Raises:
-        Unavailable: it could not be made.
+        Unavailable: it could not be created.
     """
     return _environment(peer, _REQUIREMENTS[peer])
 
 
 def _environment(name: str, wanted: Sequence[str | Path]) -> Path:
     folder = PEERS / name
-    # Without bytecode each start would compile all that it imports.
+    # Marks compiled bytecode, too: without it each start would compile its imports.
     ready = folder / "compiled"
     if ready.exists():
         return folder

@@ -1,8 +1,8 @@
-"""How cost grows with age: a day's report as its store grows, commands as versions and flips do.
+"""Cost by age: of a day's report by the size of its store, of commands by versions and flips.
 
 `python -m benchmarks.growth` (`make bench-growth`) takes half an hour and rewrites its section
-of benchmarks/RESULTS.md; `--quick` measures the smallest two of each once and writes nothing. What
-is counted is processor time of the whole command, which a noisy machine changes least.
+of benchmarks/RESULTS.md; `--quick` measures the smallest two of each once and writes nothing. It
+measures the processor time of whole commands, which other load on the machine affects least.
 """
 
 import argparse
@@ -30,19 +30,19 @@ from core.store.schema import PARQUET_SUFFIX, file_stem
 DAYS, VERSIONS = (1, 30, 365), (10, 200, 1000)
 WINDOW = "drift_report --last_n_days 1"
 _METRICS = 40
-"""Metrics of a report's run, as many as one of fourteen features has."""
+"""Metrics of a report's run, as many as a report of fourteen features logs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """What a command cost at the median, by how much there was."""
+    """Median costs of a command by the amount of data."""
 
     command: str
     unit: str
     costs: Mapping[int, Cost]
 
     def line(self) -> str:
-        """Return its line of the table."""
+        """Return its row of the table."""
         first, last = self.costs[min(self.costs)], self.costs[max(self.costs)]
         cells = [f"{n:,} {self.unit}: {one.seconds:.2f} s" for n, one in self.costs.items()]
         most = max(one.printed for one in self.costs.values())
@@ -51,7 +51,7 @@ class Grown:
 
 
 def main() -> int:
-    """Measure, print, and keep the table."""
+    """Measure, print, and save the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the small ones once; keeps nothing")
     quick = parser.parse_args().quick
@@ -93,7 +93,7 @@ def report(found: Sequence[Grown], stores: Sequence[growth_store.Linear]) -> lis
 
 
 def measure(folder: Path, days: Sequence[int], quick: bool) -> Iterator[Grown]:
-    """Grow stores and a registry, time the commands on them in turns."""
+    """Grow stores and a registry, and time the commands on them in turns."""
     from benchmarks.pinned import fit_champion, register_version, training_rows
 
     turns = 1 if quick else 3
@@ -137,7 +137,7 @@ def _registry(
 
 
 def old_store(folder: Path, days: int) -> Path:
-    """Return a store whose files go back so many days; those before the last day are links."""
+    """Return a store whose files, hard links to one of them, go back so many days."""
     store, day = folder / f"store-{days}", folder / "day"
     if not day.exists():
         write_store(day, ROWS_A_FILE)
@@ -152,9 +152,9 @@ def old_store(folder: Path, days: int) -> Path:
 
 
 def add_versions(count: int) -> None:
-    """Register the champion's files so many times more, each with a flip and a report's run.
+    """Register the champion's artifacts `count` more times, each with a flip and a report's run.
 
-    The last flip is one back to the first version.
+    A last flip goes back to the first version.
     """
     import mlflow
 

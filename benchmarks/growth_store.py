@@ -1,6 +1,6 @@
-"""What a store's size costs those who go through all of it: compaction, and forgetting a person.
+"""Cost of commands that read a whole store, by its size: compaction, and erasure of a person.
 
-Files are links to one of a few rows; a hundredth of them holds a row of the person.
+Files are hard links to two files of a few rows; every hundredth holds a row of the person.
 """
 
 import shutil
@@ -27,7 +27,7 @@ _PERSONS_SHARE = 100
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """What a command cost by the number of files that it went through."""
+    """Costs of a command by the number of files that it reads."""
 
     command: str
     unit: str
@@ -35,7 +35,7 @@ class Linear:
     files: Mapping[int, int]
 
     def line(self) -> str:
-        """Return its line of the table."""
+        """Return its row of the table."""
         first, last = min(self.costs), max(self.costs)
         cells = [
             f"{n:,} {self.unit}: {one.seconds:.1f} s, {one.peak:.0f} MB"
@@ -47,7 +47,7 @@ class Linear:
 
 
 def measure(folder: Path, days: Sequence[int], small: Sequence[int]) -> Iterator[Linear]:
-    """Compact and forget in stores of several sizes; each is removed once it was measured."""
+    """Time compaction and erasure in stores of several sizes; remove each store afterwards."""
     source = Source(folder / "source")
     compacting, loose, compacted = {}, {}, {}
     for count in days:
@@ -84,7 +84,7 @@ def _forgetting(store: Path) -> Cost:
 
 
 class Source:
-    """Two files of a few rows each, one of them with a row of the person, to link to."""
+    """Two Parquet files of a few rows to link to, one with a row of the person."""
 
     def __init__(self, folder: Path) -> None:
         """Write the files."""
@@ -98,7 +98,7 @@ class Source:
         pq.write_table(table.set_column(place, "entity", pa.array(entities)), self._persons)
 
     def store(self, folder: Path, files: int, days: int) -> Path:
-        """Return a store of so many files, evenly over past days."""
+        """Return a store of `files` files, evenly distributed over `days` past days."""
         folder.mkdir()
         newest = datetime.now(UTC).replace(hour=1, minute=0) - timedelta(days=1)
         a_day = -(-files // days)

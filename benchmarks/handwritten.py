@@ -1,4 +1,4 @@
-"""A FastAPI app as people write it by hand: a pydantic model, a frame, a pickled model.
+"""A typical hand-written FastAPI app: a pydantic model, a data frame, a pickled model.
 
 `python -m benchmarks.handwritten --model model.joblib --columns '{"age": "float"}' --port 8000`
 """
@@ -36,7 +36,7 @@ def build(path: str, columns: dict[str, str], method: str) -> FastAPI:
 
 
 def main() -> None:
-    """Serve it."""
+    """Serve the app."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--columns", required=True, type=json.loads)

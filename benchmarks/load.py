@@ -1,4 +1,4 @@
-"""A real load generator: wrk, one thread, a fixed body."""
+"""Load generation with wrk: one thread, a fixed request body."""
 
 import re
 import resource
@@ -16,19 +16,19 @@ class NoLoadGenerator(Exception):
     """wrk is not installed."""
 
     def __init__(self) -> None:
-        """Say how it is installed."""
+        """Set the message, which has the command to install it."""
         super().__init__("wrk is missing: apt-get install wrk")
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one target did.
+    """Results of one target under load.
 
     Attributes:
         rate: requests a second; `p50` and `p99` are latencies in milliseconds.
-        failed: answers other than 2xx, and connections that failed.
+        failed: responses other than 2xx and 3xx, and socket errors.
         wrk_cores: cores that the load generator kept busy; `server_cores` those of the target,
-            where the caller has measured it.
+            if the caller has measured them.
     """
 
     rate: float
@@ -40,7 +40,7 @@ class Load:
 
     @classmethod
     def median(cls, loads: Sequence["Load"]) -> "Load":
-        """Return the median of each number; failures are added up."""
+        """Return the median of each number, and the sum of the failures."""
         medians = {
             name: statistics.median(getattr(load, name) for load in loads)
             for name in ("rate", "p50", "p99", "wrk_cores", "server_cores")
@@ -49,7 +49,7 @@ class Load:
 
 
 def script(folder: Path, name: str, body: bytes) -> Path:
-    """Write the script that makes wrk POST a JSON body."""
+    """Write the script by which wrk POSTs a JSON body; return its path."""
     data = folder / f"{name}.json"
     data.write_bytes(body)
     path = folder / f"{name}.lua"
@@ -62,7 +62,7 @@ def script(folder: Path, name: str, body: bytes) -> Path:
 
 
 def run(url: str, lua: Path, connections: int, seconds: float) -> Load:
-    """Send requests over so many connections for so long.
+    """Send requests over `connections` connections for `seconds`, rounded, at least 1.
 
     Raises:
         NoLoadGenerator: wrk is not installed.
@@ -87,7 +87,7 @@ def _processor_seconds_of_children() -> float:
 
 
 def parse(text: str) -> Load:
-    """Read what wrk printed."""
+    """Parse wrk's report."""
     rate = float(_find(r"Requests/sec:\s+([\d.]+)", text) or 0)
     failed = int(_find(r"Non-2xx or 3xx responses: (\d+)", text) or 0)
     errors = re.search(

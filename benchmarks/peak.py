@@ -1,7 +1,7 @@
 """`python -m benchmarks.peak FILE MODULE ARGUMENTS`: run a module; write its peak memory, in kB.
 
-By the kernel's high-water mark of this very program: `getrusage` would count what the parent held
-when it forked.
+By the kernel's high-water mark of this program: `getrusage` would include the parent's memory at
+the fork.
 """
 
 import runpy
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Run the module as its command would; return its exit code."""
+    """Run the module as `python -m` does; return its exit code."""
     target, module, *arguments = sys.argv[1:]
     sys.argv = [module, *arguments]
     try:

@@ -1,4 +1,4 @@
-"""The models that are measured: a pinned boosting, and a champion fitted as training fits it."""
+"""Models of the benchmarks: a pinned boosting, and a champion fitted as training fits it."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ PINNED, CHAMPION = "bench-pinned", "bench-champion"
 
 
 def training_rows(rows: int = 800) -> tuple[pd.DataFrame, pd.Series]:
-    """Return invented rows within the contract's ranges, a tenth missing, and a target."""
+    """Return synthetic rows within the contract's ranges, a tenth missing, and targets."""
     rng = np.random.default_rng(0)
     features = build_contract("v1.0.0", 0.5, {}, 0.5).features
     low = np.array([0.0 if f.min is None else f.min for f in features])
@@ -28,7 +28,7 @@ def training_rows(rows: int = 800) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def instances(rows: int) -> list[dict[str, float]]:
-    """Return so many instances without missing values, since not every peer takes them."""
+    """Return so many instances, without missing values since not every peer accepts them."""
     frame, _ = training_rows(max(rows, 800))
     filled = frame.fillna(frame.median()).iloc[:rows]
     return [dict(zip(FEATURE_NAMES, row, strict=True)) for row in filled.to_numpy().tolist()]
@@ -44,7 +44,7 @@ def fit_pinned(frame: Any, target: pd.Series) -> Any:
 
 
 def register(tracking_uri: str, peers: Path) -> Any:
-    """Register both models, the pinned one as its own challenger too, and dump it; return it."""
+    """Register both models, the pinned one also as challenger; dump and return the pinned one."""
     import joblib  # type: ignore[import-untyped]
     import mlflow
 

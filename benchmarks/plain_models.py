@@ -1,4 +1,4 @@
-"""Models as a plain script registers them: no contract, nothing of this project imported."""
+"""Models registered as by a plain script: without contract and without code of this project."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ _ROWS, _TREES = 2000, 200
 
 @dataclass(frozen=True, slots=True)
 class PlainModel:
-    """One line of the table.
+    """A model of the benchmark, with its goals.
 
     Attributes:
         name: of the registered model.
-        title: what it is.
-        columns: those that it takes.
-        build: returns it, unfitted; a target is a class unless `amount` is set.
+        title: its description in the results.
+        columns: its inputs.
+        build: returns it, unfitted; the target is a class unless `amount` is set.
         predict_fn: the method that pyfunc calls.
-        flavor: MLflow's.
-        least: times `mlflow models serve` that it should do at 1, 16 and 64 connections.
+        flavor: MLflow's flavor.
+        least: goal as a multiple of the rate of `mlflow models serve`, at 1, 16, 64 connections.
     """
 
     name: str
@@ -37,7 +37,7 @@ class PlainModel:
 
 
 def customers() -> pd.DataFrame:
-    """Return invented customers: two text columns, six numbers."""
+    """Return synthetic customers: two text columns, six numeric ones."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -103,7 +103,7 @@ def _xgboost() -> Any:
 
 
 class _Lightgbm:
-    """Fits a native booster, which MLflow keeps as text."""
+    """An estimator that fits a native booster, which MLflow stores as text."""
 
     def fit(self, frame: pd.DataFrame, target: pd.Series) -> Any:
         import lightgbm
@@ -157,15 +157,15 @@ MODELS = (
 
 
 def row(model: PlainModel) -> dict[str, Any]:
-    """Return the row that is asked for."""
+    """Return the row that requests send."""
     first = customers()[list(model.columns)].iloc[0].items()
     return {str(k): v if isinstance(v, str) else float(v) for k, v in first}
 
 
 def register(model: PlainModel, folder: Path, contract: bool = False) -> Path:
-    """Fit a model, register it as MLflow documents it, and dump it; return the dump.
+    """Fit a model, register it as MLflow documents it, and dump it; return the dump's path.
 
-    With `contract` a second model of the same fit, `<name>-contract`, states one.
+    With `contract` the same fit is also registered as `<name>-contract`, with a contract.
     """
     import joblib  # type: ignore[import-untyped]
     import mlflow
@@ -175,7 +175,7 @@ def register(model: PlainModel, folder: Path, contract: bool = False) -> Path:
     amounts = _amounts(customers())
     target = amounts if model.amount else (amounts > amounts.median()).astype(int)
     fitted = model.build().fit(frame, target)
-    # The dump is of the same fit, for apps that somebody writes around a pickle.
+    # The same fit, for the hand-written app and LitServe, which load a pickle.
     file = folder / f"{model.name}.joblib"
     joblib.dump(fitted, file)
     output = getattr(fitted, model.predict_fn)(frame[:5])
@@ -206,7 +206,7 @@ def _log(name: str, fitted: Any, flavor: str, options: dict[str, Any]) -> None:
 
 
 def _stated(model: PlainModel, fitted: Any) -> dict[str, Any]:
-    """Return the metadata of a contract."""
+    """Return the logging options whose metadata has a contract."""
     from core.contract import names
     from core.contract.model import Example, Feature, ModelContract
 

@@ -1,4 +1,4 @@
-"""Processes of a benchmark: started in groups of their own, waited for, measured, and ended."""
+"""Start, wait for, measure and end a benchmark's processes, each in a group of its own."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class DidNotStart(Exception):
-    """A server ended, or did not answer in time."""
+    """A server that ended, or was not ready in time."""
 
 
 def free_port() -> int:
@@ -47,10 +47,10 @@ def running(
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> float:
-    """Wait until `url` answers 200; return how long that took, in seconds.
+    """Wait until `url` returns 200; return the seconds that this took.
 
     Raises:
-        DidNotStart: the process ended or the time is over.
+        DidNotStart: the process ended, or `url` did not return 200 in time.
     """
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
@@ -79,12 +79,12 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 
 
 def resident(process: subprocess.Popen[bytes]) -> float:
-    """Return the resident memory of the group's largest process, in MB: that is a worker."""
+    """Return the resident memory of the group's largest process, a worker, in MB."""
     return max((_rss(pid) for pid in _group(process.pid)), default=0.0)
 
 
 def processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """Return the processor seconds that a group has taken, those of its ended children included."""
+    """Return the processor seconds of a group, including those of its ended children."""
     return sum(_times(pid) for pid in _group(process.pid))
 
 

@@ -1,8 +1,8 @@
-"""What a rehearsal costs beside the champion's batch scoring, on the same captured rows.
+"""Cost of a rehearsal relative to the champion's batch scoring, on as many rows of the same kind.
 
 `python -m benchmarks.rehearsal` (a million rows; about five minutes) rewrites its section of
-benchmarks/RESULTS.md; `--rows` measures fewer and writes nothing. Both are whole commands, timed by
-the clock and by processor, on one core each.
+benchmarks/RESULTS.md; `--rows` measures fewer and writes nothing. Both are whole commands, measured
+in wall clock and processor seconds, with one thread each.
 """
 
 import argparse
@@ -24,7 +24,7 @@ SCORE, REHEARSE = "serving.score", "monitoring.rehearsal"
 
 
 def main() -> int:
-    """Measure, print, and keep the table."""
+    """Measure, print, and save the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     rows = parser.parse_args().rows
@@ -54,7 +54,7 @@ def report(rows: int, found: dict[str, tuple[float, float, float]]) -> list[str]
 
 
 def measure(folder: Path, rows: int) -> dict[str, tuple[float, float, float]]:
-    """Start MLflow, register champion and candidate, time both commands."""
+    """Return seconds, processor seconds and peak memory in MB of both commands, by module."""
     from benchmarks.pinned import fit_champion, register_version, training_rows
 
     with mlflow_server(folder) as uri:
@@ -75,7 +75,7 @@ def measure(folder: Path, rows: int) -> dict[str, tuple[float, float, float]]:
 
 
 def _run(words: list[str]) -> tuple[float, float, float]:
-    """Run one of our commands; return its seconds, its processor seconds and its peak memory."""
+    """Run a module; return its seconds, its processor seconds and its peak memory in MB."""
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
     _pid, status, used = os.wait4(process.pid, 0)

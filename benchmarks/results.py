@@ -1,4 +1,4 @@
-"""benchmarks/RESULTS.md: one section per benchmark, each rewritten by its own."""
+"""Sections of benchmarks/RESULTS.md, one for each benchmark, which rewrites it."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def machine() -> str:
-    """Describe the machine."""
+    """Return a line on the machine: cores, memory, system, Python version and date."""
     cpu = next(
         (
             line.split(":", 1)[1].strip()
@@ -26,7 +26,7 @@ def machine() -> str:
 
 
 def keep(section: str, title: str, text: str) -> None:
-    """Replace a section, known by its markers; without them it is added at the end."""
+    """Replace the section between its markers; without markers, append it."""
     opening, closing = f"<!-- {section} -->", f"<!-- /{section} -->"
     before = RESULTS.read_text("utf-8") if RESULTS.exists() else "# Results\n"
     written = f"{opening}\n## {title}\n\n{text}\n{closing}"

@@ -1,4 +1,4 @@
-"""What is compared: how each server is started, asked, and known to be ready."""
+"""The servers under comparison: command, request and readiness check of each."""
 
 import json
 import os
@@ -58,7 +58,7 @@ class Server:
     """A server to measure.
 
     Attributes:
-        command: starts it; `path` takes a POST of `body`, `ready` answers 200 once it can.
+        command: starts it; `path` accepts a POST of `body`, `ready` returns 200 once it does.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Return where predictions are asked for."""
+        """Return the URL of predictions."""
         return f"http://127.0.0.1:{self.port}{self.path}"
 
     @property
     def ready_url(self) -> str:
-        """Return where readiness is asked for."""
+        """Return the URL of the readiness check."""
         return f"http://127.0.0.1:{self.port}{self.ready}"
 
 
@@ -91,7 +91,7 @@ def ours(
     workers: int = 1,
     python: Path | None = None,
 ) -> Server:
-    """Return our proxy with capture and log on."""
+    """Return our proxy with capture and log enabled."""
     home = folder / name.replace(" ", "-")
     environ = {
         "MLFLOW_TRACKING_URI": uri,
@@ -106,12 +106,12 @@ def ours(
 
 
 def champion(name: str, uri: str, folder: Path, port: int, rows: Sequence[Any]) -> Server:
-    """Return our proxy serving a version as training makes them."""
+    """Return our proxy serving a model fitted as training fits it."""
     return ours(name, uri, folder, port, rows, CHAMPION)
 
 
 def shadowed(name: str, uri: str, folder: Path, port: int, rows: Sequence[Any]) -> Server:
-    """Return our proxy with a challenger that scores the same rows beside the answers."""
+    """Return our proxy with a challenger that scores the same rows in shadow mode."""
     proxy = ours(name, uri, folder, port, rows)
     return replace(proxy, environ={**proxy.environ, "SHADOW_ALIAS": "challenger"})
 
@@ -150,14 +150,14 @@ def mlflow_serve(
         *("-m", f"models:/{model}/1", "--port", str(port), "--workers", "1"),
     ]
     body = json.dumps({"dataframe_split": table}).encode()
-    # It starts uvicorn by name.
+    # MLflow starts uvicorn from PATH.
     path = f"{python.parent}:{os.environ['PATH']}"
     environ = {"MLFLOW_TRACKING_URI": uri, "PATH": path}
     return Server("mlflow models serve", command, port, "/invocations", "/ping", body, environ)
 
 
 def by_hand(dump: Path, port: int, row: Mapping[str, Any], method: str, python: Path) -> Server:
-    """Return a FastAPI app as people write it, around a pickled model."""
+    """Return a typical hand-written FastAPI app around a pickled model."""
     columns = {name: type(value).__name__ for name, value in row.items()}
     command = [
         *(python, "-m", "benchmarks.handwritten", "--model", dump, "--method", method),
@@ -168,7 +168,7 @@ def by_hand(dump: Path, port: int, row: Mapping[str, Any], method: str, python: 
 
 
 def litserve(dump: Path, folder: Path, port: int, row: Mapping[str, Any], method: str) -> Server:
-    """Return LitServe, which gathers requests into batches.
+    """Return LitServe with request batching.
 
     Raises:
         Unavailable: it cannot be installed.
@@ -182,7 +182,7 @@ def litserve(dump: Path, folder: Path, port: int, row: Mapping[str, Any], method
 
 
 def mlserver(model: Path, folder: Path, ports: Sequence[int], rows: Sequence[Any]) -> Server:
-    """Return MLServer with its scikit-learn runtime, no process of its own for inference.
+    """Return MLServer with its scikit-learn runtime, inference in the server's process.
 
     Raises:
         Unavailable: it cannot be installed.

@@ -1,9 +1,9 @@
-"""How fast the proxy is, beside its peers and its own ceiling, all up at the same time.
+"""Speed of the proxy beside its peers and its own ceiling, all running at the same time.
 
 `python -m benchmarks.serving` (`make bench-serving`) takes up to 15 minutes and rewrites its
 section of benchmarks/RESULTS.md; `--quick` takes four and writes nothing. Each number is the median
-of rounds in which all servers take turns, so that a noisy minute touches all of them; a turn begins
-once what the one before left behind is done, requests nobody waits for as well as captured rows.
+of rounds in which all servers take turns, so that a noisy minute affects all of them; a turn begins
+once abandoned requests and conversions of captured rows of the turn before are finished.
 """
 
 import argparse
@@ -61,12 +61,12 @@ QUICK = Plan(rounds=1, seconds=1, starts=1, rows_for_memory=20_000)
 
 
 def main() -> int:
-    """Measure, print, and keep the table."""
+    """Measure, print, and save the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round; keeps nothing")
     plan = QUICK if parser.parse_args().quick else FULL
     os.environ.update(_ENVIRON)
-    # A start that compiles our own modules is none that anybody would wait for twice.
+    # Only a first start compiles our modules; measured starts must find bytecode.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
@@ -82,7 +82,7 @@ def main() -> int:
 
 
 def measure(plan: Plan, folder: Path) -> Measured:
-    """Start everything, measure, end everything."""
+    """Start all servers, measure, and stop them."""
     from benchmarks.pinned import instances, register
 
     with contextlib.ExitStack() as stack:
@@ -105,16 +105,16 @@ def measure(plan: Plan, folder: Path) -> Measured:
 
 
 def say(text: str) -> None:
-    """Tell what is being done."""
+    """Print a progress line to stderr."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 def _start_all(
     stack: contextlib.ExitStack, uri: str, folder: Path, row: Any
 ) -> tuple[list[tuple[Server, Any]], dict[str, str]]:
-    """Start every server that can be; return them with their processes, and why others are not.
+    """Start all servers; return those that run with their processes, and the others' reasons.
 
-    They take turns in this order: those that are compared most closely follow each other.
+    Turns follow this order, in which servers that are compared most closely are adjacent.
     """
     model = folder / "pinned.joblib"
     makers: dict[str, Callable[[], Server]] = {
@@ -150,7 +150,7 @@ def _start_all(
 
 
 def _answers(server: Server, lua: Path) -> bool:
-    """Warm a server up until it fails no request: its other worker may be ready a little later."""
+    """Warm a server up; return whether a try had no failure (a second worker may start later)."""
     for _ in range(10):
         first = load.run(server.url, lua, 4, 1)
         if first.rate and not first.failed:
@@ -161,7 +161,7 @@ def _answers(server: Server, lua: Path) -> bool:
 def _loads(
     up: list[tuple[Server, Any]], plan: Plan, folder: Path
 ) -> dict[tuple[str, int], list[load.Load]]:
-    """Let all servers take turns, round by round."""
+    """Load all servers in turns, round by round; return the loads by server and connections."""
     found: dict[tuple[str, int], list[load.Load]] = defaultdict(list)
     for number in range(plan.rounds):
         say(f"round {number + 1} of {plan.rounds}")
@@ -179,7 +179,7 @@ def _loads(
 
 
 def _settle(processes: list[Any], folder: Path, seconds: float = 20) -> None:
-    """Wait until no captured row waits for conversion and nobody is busy, at most so long."""
+    """Wait until no journal awaits conversion and all processes are idle, at most `seconds`."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         used = sum(map(processor_seconds, processes))
@@ -190,7 +190,7 @@ def _settle(processes: list[Any], folder: Path, seconds: float = 20) -> None:
 
 
 def _large(server: Server, rows: list[dict[str, float]], model: Any) -> tuple[float, float]:
-    """Return the median milliseconds of a 1,000-row request, and of the bare work in it."""
+    """Return the median milliseconds of a 1,000-row request, and of decoding and predicting it."""
     import numpy as np
 
     body = json.dumps({"instances": rows}).encode()
@@ -210,7 +210,7 @@ def _large(server: Server, rows: list[dict[str, float]], model: Any) -> tuple[fl
 
 
 def fitted_without_names(model: Any) -> Any:
-    """Return the model as if fitted on a matrix, so that it does not warn of one."""
+    """Return a copy without feature names, which predicts on a matrix without a warning."""
     import copy
 
     bare = copy.copy(model)
@@ -221,7 +221,7 @@ def fitted_without_names(model: Any) -> Any:
 def _growth(
     server: Server, process: Any, rows: list[dict[str, float]], count: int
 ) -> tuple[float, float]:
-    """Return the worker's memory in MB before and after so many more predictions."""
+    """Return the worker's memory in MB before and after `count` more predictions."""
     body = json.dumps({"instances": rows}).encode()
     say(f"{count:,} predictions")
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port)) as client:

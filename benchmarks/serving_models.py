@@ -1,9 +1,9 @@
-"""How fast models are served that somebody registered plainly, beside other ways to serve them.
+"""Speed of serving plainly registered models, beside other ways to serve them.
 
 `python -m benchmarks.serving_models` takes up to half an hour and rewrites its section of
-benchmarks/RESULTS.md; `--quick` takes a few minutes and writes nothing, nor does naming models.
-Each model's servers are up together and take turns, one worker each, one row a request, our capture
-and log on; a number is the median of the rounds.
+benchmarks/RESULTS.md; `--quick` takes a few minutes. With `--quick` or named models nothing is
+written. Each model's servers run together and take turns, one worker each, one row a request, our
+capture and log enabled; a number is the median of the rounds.
 """
 
 import argparse
@@ -34,7 +34,7 @@ Loads = dict[tuple[str, int], list[Load]]
 
 
 def main() -> int:
-    """Measure, print, and keep the tables."""
+    """Measure, print, and save the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", help="only these")
     parser.add_argument("--quick", action="store_true", help="one short round; keeps nothing")
@@ -66,7 +66,7 @@ def _caption(rounds: int, seconds: float) -> str:
 def measure(
     model: PlainModel, uri: str, folder: Path, rounds: int, seconds: float
 ) -> tuple[Loads, dict[str, str]]:
-    """Register one model, start its servers, and let them take turns."""
+    """Register one model and load its servers in turns; return loads, and skipped servers."""
     import mlflow
 
     mlflow.set_tracking_uri(uri)
@@ -91,7 +91,7 @@ def _started(
     dump: Path,
     skipped: dict[str, str],
 ) -> Iterator[tuple[Server, Path]]:
-    """Yield each server that starts and answers, with its load script."""
+    """Yield each server that starts and serves predictions, with its load script."""
     for name, make in _makers(model, uri, folder, dump).items():
         key = f"{model.name}-{''.join(c for c in name if c.isalnum())}"
         log = folder / f"{key}.out"
@@ -138,7 +138,7 @@ def _makers(
 
 
 def table(model: PlainModel, loads: Loads, skipped: dict[str, str]) -> list[str]:
-    """Return one model's table, and its goals."""
+    """Return the lines of one model's tables of results and goals."""
     heads = [f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS]
     lines = [
         f"### {model.title}",
@@ -174,7 +174,7 @@ def _ratio(loads: Loads, name: str, other: str, connections: int) -> float:
 
 
 def _goals(model: PlainModel, loads: Loads) -> Iterator[str]:
-    """Yield a line for each number of the goal."""
+    """Yield the lines of the table of goals."""
     goals: list[tuple[str, float, float]] = [
         (f"× `{MLFLOW}` at {count}", least, _ratio(loads, OURS, MLFLOW, count))
         for count, least in zip(CONNECTIONS, model.least, strict=True)

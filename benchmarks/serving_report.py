@@ -1,4 +1,4 @@
-"""What was measured of the proxy and its peers, as a section of benchmarks/RESULTS.md."""
+"""Results of the serving benchmark, as a section of benchmarks/RESULTS.md."""
 
 import os
 import statistics
@@ -14,12 +14,12 @@ SHADOWED = "ours, with a shadow"
 CEILING, BARE, TWO_BARE = "ceiling", "ceiling, no router", "ceiling, no router, 2 workers"
 MLFLOW = "mlflow models serve"
 ONLY_AT_MOST = (TWO, TWO_BARE)
-"""Those that are only asked over the most connections."""
+"""Servers that are loaded only over the highest number of connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured."""
+    """Size of a benchmark run."""
 
     rounds: int
     seconds: float
@@ -29,7 +29,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Measured:
-    """What came out.
+    """Results of a benchmark run.
 
     Attributes:
         loads: of each round, by server and connections.
@@ -84,7 +84,7 @@ def _cell(turns: Sequence[load.Load] | None) -> str:
 
 
 def _goals(measured: Measured) -> Iterator[str]:
-    """Yield a line per number of the goal."""
+    """Yield a table line for each goal."""
     ratio = measured.ratio
     for connections, least in ((1, 10), (16, 50), (64, 50)):
         times = ratio(OURS, MLFLOW, connections)
@@ -114,7 +114,7 @@ def _goals(measured: Measured) -> Iterator[str]:
 
 
 def _what_cores_allow(measured: Measured) -> Iterator[str]:
-    """Yield how full the cores were, and what two workers could show on so many at most."""
+    """Yield the cores' utilisation, and the most that two workers could reach on these cores."""
     turns = [measured.loads.get((name, 64)) for name in (OURS, TWO)]
     one, two = (load.Load.median(found) if found else None for found in turns)
     if one is None or two is None:

@@ -1,4 +1,4 @@
-"""How many bytes a captured row takes: `python -m benchmarks.storage --rows DATASET.parquet`.
+"""Bytes per captured row: `python -m benchmarks.storage --rows DATASET.parquet`.
 
 Rows of a dataset are written as the proxy captures them (contract columns, pseudonyms, request ids)
 in files of several sizes, since a small file is mostly footer.
@@ -25,7 +25,7 @@ SIZES = (1, 10, 100, 1_000, 16_384, 200_000)
 
 
 def captured(dataset: pa.Table, features: list[str], rows: int) -> pa.Table:
-    """Return that many rows as captured ones: features from the dataset, all else made up."""
+    """Return captured rows: features sampled from the dataset, all other columns synthetic."""
     rng = np.random.default_rng(0)
     picked = dataset.select(features).take(rng.integers(0, dataset.num_rows, rows))
     now = int(datetime.now(UTC).timestamp() * 1e6)
@@ -54,7 +54,7 @@ def captured(dataset: pa.Table, features: list[str], rows: int) -> pa.Table:
 
 
 def parquet_bytes(table: pa.Table) -> int:
-    """Return the size of the file that these rows become."""
+    """Return the size in bytes of these rows as a Parquet file."""
     file = io.BytesIO()
     with pq.ParquetWriter(file, table.schema) as writer:
         for batch in table.to_batches(max_chunksize=16_384):
@@ -63,7 +63,7 @@ def parquet_bytes(table: pa.Table) -> int:
 
 
 def journal_bytes(table: pa.Table) -> int:
-    """Return the size of the journal lines that these rows are before."""
+    """Return the size in bytes of these rows as journal lines, without the header."""
     header = JournalHeader.of({}, dict.fromkeys(table.column_names, ""))
     names = [name for name in header.columns if name in table.column_names]
     timestamps = table.column("timestamp").cast(pa.int64())

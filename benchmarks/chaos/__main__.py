@@ -13,14 +13,14 @@ from benchmarks.chaos.verdict import is_sound
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a campaign; return 1 where a promise was broken."""
+    """Run a campaign; return 1 if a guarantee was violated, else 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pace", type=float, default=3.0, help="seconds between kills, and flips")
     parser.add_argument("--json", type=Path, help="write what was found here, too")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was begun is ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends child processes, too
     for name in ("OMP_NUM_THREADS", "MLFLOW_DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
     found = run(60 * options.minutes, options.seed, options.pace)

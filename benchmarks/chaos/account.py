@@ -1,4 +1,4 @@
-"""What a campaign saw: acknowledged rows, attempts, faults and flips, noted by many threads."""
+"""Records of a campaign, appended by many threads: acknowledged rows, attempts, faults, flips."""
 
 import json
 import threading
@@ -13,12 +13,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A request that was answered with 200, wholly by one version.
+    """A request with status code 200 whose whole response comes from one version.
 
     Attributes:
-        version: the registry's number of the version that answered.
+        version: registry number of the version that served it.
         scores: of its rows, in their order.
-        person: whose rows they are.
+        person: number of the person whose rows they are.
     """
 
     version: int
@@ -28,9 +28,10 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A request that was sent and not answered with 200; times are monotonic, in seconds.
+    """A request without a response of status 200; times are monotonic, in seconds.
 
-    `opened` is when its connection was opened, `problem` what came instead of an answer.
+    `opened` is when its connection was opened; `problem` is the status and error code, or the
+    connection's failure.
     """
 
     opened: float
@@ -41,7 +42,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Fault:
-    """Something that was done to the system, from `began` to `ended` (monotonic, in seconds)."""
+    """A fault, injected or observed, from `began` to `ended` (monotonic, in seconds)."""
 
     kind: str
     began: float
@@ -50,9 +51,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """An alias that was set, and how long an answer of the version before could still come.
+    """A change of the alias, and the seconds until no response came from the version before.
 
-    `lag` is None where the way to MLflow was disturbed meanwhile, or a process stood still.
+    `lag` is None if the campaign ended or a fault of MLflow or of a process occurred meanwhile.
     """
 
     at: float
@@ -62,7 +63,7 @@ class Flip:
 
 @dataclass
 class Account:
-    """Everything that is counted. Threads append; what is read at the end is complete then."""
+    """All records of a campaign; threads append to them, and they are read once all have ended."""
 
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
@@ -81,7 +82,7 @@ class Account:
 
     @contextmanager
     def asking(self) -> Iterator[int]:
-        """Yield the person whose rows are sent now; their erasure waits until the answer came."""
+        """Yield the person whose rows are sent now, who is not erasable until the block ends."""
         with self._lock:
             person = self.person
             self._waiting[person] += 1
@@ -92,12 +93,12 @@ class Account:
                 self._waiting[person] -= 1
 
     def next_person(self) -> None:
-        """Send no more rows of the present person from now on."""
+        """Send rows of the next person from now on."""
         with self._lock:
             self.person += 1
 
     def erasable(self) -> list[int]:
-        """Return those of whom no row is under way, and who are not forgotten yet."""
+        """Return the earlier persons without requests in flight and without a done erasure."""
         with self._lock:
             return [
                 person
@@ -106,23 +107,23 @@ class Account:
             ]
 
     def fault(self, kind: str) -> Fault:
-        """Note a fault that begins now; whoever made it says when it ended."""
+        """Record a fault that begins now, and return it; the caller sets its end."""
         fault = Fault(kind, time.monotonic())
         self.faults.append(fault)
         return fault
 
     def killed(self, what: str) -> None:
-        """Note a process that was killed just now."""
+        """Record the kill of a process now."""
         now = time.monotonic()
         self.faults.append(Fault(f"kill {what}", now, now))
 
     def during(self, *kinds: str) -> bool:
-        """Tell whether a fault of one of these kinds goes on."""
+        """Return whether a fault whose kind has one of these prefixes is in progress."""
         now = time.monotonic()
         return any(f.kind.startswith(kinds) and f.ended > now for f in list(self.faults))
 
     def so_far(self) -> str:
-        """Return what has happened until now, for whoever waits."""
+        """Return a progress line: kills, flips, requests served, mixed responses."""
         kills = sum(fault.kind.startswith("kill ") for fault in list(self.faults))
         requests, mixed = len(self.acknowledged), len(self.mixed)
         return (
@@ -130,10 +131,10 @@ class Account:
         )
 
     def note(self, text: str) -> None:
-        """Keep a sentence for the report."""
+        """Add a sentence to the report."""
         self.notes.append(text)
 
 
 def write_json(path: Path, found: dict[str, Any]) -> None:
-    """Write what was found for a machine to read."""
+    """Write the findings as JSON."""
     path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""One campaign: start the system, disturb it, let it come to rest, and count what is stored."""
+"""One campaign: start the system, inject faults, wait until it is idle, check the stored rows."""
 
 import contextlib
 import json
@@ -30,12 +30,12 @@ _TELL_SECONDS = 60.0
 
 
 def run(seconds: float, seed: int, pace: float) -> dict[str, object]:
-    """Run a campaign of so many seconds; return what was found.
+    """Run a campaign; return its findings.
 
     Args:
-        seconds: how long it is disturbed; starting and coming to rest take about two minutes more.
-        seed: of everything that is drawn.
-        pace: mean seconds between two kills, and the least between two flips.
+        seconds: duration of the faults; start and end take about two minutes more.
+        seed: of all random draws.
+        pace: approximate mean seconds between two kills, and minimum between two flips.
     """
     account = Account()
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
@@ -60,7 +60,7 @@ def run(seconds: float, seed: int, pace: float) -> dict[str, object]:
 
 
 def _disturb(system: System, kinds: versions.Pair, seconds: float, seed: int, pace: float) -> Jobs:
-    """Run clients, faults and jobs for so long; return once all of them have ended."""
+    """Run clients, faults and jobs for `seconds`; return the jobs once all threads have ended."""
     account, over, quiet = system.account, threading.Event(), threading.Event()
     faults = Faults(system, seed, pace, over, threading.Lock())
     jobs = Jobs(system, seed, 0.4, over)
@@ -80,7 +80,7 @@ def _disturb(system: System, kinds: versions.Pair, seconds: float, seed: int, pa
         thread.start()
     threads += faults.start()
     until = time.monotonic() + seconds
-    with contextlib.suppress(KeyboardInterrupt):  # what was seen until then is told
+    with contextlib.suppress(KeyboardInterrupt):  # findings until then are reported
         while (left := until - time.monotonic()) > 0:
             over.wait(min(left, _TELL_SECONDS))
             sys.stderr.write(f"{account.so_far()}; {max(0.0, left / 60):.0f} min left\n")
@@ -95,7 +95,7 @@ def _disturb(system: System, kinds: versions.Pair, seconds: float, seed: int, pa
 
 
 def _come_to_rest(system: System, jobs: Jobs) -> None:
-    """Finish erasures that were begun, and wait until every journal is Parquet."""
+    """Finish started erasures, compact, and wait for conversions and a healthy `/health`."""
     account, until = system.account, time.monotonic() + _REST_SECONDS
     while account.during("outage", "mlflow down") and time.monotonic() < until:
         time.sleep(0.2)
@@ -114,7 +114,7 @@ def _come_to_rest(system: System, jobs: Jobs) -> None:
 
 
 def _reasons(system: System) -> list[str]:
-    """Return why the proxy is not healthy; nothing where it is."""
+    """Return the reasons why `/health` is not healthy; empty if it is."""
     try:
         url = f"http://127.0.0.1:{system.port}/health"
         with urllib.request.urlopen(url, timeout=30) as answer:
@@ -125,7 +125,7 @@ def _reasons(system: System) -> list[str]:
 
 
 def stored(system: System) -> Iterator[StoredRow]:
-    """Yield every row of the store, read as a report reads it."""
+    """Yield every row of the store, read by the reports' reader; record quarantined files."""
     now = datetime.now(UTC)
     chosen = Selection(versions.MODEL, None, now - timedelta(days=30), now + timedelta(days=1))
     features = dict.fromkeys(versions.FEATURES, "double")

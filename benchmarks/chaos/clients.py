@@ -1,4 +1,4 @@
-"""Clients: they send rows until each request is answered, and note all that comes."""
+"""Clients that repeat each request until it is served, and record responses and failures."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ _CONNECTION_SECONDS = 1.0
 
 
 class Client(threading.Thread):
-    """Sends one request after another, each with an id of its own for every attempt."""
+    """A client that sends one request after another, with a new request id for each attempt."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Client(threading.Thread):
         seed: str,
         over: threading.Event,
     ) -> None:
-        """Prepare; `start` begins, `over` ends it with the request that is under way."""
+        """Prepare the thread, which ends after its request in flight once `over` is set."""
         super().__init__(name=name, daemon=True)
         self._port, self._account, self._versions = port, account, versions
         self._random, self._over = random.Random(seed), over
@@ -37,7 +37,7 @@ class Client(threading.Thread):
         self._opened, self._number = 0.0, 0
 
     def run(self) -> None:
-        """Ask until it is over."""
+        """Send requests until `over` is set."""
         while not self._over.is_set():
             rows = [
                 self._random.randrange(len(ROWS)) for _ in range(self._random.choice((1, 1, 3)))
@@ -49,7 +49,7 @@ class Client(threading.Thread):
         self._close()
 
     def _asked(self, rows: list[int], person: int) -> bool:
-        """Send a request once; tell whether it was answered."""
+        """Send a request once; return whether its status code was 200."""
         self._number += 1
         request = f"{self.name}-{self._number:07d}"
         instances = [{**ROWS[row], "serial": f"person-{person}"} for row in rows]
@@ -103,7 +103,7 @@ class Client(threading.Thread):
 
 
 def watch_health(port: int, account: Account, over: threading.Event) -> None:
-    """Ask `/health` as a load balancer does, on a new connection each time."""
+    """Poll `/health` as a load balancer does, on a new connection each time."""
     while not over.wait(0.2):
         asked = http.client.HTTPConnection("127.0.0.1", port, timeout=_HEALTH_SECONDS)
         try:

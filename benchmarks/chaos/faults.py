@@ -1,7 +1,7 @@
-"""What is done to the system: kills, standstills, a full disk, and MLflow's moods.
+"""Fault injection: kills, suspended processes, a full disk, and a misbehaving gateway to MLflow.
 
-Each thread draws from a generator of its own, so a seed gives the same plan; the moments are the
-machine's.
+Each thread draws from a random generator of its own, so a seed repeats the plan; actual times
+depend on the machine.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ from benchmarks.chaos.gateway import CLEAN, MOODS
 from benchmarks.chaos.system import System, is_stopped, send
 
 _KILLS = {"worker": 96, "master": 2, "mlflow": 2}
-"""How often each is drawn; jobs are killed by what starts them."""
+"""Weights of the draw; jobs are killed by `Jobs`, which starts them."""
 _KILLED = ("outage", "mlflow down")
 _SEARCH_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Threads that disturb a system until `over`; `upset` keeps one worker alive and moving."""
+    """Threads that inject faults until `over`; the lock `upset` keeps one worker running."""
 
     system: System
     seed: int
@@ -32,7 +32,7 @@ class Faults:
     upset: threading.Lock
 
     def start(self) -> list[threading.Thread]:
-        """Begin; return the threads."""
+        """Start the threads; return them."""
         parts = [self.kill_servers, self.kill_conversions, self.stand_still, self.misbehave]
         if self.system.small_disk:
             parts.append(self.fill_disk)
@@ -45,7 +45,7 @@ class Faults:
         part(random.Random(f"{self.seed}-{part.__name__}"))
 
     def kill_servers(self, draw: random.Random) -> None:
-        """Kill a worker, the master or MLflow; what is killed already is let start first."""
+        """Kill a worker, the master or MLflow; only a worker while a killed server restarts."""
         while not self.over.wait(draw.expovariate(1 / (2 * self.pace))):
             (kind,) = draw.choices(list(_KILLS), list(_KILLS.values()))
             if kind != "worker" and self.system.account.during(*_KILLED):
@@ -57,14 +57,14 @@ class Faults:
                     self.system.kill(kind)
 
     def _kill_worker(self, draw: random.Random) -> None:
-        """Kill a worker if another one answers."""
+        """Kill a worker if another one is serving."""
         answering = self.system.answering()
         if len(answering) > 1:
             self.system.account.killed("worker")
             send(draw.choice(answering), signal.SIGKILL)
 
     def kill_conversions(self, draw: random.Random) -> None:
-        """Kill a conversion about every `pace` seconds, at any moment of its life."""
+        """Kill conversions at random moments, with pauses of up to `pace` seconds between."""
         while not self.over.wait(draw.uniform(0, self.pace)):
             until = time.monotonic() + _SEARCH_SECONDS
             while not (found := self.system.conversions()) and time.monotonic() < until:
@@ -75,7 +75,7 @@ class Faults:
                     self.system.account.killed("conversion")
 
     def stand_still(self, draw: random.Random) -> None:
-        """Stop a process for some seconds, one at a time."""
+        """Suspend one process at a time for 0.5 to 4 s."""
         while not self.over.wait(draw.uniform(5, 25) * self.pace / 3):
             kind = draw.choice(("worker", "worker", "master", "conversion", "mlflow"))
             with self.upset:
@@ -96,7 +96,7 @@ class Faults:
         return None if is_stopped(self.system.pid(kind)) else self.system.pid(kind)
 
     def misbehave(self, draw: random.Random) -> None:
-        """Let the way to MLflow go wrong for some seconds, half of the time."""
+        """Switch the gateway to MLflow to a random fault mode for 2 to 12 s at a time."""
         gateway, account = self.system.gateway, self.system.account
         while not self.over.wait(draw.uniform(4, 20)):
             mood = draw.choice(MOODS)
@@ -107,7 +107,7 @@ class Faults:
             fault.ended = time.monotonic()
 
     def fill_disk(self, draw: random.Random) -> None:
-        """Leave no room on the store's disk for some seconds."""
+        """Fill the store's disk completely for 1 to 6 s at a time."""
         filler = self.system.disk / "filler"
         while not self.over.wait(draw.uniform(15, 40) * self.pace):
             fault = self.system.account.fault("disk full")

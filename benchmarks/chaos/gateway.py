@@ -1,4 +1,4 @@
-"""A way to MLflow that misbehaves: it passes bytes on, or answers wrongly, slowly or not at all."""
+"""A TCP gateway to MLflow that forwards bytes, or responds wrongly, slowly or not at all."""
 
 import contextlib
 import socket
@@ -31,10 +31,10 @@ MOODS = (*_ANSWERS, "slow", "drip", "reset", "dead")
 
 
 class Gateway:
-    """Forwards a port of loopback to MLflow, in a mood that can be changed at any time."""
+    """A forwarder from a loopback port to MLflow; its mode (`mood`) can be changed any time."""
 
     def __init__(self, port: int, server: int) -> None:
-        """Begin to accept connections, clean."""
+        """Start to accept connections, without faults."""
         self.mood = CLEAN
         self.uri = f"http://127.0.0.1:{port}"
         self._server = server
@@ -43,14 +43,14 @@ class Gateway:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def become(self, mood: str) -> None:
-        """Change the mood; connections that are open are cut."""
+        """Change the mode and cut open connections."""
         self.mood = mood
         for sock in list(self._sockets):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting connections and cut open ones."""
         self._listener.close()
         self.become(CLEAN)
 
@@ -78,7 +78,7 @@ class Gateway:
         if mood == "reset":
             near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif mood == "dead":
-            near.recv(1)  # until the client goes
+            near.recv(1)  # until the client disconnects
         elif mood == "drip":
             near.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n")
             for _ in range(60):

@@ -1,4 +1,4 @@
-"""Hostile HTTP: requests that no honest client sends. None may be answered with 5xx."""
+"""Hostile HTTP: malformed and abusive requests. None may get a status code 5xx."""
 
 import random
 import socket
@@ -15,28 +15,28 @@ _SECONDS = 5.0
 
 
 def endless_header(sock: socket.socket, _draw: random.Random) -> None:
-    """Send one header line that never ends."""
+    """Send one header line of 400 kB, without its end."""
     sock.sendall(_HEAD + b"X-Long: ")
     for _ in range(100):
         sock.sendall(b"a" * 4096)
 
 
 def many_headers(sock: socket.socket, _draw: random.Random) -> None:
-    """Send headers without end."""
+    """Send 4,000 headers, without the end of the headers."""
     sock.sendall(_HEAD)
     for number in range(4000):
         sock.sendall(b"X-%d: %d\r\n" % (number, number))
 
 
 def slow_headers(sock: socket.socket, _draw: random.Random) -> None:
-    """Send a header byte by byte."""
+    """Send the start of a request at ten bytes a second."""
     for byte in _HEAD[:20]:
         sock.sendall(bytes([byte]))
         time.sleep(0.1)
 
 
 def slow_body(sock: socket.socket, _draw: random.Random) -> None:
-    """Promise a body and send little of it."""
+    """Announce a body of 1,000 bytes and send 21 of them slowly."""
     sock.sendall(_HEAD + _JSON + b"Content-Length: 1000\r\n\r\n{")
     for _ in range(20):
         sock.sendall(b" ")
@@ -44,36 +44,36 @@ def slow_body(sock: socket.socket, _draw: random.Random) -> None:
 
 
 def two_keys(sock: socket.socket, _draw: random.Random) -> None:
-    """Send a good key and another."""
+    """Send a valid API key and another one."""
     sock.sendall(_HEAD + b"X-API-Key: other\r\nContent-Length: 2\r\n\r\n{}")
 
 
 def trailer(sock: socket.socket, _draw: random.Random) -> None:
-    """Send a key behind the body."""
+    """Send the API key in a trailer of a chunked body."""
     chunked = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + _JSON
     sock.sendall(chunked + b"\r\n2\r\n{}\r\n0\r\nX-API-Key: " + KEY.encode() + b"\r\n\r\n")
 
 
 def garbage(sock: socket.socket, draw: random.Random) -> None:
-    """Send bytes that are no HTTP."""
+    """Send random bytes instead of HTTP."""
     sock.sendall(draw.randbytes(draw.randrange(1, 3000)))
 
 
 def broken_json(sock: socket.socket, draw: random.Random) -> None:
-    """Send a body that is no JSON."""
+    """Send random bytes as a JSON body."""
     body = draw.randbytes(200)
     sock.sendall(_HEAD + _JSON + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
 def oversized(sock: socket.socket, _draw: random.Random) -> None:
-    """Send a body over the limit."""
+    """Send a body over the size limit."""
     sock.sendall(_HEAD + _JSON + b"Content-Length: 50000000\r\n\r\n")
     for _ in range(800):
         sock.sendall(b" " * 65536)
 
 
 def half(sock: socket.socket, _draw: random.Random) -> None:
-    """Go away in the middle of a body."""
+    """Send only the start of a body."""
     sock.sendall(_HEAD + _JSON + b'Content-Length: 500\r\n\r\n{"instances": [')
 
 
@@ -84,7 +84,7 @@ KINDS: tuple[Callable[[socket.socket, random.Random], None], ...] = (
 
 
 def attack(port: int, account: Account, seed: str, over: threading.Event) -> None:
-    """Send one after another; count them, and what was answered by the status's first digit."""
+    """Send one request after another; count them, and the responses by status class."""
     draw = random.Random(seed)
     while not over.wait(draw.uniform(0.3, 1.5)):
         kind = draw.choice(KINDS)
@@ -100,7 +100,7 @@ def attack(port: int, account: Account, seed: str, over: threading.Event) -> Non
 def _status(
     port: int, kind: Callable[[socket.socket, random.Random], None], draw: random.Random
 ) -> int:
-    """Return the status of the answer; 0 without one."""
+    """Return the status code of the response; 0 without a response."""
     said = b""
     try:
         with socket.create_connection(("127.0.0.1", port), _SECONDS) as sock:

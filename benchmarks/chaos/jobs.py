@@ -1,4 +1,4 @@
-"""What goes on beside the clients: flips, compaction, erasure and reports; some jobs are killed."""
+"""Operations beside the clients: flips, compaction, erasure and reports; some jobs are killed."""
 
 import os
 import random
@@ -20,13 +20,13 @@ from core.mlflow_client.client import Client
 _FOLLOW_SECONDS = 20.0
 _JOB_SECONDS = 180.0
 _SURE = 12
-"""Answers in a row after which a flip counts as followed by every worker."""
+"""Responses in a row of the new version after which a flip counts as complete in all workers."""
 _DISTURBED = ("MLflow", "mlflow", "stopped", "outage")
 
 
 @dataclass(frozen=True, slots=True)
 class Flips:
-    """Sets the alias to and fro."""
+    """A thread's loop that moves the alias between both versions."""
 
     system: System
     versions: Pair
@@ -34,7 +34,7 @@ class Flips:
     over: threading.Event
 
     def run(self) -> None:
-        """Flip about every `pace` seconds, but not before the last one was followed."""
+        """Flip about every `pace` seconds, but not before the last flip's lag was measured."""
         client, number = Client(self.system.uri), 0
         while not self.over.is_set():
             began = time.monotonic()
@@ -42,7 +42,7 @@ class Flips:
             try:
                 client.set_registered_model_alias(MODEL, names.CHAMPION, str(target))
             except ProjectError:
-                self.over.wait(1)  # MLflow was killed, or stands still
+                self.over.wait(1)  # MLflow was killed or is suspended
                 continue
             number += 1
             at = time.monotonic()
@@ -50,7 +50,7 @@ class Flips:
             self.over.wait(max(0.0, began + self.pace - time.monotonic()))
 
     def _lag(self, at: float, target: int) -> float | None:
-        """Return the seconds after which every answer is the target's; None where disturbed."""
+        """Return the seconds until all responses are the target's; None if a fault intervened."""
         account = self.system.account
         first = len(account.answers)
         while not self.over.wait(0.1):
@@ -69,7 +69,7 @@ class Flips:
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """Runs the commands that an operator schedules, and kills some of them."""
+    """A runner of the commands that an operator schedules; it kills some of them."""
 
     system: System
     seed: int
@@ -77,7 +77,7 @@ class Jobs:
     over: threading.Event
 
     def maintain(self) -> None:
-        """Compact and forget by turns."""
+        """Compact and erase in turns."""
         draw = random.Random(f"{self.seed}-maintain")
         while not self.over.wait(draw.uniform(1, 4)):
             self.compact(draw)
@@ -86,7 +86,7 @@ class Jobs:
                 self.forget(draw)
 
     def report(self) -> None:
-        """Make drift reports; the first ones build the baselines that they need."""
+        """Run drift reports; build a release's baseline before its first report."""
         draw = random.Random(f"{self.seed}-report")
         built: set[str] = set()
         while not self.over.wait(draw.uniform(10, 40)):
@@ -100,11 +100,11 @@ class Jobs:
             self.run("drift_report", (*chosen, *output), draw)
 
     def compact(self, draw: random.Random | None) -> int:
-        """Merge the files of past days."""
+        """Compact the files of past days; return the exit code."""
         return self.run("compact", ("--keep_minutes", "0,5"), draw)
 
     def forget(self, draw: random.Random) -> None:
-        """Erase the rows of somebody whose rows are all answered."""
+        """Erase a person without requests in flight; one with an unfinished erasure comes first."""
         account = self.system.account
         erasable = account.erasable()
         begun = [person for person in erasable if person in account.forgotten]
@@ -112,7 +112,7 @@ class Jobs:
             self.forget_person(draw.choice(begun or erasable), draw)
 
     def forget_person(self, person: int, draw: random.Random | None) -> None:
-        """Erase a person's rows, and note whether that was done."""
+        """Erase a person's rows, and record whether the command succeeded."""
         account = self.system.account
         account.forgotten.setdefault(person, "tried")
         if self.run("retention", ("--forget", "-", "--apply"), draw, f"person-{person}") == 0:
@@ -121,7 +121,7 @@ class Jobs:
     def run(
         self, job: str, arguments: tuple[str, ...], draw: random.Random | None, said: str = ""
     ) -> int:
-        """Run a job, or kill it at some moment; return its exit code. Without `draw` it lives."""
+        """Run a job; with `draw`, kill it at a random moment if drawn. Return its exit code."""
         account = self.system.account
         with (self.system.folder / f"{job}.out").open("ab") as log:
             process = subprocess.Popen(

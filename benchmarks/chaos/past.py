@@ -1,4 +1,4 @@
-"""Journals of yesterday, as a killed proxy leaves them: only past days are compacted."""
+"""Journals dated yesterday, as a killed proxy leaves them, since only past days are compacted."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from core.store.schema import JOURNAL_SUFFIX, ROLE_PRIMARY, JournalHeader, file_
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Puts whole journals of yesterday into the store; their rows count as answered."""
+    """A writer of complete journals dated yesterday; their rows count as acknowledged."""
 
     system: System
     versions: Pair
@@ -26,7 +26,7 @@ class Past:
     over: threading.Event
 
     def run(self) -> None:
-        """Leave one now and then."""
+        """Write a journal every 1 to 4 s."""
         draw = random.Random(f"{self.seed}-past")
         (self.system.disk / "incoming").mkdir()
         number = 0
@@ -36,7 +36,7 @@ class Past:
                 try:
                     self._leave(draw, person, f"past-{number:06d}")
                 except OSError:
-                    continue  # the disk is full, so it was never answered
+                    continue  # the disk is full: the request is not acknowledged
 
     def _leave(self, draw: random.Random, person: int, request: str) -> None:
         version = draw.choice(self.versions)

@@ -1,4 +1,4 @@
-"""The running system: MLflow, the proxy with two workers, and what starts them again."""
+"""The system under test: MLflow, the proxy with two workers, and a supervisor of both."""
 
 import contextlib
 import os
@@ -20,21 +20,21 @@ from benchmarks.processes import ROOT, free_port
 KEY = "chaos-key"
 _START_SECONDS = 180.0
 _READY_IN_A_ROW = 10
-"""Looks at `/ready`, each on a new connection, after which both workers are taken to be ready."""
+"""Successive responses of `/ready`, on new connections, after which both workers count as ready."""
 _DOWN = {"master": "outage", "mlflow": "mlflow down"}
-"""What a fault is called that lasts until a server is ready again."""
+"""Kind of the fault that lasts until a server is ready again."""
 
 
 class System:
-    """Real processes in a folder; `start` and `close` belong together.
+    """Real processes with their files in a folder; `close` ends what `start` and `serve` started.
 
     Attributes:
-        disk: what holds the store, a small file system of its own where that can be mounted.
-        small_disk: whether it is.
+        disk: folder of the store, a small file system of its own if one can be mounted.
+        small_disk: whether one is mounted.
     """
 
     def __init__(self, folder: Path, account: Account) -> None:
-        """Choose ports and folders; nothing is started."""
+        """Choose ports and folders; start the gateway and the guard process, but no server."""
         self.folder, self.account = folder, account
         self.disk, self.small_disk = folder / "disk", False
         self.store, self.journals = self.disk / "store", self.disk / "store" / "journal"
@@ -62,12 +62,12 @@ class System:
         self._start("mlflow")
 
     def serve(self) -> None:
-        """Start the proxy; from now on what ends is started anew."""
+        """Start the proxy; from now on servers that end are restarted."""
         self._start("master")
         threading.Thread(target=self._supervise, daemon=True).start()
 
     def close(self) -> int | None:
-        """End the proxy politely, then MLflow; return the proxy's exit code."""
+        """End the proxy by SIGTERM, then kill MLflow; return the proxy's exit code, if any."""
         self._stopping.set()
         master, mlflow = self._processes.get("master"), self._processes.get("mlflow")
         code = None
@@ -83,12 +83,12 @@ class System:
         return code
 
     def unmount(self) -> None:
-        """Give the disk back."""
+        """Unmount the disk if one was mounted."""
         if self.small_disk:
             subprocess.run(["umount", "--lazy", str(self.disk)], check=True)
 
     def environ(self, uri: str) -> dict[str, str]:
-        """Return the environment of our processes, which find MLflow at `uri`."""
+        """Return the environment of our processes, with MLflow at `uri`."""
         ours = {
             "MLFLOW_TRACKING_URI": uri,
             "MODEL_NAME": MODEL,
@@ -107,7 +107,7 @@ class System:
         return {**os.environ, **ours}
 
     def guard(self, group: int) -> None:
-        """Have a process group ended with this process, whatever ends that."""
+        """Register a process group with the guard, which ends it if this process dies."""
         with contextlib.suppress(OSError):
             os.write(self._guard.stdin.fileno(), f"+{group}\n".encode())  # type: ignore[union-attr]
 
@@ -126,21 +126,21 @@ class System:
             _kill_group(process)
 
     def workers(self) -> list[int]:
-        """Return the ids of the proxy's workers: children that have done some work."""
+        """Return the ids of the master's children that multiprocessing started."""
         return [pid for pid in children(self.pid("master")) if "multiprocessing" in words(pid)]
 
     def answering(self) -> list[int]:
-        """Return the workers that have captured a row, whose files bear their number."""
+        """Return the running workers that have captured a row, by the process ids in file names."""
         owners = {path.stem.split("-")[2] for path in self._files() if path.stem.count("-") > 2}
         return [pid for pid in self.workers() if str(pid) in owners and not is_stopped(pid)]
 
     def conversions(self) -> list[int]:
-        """Return the processes that convert journals now."""
+        """Return the ids of the running conversion processes."""
         found = (child for worker in self.workers() for child in children(worker))
         return [pid for pid in found if "serving.capture.conversion" in words(pid)]
 
     def is_ready(self) -> bool:
-        """Tell whether a worker serves."""
+        """Return whether `/ready` returns 200."""
         return _answers(f"http://127.0.0.1:{self.port}/ready")
 
     def _files(self) -> list[Path]:
@@ -158,7 +158,7 @@ class System:
         ]
 
     def _start(self, name: str) -> None:
-        """Start a server and wait until it is ready; it may have been killed again meanwhile."""
+        """Start a server and wait until it is ready, has ended again, or the time is over."""
         environ: Mapping[str, str] = self.environ(self.gateway.uri)
         if name == "mlflow":
             environ = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -182,14 +182,14 @@ class System:
             time.sleep(0.1)
 
     def _supervise(self) -> None:
-        """Start what has ended again, as a supervisor would."""
+        """Restart servers that have ended, as a supervisor would."""
         watches = [threading.Thread(target=self._watch, args=(n,)) for n in self._processes]
         for watch in watches:
             watch.daemon = True
             watch.start()
 
     def _wait_for_port(self) -> None:
-        """Wait while workers of a killed master finish what they have accepted."""
+        """Wait while workers of a killed master finish accepted requests and hold the port."""
         until = time.monotonic() + _START_SECONDS
         while _accepts(self.port) and time.monotonic() < until:
             time.sleep(0.2)
@@ -217,7 +217,7 @@ def _accepts(port: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """Return the ids of a process's children; none where it has gone."""
+    """Return the ids of a process's children; empty if it has ended."""
     found: list[int] = []
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -227,7 +227,7 @@ def children(pid: int) -> list[int]:
 
 
 def words(pid: int) -> str:
-    """Return a process's command line; empty where it has gone."""
+    """Return a process's command line; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:
@@ -235,7 +235,7 @@ def words(pid: int) -> str:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process stands still."""
+    """Return whether a process is stopped or has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "TtZX"
     except OSError:
@@ -243,7 +243,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def send(pid: int, number: int) -> bool:
-    """Send a signal; tell whether there was somebody to take it."""
+    """Send a signal; return whether the process exists."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

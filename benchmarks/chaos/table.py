@@ -5,7 +5,7 @@ from typing import Any
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """Return what was found, in Markdown."""
+    """Return the findings in Markdown."""
     attempts = found["attempts"]
     kills = found["kills"]
     rows = [

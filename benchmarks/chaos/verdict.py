@@ -1,4 +1,4 @@
-"""What a campaign found: pure arithmetic on what was acknowledged, stored and seen."""
+"""Findings of a campaign, computed from acknowledged requests, stored rows and recorded faults."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from benchmarks.chaos.account import Account, Acknowledged, Attempt, Fault
 
 BROKEN = ("lost", "doubled", "mixed", "remembered", "failed", "hostile_5xx")
-"""What must be 0."""
+"""Findings that must be 0."""
 _NOTICED_SECONDS = 1.0
-"""How long after a kill a connection may still be found broken."""
+"""Seconds after a fault in which a failure still counts as caused by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A row as readers of the store see it."""
+    """A row of the store, as its readers return it."""
 
     request_id: str
     instance: int
@@ -25,7 +25,7 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True)
 class RowsFound:
-    """Rows that were acknowledged, by what became of them; and rows that nobody may find.
+    """Counts of acknowledged rows, and of rows that violate a guarantee.
 
     Attributes:
         lost: acknowledged, not stored.
@@ -47,13 +47,13 @@ def check_rows(
     stored: Iterable[StoredRow],
     forgotten: Mapping[int, str],
 ) -> RowsFound:
-    """Compare what was acknowledged with what is stored.
+    """Compare acknowledged rows with stored rows.
 
     Args:
         acknowledged: by request id.
         stored: every row of the store.
-        forgotten: people by what became of their erasure: `done`, or `tried`, after which their
-            rows may or may not be there.
+        forgotten: state of the erasure by person: `done`, or `tried`, after which rows may or may
+            not be stored.
     """
     copies: dict[tuple[str, int], list[StoredRow]] = defaultdict(list)
     for row in stored:
@@ -83,11 +83,11 @@ def check_rows(
 
 
 def sort_attempts(attempts: Sequence[Attempt], faults: Sequence[Fault]) -> Counter[str]:
-    """Count attempts without an answer by their reason.
+    """Count failed attempts by their cause.
 
-    `no worker`: none lived, since the whole server had been killed. `disk full`: refused with
-    CAPTURE_REQUIRED=true. `interrupted`: the connection broke, and a worker was killed between its
-    opening and then. All others `failed`.
+    `no worker`: the whole server was down. `disk full`: rejected because of CAPTURE_REQUIRED=true.
+    `interrupted`: the connection broke, and a worker was killed while it was open. All others:
+    `failed`, also by problem.
     """
     found: Counter[str] = Counter()
     outages = [f for f in faults if f.kind == "outage"]
@@ -114,7 +114,7 @@ def _overlaps(began: float, ended: float, faults: Sequence[Fault]) -> bool:
 
 
 def silences(answers: Sequence[float], faults: Sequence[Fault]) -> tuple[float, float]:
-    """Return the longest time between two answers of `/health`: with a worker alive, and in all."""
+    """Return the longest seconds between responses of `/health`: outside outages, and overall."""
     outages = [f for f in faults if f.kind == "outage"]
     gaps = list(itertools.pairwise(answers))
     alive = [b - a for a, b in gaps if not _overlaps(a, b, outages)]
@@ -122,7 +122,7 @@ def silences(answers: Sequence[float], faults: Sequence[Fault]) -> tuple[float, 
 
 
 def judge(account: Account, rows: RowsFound, seconds: float) -> dict[str, object]:
-    """Return everything that was found, for the table and for a machine."""
+    """Return all findings, for the table and as JSON."""
     asked = sort_attempts(account.attempts, account.faults)
     kinds = Counter(fault.kind for fault in account.faults)
     lags = [flip.lag for flip in account.flips if flip.lag is not None]
@@ -154,5 +154,5 @@ def judge(account: Account, rows: RowsFound, seconds: float) -> dict[str, object
 
 
 def is_sound(found: Mapping[str, object]) -> bool:
-    """Tell whether every promise was kept."""
+    """Return whether every guarantee was kept."""
     return not any(found[key] for key in BROKEN)

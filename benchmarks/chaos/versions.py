@@ -1,4 +1,4 @@
-"""Two versions of a machine's model whose answers cannot be taken for each other's."""
+"""Two versions of a model of machine failures whose responses cannot be confused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ ROWS: tuple[dict[str, float], ...] = tuple(
     {"temperature": 8.0 + 3.0 * n, "pressure": 990.0 + 2.5 * n, "wear": float(n % 5)}
     for n in range(10)
 )
-"""What clients ask about."""
+"""Rows that clients send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A version, and what it answers to each of `ROWS`."""
+    """A registered version, and its score for each of `ROWS`."""
 
     number: int
     release: str
@@ -29,7 +29,7 @@ class Registered:
     scores: tuple[float, ...]
 
     def gave(self, body: dict[str, Any], rows: Sequence[int]) -> bool:
-        """Tell whether an answer about these rows is wholly of this version."""
+        """Return whether a response for these rows comes from this version alone."""
         predictions = body["predictions"]
         return (
             body["model_version"] == self.release
@@ -45,11 +45,11 @@ class Registered:
 
 
 Pair = tuple[Registered, Registered]
-"""The two, in the order of their numbers."""
+"""Both versions, in the order of their registry numbers."""
 
 
 def register() -> Pair:
-    """Fit, log and register both at the server that MLflow is set to; the first is served."""
+    """Fit, log and register both at MLflow's tracking URI; the first becomes champion."""
     import mlflow
 
     mlflow.set_experiment("chaos")
