@@ -1,4 +1,4 @@
-"""The campaign of faults: its accounting notices what it must, and a short one finds nothing."""
+"""The campaign of faults: its checks detect violations, and a short campaign has none."""
 
 import json
 import subprocess
@@ -23,13 +23,13 @@ STORED = [StoredRow(f"r{n}", i, 1, (0.25, 0.5)[i]) for n in range(4) for i in (0
 
 
 def test_what_is_stored_as_it_was_answered_is_sound() -> None:
-    """Each row once, those of requests that nobody was answered included."""
+    """Rows stored once as acknowledged have no finding, also beside rows never acknowledged."""
     found = check_rows(ACKNOWLEDGED, [*STORED, StoredRow("unanswered", 0, 1, 0.1)], {})
     assert (found.acknowledged, found.lost, found.doubled, found.mixed) == (8, 0, 0, 0)
 
 
 def test_a_lost_and_a_doubled_row_are_noticed() -> None:
-    """One row is missing, one of another request is there twice, one has another's score."""
+    """A missing row, two doubled rows and a row of another version are counted and named."""
     other = StoredRow("r3", 0, 2, 0.25)
     twice = [StoredRow("unanswered", 0, 1, 0.1)] * 2
     rows = [*STORED[1:-2], STORED[-1], other, STORED[3], *twice]
@@ -43,7 +43,7 @@ def test_a_lost_and_a_doubled_row_are_noticed() -> None:
 
 
 def test_rows_of_the_forgotten_are_missed_by_nobody_and_must_not_be_there() -> None:
-    """After a whole erasure none may be left; after one that was killed both are right."""
+    """After a completed erasure no row may be left; after a tried one rows may be left or not."""
     kept = [row for row in STORED if row.request_id in ("r0", "r2", "r3")]
     tried = check_rows(ACKNOWLEDGED, kept, {1: "tried"})
     assert (tried.lost, tried.remembered) == (0, 0)
@@ -52,7 +52,7 @@ def test_rows_of_the_forgotten_are_missed_by_nobody_and_must_not_be_there() -> N
 
 
 def test_a_request_fails_unless_a_fault_that_was_made_explains_it() -> None:
-    """A broken connection needs a kill, a refusal a full disk, silence a server that is gone."""
+    """A failed attempt counts as failed unless a kill, a full disk or an outage explains it."""
     faults = [Fault("kill worker", 10, 10), Fault("disk full", 20, 25), Fault("outage", 30, 40)]
     attempts = [
         Attempt(9.5, 9.8, 10.1, "connection ConnectionResetError"),
@@ -68,14 +68,14 @@ def test_a_request_fails_unless_a_fault_that_was_made_explains_it() -> None:
 
 
 def test_silence_is_measured_with_and_without_a_server() -> None:
-    """The gap around the restart of the whole server counts only in the second number."""
+    """A gap around an outage of the whole server counts only in the second number."""
     assert silences([1, 2, 4, 45, 46], [Fault("outage", 5, 44)]) == (2, 41)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_short_campaign_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    """Half a minute of everything, with real processes: what was acknowledged is there once."""
+    """A campaign of 24 s with real processes finds no lost, doubled, mixed or remembered row."""
     written = tmp_path / "found.json"
     options = ("--minutes", "0.4", "--seed", "7", "--pace", "2", "--json", str(written))
     command = [sys.executable, "-m", "benchmarks.chaos", *options]

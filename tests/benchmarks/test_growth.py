@@ -1,4 +1,4 @@
-"""What bench-growth measures of a command, and what it writes of it."""
+"""Measurement of a command's cost in bench-growth, and its rows of the results."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from benchmarks.growth_store import Linear
 
 
 def test_a_commands_cost_is_its_own() -> None:
-    """Processor time and peak of the process itself, whatever this one holds; bytes printed."""
+    """Seconds, peak and printed bytes are the command's own, whatever memory its parent holds."""
     held = bytearray(200 * 2**20)
     found = cost(["json.tool", "--help"])
     assert len(held) == 200 * 2**20
@@ -20,13 +20,13 @@ def test_a_commands_cost_is_its_own() -> None:
 
 
 def test_a_command_that_fails_is_no_measurement() -> None:
-    """Its last words are the error's."""
+    """A command that fails raises RuntimeError with the end of its stderr."""
     with pytest.raises(RuntimeError, match="no_such_file"):
         cost(["json.tool", "no_such_file"])
 
 
 def test_lines_say_ratio_and_slope() -> None:
-    """Largest by smallest of what should stay; milliseconds for each further file of what grows."""
+    """Rows have the ratio of largest to smallest cost, or the milliseconds of each further file."""
     grown = Grown("report", "days", {1: Cost(2.0, 9, 10), 365: Cost(3.0, 9, 12)})
     assert grown.line() == "| `report` | 1 days: 2.00 s, 365 days: 3.00 s | 1.50 | 12 |"
     costs = {1: Cost(2.0, 100, 0), 3: Cost(4.0, 120, 0)}

@@ -1,4 +1,4 @@
-"""What a benchmark reads of the processes that it measures."""
+"""Measurement of a benchmark's process groups."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ BURN = "import time\nwhile time.process_time() < 0.4: pass\n"
 
 
 def test_a_group_s_processor_time_counts_living_and_ended_members(tmp_path: Path) -> None:
-    """Its own 0.4 s, an ended child's and a living child's."""
+    """The sum includes the leader's 0.4 s, an ended child's and a running child's."""
     program = (
         "import subprocess, sys, time\n"
         f"burn = {BURN!r}\n"
@@ -23,4 +23,4 @@ def test_a_group_s_processor_time_counts_living_and_ended_members(tmp_path: Path
     with running([sys.executable, "-c", program], tmp_path / "out", {}) as process:
         eventually(lambda: processor_seconds(process) >= 1.15, 30)
         time.sleep(0.3)
-        assert processor_seconds(process) < 2.0  # three starts of Python are in it too
+        assert processor_seconds(process) < 2.0  # includes three starts of Python

@@ -1,4 +1,4 @@
-"""The file of results: each benchmark rewrites its own section, and says what was not measured."""
+"""The results file: each benchmark rewrites its own section, and lists skipped measurements."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ONE = {"seconds": 0.5, "processor": 0.6, "peak_mb": 300.0}
 
 
 def measured(**changes: object) -> Measured:
-    """Return measurements as a run has them."""
+    """Return the results of a run, with changes."""
     estimates = {"recall": 0.80, "roc_auc": 0.84}
     known = {
         "turns": {"ours": ONE, "bare": {**ONE, "seconds": 0.4}},
@@ -25,7 +25,7 @@ def measured(**changes: object) -> Measured:
 
 
 def test_ratios_and_what_was_skipped() -> None:
-    """Each goal stands beside its limit; a peer that could not run is said, not left out."""
+    """Each goal is listed with its limit, and a peer that could not run with the reason."""
     text = "\n".join(report(measured(), Plan(1000, 100, 3, 1, 1)))
     assert "| × faster than Evidently | ≥ 20 | 30.0 |" in text
     assert "| × the bare loop | ≤ 1.5 | 1.25 (of processor 1.00) |" in text
@@ -35,7 +35,7 @@ def test_ratios_and_what_was_skipped() -> None:
 
 
 def test_the_distance_from_cbpe_is_the_largest() -> None:
-    """Over all metrics that both estimate."""
+    """The distance from CBPE is the maximum over all metrics that both estimate."""
     both = {"ours": {"recall": 0.80, "roc_auc": 0.84}, "NannyML": {"recall": 0.81, "roc_auc": 0.83}}
     both["labels"] = both["ours"]
     text = "\n".join(report(measured(estimates=both), Plan(1000, 100, 3, 1, 1)))
@@ -43,7 +43,7 @@ def test_the_distance_from_cbpe_is_the_largest() -> None:
 
 
 def test_a_section_replaces_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run leaves the other section and the words between as they were."""
+    """A second run replaces its own section in place and keeps the other one."""
     path = tmp_path / "RESULTS.md"
     monkeypatch.setattr(results, "RESULTS", path)
     results.keep("one", "One", "first")

@@ -11,7 +11,7 @@ from benchmarks.serving_report import OURS, TWO, Measured, Plan, report
 
 
 def measured(**changes: Any) -> Measured:
-    """Return what a run of two rounds has measured."""
+    """Return the results of a run of two rounds, with changes."""
     known: dict[str, Any] = {
         "loads": {
             (OURS, 64): [Load(1000, 1, 2, 0, 0.25, 1.0), Load(2000, 1, 4, 0, 0.25, 1.0)],
@@ -35,7 +35,7 @@ def measured(**changes: Any) -> Measured:
 
 
 def test_what_the_cores_allow_stands_beside_two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two cores, of which one worker and its load take 1.25, can show 1.6 times at most."""
+    """On two cores, of which one worker and wrk use 1.25, two workers reach 1.6 times at most."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     text = "\n".join(report(measured(), Plan(2, 1, 1, 1)))
     assert "one worker, two | 2 | 1.00 + 0.25, 1.60 + 0.30 |" in text
@@ -51,7 +51,7 @@ def test_what_the_cores_allow_stands_beside_two_workers(monkeypatch: pytest.Monk
 
 
 def test_a_ratio_compares_turns_of_one_round() -> None:
-    """A round in which the machine was twice as fast moves both, and not their ratio."""
+    """Ratios are taken within each round, so that the machine's speed in a round cancels out."""
     assert measured().ratio(TWO, OURS, 64) == pytest.approx((1.4 + 1.5) / 2)
     assert measured().ratio(TWO, OURS, 64, "p99") == 1
     assert math.isnan(measured().ratio(TWO, "MLServer", 64))
