@@ -1,4 +1,4 @@
-"""Buildah as root in a chroot, with a base image made of this machine: no registry, no daemon."""
+"""Buildah as root in a chroot, with a base image of this machine: no registry, no daemon."""
 
 import json
 import os
@@ -20,7 +20,7 @@ NOT_OF_PYTHON = re.compile(r"site-packages/(?!pip|setuptools)|__pycache__|/test(
 
 
 def lines(*command: object) -> list[str]:
-    """Return what a command prints, line by line."""
+    """Return the lines of a command's stdout."""
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     return done.stdout.splitlines()
 
@@ -35,7 +35,7 @@ def why_not() -> str | None:
 
 
 def system_files(prefix: Path) -> set[str]:
-    """Return the files of Debian's essential packages, and libraries of theirs and Python's."""
+    """Return the files of Debian's essential packages, and libraries linked by them or Python."""
     listed = lines("dpkg-query", "-Wf", "${Package} ${Essential} ${Priority}\n")
     packages = [line.split()[0] for line in listed if "yes" in line or "required" in line]
     found = lines("dpkg-query", "-L", *packages, "libc6", "libstdc++6", "libgcc-s1")
@@ -47,11 +47,11 @@ def system_files(prefix: Path) -> set[str]:
 
 
 def write_base(path: Path) -> None:
-    """Write a root file system as python:*-slim has it: Debian, and CPython at /usr/local."""
+    """Write a tar of a root file system like python:*-slim: Debian, and CPython at /usr/local."""
     prefix = Path(sys.base_prefix)
     name = f"python3.{sys.version_info.minor}"
     with tarfile.open(path, "w") as tar:
-        # The parent's real name, since /bin and /lib are links: the link is in the list, too.
+        # By the parent's real path, since /bin and /lib are links, which are added themselves.
         real = {
             str(Path(file).parent.resolve() / Path(file).name)
             for file in system_files(prefix)
@@ -80,20 +80,20 @@ class Buildah:
     """Images and containers in a folder, without a daemon."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep all in the folder."""
+        """Set the options that store images and containers in the folder."""
         where = ("--root", folder / "root", "--runroot", folder / "run")
         self.folder = folder
         self.options = [str(word) for word in ("buildah", *where, "--storage-driver", "vfs")]
 
     def __call__(self, *words: object) -> str:
-        """Run one command of it; return the last line it prints."""
+        """Run a command of buildah; return the last line of its stdout."""
         command = [*self.options, *map(str, words)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
         return done.stdout.strip().rpartition("\n")[2]
 
     def make_base(self) -> None:
-        """Make the base image; a machine that lets nobody mount or change roots is skipped."""
+        """Create the base image; skip the test where buildah cannot run commands in a chroot."""
         tar = self.folder / "base.tar"
         write_base(tar)
         container = self("from", "scratch")
@@ -115,7 +115,7 @@ class Buildah:
         return image
 
     def size(self, image: str) -> int:
-        """Return how many bytes the files of an image have."""
+        """Return the total size of an image's files in bytes."""
         container = self("from", "--pull-never", image)
         root = Path(self("mount", container))
         size = sum(path.lstat().st_size for path in root.rglob("*") if not path.is_dir())

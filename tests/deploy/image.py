@@ -1,10 +1,10 @@
-"""Builds the Dockerfile without Docker and runs what it built, in a mount namespace of its own.
+"""Build the Dockerfile without Docker and hold the result, in a mount namespace of its own.
 
-`python image.py FOLDER` (as root, under `unshare --mount --pid --fork`) takes this machine's root
-file system for the base image, lays a writable layer over it for each stage (overlayfs, as Docker
+`python image.py FOLDER` (as root, under `unshare --mount --pid --fork`) uses this machine's root
+file system as the base image, mounts a writable layer over it for each stage (overlayfs, as Docker
 does), and executes the instructions literally: COPY, RUN, ENV, WORKDIR, USER. The project's folder
-is hidden meanwhile, so that only what was copied can be used. Then it makes the last stage's root
-read-only but for /tmp and the volumes, prints `ready` and the stage's facts as JSON, and waits.
+is hidden meanwhile, so that only copied files can be used. Then it makes the last stage's root
+read-only except /tmp and the volumes, prints `ready` and the stage's facts as JSON, and waits.
 """
 
 import fnmatch
@@ -26,7 +26,7 @@ NOT_IN_BASE = ("git", "gcc", "cc", "g++", "make", "curl", "java")
 
 @dataclass
 class Stage:
-    """One FROM: where its root is mounted, and what later instructions have set."""
+    """A build stage: its mounted root, and the settings of its instructions."""
 
     name: str
     root: Path
@@ -39,7 +39,7 @@ class Stage:
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
-    """Return (instruction, rest) with continued lines joined and comments left out."""
+    """Return pairs of instruction and arguments, with lines joined and comments removed."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
     found = [line.strip().split(None, 1) for line in joined.splitlines() if line.strip()]
@@ -47,15 +47,15 @@ def instructions(text: str) -> list[tuple[str, str]]:
 
 
 def mount(*arguments: str) -> None:
-    """Mount, or fail with what `mount` said."""
+    """Run `mount`; raise CalledProcessError if it fails."""
     subprocess.run(["mount", *arguments], check=True)
 
 
 def install_python(root: Path) -> None:
-    """Give the base its `python`: this machine's, not the environment that runs the tests.
+    """Install the base's `python`: this machine's, not the environment that runs the tests.
 
-    A script, since a link in another folder would find another standard library; and every user may
-    reach it, as in the base image.
+    A script, since a link in another folder would resolve another standard library. Its folders are
+    made accessible to every user, as in the base image.
     """
     real = Path(sys._base_executable)  # type: ignore[attr-defined]
     for name in ("python", "python3"):
@@ -68,7 +68,7 @@ def install_python(root: Path) -> None:
 
 
 def new_stage(name: str, folder: Path, parent: Stage | None) -> Stage:
-    """Lay a fresh layer over this machine's root, or a stage; the project's folder looks empty."""
+    """Mount a new layer over this machine's root or a stage; the project's folder is hidden."""
     upper, work, root = (folder / name / part for part in ("upper", "work", "root"))
     for path in (upper, work, root):
         path.mkdir(parents=True)
@@ -103,7 +103,7 @@ def run(stage: Stage, command: list[str], user: str = "0:0") -> None:
 
 
 def copy(stage: Stage, rest: str, stages: dict[str, Stage], context: Path) -> None:
-    """COPY from the build context or from another stage."""
+    """Carry out COPY from the build context or from another stage."""
     words = shlex.split(rest)
     source_root = context
     if words[0].startswith("--from="):
@@ -112,7 +112,7 @@ def copy(stage: Stage, rest: str, stages: dict[str, Stage], context: Path) -> No
     place = stage.root / str(Path(stage.workdir) / target).lstrip("/")
     for source in (source_root / source.lstrip("/") for source in sources):
         if source.is_dir():
-            # As Docker does: a folder's content goes into the target, merging with what is there.
+            # As Docker does: a folder's content is merged into the target.
             place.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-a", f"{source}/.", str(place)], check=True)
         else:
@@ -121,7 +121,7 @@ def copy(stage: Stage, rest: str, stages: dict[str, Stage], context: Path) -> No
 
 
 def build_context(folder: Path) -> Path:
-    """Return a copy of the project that holds what .dockerignore lets through."""
+    """Return a copy of the project with the files that .dockerignore allows."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] != "#"]
     allowed = [rule[1:] for rule in rules if rule.startswith("!")]
     denied = [rule.removeprefix("**/") for rule in rules if rule[:1] not in ("!", "*", "")]
@@ -146,7 +146,7 @@ def build_context(folder: Path) -> Path:
 
 
 def apply(stage: Stage, word: str, rest: str, stages: dict[str, Stage], context: Path) -> None:
-    """Carry out one instruction; one that we do not know is an error, never passed over."""
+    """Carry out one instruction; raise SystemExit on an unknown one."""
     if word == "RUN":
         run(stage, ["/bin/sh", "-c", rest], stage.user)
     elif word == "COPY":
@@ -167,7 +167,7 @@ def apply(stage: Stage, word: str, rest: str, stages: dict[str, Stage], context:
 
 
 def build(folder: Path) -> Stage:
-    """Build every stage but the proxy's, which buildah builds; return the last one."""
+    """Build every stage except the proxy's, which buildah builds; return the last one."""
     context = build_context(folder)
     stages: dict[str, Stage] = {}
     stage = None
@@ -184,7 +184,7 @@ def build(folder: Path) -> Stage:
 
 
 def seal(stage: Stage, volumes: list[str]) -> None:
-    """Make the root read-only; /tmp is memory and each volume a folder with its image's owner."""
+    """Make the root read-only, with tmpfs at /tmp and at each volume, owned as in the image."""
     for volume in volumes:
         place = stage.root / volume.lstrip("/")
         owner = place.stat()
@@ -195,10 +195,10 @@ def seal(stage: Stage, volumes: list[str]) -> None:
 
 
 def main() -> None:
-    """Build, seal, say so, and keep the namespace alive until told to end."""
+    """Build, seal, print the facts, and keep the namespace until SIGTERM or SIGINT."""
     folder, volumes = Path(sys.argv[1]), sys.argv[2:]
     mount("--make-rprivate", "/")
-    # In memory: some gigabytes that nobody has to delete afterwards.
+    # In memory: several gigabytes that need no removal afterwards.
     mount("-t", "tmpfs", "layers", str(folder))
     stage = build(folder)
     seal(stage, volumes)

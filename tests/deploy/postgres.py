@@ -1,4 +1,4 @@
-"""A real PostgreSQL for one test: plain initdb, run by a user without rights."""
+"""A real PostgreSQL server for one test, made by initdb and run by an unprivileged user."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def programs() -> Path | None:
 
 
 def unprivileged(*command: object) -> list[str]:
-    """Return the command as `nobody` runs it, where we are root: PostgreSQL refuses root."""
+    """Return the command, run as `nobody` if we are root, since PostgreSQL refuses root."""
     drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     return [*(drop if os.getuid() == 0 else []), *map(str, command)]
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml without containers: its commands and environments, at other addresses."""
+"""Commands and environments of docker-compose.yml, for local addresses without containers."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from tests.live import ROOT, clean_environment
 
 
 def new_env() -> dict[str, str]:
-    """Return the variables of a fresh `.env`, as an operator makes one."""
+    """Return the variables of a fresh `.env`, as `check_secrets --new` prints it."""
     command = [sys.executable, "-m", "scripts.check_secrets", "--new"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return {k: v or "" for k, v in dotenv_values(stream=io.StringIO(text)).items()}
@@ -25,7 +25,7 @@ class Compose:
     """The services of the file, with `.env` filled in and service addresses replaced."""
 
     def __init__(self, env: Mapping[str, str], addresses: Mapping[str, str]) -> None:
-        """Take the variables of `.env`, and addresses in containers → those on this machine."""
+        """Keep the variables of `.env`, and local addresses by those in containers."""
         self.env, self.addresses = env, addresses
         self._services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
@@ -39,7 +39,7 @@ class Compose:
         return text
 
     def environment(self, service: str, **changes: str) -> dict[str, str]:
-        """Return a service's environment on top of a new terminal's."""
+        """Return a service's environment, added to a clean one of this machine."""
         listed = self._services[service].get("environment", {})
         bin_folder = str(Path(sys.executable).parent)
         path = {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
@@ -48,6 +48,6 @@ class Compose:
         return {**clean_environment(), **path, **image, **filled, **changes}
 
     def command(self, service: str) -> list[str]:
-        """Return a service's command (after its entry point)."""
+        """Return a service's entry point and command."""
         found = self._services[service]
         return [self.fill(word) for word in [*found.get("entrypoint", []), *found["command"]]]

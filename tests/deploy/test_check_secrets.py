@@ -1,4 +1,4 @@
-"""`scripts.check_secrets`: example values start nothing."""
+"""`scripts.check_secrets`: example values and weak secrets are rejected."""
 
 import io
 import os
@@ -13,7 +13,7 @@ COMMAND = [sys.executable, "-m", "scripts.check_secrets"]
 
 
 def check(**environ: str | None) -> subprocess.CompletedProcess[str]:
-    """Run the check as its container does, on these variables and no others."""
+    """Run the check as its container does, with only these variables and PATH."""
     clean = {"PATH": os.environ["PATH"], **{k: v for k, v in environ.items() if v is not None}}
     return subprocess.run(COMMAND, cwd=ROOT, env=clean, capture_output=True, text=True)
 
@@ -25,7 +25,7 @@ def fresh() -> dict[str, str | None]:
 
 
 def test_the_example_is_refused_secret_by_secret() -> None:
-    """Exit code 1, one line for each secret, and the command that makes new ones."""
+    """The example gets exit code 1, a line for each secret, and the command for new ones."""
     example = dotenv_values(ROOT / ".env.example")
     secrets = [name for name, value in example.items() if value == "change-me"]
     done = check(**example)
@@ -37,7 +37,7 @@ def test_the_example_is_refused_secret_by_secret() -> None:
 
 
 def test_a_new_env_is_accepted_and_never_the_same_twice() -> None:
-    """`--new` prints the example with random secrets, all different."""
+    """`--new` prints the example's variables with valid secrets, which differ between runs."""
     first, second = fresh(), fresh()
     assert check(**first).returncode == 0
     assert first.keys() == dotenv_values(ROOT / ".env.example").keys()
@@ -45,7 +45,7 @@ def test_a_new_env_is_accepted_and_never_the_same_twice() -> None:
 
 
 def test_missing_short_and_repeated_secrets_are_refused_without_being_repeated() -> None:
-    """The message names the variable and what is wrong, never the value."""
+    """Missing, short and repeated secrets are named with their problem, never their value."""
     wrong = fresh() | {"S3_SECRET_KEY": "", "MLFLOW_SECRET_KEY": "tiny-secret"}
     wrong["MLFLOW_JOBS_PASSWORD"] = wrong["MLFLOW_READER_PASSWORD"]
     done = check(**wrong)
@@ -58,7 +58,7 @@ def test_missing_short_and_repeated_secrets_are_refused_without_being_repeated()
 
 
 def test_an_open_address_needs_keys() -> None:
-    """Published to the network, the API must ask for a key."""
+    """A bind address other than loopback is rejected without API_KEYS."""
     opened = fresh() | {"BIND_ADDRESS": "192.0.2.7"}
     assert "API_KEYS" in check(**opened).stderr
     assert check(**opened | {"API_KEYS": "a-key-of-some-client"}).returncode == 0

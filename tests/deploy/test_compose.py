@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, closed by default, and in step with .env.example and the code."""
+"""docker-compose.yml: valid, closed by default, consistent with .env.example and the code."""
 
 import json
 import os
@@ -48,14 +48,14 @@ def example() -> dict[str, str]:
 
 
 def answers(client: list[str]) -> bool:
-    """Tell whether a compose client is installed; Docker itself may be there without it."""
+    """Return whether a compose client is installed; Docker may be installed without it."""
     if shutil.which(client[0]) is None:
         return False
     return subprocess.run([*client, "version"], capture_output=True).returncode == 0
 
 
 def config(folder: Path, env: str | None) -> subprocess.CompletedProcess[str]:
-    """Ask a compose client to read the file, with these lines as `.env`; skip without a client."""
+    """Run a compose client's `config` on the file, with this `.env`; skip without a client."""
     client = next((client for client in CLIENTS if answers(client)), None)
     if client is None:
         pytest.skip("no compose client (Debian: apt install docker-compose)")
@@ -69,7 +69,7 @@ def config(folder: Path, env: str | None) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_file_follows_the_compose_schema() -> None:
-    """The published schema of the Compose Specification accepts it."""
+    """The file is valid by the published schema of the Compose Specification."""
     if find_spec("check_jsonschema") is None:
         pytest.skip("no check-jsonschema, which brings the compose schema (pip install it)")
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
@@ -78,13 +78,13 @@ def test_the_file_follows_the_compose_schema() -> None:
 
 
 def test_a_compose_client_reads_it_and_publishes_on_loopback_only(tmp_path: Path) -> None:
-    """With the example's settings, API and MLflow are published on 127.0.0.1, nothing else is."""
+    """With the example's settings, only API and MLflow are published, on 127.0.0.1."""
     done = config(tmp_path, EXAMPLE.read_text())
     assert done.returncode == 0, done.stderr
     read = yaml.safe_load(done.stdout)["services"]
     assert set(read) >= (OURS | THEIRS) - OPTIONAL
     published = {name: s["ports"] for name, s in read.items() if s.get("ports")}
-    # An old client shows what a profile would start, too.
+    # An old client lists the services of profiles, too.
     assert set(published) - OPTIONAL == {"datathon-api", "mlflow"}
     for name, port in (("datathon-api", 8000), ("mlflow", 5000)):
         (found,) = published[name]
@@ -94,14 +94,14 @@ def test_a_compose_client_reads_it_and_publishes_on_loopback_only(tmp_path: Path
 
 
 def test_a_compose_client_stops_where_there_is_no_env_file(tmp_path: Path) -> None:
-    """No secret has a default: without `.env` nothing starts, and the message names the file."""
+    """Without `.env` the client fails and names .env.example, since no secret has a default."""
     done = config(tmp_path, None)
     assert done.returncode != 0
     assert ".env.example" in done.stderr
 
 
 def test_every_service_is_confined() -> None:
-    """Read-only root, no capability, no new privileges, limits; ours run as the image's user."""
+    """Each service has a read-only root, no privileges, a memory limit, and is not run as root."""
     found = services()
     assert set(found) == OURS | THEIRS
     for name, service in found.items():
@@ -119,7 +119,7 @@ def test_every_service_is_confined() -> None:
 
 
 def test_what_is_optional_needs_its_profile_and_stays_on_loopback() -> None:
-    """Nothing waits for charts, and no other host reaches them."""
+    """Optional services need a profile, no service depends on them, and they bind to loopback."""
     found = services()
     assert {name for name in found if found[name].get("profiles")} == OPTIONAL
     for name, service in found.items():
@@ -133,7 +133,7 @@ def test_what_is_optional_needs_its_profile_and_stays_on_loopback() -> None:
 
 
 def test_images_are_pinned_and_built_once() -> None:
-    """Foreign images have a version; ours are two: the proxy's, and one for all other services."""
+    """Third-party images have a version; ours are the proxy's, and one for all other services."""
     found = services()
     for name in THEIRS:
         assert re.search(r":v?\d+\.\d+", found[name]["image"]), name
@@ -149,11 +149,11 @@ def test_images_are_pinned_and_built_once() -> None:
 
 
 def test_nothing_starts_before_the_secrets_are_checked() -> None:
-    """Each service waits, by way of others, for `check` to end well."""
+    """Each service depends on the success of `check`, directly or through other services."""
     found = services()
 
     def reached(name: str) -> set[str]:
-        """Return all that a service waits for."""
+        """Return the direct and indirect dependencies of a service."""
         direct = set(found[name].get("depends_on", {}))
         return direct.union(*(reached(other) for other in direct))
 
@@ -165,12 +165,12 @@ def test_nothing_starts_before_the_secrets_are_checked() -> None:
 
 
 def test_servers_have_a_health_check() -> None:
-    """Each long-running server is probed; the scheduler and one-shots have nothing to ask."""
+    """The servers outside profiles have a health check, the proxy the same as its image."""
     found = services()
     assert {name for name in found if found[name].get("healthcheck", {}).get("test")} == {
         *("postgres", "s3", "mlflow", "datathon-api")
     }
-    # Podman's builds leave the image's out, so compose says the same.
+    # Podman's builds omit the image's health check, so compose repeats it.
     probe = found["datathon-api"]["healthcheck"]
     (line,) = re.findall("^HEALTHCHECK (.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert json.dumps(probe["test"][1:]) == line.partition("CMD ")[2]
@@ -179,12 +179,12 @@ def test_servers_have_a_health_check() -> None:
 
 
 def test_the_proxy_waits_for_no_mlflow() -> None:
-    """It starts from its local copy while MLflow, its database or its setup is broken."""
+    """The proxy depends on `check` only: it starts from its model cache without MLflow."""
     assert set(services()["datathon-api"]["depends_on"]) == {"check"}
 
 
 def test_the_database_is_dumped_then_upgraded_before_mlflow_starts() -> None:
-    """In this order; the dump knows no other network than the database's."""
+    """MLflow depends on the upgrade, that on the dump; both have the database's network only."""
     found = services()
     assert "upgrade" in found["mlflow"]["depends_on"]
     assert set(found["upgrade"]["depends_on"]) == {"dump"}
@@ -196,7 +196,7 @@ def test_the_database_is_dumped_then_upgraded_before_mlflow_starts() -> None:
 
 
 def test_variables_of_example_and_compose_are_the_same() -> None:
-    """What compose fills in is documented, and what is documented reaches a container."""
+    """Compose uses only variables of .env.example, and all of them except the listed ones."""
     text = COMPOSE.read_text(encoding="utf-8")
     used = set(re.findall(r"\$\{(\w+)", text))
     documented = set(example())
@@ -210,7 +210,7 @@ def test_variables_of_example_and_compose_are_the_same() -> None:
 
 
 def test_defaults_of_example_and_compose_are_the_same() -> None:
-    """A variable left out of `.env` means what .env.example shows."""
+    """A variable's default in compose is its value in .env.example."""
     text = COMPOSE.read_text(encoding="utf-8")
     shown = example()
     for name, default in set(re.findall(r"\$\{(\w+):-([^}]*)\}", text)):
@@ -218,14 +218,14 @@ def test_defaults_of_example_and_compose_are_the_same() -> None:
 
 
 def test_the_proxy_gets_every_setting_it_reads() -> None:
-    """No setting of the proxy is lost between `.env` and its container."""
+    """The environment of the proxy's container has every setting of the proxy."""
     read = {name.upper() for name in Settings.model_fields}
     assert len(read) > 15
     assert read <= set(services()["datathon-api"]["environment"])
 
 
 def test_secrets_go_only_where_they_are_used() -> None:
-    """The proxy may read the registry and no more; nobody but the server knows the database's."""
+    """Each password is passed only to `check` and its users, and no secret has a literal value."""
     found = {name: str(service.get("environment", {})) for name, service in services().items()}
     holders = {
         secret: {name for name, text in found.items() if f"${{{secret}:?" in text}
@@ -243,7 +243,7 @@ def test_secrets_go_only_where_they_are_used() -> None:
 
 
 def test_mlflow_reads_the_auth_settings_as_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key of the cache is one that MLflow knows, and the file holds no secret."""
+    """MLflow parses the cache's lifetime and permission, and the database URI has no password."""
     from mlflow.server.auth.config import read_auth_config
 
     monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", str(ROOT / "docker/basic_auth.ini"))
@@ -256,11 +256,11 @@ def test_mlflow_reads_the_auth_settings_as_meant(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_build_context_holds_no_data_and_no_secret() -> None:
-    """.dockerignore lets in named things only, and what the Dockerfile copies is among them."""
+    """The paths that .dockerignore allows are those that the Dockerfile copies, without `.env`."""
     rules = (ROOT / ".dockerignore").read_text().split()
     assert "*" in rules
     allowed = {rule[1:].removesuffix("/*.py") for rule in rules if rule.startswith("!")}
     assert ".env" not in allowed
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M)
-    # scripts/slim.py by its name, too: it runs before the rest of scripts/ is there.
+    # scripts/slim.py is also copied by itself: it runs in a stage without the rest of scripts/.
     assert {word for line in copied for word in line.split()} - {"scripts/slim.py"} == allowed

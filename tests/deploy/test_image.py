@@ -1,4 +1,4 @@
-"""The image's steps, executed without Docker: built from the lock, run without rights or a disk."""
+"""The image `app`, built from the lock without Docker, run unprivileged on a read-only root."""
 
 import json
 import os
@@ -23,7 +23,7 @@ ROW = {"temperature": 21.5, "pressure": 1003.25, "wear": 2}
 
 
 def why_not() -> str | None:
-    """Return why this machine cannot do it, or None."""
+    """Return why this machine cannot build and run the image, or None."""
     if os.getuid() != 0 or shutil.which("unshare") is None:
         return "needs root and unshare: it mounts an overlay and changes its root"
     with tempfile.TemporaryDirectory() as folder:
@@ -52,14 +52,14 @@ def volumes() -> list[str]:
 
 
 class Image:
-    """A built image; its processes run as its user in its sealed root."""
+    """A built image; its processes run as its user in its read-only root."""
 
     def __init__(self, namespace: int, facts: dict[str, Any]) -> None:
-        """Take the process that holds the namespace, and what the Dockerfile says."""
+        """Keep the process id of the namespace, and the Dockerfile's settings."""
         self.namespace, self.facts = namespace, facts
 
     def command(self, *words: str, **environ: str) -> list[str]:
-        """Return how to start a process in it."""
+        """Return the command line that runs a command in the image."""
         env = {**self.facts["env"], **environ}
         return [
             *("nsenter", "--target", str(self.namespace), "--mount"),
@@ -70,13 +70,13 @@ class Image:
         ]
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run a process in it to its end."""
+        """Run a command in the image to its end."""
         return subprocess.run(self.command(*words, **environ), capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    """Build the image once."""
+    """Yield the image, built once for the module."""
     with tempfile.TemporaryDirectory(prefix="image-") as folder:
         process = subprocess.Popen(
             [*NAMESPACE, sys.executable, str(DRIVER), folder, *volumes()],
@@ -95,7 +95,7 @@ def image() -> Iterator[Image]:
 
 
 def test_it_holds_no_installer_no_compiler_and_no_project_folder(image: Image) -> None:
-    """Only what was copied is there: no pip, no uv, no data, no secret, no model."""
+    """The image has no pip, uv, tests, data, models or `.env`, and the project is hidden."""
     assert image.run("python", "-c", "import pip").returncode
     assert image.run("/usr/local/bin/python", "-c", "import pip").returncode
     assert image.run("python", "-c", "import uv").returncode
@@ -109,7 +109,7 @@ def test_it_holds_no_installer_no_compiler_and_no_project_folder(image: Image) -
 
 
 def test_its_user_has_no_rights_and_its_root_is_read_only(image: Image) -> None:
-    """It runs as somebody else than root and can write to volumes and /tmp alone."""
+    """The image's user is not root and can write to the volumes and /tmp only."""
     assert image.run("id", "-u").stdout.strip() == "10001"
     for path in ("/app/x", "/opt/venv/x", "/etc/x", "/x"):
         assert image.run("touch", path).returncode, path
@@ -118,14 +118,14 @@ def test_its_user_has_no_rights_and_its_root_is_read_only(image: Image) -> None:
 
 
 def test_it_refuses_the_example_secrets(image: Image) -> None:
-    """The first container of docker-compose.yml ends with an error on them."""
+    """`check_secrets`, the first service of docker-compose.yml, fails on an example secret."""
     done = image.run("python", "-m", "scripts.check_secrets", POSTGRES_PASSWORD="change-me")
     assert done.returncode == 1
     assert "POSTGRES_PASSWORD ainda tem o valor de exemplo" in done.stderr
 
 
 def test_its_scheduler_and_server_programs_start(image: Image) -> None:
-    """What the other services run is in it, and can run without a place to write."""
+    """The commands of MLflow's server and of the scheduler start on the read-only root."""
     assert image.run("mlflow", "server", "--help").returncode == 0
     done = image.run("timeout", "--signal=INT", "8", "python", "-m", *CONSUMER)
     assert "drift diário" in done.stderr, done.stderr
@@ -135,7 +135,7 @@ CONSUMER = ("huey.bin.huey_consumer", "monitoring.routines.huey", "--workers", "
 
 
 def test_its_jobs_run_as_a_project_without_git(image: Image, mlflow_server: str) -> None:
-    """`mlflow run` reads a workbook and writes a dataset, both on a volume."""
+    """`mlflow run` without git reads a workbook and writes a dataset, both on a volume."""
     book, dataset = "data/processed/book.xlsx", "data/processed/book.parquet"
     made = image.run("python", "-m", "data.synthetic", "--students", "200", "--output", book)
     assert made.returncode == 0, made.stderr
@@ -151,7 +151,7 @@ def test_its_jobs_run_as_a_project_without_git(image: Image, mlflow_server: str)
 def test_its_proxy_answers_predict(
     image: Image, mlflow_server: str, register_version: Callable[..., int]
 ) -> None:
-    """The image's own command, on another port, serves the version that the registry names."""
+    """The image's own command serves the champion, passes its health check, logs and captures."""
     register_version("in-the-image")
     port = find_free_port()
     journal, store = "/data/journal", "/app/monitoring/inference_store"

@@ -1,4 +1,4 @@
-"""deploy/kubernetes: valid by Kubernetes' own schemas, confined, on the clock of the routines."""
+"""deploy/kubernetes: valid by Kubernetes' own schemas, confined, with the routines' schedules."""
 
 import shutil
 import subprocess
@@ -27,7 +27,7 @@ def documents() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def built() -> list[dict[str, Any]]:
-    """Return the resources as kustomize makes them."""
+    """Return the resources as kustomize renders them."""
     if shutil.which("kubectl") is None:
         pytest.skip("no kubectl, which brings kustomize")
     command = ["kubectl", "kustomize", str(FOLDER)]
@@ -37,7 +37,7 @@ def built() -> list[dict[str, Any]]:
 
 
 def validate(resource: dict[str, Any]) -> None:
-    """Hold a resource to the schema of its kind; a property that it lacks is an error."""
+    """Validate a resource by the schema of its kind; an unknown property is an error."""
     import kubernetes_validate  # type: ignore[import-not-found,unused-ignore]
 
     newest = kubernetes_validate.latest_version()
@@ -46,7 +46,7 @@ def validate(resource: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(not find_spec("kubernetes_validate"), reason="pip install kubernetes-validate")
 def test_the_files_follow_the_schemas() -> None:
-    """Each resource by itself; a misspelt property is seen."""
+    """Each resource as written is valid; one with a misspelt property is not."""
     for resource in documents():
         validate(resource)
     wrong = documents()[0]
@@ -57,13 +57,13 @@ def test_the_files_follow_the_schemas() -> None:
 
 @pytest.mark.skipif(not find_spec("kubernetes_validate"), reason="pip install kubernetes-validate")
 def test_what_kustomize_makes_follows_the_schemas(built: list[dict[str, Any]]) -> None:
-    """Patches, ConfigMap and labels included."""
+    """Each resource that kustomize renders is valid, with patches, ConfigMap and labels."""
     for resource in built:
         validate(resource)
 
 
 def test_every_pod_is_confined(built: list[dict[str, Any]]) -> None:
-    """As compose has it: no root, no writing beside its volumes, no capability, limits."""
+    """Each pod runs without root and capabilities, on a read-only root, with a memory limit."""
     pods = [pod for resource in built if (pod := pod_of(resource))]
     assert len(pods) == 2 + len(ROUTINES)
     for pod in pods:
@@ -84,7 +84,7 @@ def test_every_pod_is_confined(built: list[dict[str, Any]]) -> None:
 
 
 def pod_of(resource: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a resource's pod; None of one that has none."""
+    """Return a resource's pod spec; None if it has none."""
     spec = resource.get("spec", {})
     if resource["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]
@@ -93,7 +93,7 @@ def pod_of(resource: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def test_each_routine_has_its_cron_job() -> None:
-    """The same command at the same time; retraining is suspended, since a person decides it."""
+    """Each routine has a CronJob of its command and time; retraining is manual, so suspended."""
     jobs = {r["metadata"]["name"]: r["spec"] for r in documents() if r["kind"] == "CronJob"}
     assert jobs.pop("retrain")["suspend"] is True
     found = {
@@ -108,14 +108,14 @@ def test_each_routine_has_its_cron_job() -> None:
 
 
 def test_settings_are_those_of_the_code() -> None:
-    """A name that nobody reads would be a setting without effect."""
+    """Each name in the ConfigMap is a setting of the proxy; others would have no effect."""
     made = yaml.safe_load((FOLDER / "kustomization.yaml").read_text("utf-8"))
     given = {text.partition("=")[0] for text in made["configMapGenerator"][0]["literals"]}
     assert given - NOT_SETTINGS <= {name.upper() for name in Settings.model_fields}
 
 
 def test_what_prometheus_and_the_probes_ask_is_there() -> None:
-    """Paths that the proxy has, on the port that it listens at."""
+    """The probes request /health and /ready; Prometheus' annotation has the container's port."""
     (proxy,) = [r for r in documents() if r["kind"] == "StatefulSet"]
     template = proxy["spec"]["template"]
     container = template["spec"]["containers"][0]

@@ -1,4 +1,4 @@
-"""The proxy's image is small, and what is left in it answers, shows every page and captures."""
+"""The proxy's image is small, and still serves predictions and every page, and captures."""
 
 import io
 import os
@@ -44,13 +44,13 @@ PAGES = (
 )
 LISTS = {"SHEET_READER": "mlflow_project.lists", "PANEL_GROUP": "fase"}
 PYTHON_SLIM = 130_000_000
-"""Bytes of python:3.11-slim-bookworm, as its registry's clients show them."""
+"""Size of python:3.11-slim-bookworm in bytes, as clients of its registry report it."""
 AIM = 600_000_000
 
 
 @pytest.fixture(scope="module")
 def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an invented workbook."""
+    """Return the path of a synthetic workbook."""
     path = tmp_path_factory.mktemp("workbook") / "pede.xlsx"
     write_workbook(generate_workbook(300, 1), path)
     return path
@@ -58,7 +58,7 @@ def workbook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(mlflow_server: str, workbook: Path) -> str:
-    """Return the name of a model with a champion that takes what the workbook has."""
+    """Return the name of a model whose champion takes the workbook's columns."""
     return register_pede("slim-image", workbook)
 
 
@@ -73,7 +73,7 @@ def locked() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an environment of the locked packages alone, copied from this one, made slim."""
+    """Return a slimmed environment of only the locked packages, copied from this one."""
     folder = tmp_path_factory.mktemp("slim") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     (packages,) = folder.glob("lib/python3*/site-packages")
@@ -88,7 +88,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def size(folder: Path) -> int:
-    """Return the bytes of all files under a folder."""
+    """Return the total size in bytes of all files under a folder."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
 
 
@@ -99,7 +99,7 @@ def stored_rows(store: Path) -> int:
 
 @contextmanager
 def running(command: list[Any], port: int, environ: dict[str, str]) -> Iterator[str]:
-    """Run a proxy; yield its address once it has a model."""
+    """Run a proxy; yield its URL once it is ready."""
     process = subprocess.Popen(
         [*map(str, command), "--port", str(port)], cwd=ROOT, env=environ, start_new_session=True
     )
@@ -112,7 +112,7 @@ def running(command: list[Any], port: int, environ: dict[str, str]) -> Iterator[
 
 
 def use(url: str, workbook: Path) -> None:
-    """Ask for an answer with reasons, a list in Excel, and every page."""
+    """Request a prediction with explanation, a list in Excel, and every page."""
     asked = {"instances": [ROW], "explain": True}
     answer = httpx.post(f"{url}/predict", json=asked, timeout=30)
     assert answer.status_code == 200, answer.text
@@ -123,14 +123,14 @@ def use(url: str, workbook: Path) -> None:
     assert len(load_workbook(io.BytesIO(answer.content)).worksheets) > 1
     for page in PAGES:
         assert httpx.get(url + page, timeout=30).status_code == 200, page
-    # Counted by a process of its own, from what was captured.
+    # Counted from captured rows, by a separate process.
     eventually(lambda: "Pontuados em" in httpx.get(f"{url}/painel", timeout=30).text, 60)
 
 
 def test_the_locked_packages_made_slim_serve(
     environment: Path, model: str, mlflow_server: str, workbook: Path, bucket: str, tmp_path: Path
 ) -> None:
-    """Answers, lists and pages without MLflow's server, AWS' library and plots; captured in S3."""
+    """A slim environment without boto3, Flask and Matplotlib serves all and captures in S3."""
     assert size(environment) + PYTHON_SLIM + 10_000_000 < AIM
     python = environment / "bin/python"
     for name in ("boto3", "flask", "matplotlib"):
@@ -157,7 +157,7 @@ def test_the_locked_packages_made_slim_serve(
 
 @pytest.fixture
 def buildah(tmp_path: Path) -> Iterator[Buildah]:
-    """Yield a builder; its layers, some gigabytes, go with the test."""
+    """Yield a builder; its layers, several gigabytes, are removed after the test."""
     yield Buildah(tmp_path)
     shutil.rmtree(tmp_path / "root", ignore_errors=True)
 
@@ -166,7 +166,7 @@ def buildah(tmp_path: Path) -> Iterator[Buildah]:
 def test_buildah_builds_the_proxy_and_it_serves(
     buildah: Buildah, model: str, mlflow_server: str, workbook: Path
 ) -> None:
-    """The Dockerfile's own target, from the lock's hashes; small, without rights, serving."""
+    """The Dockerfile's target `proxy` is small and unprivileged, serves all and captures."""
     buildah.make_base()
     image = buildah.build(ROOT, "proxy")
     added = buildah.size(image) - buildah.size(BASE)

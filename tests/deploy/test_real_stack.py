@@ -1,7 +1,7 @@
-"""The stack of docker-compose.yml without containers: its commands, users and settings, for real.
+"""The stack of docker-compose.yml without containers, with its own commands, users and settings.
 
-PostgreSQL is real. The S3 API is moto's server, an emulator: it speaks S3's protocol over HTTP,
-keeps objects in memory and checks no signature.
+PostgreSQL is real. The S3 API is moto's server, an emulator: it implements S3's protocol over HTTP,
+keeps objects in memory and verifies no signature.
 """
 
 import re
@@ -33,16 +33,16 @@ FLIP_SECONDS = 90.0
 
 
 class Stack:
-    """The running services, and how to run a one-shot beside them."""
+    """The running services, and a runner of one-shot commands beside them."""
 
     def __init__(self, folder: Path, compose: Compose, s3: str) -> None:
-        """Remember where the project's copy is, and the object store's address."""
+        """Keep the folder of the project's copy, the services, and the object store's URL."""
         self.folder, self.compose, self.s3 = folder, compose, s3
         self.mlflow = f"http://{compose.addresses['mlflow:5000']}"
         self._stack = ExitStack()
 
     def start(self, service: str, command: list[str], url: str, **changes: str) -> None:
-        """Start a server with a service's environment; wait until `url` answers."""
+        """Start a server with a service's environment; wait until `url` returns 200."""
         with (self.folder / f"{service}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -67,7 +67,7 @@ class Stack:
         )
 
     def registry(self, *words: str, service: str = "retrain") -> str:
-        """Run a registry command, by default as the jobs' user; return what it says."""
+        """Run a registry command, by default as the jobs' user; return its output."""
         command = [sys.executable, "-m", "mlflow_project.registry", *words]
         return self.run(service, *command).stdout
 
@@ -78,7 +78,7 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Start PostgreSQL, the object store and MLflow; make buckets and users; train twice."""
+    """Yield the stack with PostgreSQL, the object store and MLflow running."""
     folder = tmp_path_factory.mktemp("real") / "project"
     copy_project(folder)
     env = new_env()
@@ -108,14 +108,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def trained(stack: Stack) -> Stack:
-    """Run `setup`, then `retrain` twice, as compose does; both versions are promoted."""
+    """Return the stack after compose's `setup` and two runs of `retrain`, both promoted."""
     done = stack.run("setup", *stack.compose.command("setup"))
     assert "criados agora: mlflow, jobs, reader" in done.stdout, done.stdout
     book = "data/raw/PEDE.xlsx"
     make = ("-m", "data.synthetic", "--students", "700", "--output", book)
     stack.run("retrain", sys.executable, *make)
     for release in ("v1.0.0", "v1.1.0"):
-        # Forced: the second time nothing has changed.
+        # Forced, since the data is unchanged the second time.
         done = stack.run("retrain", *stack.compose.command("retrain"), "-P", "force=true")
         assert f"{release} é a champion" in done.stdout, done.stdout[-3000:]
     return stack
@@ -123,7 +123,7 @@ def trained(stack: Stack) -> Stack:
 
 @pytest.fixture(scope="module")
 def proxies(trained: Stack) -> list[str]:
-    """Start two proxies of two workers each; they share the registry and the store alone."""
+    """Return the URLs of two proxies of two workers, which share only registry and store."""
     urls = []
     for number in (1, 2):
         port = find_free_port()
@@ -142,14 +142,14 @@ def proxies(trained: Stack) -> list[str]:
 
 
 def ask(url: str) -> str:
-    """Ask once, on a connection of its own; return the release that answered."""
+    """Send a request on a new connection; return the release that served it."""
     answer = httpx.post(f"{url}/predict", json={"instances": [ROW]}, timeout=20)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["model_version"])
 
 
 def workers_of(stack: Stack, number: int) -> set[str]:
-    """Return the processes that captured answers of a version, by the names of their files."""
+    """Return the ids of the processes that captured rows of a version, from file names."""
     files = [
         *(stack.folder / "monitoring/inference_store").glob("*.parquet"),
         *stack.folder.glob("proxy*/journal/*.jsonl"),
@@ -161,10 +161,10 @@ def workers_of(stack: Stack, number: int) -> set[str]:
 def test_one_flip_is_seen_by_every_worker_of_every_proxy(
     trained: Stack, proxies: list[str]
 ) -> None:
-    """Rollback by the jobs' user: within seconds all four workers answer by the old version."""
+    """After a rollback by the jobs' user all four workers serve the old version within 90 s."""
     assert {ask(url) for url in proxies for _ in range(20)} == {"v1.1.0"}
     told = trained.registry("rollback", "--reason", "exercício")
-    # How soon is tested where the machine does less beside it (tests/serving/test_flips.py).
+    # The lag is tested in tests/serving/test_flips.py, where fewer processes run beside it.
     deadline = time.monotonic() + FLIP_SECONDS
     while len(workers_of(trained, 1)) < 4:
         assert time.monotonic() < deadline, told
@@ -174,7 +174,7 @@ def test_one_flip_is_seen_by_every_worker_of_every_proxy(
 
 
 def test_artifacts_are_in_the_object_store_and_came_through_the_server(trained: Stack) -> None:
-    """The bucket holds both models; no client knows the object store's address."""
+    """The bucket holds both models; the jobs' environment has no S3 endpoint for MLflow."""
     s3 = boto3.client(
         "s3",
         endpoint_url=trained.s3,
@@ -188,7 +188,7 @@ def test_artifacts_are_in_the_object_store_and_came_through_the_server(trained: 
 
 
 def test_monitoring_works_as_the_jobs_user(trained: Stack, proxies: list[str]) -> None:
-    """The routine of the scheduler reads the store of both proxies and marks the version."""
+    """The drift report, run as the jobs' user, reads captured rows and prints a status."""
     served = {ask(url) for url in proxies}
     assert len(served) == 1
     time.sleep(1.5)
@@ -200,7 +200,7 @@ def test_monitoring_works_as_the_jobs_user(trained: Stack, proxies: list[str]) -
 
 
 def test_the_proxys_user_can_change_nothing(trained: Stack) -> None:
-    """Its credentials read the registry; promoting with them is refused."""
+    """The proxy's credentials can read the registry, but not promote or set an alias."""
     refused = ("promote", "--model_version", "v1.1.0")
     told = trained.registry(*refused, service="datathon-api")
     assert "erro" in told.lower(), told
@@ -218,7 +218,7 @@ def test_the_proxys_user_can_change_nothing(trained: Stack) -> None:
 
 
 def test_without_or_with_wrong_credentials_nothing_is_told(trained: Stack) -> None:
-    """The server answers 401; a proxy with a wrong password is not ready and says why."""
+    """MLflow returns 401; a proxy with a wrong password is not ready, and /health has the cause."""
     search = f"{trained.mlflow}/api/2.0/mlflow/registered-models/search"
     assert httpx.get(search).status_code == 401
     port = find_free_port()
@@ -242,13 +242,13 @@ def test_without_or_with_wrong_credentials_nothing_is_told(trained: Stack) -> No
 
 
 def test_a_foreign_host_header_is_refused(trained: Stack) -> None:
-    """`--allowed-hosts` keeps pages of other sites from reaching the server by DNS rebinding."""
+    """A foreign Host header gets 403 by `--allowed-hosts`, which prevents DNS rebinding."""
     url = f"{trained.mlflow}/api/2.0/mlflow/registered-models/search"
     assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 403
 
 
 def test_setup_run_again_makes_nothing_and_renews_passwords(trained: Stack) -> None:
-    """A second `up` changes nothing; a password changed in `.env` is taken over."""
+    """A second `setup` creates no user, and sets the password that was changed in `.env`."""
     search = f"{trained.mlflow}/api/2.0/mlflow/registered-models/search"
     usual = trained.compose.env["MLFLOW_READER_PASSWORD"]
     for password in ("another-password-of-the-reader", usual):
@@ -259,7 +259,7 @@ def test_setup_run_again_makes_nothing_and_renews_passwords(trained: Stack) -> N
 
 
 def test_a_backup_of_the_containers_comes_back(trained: Stack, proxies: list[str]) -> None:
-    """Dump, bucket, rows and journals in one archive; restored elsewhere, scores are the same."""
+    """A backup of database, bucket and store, restored elsewhere, yields the same scores."""
     asked = {"instances": [ROW]}
     before = httpx.post(f"{proxies[0]}/predict", json=asked, timeout=20).json()
     backups, dumps = trained.folder / "backups", trained.folder / "dumps"

@@ -1,4 +1,4 @@
-"""compose before MLflow: a dump of the database, then tables of an older release upgraded."""
+"""Compose's steps before MLflow: a dump of the database, then the upgrade of older tables."""
 
 import subprocess
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.deploy.stack import Compose
 
 
 def fill(uri: str) -> None:
-    """Leave tables as the release before MLflow's newest revision left them."""
+    """Create the tables of the revision before MLflow's newest one."""
     from alembic import command
     from mlflow.store.db.utils import _get_alembic_config
     from mlflow.store.tracking.dbmodels.initial_models import Base
@@ -30,7 +30,7 @@ def fill(uri: str) -> None:
 def test_an_empty_database_is_left_to_mlflow_and_a_newer_one_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is changed in either; the newest needs nothing."""
+    """Empty, newer and newest databases are unchanged; a newer one raises StartError."""
     uri = f"sqlite:///{tmp_path / 'x.db'}"
     assert upgrade(uri) is False
     engine = sqlalchemy.create_engine(uri)
@@ -54,7 +54,7 @@ def test_an_empty_database_is_left_to_mlflow_and_a_newer_one_refused(
 @pytest.mark.slow
 @pytest.mark.skipif(programs() is None, reason="needs PostgreSQL's programs (postgresql)")
 def test_a_dump_holds_what_was_there_and_the_tables_are_upgraded(tmp_path: Path) -> None:
-    """Compose's own dump command against a real server, five kept; then `mlflow db upgrade`."""
+    """Compose's dump command keeps five dumps; the upgrade then reaches the newest revision."""
     with postgres("mlflow", "secret") as address:
         host, _, port = address.partition(":")
         uri = f"postgresql+psycopg2://mlflow:secret@{address}/mlflow"
