@@ -1,4 +1,4 @@
-"""Environments of the peers, one each, since their dependencies conflict with ours and mutually."""
+"""Environments of the peers, one each, since their dependencies conflict (also with ours)."""
 
 import hashlib
 import subprocess
@@ -79,7 +79,7 @@ def environment(peer: str) -> Path:
 
 def _environment(name: str, wanted: Sequence[str | Path]) -> Path:
     folder = PEERS / name
-    # Marks compiled bytecode, too: without it each start would compile its imports.
+    # Marks an installation with bytecode, without which each start would compile its imports.
     ready = folder / "compiled"
     if ready.exists():
         return folder

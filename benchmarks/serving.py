@@ -112,7 +112,7 @@ def say(text: str) -> None:
 def _start_all(
     stack: contextlib.ExitStack, uri: str, folder: Path, row: Any
 ) -> tuple[list[tuple[Server, Any]], dict[str, str]]:
-    """Start all servers; return those that run with their processes, and the others' reasons.
+    """Start all servers; return running ones with their processes, and why others are skipped.
 
     Turns follow this order, in which servers that are compared most closely are adjacent.
     """

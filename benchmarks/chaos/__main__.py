@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pace", type=float, default=3.0, help="seconds between kills, and flips")
     parser.add_argument("--json", type=Path, help="write what was found here, too")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends child processes, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that clean-up runs
     for name in ("OMP_NUM_THREADS", "MLFLOW_DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
     found = run(60 * options.minutes, options.seed, options.pace)

@@ -98,7 +98,7 @@ class Account:
             self.person += 1
 
     def erasable(self) -> list[int]:
-        """Return the earlier persons without requests in flight and without a done erasure."""
+        """Return earlier persons without requests in flight whose erasure is not done."""
         with self._lock:
             return [
                 person

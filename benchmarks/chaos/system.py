@@ -189,7 +189,7 @@ class System:
             watch.start()
 
     def _wait_for_port(self) -> None:
-        """Wait while workers of a killed master finish accepted requests and hold the port."""
+        """Wait while workers of a killed master, finishing accepted requests, hold the port."""
         until = time.monotonic() + _START_SECONDS
         while _accepts(self.port) and time.monotonic() < until:
             time.sleep(0.2)

@@ -101,7 +101,7 @@ def test_a_compose_client_stops_where_there_is_no_env_file(tmp_path: Path) -> No
 
 
 def test_every_service_is_confined() -> None:
-    """Each service has a read-only root, no privileges, a memory limit, and is not run as root."""
+    """Each service has a read-only root, no privileges, a memory limit; ours the image's user."""
     found = services()
     assert set(found) == OURS | THEIRS
     for name, service in found.items():
