@@ -2,14 +2,14 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests start hundreds of processes: what they import is compiled once, wherever that is switched off.
+# Tests start hundreds of processes: bytecode is written even if the environment disables it.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest
-# Beside two cores: half of what these tests take is waiting for a process, a server or a deadline.
+# More than two cores would suggest: half of the tests' time is waiting for processes and deadlines.
 WORKERS ?= 4
 
-# make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: make passes on what it is
-# given; an exported variable comes next, then .env.
+# make up API_PORT=8001 MLFLOW_PORT=5001 HOST=127.0.0.1 SOURCE=path/to/PEDE.xlsx: variables of the command
+# line come first, then exported ones, then .env.
 
 .PHONY: help up test test-fast test-slow test-all spark check format lock audit messages bench-serving bench-models bench-drift bench-growth chaos clean clean-all backup restore services
 help: ## this list

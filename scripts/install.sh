@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Install one lock file into .venv, made if it is missing. What fails is said in one line.
+# Install one lock file into .venv, created if it is missing. A failure is reported in one line.
 set -u -o pipefail
 python=$1 lock=$2
 
 fail() { echo "erro / error: $1" >&2; exit 1; }
 
-# How many of the lock's packages pip has taken up so far, from pip's own lines.
+# Print how many of the lock's packages pip has collected so far, parsed from pip's output.
 progress() {
   local last=$'\n'
   [ -t 1 ] && last=$'\r'
@@ -28,7 +28,7 @@ fi
 echo "→ installing $lock (a few minutes the first time)"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# No look at what packages ask for: the lock has all of it, less what pyproject.toml leaves out.
+# --no-deps: the lock has all dependencies, except those that pyproject.toml excludes by override.
 if ! .venv/bin/python -m pip install --progress-bar off --disable-pip-version-check --no-deps --require-hashes \
      -r "$lock" 2>&1 | tee "$log" | progress; then
   cause=$(grep -m1 -E '^ *ERROR' "$log" || tail -n 1 "$log")

@@ -42,7 +42,7 @@ function take(line) {
 
 async function send(file) {
   const year = at("year").value;
-  // Not relative: the page's address may hold user and key, which no fetch may.
+  // Absolute, since a relative URL would inherit credentials of the page's URL, which fetch rejects.
   const query = year ? "?year=" + encodeURIComponent(year) : "";
   const address = location.origin + location.pathname + query;
   const headers = { "Content-Type": texts.kind, Accept: texts.stream };
