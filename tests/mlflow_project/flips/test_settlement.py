@@ -91,7 +91,7 @@ def test_anothers_flip_under_way_is_left_alone(
     two_versions.set_alias(names.PREVIOUS, 1)
     assert main(["list"]) == 0
     assert capsys.readouterr().err == ""
-    with pytest.raises(Refused, match="elsewhere.* está mudando a champion"):
+    with pytest.raises(Refused, match=r"elsewhere.* está mudando a champion"):
         promotion.promote(two_versions, "v1.1.0", "me too")
     two_versions.set_alias(names.CHAMPION, 2)
     ledger.close(begun)
