@@ -184,7 +184,6 @@ def test_artifacts_are_in_the_object_store_and_came_through_the_server(trained: 
     )
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket="mlflow")["Contents"]]
     assert len([key for key in keys if key.endswith("/model.skops")]) == 2
-    assert not any("S3_ENDPOINT" in name for name in trained.compose.environment("retrain"))
 
 
 def test_monitoring_works_as_the_jobs_user(trained: Stack, proxies: list[str]) -> None:
