@@ -1,4 +1,4 @@
-"""The inference store as monitoring reads it: every answered row of one version exactly once."""
+"""Reading of the inference store: every served row of one version exactly once."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def read(folder: Path, *, days: int = 7, features: Mapping[str, str] = FEATURES)
 
 
 def test_journals_and_parquet_give_the_same_rows(writer: Any) -> None:
-    """A journal and the file it becomes are read alike: features and score, in order, typed."""
+    """A journal and its Parquet file yield equal, typed rows in order: features and score."""
     journal = writer.journal(ROWS)
     captures, before = read(writer.folder)
     assert before == ROWS
@@ -47,7 +47,7 @@ def test_journals_and_parquet_give_the_same_rows(writer: Any) -> None:
 
 
 def test_a_journal_beside_its_parquet_counts_once(writer: Any) -> None:
-    """Between writing the Parquet file and removing the journal nothing is counted twice."""
+    """Rows of a journal that exists beside its Parquet file are counted once."""
     writer.parquet(writer.journal(ROWS), keep_journal=True)
     writer.journal(ROWS[:5])
     captures, rows = read(writer.folder)
@@ -57,7 +57,7 @@ def test_a_journal_beside_its_parquet_counts_once(writer: Any) -> None:
 def test_a_journal_converted_while_reading_is_read_once(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A journal that vanishes between its listing and its reading is found as Parquet."""
+    """A journal that is converted after it was listed is read from its Parquet file."""
     import core.captured.sources as module
 
     genuine = module.read_whole
@@ -73,7 +73,7 @@ def test_a_journal_converted_while_reading_is_read_once(
 
 
 def test_a_truncated_last_line_is_left_out(writer: Any) -> None:
-    """What was being written when the process died was never answered."""
+    """A truncated last line is skipped: the process ended before it sent that response."""
     journal = writer.journal(ROWS)
     journal.write_bytes(journal.read_bytes()[:-7])
     captures, _ = read(writer.folder)
@@ -81,7 +81,7 @@ def test_a_truncated_last_line_is_left_out(writer: Any) -> None:
 
 
 def test_only_the_versions_own_answers_in_the_window(writer: Any) -> None:
-    """Other versions, other models, shadow scores and older rows are left out."""
+    """Rows of other versions and models, shadow scores and older rows are left out."""
     for options in (
         {"number": 2},
         {"model": "outro"},
@@ -96,7 +96,7 @@ def test_only_the_versions_own_answers_in_the_window(writer: Any) -> None:
 
 
 def test_what_a_list_was_answered_counts_as_any_answer(writer: Any) -> None:
-    """Rows of the role `batch`, in a journal and in Parquet: a list is answers too."""
+    """Rows of the role `batch` (scored lists) count, in journals and in Parquet files."""
     writer.journal(ROWS[:5], role="batch")
     writer.parquet(writer.journal(ROWS[5:9], role="batch"))
     writer.journal(ROWS[9:11])
@@ -105,7 +105,7 @@ def test_what_a_list_was_answered_counts_as_any_answer(writer: Any) -> None:
 
 
 def test_versions_with_other_columns_share_a_store(writer: Any) -> None:
-    """A file of a version that has other features does not disturb."""
+    """A file of a version with other features does not affect the rows of this one."""
     other = type(writer)(writer.folder, {"speed": "double"})
     other.parquet(other.journal([{"speed": 1.0, "score": 0.1}], number=2))
     writer.parquet(writer.journal(ROWS))
@@ -114,14 +114,14 @@ def test_versions_with_other_columns_share_a_store(writer: Any) -> None:
 
 
 def test_an_absent_store_is_empty(tmp_path: Path) -> None:
-    """No folder, no rows, no error."""
+    """A store without a folder yields no rows and raises no error."""
     captures, rows = read(tmp_path / "nowhere")
     assert rows == []
     assert captures.n_requests == 0
 
 
 def test_a_damaged_journal_is_named_without_its_values(writer: Any) -> None:
-    """Neither a broken line nor a value of another type is quoted; other journals are read."""
+    """Journals with a broken line or a wrong type are reported by name only; others are read."""
     writer.journal(ROWS)
     broken = writer.journal(ROWS)
     broken.write_bytes(broken.read_bytes() + b'["segredo", broken\n')
@@ -135,7 +135,7 @@ def test_a_damaged_journal_is_named_without_its_values(writer: Any) -> None:
 
 
 def test_journals_may_lie_elsewhere(writer: Any, tmp_path: Path) -> None:
-    """Where the journals were moved out of the store, they are read from there."""
+    """Journals in a folder outside the store are read from that folder."""
     journal = writer.journal(ROWS)
     elsewhere = tmp_path / "elsewhere"
     journal.parent.rename(elsewhere)
@@ -146,12 +146,12 @@ def test_journals_may_lie_elsewhere(writer: Any, tmp_path: Path) -> None:
 
 
 def scored(entity: str | None, score: float) -> dict[str, Any]:
-    """Return a row of an entity."""
+    """Return a scored row of an entity."""
     return {"temperature": 1.0, "pressure": None, "wear": 1.0, "score": score, "entity": entity}
 
 
 def test_the_latest_row_of_each_entity_counts(writer: Any) -> None:
-    """Ten scorings of one entity are one row, the last, across files; rows without one all stay."""
+    """Only the latest row of each entity counts, across files; rows without an entity all count."""
     for hours in range(10, 0, -1):
         rows = [scored("a", hours / 10), scored(None, 0.5)]
         journal = writer.journal(rows, age=timedelta(hours=hours))
@@ -165,7 +165,7 @@ def test_the_latest_row_of_each_entity_counts(writer: Any) -> None:
 
 
 def test_only_the_versions_own_scorings_in_the_window_compete(writer: Any) -> None:
-    """A later answer of another version, or one before the window, takes no row's place."""
+    """Rows of another version or before the window do not replace an entity's latest row."""
     writer.parquet(writer.journal([scored("a", 0.1)], age=timedelta(days=9)))
     writer.parquet(writer.journal([scored("a", 0.2)], age=timedelta(days=2)))
     writer.parquet(writer.journal([scored("a", 0.3)], number=2))
@@ -176,7 +176,7 @@ def test_only_the_versions_own_scorings_in_the_window_compete(writer: Any) -> No
 def test_without_entities_nothing_is_read_twice(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store without entities does not pay for telling them apart."""
+    """A store without entities is read in one pass, without `LatestPerEntity`."""
     import core.captured.reader as module
 
     monkeypatch.setattr(module, "LatestPerEntity", lambda: pytest.fail("looked for entities"))
@@ -187,7 +187,7 @@ def test_without_entities_nothing_is_read_twice(
 
 
 def test_extra_columns_come_along(writer: Any) -> None:
-    """Columns of the store may be asked for beside features and score."""
+    """Columns of the store can be requested besides features and score."""
     writer.parquet(writer.journal([{**scored("a", 0.9), "label": 1}]))
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=1), now)
@@ -198,7 +198,7 @@ def test_extra_columns_come_along(writer: Any) -> None:
 
 
 def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are open at once: every row, in order, and a damaged file left out."""
+    """With one open file at a time, rows and order are the same and a damaged file is left out."""
     files = [
         writer.parquet(writer.journal([scored(f"{name}{i}", 0.5) for i in range(3)]))
         for name in "abc"
@@ -219,11 +219,11 @@ def test_many_files_are_read_a_few_at_a_time(writer: Any, monkeypatch: pytest.Mo
 def test_latest_per_entity_equals_a_dictionary(
     fold: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often the state is folded, the kept rows are those a plain loop keeps."""
+    """For any fold size the kept rows equal those of a plain loop over a dictionary."""
     monkeypatch.setattr("core.captured.latest._FOLD_ROWS", fold)
     rng = np.random.default_rng(3)
     stamps = rng.integers(0, 50, 600)
-    # Pseudonyms have 64 digits; shorter and mixed lengths go another way.
+    # Pseudonyms have 64 digits; texts of other lengths are hashed by pandas.
     names = [
         None if rng.random() < 0.2 else f"{rng.integers(0, 40):0{width - i % 3 // 2}x}"
         for i, _ in enumerate(stamps)
@@ -244,7 +244,7 @@ def test_latest_per_entity_equals_a_dictionary(
 def test_a_file_replaced_between_the_passes_is_said(
     writer: Any, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """Finding the latest takes a second pass; where it meets other rows, the command ends."""
+    """Raise StoreChanged where a file is replaced between the two passes that entities need."""
     path = writer.parquet(writer.journal([scored(name, 0.5) for name in "abc"]))
     genuine = LatestPerEntity.kept
 
@@ -259,7 +259,7 @@ def test_a_file_replaced_between_the_passes_is_said(
 
 
 def test_files_of_other_days_and_versions_are_not_opened(writer: Any) -> None:
-    """A name tells day and version: what cannot hold a row of the selection costs nothing."""
+    """Files whose names state another day or version than the selection are not opened."""
     writer.parquet(writer.journal(ROWS))
     for stem in ("20200101T000000.000000Z-v1-x", f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-v2-x"):
         (writer.folder / f"{stem}.parquet").write_bytes(b"not opened, so never missed")
@@ -268,7 +268,7 @@ def test_files_of_other_days_and_versions_are_not_opened(writer: Any) -> None:
 
 
 def test_rows_before_and_after_the_period_was_stored(writer: Any) -> None:
-    """A file without the column `period` is read beside one with it, its periods null."""
+    """A file without the column `period` yields null periods beside a file that has it."""
     old = writer.parquet(writer.journal(ROWS[:2]))
     pq.write_table(pq.read_table(old).drop_columns(["period"]), old)
     writer.parquet(writer.journal([{**ROWS[2], "period": 2024}]))
@@ -281,7 +281,7 @@ def test_rows_before_and_after_the_period_was_stored(writer: Any) -> None:
 
 
 def test_probabilities_of_classes_are_null_in_files_written_before_them(writer: Any) -> None:
-    """Journals and Parquet files with and without the columns are read side by side."""
+    """Files written without columns of class probabilities yield nulls beside files with them."""
     kept = probability_columns(3)
     writer.parquet(writer.journal(ROWS[:5], age=timedelta(hours=3)))
     writer.journal(ROWS[5:10], age=timedelta(hours=3))

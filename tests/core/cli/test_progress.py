@@ -1,4 +1,4 @@
-"""What whoever waits is told: steps, a bar, and where the time went."""
+"""Progress output of commands: steps, a bar, and each step's share of the time."""
 
 import time
 
@@ -21,7 +21,7 @@ def test_clock_adds_up_steps_and_gives_shares() -> None:
 
 
 def test_a_step_that_fails_is_counted_too() -> None:
-    """The time until the failure is part of the whole."""
+    """A step that raises is recorded, with the time until the exception."""
     clock = Clock()
     with pytest.raises(KeyError), clock.step("read"):
         raise KeyError
@@ -29,7 +29,7 @@ def test_a_step_that_fails_is_counted_too() -> None:
 
 
 def test_into_a_file_the_bar_is_written_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """No line before it is full, one then, without carriage returns."""
+    """In a file the bar is one line, written when it is full, without carriage returns."""
     bar = Bar("famílias", 3)
     bar.tick()
     bar.tick()
@@ -42,7 +42,7 @@ def test_into_a_file_the_bar_is_written_once(capsys: pytest.CaptureFixture[str])
 def test_on_a_terminal_the_bar_is_rewritten(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every piece shows at once, over the same line."""
+    """On a terminal each tick rewrites the same line."""
     import sys
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

@@ -1,4 +1,4 @@
-"""What is described from outside, laid over the contract that a signature amounts to."""
+"""Descriptions from outside a version, merged into the contract derived from its signature."""
 
 import pytest
 
@@ -13,7 +13,7 @@ PLAIN = contract_of_version(
 
 
 def test_a_threshold_makes_a_score_of_an_output() -> None:
-    """Before, outputs are only named; then there are score and label."""
+    """A threshold in the description turns named outputs into a score and a label."""
     assert PLAIN.outputs
     contract = completed(PLAIN, {"threshold": 0.4, "positive_class": 0, "entity": "cpf"})
     assert (contract.outputs, contract.threshold, contract.positive_class) == ((), 0.4, 0)
@@ -22,7 +22,7 @@ def test_a_threshold_makes_a_score_of_an_output() -> None:
 
 
 def test_features_get_units_ranges_and_values() -> None:
-    """Names and types stay the signature's."""
+    """Units, ranges and values are added; names and types stay those of the signature."""
     known = {
         "features": {"age": {"unit": "years", "min": 0, "max": 120}, "plan": {"values": ["a"]}}
     }
@@ -44,7 +44,7 @@ def test_features_get_units_ranges_and_values() -> None:
     ],
 )
 def test_what_cannot_be_served_is_refused(known: dict[str, object]) -> None:
-    """What the version's files say is not contradicted, and no contract becomes invalid."""
+    """Fields that contradict the version's files or make a contract invalid are rejected."""
     with pytest.raises(ContractError):
         completed(PLAIN, known)
 
@@ -70,21 +70,21 @@ def test_what_cannot_be_served_is_refused(known: dict[str, object]) -> None:
 def test_a_value_of_another_kind_is_refused_by_its_field(
     known: dict[str, object], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Anybody may write a description: a text never passes for true, nor for a list of letters."""
+    """A value of the wrong type is rejected by its field; no text becomes a boolean or a list."""
     monkeypatch.setenv("APP_LANGUAGE", "en")
     with pytest.raises(ContractError, match=told):
         completed(PLAIN, known)
 
 
 def test_nothing_known_changes_nothing() -> None:
-    """The contract of a signature with every type comes back as it was."""
+    """An empty description leaves a contract with features of every type unchanged."""
     columns = [{"name": each, "type": each, "required": False} for each in FEATURE_TYPES]
     plain = contract_of_version(3, "v1.0.0", {}, columns, None)
     assert completed(plain, {}) == plain
 
 
 def test_descriptions_add_up() -> None:
-    """The newer wins, field by field of each feature; equal ones have one digest."""
+    """The newer description wins per field of each feature; the digest ignores their order."""
     first = {"threshold": 0.4, "features": {"age": {"unit": "years", "min": 0}}}
     both = merged(first, {"threshold": 0.5, "features": {"age": {"min": 1}}})
     assert both == {"threshold": 0.5, "features": {"age": {"unit": "years", "min": 1}}}
@@ -93,7 +93,7 @@ def test_descriptions_add_up() -> None:
 
 
 def test_a_tag_that_is_no_digest_leads_nowhere() -> None:
-    """A tag can be set by anyone who reaches MLflow."""
+    """A tag that is no digest is rejected, since anyone with access to MLflow can set tags."""
     for text in ("../../etc/passwd", "", "ABCDEF0123456789", "0" * 17):
         with pytest.raises(ContractError):
             artifact_of(text)

@@ -1,4 +1,4 @@
-"""Which changes of a contract break clients, and which do not."""
+"""Contract changes that break clients, and changes that do not."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def changed(**fields: object) -> Feature:
     ],
 )
 def test_what_breaks_nobody(new: ModelContract) -> None:
-    """Wider, more, reordered, retold: a client of the old one goes on as before."""
+    """Wider ranges, added features or values, another order or description are compatible."""
     assert incompatible_changes(OLD, new) == []
 
 
@@ -54,5 +54,5 @@ def test_what_breaks_nobody(new: ModelContract) -> None:
     ],
 )
 def test_what_breaks_a_client(new: ModelContract, said: str) -> None:
-    """Each change alone is found, and said in words."""
+    """Each incompatible change is reported as one sentence."""
     assert incompatible_changes(OLD, new) == [said]

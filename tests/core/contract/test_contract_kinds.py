@@ -1,4 +1,4 @@
-"""A stated contract with a value of the wrong kind is refused, and the refusal names the field."""
+"""A contract with a value of the wrong type is rejected with an error that names the field."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ CONTRACT = ModelContract("v1.0.0", (Feature("age", min=0, max=120),), "churn", 0
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(change: dict[str, Any], named: str) -> None:
-    """None of them is silently taken for something else."""
+    """A value of the wrong type is not coerced; the error names its field."""
     with pytest.raises(ContractError, match=named if named != "contract" else None):
         ModelContract.from_dict({**CONTRACT.to_dict(), **change})
 
@@ -61,13 +61,13 @@ def test_a_value_of_the_wrong_kind_is_named(change: dict[str, Any], named: str) 
     ],
 )
 def test_a_field_too_many_or_too_few_is_named(change: dict[str, Any], told: str) -> None:
-    """In the reader's language, and not in Python's words about its own functions."""
+    """Unknown and missing fields are reported in the configured language, not as a TypeError."""
     with pytest.raises(ContractError, match=f"^{told}$"):
         ModelContract.from_dict({**CONTRACT.to_dict(), **change})
 
 
 def test_a_contract_without_what_it_needs_names_that() -> None:
-    """All of it at once; what is no object at all is said to be none."""
+    """All missing fields are reported at once; a value that is no object is reported as such."""
     with pytest.raises(ContractError, match=r"^falta: features, release, target, threshold$"):
         ModelContract.from_dict({})
     with pytest.raises(ContractError, match=r"^o contrato deve ser um objeto$"):
@@ -75,5 +75,5 @@ def test_a_contract_without_what_it_needs_names_that() -> None:
 
 
 def test_what_is_written_is_read() -> None:
-    """The kinds accept whatever `to_dict` writes."""
+    """`from_dict` accepts the output of `to_dict`."""
     assert ModelContract.from_dict(CONTRACT.to_dict()).features == CONTRACT.features

@@ -23,7 +23,7 @@ TINY = build_contract(Kind("v1.0.0", 0.5, 0, 400), 0.25)
 
 
 def code_accepts(data: dict[str, Any]) -> bool:
-    """Tell whether the code reads a contract."""
+    """Return whether the code accepts a contract."""
     try:
         ModelContract.from_dict(data)
     except ContractError:
@@ -32,7 +32,7 @@ def code_accepts(data: dict[str, Any]) -> bool:
 
 
 def test_the_schema_lists_what_the_code_knows() -> None:
-    """Fields, types and reserved names, each from the table that the code uses."""
+    """Fields, types and reserved names of the schema equal the tables of the code."""
     Draft202012Validator.check_schema(SCHEMA)
     feature = SCHEMA["$defs"]["feature"]["properties"]
     assert SCHEMA["properties"].keys() == {one.name for one in fields(ModelContract)}
@@ -54,7 +54,7 @@ def test_the_schema_lists_what_the_code_knows() -> None:
     ],
 )
 def test_what_the_code_writes_fits_the_schema(contract: ModelContract) -> None:
-    """And reads back as it was."""
+    """A contract written by the code is valid in the schema and reads back equal."""
     data = contract.to_dict()
     VALIDATOR.validate(data)
     assert ModelContract.from_dict(data) == contract
@@ -104,7 +104,7 @@ def contracts(draw: st.DrawFn) -> ModelContract:
 @given(contracts())
 @settings(max_examples=100, deadline=None)
 def test_whatever_can_be_served_fits_the_schema(contract: ModelContract) -> None:
-    """And is read back as it was written."""
+    """Any contract that can be served is valid in the schema and reads back equal."""
     data = contract.to_dict()
     VALIDATOR.validate(data)
     assert ModelContract.from_dict(data) == contract
@@ -127,7 +127,7 @@ VALUES = st.one_of(
 @given(st.data())
 @settings(max_examples=400, deadline=None)
 def test_a_changed_field_is_judged_alike(data: st.DataObject) -> None:
-    """Any value in any field, an unknown field, a missing one: refused by both or by none."""
+    """The code accepts nothing that the schema rejects, and rejects more only across fields."""
     broken = json.loads(json.dumps(TINY.to_dict()))
     place = data.draw(st.sampled_from(["contract", "feature", "example"]))
     target = {"contract": broken, "feature": broken["features"][0], "example": broken["example"]}
@@ -142,7 +142,7 @@ def test_a_changed_field_is_judged_alike(data: st.DataObject) -> None:
     features = broken["features"] if isinstance(broken.get("features"), list) else []
     told = [one.get("name") for one in features if isinstance(one, dict)]
     if fits and not code_accepts(broken):
-        # What no schema of one field can say, and the schema's description does.
+        # Rules across fields, which the schema states only in its description.
         example = broken.get("example") or {}
         bounds = [(one.get("min"), one.get("max")) for one in features]
         assert (
@@ -155,7 +155,7 @@ def test_a_changed_field_is_judged_alike(data: st.DataObject) -> None:
 
 
 def test_the_schemas_description_names_its_own_limits() -> None:
-    """Contracts that only the code refuses."""
+    """Contracts that break rules across fields pass the schema and are rejected by the code."""
     first, *_ = TINY.to_dict()["features"]
     for change in (
         {"features": [first, {**first, "unit": "K"}]},

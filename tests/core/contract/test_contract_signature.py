@@ -1,4 +1,4 @@
-"""A contract derived from a signature, and the optional part that the contract grew for it."""
+"""Contracts derived from an MLflow signature, and the contract's optional `outputs`."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def tensor(dtype: str, *shape: int) -> dict[str, Any]:
 
 
 def test_types_names_and_required_are_taken_over() -> None:
-    """Nothing is invented: no range, no unit, null only where the column may be absent."""
+    """Features have no range and no unit, and are nullable only where the column is optional."""
     inputs = [column("float", "a b"), column("integer", "n", required=False)]
     contract = contract_of_version(7, None, {}, inputs, [tensor("float64", -1)])
     assert contract.features == (
@@ -33,7 +33,7 @@ def test_types_names_and_required_are_taken_over() -> None:
     ("tagged", "release"), [("v1.2.3", "v1.2.3"), ("newest", "v0.0.7"), ("", "v0.0.7")]
 )
 def test_only_a_release_names_a_release(tagged: str, release: str) -> None:
-    """A tag of another form is no release."""
+    """A tag of another form is ignored; the version number then gives the release."""
     assert contract_of_version(7, tagged, {}, [column("long", "n")], None).release == release
 
 
@@ -54,13 +54,13 @@ def test_outputs_bear_the_schemas_names(outputs: Any, names: tuple[str, ...]) ->
 
 
 def test_a_matrix_has_numbered_columns() -> None:
-    """A tensor of known width is that many required numbers."""
+    """A tensor of known width becomes that many features with numbered names."""
     contract = contract_of_version(1, None, {}, [tensor("float64", -1, 3)], None)
     assert contract.feature_names == ("x0", "x1", "x2")
 
 
 def test_any_name_is_a_features() -> None:
-    """Numbers of frames made from arrays, none at all, an empty one, and the store's own."""
+    """Integer, missing, empty and reserved column names are valid names of features."""
     names = (0, "", "score", "1st", "😀", "x" * 300)
     inputs = [{**column("double", None), "name": name} for name in names]
     contract = contract_of_version(1, None, {}, inputs, None)
@@ -81,13 +81,13 @@ def test_any_name_is_a_features() -> None:
     ],
 )
 def test_what_no_flat_row_holds_is_refused(inputs: Any) -> None:
-    """Binary columns, nested tensors and names of control characters end in a ContractError."""
+    """Binary columns, nested tensors and names with control characters raise ContractError."""
     with pytest.raises(ContractError):
         contract_of_version(1, None, {}, inputs, None)
 
 
 def test_outputs_survive_the_registry_and_leave_other_contracts_as_they_were() -> None:
-    """Plain data comes back; a contract with a score writes and digests what it always did."""
+    """`outputs` round-trips; contracts without it keep their serialised form and digest."""
     scored = ModelContract("v1.0.0", (Feature("a"),), "t", 0.5)
     assert "outputs" not in scored.to_dict()
     assert scored.digest() == "b44dc5f2574283c6"

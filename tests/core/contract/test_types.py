@@ -1,4 +1,4 @@
-"""The one table of types: each name means the same where it is used."""
+"""The table of feature types: one meaning in Python, Arrow, pandas and MLflow."""
 
 from datetime import datetime
 
@@ -22,7 +22,7 @@ VALUES = {
 
 @pytest.mark.parametrize("kind", FEATURE_TYPES)
 def test_a_value_survives_each_of_its_types(kind: str) -> None:
-    """Arrow, pandas with and without nulls, and back to the Python type."""
+    """A value survives conversion to Arrow and pandas, with and without nulls."""
     known, value = FEATURE_TYPES[kind], VALUES[kind]
     assert type(value) is known.python
     assert pa.array([value, None], ARROW_TYPES[kind]).to_pylist() == [value, None]
@@ -34,14 +34,14 @@ def test_a_value_survives_each_of_its_types(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FEATURE_TYPES)
 def test_signatures_are_read_back(kind: str) -> None:
-    """MLflow's name of a column, and the kind of a tensor's dtype, lead to the type."""
+    """MLflow's column types and dtypes of tensors map back to the feature type."""
     assert {of_mlflow(name) for name in FEATURE_TYPES[kind].mlflow} == {kind}
     if FEATURE_TYPES[kind].tensor:
         assert of_tensor(np.dtype(FEATURE_TYPES[kind].pandas).name) == kind
 
 
 def test_what_no_flat_row_holds_has_no_type() -> None:
-    """Bytes and objects are refused, not guessed; so are dates in a tensor."""
+    """Bytes, objects, and dates in a tensor map to no type."""
     assert [of_mlflow(name) for name in ("binary", "array", "")] == [None] * 3
     assert [of_tensor(name) for name in ("object", "complex64", "<U3", "datetime64[ns]", "")] == [
         None
@@ -49,7 +49,7 @@ def test_what_no_flat_row_holds_has_no_type() -> None:
 
 
 def test_every_column_of_the_store_has_an_arrow_type() -> None:
-    """Columns besides the features are of the same types, and times."""
+    """Every column of the store besides the features has an Arrow type."""
     kinds = {*LEADING_COLUMNS.values(), *TRAILING_COLUMNS.values()}
     assert kinds <= ARROW_TYPES.keys()
     assert LEADING_COLUMNS["period"] == "long"

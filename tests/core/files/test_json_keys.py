@@ -1,4 +1,4 @@
-"""JSON from outside: each key of an object once."""
+"""Rejection of repeated keys in JSON objects from outside."""
 
 import json
 
@@ -8,7 +8,7 @@ from core.files.json_keys import RepeatedKey, each_once
 
 
 def test_objects_are_read_as_ever_and_a_second_key_is_named_with_its_place() -> None:
-    """At any depth; its message holds no key, which may be a value in a key's place."""
+    """A repeated key at any depth is an error without the key in its text: it may be a value."""
     text = '{"a": {"b": [1, {"c": null}]}, "c": 2}'
     assert json.loads(text, object_pairs_hook=each_once) == json.loads(text)
     with pytest.raises(RepeatedKey) as caught:

@@ -1,4 +1,4 @@
-"""Temporary folders of processes that are gone, and the folder of a user's locks."""
+"""Temporary folders of ended processes, and the folder of a user's locks."""
 
 import os
 import stat
@@ -24,7 +24,7 @@ with scratch_folder(sys.argv[1]) as folder:
 
 
 def hold(folder: Path, kind: str = "version") -> tuple[subprocess.Popen[str], Path]:
-    """Return a process that holds a scratch folder of a temporary folder, and its scratch."""
+    """Return a process that holds a scratch folder below `folder`, and that scratch folder."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, kind],
         cwd=ROOT,
@@ -41,7 +41,7 @@ def hold(folder: Path, kind: str = "version") -> tuple[subprocess.Popen[str], Pa
 
 @pytest.mark.parametrize("kind", ["version", "scratch", "serving-workers", "evidence"])
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, kind: str) -> None:
-    """SIGKILL leaves the folder; a new process removes it, and nothing of living ones or others."""
+    """A new process removes the folder of a killed one, and no folder of live ones or others."""
     dead, left = hold(tmp_path, kind)
     living, kept = hold(tmp_path)
     dead.kill()
@@ -50,7 +50,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, kind:
     for path in theirs:
         path.mkdir(mode=0o700)
         os.utime(path, (0, 0))
-    fresh = tmp_path / "version-abcdefgh"  # may be one that is being made just now
+    fresh = tmp_path / "version-abcdefgh"  # may be one that is not locked yet
     fresh.mkdir(mode=0o700)
     assert left.exists()
     last, _made = hold(tmp_path)
@@ -66,7 +66,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, kind:
 
 
 def test_a_scratch_folder_is_gone_after_its_block() -> None:
-    """Whatever ends the block."""
+    """The folder is removed when its block ends, also by an exception."""
     with pytest.raises(ValueError, match="x"), scratch_folder() as folder:
         (folder / "file").write_text("rows")
         raise ValueError("x")
@@ -76,7 +76,7 @@ def test_a_scratch_folder_is_gone_after_its_block() -> None:
 def test_locks_lie_where_no_other_user_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the home, mode 0700 whatever it was; without a home, in the temporary folder."""
+    """Locks are in the home with mode 0700; without a home, in the temporary folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = lock_folder()
     assert folder.is_relative_to(tmp_path)

@@ -1,4 +1,4 @@
-"""A file is whole or not there; who dies while writing it leaves nothing in the way."""
+"""Atomic file writes and file locks, also after exceptions and killed processes."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ with replacing(Path(sys.argv[1])) as path:
 
 
 def test_only_owner_and_group_read_what_is_written(tmp_path: Path) -> None:
-    """File and every folder that had to be made, whatever umask lets others read."""
+    """The file has mode 0640 and every created folder 0750, also under umask 022."""
     target = tmp_path / "a" / "b" / "report.html"
     before = os.umask(0o022)
     try:
@@ -38,7 +38,7 @@ def test_only_owner_and_group_read_what_is_written(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
-    """Neither half a file nor a trace of it."""
+    """An exception in the block keeps the old content and leaves no temporary file."""
     target = tmp_path / "x"
     target.write_text("old")
     with pytest.raises(ZeroDivisionError), replacing(target) as path:
@@ -48,7 +48,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
-    """What it left is written anew by the next one, whole."""
+    """The temporary file of a killed writer is truncated and reused by the next writer."""
     target = tmp_path / "x"
     command = [sys.executable, "-c", WRITER, str(target)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -63,7 +63,7 @@ def test_a_killed_writer_is_in_nobodys_way(tmp_path: Path) -> None:
 
 
 def test_writers_of_one_file_take_turns(tmp_path: Path) -> None:
-    """Whatever of many writers comes last, the file is one writer's, and nothing is left beside."""
+    """With concurrent writers the file is one writer's, and no temporary file is left."""
     target = tmp_path / "x"
 
     def write(letter: str) -> None:
@@ -83,7 +83,7 @@ def test_writers_of_one_file_take_turns(tmp_path: Path) -> None:
 
 
 def test_a_killed_owner_frees_its_lock(tmp_path: Path) -> None:
-    """A lock is held while its process lives, and by nobody afterwards."""
+    """A lock is held while its process runs, and released when the process is killed."""
     path = tmp_path / "lock"
     code = (
         "import sys, time; from pathlib import Path; from core.files.locks import locked\n"

@@ -1,4 +1,4 @@
-"""Journals become Arrow tables: quickly where a line is also CSV, exactly in every case."""
+"""Journals read as Arrow tables: by the CSV reader where lines allow it, exactly in every case."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ def journal(path: Path, rows: list[Any], tail: bytes = b"") -> Path:
 def test_every_value_comes_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any]
 ) -> None:
-    """Whatever text, number or null: the table holds what a plain JSON reader finds."""
+    """For any text, number or null the table equals the rows of a plain JSON reader."""
     path = journal(tmp_path_factory.mktemp("journals") / "j.jsonl", rows)
     table = pa.concat_tables(read_tables(path))
     _, expected = read_journal(path)
@@ -57,7 +57,7 @@ def test_every_value_comes_back_as_it_was_written(
 
 @pytest.mark.parametrize("text", ["plain", 'a "quoted" word', "null", "a, b", "maçã"])
 def test_both_ways_agree(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The quick way takes lines without escapes, and gives what the plain way gives."""
+    """The CSV path is taken only for lines without escapes, and equals the JSON path."""
     row = ["id", 0, 1_700_000_000_000_000, None, 2024, 0.1, -3, True, text, 1e-300, 1, 0.5, 12.25]
     path = journal(tmp_path / "j.jsonl", [row, row])
     quick = pa.concat_tables(read_tables(path))
@@ -68,7 +68,7 @@ def test_both_ways_agree(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_large_journal_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables are bounded, their rows complete and in order, half a last line left out."""
+    """A large journal yields bounded tables: all rows in order, no truncated last line."""
     monkeypatch.setattr(journal_tables, "BLOCK_BYTES", 10_000)
     rows = [["r", n, 1, None, None, 0.5, n, False, "x", 0.5, 1, 0.5, 1.0] for n in range(2_000)]
     tables = list(read_tables(journal(tmp_path / "j.jsonl", rows, b'["half')))
@@ -89,7 +89,7 @@ def test_a_large_journal_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, damage: bytes) -> None:
-    """A complete line that is no row of the header is an error with its number, never a guess."""
+    """A complete line that does not fit the header raises FileDamaged with its line number."""
     row = ["r", 0, 1, None, 2024, 0.5, 0, False, "x", 0.5, 1, 0.5, 1.0]
     tail = damage + json.dumps(row).encode() + b"\n"
     path = journal(tmp_path / "j.jsonl", [row, row], tail)
@@ -98,7 +98,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_a_journal_without_rows_has_no_tables(tmp_path: Path) -> None:
-    """Neither an empty file, nor half a header, nor a header alone makes any."""
+    """An empty file, a truncated header, and a header without a complete row yield no tables."""
     path = tmp_path / "j.jsonl"
     for content in (b"", HEADER.to_line()[:-1], HEADER.to_line(), HEADER.to_line() + b"[1"):
         path.write_bytes(content)

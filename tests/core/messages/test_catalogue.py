@@ -1,4 +1,4 @@
-"""Every string that people read has a translation; the compiled catalogue is the current one."""
+"""Every user-visible string has a translation, and the compiled catalogue is up to date."""
 
 import ast
 import re
@@ -66,7 +66,7 @@ def _plain(text: Any) -> Msgid:
 
 
 def test_every_string_is_translated(extracted: set[Msgid]) -> None:
-    """A string without a translation, or one that no code shows any more, fails."""
+    """Every marked string has a translation, and every translation belongs to a marked string."""
     known = translations(read(f"{DOMAIN}.po", read_po))
     new, gone = extracted - known.keys(), known.keys() - extracted
     assert not new, "run `make messages` and translate the new strings"
@@ -78,7 +78,7 @@ def test_every_string_is_translated(extracted: set[Msgid]) -> None:
 def test_serving_and_monitoring_tell_of_no_children(
     package: str, by_package: dict[str, set[Msgid]]
 ) -> None:
-    """Any model's pages, errors and reports: rows and entities, in both languages."""
+    """No message of these packages has a word of the school domain, in either language."""
     school = re.compile(r"crian[çc]|alun[oa]|estudant|escol|\bfases?\b|child|student|school|pupil")
     known = translations(read(f"{DOMAIN}.po", read_po))
     assert len(by_package[package]) > 50
@@ -92,37 +92,37 @@ def _each(text: Msgid) -> tuple[str, ...]:
 
 
 def test_the_compiled_catalogue_is_the_current_one() -> None:
-    """`messages.mo` holds what `messages.po` says."""
+    """`messages.mo` has the same translations as `messages.po`."""
     compiled = translations(read(f"{DOMAIN}.mo", read_mo))
     assert compiled == translations(read(f"{DOMAIN}.po", read_po)), "run `make messages`"
 
 
 def test_a_translation_names_the_facts_of_its_source() -> None:
-    """A fact that is left out or misspelt would be an error when the message is shown."""
+    """A translation has the placeholders of its source; else formatting it would fail."""
     for source, target in translations(read(f"{DOMAIN}.po", read_po)).items():
         known = set().union(*map(fields, _each(source)))
-        # A singular may say "one" where the plural gives the number.
+        # A singular may omit the number that the plural states.
         optional = {"n"} if isinstance(source, tuple) else set()
         for text in _each(target):
             assert known - optional <= fields(text) <= known, source
 
 
 def fields(text: str) -> set[str]:
-    """Return the names between braces."""
+    """Return the placeholder names of a format string."""
     return {name for _text, name, _spec, _conversion in string.Formatter().parse(text) if name}
 
 
 def test_no_message_hides_in_an_f_string() -> None:
-    """Babel does not read f-strings, warns of one beside it, and wants one literal.
+    """Each message is one literal: Babel reads no f-strings and warns of one in a call.
 
-    Facts are given to the message: `format` behind it would fail on what a translation leaves out.
+    Facts are arguments of the call: `.format` on its result would skip the language's formats.
     """
     wrong = [where for package in PACKAGES for where in _unseen(ROOT / package)]
     assert not wrong
 
 
 def test_a_call_gives_the_facts_that_its_message_names() -> None:
-    """One that is missing or misspelt would be a KeyError where the message is shown."""
+    """Each call passes exactly its message's placeholders; a missing one would raise KeyError."""
     wrong = [where for package in PACKAGES for where in _without_facts(ROOT / package)]
     assert not wrong
 
@@ -134,7 +134,7 @@ def _without_facts(folder: Path) -> Iterator[str]:
                 continue
             given = {keyword.arg for keyword in node.keywords}
             told = [one.value for one in node.args if isinstance(one, ast.Constant)]
-            # What `N_` marks, or `**facts` fills in, is known only where it runs.
+            # Facts of `N_` messages and of `**facts` are known only at run time.
             if node.func.id == "N_" or None in given:  # type: ignore[attr-defined]
                 continue
             counted = {"n"} if node.func.id == "ngettext" else set()  # type: ignore[attr-defined]
@@ -165,7 +165,7 @@ def _unseen(folder: Path) -> Iterator[str]:
 
 
 def test_the_language_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Portuguese unless `APP_LANGUAGE` says English; floats are written as the language does."""
+    """Portuguese unless `APP_LANGUAGE` is `en`; numbers are formatted for the language."""
     monkeypatch.delenv("APP_LANGUAGE", raising=False)
     assert _("Green") == "Verde"
     assert ngettext("{n} day", "{n} days", 1234) == "1.234 dias"

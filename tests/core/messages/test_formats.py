@@ -1,4 +1,4 @@
-"""Numbers, shares and times are written as the reader's language does."""
+"""Numbers, shares and times are formatted for the configured language."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from core.pages.templates import environment
 
 
 def test_words_and_numbers_are_portuguese() -> None:
-    """Decimal commas, plain units, no rounding to a flattering 100 %."""
+    """Numbers have decimal commas and units; a share below 1 is never rounded to 100 %."""
     assert (number(1234.5, 1), number(None), number(-0.001, 2)) == ("1.234,5", "–", "0,00")
     assert (percent(1.0), percent(0.0), percent(0.98765, 2)) == ("100 %", "0 %", "98,77 %")
     found = [decimal(value) for value in (0.25, -3.0, 1234567.0, 20_231_115.0, 1e20)]
@@ -30,7 +30,7 @@ def test_words_and_numbers_are_portuguese() -> None:
     [("UTC0", "25/11/2026 12:00 UTC"), ("<-03>3", "25/11/2026 09:00 UTC-03:00")],
 )
 def test_a_time_names_its_zone(zone: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the machine's zone, as people write it."""
+    """A time is written in the machine's time zone, with its offset from UTC."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", zone)
         time.tzset()
@@ -42,7 +42,7 @@ def test_a_time_names_its_zone(zone: str, text: str, monkeypatch: pytest.MonkeyP
 def test_a_template_escapes_translates_and_formats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Facts cannot become markup; an unknown name is an error, not nothing."""
+    """A template escapes and formats its values; an undefined name raises an error."""
     (tmp_path / "page.html").write_text('{{ _("Alias {alias}", alias=who) }} {{ share|percent }}')
     (tmp_path / "bad.html").write_text("{{ nobody }}")
     page = environment(tmp_path).get_template("page.html")
@@ -61,5 +61,5 @@ def test_a_template_escapes_translates_and_formats(
     ],
 )
 def test_a_fraction_kept_as_text_is_written_as_people_do(kept: str, written: str) -> None:
-    """Counts, digests, releases and whatever is no number stay as they are."""
+    """A decimal point becomes a comma; counts, releases and other texts stay unchanged."""
     assert decimal_text(kept) == written

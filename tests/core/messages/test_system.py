@@ -1,4 +1,4 @@
-"""What the operating system says is told in the reader's language."""
+"""Reasons of operating system errors are reported in the configured language."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ PACKAGES = ("core", "mlflow_project", "serving", "monitoring", "data", "scripts"
 def test_a_command_refused_by_the_system_speaks_portuguese(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line with the path and the reason; in English where that was chosen."""
+    """An OSError is reported with path and reason, in Portuguese or, if configured, English."""
     monkeypatch.delenv("APP_LANGUAGE", raising=False)
     work = (tmp_path / "absent" / "file").read_bytes
     assert run_command(lambda: len(work())) == 1
@@ -30,7 +30,7 @@ def test_a_command_refused_by_the_system_speaks_portuguese(
     "name", ["EACCES", "EADDRINUSE", "EADDRNOTAVAIL", "EISDIR", "EMFILE", "ENOSPC", "EROFS"]
 )
 def test_usual_reasons_are_translated(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of a full disk, a missing right, a taken port."""
+    """Common errors, as of a full disk, a missing permission or a port in use, are translated."""
     number = getattr(errno, name)
     monkeypatch.setenv("APP_LANGUAGE", "en")
     english = system_reason(OSError(number, os.strerror(number)))
@@ -40,14 +40,14 @@ def test_usual_reasons_are_translated(name: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_unusual_reason_is_told_as_it_is() -> None:
-    """In the system's words, or by its class where it has none; never as nothing."""
+    """An unknown error keeps the system's text, or its class name where it has none."""
     assert system_reason(OSError(errno.EXDEV, "Invalid cross-device link")).startswith("Invalid")
     assert system_reason(PermissionError("no folder")) == "PermissionError"
 
 
 def test_nobody_shows_the_systems_own_words() -> None:
-    """They are English in every language."""
+    """`strerror`, which is English in every language, is read only where it is translated."""
     files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     asking = [p for p in files if ".strerror" in p.read_text("utf-8")]
     here = [ROOT / "core/cli/arguments.py", ROOT / "core/messages/system.py"]
-    assert sorted(asking) == here  # the first only asks whether there is a reason
+    assert sorted(asking) == here  # the first only checks that a reason exists

@@ -1,4 +1,4 @@
-"""Metrics against hand-counted answers and scikit-learn's, with weights and without."""
+"""Metrics compared with hand-computed values and scikit-learn, weighted and unweighted."""
 
 import math
 import re
@@ -61,7 +61,7 @@ def scikit_learns(target: np.ndarray, scores: np.ndarray, flagged: np.ndarray) -
 @settings(deadline=None)
 @given(ROWS, st.floats(0, 1))
 def test_metrics_equal_scikit_learns(rows: list[tuple[bool, float]], threshold: float) -> None:
-    """Ties, one class, nothing flagged: the same number, or undefined on both sides."""
+    """Metrics equal scikit-learn's, or are undefined in both: with ties, one class, no flag."""
     target, scores = (np.array(column, float) for column in zip(*rows, strict=True))
     flagged = scores >= threshold
     found = metrics(target, scores, flagged)
@@ -78,7 +78,7 @@ def test_the_same_rows_judged_twice_do_not_change(
 ) -> None:
     """Training's value and monitoring's estimate are equal to the last bit, in any order of rows.
 
-    ECE was once computed in two ways: "changes" of up to 0.07 at 60 rows where nothing had changed.
+    ECE computed in two ways once gave differences of up to 0.07 on 60 unchanged rows.
     """
     shuffled = list(rows)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
@@ -94,7 +94,7 @@ def test_the_same_rows_judged_twice_do_not_change(
 
 
 def test_a_resample_has_the_metrics_of_its_rows() -> None:
-    """Rows counted twice, or not at all, and many ties: equal to the metrics of repeated rows."""
+    """Metrics of weighted rows equal those of repeated rows, with zero weights and many ties."""
     rng = np.random.default_rng(0)
     target = rng.integers(0, 2, 150)
     scores = np.round(np.clip(0.3 * target + 0.7 * rng.random(150), 0, 1), 1)
@@ -109,7 +109,7 @@ def test_a_resample_has_the_metrics_of_its_rows() -> None:
 
 
 def test_calibration_error_by_hand_and_by_simulation() -> None:
-    """Two bins off by 0.1 and 0.35, weighed by rows; nearly 0 where outcomes follow the scores."""
+    """Bins off by 0.1 and 0.35 give their row-weighted mean; calibrated scores give nearly 0."""
 
     def error(target: np.ndarray, scores: np.ndarray) -> float:
         return metrics(target, scores, scores >= 0.5)["ece"]
@@ -127,7 +127,7 @@ def test_calibration_error_by_hand_and_by_simulation() -> None:
 @settings(deadline=None)
 @given(ROWS)
 def test_the_error_is_what_the_bins_show(rows: list[tuple[bool, float]]) -> None:
-    """The table of a report adds up to the number beside it."""
+    """The ECE equals the row-weighted error of the bins in a report's table."""
     target, scores = (np.array(column, float) for column in zip(*rows, strict=True))
     bins = calibration(target.astype(int), scores)
     assert sum(b.n for b in bins) == len(rows)
@@ -137,7 +137,7 @@ def test_the_error_is_what_the_bins_show(rows: list[tuple[bool, float]]) -> None
 
 
 def test_intervals_hold_the_metrics() -> None:
-    """The value of each is the metric of all rows, and lies inside its interval."""
+    """Each interval contains its metric, which is computed on all rows."""
     rng = np.random.default_rng(0)
     target = rng.integers(0, 2, 150)
     scores = np.round(np.clip(0.3 * target + 0.7 * rng.random(150), 0, 1), 1)
@@ -150,7 +150,7 @@ def test_intervals_hold_the_metrics() -> None:
 
 
 def test_an_interval_of_roc_auc_covers_the_truth() -> None:
-    """Normal scores one sd apart have the area Φ(1/√2); about 95 % of the intervals cover it."""
+    """Normal scores one sd apart have the AUC Φ(1/√2); most of 40 intervals (95 %) cover it."""
     from scipy.stats import norm
 
     truth, covered = norm.cdf(1 / np.sqrt(2)), 0
@@ -164,13 +164,13 @@ def test_an_interval_of_roc_auc_covers_the_truth() -> None:
 
 
 def test_what_the_rows_do_not_define_has_no_interval() -> None:
-    """Nobody flagged: there is no precision, and every other metric has its interval."""
+    """With no row flagged precision has no interval, and every other metric but ECE has one."""
     found = metric_intervals(TARGET, SCORES, 2.0, 0)
     assert set(metrics(TARGET, SCORES, SCORES >= 2.0)) - set(found) == {"ece", "precision"}
 
 
 def test_metrics_of_flags_are_named() -> None:
-    """Another threshold changes these and no other."""
+    """Exactly the metrics marked `of_labels` change with the threshold."""
     low, high = metrics(TARGET, SCORES, SCORES >= 0.1), metrics(TARGET, SCORES, SCORES >= 0.6)
     assert {name for name in low if low[name] != high[name]} == {
         name for name, metric in METRICS.items() if metric.of_labels
@@ -178,7 +178,7 @@ def test_metrics_of_flags_are_named() -> None:
 
 
 def test_label_metrics_by_hand() -> None:
-    """Three of four found with one false alarm: the ratios follow from the counts."""
+    """Three of four positives found and one false positive give the expected ratios."""
     metrics = label_metrics(TARGET, SCORES >= 0.6)
     assert metrics["recall"] == 3 / 4
     assert metrics["precision"] == 3 / 4
@@ -188,7 +188,7 @@ def test_label_metrics_by_hand() -> None:
 
 
 def test_nothing_flagged_and_nobody_at_risk_give_zero_not_an_error() -> None:
-    """Empty denominators are 0."""
+    """Precision without flags and recall without positives are 0."""
     assert label_metrics(TARGET, np.zeros(10, bool))["precision"] == 0
     assert label_metrics(np.zeros(10), np.ones(10, bool))["recall"] == 0
 
@@ -202,7 +202,7 @@ def test_score_metrics_by_hand() -> None:
 
 
 def test_no_other_room_asks_scikit_learn_for_a_metric() -> None:
-    """Two definitions agree until one of them changes; plots take whole curves, not metrics."""
+    """No metric is imported from scikit-learn, so each has one definition; curves may be."""
     asking = re.compile(r"\w+_score\b|brier_score_loss|log_loss")
     for package in ("core", "mlflow_project", "monitoring", "serving"):
         for path in (ROOT / package).rglob("*.py"):
@@ -213,6 +213,6 @@ def test_no_other_room_asks_scikit_learn_for_a_metric() -> None:
 
 
 def test_one_class_is_an_error() -> None:
-    """A window with one class has no ROC-AUC; that is said, not returned as a number."""
+    """Score metrics of rows with one class raise ValueError instead of returning a number."""
     with pytest.raises(ValueError, match="one class"):
         score_metrics(np.ones(5), np.linspace(0, 1, 5), 0.5)

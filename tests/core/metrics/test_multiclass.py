@@ -1,4 +1,4 @@
-"""Metrics of several classes are scikit-learn's."""
+"""Multiclass metrics equal scikit-learn's."""
 
 import math
 
@@ -18,7 +18,7 @@ ROWS = st.lists(st.tuples(*[st.integers(0, CLASSES - 1)] * 2), min_size=1, max_s
 @given(ROWS, st.integers(0, 2**16))
 @settings(deadline=None)
 def test_metrics_are_those_of_scikit_learn(rows: list[tuple[int, int]], seed: int) -> None:
-    """Also where classes are missing on either side."""
+    """Metrics equal scikit-learn's, also where classes are missing in targets or predictions."""
     target, answered = np.array(rows).T
     probabilities = np.random.default_rng(seed).dirichlet(np.ones(CLASSES), len(rows))
     found = values_of(statistics(target, answered, CLASSES, probabilities), len(rows))
@@ -34,7 +34,7 @@ def test_metrics_are_those_of_scikit_learn(rows: list[tuple[int, int]], seed: in
 
 
 def test_a_weight_of_two_is_the_row_twice() -> None:
-    """What every statistic of weighted rows promises."""
+    """In every statistic a row of weight two counts as the row twice."""
     rng = np.random.default_rng(0)
     target, answered = rng.integers(0, CLASSES, (2, 30))
     counts = rng.integers(0, 3, 30)
@@ -46,7 +46,7 @@ def test_a_weight_of_two_is_the_row_twice() -> None:
 
 
 def test_the_same_rows_judged_twice_do_not_change() -> None:
-    """To the last bit, in any order of rows."""
+    """Estimates are equal to the last bit for any order of rows."""
     rng, settled = np.random.default_rng(5), {"resamples": 2, "seed": 0, "confidence": 0.9}
     for rows in (2, 7, 60, 999):
         target, answered = rng.integers(0, CLASSES, (2, rows))
@@ -59,7 +59,7 @@ def test_the_same_rows_judged_twice_do_not_change() -> None:
 
 
 def test_without_probabilities_there_is_no_log_loss() -> None:
-    """Estimates of the rest have intervals that hold the value."""
+    """Log loss is absent without probabilities; other estimates lie in their intervals."""
     rng = np.random.default_rng(1)
     target = rng.integers(0, 3, 200)
     answered = np.where(rng.random(200) < 0.8, target, 0)

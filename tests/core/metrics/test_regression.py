@@ -1,4 +1,4 @@
-"""Metrics of numbers foretold are scikit-learn's, and an interval holds the truth."""
+"""Regression metrics equal scikit-learn's, and intervals contain the true value."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ NUMBERS = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 3))
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=40))
 @settings(deadline=None)
 def test_metrics_are_those_of_scikit_learn(rows: list[tuple[float, float]]) -> None:
-    """Whatever the rows; R² is not defined where all outcomes are one."""
+    """Metrics equal scikit-learn's for any rows; R² is undefined where all outcomes are equal."""
     target, foretold = np.array(rows).T
     found = metrics(target, foretold)
     assert found["mae"] == pytest.approx(mean_absolute_error(target, foretold))
@@ -30,7 +30,7 @@ def test_metrics_are_those_of_scikit_learn(rows: list[tuple[float, float]]) -> N
 
 
 def test_a_weight_of_two_is_the_row_twice() -> None:
-    """What every statistic of weighted rows promises."""
+    """In every statistic a row of weight two counts as the row twice."""
     rng = np.random.default_rng(0)
     target, foretold = rng.normal(size=(2, 30))
     counts = rng.integers(0, 3, 30)
@@ -45,7 +45,7 @@ def test_a_weight_of_two_is_the_row_twice() -> None:
 def test_the_same_rows_judged_twice_do_not_change(
     rows: list[tuple[float, float]], random: Any
 ) -> None:
-    """To the last bit, in any order of rows."""
+    """Metrics and estimates are equal to the last bit for any order of rows."""
     shuffled = list(rows)
     random.shuffle(shuffled)
     found = []
@@ -57,7 +57,7 @@ def test_the_same_rows_judged_twice_do_not_change(
 
 
 def test_bands_tell_where_the_bias_is() -> None:
-    """High values are foretold too high, low ones right; every row is in one band."""
+    """A bias of high predictions shows in the upper bands only; every row is in one band."""
     foretold = np.random.default_rng(1).uniform(0, 100, 1000)
     target = np.where(foretold > np.quantile(foretold, 0.8), foretold - 10, foretold)
     found = bands(target, foretold)
@@ -68,7 +68,7 @@ def test_bands_tell_where_the_bias_is() -> None:
 
 
 def test_intervals_hold_the_value() -> None:
-    """And shrink with the rows."""
+    """The interval contains the true MAE and narrows as the rows increase."""
     rng = np.random.default_rng(2)
     widths = []
     for rows in (50, 800):

@@ -1,4 +1,4 @@
-"""Intervals against theory and simulation."""
+"""Intervals compared with theory and simulation."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from core.metrics.resampling import Interval, bootstrap, difference, wilson
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
-    """The same flags on the same resamples: the interval is exactly zero wide."""
+    """The difference of a model from itself has an interval of width zero."""
     target = np.array([0, 1, 1, 0, 1] * 20)
     flagged = np.array([True, True, False, False, True] * 20)
     same = bootstrap(difference(f2_of(target, flagged), f2_of(target, flagged)), 100, 0)
@@ -16,7 +16,7 @@ def test_a_model_does_not_differ_from_itself() -> None:
 
 
 def test_the_interval_of_a_proportion_is_the_textbooks() -> None:
-    """Recall of 0.8 on 400 positives: value ± 1.96 sqrt(p q / n)."""
+    """A recall of 0.8 on 400 positives has the interval value ± 1.96 sqrt(p q / n)."""
     target = np.ones(400, int)
     found = bootstrap(recall_of(target, np.arange(400) < 320), 400, 0)
     half = 1.96 * np.sqrt(0.8 * 0.2 / 400)
@@ -26,7 +26,7 @@ def test_the_interval_of_a_proportion_is_the_textbooks() -> None:
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """Two models differ by 0.1 in true recall: 95 % of the intervals hold it (± 3.5 points)."""
+    """A true difference of 0.1 in recall lies in 95 % of the intervals (± 3.5 points)."""
     rng = np.random.default_rng(1)
     held = 0
     for seed in range(200):
@@ -40,7 +40,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
 
 
 def test_an_undefined_statistic_is_an_error() -> None:
-    """No positives: no recall; no rows: nothing at all."""
+    """Recall without positives, and any statistic without rows, raises ValueError."""
     with pytest.raises(ValueError, match="undefined"):
         bootstrap(recall_of(np.zeros(5, int), np.ones(5, bool)), 5, 0)
     with pytest.raises(ValueError, match="at least one row"):
@@ -48,7 +48,7 @@ def test_an_undefined_statistic_is_an_error() -> None:
 
 
 def test_wilson_against_its_known_value() -> None:
-    """Ten of a hundred: 5.52 % to 17.44 % (Newcombe 1998); none of ten ends at 27.8 %."""
+    """Ten of a hundred: 5.52 % to 17.44 % (Newcombe 1998); none of ten: at most 27.8 %."""
     found = wilson(10, 100)
     assert (found.low, found.high) == pytest.approx((0.0552, 0.1744), abs=1e-4)
     assert wilson(0, 10).high == pytest.approx(0.2775, abs=1e-4)

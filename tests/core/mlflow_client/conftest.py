@@ -1,4 +1,4 @@
-"""Wrong servers that a test may start."""
+"""Fixtures that start faulty servers."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from tests.wrong_servers import Serve, WrongServer
 
 @pytest.fixture(scope="session", autouse=True)
 def _mlflow() -> None:
-    """Import MLflow once, before any clock runs."""
+    """Import MLflow once, before any time is measured."""
     import mlflow
 
     assert mlflow
@@ -20,7 +20,7 @@ def _mlflow() -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Return a function that starts a wrong server; all are stopped after the test."""
+    """Yield a function that starts a faulty server; all are stopped after the test."""
     with ExitStack() as stack:
 
         def start(answer: Callable[[Any], None]) -> WrongServer:

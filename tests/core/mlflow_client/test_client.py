@@ -1,4 +1,4 @@
-"""Every call to MLflow ends soon, and says in an operator's words what is wrong with the server."""
+"""Every call to MLflow ends within its deadline and reports the cause of a server's failure."""
 
 import os
 import subprocess
@@ -25,19 +25,19 @@ from tests.live import ROOT, clean_environment, find_free_port
 from tests.wrong_servers import Serve, answering, dripping, hanging, resetting, well
 
 SLACK = 2.0
-"""Seconds that a busy machine may add."""
+"""Tolerance for a busy machine, in seconds."""
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a second where an operator waits five or ten; a test of a command waits as long."""
+    """Shorten the client's deadlines to one second; tests of commands keep the real ones."""
     assert CALL_SECONDS <= 10 and 2 * REACH_SECONDS <= 10
     monkeypatch.setattr(client, "CALL_SECONDS", 1.0)
     monkeypatch.setattr(client, "REACH_SECONDS", 1.0)
 
 
 def cause_of(uri: str) -> RegistryUnreachable:
-    """Return what reading an alias of the server at an address raises."""
+    """Return the error that resolving an alias at this address raises."""
     with pytest.raises(RegistryUnreachable) as raised:
         Registry("m", uri).resolve()
     return raised.value
@@ -63,7 +63,7 @@ def cause_of(uri: str) -> RegistryUnreachable:
 def test_what_is_wrong_with_a_server_is_told_apart(
     serve: Serve, answer: Callable[[Any], None], cause: str, word: str
 ) -> None:
-    """Each kind has a cause and words of its own, and none takes longer than a few seconds."""
+    """Each kind of failure has its own cause and text, and is raised within a few seconds."""
     server = serve(answer)
     begun = time.monotonic()
     error = cause_of(server.uri)
@@ -74,14 +74,14 @@ def test_what_is_wrong_with_a_server_is_told_apart(
 
 
 def test_an_address_without_a_server_is_told_apart() -> None:
-    """Nobody listens; the name is unknown; the port speaks no TLS."""
+    """A refused connection and an unknown host name have different causes."""
     port = find_free_port()
     assert cause_of(f"http://127.0.0.1:{port}").cause == "refused"
     assert cause_of("http://no-such-host.invalid:5000").cause == "unknown_host"
 
 
 def test_plain_http_behind_https_is_told(serve: Serve) -> None:
-    """The operator reads that the scheme may be wrong."""
+    """Plain HTTP behind an `https:` URI has the cause `tls`."""
     server = serve(answering(200))
     assert cause_of(server.uri.replace("http:", "https:")).cause == "tls"
 
@@ -90,7 +90,7 @@ def test_plain_http_behind_https_is_told(serve: Serve) -> None:
 def test_a_server_that_hangs_or_drips_is_given_up(
     serve: Serve, answer: Callable[[Any], None], impatient: None
 ) -> None:
-    """One deadline for the whole call: bytes that trickle in do not prolong it."""
+    """One deadline limits the whole call; slowly arriving bytes do not extend it."""
     server = serve(answer)
     begun = time.monotonic()
     assert cause_of(server.uri).cause == "timeout"
@@ -100,7 +100,7 @@ def test_a_server_that_hangs_or_drips_is_given_up(
 def test_a_first_answer_is_waited_for_less_than_others(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that never answered is given up early; one that said even no has the usual time."""
+    """A first call has a shorter deadline; after any response, also a 404, the usual one."""
     monkeypatch.setattr(client, "_LEAST_SECONDS", 0.5)
     no = answering(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}')
     answers = iter([no])
@@ -122,7 +122,7 @@ def test_a_first_answer_is_waited_for_less_than_others(
 
 
 def test_a_passing_failure_is_tried_again(serve: Serve) -> None:
-    """Reading is repeated after a 503; the answer that follows counts."""
+    """A read is retried after 503 responses until it succeeds."""
     answers = iter([answering(503), answering(503), answering(503)])
     alias = b'{"model_version": {"name": "m", "version": "7", "creation_timestamp": 1}}'
     server = serve(lambda handler: next(answers, answering(200, alias))(handler))
@@ -130,7 +130,7 @@ def test_a_passing_failure_is_tried_again(serve: Serve) -> None:
 
 
 def test_a_change_that_may_have_happened_is_not_repeated(serve: Serve) -> None:
-    """A connection cut in the middle of a change leaves it to the caller; MLflow tries once."""
+    """A write whose connection was reset is not retried; a read is, three attempts in all."""
     server = serve(resetting)
     client = Client(server.uri)
     client.prepare()
@@ -145,7 +145,7 @@ def test_a_change_that_may_have_happened_is_not_repeated(serve: Serve) -> None:
 
 
 def test_hanging_work_is_bounded_in_number() -> None:
-    """Threads that hang do not pile up: nothing new is begun beside eight of them."""
+    """At most eight threads hang at once; no further work is started beside them."""
     for _ in range(8):
         with pytest.raises(DeadlineError):
             within(0.01, lambda: time.sleep(0.8))
@@ -157,7 +157,7 @@ def test_hanging_work_is_bounded_in_number() -> None:
 
 
 def test_reaching_a_server_needs_no_mlflow(serve: Serve, impatient: None) -> None:
-    """Dead and hanging ones, busy gateways and redirects are told before the import."""
+    """`reach` tells hanging servers, wrong content, busy gateways and redirects apart."""
     begun = time.monotonic()
     for answer, cause in (
         (hanging, "timeout"),
@@ -173,7 +173,7 @@ def test_reaching_a_server_needs_no_mlflow(serve: Serve, impatient: None) -> Non
 
 
 def test_a_local_file_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is logged there keeps paths that no server can follow."""
+    """A local database is rejected: artifact paths logged there are unknown to any server."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     with pytest.raises(NotAServer, match="export MLFLOW_TRACKING_URI"):
         open_registry()
@@ -185,18 +185,18 @@ def test_a_local_file_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_that_cannot_be_one_is_said_before_anything_is_asked(
     uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither MLflow's own words nor a traceback of the URL's parser."""
+    """A malformed URI raises NotAServer, not an error of MLflow or of the URL parser."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(NotAServer, match="export MLFLOW_TRACKING_URI"):
         open_registry()
 
 
 def test_a_misspelt_model_is_told_from_one_without_versions(mlflow_server: str) -> None:
-    """Whoever asks for a model that is not there reads the names of those that are."""
+    """An unknown model raises ModelMissing with existing names; one without versions does not."""
     there = Registry("there-is-this-one", mlflow_server)
     there.client.create_registered_model(there.name)
     there.check_name()
-    for number in range(25):  # more than one message lists
+    for number in range(25):  # more names than one message lists
         there.client.create_registered_model(f"another-{number}")
     misspelt = Registry("there-is-this-on", mlflow_server)
     for ask in (
@@ -211,7 +211,7 @@ def test_a_misspelt_model_is_told_from_one_without_versions(mlflow_server: str) 
 
 
 def test_an_empty_database_is_no_failure(mlflow_server: str) -> None:
-    """No model, no alias and no run are three different things, and none is a broken server."""
+    """A missing model, alias and run raise different errors, none of them a server failure."""
     registry = Registry("nobody-knows-it", mlflow_server)
     with pytest.raises(ModelMissing, match="nobody-knows-it"):
         registry.resolve()
@@ -228,9 +228,9 @@ def test_an_empty_database_is_no_failure(mlflow_server: str) -> None:
 def test_a_rollback_says_within_ten_seconds_that_the_server_is_gone(
     serve: Serve, kind: str
 ) -> None:
-    """The command that matters most, as a process: it ends, and in one line.
+    """The rollback command, run as a process, ends within its deadline with a one-line error.
 
-    Also where `/health` says that all is well and nothing else is answered.
+    Also where `/health` reports success and every other request hangs.
     """
     busy = answering(429, Retry_After="3600")
     wrong = {"hanging": hanging, "dripping": dripping, "busy": busy, "well": well}

@@ -1,4 +1,4 @@
-"""Templates: one skeleton, everything escaped, no script but one."""
+"""HTML templates: one skeleton, all values escaped, one script only."""
 
 import re
 from pathlib import Path
@@ -18,12 +18,12 @@ AS_IT_IS = {
     "serving/documents/templates/document.html": "body",
     "serving/lists/templates/lista.html": "script",
 }
-"""The one value of each template that is not escaped: files of ours, and Markdown made safe."""
+"""The one unescaped value of each template: own files, and sanitised Markdown."""
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_a_template_escapes_what_it_shows(path: Path) -> None:
-    """Nothing else is passed through, and no script stands in a page."""
+    """No other value is unescaped, and no template but `lista.html` has a script."""
     name, text = path.relative_to(ROOT).as_posix(), path.read_text("utf-8")
     allowed = [AS_IT_IS[name]] if name in AS_IT_IS else []
     assert re.findall(r"(\w+)\s*\|\s*safe\b", text) == allowed
@@ -35,6 +35,6 @@ def test_a_template_escapes_what_it_shows(path: Path) -> None:
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_a_page_extends_the_skeleton(path: Path) -> None:
-    """Or it is the skeleton itself, or holds pieces that pages import."""
+    """Each template extends the skeleton, is the skeleton, or defines macros."""
     text = path.read_text("utf-8")
     assert path.name == "page.html" or "{% extends" in text or "{% macro" in text

@@ -1,4 +1,4 @@
-"""What a version was judged by survives its run, which anyone may delete and collect."""
+"""Evidence of a version outlives its run, which anyone may delete and garbage-collect."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +46,7 @@ def orphan(
 
 
 def test_evidence_outlives_the_run(orphan: tuple[Registry, Version], tmp_path: Path) -> None:
-    """The scores of its test rows and its reference are the version's own."""
+    """Evaluation scores and reference are read from the version after its run was deleted."""
     registry, version = orphan
     assert read_run(registry, version.run_id) is None
     path = fetch_evidence(registry, version, names.ARTIFACT_EVALUATION, tmp_path)
@@ -64,7 +64,7 @@ def test_evidence_outlives_the_run(orphan: tuple[Registry, Version], tmp_path: P
 def test_an_older_version_has_it_in_its_run(
     orphan: tuple[Registry, Version], tmp_path: Path
 ) -> None:
-    """Registered before evidence was the version's: read from the run; None where nobody has it."""
+    """Evidence of a version without its own is read from its run; None where the run has none."""
     registry, _ = orphan
     older = registry.by_release("v1.1.0")
     assert fetch_evidence(registry, older, names.ARTIFACT_REFERENCE, tmp_path) is not None
@@ -72,7 +72,7 @@ def test_an_older_version_has_it_in_its_run(
 
 
 def test_the_proxy_gets_no_training_rows(orphan: tuple[Registry, Version], tmp_path: Path) -> None:
-    """What serves a version downloads it without what it was judged by."""
+    """The package that the proxy downloads contains no evidence files."""
     registry, version = orphan
     package = download(registry, version.number, tmp_path)
     assert not list(package.folder.rglob("*.parquet"))
@@ -84,7 +84,7 @@ def test_commands_go_on_without_the_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Compare, promote, roll back, export, import: none needs the run that trained the version."""
+    """Diff, promote, rollback, export and import need no run that trained the version."""
     registry, _ = orphan
     assert main(["diff", "v1.0.0", "v1.1.0"]) == 0
     assert "A run de v1.0.0 não existe mais" in capsys.readouterr().out

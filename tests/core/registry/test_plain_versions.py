@@ -1,4 +1,4 @@
-"""Versions that a plain script registered, without tag or contract, under every command."""
+"""Every command on versions that a plain script registered, without tag or contract."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,7 +25,7 @@ Register = Callable[..., int]
 def plain(
     mlflow_server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Registry, Register]]:
-    """Yield a registry of a model of its own, and a function that registers as anybody would."""
+    """Yield the registry of a new model, and a function that registers by plain MLflow calls."""
     name = f"plain-{request.node.name}"[:60].replace("[", "-").replace("]", "")
     monkeypatch.setenv("MODEL_NAME", name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
@@ -50,7 +50,7 @@ def regression() -> LinearRegression:
 def test_every_command_takes_the_release_that_answers_carry(
     plain: tuple[Registry, Register], capsys: pytest.CaptureFixture[str], tmp_path: Any
 ) -> None:
-    """List, promote, roll back, compare and export a regression without tag: `v0.0.<number>`."""
+    """List, promote, rollback, diff and export take an untagged regression as `v0.0.<number>`."""
     registry, register = plain
     for _ in range(2):
         register(regression(), input_example=FRAME)
@@ -72,7 +72,7 @@ def test_every_command_takes_the_release_that_answers_carry(
 def test_registering_says_nothing_in_english(
     plain: tuple[Registry, Register], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """MLflow's own words stay out of what operators read; its pages link the model's versions."""
+    """Registering prints no message of MLflow, and links the logged model to its versions."""
     registry, _register = plain
     with mlflow.start_run():
         model = mlflow.sklearn.log_model(regression(), name="model", pip_requirements=[])
@@ -85,7 +85,7 @@ def test_registering_says_nothing_in_english(
 def test_jobs_derive_the_contract_that_the_proxy_derives(
     plain: tuple[Registry, Register],
 ) -> None:
-    """One derivation: names and types of the signature, outputs instead of score and label."""
+    """Jobs derive the same contract from a signature as the proxy, with named outputs."""
     registry, register = plain
     number = register(regression(), input_example=FRAME)
     registry.set_alias(names.CHAMPION, number)
@@ -98,7 +98,7 @@ def test_jobs_derive_the_contract_that_the_proxy_derives(
 
 
 def test_a_tagged_version_is_found_by_its_tag_only(plain: tuple[Registry, Register]) -> None:
-    """The newest of a release; an unknown one lists what there is."""
+    """A release is its newest tagged version; the error for an unknown one lists the known."""
     registry, register = plain
     register(regression(), {names.TAG_RELEASE: "v1.0.0"}, input_example=FRAME)
     newest = register(regression(), {names.TAG_RELEASE: "v1.0.0"}, input_example=FRAME)
@@ -111,7 +111,7 @@ def test_a_tagged_version_is_found_by_its_tag_only(plain: tuple[Registry, Regist
 def test_a_version_without_signature_is_refused_in_words(
     plain: tuple[Registry, Register], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody can tell what it takes."""
+    """A version without a signature is rejected with an error that names the signature."""
     registry, register = plain
     register(LogisticRegression().fit(FRAME, np.array([0, 1, 0, 1])))
     version = registry.by_release("v0.0.1")
@@ -124,7 +124,7 @@ def test_a_version_without_signature_is_refused_in_words(
 def test_an_untagged_version_is_found_by_the_release_its_contract_states(
     register_version: Register, monkeypatch: pytest.MonkeyPatch, mlflow_server: str
 ) -> None:
-    """Its answers carry that release, so commands take it."""
+    """Commands find an untagged version by its contract's release, which its responses carry."""
     number = register_version("stated-only", "v1.4.0", alias=None)
     registry = Registry("stated-only", mlflow_server)
     registry.client.delete_model_version_tag("stated-only", str(number), names.TAG_RELEASE)
@@ -132,7 +132,7 @@ def test_an_untagged_version_is_found_by_the_release_its_contract_states(
 
 
 def test_the_newest_are_asked_of_the_server(plain: tuple[Registry, Register]) -> None:
-    """`--last N` limits what is sent, not only what is shown."""
+    """`versions(last=n)` returns the n newest versions, newest first."""
     registry, register = plain
     for _ in range(3):
         register(regression(), input_example=FRAME)

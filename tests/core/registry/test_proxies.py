@@ -1,4 +1,4 @@
-"""Who serves what: reports sorted by how they stand to a version, and the sentence about them."""
+"""Proxies' reports, classified by the version that they serve, and the sentence about them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 
 
 def report(proxy: str, number: str = "2", age: float = 5, **said: Any) -> ProxyReport:
-    """Return what a proxy said so many seconds ago."""
+    """Return a proxy's report of `age` seconds ago."""
     state = ProxyState(**{
         "proxy": proxy, "alias": "champion", "number": number, "release": f"v1.{number}.0",
         **said,
@@ -22,12 +22,12 @@ def report(proxy: str, number: str = "2", age: float = 5, **said: Any) -> ProxyR
 
 
 def sentence(*reports: ProxyReport) -> str:
-    """Return what is told of proxies where the alias names no. 2."""
+    """Return the sentence about these proxies where the alias names version 2."""
     return told(fleet_of(reports, "champion", 2, NOW), "v1.2.0")
 
 
 def test_all_alike_is_one_number() -> None:
-    """Nothing else is said where there is nothing else."""
+    """Where all proxies serve the version, the sentence states only their number."""
     assert sentence(report("a"), report("b")) == "2 de 2 proxies servem v1.2.0"
     assert sentence(report("a")) == "1 de 1 proxy serve v1.2.0"
 
@@ -47,14 +47,14 @@ def test_all_alike_is_one_number() -> None:
     ],
 )
 def test_what_one_does_differently_is_said(odd: ProxyReport, said: str) -> None:
-    """A refusal with its reason, an old version, another setting, silence."""
+    """A refusal, an old version, an own threshold, another alias and a stale report are named."""
     import re
 
     assert re.search(said, sentence(report("a"), report("b"), odd))
 
 
 def test_nobody_is_not_everybody() -> None:
-    """Without a report nothing is adopted; one that is too old counts for nothing."""
+    """A fleet without a recent report of a version is not complete; stale reports do not count."""
     assert not fleet_of([], "champion", 2, NOW).complete
     old = report("a", age=SILENT.total_seconds() + 1)
     assert not fleet_of([old], "champion", 2, NOW).complete

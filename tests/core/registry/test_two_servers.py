@@ -28,7 +28,7 @@ KIND = tiny_versions.Kind("v1.0.0", 0.5, 0, 400)
 
 @pytest.fixture(scope="module")
 def tracker(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the address of a server that tracks runs, whose files clients take to a bucket."""
+    """Yield the address of a tracking server whose artifacts clients upload to a bucket."""
     with pytest.MonkeyPatch.context() as patch:
         bucket = make_bucket(object_store, patch)
         with running_mlflow(tmp_path_factory.mktemp("tracker"), bucket) as uri:
@@ -37,7 +37,7 @@ def tracker(object_store: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Registry]:
-    """Return a function that says which server tracks and which registers."""
+    """Return a function that sets tracking and registry server and opens the registry."""
 
     def use(tracking: str, registering: str) -> Registry:
         environ = {
@@ -60,7 +60,7 @@ def test_runs_are_tracked_by_one_server_and_versions_registered_by_the_other(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Version, tags and aliases there; run, ledger, evidence and baseline here; both are served."""
+    """One server has versions and aliases, the other runs, ledger and baseline; both are used."""
     registry = between(tracker, mlflow_server)
     uri = tiny_versions.log(KIND, tiny_versions.unchanged, {})
     number = register(registry, uri, {names.TAG_RELEASE: "v1.0.0"})
@@ -95,7 +95,7 @@ def test_runs_are_tracked_by_one_server_and_versions_registered_by_the_other(
 def test_files_behind_the_tracking_server_are_refused_with_what_to_do(
     tracker: str, mlflow_server: str, between: Callable[[str, str], Registry]
 ) -> None:
-    """MLflow's servers take no source that is another server's own; nothing is registered."""
+    """Artifacts behind another server raise NotPortable on registration; no model is created."""
     registry = between(mlflow_server, tracker)
     uri = tiny_versions.log(KIND, tiny_versions.unchanged, {})
     with pytest.raises(NotPortable, match=r"registry export.*import"):

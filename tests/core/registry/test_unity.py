@@ -1,4 +1,4 @@
-"""Unity Catalog through MLflow's own client, asked of a small server that answers as it does."""
+"""Unity Catalog through MLflow's own client, against a small server that emulates it."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ TRACKING = "http://127.0.0.1:9"
 
 @pytest.fixture
 def unity(monkeypatch: pytest.MonkeyPatch) -> Iterator[UnityServer]:
-    """Yield a Unity Catalog with three versions of a model; the environment says how to get in."""
+    """Yield a Unity Catalog with three versions of a model, its credentials in the environment."""
     server = UnityServer()
     for number, release in ((2, "v1.1.0"), (10, "v2.0.0"), (1, "v1.0.0")):
         server.add(NAME, number, model_version=release)
@@ -36,7 +36,7 @@ def unity(monkeypatch: pytest.MonkeyPatch) -> Iterator[UnityServer]:
 
 @pytest.fixture
 def registry(unity: UnityServer) -> Registry:
-    """Return the model in it; runs would be tracked by a server that is not there."""
+    """Return the registry of that model; its tracking server does not exist."""
     return Registry(NAME, TRACKING, registry_uri=registry_uri())
 
 
@@ -62,7 +62,7 @@ def test_aliases_are_set_read_and_removed_under_a_name_of_three_parts(
 def test_versions_have_their_tags_and_order_although_its_search_knows_neither(
     unity: UnityServer, registry: Registry
 ) -> None:
-    """Newest first by number, found by release; a tag that was set is read."""
+    """Versions are listed newest first and found by release; their tags are set and deleted."""
     registry.set_alias(names.CHAMPION, 2)
     found = registry.versions()
     assert [(v.number, v.release) for v in found] == [(10, "v2.0.0"), (2, "v1.1.0"), (1, "v1.0.0")]
@@ -82,7 +82,7 @@ def test_versions_have_their_tags_and_order_although_its_search_knows_neither(
 def test_what_is_not_there_is_said_as_for_any_registry(
     unity: UnityServer, registry: Registry
 ) -> None:
-    """A missing alias is not a missing model."""
+    """A missing alias and a missing model raise different errors."""
     with pytest.raises(AliasMissing):
         registry.resolve()
     assert registry.find(77) is None
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_said_as_for_any_registry(
 
 
 def test_a_name_without_three_parts_is_refused_in_a_sentence(unity: UnityServer) -> None:
-    """Nothing is asked: MLflow would guess catalog and schema of a Spark session."""
+    """No request is made: MLflow would take catalog and schema from a Spark session."""
     plain = Registry("risco-defasagem", TRACKING, registry_uri="databricks-uc")
     for ask in (plain.resolve, plain.aliases, plain.versions):
         with pytest.raises(UnityName, match=r"catálogo\.esquema\.modelo"):
@@ -104,14 +104,14 @@ def test_a_name_without_three_parts_is_refused_in_a_sentence(unity: UnityServer)
 def test_a_description_is_refused_where_no_file_can_follow_it(
     unity: UnityServer, registry: Registry
 ) -> None:
-    """A version's files are a copy made when it was registered; nothing is changed."""
+    """Files of a version are a copy made at registration, so a description is rejected."""
     with pytest.raises(Refused, match="Unity Catalog"):
         describe(registry, "v1.0.0", {"horizon": 1}, "known now")
     assert unity.asked == []
 
 
 def test_the_page_of_a_version(unity: UnityServer, registry: Registry) -> None:
-    """It is in Databricks; pages of runs stay at the tracking server."""
+    """The page of a version is the one in Databricks."""
     page = registry.version_url(registry.by_release("v2.0.0"))
     place = "explore/data/models/escola/producao/risco-defasagem/version/10"
     assert page == f"{unity.address}/{place}"
@@ -119,14 +119,14 @@ def test_the_page_of_a_version(unity: UnityServer, registry: Registry) -> None:
 
 @pytest.mark.parametrize("place", ["databricks", "uc:http://127.0.0.1:8080", "sqlite:///x.db"])
 def test_other_registries_are_refused(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Databricks' old workspace registry, the open Unity Catalog and files have no aliases here."""
+    """Databricks' old workspace registry, the open Unity Catalog and files raise NotARegistry."""
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", place)
     with pytest.raises(NotARegistry):
         registry_uri()
 
 
 def test_both_names_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow's own wins; `REGISTRY_URI` is taken where that says nothing."""
+    """`MLFLOW_REGISTRY_URI` takes precedence over `REGISTRY_URI`."""
     monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
     assert registry_uri() == ""
     monkeypatch.setenv("REGISTRY_URI", "http://registry:5000/")

@@ -1,7 +1,7 @@
-"""A small Unity Catalog: the endpoints for names, versions, tags and aliases, as MLflow asks them.
+"""A small Unity Catalog: the endpoints for names, versions, tags and aliases that MLflow calls.
 
-It refuses what Databricks' refuses: tags whose keys have one of the signs . , - = / : or whose
-values are longer than 1,000. Its search tells no tags and no aliases.
+As Databricks' it rejects tags whose keys have one of the signs . , - = / : or whose values are
+longer than 1,000 characters. Its search returns no tags and no aliases.
 """
 
 import json
@@ -15,7 +15,7 @@ Versions = dict[int, dict[str, str]]
 
 
 class Absent(Exception):
-    """What is asked for does not exist."""
+    """The requested object does not exist."""
 
 
 class UnityServer:
@@ -36,7 +36,7 @@ class UnityServer:
             do_GET = do_POST = do_DELETE = do_PATCH = _answer  # noqa: N815
 
             def log_message(self, *_args: Any) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         serve = self._http.serve_forever
@@ -44,7 +44,7 @@ class UnityServer:
         self.address = f"http://127.0.0.1:{self._http.server_port}"
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the server."""
         self._http.shutdown()
         self._http.server_close()
 

@@ -1,4 +1,4 @@
-"""The packed code runs by itself."""
+"""Packages that are packed for Spark's executors import without the project."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from core.spark.session import pack_code
     [("monitoring", "monitoring.drift.comparison"), ("serving", "serving.protocol.validation")],
 )
 def test_a_package_is_imported_from_its_zip(tmp_path: Path, package: str, module: str) -> None:
-    """With nothing of the project on the path but the zip, it imports, and speaks Portuguese."""
+    """With only the zip on the path the module is imported from it, and messages are translated."""
     archive = pack_code(tmp_path, package)
     code = (
         f"import sys, {module} as m\n"

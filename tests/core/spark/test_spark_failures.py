@@ -1,4 +1,4 @@
-"""What an operator reads when Spark fails: the cause and what to do, never a row."""
+"""Messages of Spark failures: the cause and the remedy, without values of rows."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -21,9 +21,9 @@ pytestmark = [
 
 
 def test_a_failure_names_its_cause_and_no_row(tmp_path: Path) -> None:
-    """Conditions and classes, what to do, and the first error as the new one's cause."""
+    """Each failure names its condition or class and the remedy, quotes no row, keeps its cause."""
 
-    # Of this module the executors know nothing: what is nested is sent along.
+    # Executors cannot import this module; nested functions are serialised by value.
     def lacking_a_package(batches: Iterable[Any]) -> Iterator[Any]:
         import no_such_package  # type: ignore[import-not-found]  # noqa: F401
 

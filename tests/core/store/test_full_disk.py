@@ -1,4 +1,4 @@
-"""A full disk: the job says so, nothing half-written stays, and the next run finishes."""
+"""Jobs on a full disk: one error, no partial files, and the next run completes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ YESTERDAY = timedelta(days=1, hours=1)
 
 
 def rows(entity: str, start: int) -> list[dict[str, Any]]:
-    """Return forty scorings that do not compress."""
+    """Return forty scored rows that do not compress."""
     return [
         {"temperature": start + n / 7, "pressure": n / 11, "score": n / 97, "entity": entity}
         for n in range(40)
@@ -31,7 +31,7 @@ def rows(entity: str, start: int) -> list[dict[str, Any]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder but the one that fills the disk."""
+    """Return the content of every file below a folder except the filler."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "filler")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
@@ -45,7 +45,7 @@ def scores(store: Store) -> list[float]:
 
 
 def convert(store: Store) -> None:
-    """Convert every journal; raise what went wrong with the first."""
+    """Convert every journal; raise the first error."""
     for _path, error in collect(store):
         if error is not None:
             raise error
@@ -60,7 +60,7 @@ JOBS: dict[str, tuple[Callable[[Store], object], type[Exception]]] = {
 
 @pytest.mark.parametrize("job", JOBS)
 def test_nothing_half_written_stays(job: str, small_disk: Path) -> None:
-    """Each job ends in one error, leaves each file as it was, and can be repeated with room."""
+    """A job on a full disk raises one error, changes no file, and succeeds once there is room."""
     writer = StoreWriter(small_disk / "store")
     for number in range(3):
         people = [*rows("ana", 100 * number)[:20], *rows("bia", 100 * number)[20:]]
@@ -83,7 +83,7 @@ def test_nothing_half_written_stays(job: str, small_disk: Path) -> None:
 
 
 def test_a_file_that_does_not_fit_leaves_the_old_one(small_disk: Path) -> None:
-    """Whole or not at all, with no trace of the attempt."""
+    """A write that does not fit keeps the old file and leaves no temporary file."""
     target = small_disk / "report.html"
     with replacing(target) as path:
         path.write_text("old")

@@ -1,4 +1,4 @@
-"""One bad file is one bad file: every job does all the rest, and says what is missing."""
+"""Quarantine of damaged files: every job processes all others and reports what is missing."""
 
 import fcntl
 import json
@@ -30,7 +30,7 @@ YESTERDAY = timedelta(days=1, hours=1)
 
 
 def rows(*entities: str, start: int = 0) -> list[dict[str, Any]]:
-    """Return ten scorings of each person."""
+    """Return ten scored rows of each person."""
     return [
         {"temperature": float(start + n), "wear": 1.0, "score": 0.5, "entity": name}
         for n, name in enumerate(name for name in entities for _ in range(10))
@@ -38,27 +38,27 @@ def rows(*entities: str, start: int = 0) -> list[dict[str, Any]]:
 
 
 def truncate(path: Path) -> None:
-    """Cut a file in half, as a crash without a journalling disk does."""
+    """Cut a file in half, as a crash does on a file system without journalling."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def empty(path: Path) -> None:
-    """Leave nothing of it."""
+    """Truncate a file to zero bytes."""
     path.write_bytes(b"")
 
 
 def foreign(path: Path) -> None:
-    """Put somebody else's table there."""
+    """Replace a file by a table with unrelated columns."""
     pq.write_table(pa.table({"ra": ["RA-1"], "nota": [7.5]}), path)
 
 
 def future(path: Path) -> None:
-    """Say that the footer is of a kind that is not read here."""
+    """Give the footer the magic number of an encrypted one, which is not read here."""
     path.write_bytes(path.read_bytes()[:-4] + b"PARE")
 
 
 def score_as_text(path: Path) -> None:
-    """Write the scores as text, decimal comma and all."""
+    """Rewrite the scores as text with decimal commas."""
     table = pq.read_table(path)
     place = table.schema.get_field_index("score")
     text = pc.replace_substring(table["score"].cast(pa.string()), ".", ",")
@@ -66,7 +66,7 @@ def score_as_text(path: Path) -> None:
 
 
 def feature_as_text(path: Path) -> None:
-    """Write a feature as words."""
+    """Rewrite a feature as text."""
     table = pq.read_table(path)
     place = table.schema.get_field_index("temperature")
     words = pa.array(["quente"] * table.num_rows)
@@ -86,7 +86,7 @@ def read(store: Store) -> tuple[Captures, list[float]]:
 
 
 def filled(writer: Any) -> list[Path]:
-    """Write three files of yesterday, a person in each, and ten rows without."""
+    """Write three files of yesterday: rows of ana, of bia, and of ana and caio."""
     people = [rows("ana", start=100), rows("bia", start=200), rows("ana", "caio", start=300)]
     return [writer.parquet(writer.journal(r, age=YESTERDAY)) for r in people]
 
@@ -95,7 +95,7 @@ def filled(writer: Any) -> list[Path]:
 def test_a_report_reads_all_the_others(
     damage: Callable[[Path], None], place: Any, writer: Any
 ) -> None:
-    """The bad file is moved with its reason; the next reading is quiet about nothing either."""
+    """A damaged file is moved with its reason, and reported again by the next reading."""
     store, upload = place
     files = filled(writer)
     damage(files[1])
@@ -116,15 +116,15 @@ def test_a_report_reads_all_the_others(
 def test_a_person_is_forgotten_all_the_same(
     damage: Callable[[Path], None], place: Any, writer: Any
 ) -> None:
-    """Erasure goes through every other file, and says that one could not be searched."""
+    """Erasure processes every other file and reports the one that cannot be read."""
     store, upload = place
     files = filled(writer)
     damage(files[1])
     upload()
     looked = count(store, OfPerson("ana"))
-    assert len(store.files()) == 3  # looking moves nothing
+    assert len(store.files()) == 3  # counting moves nothing
     done = erase(store, OfPerson("ana"))
-    # Where who is in a row can be read, the row is erased whatever else is wrong with it.
+    # A row whose entity can be read is erased, whatever else is damaged in it.
     unread = [] if damage in (score_as_text, feature_as_text) else [files[1].name]
     assert [one.name for one in done.quarantined] == unread
     assert (looked.rows, done.rows) == (20, 20)
@@ -135,7 +135,7 @@ def test_a_person_is_forgotten_all_the_same(
 def test_without_entities_each_file_counts_whole_or_not_at_all(
     held: int, writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows are read once; of a file that turns out to be damaged none has been counted."""
+    """Without entities no row of a file that turns out to be damaged is counted."""
     monkeypatch.setattr("core.captured.sources._ROWS_HELD", held)
     nobody = [[{**row, "entity": None} for row in rows("x", start=n)] for n in (0, 100, 200, 300)]
     files = [writer.parquet(writer.journal(part, age=YESTERDAY)) for part in nobody]
@@ -153,7 +153,7 @@ def test_without_entities_each_file_counts_whole_or_not_at_all(
 
 
 def test_retention_drops_old_rows_and_old_quarantine(place: Any, writer: Any) -> None:
-    """What could not be read goes when its time has come, with everything else of its age."""
+    """Retention deletes quarantined files that are older than the limit, like other rows."""
     store, upload = place
     files = filled(writer)
     truncate(files[1])
@@ -169,7 +169,7 @@ def test_retention_drops_old_rows_and_old_quarantine(place: Any, writer: Any) ->
 
 
 def test_a_damaged_journal_stops_nobody(writer: Any) -> None:
-    """A dead proxy's journal is put aside; a held one stays, and neither is read in part."""
+    """A damaged journal is quarantined unless a process holds it; neither is read in part."""
     filled(writer)
     dead, held = (writer.journal(rows("ana"), age=timedelta(hours=h)) for h in (2, 1))
     for path in (dead, held):
@@ -191,7 +191,7 @@ def test_a_damaged_journal_stops_nobody(writer: Any) -> None:
 def test_who_may_not_move_a_file_reads_the_others(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a store that can only be read nothing is moved, and nothing stops."""
+    """Where a damaged file cannot be moved, it stays and the other files are read."""
     files = filled(writer)
     truncate(files[1])
 
@@ -206,7 +206,7 @@ def test_who_may_not_move_a_file_reads_the_others(
 
 
 def test_who_may_not_read_a_file_blames_nobody(writer: Any) -> None:
-    """A file of another user is no damaged file: the system's own error is told."""
+    """A file without read permission raises PermissionError and is not quarantined."""
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     files = filled(writer)
@@ -217,7 +217,7 @@ def test_who_may_not_read_a_file_blames_nobody(writer: Any) -> None:
 
 
 def test_every_flipped_bit_of_a_page_is_noticed(writer: Any) -> None:
-    """Of 60 flipped bits anywhere in the pages none gives other values."""
+    """Of 60 flipped bits in the pages most are detected, and no other one changes a value."""
     path = filled(writer)[2]
     good = path.read_bytes()
     footer = int.from_bytes(good[-8:-4], "little")
@@ -234,7 +234,7 @@ def test_every_flipped_bit_of_a_page_is_noticed(writer: Any) -> None:
 
 
 def test_quarantined_files_keep_to_themselves(writer: Any) -> None:
-    """They hold rows of people: read by the owner and the group alone, like all of the store."""
+    """They contain personal rows: mode 0640 in a folder of 0750, readable by owner and group."""
     files = filled(writer)
     files[1].chmod(0o640)
     truncate(files[1])
@@ -249,7 +249,7 @@ def test_quarantined_files_keep_to_themselves(writer: Any) -> None:
 def test_the_command_says_what_is_missing_with_a_code_of_its_own(
     writer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Compaction is done, the damaged file named with its rows, the code neither 0 nor 1."""
+    """Compaction completes, names the damaged file and its rows, and exits with its own code."""
     files = filled(writer)
     flip_a_page(files[1])
     assert main(["--inference_store", str(writer.folder)]) == EXIT_QUARANTINED

@@ -1,4 +1,4 @@
-"""Folders of Parquet and Delta tables as tables: every row that there is, and none that was."""
+"""Parquet folders and Delta tables read as tables: all current rows, and no deleted ones."""
 
 import json
 from collections import Counter
@@ -21,19 +21,19 @@ def write(path: Path, **columns: Any) -> None:
 
 
 def rows(source: Path | str, most: int = 2) -> list[dict[str, Any]]:
-    """Return all rows, read in small pieces."""
+    """Return all rows, read in small chunks."""
     return [row for chunk in open_table(source).chunks(most, {}) for row in chunk]
 
 
 def refusal(source: Path | str) -> str:
-    """Return why a source is not read."""
+    """Return the error message for a source that is rejected."""
     with pytest.raises(UnreadableTable) as caught:
         rows(source)
     return str(caught.value)
 
 
 def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
-    """Marks of Spark and unfinished files are none of it; NaN is null, as in one file."""
+    """Files are read by name, without Spark's markers and temporary files; NaN becomes null."""
     write(tmp_path / "b.parquet", x=[3.0, float("nan")])
     write(tmp_path / "a.parquet", x=[1.0, 2.0])
     write(tmp_path / "_temporary" / "c.parquet", x=[9.0])
@@ -44,21 +44,21 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
 
 
 def test_names_of_folders_are_columns(tmp_path: Path) -> None:
-    """As Spark and Hive write them; a value that is absent is null."""
+    """Hive-style partition folders become columns; the default partition becomes null."""
     write(tmp_path / "fase=3" / "a.parquet", x=[1.0])
     write(tmp_path / "fase=__HIVE_DEFAULT_PARTITION__" / "a.parquet", x=[2.0])
     assert rows(tmp_path) == [{"x": 1.0, "fase": 3}, {"x": 2.0, "fase": None}]
 
 
 def test_a_column_of_some_files_is_a_column(tmp_path: Path) -> None:
-    """The first file does not decide which there are, nor that whole numbers have no decimals."""
+    """Columns and types are unified over all files, not taken from the first one."""
     write(tmp_path / "a.parquet", x=[1])
     write(tmp_path / "b.parquet", x=[2.5], later=["z"])
     assert rows(tmp_path) == [{"x": 1.0, "later": None}, {"x": 2.5, "later": "z"}]
 
 
 def test_what_is_no_folder_of_parquet_is_refused(tmp_path: Path) -> None:
-    """Nothing in it, something else in it, types that do not agree; no value is quoted."""
+    """An empty folder, types that differ and other files are rejected; no value is quoted."""
     assert "nenhum arquivo Parquet" in refusal(tmp_path)
     write(tmp_path / "a.parquet", x=[1.0])
     write(tmp_path / "b.parquet", x=["Maria"])
@@ -70,7 +70,7 @@ def test_what_is_no_folder_of_parquet_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bucket_is_read_like_a_folder(bucket: str, tmp_path: Path) -> None:
-    """With the variables that the store uses, too."""
+    """A bucket is read with the environment variables of the store, partitions included."""
     import pyarrow.fs as pafs
 
     files, root = pafs.FileSystem.from_uri(bucket)
@@ -79,7 +79,7 @@ def test_a_bucket_is_read_like_a_folder(bucket: str, tmp_path: Path) -> None:
 
 
 def delta_table(folder: Path) -> Path:
-    """Write a partitioned Delta table, of which rows were deleted and replaced since."""
+    """Return a new partitioned Delta table with rows that were deleted and updated."""
     deltalake = pytest.importorskip("deltalake")
     table = pa.table(
         {"x": [1.0, 2.0, 3.0, 4.0], "fase": ["3", "3", "4/b", None], "row": [1, 2, 3, 4]}
@@ -92,22 +92,22 @@ def delta_table(folder: Path) -> Path:
 
 
 NOW = [(2.0, "3", 2), (4.0, None, 4), (30.0, "4/b", 3)]
-"""What is in the table now."""
+"""The current rows of the table."""
 
 
 def test_of_a_delta_table_only_rows_that_it_still_has_are_read(tmp_path: Path) -> None:
-    """Deleted and replaced ones lie beside them in files that a plain reader would take, too."""
+    """Only current rows are read, although files of deleted and updated ones still exist."""
     place = delta_table(tmp_path)
     found = sorted((r["x"], r["fase"], r["row"]) for r in rows(place))
     assert found == NOW
     beside = Counter(
         x for path in place.rglob("*.parquet") for x in pq.read_table(path)["x"].to_pylist()
     )
-    assert {1.0, 3.0} <= set(beside)  # they are there
+    assert {1.0, 3.0} <= set(beside)  # the old files still exist
 
 
 def test_a_part_of_a_delta_table_is_refused(tmp_path: Path) -> None:
-    """A folder or file within one, and a folder that one is in."""
+    """A file or folder within a Delta table, and a folder that contains one, are rejected."""
     place = delta_table(tmp_path)
     part = next(place.rglob("fase=3/*.parquet"))
     for source in (part, part.parent):
@@ -116,7 +116,7 @@ def test_a_part_of_a_delta_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_delta_table_in_a_bucket_is_read_too(bucket: str) -> None:
-    """By the same variables; a server without TLS is one that the operator named."""
+    """A Delta table in a bucket is read with the same variables, also from a server without TLS."""
     deltalake = pytest.importorskip("deltalake")
     options = {"allow_http": "true", "aws_conditional_put": "etag"}
     table = pa.table({"x": [1.0, 2.0]})
@@ -127,7 +127,7 @@ def test_a_delta_table_in_a_bucket_is_read_too(bucket: str) -> None:
 
 @pytest.mark.parametrize("feature", ["deletionVectors", "columnMapping"])
 def test_a_delta_table_that_arrow_would_misread_is_refused(tmp_path: Path, feature: str) -> None:
-    """Rows that are marked as deleted within a file, and columns under other names."""
+    """Tables with deletion vectors or column mapping are rejected, and the feature is named."""
     place = delta_table(tmp_path)
     protocol = {
         "minReaderVersion": 3,
@@ -143,7 +143,7 @@ def test_a_delta_table_that_arrow_would_misread_is_refused(tmp_path: Path, featu
 def test_without_the_library_a_delta_table_is_not_read_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says what to install."""
+    """Without `deltalake` the error names the package to install."""
     (tmp_path / "_delta_log").mkdir()
     write(tmp_path / "a.parquet", x=[1.0])
     monkeypatch.setitem(__import__("sys").modules, "deltalake", None)

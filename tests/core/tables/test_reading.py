@@ -1,4 +1,4 @@
-"""Tables as people have them: the same rows from each form, and problems that quote no value."""
+"""Tables from users: the same rows from each format, and errors that quote no value."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ def rows_of(content: bytes | Path, chunk: int = 2) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
 def test_csv_of_every_form_gives_the_same_rows(separator: str, encoding: str) -> None:
-    """Separator, encoding and decimal mark are found, and said in one line."""
+    """Separator, encoding and decimal mark are detected, and reported in one line."""
     content = delimited(separator, encoding)
     assert rows_of(content) == ROWS
     said = open_table(content).taken_for
@@ -57,12 +57,12 @@ def test_csv_of_every_form_gives_the_same_rows(separator: str, encoding: str) ->
 
 
 def test_a_line_of_excel_names_the_separator() -> None:
-    """`sep=;` is no header."""
+    """Excel's line `sep=;` is not taken for the header."""
     assert rows_of(b"sep=;\r\n" + delimited(";", "cp1252")) == ROWS
 
 
 def test_workbook_parquet_and_json_lines_give_the_same_rows(tmp_path: Path) -> None:
-    """A workbook's cells may be typed or text."""
+    """Workbooks with typed or text cells, Parquet and JSON lines yield the same rows."""
     book = openpyxl.Workbook()
     for line in (LINES[0], *([*row.values()] for row in ROWS)):
         book.active.append(line)  # type: ignore[union-attr]
@@ -94,7 +94,7 @@ def test_workbook_parquet_and_json_lines_give_the_same_rows(tmp_path: Path) -> N
     ],
 )
 def test_the_other_cells_tell_the_decimal_mark(cells: list[str], separator: str, mark: str) -> None:
-    """A lone thousand is as the rest of the file, and nothing where the rest does not tell."""
+    """The other cells decide how `1.234` is read; where they do not, there is no decimal mark."""
     assert decimal_mark(cells, separator) == mark
 
 
@@ -125,7 +125,7 @@ def test_the_other_cells_tell_the_decimal_mark(cells: list[str], separator: str,
 def test_a_number_is_read_in_one_way_or_not_at_all(
     text: str, decimal: str, number: float | None
 ) -> None:
-    """What could be a thousand times more or less is no number."""
+    """A text that could mean a thousand times more or less is no number."""
     numbers, refused = read_numbers(pa.array([text, None]), decimal)
     assert numbers.to_pylist() == [number, None]
     assert refused.to_pylist() == [number is None, False]
@@ -134,14 +134,14 @@ def test_a_number_is_read_in_one_way_or_not_at_all(
 @given(st.floats(-1e15, 1e15))
 @settings(deadline=None)
 def test_what_brazil_writes_is_read_back(number: float) -> None:
-    """Points between thousands and a decimal comma, whatever the number."""
+    """Any number with points between thousands and a decimal comma is parsed back."""
     written = f"{number:,.4f}".translate(str.maketrans(",.", ".,"))
     numbers, _refused = read_numbers(pa.array([written]), ",")
     assert numbers.to_pylist() == [float(f"{number:.4f}")]
 
 
 def test_whole_numbers_keep_their_digits_and_other_text_stays() -> None:
-    """A long of 17 digits is not rounded; what is no value stays for the caller."""
+    """An integer of 17 digits is not rounded; text that is no number is returned unchanged."""
     (rows,) = open_table(b"fase;nota\n12345678901234567;seven\n2,5;1,5\n").chunks(9, TYPES)
     assert rows == [{"fase": 12345678901234567, "nota": "seven"}, {"fase": 2.5, "nota": 1.5}]
 
@@ -163,7 +163,7 @@ def test_whole_numbers_keep_their_digits_and_other_text_stays() -> None:
     ],
 )
 def test_what_is_no_table_is_said_by_place(content: bytes, word: str) -> None:
-    """One line, with the line of the file where there is one, and no value of it."""
+    """The error is one line, with the line number of the file where known, and quotes no value."""
     with pytest.raises(UnreadableTable) as raised:
         rows_of(content)
     assert word in str(raised.value)
@@ -172,7 +172,7 @@ def test_what_is_no_table_is_said_by_place(content: bytes, word: str) -> None:
 
 
 def test_a_name_that_says_another_kind_is_refused(tmp_path: Path) -> None:
-    """A text file called .parquet is a mistake somewhere; a missing file is said to be missing."""
+    """Text in a `.parquet` file, a missing file and a folder without Parquet are rejected."""
     (tmp_path / "t.parquet").write_text("a,b\n1,2\n")
     with pytest.raises(UnreadableTable, match="Parquet"):
         open_table(tmp_path / "t.parquet")
@@ -183,5 +183,5 @@ def test_a_name_that_says_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_columns_without_a_name_are_left_out() -> None:
-    """An index, or separators at the ends of lines."""
+    """Columns without a name, as of an index or of trailing separators, are left out."""
     assert rows_of(b";nota;\n0;1,5;\n") == [{"nota": 1.5}]
