@@ -1,4 +1,4 @@
-"""A headless Chromium driven through its debugging pipe: what a person does with a page."""
+"""A headless Chromium, driven through its debugging pipe as a person would use a page."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ class Browser:
     """One browser with one page; use it in a `with` block."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it; its profile and its downloads lie in the folder."""
+        """Start the browser, with its profile and downloads in `folder`."""
         self.downloads = folder / "downloads"
         command = [
             *(str(EXECUTABLE), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
@@ -74,7 +74,7 @@ class Browser:
                 return result
 
     def open(self, address: str) -> None:
-        """Go to a page and wait until it is there."""
+        """Navigate to a page and wait until it is loaded."""
         self.call("Page.navigate", url=address)
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 
@@ -84,7 +84,7 @@ class Browser:
         return found["result"].get("value")
 
     def wait(self, expression: str, seconds: float = 60) -> Any:
-        """Wait until an expression is truthy."""
+        """Wait until an expression is truthy; return its value."""
         deadline = time.monotonic() + seconds
         while not (found := self.value(expression)):
             assert time.monotonic() < deadline, f"not within {seconds} s: {expression}"
@@ -92,13 +92,13 @@ class Browser:
         return found
 
     def choose_file(self, selector: str, path: Path) -> None:
-        """Choose a file in a form."""
+        """Set the file of a form's input."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
 
     def picture(self, path: Path, width: int = 1000, height: int = 1000) -> None:
-        """Write what the page looks like, as PNG."""
+        """Write a screenshot of the page as PNG; sizes in pixels."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         found = self.call("Page.captureScreenshot", captureBeyondViewport=True)

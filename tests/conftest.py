@@ -1,4 +1,4 @@
-"""Real small parts that every test can ask for: a live MLflow server, ports, and tiny versions."""
+"""Fixtures of all tests: live servers, ports, stores, and tiny registered versions."""
 
 import gc
 import os
@@ -17,7 +17,7 @@ from tests.mlflow_servers import shared_mlflow
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Tests that run at night must not find their files compacted.
+# The scheduled compaction must not merge files of tests that run at night.
 os.environ["COMPACT_HOUR"] = "none"
 from core.mlflow_client.client import configure_client
 
@@ -28,14 +28,14 @@ lighten()
 SERVERS = frozenset(
     {"mlflow_server", "object_store", "bucket", "running", "trained", "serve", "unity"}
 )
-"""Fixtures that start a server, or train through one; what asks for one is marked `server`."""
+"""Fixtures that start a server, or train through one; their tests are marked `server`."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what needs a server, found by its fixtures: `make test-fast` leaves it out."""
+    """Mark tests that need a server, by their fixtures; `make test-fast` leaves them out."""
     wanted = {*getattr(item, "fixturenames", ())}
-    if hasattr(item, "callspec"):  # a fixture asks for the one that its parameter names
+    if hasattr(item, "callspec"):  # a fixture requests another one by its parameter
         wanted |= {one for one in item.callspec.params.values() if isinstance(one, str)}
     if SERVERS & wanted:
         item.add_marker("server")
@@ -43,9 +43,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files first whose chosen tests may take longest: none runs alone at the end.
+    """Run the files with the longest timeouts first, so that none runs alone at the end.
 
-    Then come those that need a server, and last the quick ones; of equals the file of most tests.
+    Then those that need a server, and last the quick ones; of equals the file with most tests.
     """
     longest: dict[Path, float] = defaultdict(float)
     many = Counter(item.path for item in items)
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Search for garbage seldom, and never among what was imported: a twelfth of all time."""
+    """Collect garbage rarely, and never imported objects: this saves a twelfth of all time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -65,7 +65,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def same_server() -> Iterator[None]:
-    """Give the next test the server of this one: MLflow keeps the last client's address."""
+    """Restore the server for the next test, since MLflow keeps the last client's address."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     registry = os.environ.get("MLFLOW_REGISTRY_URI")
     yield
@@ -99,13 +99,13 @@ def object_store() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the URI of a prefix in a new bucket; the environment says how to get there."""
+    """Return the URI of a prefix in a new bucket; endpoint and keys are in the environment."""
     return make_bucket(object_store, monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the live MLflow server of all workers keeps its database and its artifacts."""
+    """Return the folder with database and artifacts of the MLflow server that all workers share."""
     folder = shared_base(tmp_path_factory) / "mlflow"
     folder.mkdir(exist_ok=True)
     return folder
@@ -113,7 +113,7 @@ def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
-    """Yield the tracking URI of a live MLflow server; the environment names it meanwhile."""
+    """Yield the tracking URI of the shared MLflow server, which is set in the environment."""
     with shared_mlflow(mlflow_folder) as uri, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         yield uri
@@ -139,7 +139,7 @@ def writer(tmp_path: Path) -> Any:
 
 @pytest.fixture(params=["folder", "bucket"])
 def place(request: pytest.FixtureRequest, writer: Any) -> tuple[Any, Callable[[], None]]:
-    """Return a store, and what brings there the Parquet files that the writer has written."""
+    """Return a store, and a function that uploads the writer's Parquet files to it."""
     from core.store.filesystem import Store
 
     if request.param == "folder":
@@ -157,7 +157,7 @@ def place(request: pytest.FixtureRequest, writer: Any) -> tuple[Any, Callable[[]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Yield a folder on a disk of 64 kB of its own."""
+    """Yield a folder on its own file system (tmpfs) of 64 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]

@@ -1,4 +1,4 @@
-"""Real processes for tests: ports, waiting, stopping, and a way to MLflow that can be shut."""
+"""Real processes for tests: ports, waiting, stopping, and a TCP forwarder that can be shut."""
 
 import contextlib
 import fcntl
@@ -58,7 +58,7 @@ def eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process group: politely, then for certain."""
+    """End a process group by SIGTERM, and after 20 s by SIGKILL."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -70,7 +70,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock among the session's workers."""
+    """Hold an exclusive file lock among the session's workers."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -83,7 +83,7 @@ def shared_base(factory: pytest.TempPathFactory) -> Path:
 
 
 def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
-    """Return a folder that one of the session's workers has built, for all of them to read.
+    """Return a folder that the first of the session's workers builds and all of them read.
 
     Args:
         factory: the session's.
@@ -102,14 +102,14 @@ def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path
 
 
 def point_at(endpoint: str, monkeypatch: Any) -> None:
-    """Point the environment, and so our processes, at an object store."""
+    """Set the environment variables of an object store, which child processes inherit."""
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
     for name, value in {**keys, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
 
 
 def make_bucket(endpoint: str, monkeypatch: Any, uri: str | None = None) -> str:
-    """Make the bucket of a URI, a new one by default; point the environment at it; return it."""
+    """Create the bucket of a URI (default: a new one), set the environment; return the URI."""
     import boto3
 
     point_at(endpoint, monkeypatch)
@@ -120,7 +120,7 @@ def make_bucket(endpoint: str, monkeypatch: Any, uri: str | None = None) -> str:
 
 
 def read_objects(uri: str) -> dict[str, Any]:
-    """Return the rows of each Parquet object under a URI, a frame by stem."""
+    """Return a data frame of each Parquet object under a URI, by stem."""
     import pyarrow.fs as pafs
     import pyarrow.parquet as pq
 
@@ -135,7 +135,7 @@ def read_objects(uri: str) -> dict[str, Any]:
 
 
 def copy_project(folder: Path) -> None:
-    """Copy what a clone holds of the running system, so that a walk leaves no tracks here."""
+    """Copy the files of a clone that the running system needs, so that this one stays unchanged."""
     folder.mkdir()
     for name in ("MLproject", "conda.yaml", "README.md", "RUNBOOK.md", ".env.example"):
         shutil.copy(ROOT / name, folder)
@@ -145,10 +145,10 @@ def copy_project(folder: Path) -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this environment as a new terminal has it.
+    """Return the environment of a new terminal: this one without MLflow's and make's variables.
 
-    MLflow sets variables of its own in a process that uses it, and so does make (`make test`); the
-    commands would obey them.
+    MLflow sets variables in a process that uses it, and so does make (`make test`); the commands
+    would read them.
     """
     ours = ("MODEL_NAME", "MODEL_ALIAS", "PSEUDONYM_KEY", "INFERENCE_STORE", "JOURNAL_DIR")
     kept = {
@@ -162,9 +162,9 @@ def clean_environment() -> dict[str, str]:
 def run_here(
     command: Sequence[str], environ: Mapping[str, str] | None = None, folder: Path = ROOT
 ) -> str:
-    """Run `python -m` this command in this process, which has imported MLflow already.
+    """Run a `python -m` command in this process, which has imported MLflow already.
 
-    Returns what it printed. Only for commands whose own start-up is not what is tested.
+    Returns its standard output. Only for commands whose own start-up is not under test.
     """
     module, *arguments = command
     printed = io.StringIO()
@@ -178,7 +178,7 @@ def run_here(
 
 
 class Gate:
-    """A way to the MLflow server that can be shut: then connections are refused, old ones cut."""
+    """A TCP forwarder to the MLflow server; shut, it refuses connections and cuts open ones."""
 
     def __init__(self, server: str, port: int) -> None:
         """Forward `port` of loopback to the server once opened."""
@@ -196,13 +196,13 @@ class Gate:
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def hush(self) -> None:
-        """Accept connections and answer none, nor those there are."""
+        """Cut open connections; accept new ones without ever answering."""
         self.shut()
         self._silent = True
         self.open()
 
     def shut(self) -> None:
-        """Refuse new connections and cut the old."""
+        """Refuse new connections and cut open ones."""
         self._shut = True
         while self._sockets:
             sock = self._sockets.pop()

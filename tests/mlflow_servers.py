@@ -1,4 +1,4 @@
-"""Real MLflow servers for tests: one of a test's own, one that all workers share."""
+"""Real MLflow servers for tests: one for a single test, or one that all workers share."""
 
 import fcntl
 import json
@@ -17,8 +17,8 @@ from tests.live import ROOT, clean_environment, find_free_port, locked, stop, wa
 def start_mlflow(folder: Path, bucket: str = "") -> tuple[subprocess.Popen[bytes], str]:
     """Start an MLflow server; return it and its address once it answers.
 
-    Its SQLite and the artifacts that it passes on lie under `folder`; with a bucket clients take
-    the artifacts to it and fetch them there by themselves.
+    Its SQLite database and the artifacts that it serves are under `folder`; with a bucket clients
+    upload and download artifacts directly.
     """
     port = find_free_port()
     uri = f"http://127.0.0.1:{port}"
@@ -48,7 +48,7 @@ def start_mlflow(folder: Path, bucket: str = "") -> tuple[subprocess.Popen[bytes
 
 @contextmanager
 def running_mlflow(folder: Path, bucket: str = "") -> Iterator[str]:
-    """Yield the address of a server that `start_mlflow` has started, and end it."""
+    """Yield the address of a server started by `start_mlflow`; stop it afterwards."""
     process, uri = start_mlflow(folder, bucket)
     try:
         yield uri
@@ -57,7 +57,7 @@ def running_mlflow(folder: Path, bucket: str = "") -> Iterator[str]:
 
 
 def alone(users: IO[str]) -> bool:
-    """Whether no other worker holds this lock; a worker that was killed holds none."""
+    """Return whether no other worker holds this lock, then acquired; a killed worker holds none."""
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -67,7 +67,7 @@ def alone(users: IO[str]) -> bool:
 
 @contextmanager
 def shared_mlflow(folder: Path) -> Iterator[str]:
-    """Yield the address of the server of all workers: the first starts it, the last ends it."""
+    """Yield the address of the shared server: the first worker starts it, the last stops it."""
     told = folder / "server.json"
     with (folder / "users.lock").open("w") as users:
         with locked(folder / "start.lock"):
@@ -85,7 +85,7 @@ def shared_mlflow(folder: Path) -> Iterator[str]:
 
 
 def collect_run(run_id: str, folder: Path, uri: str) -> None:
-    """Delete a run of the MLflow server that keeps its data in a folder, for ever."""
+    """Delete a run permanently (`mlflow gc`) from the MLflow server with its data in `folder`."""
     from mlflow import MlflowClient
 
     MlflowClient(uri).delete_run(run_id)

@@ -1,4 +1,4 @@
-"""A version that takes what the reader of PEDE workbooks reads, made without a training."""
+"""A version that accepts rows of the PEDE workbook reader, registered without a training."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mlflow_project.modelling import pipeline, splits
 
 
 def fit_fewer(patch: pytest.MonkeyPatch) -> None:
-    """Let trainings in this process repeat less: all steps of one, in a third of its time."""
+    """Reduce repeats and folds of trainings in this process: all steps, a third of the time."""
     patch.setattr(pipeline, "REPEATS", 1)
     patch.setattr(pipeline, "FOLDS", 4)
     patch.setattr(splits, "SPLITS", 2)
@@ -27,7 +27,7 @@ def fit_fewer(patch: pytest.MonkeyPatch) -> None:
 
 
 def register_pede(name: str, workbook: Path) -> str:
-    """Fit one on a workbook's newest year, make it the champion of a model; return its name."""
+    """Fit a version on a workbook's newest year, make it champion of `name`; return `name`."""
     frame = pd.DataFrame(read(workbook.read_bytes()).rows)
     contract = build_contract("v1.2.0", 0.5, {}, 0.0)
     features = frame[list(contract.feature_names)].astype(float)

@@ -1,4 +1,4 @@
-"""Versions read from files that MLflow wrote, without a server: as the proxy reads a download."""
+"""Versions read from files that MLflow wrote, without a server, as the proxy reads a download."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +38,7 @@ def saved(folder: Path, model: Any, frame: pd.DataFrame, **options: Any) -> Path
 
 
 def predicting(folder: Path, predict: Callable[[Any], Any], columns: list[str]) -> Path:
-    """Save a pyfunc model of another flavour whose `predict` is that function."""
+    """Save a pyfunc model of another flavour with this `predict`; return the folder."""
 
     class Model(mlflow.pyfunc.PythonModel):
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ARG002
@@ -50,7 +50,7 @@ def predicting(folder: Path, predict: Callable[[Any], Any], columns: list[str]) 
 
 
 def opened(folder: Path) -> Package:
-    """Return a folder as the registry opens a download."""
+    """Return the package of a folder, opened as the registry opens a download."""
     return open_package(Client("http://127.0.0.1:9"), VERSION.number, folder)
 
 

@@ -1,4 +1,4 @@
-"""A store as a proxy leaves it, written without the proxy, and the rows of the tiny versions."""
+"""A store as a proxy writes it, without the proxy, with the features of the tiny versions."""
 
 import json
 import uuid
@@ -25,10 +25,10 @@ FEATURES = {"temperature": "double", "pressure": "double", "wear": "double"}
 
 
 class StoreWriter:
-    """Writes what a proxy would have: journals, and the Parquet files they become."""
+    """A writer of a proxy's files: journals, and the Parquet files converted from them."""
 
     def __init__(self, folder: Path, features: Mapping[str, str] = FEATURES) -> None:
-        """Write into `folder` rows of these features."""
+        """Write rows with these features into `folder`."""
         self.folder, self.features = folder, features
         self.store = Store(folder)
 
@@ -42,7 +42,7 @@ class StoreWriter:
         age: timedelta = timedelta(hours=1),
         per_request: int = 10,
     ) -> Path:
-        """Write a journal of rows answered `age` ago."""
+        """Write a journal of rows served `age` ago; return its path."""
         moment = datetime.now(UTC) - age
         constants = {
             "model_name": model,
@@ -71,7 +71,7 @@ class StoreWriter:
         return path
 
     def parquet(self, journal: Path, *, keep_journal: bool = False) -> Path:
-        """Turn a journal into the Parquet file of its stem."""
+        """Convert a journal to the Parquet file of its stem; return its path."""
         header_line, *lines = journal.read_bytes().splitlines()
         header = JournalHeader.from_line(header_line)
         rows = [json.loads(line) for line in lines]
@@ -98,7 +98,7 @@ def read_journal(path: Path) -> tuple[JournalHeader, list[list[Any]]]:
 
 
 def flip_a_page(path: Path) -> None:
-    """Flip one bit of a Parquet file in the page of the entities, as a disk might."""
+    """Flip one bit in the page of the entities of a Parquet file, as a disk error might."""
     column = pq.read_metadata(path).schema.names.index("entity")
     chunk = pq.read_metadata(path).row_group(0).column(column)
     content = bytearray(path.read_bytes())
@@ -112,7 +112,7 @@ def encode(row: Sequence[Any]) -> bytes:
 
 
 def fill_disk(folder: Path) -> Path:
-    """Leave no room on a disk; return the file that takes it."""
+    """Fill a disk; return the file that takes its space."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
         try:

@@ -1,4 +1,4 @@
-"""Pages that everybody can read: contrast of text, headings and captions of tables."""
+"""Accessibility of pages: contrast of text, headings and captions of tables."""
 
 import re
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def themes() -> Iterator[dict[str, str]]:
 
 
 def test_text_stands_out_from_what_is_behind_it() -> None:
-    """Text and links on page, cards and verdicts, and each badge's word on its own colour."""
+    """Text on page, cards, verdicts and badges has at least the contrast of WCAG level AA."""
     found = list(themes())
     assert len(found) == 3
     for colours in found:
@@ -55,14 +55,14 @@ def test_text_stands_out_from_what_is_behind_it() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_tables_say_what_they_are_and_headings_what_they_head(template: str) -> None:
-    """A caption for each table, a scope for each heading."""
+    """Each table has a caption, and each heading of a table a scope."""
     text = (ROOT / template).read_text("utf-8")
     assert text.count("<table") == text.count("<caption")
     assert not re.findall(r"<th(?![a-z])(?! scope=)[^>]*>", text)
 
 
 def test_the_contrast_is_that_of_the_standard() -> None:
-    """Black on white is 21, a colour on itself 1, and #767676 on white the least grey."""
+    """Black on white is 21, a colour on itself 1, and #767676 on white just above the least."""
     assert contrast("#000", "#ffffff") == pytest.approx(21)
     assert contrast("#abc", "#aabbcc") == pytest.approx(1)
     assert AA < contrast("#767676", "#fff") < 4.55

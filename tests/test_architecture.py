@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 STANDARD = ("errors.py", "messages/__init__.py", "store/schema.py")
-"""What `core.contract` may import besides itself; standard library only, too."""
+"""Files of `core` outside `core.contract` that, like it, import the standard library only."""
 PACKAGES = ("mlflow_project", "serving", "monitoring", "data")
 OURS = ("core", *PACKAGES, "scripts")
 TABLE: dict[str, dict[str, str]] = {
@@ -81,12 +81,12 @@ TABLE: dict[str, dict[str, str]] = {
         "backups": "starting prepare_services",
     },
 }
-"""Each room with those of its package that it may import, from the ground up."""
+"""Each room (subpackage) with the rooms of its package that it may import, lowest first."""
 
 
 @functools.cache
 def imported(path: Path) -> set[str]:
-    """Return the dotted names of all modules that a file imports, wherever in it."""
+    """Return the dotted names of all modules that a file imports, also within functions."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -104,7 +104,7 @@ def sources(package: str) -> list[Path]:
 
 
 def test_contract_imports_standard_library_only() -> None:
-    """`core.contract` can be imported by anything at no cost."""
+    """`core.contract` imports the standard library only, so importing it is cheap."""
     ours = {"core.contract", "core.errors", "core.messages"}
     allowed = {*sys.stdlib_module_names, *ours}
     for path in [*sources("core/contract"), *(ROOT / "core" / n for n in STANDARD)]:
@@ -115,7 +115,7 @@ def test_contract_imports_standard_library_only() -> None:
 
 @pytest.mark.parametrize("package", ["core", *PACKAGES])
 def test_packages_meet_only_in_core(package: str) -> None:
-    """Core imports none of the packages; they import it and never each other."""
+    """`core` imports none of the packages; they import it and never each other."""
     others = {p for p in PACKAGES if p != package}
     for path in sources(package):
         assert not {name.split(".")[0] for name in imported(path)} & others, path
@@ -123,7 +123,7 @@ def test_packages_meet_only_in_core(package: str) -> None:
 
 @pytest.mark.parametrize("package", ["core", "serving", "monitoring"])
 def test_two_rooms_talk_to_mlflow(package: str) -> None:
-    """Only the client's room and the registry's import MLflow; serving and monitoring ask them."""
+    """Of these packages only `core.mlflow_client` and `core.registry` import MLflow."""
     for path in sources(package):
         if "mlflow" in {name.split(".")[0] for name in imported(path)}:
             assert room(module(path)) in {"core.mlflow_client", "core.registry"}, path
@@ -131,7 +131,7 @@ def test_two_rooms_talk_to_mlflow(package: str) -> None:
 
 @functools.cache
 def graph() -> dict[str, set[str]]:
-    """Return each of our modules with those of ours that it imports, wherever in it."""
+    """Return each module of the project with those that it imports, also within functions."""
     files = {module(path): path for package in (*OURS,) for path in sources(package)}
 
     def home(name: str) -> str:
@@ -149,7 +149,7 @@ def module(path: Path) -> str:
 
 
 def room(name: str) -> str:
-    """Return the room of a module: the folder in its package; a file at the root is its own."""
+    """Return the room of a module: its subpackage; a file at a package's root is its own room."""
     return ".".join(name.split(".")[:2])
 
 
@@ -163,7 +163,7 @@ def rooms() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("of", [graph, rooms], ids=["files", "rooms"])
 def test_nothing_imports_itself_in_a_circle(of: Callable[[], dict[str, set[str]]]) -> None:
-    """Neither files nor rooms: what is below can be read without what is above."""
+    """Imports have no cycle, neither between files nor between rooms."""
     try:
         TopologicalSorter(of()).prepare()
     except CycleError as exc:
@@ -172,9 +172,9 @@ def test_nothing_imports_itself_in_a_circle(of: Callable[[], dict[str, set[str]]
 
 @pytest.mark.parametrize("package", [*TABLE])
 def test_rooms_import_what_the_table_says(package: str) -> None:
-    """Each room of a package with those of the same package below it; a new line is a decision.
+    """Each room imports exactly the rooms of its package in the table; a new entry is a decision.
 
-    Commands, the files at the root that nothing imports, stand on top of all.
+    Commands (files at the root that nothing imports) may import every room.
     """
     found = {name: others for name, others in rooms().items() if name.startswith(f"{package}.")}
     used = set().union(*found.values())
@@ -190,7 +190,7 @@ def test_rooms_import_what_the_table_says(package: str) -> None:
 
 
 def test_tests_mirror_the_source() -> None:
-    """A folder of tests belongs to a room, so that whoever knows one finds the other."""
+    """Each folder of tests has the name of the room that it tests."""
     for package in ("core", "mlflow_project", "serving", "monitoring"):
         for folder in (ROOT / "tests" / package).glob("*/"):
             if any(folder.glob("test_*.py")):
@@ -198,7 +198,7 @@ def test_tests_mirror_the_source() -> None:
 
 
 def test_no_class_name_means_two_things() -> None:
-    """A name that a reader meets twice is one class."""
+    """Class names are unique over all packages."""
     places: dict[str, list[str]] = {}
     for package in OURS:
         for path in sources(package):
@@ -211,7 +211,7 @@ def test_no_class_name_means_two_things() -> None:
 
 @pytest.mark.parametrize("package", ["serving", "monitoring"])
 def test_serving_and_monitoring_know_no_schools(package: str) -> None:
-    """No word of the domain: any scikit-learn model with a contract could take its place."""
+    """These packages have no word of the school domain: they fit any model with a contract."""
     words = ("aluno", "escola", "school", "student", "defasagem", "pede", "criança", "fase_")
     files = [*sources(package), *(ROOT / package).rglob("templates/*")]
     for path in files:
@@ -220,7 +220,7 @@ def test_serving_and_monitoring_know_no_schools(package: str) -> None:
 
 
 def test_functions_that_others_import_stay_where_they_are() -> None:
-    """A baseline and a comparison in memory, without MLflow: the same rows changed nothing."""
+    """Baseline and comparison can be imported and used in memory; equal rows have a PSI of 0."""
     from monitoring.build_baseline import fit_baseline
     from monitoring.drift_report import compare
 

@@ -1,4 +1,4 @@
-"""The audit of the lock: every pin is asked about, and nobody to ask is no finding."""
+"""The audit of the lock: every pin is audited, and an unreachable source is no finding."""
 
 import tomllib
 from pathlib import Path
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_every_locked_package_is_asked_about() -> None:
-    """With its version and marker, and without its hashes."""
+    """Each pin is audited with its version and marker, and without its hashes."""
     lock = (ROOT / "requirements.lock").read_text()
     asked = [Requirement(pin) for pin in audit.pins(lock)]
     assert len(asked) == lock.count("==") - sum(str(r.marker).count("==") for r in asked)
@@ -37,7 +37,7 @@ def test_only_what_was_found_fails(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """An audit that could not be made says so in one line; one that broke is no silence."""
+    """An impossible audit prints one line and returns 0; findings and other errors return 1."""
     monkeypatch.setattr(audit, "_run", lambda command, _at: (0, "") if "lock" in command else said)
     assert audit.main() == code
     printed = capsys.readouterr().out

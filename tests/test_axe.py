@@ -1,4 +1,4 @@
-"""axe-core, the checker of the Web Content Accessibility Guidelines, finds nothing on any page."""
+"""Every page passes axe-core, the checker of the Web Content Accessibility Guidelines."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 
 def axe() -> Path | None:
-    """Return the checker's script: AXE_CORE, or the one in the locked package that brings it."""
+    """Return the path of axe-core's script: AXE_CORE, or the one in the locked package."""
     if asked := os.environ.get("AXE_CORE"):
         return Path(asked)
     found = find_spec("axe_playwright_python")
@@ -97,7 +97,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def test_every_template_of_a_page_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new page gets its line in `PAGES`."""
+    """`PAGES` renders every HTML template, so that each page is checked."""
     used = set()
     render_document.cache_clear()
     get = Environment.get_template
@@ -126,7 +126,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def violations(browser: Browser, page: Path) -> list[str]:
-    """Return what the checker finds, light and dark, wide and narrow, each with its places."""
+    """Return the violations on a page, light and dark, wide and narrow, with their elements."""
     found = []
     browser.open(page.as_uri())
     assert SCRIPT is not None
@@ -154,7 +154,7 @@ def violations(browser: Browser, page: Path) -> list[str]:
 def test_axe_finds_nothing(
     name: str, language: str, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On every page, in both languages, light and dark, on a desk and on a phone."""
+    """No page has violations in either language, light or dark, at desktop or phone width."""
     monkeypatch.setenv("APP_LANGUAGE", language)
     path = tmp_path / f"{name}.html"
     path.write_text(PAGES[name](), encoding="utf-8")
@@ -163,7 +163,7 @@ def test_axe_finds_nothing(
 
 @pytest.mark.slow
 def test_the_checker_checks(browser: Browser, tmp_path: Path) -> None:
-    """A page with faults has them found: contrast, language, a picture without words."""
+    """A faulty page is reported: low contrast, missing language, image without alt text."""
     path = tmp_path / "bad.html"
     path.write_text(
         "<html><body><p style='color:#ccc;background:#fff'>pale words</p><img src='a.png'>"

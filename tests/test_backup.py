@@ -1,4 +1,4 @@
-"""`make backup` and `make restore`: what comes back, and what is refused."""
+"""`make backup` and `make restore`: what is restored, and what is rejected."""
 
 import sqlite3
 import subprocess
@@ -29,7 +29,7 @@ DAY = timedelta(days=1)
 
 
 class Installation:
-    """A copy of the project with something in it that nobody can make again."""
+    """A copy of the project with data that cannot be reproduced."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         """Copy the project."""
@@ -38,12 +38,12 @@ class Installation:
         self.env = {**clean_environment(), **environ}
 
     def fill(self) -> None:
-        """Give it a registry, an artifact, captured rows in both shapes, and settings."""
+        """Add a registry, artifacts, captured rows in journals and Parquet files, and settings."""
         var = self.folder / "var"
         (var / "artifacts/1/models").mkdir(parents=True)
         (var / "artifacts/1/models/model.skops").write_bytes(bytes(range(256)) * 400)
         (var / "artifacts/1/models/.gitattributes").write_text("a model's own")
-        # As a tool leaves it that saves the room of equal files.
+        # As a tool that deduplicates equal files leaves it.
         (var / "artifacts/1/models/same.skops").hardlink_to(var / "artifacts/1/models/model.skops")
         with closing(sqlite3.connect(var / "mlflow.db")) as db, db:
             db.execute("CREATE TABLE alembic_version (version_num TEXT)")
@@ -52,7 +52,7 @@ class Installation:
             db.execute("INSERT INTO runs VALUES ('train v1.0.0')")
         writer = StoreWriter(self.folder / STORE)
         writer.parquet(writer.journal([{"entity": f"p{n}", "score": 0.25} for n in range(30)]))
-        # A journal that became a file a moment ago may be copied in both shapes.
+        # A journal converted a moment ago may be copied as journal and as Parquet file.
         both = writer.journal([{"entity": f"q{n}", "score": 0.5} for n in range(7)])
         writer.parquet(both, keep_journal=True)
         writer.journal([{"entity": f"r{n}", "score": 0.75} for n in range(5)])
@@ -60,7 +60,7 @@ class Installation:
         (self.folder / ".env").write_text("API_PORT=8123\n")
 
     def run(self, *words: str, code: int = 0) -> str:
-        """Run one of our commands there; return what it printed."""
+        """Run a command of the project there; return its output."""
         done = subprocess.run(
             [sys.executable, "-m", *words],
             cwd=self.folder,
@@ -78,7 +78,7 @@ class Installation:
 
 
 def requests(folder: Path, model: str) -> list[str]:
-    """Return the request of each captured row that a report on a model would read."""
+    """Return the request ID of each captured row that a report on a model would read."""
     now = datetime.now(UTC)
     captures = Captures(Store(folder / STORE), Selection(model, 1, now - DAY, now + DAY), FEATURES)
     return [name for batch in captures.rows(["request_id"]) for name in batch[0].to_pylist()]
@@ -86,7 +86,7 @@ def requests(folder: Path, model: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, Path, str]:
-    """Return an installation, its backup, and what the command said."""
+    """Return an installation, its backup, and the output of the command."""
     base = tmp_path_factory.mktemp("backup")
     one = Installation(base / "a project", PSEUDONYM_KEY=KEY)
     one.fill()
@@ -97,14 +97,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, Path, 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Installation:
-    """Return an installation with nothing in it."""
+    """Return an installation without data."""
     return Installation(tmp_path / "other")
 
 
 def test_what_was_there_is_there_again(
     made: tuple[Installation, Path, str], empty: Installation
 ) -> None:
-    """Registry, artifacts, each captured row once, settings and key; nothing half written."""
+    """Registry, artifacts, each captured row once, settings and key return; no partial files."""
     one, archive, said = made
     assert archive.stat().st_mode & 0o777 == 0o600
     assert "PSEUDONYM_KEY" in said and str(archive) in said
@@ -125,7 +125,7 @@ def test_what_was_there_is_there_again(
 
 
 def test_nothing_is_overwritten(made: tuple[Installation, Path, str]) -> None:
-    """Where something is, it stays, and the command says what it is."""
+    """A restore over existing data is rejected, names that data, and leaves it unchanged."""
     one, archive, _said = made
     before = (one.folder / "var/mlflow.db").stat().st_mtime_ns
     said = one.run("scripts.restore", str(archive), code=1)
@@ -134,7 +134,7 @@ def test_nothing_is_overwritten(made: tuple[Installation, Path, str]) -> None:
 
 
 def test_another_key_is_refused(made: tuple[Installation, Path, str], empty: Installation) -> None:
-    """With it, nobody who was captured before would be found; the answer says where the key is."""
+    """Another key would match no captured entity; the error says where the backup's key is."""
     empty.env["PSEUDONYM_KEY"] = "another"
     said = empty.run("scripts.restore", str(made[1]), code=1)
     assert "pseudonym-key" in said and KEY not in said
@@ -145,7 +145,7 @@ def test_another_key_is_refused(made: tuple[Installation, Path, str], empty: Ins
 def test_what_is_not_a_whole_backup_is_refused(
     made: tuple[Installation, Path, str], empty: Installation, tmp_path: Path, damage: str
 ) -> None:
-    """In one line, and with nothing put into its place."""
+    """A damaged or foreign archive is rejected in one line, and nothing is restored."""
     content = bytearray(made[1].read_bytes())
     if damage == "cut":
         content = content[: len(content) // 2]
@@ -171,7 +171,7 @@ def test_what_is_not_a_whole_backup_is_refused(
 def test_a_restore_that_fails_leaves_nothing_in_the_way(
     made: tuple[Installation, Path, str], empty: Installation
 ) -> None:
-    """A folder that cannot be made: what was moved before is removed, and the next one succeeds."""
+    """If a folder cannot be created, files moved before are removed; the next restore succeeds."""
     (empty.folder / "var").write_text("in the way")
     said = empty.run("scripts.restore", str(made[1]), code=1)
     assert "Traceback" not in said
@@ -182,7 +182,7 @@ def test_a_restore_that_fails_leaves_nothing_in_the_way(
 
 
 def test_without_a_registry_or_a_key_it_is_said(tmp_path: Path, empty: Installation) -> None:
-    """Nothing to back up is an error; a store without a key is told what that means."""
+    """A backup without a registry is an error; a store without a key gives a warning."""
     assert "var/mlflow.db" in empty.run("scripts.backup", str(tmp_path), code=1)
     empty.fill()
     assert "PSEUDONYM_KEY não" in empty.run("scripts.backup", str(tmp_path))
@@ -190,7 +190,7 @@ def test_without_a_registry_or_a_key_it_is_said(tmp_path: Path, empty: Installat
 
 @pytest.fixture
 def old_database(tmp_path: Path) -> Path:
-    """Return a database as the release before MLflow's newest revision left it."""
+    """Return a database at the schema revision before MLflow's newest one."""
     import sqlalchemy
     from alembic import command
     from mlflow.store.db.utils import _get_alembic_config
@@ -207,7 +207,7 @@ def old_database(tmp_path: Path) -> Path:
 
 
 def test_tables_of_another_release_are_noticed(tmp_path: Path) -> None:
-    """Older ones are upgraded, newer ones refused, and MLflow's own left alone."""
+    """A database's revision is classified as older, MLflow's own, newer, or missing."""
     newest = database.newest()
     assert newest is not None
     judged = {}
@@ -224,7 +224,7 @@ def test_tables_of_another_release_are_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_up_upgrades_an_older_database_after_a_backup(old_database: Path, tmp_path: Path) -> None:
-    """With MLflow's own command; what was there before is in `backups`."""
+    """An older database is upgraded to the newest revision; a backup of it is in `backups`."""
     one = Installation(tmp_path / "project")
     (one.folder / "var").mkdir()
     old_database.rename(one.folder / "var/mlflow.db")
@@ -237,10 +237,10 @@ def test_up_upgrades_an_older_database_after_a_backup(old_database: Path, tmp_pa
 
 
 class Clients:
-    """A client that never stops asking, and what it was answered."""
+    """A client that sends requests without pause, and the requests that were acknowledged."""
 
     def __init__(self, ask: Callable[[], httpx.Response]) -> None:
-        """Begin."""
+        """Start to send."""
         self._ask, self._ended = ask, threading.Event()
         self.acknowledged: list[str] = []
         self._thread = threading.Thread(target=self._go)
@@ -253,7 +253,7 @@ class Clients:
                 self.acknowledged.append(answer.headers["X-Request-ID"])
 
     def stop(self) -> None:
-        """End."""
+        """Stop sending, and wait."""
         self._ended.set()
         self._thread.join()
 
@@ -262,7 +262,7 @@ class Clients:
 def running(
     tmp_path: Path, mlflow_server: str, mlflow_folder: Path, register_version: Callable[..., int]
 ) -> Iterator[Walk]:
-    """Yield an installation that serves, whose registry is the live server's."""
+    """Yield a serving installation whose registry is that of the live server."""
     register_version("restored", tags={})
     walk = Walk(tmp_path / "project", mlflow_server, "restored")
     (walk.folder / "var").mkdir()
@@ -275,7 +275,7 @@ def running(
 
 @pytest.mark.slow
 def test_a_restored_installation_answers_the_same(running: Walk, tmp_path: Path) -> None:
-    """Backed up under load; what was answered before is in it once; the scores are the same."""
+    """A backup under load has each row served before once; restored, it serves equal scores."""
     rows: list[dict[str, Any]] = [{"temperature": 20.0 + n, "wear": 2.0} for n in range(20)]
 
     def ask(api: str) -> httpx.Response:

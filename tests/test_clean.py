@@ -1,4 +1,4 @@
-"""`make clean` removes what running left behind, and never what people put there."""
+"""`make clean` removes generated files, and never files that people added."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ PRECIOUS = ("var/mlflow.db", "var/artifacts/1/model.skops", "monitoring/inferenc
 
 @pytest.fixture
 def used(tmp_path: Path) -> Path:
-    """Return a copy of the project, in a path with a space, that has been used."""
+    """Return a copy of the project with generated and added files, in a path with a space."""
     folder = tmp_path / "my project"
     copy_project(folder)
     shutil.copy(ROOT / "Makefile", folder)
@@ -29,7 +29,7 @@ def used(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, target: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a target of the Makefile with what is typed."""
+    """Run a target of the Makefile with `typed` as its input."""
     return subprocess.run(
         ["make", target, f"PYTHON={sys.executable}"],
         cwd=folder,
@@ -40,12 +40,12 @@ def make(folder: Path, target: str, typed: str = "") -> subprocess.CompletedProc
 
 
 def there(folder: Path, *names: str) -> list[str]:
-    """Return which of the files are there."""
+    """Return which of the files exist."""
     return [name for name in names if (folder / name).exists()]
 
 
 def test_clean_keeps_workbooks_registry_and_answers(used: Path) -> None:
-    """It removes what commands make again, and says what it removed and what it kept."""
+    """Only files that commands generate again are removed; removed and kept ones are printed."""
     done = make(used, "clean")
     assert done.returncode == 0, done.stderr
     assert there(used, *REMADE, SYNTHETIC) == []
@@ -57,7 +57,7 @@ def test_clean_keeps_workbooks_registry_and_answers(used: Path) -> None:
 
 @pytest.mark.parametrize("typed", ["", "\n", "s\n", "não\n"])
 def test_clean_all_without_a_typed_yes_removes_nothing(used: Path, typed: str) -> None:
-    """An empty answer, an end of input and anything but the word are a no."""
+    """An empty answer, an end of input, and anything but the whole word mean no."""
     done = make(used, "clean-all", typed)
     assert done.returncode != 0
     kept = (*REMADE, SYNTHETIC, WORKBOOK, *PRECIOUS)
@@ -67,7 +67,7 @@ def test_clean_all_without_a_typed_yes_removes_nothing(used: Path, typed: str) -
 
 @pytest.mark.parametrize("typed", ["sim\n", "yes\n"])
 def test_clean_all_keeps_the_workbooks_all_the_same(used: Path, typed: str) -> None:
-    """After the word the registry and the answers go; what people put there stays."""
+    """After the word registry and captured rows are removed; workbooks and `.env` stay."""
     done = make(used, "clean-all", typed)
     assert done.returncode == 0, done.stderr
     assert there(used, *REMADE, SYNTHETIC, *PRECIOUS) == []

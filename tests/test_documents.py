@@ -1,4 +1,4 @@
-"""What the documents name exists: files, rooms, links. Their commands are run by test_stack."""
+"""Files, rooms and links that the documents name exist; test_stack runs their commands."""
 
 import re
 
@@ -14,17 +14,17 @@ GENERATED = ("artifacts/", "monitoring/reports/")
 FILE = re.compile(r"`([\w./-]+\.(?:py|md|yml|html|po|svg|sh|toml))(?::\d+)?`")
 PACKAGES = ("core", "serving", "monitoring", "mlflow_project")
 HISTORY = "docs/decisions/"
-"""Decisions tell of the day on which they were taken, and may name what has gone since."""
+"""Decision records describe the day of the decision, and may name files removed since."""
 
 
 def text(document: str) -> str:
-    """Return a document."""
+    """Return the text of a document."""
     return (ROOT / document).read_text("utf-8")
 
 
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if not d.startswith(HISTORY)])
 def test_files_that_are_named_exist(document: str) -> None:
-    """By their path from the root, or by their name alone where that is enough."""
+    """Files that a document names exist, by their path from the root or by their name alone."""
     if document == "CHANGELOG.md":
         return
     tracked = {p.name for folder in (*PACKAGES, "data", "scripts", "tests", "benchmarks", "docs")
@@ -40,7 +40,7 @@ def test_files_that_are_named_exist(document: str) -> None:
 
 
 def test_names_that_recipes_send_to_are_there() -> None:
-    """`NAME` of `a/file.py`: the file defines it."""
+    """For each `NAME` of `a/file.py` in CONTRIBUTING.md the file defines that name."""
     found = re.findall(r"`(\w+)`\s+of\s+`([\w/]+\.py)`", text("CONTRIBUTING.md"))
     assert len(found) > 5
     for name, file in found:
@@ -50,7 +50,7 @@ def test_names_that_recipes_send_to_are_there() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document: str) -> None:
-    """Relative links name files of the repository; an anchor names a heading of it."""
+    """Relative links name files of the repository; anchors name headings of those."""
     for target in re.findall(r"\]\(([^)\s]+)\)", text(document)):
         if "://" in target:
             continue
@@ -69,7 +69,7 @@ def blocks(document: str) -> list[str]:
 
 
 def test_the_readme_says_the_same_in_both_languages() -> None:
-    """Commands and output letter by letter, as many headings, pictures and rows, the same links."""
+    """Both READMEs have equal code blocks and links, and as many headings, images and rows."""
     english, portuguese = "README.md", "README.pt-BR.md"
     assert blocks(english) == blocks(portuguese)
     assert len(blocks(english)) > 5
@@ -84,7 +84,7 @@ def test_the_readme_says_the_same_in_both_languages() -> None:
 
 
 def test_the_glossary_explains_what_operators_read() -> None:
-    """In order of the alphabet, each once."""
+    """The glossary has the operators' terms, each once, in alphabetical order."""
     table = text("RUNBOOK.md").split("## 13. Glossário")[1]
     words = re.findall(r"^\| ([^|]+?) \|", table, re.MULTILINE)[1:]
     known = " ".join(words).lower()
@@ -95,7 +95,7 @@ def test_the_glossary_explains_what_operators_read() -> None:
 
 
 def test_every_room_has_a_line_in_contributing() -> None:
-    """And every line a room."""
+    """CONTRIBUTING.md lists exactly the rooms (subpackages) that exist."""
     listed = set(re.findall(r"^\| `([\w/]+)/` \|", text("CONTRIBUTING.md"), re.MULTILINE))
     rooms = {
         folder.parent.relative_to(ROOT).as_posix()
@@ -106,7 +106,7 @@ def test_every_room_has_a_line_in_contributing() -> None:
 
 
 def test_journeys_are_ten_lines_each() -> None:
-    """A row, a flip, a cell, a label; each line but a few names the file where it happens."""
+    """Each of the four journeys has ten steps, and names a file at least eight times."""
     journeys = text("CONTRIBUTING.md").split("## Journeys")[1].split("## Recipes")[0]
     parts = journeys.split("### ")[1:]
     assert len(parts) == 4
@@ -117,7 +117,7 @@ def test_journeys_are_ten_lines_each() -> None:
 
 
 def test_contributing_has_the_eight_recipes() -> None:
-    """One for what is usually added."""
+    """CONTRIBUTING.md has one recipe for each of the eight usual additions."""
     recipes = text("CONTRIBUTING.md").split("## Recipes")[1]
     added = re.findall(r"^\*\*Add a (.+?)\.\*\*", recipes, re.MULTILINE)
     assert added == [
@@ -127,7 +127,7 @@ def test_contributing_has_the_eight_recipes() -> None:
 
 
 def test_recipes_name_objects_of_their_files() -> None:
-    """What a recipe calls by name stands in a file that it names; its section tells of the log."""
+    """Names in four recipes occur in the files that they name; the cited section covers the log."""
     recipes = text("CONTRIBUTING.md").split("## Recipes")[1].split("**Add a ")[1:]
     for recipe in recipes[:4]:
         files = "\n".join(text(file) for file in FILE.findall(recipe))
@@ -141,7 +141,7 @@ def test_recipes_name_objects_of_their_files() -> None:
 
 
 def test_a_released_version_has_its_section() -> None:
-    """The version of pyproject.toml stands in the changelog with its day."""
+    """The changelog has a dated section for the version in pyproject.toml."""
     found = re.search(r'^version = "(.+)"$', text("pyproject.toml"), re.MULTILINE)
     assert found
     dated = rf"^## {re.escape(found[1])} — \d{{4}}-\d\d-\d\d$"
@@ -149,7 +149,7 @@ def test_a_released_version_has_its_section() -> None:
 
 
 def test_the_tests_that_reliability_names_exist() -> None:
-    """A promise is kept by a test that is there."""
+    """Every test that docs/reliability.md names exists."""
     file, named = "", 0
     for path, function in re.findall(r"`([\w/.]*)::(\w+)`", text("docs/reliability.md")):
         file = path or file

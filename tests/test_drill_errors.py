@@ -1,4 +1,4 @@
-"""What a drill says when the system it needs is not there."""
+"""Errors of a drill whose server is not available."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from scripts.drill import main
 def test_without_a_server_it_is_one_line(
     drill: str, tmp_path: Path, free_port: Callable[[], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It names the address and what starts the server."""
+    """Without a server a drill prints one line: the address, and the command to start it."""
     url = f"http://127.0.0.1:{free_port()}"
     assert main([drill, "--url", url, "--rows", str(tmp_path / "rows.parquet")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -21,7 +21,7 @@ def test_without_a_server_it_is_one_line(
 
 
 def test_another_server_is_no_api(mlflow_server: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """MLflow's port in place of the API's: the status is said, no traceback."""
+    """With MLflow's port in place of the API's a drill prints one line with the HTTP status."""
     assert main(["normal", "--url", mlflow_server, "--rows", "rows.parquet"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "HTTP 404" in line

@@ -1,4 +1,4 @@
-"""The runbook's symptoms, caused on purpose: what the operator sees, what helps (§1, §3, §9)."""
+"""Drills of the runbook's symptoms: what the operator sees, and what helps (§1, §3, §9)."""
 
 import json
 import re
@@ -21,7 +21,7 @@ FRESH = "data/processed/ensaio.parquet"
 
 
 class Rehearsal:
-    """A system made for rehearsing: a trained champion, a proxy, rows nobody was trained on."""
+    """A system for drills: a trained champion, a proxy, and rows that are not training data."""
 
     def __init__(self, folder: Path, mlflow: str) -> None:
         """Copy the project."""
@@ -51,7 +51,7 @@ class Rehearsal:
         return done.stdout
 
     def shell(self, command: str) -> str:
-        """Run a line of the runbook."""
+        """Run a command line of the runbook; return its output."""
         done = subprocess.run(
             ["bash", "-e", "-c", command.replace(":8000", f":{self.port}")],
             cwd=self.folder,
@@ -80,32 +80,32 @@ class Rehearsal:
         return self.run("-m", "scripts.drill", name, "--url", self.api, *rows, *more)
 
     def report(self, release: str) -> tuple[str, dict[str, Any]]:
-        """Run the drift report; return what it says and its numbers."""
-        time.sleep(1.5)  # Until what was captured is where the report looks.
+        """Run the drift report; return its output and its numbers."""
+        time.sleep(1.5)  # Until captured rows are flushed to the store.
         told = self.run("-m", "monitoring.drift_report", "--model_version", release)
         (path,) = (self.folder / "monitoring/reports" / release).glob("drift_metrics_*.json")
         return told, json.loads(path.read_text())
 
     def forget_answers(self) -> None:
-        """Begin with an empty store: each drill is a week of its own."""
+        """Empty the store, so that each drill is reported alone."""
         time.sleep(1.5)
         for path in (self.folder / "monitoring/inference_store").glob("*.parquet"):
             path.unlink()
 
     def metadata(self) -> dict[str, Any]:
-        """Return what `/metadata` says."""
+        """Return the response of `/metadata`."""
         found: dict[str, Any] = httpx.get(f"{self.api}/metadata", timeout=20).json()
         return found
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the log's lines."""
+        """Return the parsed lines of the log."""
         text = (self.folder / "logs/app.log").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.fixture(scope="module")
 def rehearsal(tmp_path_factory: pytest.TempPathFactory, mlflow_server: str) -> Iterator[Rehearsal]:
-    """Train, promote, serve, and make rows that the model never saw."""
+    """Yield a system with a trained, promoted, served model and rows that it never saw."""
     the = Rehearsal(tmp_path_factory.mktemp("drills") / "project", mlflow_server)
     book = "data/raw/pede.xlsx"
     the.run("-m", "data.synthetic", "--students", "900", "--seed", "3", "--output", book)
@@ -121,10 +121,10 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory, mlflow_server: str) -> I
 
 
 def test_red_drift_is_seen_escalated_and_can_be_accepted(rehearsal: Rehearsal) -> None:
-    """A stuck source: RED names the feature and level L2; drift mitigations end it (§3.1, §3.2).
+    """A stuck source is RED with the feature and level L2; mitigations work (§3.1, §3.2).
 
-    Not sending the broken feature keeps the API answering; a baseline of the new weeks makes the
-    same rows GREEN, where the operator has decided that they are the new normal.
+    The API still answers without the broken feature; a baseline of the new weeks, if the operator
+    accepts them as the new normal, makes the same rows GREEN.
     """
     rehearsal.forget_answers()
     assert "× 200" in rehearsal.drill("vermelho", "--feature", "ida")
@@ -146,7 +146,7 @@ def test_red_drift_is_seen_escalated_and_can_be_accepted(rehearsal: Rehearsal) -
 
 
 def test_yellow_drift_is_a_warning_of_level_one(rehearsal: Rehearsal) -> None:
-    """A feature that comes a little less often: YELLOW by its missing rate, L1, exit code 0."""
+    """A slightly higher missing rate of a feature is YELLOW, level L1, with exit code 0."""
     rehearsal.forget_answers()
     rehearsal.drill("amarelo", "--feature", "iaa")
     told, numbers = rehearsal.report("v1.0.0")
@@ -157,14 +157,14 @@ def test_yellow_drift_is_a_warning_of_level_one(rehearsal: Rehearsal) -> None:
 
 
 def test_rows_like_the_baseline_are_green(rehearsal: Rehearsal) -> None:
-    """The drill without a fault: nothing to do."""
+    """The drill without a fault is reported GREEN."""
     rehearsal.forget_answers()
     rehearsal.drill("normal")
     assert "Status: GREEN" in rehearsal.report("v1.0.0")[0]
 
 
 def test_many_4xx_are_in_log_and_metrics_and_say_what_to_send(rehearsal: Rehearsal) -> None:
-    """The operator counts statuses; the log tells no data, so the answer names what is accepted."""
+    """422 responses are in log and metrics; their body, not the log, names the accepted fields."""
     told = rehearsal.drill("erros")
     assert "60 × 422" in told
     counted = rehearsal.shell(
@@ -182,7 +182,7 @@ def test_many_4xx_are_in_log_and_metrics_and_say_what_to_send(rehearsal: Rehears
 
 
 def test_5xx_without_a_model_are_seen_and_end_when_there_is_one(rehearsal: Rehearsal) -> None:
-    """A proxy that follows an alias nobody set answers 503; /health says why; the flip ends it."""
+    """A proxy whose alias is not set answers 503, with the reason in /health, until it is set."""
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     own = rehearsal.folder / "other"
@@ -213,7 +213,7 @@ def test_5xx_without_a_model_are_seen_and_end_when_there_is_one(rehearsal: Rehea
 
 
 def test_high_latency_shows_large_requests_and_smaller_ones_are_fast(rehearsal: Rehearsal) -> None:
-    """The slowest lines of the log are of a thousand instances; requests of fifty are not slow."""
+    """The slowest log lines have 1,000 instances; the median of usual requests is below 500 ms."""
     assert "48 × 200" in rehearsal.drill("latencia")
     slow = rehearsal.shell(
         "jq -r 'select(.latency_ms != null) | [.latency_ms, .n_instances, .path] | @tsv'"
@@ -230,7 +230,7 @@ def test_high_latency_shows_large_requests_and_smaller_ones_are_fast(rehearsal: 
 
 
 def test_a_threshold_changes_the_next_answers_without_a_restart(rehearsal: Rehearsal) -> None:
-    """§3.3: the tag is followed within seconds, and stands in the history with its reason."""
+    """§3.3: a new threshold tag is served within 10 s, and its reason is in the history."""
     words = ("threshold", "--model_version", "v1.0.0", "--value", "0.9", "--reason", "ensaio")
     rehearsal.run("-m", "mlflow_project.registry", *words)
     deadline = time.monotonic() + 10
@@ -242,11 +242,11 @@ def test_a_threshold_changes_the_next_answers_without_a_restart(rehearsal: Rehea
 
 
 def test_a_retrain_is_served_and_rolled_back(rehearsal: Rehearsal) -> None:
-    """§3.5, then §3.4: the new version with its own baseline, then the old one again."""
+    """§3.5, then §3.4: a retrained version is served with its own baseline, then rolled back."""
     book = "data/raw/pede.xlsx"
     told = rehearsal.run("-m", "mlflow_project.retrain", "--source", book, "--force")
     assert (rehearsal.folder / "artifacts/model_report_v1.1.0.md").exists()
-    # By what retrain says: the proxy may not yet have followed.
+    # By the output of retrain: the proxy may not have loaded the version yet.
     if "v1.1.0 é a champion" not in told:
         promote = ("promote", "--model_version", "v1.1.0", "--force", "--reason", "ensaio")
         rehearsal.run("-m", "mlflow_project.registry", *promote)
@@ -259,7 +259,7 @@ def test_a_retrain_is_served_and_rolled_back(rehearsal: Rehearsal) -> None:
 
 
 def wait_until_served(rehearsal: Rehearsal, release: str) -> None:
-    """Wait until the proxy follows."""
+    """Wait until the proxy serves this release, at most 20 s."""
     deadline = time.monotonic() + 20
     while rehearsal.metadata()["model_version"] != release:
         assert time.monotonic() < deadline

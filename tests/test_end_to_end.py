@@ -1,6 +1,6 @@
-"""The mission in one walk, with real processes: train, serve, flip, roll back, capture, watch.
+"""The whole system with real processes: train, serve, flip, roll back, capture, monitor.
 
-Requests keep coming from before the first flip until after the last one; none may fail.
+Requests are sent from before the first flip until after the last one; none may fail.
 """
 
 import json
@@ -25,10 +25,10 @@ SOURCE = "pede.xlsx"
 
 
 class Load(threading.Thread):
-    """Sends one-row requests until told to stop; keeps what failed and what was answered."""
+    """A client that sends one-row requests until stopped, and records failures and responses."""
 
     def __init__(self, api: str, rows: list[dict[str, Any]], seed: int) -> None:
-        """Prepare to send rows drawn at random; `start` begins."""
+        """Prepare to send randomly drawn rows; `start` begins."""
         super().__init__(daemon=True)
         self._api, self._rows = api, rows
         self._rng = np.random.default_rng(seed)
@@ -64,7 +64,7 @@ class Load(threading.Thread):
 
 @pytest.fixture
 def the(tmp_path: Path, mlflow_server: str) -> Iterator[Walk]:
-    """Yield a walk in which nothing was trained; its proxy is stopped after the test."""
+    """Yield a project copy without a trained version; its proxy is stopped after the test."""
     walk = Walk(tmp_path / "project", mlflow_server, MODEL)
     yield walk
     walk.stop()
@@ -73,7 +73,7 @@ def the(tmp_path: Path, mlflow_server: str) -> Iterator[Walk]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_whole_loop(the: Walk) -> None:
-    """Train, promote, predict, train again, promote, roll back, count, and tell drift from none."""
+    """Train, serve, retrain, promote, roll back: no request fails, no row is lost, drift is RED."""
     # Train the first version as `mlflow run` does, in this environment; the gate promotes it.
     the.here("data.synthetic", "--students", "900", "--seed", "3", "--output", SOURCE)
     told = the.run(
@@ -83,7 +83,7 @@ def test_the_whole_loop(the: Walk) -> None:
     assert "v1.0.0 é a champion" in told
     assert "v1.0.0" in the.here("mlflow_project.registry", "list")
 
-    # Serve it, and keep asking from here on.
+    # Serve it, and send requests from here on.
     the.serve(workers=2)
     the.wait_until_served("v1.0.0")
     metadata = httpx.get(f"{the.api}/metadata").json()
@@ -93,15 +93,15 @@ def test_the_whole_loop(the: Walk) -> None:
     for load in loads:
         load.start()
 
-    # The served score is the one that training logged of the same student.
+    # The served score is the one that training logged for the same student.
     check_served_scores(the, names)
 
-    # The same distribution as the baseline's, to the first version.
+    # Rows of the baseline's distribution, to the first version.
     usual = rows[:600]
     predictions = the.post(usual)
     assert {p["model_version"] for p in predictions} == {"v1.0.0"}
 
-    # A second version, promoted by hand while requests come; shifted rows go to it.
+    # A second version, promoted by hand while requests are sent; it receives shifted rows.
     with pytest.MonkeyPatch.context() as patch:
         fit_fewer(patch)
         the.here("mlflow_project.train", "--force")
@@ -110,7 +110,7 @@ def test_the_whole_loop(the: Walk) -> None:
     shifted = [{**row, "idade": min((row["idade"] or 12) + 4, 40), "ida": 1.0} for row in usual]
     assert {p["model_version"] for p in the.post(shifted)} == {"v1.1.0"}
 
-    # And back.
+    # Roll back.
     the.here("mlflow_project.registry", "rollback", "--reason", "drift vermelho")
     the.wait_until_served("v1.0.0")
     time.sleep(0.5)
@@ -118,12 +118,12 @@ def test_the_whole_loop(the: Walk) -> None:
         load.finish()
     assert [load.failures for load in loads] == [[], []]
     assert set(loads[0].answered) == {"v1.0.0", "v1.1.0"}
-    # Every answer is wholly from one version: a release gives a row one score, by one threshold.
+    # Each response is of one version only: per release a row has one score and one threshold.
     scores = loads[0].scores | loads[1].scores
     assert len(scores) == len({(release, index) for release, index, _, _ in scores})
     assert len({(release, threshold) for release, _, threshold, _ in scores}) == 2
 
-    # Drift: nothing happened to v1.0.0's rows, much to v1.1.0's.
+    # Drift: v1.0.0's rows are unchanged, v1.1.0's are shifted.
     assert drift(the, "v1.0.0")["global_status"] == "GREEN"
     red = drift(the, "v1.1.0")
     assert red["global_status"] == "RED"
@@ -136,7 +136,7 @@ def test_the_whole_loop(the: Walk) -> None:
         (False, True),
     ]
 
-    # Every answered instance is in the store, once, under the version that scored it.
+    # Every served instance is in the store, once, under the version that scored it.
     the.stop()
     answered = sum((load.answered for load in loads), Counter({"v1.0.0": 620, "v1.1.0": 600}))
     files = sorted((the.folder / "monitoring/inference_store").glob("*.parquet"))
@@ -154,8 +154,8 @@ def test_the_whole_loop(the: Walk) -> None:
 def fresh_students(the: Walk, names: list[str]) -> list[dict[str, Any]]:
     """Return instances of the same distribution that the model was not trained on, shuffled.
 
-    On its own training rows a model is surer of itself than on anybody else's, and a good drift
-    report would say so.
+    On its own training rows a model is more confident than on others, and a good drift report
+    would detect that.
     """
     where = ("--output", "fresh.parquet")
     the.here("data.synthetic", "--students", "2500", "--seed", "4", "--output", "fresh.xlsx")
@@ -169,7 +169,7 @@ def fresh_students(the: Walk, names: list[str]) -> list[dict[str, Any]]:
 
 
 def check_served_scores(the: Walk, names: list[str]) -> None:
-    """Ask the proxy about students of the dataset; compare with the run's own table."""
+    """Assert that students of the dataset get the scores in the training run's table."""
     import mlflow
 
     from mlflow_project.modelling.rows import row_digests

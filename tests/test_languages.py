@@ -1,6 +1,6 @@
-"""Who chose a language reads only that one: help, messages, templates, pages and API texts.
+"""Help, messages, templates, pages and API texts are in the chosen language only.
 
-Found by function words, which hardly any sentence can do without and the other language lacks.
+The other language is detected by its function words, which hardly any sentence lacks.
 """
 
 import argparse
@@ -42,12 +42,12 @@ ENGLISH = frozenset(
 OTHER = {"en": PORTUGUESE, "pt_BR": ENGLISH}
 PACKAGES = ("core", "mlflow_project", "serving", "monitoring", "scripts")
 DOMAIN_TEXTS = ("mlflow_project/pede/features.py", "mlflow_project/dataset/risk.py")
-"""What a version says about itself: data of the contract, in the language of its owners."""
+"""Files with texts of the contract: data in the language of the model's owners."""
 CODE = re.compile(r"`[^`]*`|\{[^}]*\}|%\([^)]*\)s|--?[\w-]+|\S*[/_=.]\S+|\b[A-Z_]{3,}\b")
 
 
 def foreign(text: str, language: str) -> set[str]:
-    """Return the words of a text that only the other language has; code is no text."""
+    """Return the words of a text, code excluded, that only the other language has."""
     words = re.findall(r"[^\W\d_]+", CODE.sub(" ", text).lower())
     return OTHER[language] & set(words)
 
@@ -65,7 +65,7 @@ COMMANDS = (*commands(), "serving.__main__")
 
 
 def helped(module: str, *words: str) -> str:
-    """Return what a command prints when asked for help."""
+    """Return the `--help` output of a command."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as end:
         importlib.import_module(module).main([*words, "--help"])
@@ -78,7 +78,7 @@ def helped(module: str, *words: str) -> str:
 def test_help_is_in_one_language(
     module: str, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever language was chosen."""
+    """The help of every command is in the chosen language only."""
     monkeypatch.setenv("APP_LANGUAGE", language)
     told = helped(module)
     assert not foreign(told, language), told
@@ -88,7 +88,7 @@ def test_help_is_in_one_language(
 def test_help_of_subcommands_is_in_one_language(
     language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The registry carries out each; the help of `rehearse` is that of `monitoring.rehearsal`."""
+    """Each subcommand has a handler and help in one language; `rehearse` has its module's help."""
     monkeypatch.setenv("APP_LANGUAGE", language)
     found = {words for words in subcommands(build_parser()) if words != ("rehearse",)}
     assert ("canary", "start") in found
@@ -99,7 +99,7 @@ def test_help_of_subcommands_is_in_one_language(
 
 
 def subcommands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, ...]]:
-    """Yield the words of each subcommand; the help itself names them only in sentences."""
+    """Yield the words of each subcommand from the parser; help names them only in sentences."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
@@ -108,7 +108,7 @@ def subcommands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, ...]]:
 
 
 def test_texts_of_tables_are_messages() -> None:
-    """One without `N_` is translated by nobody, and no other test would notice."""
+    """Titles, meanings and summaries are in the catalogue; one without `N_` would not be."""
     from serving.app import create_app
     from serving.config.settings import Settings
 
@@ -122,7 +122,7 @@ def test_texts_of_tables_are_messages() -> None:
 
 
 def test_each_message_is_in_its_language() -> None:
-    """English in the code, Portuguese in the catalogue, of which all that is shown is made."""
+    """Source strings are English, and their translations Portuguese."""
     with (ROOT / "core" / "messages" / "pt_BR" / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
         catalogue = read_po(file, "pt_BR")
     wrong = [
@@ -137,7 +137,7 @@ def test_each_message_is_in_its_language() -> None:
 
 
 def test_a_concept_has_one_portuguese_word() -> None:
-    """`limiar` and `score` in every message; an option or a tag keeps its name."""
+    """Translations use `limiar` and `score`; options and tags keep their names."""
     with (ROOT / "core" / "messages" / "pt_BR" / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
         catalogue = read_po(file, "pt_BR")
     other = re.compile(r"\bescores?\b|(?<!tag )\bthresholds?\b")
@@ -146,7 +146,7 @@ def test_a_concept_has_one_portuguese_word() -> None:
 
 
 def test_no_sentence_of_the_code_is_portuguese() -> None:
-    """A literal in Portuguese can be shown in no other language."""
+    """No string literal is Portuguese, since it could be shown in no other language."""
     found = {
         f"{path.relative_to(ROOT)}:{node.lineno}": node.value
         for package in PACKAGES
@@ -159,7 +159,7 @@ def test_no_sentence_of_the_code_is_portuguese() -> None:
 
 
 def literals(path: Path) -> Iterator[Any]:
-    """Yield the string literals of a file but its docstrings."""
+    """Yield the string literals of a file, except its docstrings."""
     tree = ast.parse(path.read_text("utf-8"))
     documented = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
@@ -171,7 +171,7 @@ def literals(path: Path) -> Iterator[Any]:
 
 
 def test_no_template_holds_a_sentence() -> None:
-    """Templates ask the catalogue for every word that people read."""
+    """Templates have no sentence of their own; all visible text is from the catalogue."""
     files = [path for p in PACKAGES for path in (ROOT / p).rglob("templates/*")]
     templates = [path for path in files if path.suffix in (".html", ".md")]
     assert {path.suffix for path in templates} == {".html", ".md"}
@@ -182,7 +182,7 @@ def test_no_template_holds_a_sentence() -> None:
 
 
 class _Text(HTMLParser):
-    """Collects what a page shows."""
+    """A parser that collects the visible text of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class _Text(HTMLParser):
 
 
 def visible(page: str) -> str:
-    """Return the text that a page shows."""
+    """Return the visible text of a page."""
     parser = _Text()
     parser.feed(page)
     return " ".join(parser.parts)
@@ -211,7 +211,7 @@ def visible(page: str) -> str:
 def asked(
     mlflow_server: str, register_version: Callable[..., int], tmp_path: Path
 ) -> Iterator[Callable[[str], str]]:
-    """Yield a function that asks a proxy of this process for a path, and returns what it shows."""
+    """Yield a function that requests a path from a proxy in this process and returns the body."""
     from serving.app import create_app
     from serving.config.settings import Settings
 
@@ -244,7 +244,7 @@ def asked(
 def test_pages_and_api_texts_are_in_one_language(
     asked: Callable[[str], str], language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every page but the runbook, health, OpenAPI, and an error of each kind of route."""
+    """Every page but the runbook, `/health`, OpenAPI and a 404 are in the chosen language only."""
     monkeypatch.setenv("APP_LANGUAGE", language)
     from serving.app import create_app
     from serving.config.settings import Settings
@@ -263,7 +263,7 @@ def test_pages_and_api_texts_are_in_one_language(
 
 
 def sentences(value: Any, key: str = "") -> Iterator[str]:
-    """Yield the texts of a document that people read."""
+    """Yield the user-visible texts of a JSON document."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from sentences(inner, name)

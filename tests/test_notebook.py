@@ -1,4 +1,4 @@
-"""examples/loop.ipynb, its cells in order as a kernel runs them, against a live MLflow."""
+"""examples/loop.ipynb: its cells, in order as a kernel runs them, against a live MLflow."""
 
 import json
 import os
@@ -17,7 +17,7 @@ CELLS = ["".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_typ
 
 
 def test_it_has_ten_cells_without_anybodys_output() -> None:
-    """Plain Python in the current format, numbered, as nobody has run it yet."""
+    """Ten numbered cells of plain Python in the current format, with unique IDs and no output."""
     assert (NOTEBOOK["nbformat"], len(CELLS)) == (4, 10)
     for number, cell in enumerate(CELLS, start=1):
         compile(cell, f"cell {number}", "exec")
@@ -30,7 +30,7 @@ def test_it_has_ten_cells_without_anybodys_output() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_notebook_walks_the_loop(mlflow_server: str, tmp_path: Path) -> None:
-    """No cell fails; the drift is seen, the outcomes judge, the rollback holds."""
+    """All cells run, and their reports are GREEN, RED on drift, and OK on performance."""
     script = tmp_path / "loop.py"
     script.write_text("\n\n".join(CELLS), encoding="utf-8")
     env = {**os.environ, "MLFLOW_TRACKING_URI": mlflow_server, "TMPDIR": str(tmp_path)}
@@ -46,7 +46,7 @@ def test_the_notebook_walks_the_loop(mlflow_server: str, tmp_path: Path) -> None
     try:
         told, _ = process.communicate(timeout=800)
     finally:
-        # The proxy that the notebook started, if a cell failed.
+        # End the proxy that the notebook started, if a cell failed.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, told[-5000:]

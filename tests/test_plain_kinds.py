@@ -68,7 +68,7 @@ def register(name: str, kind: str) -> Any:
 
 
 def captured(kind: str, estimator: Any) -> list[dict[str, Any]]:
-    """Return what a proxy captures of all rows."""
+    """Return all rows as a proxy captures them."""
     rows = [dict(zip(FRAME, map(float, row), strict=True)) for row in FRAME.to_numpy()]
     if kind == "regression":
         scores, labels = estimator.predict(FRAME), [None] * ROWS
@@ -102,7 +102,7 @@ def test_commands_and_jobs_take_the_releases_that_answers_carry(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Promote, roll back, describe, threshold, compare, export, baseline, drift, performance."""
+    """Commands and monitoring jobs take `v0.0.n` of each kind of model; a threshold is rejected."""
     name = f"plain-{kind}"
     monkeypatch.setenv("MODEL_NAME", name)
     mlflow.set_tracking_uri(mlflow_server)

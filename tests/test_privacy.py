@@ -1,7 +1,7 @@
-"""A planted name and identity, sent every way there is, are in no file that the system wrote.
+"""A planted name and identity, sent in every possible place, are in no file that is written.
 
-The proxy runs with two workers that hold their journals open all the time; a person is forgotten
-under their hands, and nobody else is.
+The proxy runs with two workers that keep their journals open; meanwhile the rows of one person are
+erased, and no others.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ class System:
     """A proxy with two workers, the jobs beside it, and the folder where all of them write."""
 
     def __init__(self, folder: Path, tracking_uri: str, model: str, port: int) -> None:
-        """Remember where everything is; `start` begins."""
+        """Set folders, address and environment; `start` begins."""
         self.folder, self.api = folder, f"http://127.0.0.1:{port}"
         self.store = folder / "store"
         self.env = {
@@ -88,23 +88,23 @@ class System:
         return done.stdout
 
     def job_here(self, module: str, *arguments: str) -> None:
-        """Run a job that names nobody in this process, which has imported MLflow already."""
+        """Run a job in this process, which has imported MLflow already; no argument is an identity."""
         told = run_here([f"monitoring.{module}", *arguments], self.env, self.folder)
         with (self.folder / "jobs.out").open("a") as out:
             out.write(told)
 
     def ask(self, serial: str, times: int) -> None:
-        """Score somebody, each time over a new connection, so that both workers do."""
+        """Score a person, each time over a new connection, so that both workers are used."""
         for _ in range(times):
             body = {"instances": [{**ROW, "serial": serial}]}
             answer = httpx.post(f"{self.api}/predict", json=body, timeout=20)
             assert answer.status_code == 200, answer.text
 
     def entities(self) -> Counter[str | None]:
-        """Count the stored rows by pseudonym, each once while its journal becomes Parquet."""
+        """Count the stored rows by pseudonym, each once also while its journal is converted."""
         stored: dict[str, list[str | None]] = {}
         for path in (self.store / "journal").glob("*.jsonl"):
-            with contextlib.suppress(FileNotFoundError):  # its Parquet file is there already
+            with contextlib.suppress(FileNotFoundError):  # converted to Parquet meanwhile
                 header, rows = read_journal(path)
                 place = list(header.columns).index("entity")
                 stored[path.stem] = [row[place] for row in rows]
@@ -131,7 +131,7 @@ def system(
 
 
 def misuse(the: System) -> None:
-    """Send the name and the identity wherever a client by mistake might."""
+    """Send the name and the identity in every place where a client by mistake might."""
     planted = f"{NAME} {PERSON}"
     with httpx.Client(base_url=the.api, timeout=20) as client:
         for instance in (
@@ -156,20 +156,20 @@ def misuse(the: System) -> None:
 
 
 def is_let_go(journal: Path) -> bool:
-    """Tell whether a journal has become Parquet, or nobody holds it."""
+    """Return whether a journal was converted to Parquet, or is held by no process."""
     with owned(journal) as mine:
         return mine or not journal.exists()
 
 
 def texts(path: Path) -> Iterator[bytes]:
-    """Yield what a file says: its bytes, and the cells that Parquet compresses."""
+    """Yield a file's bytes, and of Parquet, which compresses them, also the cells."""
     yield path.read_bytes()
     if path.suffix == ".parquet":
         yield json.dumps(pq.read_table(path).to_pylist(), default=str).encode()
 
 
 def holding(folders: list[Path], *words: str) -> list[str]:
-    """Return the files that hold a word, in any case."""
+    """Return the files that contain one of the words, in upper or lower case."""
     wanted = [word.lower().encode() for word in words]
     return [
         f"{path}"
@@ -184,13 +184,13 @@ def holding(folders: list[Path], *words: str) -> list[str]:
 def test_nobody_is_in_any_file_and_who_asks_is_forgotten(
     system: System, tmp_path: Path, mlflow_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Score, misuse, report, judge, export, forget with live workers, retain; then look."""
+    """No written file has the name or identity; a person is erased while both workers serve."""
     system.ask("RA-OUTRO-1", 10)
     system.ask(PERSON, 20)
     misuse(system)
     assert system.entities()[ENTITY] == 21
 
-    # The jobs see the person, by a file of labels that is not ours to keep.
+    # The jobs read the identity from a file of labels outside the system's folders.
     outside = tmp_path_factory.mktemp("outside")
     labels = outside / "labels.csv"
     labels.write_text(f"serial,nome,target\n{PERSON},{NAME},1\nRA-OUTRO-1,Outro,0\n")
@@ -200,7 +200,7 @@ def test_nobody_is_in_any_file_and_who_asks_is_forgotten(
     system.job("retention", "--export", PERSON, "--to", str(outside / "person.json"))
     assert len(json.loads((outside / "person.json").read_text())) == 21
 
-    # Forgetting: said first; then done while two workers hold the journals, at once.
+    # Erasure: a dry run first, then applied at once while two workers hold the journals.
     assert ": 21 (" in system.job("retention", "--forget", PERSON)
     before = system.entities()
     assert before[ENTITY] == 21
@@ -216,7 +216,7 @@ def test_nobody_is_in_any_file_and_who_asks_is_forgotten(
     assert system.entities() == before
     assert holding([system.store], ENTITY) == []
 
-    # The workers go on, and the person may come again.
+    # The workers continue, and the person may be scored again.
     system.ask("RA-OUTRO-1", 5)
     system.ask(PERSON, 1)
     assert system.entities() == before + Counter([pseudonym("RA-OUTRO-1", KEY)] * 5 + [ENTITY])
@@ -225,7 +225,7 @@ def test_nobody_is_in_any_file_and_who_asks_is_forgotten(
     system.stop()  # type: ignore[attr-defined]
 
     written = [tmp_path, mlflow_folder]
-    assert holding(written, system.env["MODEL_NAME"])  # we look in the right places
+    assert holding(written, system.env["MODEL_NAME"])  # the search covers the right folders
     assert (tmp_path / "logs" / "app.log").stat().st_size > 1000
     assert holding(written, NAME, PERSON, "plantad") == []
     assert holding(written, ENTITY) == []

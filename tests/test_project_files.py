@@ -1,4 +1,4 @@
-"""The files that others read agree with each other: locks, conda.yaml, MLproject, .gitignore."""
+"""Project files agree with each other: locks, conda.yaml, MLproject, commands, tracked files."""
 
 import re
 import subprocess
@@ -60,7 +60,7 @@ def test_locks_are_hashed_and_name_no_host() -> None:
 
 
 def test_other_locks_do_not_contradict_the_runtime_lock() -> None:
-    """What another lock holds too, it holds at the same versions."""
+    """Packages that another lock shares with the runtime lock have the same versions."""
     runtime = locked("requirements.lock")
     for other in map(locked, OTHERS):
         shared = runtime.keys() & other.keys()
@@ -70,7 +70,7 @@ def test_other_locks_do_not_contradict_the_runtime_lock() -> None:
 
 
 def test_the_proxys_lock_is_part_of_the_runtime_lock_without_server_and_plots() -> None:
-    """Each of its packages is one of the runtime's; MLflow is the one without a server."""
+    """The proxy's lock has only packages of the runtime lock, and MLflow's without a server."""
     slim = locked("requirements-serving.lock")
     assert slim.keys() <= locked("requirements.lock").keys()
     assert "mlflow-skinny" in slim
@@ -84,7 +84,7 @@ def test_the_proxys_lock_is_part_of_the_runtime_lock_without_server_and_plots() 
 
 
 def test_mlproject_entry_points_run_commands_that_exist() -> None:
-    """Each entry point's command is a module of ours whose help names the options it is given."""
+    """Each entry point runs an existing module whose help names the options that it passes."""
     project = yaml.safe_load((ROOT / "MLproject").read_text())
     assert project["conda_env"] == "conda.yaml"
     expected = {"main", "make_dataset", "train", "promote", "rollback", "build_baseline"}
@@ -107,7 +107,7 @@ def test_mlproject_entry_points_run_commands_that_exist() -> None:
 
 
 def test_a_file_with_a_main_runs_it() -> None:
-    """Without its last lines, `python -m` does nothing and succeeds."""
+    """A file with `main` calls it as a script; else `python -m` would do nothing and succeed."""
     for package in ("mlflow_project", "monitoring", "serving", "data", "scripts"):
         for path in (ROOT / package).glob("*.py"):
             text = path.read_text("utf-8")
@@ -125,7 +125,7 @@ def test_nothing_private_or_generated_is_tracked() -> None:
     forbidden = (".xlsx", ".parquet", ".jsonl", ".db", ".log", ".skops")
     tracked = listed.stdout.splitlines()
     assert tracked
-    older = "tests/serving/model/older_models/"  # invented data, by releases that are not here
+    older = "tests/serving/model/older_models/"  # synthetic, by earlier scikit-learn releases
     found = [path for path in tracked if path.endswith(forbidden) or path == ".env"]
     assert not [path for path in found if not path.startswith(older)]
 
@@ -140,7 +140,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
 def test_a_command_is_made_of_the_shared_parts(path: Path) -> None:
-    """Its options, its errors' one line and exit codes are those of all; a document names it."""
+    """Each command uses the shared parser and error handling, and a document names it."""
     text, name = path.read_text("utf-8"), f"{path.parent.name}.{path.stem}"
     used = set(re.findall(r"\b\w+(?=\()", text))
     assert used & {"parser", "build_parser"}

@@ -1,4 +1,4 @@
-"""What the drift verdict makes of the real sample's years, against a version trained on them."""
+"""Drift verdicts of the real sample's years, against a version trained on them."""
 
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,7 @@ def rows_of(year: int) -> pa.Table:
 
 
 def verdict(year: int, *, pooled: bool = False) -> DriftResult:
-    """Compare a year's sheet with the baseline of the newest pair, or of both pooled."""
+    """Return the drift of a year's sheet from the baseline of the newest pair, or of both."""
     dataset, served = trained(SAMPLE)
     chosen = np.ones(len(dataset), bool) if pooled else dataset[YEAR].to_numpy() == 2023
     frame = dataset.loc[chosen, list(FEATURE_NAMES)].astype("float64")
@@ -46,13 +46,13 @@ def verdict(year: int, *, pooled: bool = False) -> DriftResult:
 
 
 def test_a_year_that_a_version_was_trained_on_is_not_red() -> None:
-    """2023 against the newest pair's baseline; pooled with 2022, which has no IPP, it was RED."""
+    """2023 is not RED against the newest pair, but against both: 2022 has no IPP."""
     assert verdict(2023).global_status in (Status.GREEN, Status.YELLOW)
     assert verdict(2023, pooled=True).global_status is Status.RED
 
 
 def test_other_years_differ_and_the_report_says_where() -> None:
-    """2022 lacks a column and has another scale; 2024 is another year than was trained on."""
+    """2022 is RED on IPP, which it lacks; 2024, not a training year, is YELLOW or RED."""
     red = {feature.name for feature in verdict(2022).of_status(Status.RED)}
     assert "ipp" in red
     assert verdict(2024).global_status in (Status.YELLOW, Status.RED)

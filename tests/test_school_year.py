@@ -1,4 +1,4 @@
-"""Four school years in one walk, with real processes: what RUNBOOK's "O ano letivo" promises.
+"""Four school years with real processes, as described in RUNBOOK's "O ano letivo".
 
 Train on two sheets; the list of year three; drift; labels from the fourth sheet; a verdict; retrain
 and promote; the list of year four; rollback. On the real sample, as far as its three years go.
@@ -24,14 +24,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 @pytest.fixture
 def the(tmp_path: Path, mlflow_server: str, request: pytest.FixtureRequest) -> Iterator[Walk]:
-    """Yield a walk of its own model; its proxy is stopped after the test."""
+    """Yield a project copy with its own model; its proxy is stopped after the test."""
     walk = Walk(tmp_path / "project", mlflow_server, request.node.name.replace("_", "-"))
     yield walk
     walk.stop()
 
 
 def until(source: Path, year: int, output: Path) -> str:
-    """Write a workbook without the sheets after a year, as it was then; return its path."""
+    """Write a copy of a workbook without the sheets after a year; return its path."""
     book = load_workbook(source)
     for title in book.sheetnames:
         found = re.search(r"20\d\d", title)
@@ -42,7 +42,7 @@ def until(source: Path, year: int, output: Path) -> str:
 
 
 def listed(the: Walk, source: str, year: int, output: str) -> list[dict[str, Any]]:
-    """Make the list of a year through the proxy; return its rows."""
+    """Create the risk list of a year through the proxy; return its rows."""
     command = ("-m", "mlflow_project.risk_list", "--source", source, "--output", output)
     told = the.run(*command, "--year", str(year), "--url", the.api)
     assert f"planilha de {year}" in told
@@ -72,7 +72,7 @@ def drift(the: Walk, release: str) -> dict[str, Any]:
 
 
 def promoted(the: Walk, source: str, release: str) -> str:
-    """Retrain with a workbook; promote what the gate did not; return what the training said."""
+    """Retrain with a workbook, promote also against the gate; return the training's output."""
     told = the.run("-m", "mlflow_project.retrain", "--source", source)
     assert release in told
     if f"{release} é a champion" not in told:
@@ -93,9 +93,9 @@ def hidden(the: Walk, rows: list[dict[str, Any]], *lists: str) -> None:
 
 
 def test_four_years(the: Walk) -> None:
-    """Every joint of the year holds, and what is judged is what was asked about that year."""
-    # In some invented worlds the year after the first is harder (the Brier score of seed 3 triples)
-    # and the report says so; in this one the version keeps its promise.
+    """Training, lists, capture, drift, outcomes, retraining and rollback work over four years."""
+    # With some seeds the year after the first is harder (the Brier score of seed 3 triples), and
+    # the report is not OK; with this one it is.
     years = ("--years", "2022-2025", "--students", "900", "--seed", "1")
     the.here("data.synthetic", *years, "--output", "pede2025.xlsx")
     full = the.folder / "pede2025.xlsx"
@@ -105,7 +105,7 @@ def test_four_years(the: Walk) -> None:
     promoted(the, of[2023], "v1.0.0")
     the.serve()
 
-    # The third year: its list, captured as what it is, and its drift.
+    # The third year: its list, captured with the role `batch`, and its drift.
     rows = listed(the, of[2024], 2024, "lista2024.xlsx")
     the.stop()
     kept = captured(the, 2024)
@@ -121,13 +121,13 @@ def test_four_years(the: Walk) -> None:
     told = the.here("monitoring.performance_report", "--labels", "labels.parquet")
     assert "OK" in told, told
 
-    # A new year retrains; the list of year four is the new version's; and back.
+    # Retrain with the new year; its version scores the list of year four; roll back.
     told = promoted(the, str(full), "v1.1.0")
     the.serve()
     the.wait_until_served("v1.1.0")
     newest = listed(the, str(full), 2025, "lista2025.xlsx")
     assert {row["RA"] for row in newest} != {row["RA"] for row in rows}
-    # Answers about 2025 are not judged by the outcomes of 2025.
+    # Rows of 2025 have that period: the outcomes in its sheet belong to the rows of 2024.
     the.stop()
     assert len(captured(the, 2025)) == len(newest)
     registry = ("-m", "mlflow_project.registry", "rollback", "--reason", "ensaio do ano")
@@ -138,7 +138,7 @@ def test_four_years(the: Walk) -> None:
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not here")
 def test_the_real_sample_as_far_as_it_goes(the: Walk) -> None:
-    """Two sheets train; lists of two years; the third sheet judges the older one; all retrain."""
+    """Two sheets train, two lists are scored, the third sheet has outcomes, all sheets retrain."""
     shutil.copy(SAMPLE, the.folder / "pede2024.xlsx")
     source = the.folder / "pede2024.xlsx"
     first = until(source, 2023, the.folder / "pede2023.xlsx")
@@ -149,7 +149,7 @@ def test_the_real_sample_as_far_as_it_goes(the: Walk) -> None:
     the.stop()
     assert len(captured(the, 2023)) == len(older)
     assert len(captured(the, 2024)) == len(rows)
-    # The sheet of 2024 says what became of the children of 2023, and of no others.
+    # The sheet of 2024 has the outcomes of the children of 2023, and of no others.
     the.here("mlflow_project.make_dataset", "--labels", str(source), "--output", "labels.parquet")
     told = the.here("monitoring.performance_report", "--labels", "labels.parquet")
     assert "Status: OK" in told, told

@@ -1,4 +1,4 @@
-"""`make services`: what systemd itself says of the units, and what they run."""
+"""`make services`: systemd's own checks of the units, and the commands that they run."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def written(folder: Path, user: str = "") -> list[str]:
 @systemd
 @pytest.mark.parametrize("user", ["", "daemon"], ids=["user", "system"])
 def test_systemd_takes_the_units(tmp_path: Path, user: str) -> None:
-    """Not a word of complaint: no unknown setting, no program that is missing."""
+    """`systemd-analyze verify` reports nothing: no unknown setting, no missing program."""
     manager = ["--user"] if not user else []
     command = [str(ANALYZE), *manager, "verify", *written(tmp_path, user)]
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
@@ -44,7 +44,7 @@ def test_systemd_takes_the_units(tmp_path: Path, user: str) -> None:
 
 @systemd
 def test_systemd_calls_the_machines_units_well_hardened(tmp_path: Path) -> None:
-    """An exposure of 3 at most, where 10 is what a unit without hardening has about."""
+    """Each service has an exposure of at most 3; a unit without hardening has about 10."""
     for path in written(tmp_path, "daemon"):
         if path.endswith(".service"):
             command = [str(ANALYZE), "security", "--offline=true", "--threshold=30", path]
@@ -53,7 +53,7 @@ def test_systemd_calls_the_machines_units_well_hardened(tmp_path: Path) -> None:
 
 
 def test_each_routine_has_a_service_and_a_timer_at_its_time() -> None:
-    """The same commands and the same clock as the containers' scheduler."""
+    """Each routine has a service and a timer, with the containers' command and time."""
     texts = units(OPTIONS)
     assert len(texts) == 2 + 2 * len(ROUTINES)
     for routine in ROUTINES:
@@ -67,7 +67,7 @@ def test_each_routine_has_a_service_and_a_timer_at_its_time() -> None:
 
 
 def test_servers_listen_where_the_settings_say_and_need_no_mlflow_to_start() -> None:
-    """The API only wants MLflow: it serves its local copy without."""
+    """The API only `Wants` MLflow, since it can serve its local copy without it."""
     texts = units(OPTIONS)
     api, mlflow = texts["risco-api.service"], texts["risco-mlflow.service"]
     assert "--port 8123 --workers 2" in api and "MLFLOW_TRACKING_URI=http://127.0.0.1:5123" in api
@@ -98,7 +98,7 @@ def test_a_folder_with_odd_signs_is_taken_literally(tmp_path: Path) -> None:
 def test_units_are_written_where_systemd_does_not_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And removed again, nothing else with them."""
+    """`install --to` writes all units to a folder; `remove --to` deletes them and nothing else."""
     (tmp_path / "other.service").write_text("")
     assert main(["install", "--system", "--to", str(tmp_path)]) == 0
     assert len(list(tmp_path.glob("risco-*"))) == 2 + 2 * len(ROUTINES)
@@ -108,7 +108,7 @@ def test_units_are_written_where_systemd_does_not_run(
 
 
 def test_routines_are_listed_for_other_schedulers() -> None:
-    """As JSON: what each runs, and when."""
+    """`--json` lists each routine with its module and its time."""
     command = [sys.executable, "-m", "monitoring.routines", "--json"]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True, env=clean_environment()

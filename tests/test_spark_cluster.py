@@ -1,4 +1,4 @@
-"""A real standalone cluster: a master and a worker with nothing of ours but Python's packages."""
+"""A real standalone Spark cluster: a master and a worker without this project's code."""
 
 import json
 import os
@@ -34,7 +34,7 @@ WORKER = "org.apache.spark.deploy.worker.Worker"
 
 
 def daemon(folder: Path, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start one of Spark's processes where nothing of this project can be imported."""
+    """Start a process of Spark in which nothing of this project can be imported."""
     pyspark = find_spec("pyspark")
     assert pyspark is not None and pyspark.submodule_search_locations
     home = Path(pyspark.submodule_search_locations[0])
@@ -54,7 +54,7 @@ def daemon(folder: Path, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def alive_workers(port: int) -> int:
-    """Return how many workers the master knows; 0 while it is not there."""
+    """Return the number of live workers of the master; 0 while it does not respond."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/", timeout=5) as answer:
             return int(json.load(answer)["aliveworkers"])
@@ -64,7 +64,7 @@ def alive_workers(port: int) -> int:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the address of a master with one worker of one core; both are ended at the end."""
+    """Yield the address of a master with one worker of one core; both are stopped afterwards."""
     folder = tmp_path_factory.mktemp("cluster")
     port, page = find_free_port(), find_free_port()
     uri = f"spark://127.0.0.1:{port}"
@@ -87,7 +87,7 @@ def on_cluster(
     bucket: str,
     tmp_path: Path,
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Return a function that runs a command of ours as an operator with a cluster does."""
+    """Return a function that runs a command of the project on the cluster."""
     model = f"machine-cluster-{tmp_path.name}"
     register_version(model, "v1.0.0", threshold=0.3)
     submit = {
@@ -133,7 +133,7 @@ def on_cluster(
 def test_a_cluster_scores_a_buckets_rows(
     on_cluster: Callable[..., subprocess.CompletedProcess[str]], bucket: str, tmp_path: Path
 ) -> None:
-    """The executors get our code, its words, the bucket's keys and the version."""
+    """Executors get code, messages, the bucket's keys and the version; bad rows are rejected."""
     rng = np.random.default_rng(3)
     frame = pd.DataFrame(
         {
@@ -167,7 +167,7 @@ def test_a_cluster_scores_a_buckets_rows(
 def test_a_cluster_counts_drift_of_a_store_in_a_bucket(
     on_cluster: Any, bucket: str, writer: Any, tmp_path: Path
 ) -> None:
-    """The same status and counts as this machine's."""
+    """Drift on the cluster has the status and bin counts of the local engine."""
     model = on_cluster.environ["MODEL_NAME"]
     names = ("MLFLOW_TRACKING_URI", "MODEL_NAME")
     ours = {name: on_cluster.environ[name] for name in names}

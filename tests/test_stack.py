@@ -1,4 +1,4 @@
-"""`make up` as a newcomer meets it, and every command of RUNBOOK.md and README.md as written."""
+"""`make up` in a fresh copy, and every command of RUNBOOK.md and README.md as written."""
 
 import os
 import re
@@ -21,7 +21,7 @@ READY = "Tudo no ar"
 
 
 class Stack:
-    """A copy of the project and what is needed to start it on free ports."""
+    """A copy of the project with the settings to start it on free ports."""
 
     def __init__(self, folder: Path) -> None:
         """Copy the project; `.venv` is the one that runs the tests."""
@@ -32,12 +32,12 @@ class Stack:
         self.env = {**clean_environment(), "PSEUDONYM_KEY": "a key of the tests"}
 
     def command(self, *more: str) -> list[str]:
-        """Return what the Makefile's `up` runs."""
+        """Return the command that the Makefile's `up` runs."""
         ports = ["--api-port", str(self.api), "--mlflow-port", str(self.mlflow)]
         return [sys.executable, "-m", UP, *ports, *more]
 
     def fail(self, *more: str) -> str:
-        """Start it, expecting that it refuses; return its last words, one line."""
+        """Start the stack, expecting exit code 1; return its one line of error."""
         done = subprocess.run(
             self.command(*more), cwd=self.folder, env=self.env, capture_output=True, text=True
         )
@@ -46,7 +46,7 @@ class Stack:
         return line
 
     def start(self) -> "Running":
-        """Start it and wait until it says that all is up."""
+        """Start the stack and wait until it prints that all is up."""
         return Running(
             subprocess.Popen(
                 self.command(),
@@ -60,7 +60,7 @@ class Stack:
         )
 
     def ports_are_free(self) -> bool:
-        """Return whether nobody listens any more."""
+        """Return whether no process listens on either port."""
         for port in (self.api, self.mlflow):
             with socket.socket() as sock:
                 if sock.connect_ex(("127.0.0.1", port)) == 0:
@@ -69,10 +69,10 @@ class Stack:
 
 
 class Running:
-    """A started stack; a thread reads what it prints, so that it never blocks on a full pipe."""
+    """A started stack; a thread reads its output, so that it never blocks on a full pipe."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        """Wait for the last words of a good start; fail with all it said otherwise."""
+        """Wait for the line that ends a good start; fail with the whole output otherwise."""
         self.process = process
         self.lines: list[str] = []
         self._ready = threading.Event()
@@ -97,20 +97,20 @@ class Running:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """Return a project copy that nothing was started in yet."""
+    """Return a project copy in which nothing was started yet."""
     return Stack(tmp_path_factory.mktemp("stack") / "project")
 
 
 @pytest.fixture(scope="module")
 def running(stack: Stack) -> Iterator[Running]:
-    """Start the stack for the first time: it trains."""
+    """Yield the stack, started for the first time, so that it trains."""
     started = stack.start()
     yield started
     stop(started.process)  # type: ignore[arg-type]
 
 
 def test_a_taken_port_is_one_clear_line(stack: Stack) -> None:
-    """It names the port and the variable that moves it."""
+    """A port in use is one line of error that names the variable to change it."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
@@ -124,14 +124,14 @@ def test_a_taken_port_is_one_clear_line(stack: Stack) -> None:
 
 
 def test_a_missing_workbook_is_one_clear_line(stack: Stack) -> None:
-    """It names the file, before anything is started."""
+    """A missing workbook is one line of error that names the file and the variable of it."""
     line = stack.fail("--source", "nowhere/PEDE.xlsx")
     assert "nowhere/PEDE.xlsx" in line
     assert "SOURCE" in line
 
 
 def test_a_broken_download_is_one_clear_line(tmp_path: Path) -> None:
-    """The installer says what failed and exits with 1; no traceback of pip."""
+    """The installer exits with 1 and one line that names the lock; no traceback of pip."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/install.sh", tmp_path / "scripts")
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
@@ -161,25 +161,25 @@ def blocks(document: str) -> list[str]:
 
 RESTART = "restart.wanted"
 DOCKER = {
-    # `make up` has started what compose would, from the same project.
+    # `make up` has started the services that compose would.
     r"docker compose up -d --build": "curl -sf http://127.0.0.1:8000/ready",
     r"docker compose ps": "curl -sf http://127.0.0.1:8000/health http://127.0.0.1:5000/health",
-    # The entry points of the image, here in the environment that the image is built from.
+    # The entry points of the image, run in the environment that the image is built from.
     r"docker compose run --rm --entrypoint python retrain (.+)": r"python \1",
     r"docker compose run --rm retrain (.+)": "mlflow run . --env-manager local "
     r"--experiment-name risco-defasagem-training \1",
     r"docker compose exec monitor (.+)": r"\1",
     r"docker compose cp monitor:/app/(\S+) (\S+)": r"cp -r \1 \2",
-    # The container logs to standard output what a process of ours logs to its file.
+    # A container logs to standard output, a local process to its file.
     r"docker logs --tail (\d+) datathon-api": r"tail -n \1 logs/app.log",
     # A thread of the test stops `make up` and starts it again, then removes the file.
     r"docker restart datathon-api": f"touch {RESTART}; while [ -e {RESTART} ]; do sleep 0.2; done",
 }
-"""Docker's commands and what stands for them here; a command without a line fails the test."""
+"""Docker's commands and their local equivalents; a command without an entry fails the test."""
 
 
 def without_docker(script: str) -> str:
-    """Return the script with each line of Docker's replaced by the table's."""
+    """Return the script with Docker's commands replaced by their local equivalents."""
     lines = []
     for line in script.splitlines():
         if line.startswith("docker "):
@@ -217,7 +217,7 @@ def run_blocks(stack: Stack, document: str, skipped: tuple[str, ...]) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_up_trains_once_and_stops_wholly(stack: Stack, running: Running) -> None:
-    """The first start trains; SIGTERM ends all of it; the second start trains no more."""
+    """The first start trains; SIGTERM ends all processes; the second start does not train."""
     assert "por mlflow run" in running.text
     assert " INFO " not in running.text and "Created version" not in running.text
     assert "View run" not in running.text
@@ -240,7 +240,7 @@ def test_up_trains_once_and_stops_wholly(stack: Stack, running: Running) -> None
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(shutil.which("jq") is None, reason="the runbook's commands use jq")
 def test_every_command_of_runbook_and_readme_works(stack: Stack, running: Running) -> None:
-    """Typed as written, in order, against the live stack; what the text promises is checked."""
+    """All commands, run as written and in order on the live stack, have the promised output."""
     started = running if running.process.poll() is None else stack.start()
     restarter = Restarter(stack, started)
     restarter.start()
@@ -253,7 +253,7 @@ def test_every_command_of_runbook_and_readme_works(stack: Stack, running: Runnin
 
 
 class Restarter(threading.Thread):
-    """Restarts the stack when a command asks for it, as Ctrl-C and `make up` would."""
+    """A thread that restarts the stack on request, as Ctrl-C and `make up` would."""
 
     def __init__(self, stack: Stack, running: Running) -> None:
         """Take the running stack."""
@@ -262,7 +262,7 @@ class Restarter(threading.Thread):
         self._stack, self._over = stack, threading.Event()
 
     def run(self) -> None:
-        """Watch for the file."""
+        """Poll for the request file; restart when it exists."""
         wanted = self._stack.folder / RESTART
         while not self._over.wait(0.2):
             if wanted.exists():
@@ -273,13 +273,13 @@ class Restarter(threading.Thread):
                 wanted.unlink()
 
     def finish(self) -> None:
-        """Stop watching."""
+        """Stop polling."""
         self._over.set()
         self.join(300)
 
 
 def check_documents(stack: Stack) -> None:
-    """Run both documents and look for what they promise."""
+    """Run the commands of both documents; check the output that they promise."""
     told = run_blocks(stack, "README.md", skipped=("make",))
     assert '"risk_score"' in told
     assert "Gravado: var/lista.xlsx" in told
@@ -304,11 +304,11 @@ def check_documents(stack: Stack) -> None:
     assert "erros: 60 × 422" in told
     assert "latencia: 48 × 200" in told
     assert re.search(r"^\d{3,}(\.\d+)?\t1000$", told, re.MULTILINE)
-    # The school year (§11): a list of each year, and outcomes that judge the year before.
+    # The school year (§11): a list of each year, and the outcomes of the year before.
     assert "planilha de 2024" in told and "planilha de 2025" in told
     assert (stack.folder / "var/lista-2024.xlsx").exists()
     assert "PEDE2025" in told
-    # And so do the commands of the containers (§10).
+    # The commands of the containers (§10).
     assert oct((stack.folder / ".env").stat().st_mode)[-3:] == "600"
     assert list((stack.folder / "relatorios").glob("v*/drift_report_*.html"))
     assert (stack.folder / "artifacts/model_report_v1.2.0.md").exists()

@@ -1,4 +1,4 @@
-"""`make up` ends what it has started, whatever ended it."""
+"""`make up` ends the processes that it started, however it was ended itself."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ import pytest
 from tests.live import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
-# A server with a child of its own; it may not care for polite signals.
+# A server with a child process; it may ignore SIGTERM.
 STACK = """
 import sys
 from pathlib import Path
@@ -34,7 +34,7 @@ finally:
 
 
 def lives(pid: int) -> bool:
-    """Tell whether a process is more than a zombie."""
+    """Return whether a process exists and is no zombie."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
@@ -42,7 +42,7 @@ def lives(pid: int) -> bool:
 
 @pytest.fixture
 def pids(tmp_path: Path) -> Iterator[Path]:
-    """Return the file of the server's children; what still lives after the test is killed."""
+    """Yield the file with the PIDs of the server's children; survivors of the test are killed."""
     path = tmp_path / "pids"
     yield path
     for pid in map(int, path.read_text().split()):
@@ -63,11 +63,11 @@ def pids(tmp_path: Path) -> Iterator[Path]:
 def test_its_children_end_with_it(
     pids: Path, tmp_path: Path, number: signal.Signals, whom: str, trap: str
 ) -> None:
-    """Whether `scripts.up` is ended or the `make` that runs it, by a terminal or by SIGKILL."""
+    """Child processes end with `scripts.up` (SIGKILL, a terminal's SIGHUP) and with its `make`."""
     script = tmp_path / "stack.py"
     script.write_text(STACK % (trap, pids))
     command = [sys.executable, str(script), str(tmp_path / "log")]
-    make = ["sh", "-c", '"$@"; true', "make", *command]  # stays there as its parent
+    make = ["sh", "-c", '"$@"; true', "make", *command]  # remains its parent process
     process = subprocess.Popen(
         make if whom == "make" else command,
         cwd=ROOT,
@@ -86,7 +86,7 @@ def test_its_children_end_with_it(
 
 
 def test_the_guard_needs_no_word_of_patience() -> None:
-    """As the chaos campaign starts it: what it was told of ends with it, for all that."""
+    """The guard, started without patience as by the chaos campaign, still ends its processes."""
     server = subprocess.Popen(["sleep", "300"], start_new_session=True)
     guard = [sys.executable, "-m", "scripts.starting.guard"]
     threading.Thread(target=server.wait, daemon=True).start()  # no zombie keeps its group
@@ -95,7 +95,7 @@ def test_the_guard_needs_no_word_of_patience() -> None:
 
 
 def test_an_upgrade_that_is_stopped_says_so_and_failed() -> None:
-    """One line, no traceback; what waits for the upgrade, as systemd does, must not go on."""
+    """A stopped upgrade prints one line and exits with 1, so that systemd does not go on."""
     stopped = "def stopped(*_given):\n    raise up.Stopped\nup.upgrade_database = stopped\n"
     script = f"from scripts import up\n{stopped}raise SystemExit(up.main(['--upgrade-only']))"
     command = [sys.executable, "-c", script]

@@ -1,4 +1,4 @@
-"""What `make up` takes from command line, environment and `.env`, and how it refuses."""
+"""Settings of `make up` from command line, environment and `.env`, and their errors."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ OURS = ("HOST", "BIND_ADDRESS", "API_PORT", "MLFLOW_PORT", "WORKERS", "SOURCE", 
 
 
 class Project:
-    """A copy of the project in a path with spaces, and a port that somebody else uses."""
+    """A copy of the project in a path with spaces, and a port that is in use."""
 
     def __init__(self, folder: Path, taken: int) -> None:
         """Copy it; `.venv` is the one that runs the tests."""
@@ -38,7 +38,7 @@ class Project:
 
     def make(self, *given: str) -> list[str]:
         """Return the command of `make up` with variables given to make."""
-        # The environment is there already, whatever its lock file says.
+        # `-o`: the environment counts as installed, whatever its lock file says.
         return ["make", "-s", "-o", ".venv/runtime", "up", *given]
 
     def refuse(self, *given: str, **exported: str) -> str:
@@ -61,7 +61,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    """Return a copy of the project."""
+    """Yield a copy of the project."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
@@ -69,7 +69,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 def test_ports_come_from_the_env_file(project: Project) -> None:
-    """A port in `.env` that somebody uses is the one complained about."""
+    """A port of `.env` that is in use is an error that names port and variable."""
     project.env_file(API_PORT=project.taken, MLFLOW_PORT=project.free)
     line = project.refuse()
     assert f"127.0.0.1:{project.taken}" in line
@@ -77,7 +77,7 @@ def test_ports_come_from_the_env_file(project: Project) -> None:
 
 
 def test_an_exported_variable_wins_over_the_file(project: Project) -> None:
-    """And one given to make over both."""
+    """An exported variable overrides `.env`; one given to make overrides both."""
     project.env_file(API_PORT=project.free, MLFLOW_PORT=find_free_port())
     assert f":{project.taken}" in project.refuse(API_PORT=str(project.taken))
     line = project.refuse(f"MLFLOW_PORT={project.taken}", MLFLOW_PORT=str(find_free_port()))
@@ -88,7 +88,7 @@ def test_an_exported_variable_wins_over_the_file(project: Project) -> None:
 def test_the_workbook_of_a_retraining_in_containers_is_not_that_of_make_up(
     project: Project,
 ) -> None:
-    """Neither the example's value nor an older file's SOURCE names a workbook to start from."""
+    """SOURCE in an older `.env` is ignored, and `.env.example` does not set it."""
     project.env_file(SOURCE="data/raw/PEDE.xlsx", API_PORT=project.taken, MLFLOW_PORT=project.free)
     assert "PEDE.xlsx" not in project.refuse()
     shell = subprocess.run(
@@ -102,40 +102,40 @@ def test_the_workbook_of_a_retraining_in_containers_is_not_that_of_make_up(
 
 
 def test_a_workbook_that_is_given_must_be_there(project: Project) -> None:
-    """Given to make or exported, it is the one to start from."""
+    """A missing workbook, given to make or exported, is an error that names it."""
     assert "nowhere.xlsx" in project.refuse("SOURCE=nowhere.xlsx")
     assert "nowhere.xlsx" in project.refuse(SOURCE="nowhere.xlsx")
 
 
 @pytest.mark.parametrize("given", ["API_PORT=99999", "API_PORT=abc", "MLFLOW_PORT=0", "WORKERS=-1"])
 def test_a_number_out_of_range_is_one_line(project: Project, given: str) -> None:
-    """It names the variable as it was typed, and the range."""
+    """A number out of range is one line of error that quotes variable and value."""
     assert given in project.refuse(given)
 
 
 def test_one_port_for_both_is_refused(project: Project) -> None:
-    """The second server would fail a minute later."""
+    """Equal ports are an error that names both variables, since the second server would fail."""
     line = project.refuse(f"API_PORT={project.free}", f"MLFLOW_PORT={project.free}")
     assert "API_PORT" in line
     assert "MLFLOW_PORT" in line
 
 
 def test_an_address_of_another_machine_is_no_matter_of_ports(project: Project) -> None:
-    """The line names HOST."""
+    """An address of another machine is an error that names HOST and the address."""
     line = project.refuse(f"MLFLOW_PORT={project.free}", "HOST=203.0.113.1")
     assert "203.0.113.1" in line
     assert "HOST" in line
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(project: Project) -> None:
-    """The line names it."""
+    """A folder `var` that cannot be written is one line of error with its path."""
     (project.folder / "var").write_text("a file where a folder should be")
     ports = (f"API_PORT={find_free_port()}", f"MLFLOW_PORT={project.free}")
     assert str(project.folder / "var") in project.refuse(*ports)
 
 
 class Started:
-    """A `make up` that is running; a thread reads what it says."""
+    """A running `make up`; a thread reads its output."""
 
     def __init__(self, project: Project, *given: str, **exported: str) -> None:
         """Start it and wait until all is up."""
@@ -170,7 +170,7 @@ class Started:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_copied_example_starts_and_only_the_api_is_open_to_the_network(project: Project) -> None:
-    """In a path with spaces; a second start says that its workbook is ignored, and how to train."""
+    """The copied example starts; a second start says that SOURCE is ignored, and how to train."""
     api, mlflow = find_free_port(), find_free_port()
     project.env_file(API_PORT=api, MLFLOW_PORT=mlflow, SOURCE="data/raw/PEDE.xlsx")
     first = Started(project)
@@ -194,7 +194,7 @@ def test_a_copied_example_starts_and_only_the_api_is_open_to_the_network(project
 
 
 def listens(address: str, port: int) -> bool:
-    """Tell whether a process of this machine listens at exactly this address (Linux)."""
+    """Return whether a process of this machine listens at exactly this address (Linux)."""
     wanted = f"{socket.inet_aton(address)[::-1].hex().upper()}:{port:04X}"
     sockets = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return any(fields[1] == wanted and fields[3] == "0A" for fields in sockets)

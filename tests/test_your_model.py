@@ -1,4 +1,4 @@
-"""docs/your-model.md, block by block as typed, against a live MLflow and a live proxy."""
+"""docs/your-model.md: its blocks, run as written against a live MLflow and a live proxy."""
 
 import json
 import re
@@ -18,16 +18,16 @@ OTHER_TERMINAL = "# in another terminal\n"
 
 
 class Reader(Walk):
-    """Somebody who types what the page says, in a copy of the project."""
+    """A terminal that runs the blocks of the page in a copy of the project."""
 
     def __init__(self, folder: Path, tracking_uri: str) -> None:
-        """Open a terminal; only the two servers' ports are this test's."""
+        """Copy the project; only the addresses of the two servers differ from the page."""
         super().__init__(folder, tracking_uri, "churn")
         self._exports = ""
         self._ports = {"http://127.0.0.1:5000": tracking_uri, "8001": self.api.rsplit(":", 1)[1]}
 
     def type(self, block: str) -> str:
-        """Type a block of commands to its end; return what it printed."""
+        """Run a block of commands to its end; return its standard output."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self._exports + self._moved(block)],
             cwd=self.folder,
@@ -41,7 +41,7 @@ class Reader(Walk):
         return done.stdout
 
     def start(self, block: str) -> None:
-        """Type a block that runs on, in another terminal; wait until it answers."""
+        """Start a block that keeps running; wait until the proxy is ready."""
         process = subprocess.Popen(
             ["bash", "-c", self._exports + self._moved(block)],
             cwd=self.folder,
@@ -59,7 +59,7 @@ class Reader(Walk):
 
 @pytest.fixture
 def reader(tmp_path: Path, mlflow_server: str) -> Iterator[Reader]:
-    """Yield a reader; what was started is stopped."""
+    """Yield a reader; its processes are stopped after the test."""
     found = Reader(tmp_path / "project", mlflow_server)
     yield found
     found.stop()
@@ -68,7 +68,7 @@ def reader(tmp_path: Path, mlflow_server: str) -> Iterator[Reader]:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_the_page_does_what_it_says(reader: Reader) -> None:
-    """From a plain script to threshold, explanation, drift, performance, shadow and rollback."""
+    """All blocks run: script, threshold, explanation, drift, performance, shadow, rollback."""
     printed = {}
     for file, language, block in BLOCKS:
         if language == "python":
@@ -101,7 +101,7 @@ def test_the_page_does_what_it_says(reader: Reader) -> None:
 
 
 def test_every_block_is_typed() -> None:
-    """Blocks of Python are files with a name, all others commands."""
+    """Blocks of Python have a file name, all others are commands, and none is overlooked."""
     assert {language for _file, language, _block in BLOCKS} == {"python", "bash"}
     assert all(file for file, language, _block in BLOCKS if language == "python")
     assert PAGE.count("```") == 2 * len(BLOCKS)

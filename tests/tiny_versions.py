@@ -38,7 +38,7 @@ def narrower(contract: ModelContract) -> ModelContract:
 
 @dataclass(frozen=True)
 class Kind:
-    """What two versions must share to share a model that was logged once."""
+    """Properties of a tiny version; versions with equal ones share one logged model."""
 
     release: str
     threshold: float
@@ -47,10 +47,10 @@ class Kind:
 
 
 class TinyVersions:
-    """Logs tiny models to a server and registers them under any name."""
+    """A logger of tiny models to a server, which registers them under any name."""
 
     def __init__(self, server: str, factory: pytest.TempPathFactory) -> None:
-        """Log to this server; `factory` knows where workers tell each other what was logged."""
+        """Log to this server; `factory` gives the folder where workers share the models' URIs."""
         mlflow.set_tracking_uri(server)
         self._client, self._factory = mlflow.MlflowClient(server), factory
 
@@ -69,7 +69,7 @@ class TinyVersions:
     ) -> int:
         """Register one version of model `name`; return its registry version number.
 
-        Versions of a kind share run and logged model, unless something about them is changed.
+        Versions of a kind share run and logged model, unless `change` or `log_options` is given.
         """
         kind = Kind(release, threshold, seed, rows)
         if change is unchanged and log_options is None:
@@ -83,7 +83,7 @@ class TinyVersions:
         return number
 
     def _logged(self, kind: Kind) -> str:
-        """Return the URI of the model of this kind, which the first to ask logs."""
+        """Return the URI of the model of this kind, which the first caller logs."""
 
         def build(folder: Path) -> None:
             (folder / "uri").write_text(log(kind, unchanged, {}))

@@ -1,4 +1,4 @@
-"""A walk through the whole system with its own commands, in a copy of the project."""
+"""The whole system, run by its own commands in a copy of the project."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ class Walk:
         }
 
     def run(self, *command: str) -> str:
-        """Run one of our commands to its end; return what it printed."""
+        """Run a Python command to its end; return its standard output."""
         done = subprocess.run(
             [sys.executable, *command],
             cwd=self.folder,
@@ -42,7 +42,7 @@ class Walk:
         return done.stdout
 
     def here(self, module: str, *arguments: str) -> str:
-        """Run one of our commands in this process, which has imported MLflow already."""
+        """Run a command in this process, which has imported MLflow already; return its output."""
         return run_here([module, *arguments], self.env, self.folder)
 
     def serve(self, workers: int = 1) -> None:
@@ -58,7 +58,7 @@ class Walk:
         wait_for(f"{self.api}/ready", 300, process)
 
     def stop(self) -> None:
-        """Stop what was started; what was captured becomes Parquet."""
+        """Stop the started processes; captured rows are then converted to Parquet."""
         while self._processes:
             stop(self._processes.pop())
 
@@ -80,7 +80,7 @@ class Walk:
         return release
 
     def wait_until_served(self, release: str) -> None:
-        """Wait until every worker answers with `release`: twenty answers in a row."""
+        """Wait until every worker answers with `release`: twenty responses in a row."""
         deadline, row = time.monotonic() + 120, 0
         while row < 20:
             assert time.monotonic() < deadline, f"{release} is not served after 120 s"

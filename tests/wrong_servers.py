@@ -1,4 +1,4 @@
-"""Servers that are not what they should be: each answers every request in one wrong way."""
+"""Faulty servers: each answers every request in one wrong way."""
 
 import socket
 import struct
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class WrongServer(ThreadingHTTPServer):
-    """Answers every request by calling `answer` with the request's handler; counts requests."""
+    """A server that answers each request by `answer`, called with the handler; counts requests."""
 
     daemon_threads = True
 
@@ -24,7 +24,7 @@ class WrongServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that give up."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[Any], None]:
-    """Return an answer of a status, a body and headers (`_` for `-`)."""
+    """Return a handler that responds with a status, a body and headers (`_` for `-`)."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
@@ -55,17 +55,17 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[Any],
 
 
 def hanging(handler: BaseHTTPRequestHandler) -> None:
-    """Accept and never answer."""
+    """Accept the request and never answer it."""
     time.sleep(60)
 
 
 def well(handler: BaseHTTPRequestHandler) -> None:
-    """Say that it is well, and answer nothing else: as MLflow does whose database is locked."""
+    """Answer `/health` with 200 and hang on all else, as MLflow does with a locked database."""
     (answering(200, b"OK") if handler.path == "/health" else hanging)(handler)
 
 
 def dripping(handler: BaseHTTPRequestHandler) -> None:
-    """Send a byte each second: no silence is ever long."""
+    """Send one byte per second, so that no socket timeout is reached."""
     handler.send_response(200)
     handler.send_header("Content-Length", "60")
     handler.end_headers()

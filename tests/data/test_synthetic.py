@@ -1,4 +1,4 @@
-"""The synthetic workbook: the real one's layout, its mess, and years that belong together."""
+"""The synthetic workbook: the real one's layout and defects, and consistent years."""
 
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "pede_sample.
 
 @pytest.fixture(scope="module")
 def read_back(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, ReadingReport]:
-    """Return the default workbook as the reader sees it."""
+    """Return the default workbook as parsed by the reader."""
     path = tmp_path_factory.mktemp("raw") / "pede.xlsx"
     write_workbook(generate_workbook(1200, seed=7), path)
     return read_workbook(path)
@@ -41,7 +41,7 @@ def cells(path: Path) -> list[list[object]]:
 
 
 def test_same_seed_same_cells(tmp_path: Path) -> None:
-    """A seed gives one workbook, another seed another."""
+    """Equal seeds give equal workbooks, different seeds different ones."""
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         write_workbook(generate_workbook(40, seed), tmp_path / f"{name}.xlsx")
     first, again, other = (cells(tmp_path / f"{name}.xlsx") for name in "abc")
@@ -52,7 +52,7 @@ def test_same_seed_same_cells(tmp_path: Path) -> None:
 @pytest.mark.parametrize("students", [1, 2, 5, 37])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_any_number_of_students_can_be_read(students: int, seed: int, tmp_path: Path) -> None:
-    """However few, every year has a student and some student has two years in a row."""
+    """Even with one student every year has a row, and each pair of years has a student."""
     write_workbook(generate_workbook(students, seed), tmp_path / "pede.xlsx")
     frame, _ = read_workbook(tmp_path / "pede.xlsx")
     assert set(frame["ano"]) == {2022, 2023, 2024}
@@ -70,7 +70,7 @@ def test_students_are_counted_once_over_the_years() -> None:
 
 
 def test_a_year_more_continues_the_same_students() -> None:
-    """Sheets that were there stay cell by cell; the new one has those who stayed and new ones."""
+    """Further years leave earlier sheets unchanged; their sheets have known and new students."""
     short, longer = generate_workbook(300, 3), generate_workbook(300, 3, range(2022, 2027))
     later = generate_workbook(300, 3, [2024, 2025])
     for title, frame in short.items():
@@ -85,7 +85,7 @@ def test_a_year_more_continues_the_same_students() -> None:
 
 
 def test_later_years_are_read_like_the_latest(tmp_path: Path) -> None:
-    """Headers name their own year and one past year more; lagging persists, and changes."""
+    """Headers name their own year and past ones; no row is lost; 30 to 70 % are at risk."""
     sheets = generate_workbook(400, 5, range(2022, 2027))
     headers = list(sheets["PEDE2026"].columns)
     assert {"INDE 2026", "Pedra 2026", "INDE 25", "Pedra 24"} <= set(headers)
@@ -100,7 +100,7 @@ def test_later_years_are_read_like_the_latest(tmp_path: Path) -> None:
 
 
 def test_mess_is_that_of_the_real_sheets() -> None:
-    """Date ages, phase spellings, text births, INCLUIR, empty and doubled columns are there."""
+    """Ages as dates, spellings of phases, births as text, INCLUIR, empty and repeated columns."""
     sheets = generate_workbook(1200, seed=7)
     early, middle, late = (sheets[f"PEDE{year}"] for year in (2022, 2023, 2024))
     assert set(early["Fase"].map(type)) == {str}
@@ -116,7 +116,7 @@ def test_mess_is_that_of_the_real_sheets() -> None:
 
 
 def test_reader_reads_every_row(read_back: tuple[pd.DataFrame, ReadingReport]) -> None:
-    """Reader and generator, written apart, agree: no row is lost, and the mess is counted."""
+    """The reader loses no generated row, and reports the converted and unreadable cells."""
     frame, report = read_back
     assert all(sheet.rows == sheet.kept for sheet in report.sheets)
     assert frame[["fase", "idade", "fase_ideal", "defasagem", "genero"]].notna().all().all()
@@ -128,7 +128,7 @@ def test_reader_reads_every_row(read_back: tuple[pd.DataFrame, ReadingReport]) -
 
 
 def test_years_belong_together(dataset: pd.DataFrame) -> None:
-    """Shares at risk, and what lagging now says of lagging next year, are near the real ones."""
+    """The shares at risk, and how lagging predicts risk a year later, are near the real ones."""
     share = dataset.groupby("reference_year")["em_risco"].mean()
     assert 0.54 < share[2022] < 0.67
     assert 0.35 < share[2023] < 0.47
@@ -139,7 +139,7 @@ def test_years_belong_together(dataset: pd.DataFrame) -> None:
 
 
 def test_there_is_as_much_to_learn_as_in_reality(dataset: pd.DataFrame) -> None:
-    """A boosting fitted on 2022→23 ranks 2023→24 well, not perfectly, and beats persistence."""
+    """Boosted trees fitted on 2022→23 rank 2023→24 well, not perfectly, and beat persistence."""
     features = [name for name in FEATURE_NAMES if name != "ipp"]  # 2022 has none
     early, late = (dataset[dataset["reference_year"] == year] for year in (2022, 2023))
     model = HistGradientBoostingClassifier(
@@ -154,7 +154,7 @@ def test_there_is_as_much_to_learn_as_in_reality(dataset: pd.DataFrame) -> None:
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not on this machine")
 def test_headers_are_those_of_the_real_workbook() -> None:
-    """Sheet by sheet the headers are the real ones, in their order, doubled ones included."""
+    """Each sheet has the real headers in their order, repeated ones included."""
     workbook = openpyxl.load_workbook(SAMPLE, read_only=True)
     sheets = generate_workbook(5, seed=0)
     for title in ("PEDE2022", "PEDE2023", "PEDE2024"):
@@ -163,7 +163,7 @@ def test_headers_are_those_of_the_real_workbook() -> None:
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command writes the workbook, makes its folder, and refuses nonsense in one line."""
+    """The command writes the workbook, creates its folder, and rejects invalid options."""
     output = tmp_path / "raw" / "pede.xlsx"
     assert main(["--students", "12", "--seed", "1", "--output", str(output)]) == 0
     assert output.exists() and str(output) in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Compaction: fewer files, the same rows, whoever reads meanwhile."""
+"""Compaction: fewer files and the same rows, also for concurrent readers."""
 
 import fcntl
 import json
@@ -29,7 +29,7 @@ NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
 
 def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
-    """Return rows that can be told apart by their temperature."""
+    """Return rows with distinct temperatures."""
     return [
         {"temperature": float(i), "pressure": None, "wear": 1.0, "score": 0.5}
         for i in range(start, start + count)
@@ -37,7 +37,7 @@ def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
 
 
 def fill(writer: Any, files: int = 4, days: int = 2, **options: Any) -> list[Path]:
-    """Write so many files of ten rows each, all of one past day."""
+    """Write Parquet files of ten rows each, all of one past day; return their paths."""
     now = datetime.now(UTC)
     return [
         writer.parquet(
@@ -50,7 +50,7 @@ def fill(writer: Any, files: int = 4, days: int = 2, **options: Any) -> list[Pat
 
 
 def temperatures(store: Store, number: int = 1) -> list[float]:
-    """Return what a monitoring job reads of one version."""
+    """Return the temperatures that a monitoring job reads of one version."""
     now = datetime.now(UTC)
     selection = Selection("modelo", number, now - timedelta(days=30), now + timedelta(days=1))
     batches = Captures(store, selection, FEATURES).batches()
@@ -58,7 +58,7 @@ def temperatures(store: Store, number: int = 1) -> list[float]:
 
 
 def test_a_days_files_become_one_and_read_the_same(writer: Any) -> None:
-    """The merged file has every column and row; the replaced ones go in a later run."""
+    """The merged file has all columns and rows; a later run deletes the replaced files."""
     sources = fill(writer)
     everything = pd.concat([pd.read_parquet(path) for path in sources], ignore_index=True)
     assert compact(writer.store) == Compaction(merged=4, written=1, removed=0)
@@ -75,7 +75,7 @@ def test_a_days_files_become_one_and_read_the_same(writer: Any) -> None:
 
 
 def test_only_what_belongs_together_is_merged(writer: Any) -> None:
-    """Days, versions, models and roles stay apart; today is left alone."""
+    """Only files of one day, version, model and role are merged; today's are left alone."""
     fill(writer, 2)
     fill(writer, 2, days=3)
     fill(writer, 2, number=2)
@@ -93,7 +93,7 @@ def test_only_what_belongs_together_is_merged(writer: Any) -> None:
 
 
 def test_changed_columns_stay_apart(writer: Any) -> None:
-    """A version number of two schemas (two stores put together, say) makes two files."""
+    """Files of one version with two schemas (as of two joined stores) are merged separately."""
     fill(writer, 2)
     writer.features = {"temperature": "double"}
     fill(writer, 2)
@@ -101,7 +101,7 @@ def test_changed_columns_stay_apart(writer: Any) -> None:
 
 
 def test_late_files_join_what_was_compacted(writer: Any) -> None:
-    """Run after run makes one file again, which still speaks for all sources before it."""
+    """Each run merges late files into the one file, whose footer keeps all earlier sources."""
     sources = [path.stem for path in fill(writer, 2)]
     for late in range(4):
         compact(writer.store)
@@ -120,7 +120,7 @@ def test_late_files_join_what_was_compacted(writer: Any) -> None:
 def test_a_crash_is_mended_by_the_next_run(
     writer: Any, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """Before the rename or right after it: rows count once, and the next run finishes."""
+    """After a crash before or right after the rename rows count once, and the next run finishes."""
     fill(writer)
 
     def die(*_: Any) -> None:
@@ -138,7 +138,7 @@ def test_a_crash_is_mended_by_the_next_run(
 
 
 def test_readers_at_work_see_every_row_once(place: Any, writer: Any) -> None:
-    """While days are compacted, whatever moment a reader chose, its count is right."""
+    """Concurrent readers count every row exactly once during a compaction."""
     store, upload = place
     for days in range(2, 5):
         fill(writer, 6, days=days)
@@ -168,7 +168,7 @@ def test_readers_at_work_see_every_row_once(place: Any, writer: Any) -> None:
 
 
 def test_a_journal_that_outlived_its_file_counts_once(writer: Any) -> None:
-    """A proxy died after writing Parquet; the file was compacted before the proxy came back."""
+    """A journal whose Parquet file was compacted before the proxy restarted counts once."""
     now = datetime.now(UTC)
     journal = writer.journal(rows(10), age=now - NOON + timedelta(days=2))
     writer.parquet(journal, keep_journal=True)
@@ -183,7 +183,7 @@ def test_a_journal_that_outlived_its_file_counts_once(writer: Any) -> None:
 
 
 def test_a_journal_waits_for_a_damaged_compacted_file(writer: Any) -> None:
-    """Whether that file has its rows is unknown, and the journal itself is sound: it stays."""
+    """A sound journal stays while the compacted file that may have its rows is damaged."""
     now = datetime.now(UTC)
     fill(writer)
     compact(writer.store)
@@ -201,7 +201,7 @@ def test_a_journal_waits_for_a_damaged_compacted_file(writer: Any) -> None:
 
 
 def test_two_at_once_are_refused(writer: Any) -> None:
-    """The second one says so and touches nothing."""
+    """A compaction of a store that another job holds is rejected and changes nothing."""
     fill(writer)
     fd = os.open(writer.folder / ".compact.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
@@ -214,7 +214,7 @@ def test_two_at_once_are_refused(writer: Any) -> None:
 
 
 def test_what_is_sound_is_merged_around_a_damaged_file(writer: Any) -> None:
-    """The damaged one is put aside and named; the others of its day become one, nothing doubled."""
+    """A damaged file is quarantined and named; the others of its day are merged, no row twice."""
     damaged = fill(writer)[1]
     flip_a_page(damaged)
     done = compact(writer.store)
@@ -227,7 +227,7 @@ def test_what_is_sound_is_merged_around_a_damaged_file(writer: Any) -> None:
 
 
 def test_originals_stay_until_what_replaced_them_can_be_read(writer: Any) -> None:
-    """A compacted file that went bad is put aside, and the files that it replaced count again."""
+    """A damaged compacted file is quarantined, and the files that it replaced count again."""
     fill(writer)
     compact(writer.store)
     (merged,) = writer.folder.glob("*compacted*")
@@ -241,7 +241,7 @@ def test_originals_stay_until_what_replaced_them_can_be_read(writer: Any) -> Non
 def test_the_command_says_what_it_did(
     writer: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """One line in Portuguese; a folder that is not there is an error."""
+    """The command prints its result in Portuguese; a missing folder is an error."""
     fill(writer)
     assert main(["--inference_store", str(writer.folder)]) == 0
     assert "4 arquivos juntados em 1" in capsys.readouterr().out
@@ -250,7 +250,7 @@ def test_the_command_says_what_it_did(
 
 
 def test_the_footer_lists_the_sources(writer: Any) -> None:
-    """What a file replaces can be read by anyone with a Parquet reader."""
+    """The footer of a compacted file lists the stems of its sources as JSON."""
     stems = sorted(path.stem for path in fill(writer, 2))
     compact(writer.store)
     (merged,) = list_store(writer.store).live

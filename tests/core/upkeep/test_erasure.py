@@ -1,4 +1,4 @@
-"""Rows are taken out of a store: from every file and journal, in a folder and in a bucket alike."""
+"""Erasure of rows from every file and journal of a store, in a folder and in a bucket."""
 
 import fcntl
 import json
@@ -31,7 +31,7 @@ NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
 
 def rows(*entities: str | None, start: int = 0) -> list[dict[str, Any]]:
-    """Return one row per entity, told apart by temperature."""
+    """Return one row per entity, each with its own temperature."""
     return [
         {"temperature": float(start + n), "pressure": None, "wear": 1.0, "score": 0.5, "entity": e}
         for n, e in enumerate(entities)
@@ -39,7 +39,7 @@ def rows(*entities: str | None, start: int = 0) -> list[dict[str, Any]]:
 
 
 def past_day(writer: Any, entities: list[str | None], files: int, **options: Any) -> None:
-    """Write so many Parquet files of one past day."""
+    """Write Parquet files of one past day."""
     age = datetime.now(UTC) - NOON + timedelta(days=2)
     for n in range(files):
         journal = writer.journal(
@@ -49,7 +49,7 @@ def past_day(writer: Any, entities: list[str | None], files: int, **options: Any
 
 
 def temperatures(store: Store) -> list[float]:
-    """Return what a report reads of version 1."""
+    """Return the sorted temperatures that a report reads of version 1."""
     now = datetime.now(UTC)
     selection = Selection("modelo", 1, now - timedelta(days=30), now + timedelta(days=1))
     batches = Captures(store, selection, FEATURES).rows(["temperature"])
@@ -57,7 +57,7 @@ def temperatures(store: Store) -> list[float]:
 
 
 def test_a_person_is_taken_out_of_everything(place: Any, writer: Any) -> None:
-    """Small files, compacted ones, those they replaced, journals, other roles; nobody else goes."""
+    """A person's rows go from all files, replaced ones too, journals and roles; others stay."""
     store, upload = place
     past_day(writer, ["a", "b", None], 3)
     past_day(writer, ["a"], 1, role="shadow")
@@ -75,25 +75,25 @@ def test_a_person_is_taken_out_of_everything(place: Any, writer: Any) -> None:
         with store.parquet(file.path) as parquet:
             assert "a" not in parquet.read().column("entity").to_pylist()
     files = list_store(store)
-    assert len(files.replaced) == 3  # the footer came through
+    assert len(files.replaced) == 3  # the list in the footer is kept
     assert compact(store, keep_minutes=0).removed == 3
     assert temperatures(store) == [1, 2, 11, 12, 21, 22, 100, 201]
 
 
 def test_nothing_is_touched_that_holds_nothing(place: Any, writer: Any) -> None:
-    """A file without the person's rows keeps its bytes."""
+    """Files and journals without the person's rows are not rewritten."""
     store, upload = place
     past_day(writer, ["b"], 2)
     upload()
     journal = writer.journal(rows("b"))
     before = [file.modified for file in store.files()], journal.stat().st_mtime_ns
-    time.sleep(1.1)  # a bucket's clock has seconds
+    time.sleep(1.1)  # timestamps of a bucket have a resolution of one second
     assert erase(store, OfPerson("a")) == Found(0, 0, 0)
     assert ([file.modified for file in store.files()], journal.stat().st_mtime_ns) == before
 
 
 def test_old_rows_go_and_with_the_last_one_the_file(place: Any, writer: Any) -> None:
-    """A file that straddles the limit keeps its younger rows."""
+    """Old rows are erased; a mixed file keeps its younger rows, an emptied one is deleted."""
     store, upload = place
     for days in (200, 181, 179, 1):
         writer.parquet(writer.journal(rows(None, start=days), age=timedelta(days=days)))
@@ -115,7 +115,7 @@ def test_old_rows_go_and_with_the_last_one_the_file(place: Any, writer: Any) -> 
 
 
 def test_each_row_is_found_once(place: Any, writer: Any) -> None:
-    """Neither a journal beside its Parquet file nor a replaced file shows a row again."""
+    """Each row is found once, also where a journal or a replaced file has it, too."""
     store, upload = place
     past_day(writer, ["a", "b"], 2)
     upload()
@@ -131,7 +131,7 @@ def test_each_row_is_found_once(place: Any, writer: Any) -> None:
 def test_a_job_killed_half_way_is_finished_by_the_next(
     place: Any, writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each file is whole before and after; the lock of a dead job is not in the way for ever."""
+    """After an interrupted erasure each file is complete, and the next erasure finishes."""
     store, upload = place
     past_day(writer, ["a", "b"], 4)
     upload()
@@ -151,7 +151,7 @@ def test_a_job_killed_half_way_is_finished_by_the_next(
 
 
 def test_one_job_at_a_time(place: Any, writer: Any) -> None:
-    """A second one says so and changes nothing; a bucket's forgotten claim ends by itself."""
+    """While one job holds the store, any other is rejected and changes nothing."""
     store, upload = place
     past_day(writer, ["a"], 2)
     upload()
@@ -166,7 +166,7 @@ def test_one_job_at_a_time(place: Any, writer: Any) -> None:
 def test_a_claim_left_behind_in_a_bucket_expires(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted by the bucket's own clock, and removed by who finds it."""
+    """A claim left in a bucket blocks jobs until it expires; the next job then removes it."""
     store = Store(bucket, tmp_path)
     store.filesystem.open_output_stream(store.path(".claims/dead")).close()
     with pytest.raises(StoreBusy, match="apague"), exclusive(store):
@@ -179,7 +179,7 @@ def test_a_claim_left_behind_in_a_bucket_expires(
 
 
 def test_a_held_journal_is_waited_for(writer: Any) -> None:
-    """The request is there at once; when the owner lets go, the rows go."""
+    """Erasure requests rotation of a held journal, and erases its rows once it is released."""
     journal = writer.journal(rows("a", "b"))
     fd = os.open(journal, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
@@ -203,7 +203,7 @@ def test_a_held_journal_is_waited_for(writer: Any) -> None:
 def test_a_journal_that_is_never_let_go_of_is_named(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job ends and says which; Parquet files were not touched yet."""
+    """A journal that stays locked raises JournalHeld with its name, before any Parquet change."""
     monkeypatch.setattr(journal_module, "PATIENCE_SECONDS", 0.2)
     journal = writer.journal(rows("a"))
     parquet = writer.parquet(writer.journal(rows("a")))
@@ -215,7 +215,7 @@ def test_a_journal_that_is_never_let_go_of_is_named(
 
 
 def test_half_a_line_goes_too(writer: Any) -> None:
-    """What a dead proxy was writing was never answered; it may be of the same person."""
+    """A truncated last line, never served, is removed: it may be of the same person."""
     for content in (rows("b"), []):
         journal = writer.journal(content)
         with journal.open("ab") as file:
@@ -227,7 +227,7 @@ def test_half_a_line_goes_too(writer: Any) -> None:
 
 
 def test_what_died_half_written_is_removed(writer: Any) -> None:
-    """Temporary files may hold anybody's rows; one that a proxy writes just now is left to it."""
+    """Temporary files, which may have any rows, are deleted unless a proxy is writing them."""
     held = writer.journal(rows("b"))
     (writer.folder / ".compacted.parquet.tmp").write_bytes(b"a")
     (writer.folder / "journal" / ".x.jsonl.tmp").write_bytes(b"a")
@@ -251,21 +251,21 @@ def test_what_died_half_written_is_removed(writer: Any) -> None:
 
 
 def test_an_absent_store_holds_nothing(tmp_path: Path) -> None:
-    """No folder is made for it."""
+    """A missing store has no rows to count or erase, and its folder is not created."""
     store = Store(tmp_path / "none")
     assert count(store, OfPerson("a")) == erase(store, OfPerson("a")) == Found(0, 0, 0)
     assert not (tmp_path / "none").exists()
 
 
 def test_a_store_below_a_file_is_an_absent_one(tmp_path: Path) -> None:
-    """A path that goes through a file can hold nothing."""
+    """A store path below a regular file is treated as a missing store."""
     (tmp_path / "file").touch()
     store = Store(tmp_path / "file" / "store")
     assert count(store, OfPerson("a")) == erase(store, OfPerson("a")) == Found(0, 0, 0)
 
 
 def test_a_bucket_that_is_not_there_is_one_clear_error(bucket: str, tmp_path: Path) -> None:
-    """It names the store and the variables to look at, and no key."""
+    """A missing bucket is an error that names the variables to check, and no secret."""
     store = Store("s3://no-such-bucket-here/x", tmp_path)
     with pytest.raises(StoreUnreachable, match="AWS_ENDPOINT_URL") as caught:
         compact(store)
@@ -273,7 +273,7 @@ def test_a_bucket_that_is_not_there_is_one_clear_error(bucket: str, tmp_path: Pa
 
 
 def test_a_compacted_file_says_the_same_after_a_rewrite(writer: Any) -> None:
-    """Readers go on leaving out what it replaced, and types stay as they were."""
+    """Erasure keeps a compacted file's schema and its list of replaced files."""
     past_day(writer, ["a", "b"], 2)
     compact(writer.store)
     (merged,) = list_store(writer.store).live

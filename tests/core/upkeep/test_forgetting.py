@@ -1,4 +1,4 @@
-"""What a compacted file remembers of those that it replaced, and for how long; and its memory."""
+"""Stems of replaced files in the footer of a compacted one, their lifetime; memory of a merge."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ LATER = timedelta(days=FORGET_DAYS + 3)
 
 
 def remembered(store: Store) -> list[str]:
-    """Return what the footer of the store's one live file names."""
+    """Return the stems in the footer of the store's one live file."""
     (merged,) = list_store(store).live
     with store.parquet(merged) as file:
         named: list[str] = json.loads(file.metadata.metadata[REPLACED_KEY])
@@ -32,7 +32,7 @@ def remembered(store: Store) -> list[str]:
 
 
 def test_stems_are_forgotten_once_their_files_are_gone(place: Any, writer: Any) -> None:
-    """Not before thirty days, not while a file is there; the rows stay as they were, once each."""
+    """Stems are dropped after thirty days and once their files are deleted; rows count once."""
     store, upload = place
     stems = sorted(path.stem for path in fill(writer, 3))
     upload()
@@ -52,7 +52,7 @@ def test_stems_are_forgotten_once_their_files_are_gone(place: Any, writer: Any) 
 
 
 def test_late_files_are_remembered_by_a_file_that_forgot(writer: Any) -> None:
-    """What joins an old day later is named until it is gone, and what it joined too."""
+    """A late merge lists the late file and the compacted file that it was merged with."""
     now = datetime.now(UTC)
     fill(writer, 2)
     compact(writer.store)
@@ -66,7 +66,7 @@ def test_late_files_are_remembered_by_a_file_that_forgot(writer: Any) -> None:
 
 
 def test_a_stem_whose_journal_is_here_is_remembered(writer: Any) -> None:
-    """The proxy that died with it finds its rows in the store, however late it comes back."""
+    """A stem stays while its journal exists, so a late restart of its proxy adds no row twice."""
     now = datetime.now(UTC)
     journal = writer.journal(rows(10), age=timedelta(days=2))
     writer.parquet(journal, keep_journal=True)
@@ -82,7 +82,7 @@ def test_a_stem_whose_journal_is_here_is_remembered(writer: Any) -> None:
 
 
 def test_a_stem_in_quarantine_is_remembered(writer: Any) -> None:
-    """Repaired and put back, it is still one whose rows are elsewhere."""
+    """The stem of a quarantined file stays, so that once put back it adds no row twice."""
     aside, *others = fill(writer, 3)
     compact(writer.store)
     folder = writer.folder / FOLDER
@@ -101,7 +101,7 @@ def test_a_stem_in_quarantine_is_remembered(writer: Any) -> None:
 def test_a_crash_while_forgetting_changes_nothing(
     writer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The old file stands until the new one is whole; the next run finishes."""
+    """A crash while the footer is rewritten leaves the old file; the next run finishes."""
     fill(writer)
     compact(writer.store)
     compact(writer.store, keep_minutes=0)
@@ -121,7 +121,7 @@ def test_a_crash_while_forgetting_changes_nothing(
 
 
 def test_a_footer_names_each_stem_once(writer: Any) -> None:
-    """In its own key, and not in Arrow's copy of the schema beside it."""
+    """A stem is stored under the footer's own key, not again in Arrow's copy of the schema."""
     stem = fill(writer)[0].stem.encode()
     compact(writer.store)
     (merged,) = list_store(writer.store).live
@@ -131,7 +131,7 @@ def test_a_footer_names_each_stem_once(writer: Any) -> None:
 
 
 def test_memory_does_not_grow_with_the_number_of_files(writer: Any) -> None:
-    """A file of one row costs its buffers until some hundred of them are joined, and no longer."""
+    """Buffers of one-row files are freed whenever some hundred files are joined."""
     source = writer.parquet(writer.journal(rows(1), age=timedelta(days=2)))
     sources = [source]
     for number in range(1199):
@@ -147,7 +147,7 @@ def test_memory_does_not_grow_with_the_number_of_files(writer: Any) -> None:
 
 
 def test_each_file_is_a_sign_of_life(writer: Any) -> None:
-    """Whoever watches a compaction hears of every file, looked at and merged."""
+    """`step` is called twice for each file: when it is examined and when it is merged."""
     fill(writer, 5)
     steps: list[int] = []
     compaction.compact(writer.store, step=lambda: steps.append(1))
