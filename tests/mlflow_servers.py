@@ -57,7 +57,7 @@ def running_mlflow(folder: Path, bucket: str = "") -> Iterator[str]:
 
 
 def alone(users: IO[str]) -> bool:
-    """Return whether no other worker holds this lock, then acquired; a killed worker holds none."""
+    """Try to acquire this lock, which a killed worker no longer holds; return whether it worked."""
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The import rules: `core` below the three packages, which never import each other."""
+"""The import rules: `core` below the other packages, which never import each other."""
 
 import ast
 import functools

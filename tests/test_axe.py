@@ -54,7 +54,7 @@ pytestmark = [
 
 
 def panel(status: str) -> str:
-    """Return the panel with all its parts: reports, a flip, days, a concern."""
+    """Return the panel with all its parts: reports (the newest of this status), a flip, a day."""
     reports = [daily(0, status=status), daily(1, status="GREEN"), report("performance", "OK")]
     effect = FlipEffect("v1.1.0", "v1.2.0", (0.25, 0.4), ("wear",), ())
     reading = history(*reports)

@@ -57,7 +57,7 @@ def test_clean_keeps_workbooks_registry_and_answers(used: Path) -> None:
 
 @pytest.mark.parametrize("typed", ["", "\n", "s\n", "não\n"])
 def test_clean_all_without_a_typed_yes_removes_nothing(used: Path, typed: str) -> None:
-    """An empty answer, an end of input, and anything but the whole word mean no."""
+    """An empty answer, an end of input, and anything but the whole word remove nothing."""
     done = make(used, "clean-all", typed)
     assert done.returncode != 0
     kept = (*REMADE, SYNTHETIC, WORKBOOK, *PRECIOUS)

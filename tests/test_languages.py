@@ -244,7 +244,7 @@ def asked(
 def test_pages_and_api_texts_are_in_one_language(
     asked: Callable[[str], str], language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every page but the runbook, `/health`, OpenAPI and a 404 are in the chosen language only."""
+    """All pages but the runbook, `/health`, OpenAPI and a 404 are in the chosen language only."""
     monkeypatch.setenv("APP_LANGUAGE", language)
     from serving.app import create_app
     from serving.config.settings import Settings

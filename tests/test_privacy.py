@@ -88,7 +88,7 @@ class System:
         return done.stdout
 
     def job_here(self, module: str, *arguments: str) -> None:
-        """Run a job in this process, which has imported MLflow already; no argument is an identity."""
+        """Run a job without identities in this process, which has imported MLflow already."""
         told = run_here([f"monitoring.{module}", *arguments], self.env, self.folder)
         with (self.folder / "jobs.out").open("a") as out:
             out.write(told)

@@ -46,7 +46,7 @@ def verdict(year: int, *, pooled: bool = False) -> DriftResult:
 
 
 def test_a_year_that_a_version_was_trained_on_is_not_red() -> None:
-    """2023 is not RED against the newest pair, but against both: 2022 has no IPP."""
+    """2023 is not RED against the newest pair, but is against both pooled: 2022 has no IPP."""
     assert verdict(2023).global_status in (Status.GREEN, Status.YELLOW)
     assert verdict(2023, pooled=True).global_status is Status.RED
 

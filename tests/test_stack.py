@@ -124,7 +124,7 @@ def test_a_taken_port_is_one_clear_line(stack: Stack) -> None:
 
 
 def test_a_missing_workbook_is_one_clear_line(stack: Stack) -> None:
-    """A missing workbook is one line of error that names the file and the variable of it."""
+    """A missing workbook is one line of error that names the file and the variable SOURCE."""
     line = stack.fail("--source", "nowhere/PEDE.xlsx")
     assert "nowhere/PEDE.xlsx" in line
     assert "SOURCE" in line
@@ -297,7 +297,7 @@ def check_documents(stack: Stack) -> None:
     assert "Baseline da versão v1.0.0" in told
     assert "Removido o que passou da idade (linhas: 180 dias)" in told
     assert "Conferido: nenhuma linha desta pessoa restou." in told
-    # The drills (§9) show what the text says.
+    # The drills (§9) have the output that the text promises.
     assert re.search(r"vermelho: \d+ × 200", told)
     assert "Status: RED" in told
     assert re.search(r"RED +ida: PSI", told)

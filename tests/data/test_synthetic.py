@@ -100,7 +100,7 @@ def test_later_years_are_read_like_the_latest(tmp_path: Path) -> None:
 
 
 def test_mess_is_that_of_the_real_sheets() -> None:
-    """Ages as dates, spellings of phases, births as text, INCLUIR, empty and repeated columns."""
+    """Dates as ages, phase spellings, births as text, INCLUIR, empty and repeated columns occur."""
     sheets = generate_workbook(1200, seed=7)
     early, middle, late = (sheets[f"PEDE{year}"] for year in (2022, 2023, 2024))
     assert set(early["Fase"].map(type)) == {str}

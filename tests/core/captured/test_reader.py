@@ -244,7 +244,7 @@ def test_latest_per_entity_equals_a_dictionary(
 def test_a_file_replaced_between_the_passes_is_said(
     writer: Any, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """Raise StoreChanged where a file is replaced between the two passes that entities need."""
+    """A file replaced between the two passes that entities need raises StoreChanged."""
     path = writer.parquet(writer.journal([scored(name, 0.5) for name in "abc"]))
     genuine = LatestPerEntity.kept
 

@@ -127,7 +127,7 @@ VALUES = st.one_of(
 @given(st.data())
 @settings(max_examples=400, deadline=None)
 def test_a_changed_field_is_judged_alike(data: st.DataObject) -> None:
-    """The code accepts nothing that the schema rejects, and rejects more only across fields."""
+    """The code rejects all that the schema rejects, and more only by rules across fields."""
     broken = json.loads(json.dumps(TINY.to_dict()))
     place = data.draw(st.sampled_from(["contract", "feature", "example"]))
     target = {"contract": broken, "feature": broken["features"][0], "example": broken["example"]}

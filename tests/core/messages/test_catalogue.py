@@ -98,7 +98,7 @@ def test_the_compiled_catalogue_is_the_current_one() -> None:
 
 
 def test_a_translation_names_the_facts_of_its_source() -> None:
-    """A translation has the placeholders of its source; else formatting it would fail."""
+    """A translation has the placeholders of its source; any other would raise KeyError."""
     for source, target in translations(read(f"{DOMAIN}.po", read_po)).items():
         known = set().union(*map(fields, _each(source)))
         # A singular may omit the number that the plural states.

@@ -157,7 +157,7 @@ def test_hanging_work_is_bounded_in_number() -> None:
 
 
 def test_reaching_a_server_needs_no_mlflow(serve: Serve, impatient: None) -> None:
-    """`reach` tells hanging servers, wrong content, busy gateways and redirects apart."""
+    """`reach` has a cause for hanging servers, wrong content, busy gateways and redirects."""
     begun = time.monotonic()
     for answer, cause in (
         (hanging, "timeout"),

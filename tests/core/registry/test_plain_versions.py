@@ -124,7 +124,7 @@ def test_a_version_without_signature_is_refused_in_words(
 def test_an_untagged_version_is_found_by_the_release_its_contract_states(
     register_version: Register, monkeypatch: pytest.MonkeyPatch, mlflow_server: str
 ) -> None:
-    """Commands find an untagged version by its contract's release, which its responses carry."""
+    """An untagged version is found by its contract's release, which its responses carry."""
     number = register_version("stated-only", "v1.4.0", alias=None)
     registry = Registry("stated-only", mlflow_server)
     registry.client.delete_model_version_tag("stated-only", str(number), names.TAG_RELEASE)

@@ -93,7 +93,7 @@ def test_what_is_not_there_is_said_as_for_any_registry(
 
 
 def test_a_name_without_three_parts_is_refused_in_a_sentence(unity: UnityServer) -> None:
-    """No request is made: MLflow would take catalog and schema from a Spark session."""
+    """It is rejected without a request: MLflow would use catalog and schema of a Spark session."""
     plain = Registry("risco-defasagem", TRACKING, registry_uri="databricks-uc")
     for ask in (plain.resolve, plain.aliases, plain.versions):
         with pytest.raises(UnityName, match=r"catálogo\.esquema\.modelo"):

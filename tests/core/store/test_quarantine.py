@@ -234,7 +234,7 @@ def test_every_flipped_bit_of_a_page_is_noticed(writer: Any) -> None:
 
 
 def test_quarantined_files_keep_to_themselves(writer: Any) -> None:
-    """They contain personal rows: mode 0640 in a folder of 0750, readable by owner and group."""
+    """Quarantined files, which have personal rows, have mode 0640 in a folder of mode 0750."""
     files = filled(writer)
     files[1].chmod(0o640)
     truncate(files[1])

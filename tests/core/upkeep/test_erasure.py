@@ -57,7 +57,7 @@ def temperatures(store: Store) -> list[float]:
 
 
 def test_a_person_is_taken_out_of_everything(place: Any, writer: Any) -> None:
-    """A person's rows go from all files, replaced ones too, journals and roles; others stay."""
+    """A person's rows are erased from all files (replaced ones too), journals and roles only."""
     store, upload = place
     past_day(writer, ["a", "b", None], 3)
     past_day(writer, ["a"], 1, role="shadow")
