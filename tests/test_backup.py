@@ -134,7 +134,7 @@ def test_nothing_is_overwritten(made: tuple[Installation, Path, str]) -> None:
 
 
 def test_another_key_is_refused(made: tuple[Installation, Path, str], empty: Installation) -> None:
-    """Another key, which would match no entity, is rejected; the error tells how to read the key."""
+    """Another key, which would match no entity, is rejected; the error says how to read ours."""
     empty.env["PSEUDONYM_KEY"] = "another"
     said = empty.run("scripts.restore", str(made[1]), code=1)
     assert "pseudonym-key" in said and KEY not in said
