@@ -47,10 +47,10 @@ def axe() -> Path | None:
 
 
 SCRIPT = axe()
-pytestmark = [
-    pytest.mark.skipif(EXECUTABLE is None, reason="no chromium here"),
-    pytest.mark.skipif(SCRIPT is None, reason="no axe-core here: requirements-dev.lock has it"),
-]
+needs_chromium = pytest.mark.skipif(EXECUTABLE is None, reason="no chromium here")
+needs_axe = pytest.mark.skipif(
+    SCRIPT is None, reason="no axe-core here: requirements-dev.lock has it"
+)
 
 
 def panel(status: str) -> str:
@@ -149,6 +149,8 @@ def violations(browser: Browser, page: Path) -> list[str]:
 
 
 @pytest.mark.slow
+@needs_chromium
+@needs_axe
 @pytest.mark.parametrize("language", ["pt_BR", "en"])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(
@@ -162,6 +164,8 @@ def test_axe_finds_nothing(
 
 
 @pytest.mark.slow
+@needs_chromium
+@needs_axe
 def test_the_checker_checks(browser: Browser, tmp_path: Path) -> None:
     """A faulty page is reported: low contrast, missing language, image without alt text."""
     path = tmp_path / "bad.html"

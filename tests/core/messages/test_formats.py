@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 
 from core.messages import decimal, decimal_text
 from core.messages.formats import duration, milliseconds, moment, number, percent
@@ -49,7 +50,7 @@ def test_a_template_escapes_translates_and_formats(
     assert page.render(who="<b>", share=0.5) == "Alias &lt;b&gt; 50,0 %"
     monkeypatch.setenv("APP_LANGUAGE", "en")
     assert page.render(who="x", share=0.5) == "Alias x 50.0 %"
-    with pytest.raises(Exception, match="nobody"):
+    with pytest.raises(UndefinedError, match="nobody"):
         environment(tmp_path).get_template("bad.html").render()
 
 
