@@ -1,5 +1,6 @@
 """`make backup` and `make restore`: what is restored, and what is rejected."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -32,8 +33,9 @@ class Installation:
     """A copy of the project with data that cannot be reproduced."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
-        """Copy the project."""
-        copy_project(folder)
+        """Copy the project, unless it is there."""
+        if not folder.exists():
+            copy_project(folder)
         self.folder = folder
         self.env = {**clean_environment(), **environ}
 
@@ -95,10 +97,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, Path, 
     return one, archive, said
 
 
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of another installation."""
+    return tmp_path_factory.mktemp("other") / "project"
+
+
 @pytest.fixture
-def empty(tmp_path: Path) -> Installation:
-    """Return an installation without data."""
-    return Installation(tmp_path / "other")
+def empty(other: Path) -> Iterator[Installation]:
+    """Yield an installation without data, and remove what a test has put there."""
+    yield Installation(other)
+    for folder in ("var", STORE):
+        shutil.rmtree(other / folder, ignore_errors=True)
+    (other / ".env").unlink(missing_ok=True)
 
 
 def test_what_was_there_is_there_again(

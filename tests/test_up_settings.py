@@ -19,13 +19,11 @@ OURS = ("HOST", "BIND_ADDRESS", "API_PORT", "MLFLOW_PORT", "WORKERS", "SOURCE", 
 
 
 class Project:
-    """A copy of the project in a path with spaces, and a port that is in use."""
+    """A copy of the project without settings, and a port that is in use."""
 
     def __init__(self, folder: Path, taken: int) -> None:
-        """Copy it; `.venv` is the one that runs the tests."""
-        copy_project(folder)
-        shutil.copy(ROOT / "Makefile", folder)
-        (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+        """Remove what an earlier test has set."""
+        (folder / ".env").unlink(missing_ok=True)
         self.folder, self.taken, self.free = folder, taken, find_free_port()
         self.environ = {k: v for k, v in clean_environment().items() if k not in OURS}
 
@@ -59,13 +57,23 @@ class Project:
         return line
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the project in a path with spaces; `.venv` is the one of these tests."""
+    folder = tmp_path_factory.mktemp("up") / "um projeto"
+    copy_project(folder)
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """Yield a copy of the project."""
+def project(folder: Path) -> Iterator[Project]:
+    """Yield the copy of the project, without settings."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
-        yield Project(tmp_path / "um projeto", sock.getsockname()[1])
+        yield Project(folder, sock.getsockname()[1])
 
 
 def test_ports_come_from_the_env_file(project: Project) -> None:
