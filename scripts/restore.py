@@ -78,20 +78,18 @@ def restore(archive: Path) -> dict[str, Any]:
         manifest = unpack(archive, folder)
         _check_kind(folder, contained)
         _check_key(folder, archive)
-        moves = {
-            source: target
-            for name, place in places(store).items()
-            for source, target in _moves(folder / name, place)
-        }
+        moved: list[Path] = []
         try:
-            for source, target in moves.items():
-                make_folder(target.parent)
-                shutil.move(source, target)
+            for name, place in places(store).items():
+                for source, target in _moves(folder / name, place):
+                    make_folder(target.parent)
+                    moved.append(target)
+                    shutil.move(source, target)
             if contained:
                 containers.put(folder / "artifacts")
-        except Exception:
+        except BaseException:
             # All of it was empty: half of a backup would be in the way of the next attempt.
-            for target in moves.values():
+            for target in moved:
                 with suppress(OSError):
                     target.unlink()
             raise

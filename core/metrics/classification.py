@@ -202,9 +202,8 @@ def metric_intervals(
     Without the ECE, whose bootstrap is biased upwards.
     """
     rows = _sorted_rows(target, scores, np.asarray(scores) >= threshold)
-    found, n = statistics(*rows), len(rows[0])
-    defined = {name for name, value in values_of(found, n).items() if math.isfinite(value)}
-    return bootstraps({name: found[name] for name in found if name in defined - {"ece"}}, n, seed)
+    found = {name: each for name, each in statistics(*rows).items() if name != "ece"}
+    return bootstraps(found, len(rows[0]), seed)
 
 
 def estimates(

@@ -124,23 +124,25 @@ def bootstrap(statistic: Statistic, rows: int, seed: int) -> Interval:
     Raises:
         ValueError: there is no row, or the statistic is undefined on the rows themselves.
     """
-    return bootstraps({"": statistic}, rows, seed)[""]
+    found = bootstraps({"": statistic}, rows, seed)
+    if not found:
+        raise ValueError("the statistic is undefined on these rows")
+    return found[""]
 
 
 def bootstraps(statistics: Mapping[str, Statistic], rows: int, seed: int) -> dict[str, Interval]:
-    """Return statistics of the rows with their 95 % intervals, all on the same resamples.
+    """Return the statistics that the rows define, with 95 % intervals on the same resamples.
 
     Raises:
-        ValueError: there is no row, or a statistic is undefined on the rows themselves.
+        ValueError: there is no row.
     """
     if rows < 1:
         raise ValueError("a bootstrap needs at least one row")
-    found = {}
-    for name, each in estimated(statistics, rows, RESAMPLES, seed, LEVEL)[0].items():
-        if each.value is None or each.low is None or each.high is None:
-            raise ValueError(f"the statistic {name} is undefined on these rows")
-        found[name] = Interval(each.value, each.low, each.high)
-    return found
+    return {
+        name: Interval(each.value, each.low, each.high)
+        for name, each in estimated(statistics, rows, RESAMPLES, seed, LEVEL)[0].items()
+        if each.value is not None and each.low is not None and each.high is not None
+    }
 
 
 def wilson(hits: int, n: int) -> Estimate:

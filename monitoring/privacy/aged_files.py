@@ -3,12 +3,14 @@
 import gzip
 import json
 import time
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import Any
 
 from core.files.whole import replacing
+from core.messages import _
 from core.messages.system import system_reason
 from monitoring.privacy.errors import FileLeft
 
@@ -48,9 +50,12 @@ def logs_of(path: Path) -> list[Path]:
 
 
 def count_lines(path: Path, before: datetime) -> int:
-    """Return how many of a log's lines, gzipped or not, are older than a time (aware)."""
-    with _opened(path, "rb") as file:
-        return sum(_is_old(line, before) for line in file)
+    """Return how many of a log's lines are older than a time (aware).
+
+    Raises:
+        FileLeft: the log is gzipped and damaged.
+    """
+    return sum(_is_old(line, before) for line in _lines(path))
 
 
 def drop_lines(log: Path, before: datetime) -> int:
@@ -62,27 +67,30 @@ def drop_lines(log: Path, before: datetime) -> int:
     Raises:
         FileLeft: a file cannot be changed.
     """
-    moved = None
+    moved, dropped, damaged = None, 0, None
     try:
         if log.is_file() and count_lines(log, before):
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             moved = log.replace(log.with_name(f"{log.name}.{stamp}"))
             time.sleep(_SETTLE_SECONDS)
-        return sum(_drop(path, before) for path in logs_of(log) if path != log)
+        for path in logs_of(log):
+            try:
+                dropped += _drop(path, before) if path != log else 0
+            except FileLeft as exc:
+                damaged = exc  # the others first
     except OSError as exc:
         raise FileLeft(path=moved or log, reason=system_reason(exc)) from exc
+    if damaged is not None:
+        raise damaged
+    return dropped
 
 
 def _drop(path: Path, before: datetime) -> int:
     if not count_lines(path, before):
         return 0
     dropped = kept = 0
-    with (
-        replacing(path) as temporary,
-        _opened(path, "rb") as source,
-        _opened(temporary, "wb", path.suffix) as target,
-    ):
-        for line in source:
+    with replacing(path) as temporary, _opener(path)(temporary, "wb") as target:
+        for line in _lines(path):
             if _is_old(line, before):
                 dropped += 1
             else:
@@ -93,11 +101,21 @@ def _drop(path: Path, before: datetime) -> int:
     return dropped
 
 
-def _opened(path: Path, mode: Literal["rb", "wb"], suffix: str | None = None) -> IO[bytes]:
-    """Open a file as bytes, decompressed if its suffix, or the given one, is `.gz`."""
-    if (path.suffix if suffix is None else suffix) == ".gz":
-        return cast(IO[bytes], gzip.open(path, mode))
-    return path.open(mode)
+def _lines(path: Path) -> Iterator[bytes]:
+    """Yield a log's lines, gzipped or not.
+
+    Raises:
+        FileLeft: a gzipped one is damaged.
+    """
+    try:
+        with _opener(path)(path, "rb") as file:
+            yield from file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as exc:
+        raise FileLeft(path=path, reason=_("not a whole gzip file")) from exc
+
+
+def _opener(path: Path) -> Callable[..., Any]:
+    return gzip.open if path.suffix == ".gz" else open
 
 
 def _is_old(line: bytes, before: datetime) -> bool:

@@ -20,6 +20,7 @@ from core.contract.pseudonym import pseudonym
 from core.store.row_filters import OfPerson
 from core.upkeep.erasure import count
 from monitoring.privacy import aged_files
+from monitoring.privacy.errors import FileLeft
 from monitoring.retention import main
 from serving.telemetry.logs import JsonLog
 
@@ -168,6 +169,25 @@ def test_a_rotated_log_that_is_gzipped_loses_its_old_lines(tmp_path: Path) -> No
     assert aged_files.drop_lines(log, before) == 2
     assert not old.exists()
     assert gzip.decompress(mixed.read_bytes()).decode() == log_line(1, "nova")
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "no gzip"])
+def test_a_damaged_gzipped_log_is_named(tmp_path: Path, damage: str) -> None:
+    """It is left as it is, the others lose their old lines, and the error is one of ours."""
+    content = bytearray(gzip.compress(log_line(200, "velha").encode() * 50))
+    content[len(content) // 2] ^= 255
+    given = {"cut": content[:-12], "changed": content, "no gzip": b"text\n"}[damage]
+    path, sound = tmp_path / "app.log.1.gz", tmp_path / "app.log.2"
+    path.write_bytes(given)
+    sound.write_text(log_line(200, "velha") + log_line(1, "nova"))
+    before = datetime.now(UTC) - timedelta(days=180)
+    with pytest.raises(FileLeft, match=r"app\.log\.1\.gz.*gzip"):
+        aged_files.count_lines(path, before)
+    with pytest.raises(FileLeft, match=r"app\.log\.1\.gz.*gzip"):
+        aged_files.drop_lines(tmp_path / "app.log", before)
+    assert path.read_bytes() == given
+    assert sound.read_text() == log_line(1, "nova")
+    assert {one.name for one in tmp_path.iterdir()} == {path.name, sound.name}
 
 
 def test_forgetting_is_said_first_and_checked_after(
